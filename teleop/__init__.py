@@ -1,0 +1,1 @@
+"""The second room: driving a robot from afar. A stream of steps leaves it; what an episode is worth does not enter."""

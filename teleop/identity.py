@@ -1,0 +1,116 @@
+"""Who is who: secp256k1 keys, and statements signed as EIP-712 typed data under one domain.
+
+`typed_data.json` holds the shapes of this room's statements; the browser builds its own from the same file.
+A later room signs its own statements with the same `Domain`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+from eth_account import Account
+from eth_account.messages import SignableMessage, encode_typed_data
+from eth_account.signers.local import LocalAccount
+from eth_utils.address import is_checksum_address
+from eth_utils.crypto import keccak
+
+Fields = Sequence[Mapping[str, str]]
+
+
+class SignatureError(Exception):
+    """A signature is malformed, or is another key's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """Where a statement counts: one chain and one reward vault, so that it cannot be replayed elsewhere."""
+
+    chain_id: int
+    vault: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the EIP-712 domain."""
+        return {"name": "armshare", "version": "1", "chainId": self.chain_id, "verifyingContract": self.vault}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One kind of statement: its EIP-712 primary type and fields."""
+
+    name: str
+    fields: Fields
+
+    def signable(self, domain: Domain, values: Mapping[str, Any]) -> SignableMessage:
+        """Return what is signed; raise SignatureError where `values` do not fit the fields."""
+        expected = [field["name"] for field in self.fields]
+        if sorted(values) != sorted(expected):
+            raise SignatureError(f"{self.name}: expected the fields {expected}, got {sorted(values)}")
+        try:
+            return encode_typed_data(domain.as_dict(), {self.name: list(self.fields)}, dict(values))
+        except (ValueError, TypeError) as error:
+            raise SignatureError(f"{self.name}: a value does not fit its type: {error}") from error
+
+    def digest(self, domain: Domain, values: Mapping[str, Any]) -> bytes:
+        """Return the 32-byte EIP-712 digest (EIP-712, `hashStruct` under the domain separator)."""
+        message = self.signable(domain, values)
+        return keccak(b"\x19" + message.version + message.header + message.body)
+
+    def sign(self, key: LocalAccount, domain: Domain, values: Mapping[str, Any]) -> str:
+        """Return the 65-byte signature as 0x-hex."""
+        return "0x" + bytes(key.sign_message(self.signable(domain, values)).signature).hex()
+
+    def require(self, signer: str, domain: Domain, values: Mapping[str, Any], signature: str) -> None:
+        """Raise SignatureError unless `signature` over `values` is `signer`'s."""
+        require_signer(signer, self.signable(domain, values), signature, self.name)
+
+
+def load_statements(package: str) -> dict[str, Statement]:
+    """Read a room's `typed_data.json`."""
+    text = resources.files(package).joinpath("typed_data.json").read_text("utf-8")
+    return {name: Statement(name, fields) for name, fields in json.loads(text).items()}
+
+
+_STATEMENTS: Final = load_statements("teleop")
+ROBOT_REGISTRATION: Final = _STATEMENTS["RobotRegistration"]
+HOST_HELLO: Final = _STATEMENTS["HostHello"]
+SESSION_GRANT: Final = _STATEMENTS["SessionGrant"]
+
+
+def require_signer(signer: str, message: SignableMessage, signature: str, what: str) -> None:
+    """Raise SignatureError unless `signature` over `message` is `signer`'s."""
+    try:
+        found = str(Account.recover_message(message, signature=signature))
+    except Exception as error:  # noqa: BLE001  eth-keys raises many unrelated classes for malformed signatures
+        raise SignatureError(f"{what}: expected a 65-byte signature as 0x-hex: {error}") from error
+    if found != signer:
+        raise SignatureError(f"{what}: expected {signer}'s signature, got {found}'s")
+
+
+def require_address(text: object) -> str:
+    """Return `text` where it is a checksummed (EIP-55) address; raise SignatureError elsewhere."""
+    if not isinstance(text, str) or not is_checksum_address(text):
+        raise SignatureError(f"expected a checksummed 0x address (EIP-55), got {text!r}")
+    return text
+
+
+def new_key() -> LocalAccount:
+    """Return a fresh key."""
+    account: LocalAccount = Account.create()
+    return account
+
+
+def load_key(path: Path) -> LocalAccount:
+    """Return the key kept in `path`, made with owner-only permissions if it is not there."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write("0x" + bytes(new_key().key).hex() + "\n")
+    account: LocalAccount = Account.from_key(path.read_text().strip())
+    return account

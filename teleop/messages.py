@@ -1,0 +1,158 @@
+"""The wire's hot path: commands to a robot and states from it, as fixed little-endian binary.
+
+`wire.json` is the one specification; this module and the browser's `wire.ts` are both built from it, and both are
+held to the same golden bytes (`tests/teleop/golden_wire.json`). The control plane, in JSON, is `control.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from importlib import resources
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+WIRE: Final[dict[str, Any]] = json.loads(resources.files(__package__).joinpath("wire.json").read_text("utf-8"))
+PROTOCOL: Final[int] = WIRE["protocol"]
+JSON_BYTES_MAX: Final[int] = WIRE["limits"]["json_bytes"]
+
+Values = NDArray[np.float32]
+
+_FORMATS: Final = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "f32": "f"}
+
+
+class WireError(Exception):
+    """A binary message is not what `wire.json` says; it is dropped and counted."""
+
+
+class Mode(IntEnum):
+    """What a command's values mean."""
+
+    NEUTRAL = WIRE["modes"]["neutral"]
+    EE_TWIST = WIRE["modes"]["ee_twist"]
+    """(vx, vy, vz) m/s and (wx, wy, wz) rad/s in the base frame, then the gripper's opening in [0, 1]."""
+    JOINT_POSITION = WIRE["modes"]["joint_position"]
+    """(J,) rad, then the gripper's opening in [0, 1]."""
+
+
+class Safety(IntEnum):
+    """The safety machine's state, as an operator sees it (see `safety.py`)."""
+
+    EXPIRED = WIRE["safety"]["expired"]
+    ARMED = WIRE["safety"]["armed"]
+    DRIVING = WIRE["safety"]["driving"]
+    HOLDING = WIRE["safety"]["holding"]
+    ESTOPPED = WIRE["safety"]["estopped"]
+
+
+DEAD_MAN: Final[int] = WIRE["command_flags"]["dead_man"]
+RECORDING: Final[int] = WIRE["state_flags"]["recording"]
+SUCCEEDED: Final[int] = WIRE["state_flags"]["succeeded"]
+LIMITED: Final[int] = WIRE["state_flags"]["limited"]
+
+
+def _header(message: str) -> struct.Struct:
+    return struct.Struct("<" + "".join(_FORMATS[kind] for _, kind, _ in WIRE["messages"][message]["header"]))
+
+
+_COMMAND: Final = _header("command")
+_STATE: Final = _header("state")
+_COMMAND_KIND: Final[int] = WIRE["messages"]["command"]["kind"]
+_STATE_KIND: Final[int] = WIRE["messages"]["state"]["kind"]
+_COMMAND_VALUES_MAX: Final[int] = WIRE["limits"]["command_values"]
+_STATE_VALUES_MAX: Final[int] = WIRE["limits"]["state_values"]
+COMMAND_BYTES_MAX: Final[int] = _COMMAND.size + 4 * _COMMAND_VALUES_MAX
+STATE_BYTES_MAX: Final[int] = _STATE.size + 4 * _STATE_VALUES_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What an operator asks for, once per tick of the operator's own loop."""
+
+    mode: Mode
+    dead_man: bool
+    epoch: int
+    seq: int
+    seen: int
+    t_client_us: int
+    values: Values
+    """As `mode` says, float32."""
+
+    def encode(self) -> bytes:
+        """Return the message's bytes."""
+        flags = DEAD_MAN if self.dead_man else 0
+        head = (_COMMAND_KIND, PROTOCOL, self.mode, flags, self.epoch, self.seq, self.seen, self.t_client_us)
+        return _COMMAND.pack(*head, len(self.values), 0) + self.values.astype("<f4").tobytes()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Command:
+        """Read a command; raise WireError unless every byte is accounted for and every value is finite."""
+        head = _unpack(_COMMAND, data, "command", _COMMAND_KIND, _COMMAND_VALUES_MAX)
+        _, _, mode, flags, epoch, seq, seen, t_client_us, _, reserved = head
+        if flags & ~DEAD_MAN or reserved:
+            raise WireError(f"expected no unknown flags and reserved 0, got flags {flags} and {reserved}")
+        if mode not in Mode._value2member_map_:
+            raise WireError(f"expected mode {[m.value for m in Mode]}, got {mode}")
+        values = np.frombuffer(data, "<f4", offset=_COMMAND.size)
+        if not np.isfinite(values).all():
+            raise WireError(f"expected finite values, got {values.tolist()}")
+        return cls(Mode(mode), bool(flags & DEAD_MAN), epoch, seq, seen, t_client_us, values)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What an operator sees of the robot, once per control period."""
+
+    safety: Safety
+    recording: bool
+    succeeded: bool
+    limited: bool
+    epoch: int
+    seq: int
+    applied: int
+    t_host_us: int
+    t_client_us: int
+    progress: float | None
+    values: Values
+    """The robot's observation arrays, flattened in the order of its descriptor's `observation`, float32."""
+
+    def encode(self) -> bytes:
+        """Return the message's bytes."""
+        flags = RECORDING * self.recording | SUCCEEDED * self.succeeded | LIMITED * self.limited
+        progress = math.nan if self.progress is None else self.progress
+        head = (_STATE_KIND, PROTOCOL, self.safety, flags, self.epoch, self.seq, self.applied)
+        times = (self.t_host_us, self.t_client_us)
+        return _STATE.pack(*head, *times, progress, len(self.values), 0) + self.values.astype("<f4").tobytes()
+
+    @classmethod
+    def decode(cls, data: bytes) -> State:
+        """Read a state; raise WireError unless every byte is accounted for."""
+        head = _unpack(_STATE, data, "state", _STATE_KIND, _STATE_VALUES_MAX)
+        _, _, safety, flags, epoch, seq, applied, t_host_us, t_client_us, progress, _, _ = head
+        if safety not in Safety._value2member_map_:
+            raise WireError(f"expected safety {[s.value for s in Safety]}, got {safety}")
+        bits = [bool(flags & bit) for bit in (RECORDING, SUCCEEDED, LIMITED)]
+        known = None if math.isnan(progress) else progress
+        values = np.frombuffer(data, "<f4", offset=_STATE.size)
+        return cls(Safety(safety), *bits, epoch, seq, applied, t_host_us, t_client_us, known, values)
+
+
+def _unpack(header: struct.Struct, data: bytes, name: str, kind: int, most: int) -> tuple[Any, ...]:
+    if len(data) < header.size:
+        raise WireError(f"expected a {name} of at least {header.size} bytes, got {len(data)}")
+    head = header.unpack_from(data)
+    if head[0] != kind:
+        raise WireError(f"expected kind {kind} ({name}), got {head[0]}")
+    if head[1] != PROTOCOL:
+        raise WireError(f"expected protocol {PROTOCOL}, got {head[1]}; update the older side")
+    count = head[-2]
+    if count > most:
+        raise WireError(f"expected at most {most} values in a {name}, got {count}")
+    if len(data) != header.size + 4 * count:
+        raise WireError(f"expected {header.size + 4 * count} bytes for {count} values, got {len(data)}")
+    return head

@@ -1,0 +1,48 @@
+"""The platform's settings, from the environment (`ARMSHARE_...`) or from the command line, in one frozen place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What a hub is told when it starts; everything it must not lose lies below `data`."""
+
+    model_config = SettingsConfigDict(env_prefix="ARMSHARE_", frozen=True)
+
+    data: Path = Path("data")
+    """Accounts, episodes, keys, the log and the chain's state live here."""
+    host: str = "127.0.0.1"
+    """The address that the hub listens on."""
+    port: int = 8000
+    """The port that the hub listens on; 0 takes a free one."""
+    public_url: str = ""
+    """What operators' browsers call this hub, for sign-in (EIP-4361); empty means http://host:port."""
+    chain_url: str = ""
+    """JSON-RPC of an EVM chain; empty starts the embedded one (anvil)."""
+    settle_every_s: float = 60.0
+    """How often earned pay is settled in a new root; 0 settles only when asked."""
+    lease_s: float = 900.0
+    """How long one operator may hold a robot while others wait."""
+
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy's URL of the embedded database."""
+        return f"sqlite:///{self.data / 'armshare.sqlite'}"
+
+    @property
+    def episodes(self) -> Path:
+        """Where the hub keeps verified episodes."""
+        return self.data / "episodes"
+
+    @property
+    def uploads(self) -> Path:
+        """Where unfinished uploads wait."""
+        return self.data / "uploads"
+
+    @property
+    def keys(self) -> Path:
+        """Where the hub's own keys are kept, readable by their owner only."""
+        return self.data / "keys"
