@@ -1,0 +1,119 @@
+"""What leaves this room: one episode as a start, its steps, and an end, handed on through a bounded queue.
+
+A step holds what was asked, what was done after safety, and what was then seen, with the clocks of the host. The
+monotonic clock orders and measures; the wall clock only dates. They are never subtracted from each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from sim.robot import Action, Observation, RobotSpec, Vector
+from teleop.messages import Command, Safety
+
+QUEUE_STEPS: Final = 512
+"""How far a recorder may fall behind: 25 s at 20 Hz; then the episode ends, invalid."""
+
+
+class Limit(StrEnum):
+    """The rule that changed what the operator asked for."""
+
+    EE_VELOCITY = "ee_velocity"
+    EE_ROTATION = "ee_rotation"
+    WORKSPACE = "workspace"
+    JOINT_POSITION = "joint_position"
+    JOINT_VELOCITY = "joint_velocity"
+    GRIPPER_VELOCITY = "gripper_velocity"
+    TRACKING = "tracking"
+    SHAPE = "shape"
+
+
+class EndReason(StrEnum):
+    """Why an episode ended; `valid` says whether it may count."""
+
+    FINISHED = "finished"
+    STEP_LIMIT = "step_limit"
+    LEFT = "left"
+    OPERATOR_LOST = "operator_lost"
+    REVOKED = "revoked"
+    ESTOPPED = "estopped"
+    RECORDER_FULL = "recorder_full"
+    ROBOT_FAULT = "robot_fault"
+    UNSTABLE = "unstable"
+    HOST_LOST = "host_lost"
+
+    @property
+    def valid(self) -> bool:
+        """Whether an episode that ended so may count: the operator, or the task's step limit, ended it."""
+        return self in (EndReason.FINISHED, EndReason.STEP_LIMIT)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitEvent:
+    """One clamp: what was asked, what was let through (both in the rule's unit), and which rule did it."""
+
+    rule: Limit
+    axis: int
+    requested: float
+    applied: float
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeStart:
+    """All that is known when recording begins."""
+
+    episode: str
+    robot: str
+    """The robot's address."""
+    robot_name: str
+    spec: RobotSpec
+    operator: str
+    grant: Mapping[str, Any]
+    """The values of the `SessionGrant` that the operator's wallet signed."""
+    grant_signature: str
+    seed: int
+    nonce: str
+    """The hub's, so that an episode cannot be made before it was asked for."""
+    initial: Observation
+    t_mono_ns: int
+    t_wall_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One control period."""
+
+    index: int
+    commanded: Command | None
+    """The newest accepted command; None where there was none yet."""
+    safety: Safety
+    applied: Action
+    """What the robot's `send_action` returned."""
+    applied_ee_pose: Vector
+    """(7,) m and quaternion: where `applied` puts the end effector, by forward kinematics."""
+    observed: Observation
+    """What was seen at the end of the period."""
+    t_sent_ns: int
+    """Monotonic: just before the action was handed to the robot."""
+    t_observed_ns: int
+    """Monotonic: just after the observation came back."""
+    t_wall_ns: int
+    limits: tuple[LimitEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeEnd:
+    """The last word on an episode."""
+
+    episode: str
+    steps: int
+    success: bool | None
+    reason: EndReason
+    t_mono_ns: int
+    t_wall_ns: int
+
+
+EpisodeEvent = EpisodeStart | Step | EpisodeEnd
