@@ -1,0 +1,260 @@
+"""Episodes made of nothing: a fake arm of J joints, reaching smoothly, with fixed keys and clocks, no physics.
+
+    start, steps, end = fake_episode(steps=40, joints=3, seed=7)
+
+`task`, `reach`, `idle` and `shake_rad` change the motion, for those who score it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+
+from sim.robot import Action, ArraySpec, Observation, RobotModel, RobotSpec, TaskSpec, Vector
+from teleop.identity import SESSION_GRANT, Domain
+from teleop.messages import Command, Mode, Safety
+from teleop.steps import EndReason, EpisodeEnd, EpisodeStart, Limit, LimitEvent, Step
+
+DOMAIN: Final = Domain(31337, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
+STARTED_NS: Final = 1_750_000_000_000_000_000
+"""Wall clock of the first observation."""
+FAKE_ARM: Final = RobotModel("fake_arm", Path(__file__).parent / "fake_arm", "arm.urdf")
+
+
+def fixed_key(name: str) -> LocalAccount:
+    """Return the same key for the same name, always. For tests only: anyone can make it."""
+    account: LocalAccount = Account.from_key(hashlib.sha256(f"armshare test key: {name}".encode()).digest())
+    return account
+
+
+WALLET: Final = fixed_key("operator's wallet")
+SESSION: Final = fixed_key("operator's session")
+ROBOT: Final = fixed_key("robot")
+HUB: Final = fixed_key("hub")
+MALLORY: Final = fixed_key("mallory")
+
+
+def fake_task(name: str = "lift", max_steps: int = 400) -> TaskSpec:
+    """Return a task."""
+    return TaskSpec(name, 1, "Lift the cube.", max_steps)
+
+
+def fake_spec(
+    joints: int = 3, *, simulated: bool = True, gripper: bool = True, task: str = "lift"
+) -> RobotSpec:
+    """Return a spec of `joints` equal joints at 20 Hz, each of +-2.5 rad and 2 rad/s."""
+    arrays = [
+        ArraySpec("joint_position", (joints,), "rad", "measured joint positions"),
+        ArraySpec("joint_velocity", (joints,), "rad/s", "measured joint velocities"),
+        ArraySpec("ee_pose", (7,), "m, quaternion", "end effector in the base frame"),
+        ArraySpec("cube_pose", (7,), "m, quaternion", "the cube in the base frame"),
+    ]
+    if gripper:
+        arrays.insert(2, ArraySpec("gripper_position", (1,), "1", "opening"))
+    return RobotSpec(
+        model=FAKE_ARM,
+        joint_names=tuple(f"joint_{index + 1}" for index in range(joints)),
+        joint_lower_rad=np.full(joints, -2.5),
+        joint_upper_rad=np.full(joints, 2.5),
+        joint_velocity_max_rad_s=np.full(joints, 2.0),
+        home_rad=np.zeros(joints),
+        ee_link="tool",
+        workspace_lower_m=np.full(3, -1.0),
+        workspace_upper_m=np.full(3, 1.0),
+        has_gripper=gripper,
+        gripper_joints={"finger": (0.0, 0.04)} if gripper else {},
+        observation=tuple(arrays),
+        simulated=simulated,
+        control_hz=20.0,
+        task=fake_task(task),
+        engine={"fake": "1"} if simulated else {},
+    )
+
+
+def fake_grant(
+    *,
+    wallet: LocalAccount = WALLET,
+    session: LocalAccount = SESSION,
+    robot: LocalAccount = ROBOT,
+    task: str = "lift",
+    not_after_ms: int = STARTED_NS // 1_000_000 + 3_600_000,
+) -> tuple[dict[str, Any], str]:
+    """Return the values of a `SessionGrant` and the wallet's signature."""
+    values = {
+        "operator": wallet.address,
+        "sessionKey": session.address,
+        "robot": robot.address,
+        "task": task,
+        "nonce": "0x" + hashlib.sha256(b"grant nonce").hexdigest(),
+        "notAfterMs": not_after_ms,
+    }
+    return values, SESSION_GRANT.sign(wallet, DOMAIN, values)
+
+
+def fake_start(
+    episode: str = "episode-1",
+    *,
+    spec: RobotSpec | None = None,
+    seed: int = 7,
+    wallet: LocalAccount = WALLET,
+    session: LocalAccount = SESSION,
+    robot: LocalAccount = ROBOT,
+    t_wall_ns: int = STARTED_NS,
+) -> EpisodeStart:
+    """Return the start of an episode whose grant is good for an hour from `t_wall_ns`."""
+    spec = fake_spec() if spec is None else spec
+    task = "lift" if spec.task is None else spec.task.name
+    until = t_wall_ns // 1_000_000 + 3_600_000
+    grant, signature = fake_grant(wallet=wallet, session=session, robot=robot, task=task, not_after_ms=until)
+    nonce = "0x" + hashlib.sha256(f"nonce of {episode}".encode()).hexdigest()
+    return EpisodeStart(
+        episode=episode,
+        robot=robot.address,
+        robot_name="fake-1",
+        spec=spec,
+        operator=wallet.address,
+        grant=grant,
+        grant_signature=signature,
+        seed=seed,
+        nonce=nonce,
+        initial=observe(spec, spec.home_rad, np.zeros(spec.joints), 1.0, 0.0, success=False),
+        t_mono_ns=1_000_000_000,
+        t_wall_ns=t_wall_ns,
+    )
+
+
+def observe(
+    spec: RobotSpec, position: Vector, velocity: Vector, gripper: float, progress: float, *, success: bool
+) -> Observation:
+    """Return what the fake arm would see: the end effector follows the joints, the cube rises with progress."""
+    values: dict[str, Vector] = {"joint_position": position.copy(), "joint_velocity": velocity.copy()}
+    if spec.has_gripper:
+        values["gripper_position"] = np.array([gripper])
+    values["ee_pose"] = ee_pose(position)
+    values["cube_pose"] = np.array([0.4, 0.0, 0.02 + 0.2 * progress, 0.0, 0.0, 0.0, 1.0])
+    return Observation(values, progress=progress, success=success)
+
+
+def ee_pose(position: Vector) -> Vector:
+    """Return a made-up end-effector pose, smooth in the joints."""
+    x, y = 0.3 + 0.2 * np.cos(position[0]), 0.2 * np.sin(position[0])
+    return np.array([x, y, 0.2 + 0.1 * float(np.sin(position[1:].sum())), 0.0, 0.0, 0.0, 1.0])
+
+
+def positions(spec: RobotSpec, steps: int, seed: int, reach: float, idle: int, shake_rad: float) -> Vector:
+    """Return (steps, J) rad: `idle` steps at home, then minimum jerk to a place that `seed` picks."""
+    random = np.random.default_rng(seed)
+    goal = spec.home_rad + reach * random.uniform(0.5, 1.0, spec.joints) * random.choice(
+        [-1.0, 1.0], spec.joints
+    )
+    at = np.clip((np.arange(1, steps + 1) - idle) / max(1, steps - idle), 0.0, 1.0)[:, None]
+    smooth = 10 * at**3 - 15 * at**4 + 6 * at**5
+    shaken = shake_rad * random.uniform(-1.0, 1.0, (steps, spec.joints))
+    path: Vector = spec.home_rad + smooth * (goal - spec.home_rad) + shaken
+    most = spec.joint_velocity_max_rad_s * spec.period_s
+    last = spec.home_rad
+    for index in range(steps):
+        last = np.clip(path[index], last - most, last + most)
+        path[index] = last
+    return path
+
+
+def fake_steps(
+    start: EpisodeStart,
+    count: int = 40,
+    *,
+    reach: float = 0.8,
+    idle: int = 0,
+    shake_rad: float = 0.0,
+    success: bool = True,
+    extra: Mapping[int, tuple[LimitEvent, ...]] | None = None,
+) -> list[Step]:
+    """Return `count` steps; the robot lands exactly where each action puts it; the clock jitters a little."""
+    spec = start.spec
+    path = positions(spec, count, start.seed, reach, idle, shake_rad)
+    jitter = np.random.default_rng(start.seed + 1).integers(-400_000, 400_000, count)
+    period_ns = round(1e9 / spec.control_hz)
+    previous = spec.home_rad
+    made = []
+    for index in range(count):
+        progress = (index + 1) / count
+        gripper = 1.0 if progress < 0.5 else 0.2
+        t_sent = start.t_mono_ns + index * period_ns + 500_000
+        t_observed = start.t_mono_ns + (index + 1) * period_ns + int(jitter[index])
+        made.append(
+            Step(
+                index=index,
+                commanded=None if index == 0 else fake_command(spec, path[index], gripper, index),
+                safety=Safety.DRIVING,
+                applied=Action(path[index].copy(), gripper),
+                applied_ee_pose=ee_pose(path[index]),
+                observed=observe(
+                    spec,
+                    path[index],
+                    (path[index] - previous) * spec.control_hz,
+                    gripper,
+                    progress,
+                    success=success and index >= count - 3,
+                ),
+                t_sent_ns=t_sent,
+                t_observed_ns=t_observed,
+                t_wall_ns=start.t_wall_ns + (t_observed - start.t_mono_ns),
+                limits=(extra or {}).get(
+                    index, (LimitEvent(Limit.JOINT_VELOCITY, 0, 3.0, 2.0),) if index == 5 else ()
+                ),
+            )
+        )
+        previous = path[index]
+    return made
+
+
+def fake_command(spec: RobotSpec, position: Vector, gripper: float, index: int) -> Command:
+    """Return the command that an operator in joint mode would have sent for `position`."""
+    values = np.append(position, gripper).astype(np.float32)
+    return Command(Mode.JOINT_POSITION, True, 1, index, max(0, index - 2), 5_000_000 + index * 50_000, values)
+
+
+def fake_end(
+    start: EpisodeStart,
+    steps: list[Step],
+    *,
+    reason: EndReason = EndReason.FINISHED,
+    success: bool | None = True,
+) -> EpisodeEnd:
+    """Return the end, a tenth of a millisecond after the last step."""
+    t_mono_ns = steps[-1].t_observed_ns if steps else start.t_mono_ns
+    t_wall_ns = steps[-1].t_wall_ns if steps else start.t_wall_ns
+    return EpisodeEnd(start.episode, len(steps), success, reason, t_mono_ns + 100_000, t_wall_ns + 100_000)
+
+
+def fake_episode(
+    steps: int = 40,
+    joints: int = 3,
+    seed: int = 7,
+    *,
+    episode: str = "episode-1",
+    simulated: bool = True,
+    gripper: bool = True,
+    task: str = "lift",
+    reach: float = 0.8,
+    idle: int = 0,
+    shake_rad: float = 0.0,
+    success: bool = True,
+    reason: EndReason = EndReason.FINISHED,
+    wallet: LocalAccount = WALLET,
+    session: LocalAccount = SESSION,
+    robot: LocalAccount = ROBOT,
+    t_wall_ns: int = STARTED_NS,
+) -> tuple[EpisodeStart, list[Step], EpisodeEnd]:
+    """Return a whole episode, the same for the same arguments."""
+    spec = fake_spec(joints, simulated=simulated, gripper=gripper, task=task)
+    keys = {"wallet": wallet, "session": session, "robot": robot}
+    start = fake_start(episode, spec=spec, seed=seed, t_wall_ns=t_wall_ns, **keys)
+    made = fake_steps(start, steps, reach=reach, idle=idle, shake_rad=shake_rad, success=success)
+    return start, made, fake_end(start, made, reason=reason, success=success)
