@@ -1,0 +1,304 @@
+"""sim's pure-NumPy kinematics: where an end effector is, how it moves, which joints put it somewhere.
+
+What leaves is `Kinematics`, used by the driver of every robot (simulated or real), by safety and by whoever
+reads an episode. A pose is (7,) float64: x y z in metres and the quaternion x y z w, in the base link's
+frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim import rotation
+from sim.robot import RobotError, RobotSpec
+from sim.urdf import Joint, UnknownJointError, Urdf, UrdfError, read_urdf, urdf_files
+
+__all__ = ["IkOptions", "Kinematics", "KinematicsInputError", "Solution", "UrdfError", "urdf_files"]
+
+Vector = NDArray[np.float64]
+
+_NEXT: Final = np.array((1, 2, 0))
+_LAST: Final = np.array((2, 0, 1))
+
+
+class KinematicsInputError(RobotError):
+    """Joint positions or a pose of the wrong shape, or not finite, were given."""
+
+
+class Solution(NamedTuple):
+    """Joint positions near the start, and how far their pose is from the target."""
+
+    q: Vector
+    """(J,) float64, rad, within the limits."""
+    position_error_m: float
+    rotation_error_rad: float
+
+
+@dataclass(frozen=True, slots=True)
+class IkOptions:
+    """How `Kinematics.solve` works; the defaults suit a control loop that solves anew each period."""
+
+    iterations: int = 4
+    """At most so many steps; 50 to 100 for a target that is far away."""
+    rotation_weight: float = 1.0
+    """In [0, 1]: the part of the rotation error that one step takes away; 0 ignores rotation."""
+    home_gain: float = 0.02
+    """The part of the way home that one `solve` takes in the null space, with more than six joints."""
+    step_max_rad: float = 0.3
+    """The most that one joint turns in one step."""
+    singular_m: float = 0.03
+    """A direction of translation is damped where a unit of joint speed moves it by less, m/rad."""
+    singular_rad: float = 0.1
+    """The same for rotation, rad/rad."""
+    tolerance_m: float = 1e-6
+    tolerance_rad: float = 1e-5
+
+
+class Kinematics:
+    """The chain from a base link to an end effector, with every fixed transform folded into constants.
+
+    Safe to share between threads: a call keeps nothing. With the joint's frame C before it turns, its
+    transform is C (A0 + sin q A1 + (1 - cos q) A2 + q A3) (Rodrigues' formula; A3 is a prismatic joint's),
+    so that all joints' transforms are one product of precomputed matrices with (1, sin q, 1 - cos q, q).
+    """
+
+    def __init__(
+        self,
+        urdf: Path | Urdf,
+        joint_names: Sequence[str],
+        ee_link: str,
+        *,
+        base_link: str | None = None,
+        constants: Mapping[str, float] | None = None,
+        lower: Vector | None = None,
+        upper: Vector | None = None,
+        home: Vector | None = None,
+    ) -> None:
+        """Fold the chain. Joints on it that are not driven stand at `constants` (0 where not named).
+
+        Limits default to the URDF's, `home` to their middle. Raises a UrdfError.
+        """
+        read = urdf if isinstance(urdf, Urdf) else read_urdf(urdf)
+        joints = [read.joint(name) for name in joint_names]
+        chain = read.chain(base_link or read.base_link, ee_link)
+        driven = [joint for joint in chain if joint.name in joint_names]
+        _check_driven(joints, driven, ee_link, read.path)
+        self.joint_names = tuple(joint_names)
+        self.lower = _limits([joint.lower for joint in joints], lower)
+        self.upper = _limits([joint.upper for joint in joints], upper)
+        self.home = _middle(self.lower, self.upper) if home is None else np.array(home, dtype=np.float64)
+        self._order = np.array([self.joint_names.index(joint.name) for joint in driven], dtype=np.intp)
+        self._axes = np.array([joint.axis for joint in driven]).reshape(-1, 3, 1)
+        self._rotates = np.array([joint.rotates for joint in driven]).reshape(-1, 1)
+        befores, self._tip = _folded(chain, driven, dict(constants or {}))
+        bases = [_basis(joint) for joint in driven]
+        self._basis = np.array([(c @ b).reshape(4, 16) for c, b in zip(befores, bases, strict=True)])
+
+    @classmethod
+    def of(cls, spec: RobotSpec) -> Kinematics:
+        """Return the kinematics of a robot, with the limits and the home of its spec. Raises a UrdfError."""
+        return cls(
+            spec.model.urdf_path,
+            spec.joint_names,
+            spec.ee_link,
+            lower=spec.joint_lower_rad,
+            upper=spec.joint_upper_rad,
+            home=spec.home_rad,
+        )
+
+    @property
+    def joints(self) -> int:
+        """J, the number of driven joints."""
+        return len(self.joint_names)
+
+    def forward(self, q: Vector) -> Vector:
+        """Return the end effector's pose (7,) at joint positions `q` (J,) rad."""
+        return _pose(self._frames(self._checked(q))[-1])
+
+    def jacobian(self, q: Vector) -> Vector:
+        """Return the geometric Jacobian (6, J) at `q`: m/rad above, rad/rad below, in the base frame."""
+        return self._jacobian(self._frames(self._checked(q)))
+
+    def solve(self, q_start: Vector, target: Vector, options: IkOptions | None = None) -> Solution:
+        """Return joint positions near `q_start` (J,) whose pose approaches `target` (7,).
+
+        Each step is damped least squares with task priority: first the position, then as much of the rotation
+        as the position leaves free, then (with more than six joints) a little of the way home. Damping acts
+        only on directions that are close to singular, so elsewhere it costs no accuracy. A start that is
+        already there is returned unmoved. A joint at its limit is left out while it would push outward.
+
+        Y. Nakamura and H. Hanafusa, "Inverse kinematic solutions with singularity robustness for robot
+        manipulator control", J. Dynamic Systems, Measurement and Control 108(3), 1986.
+        B. Siciliano and J.-J. E. Slotine, "A general framework for managing multiple tasks in highly
+        redundant robotic systems", ICAR 1991.
+        """
+        o = options or _DEFAULT
+        q = np.minimum(np.maximum(self._checked(q_start), self.lower), self.upper)
+        target = _checked_pose(target)
+        turn = rotation.normalized(target[3:])
+        bias: Vector | None = o.home_gain * (self.home - q) if self.joints > 6 else None
+        for iteration in range(o.iterations + 1):
+            frames = self._frames(q)
+            away = target[:3] - frames[-1, :3, 3]
+            twist = rotation.difference(turn, rotation.from_matrix(frames[-1, :3, :3]))
+            position_error_m, rotation_error_rad = float(np.sqrt(away @ away)), float(np.sqrt(twist @ twist))
+            there = position_error_m < o.tolerance_m and (
+                rotation_error_rad < o.tolerance_rad or o.rotation_weight == 0.0
+            )
+            if there or iteration == o.iterations:
+                break
+            step = self._unblocked_step(q, self._jacobian(frames), away, twist, bias, o)
+            bias = None
+            q = np.minimum(np.maximum(q + step, self.lower), self.upper)
+        return Solution(q, position_error_m, rotation_error_rad)
+
+    def _unblocked_step(
+        self, q: Vector, jacobian: Vector, away: Vector, twist: Vector, bias: Vector | None, o: IkOptions
+    ) -> Vector:
+        """Return a step that leaves out the joints that it would push through limits at which they stand."""
+        step = _step(jacobian, away, twist, bias, o)
+        for _ in range(2):
+            blocked = ((q >= self.upper) & (step > 0.0)) | ((q <= self.lower) & (step < 0.0))
+            if not blocked.any():
+                break
+            jacobian[:, blocked] = 0.0
+            step = _step(jacobian, away, twist, bias, o)
+        largest = float(np.abs(step).max())
+        return step if largest <= o.step_max_rad else step * (o.step_max_rad / largest)
+
+    def _frames(self, q: Vector) -> Vector:
+        """Return (J + 1, 4, 4): each driven joint's frame after it has turned, then the end effector's."""
+        count = self.joints
+        q = q[self._order]
+        terms = np.empty((count, 1, 4))
+        terms[:, 0, 0] = 1.0
+        np.sin(q, out=terms[:, 0, 1])
+        np.subtract(1.0, np.cos(q), out=terms[:, 0, 2])
+        terms[:, 0, 3] = q
+        frames = np.empty((count + 1, 4, 4))
+        np.matmul(terms, self._basis, out=frames[:count].reshape(count, 1, 16))
+        for index in range(1, count):
+            frames[index] = frames[index - 1].dot(frames[index])
+        frames[count] = frames[count - 1].dot(self._tip)
+        return frames
+
+    def _jacobian(self, frames: Vector) -> Vector:
+        axes = np.matmul(frames[:-1, :3, :3], self._axes)[:, :, 0]
+        arms = frames[-1, :3, 3] - frames[:-1, :3, 3]
+        across = axes[:, _NEXT] * arms[:, _LAST] - axes[:, _LAST] * arms[:, _NEXT]
+        jacobian = np.empty((6, self.joints))
+        jacobian[:3, self._order] = np.where(self._rotates, across, axes).T
+        jacobian[3:, self._order] = np.where(self._rotates, axes, 0.0).T
+        return jacobian
+
+    def _checked(self, q: Vector) -> Vector:
+        q = np.asarray(q, dtype=np.float64)
+        if q.shape != (self.joints,) or not np.isfinite(q).all():
+            raise KinematicsInputError(f"expected {self.joints} finite joint positions, got {q.tolist()}")
+        return q
+
+
+_DEFAULT: Final = IkOptions()
+
+
+def _step(jacobian: Vector, away: Vector, twist: Vector, bias: Vector | None, o: IkOptions) -> Vector:
+    """Return the change (J,) rad: position, then rotation in its null space, then `bias` in what is left."""
+    moving, turning = jacobian[:3], jacobian[3:]
+    inverse = _damped_inverse(moving, o.singular_m)
+    step: Vector = inverse.dot(away)
+    free = np.eye(jacobian.shape[1]) - inverse.dot(moving)
+    if o.rotation_weight > 0.0:
+        turning_free = turning.dot(free)
+        inverse = _damped_inverse(turning_free, o.singular_rad)
+        step = step + inverse.dot(o.rotation_weight * twist - turning.dot(step))
+        free = free - inverse.dot(turning_free)
+    if bias is not None:
+        step = step + free.dot(bias)
+    return step
+
+
+def _damped_inverse(matrix: Vector, singular: float) -> Vector:
+    """Return the pseudo-inverse (J, 3) of (3, J), damped in each direction whose singular value is below
+    `singular`.
+
+    The damping rises as Nakamura and Hanafusa's (1986, eq. 22) does, with the singular value in
+    manipulability's place: lambda^2 = singular^2 (1 - s / singular)^2.
+    """
+    squares, directions = np.linalg.eigh(matrix.dot(matrix.T))
+    values = np.sqrt(np.maximum(squares, 0.0))
+    lacking = np.maximum(singular - values, 0.0)
+    scaled = directions / (values * values + lacking * lacking)
+    inverse: Vector = matrix.T.dot(scaled.dot(directions.T))
+    return inverse
+
+
+def _pose(frame: Vector) -> Vector:
+    pose = np.empty(7)
+    pose[:3] = frame[:3, 3]
+    pose[3:] = rotation.from_matrix(frame[:3, :3])
+    return pose
+
+
+def _checked_pose(pose: Vector) -> Vector:
+    pose = np.asarray(pose, dtype=np.float64)
+    if pose.shape != (7,) or not np.isfinite(pose).all():
+        raise KinematicsInputError(f"expected a finite pose (x, y, z, qx, qy, qz, qw), got {pose.tolist()}")
+    return pose
+
+
+def _check_driven(joints: Sequence[Joint], driven: Sequence[Joint], ee_link: str, path: Path) -> None:
+    wrong = [joint.name for joint in joints if not joint.moves or joint not in driven]
+    if wrong or not joints:
+        names = [joint.name for joint in joints]
+        raise UnknownJointError(f"{path}: expected joints that move {ee_link!r}, got {wrong} among {names}")
+
+
+def _limits(from_urdf: list[float], given: Vector | None) -> Vector:
+    return np.array(from_urdf if given is None else given, dtype=np.float64)
+
+
+def _middle(lower: Vector, upper: Vector) -> Vector:
+    bounded = np.isfinite(lower) & np.isfinite(upper)
+    return np.where(bounded, 0.5 * (np.where(bounded, lower, 0.0) + np.where(bounded, upper, 0.0)), 0.0)
+
+
+def _folded(
+    chain: Sequence[Joint], driven: Sequence[Joint], constants: dict[str, float]
+) -> tuple[list[Vector], Vector]:
+    """Return the constant transform before each driven joint, since the last one, and the one after all."""
+    befores: list[Vector] = []
+    since = np.eye(4)
+    for joint in chain:
+        since = since @ joint.origin
+        if joint in driven:
+            befores.append(since)
+            since = np.eye(4)
+        elif joint.moves:
+            since = since @ _moved(joint, constants.get(joint.name, 0.0))
+    return befores, since
+
+
+def _basis(joint: Joint) -> Vector:
+    """Return (4, 4, 4): the matrices that 1, sin q, 1 - cos q and q multiply."""
+    basis = np.zeros((4, 4, 4))
+    basis[0] = np.eye(4)
+    if joint.rotates:
+        x, y, z = joint.axis
+        cross = np.array(((0.0, -z, y), (z, 0.0, -x), (-y, x, 0.0)))
+        basis[1, :3, :3] = cross
+        basis[2, :3, :3] = cross @ cross
+    else:
+        basis[3, :3, 3] = joint.axis
+    return basis
+
+
+def _moved(joint: Joint, q: float) -> Vector:
+    terms = np.array((1.0, np.sin(q), 1.0 - np.cos(q), q))
+    moved: Vector = np.tensordot(terms, _basis(joint), axes=1)
+    return moved
