@@ -80,9 +80,7 @@ def rotate(q: Vector, v: Vector) -> Vector:
     x, y, z, w = q.tolist()
     a, b, c = v.tolist()
     tx, ty, tz = 2.0 * (y * c - z * b), 2.0 * (z * a - x * c), 2.0 * (x * b - y * a)
-    return np.array(
-        (a + w * tx + y * tz - z * ty, b + w * ty + z * tx - x * tz, c + w * tz + x * ty - y * tx)
-    )
+    return np.array((a + w * tx + y * tz - z * ty, b + w * ty + z * tx - x * tz, c + w * tz + x * ty - y * tx))
 
 
 def to_matrix(q: Vector) -> Vector:

@@ -101,26 +101,20 @@ class Urdf:
     def joint(self, name: str) -> Joint:
         """Return the joint called `name`; raise UnknownJointError."""
         if name not in self.joints:
-            raise UnknownJointError(
-                f"{self.path}: expected one of the joints {list(self.joints)}, got {name!r}"
-            )
+            raise UnknownJointError(f"{self.path}: expected one of the joints {list(self.joints)}, got {name!r}")
         return self.joints[name]
 
     def chain(self, base_link: str, ee_link: str) -> tuple[Joint, ...]:
         """Return the joints from `base_link` to `ee_link`, nearest the base first; raise UnknownLinkError."""
         for link in (base_link, ee_link):
             if link not in self.links:
-                raise UnknownLinkError(
-                    f"{self.path}: expected one of the links {list(self.links)}, got {link!r}"
-                )
+                raise UnknownLinkError(f"{self.path}: expected one of the links {list(self.links)}, got {link!r}")
         carrier = {joint.child: joint for joint in self.joints.values()}
         found: list[Joint] = []
         link = ee_link
         while link != base_link:
             if link not in carrier or len(found) > len(self.joints):
-                raise UnknownLinkError(
-                    f"{self.path}: expected {ee_link!r} to hang on {base_link!r}, got {link!r}"
-                )
+                raise UnknownLinkError(f"{self.path}: expected {ee_link!r} to hang on {base_link!r}, got {link!r}")
             found.append(carrier[link])
             link = carrier[link].parent
         return tuple(reversed(found))
@@ -199,9 +193,7 @@ def _axis(element: ET.Element | None, joint: str, path: Path) -> Vector:
     axis = np.array(_triple("1 0 0" if element is None else element.get("xyz", "1 0 0"), path))
     length = float(np.linalg.norm(axis))
     if length < 1e-9:
-        raise UrdfSyntaxError(
-            f"{path}: expected an axis with a direction in joint {joint!r}, got {axis.tolist()}"
-        )
+        raise UrdfSyntaxError(f"{path}: expected an axis with a direction in joint {joint!r}, got {axis.tolist()}")
     return axis / length
 
 

@@ -86,7 +86,7 @@ def require_signer(signer: str, message: SignableMessage, signature: str, what: 
     """Raise SignatureError unless `signature` over `message` is `signer`'s."""
     try:
         found = str(Account.recover_message(message, signature=signature))
-    except Exception as error:  # noqa: BLE001  eth-keys raises many unrelated classes for malformed signatures
+    except Exception as error:
         raise SignatureError(f"{what}: expected a 65-byte signature as 0x-hex: {error}") from error
     if found != signer:
         raise SignatureError(f"{what}: expected {signer}'s signature, got {found}'s")

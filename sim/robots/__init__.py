@@ -1,0 +1,1 @@
+"""Robots as data: one module a robot, each exporting `DESCRIPTION`. Loading them loads no physics."""

@@ -1,0 +1,1 @@
+"""Tasks: one module each, exporting `TASK`. Loading them loads no physics."""

@@ -1,0 +1,160 @@
+"""A robot made of physics: one PyBullet client that holds a floor, an arm and a task, and is a `Robot`.
+
+Everything that a replay needs is fixed here: the engine's build and parameters, the order of loading, and the way in
+which an action becomes motor targets. The same seed and the same applied actions give the same bits.
+"""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from typing import Final
+
+import numpy as np
+import pybullet
+from pybullet_utils.bullet_client import BulletClient
+
+from sim.arm import Arm
+from sim.description import ArmDescription
+from sim.robot import Action, NotConnectedError, Observation, RobotSpec, UnstableWorldError, Vector, checked
+from sim.task import Bodies, Task
+
+CONTROL_HZ: Final = 20
+PHYSICS_HZ: Final = 240
+SUBSTEPS: Final = PHYSICS_HZ // CONTROL_HZ
+SOLVER_ITERATIONS: Final = 50
+GRAVITY_M_S2: Final = -9.81
+ROOM_M: Final = 3.0
+_BLEND: Final = np.arange(1, SUBSTEPS + 1, dtype=np.float64) / SUBSTEPS
+
+
+class World:
+    """A simulated robot at a task. `send_action` advances the physics by one control period."""
+
+    def __init__(self, description: ArmDescription, task: Task) -> None:
+        self._description = description
+        self._task = task
+        self._client: BulletClient | None = None
+        self._spec: RobotSpec | None = None
+        self._held_steps = 0
+        self._succeeded = False
+
+    @property
+    def task(self) -> Task:
+        """The task that this world is built for."""
+        return self._task
+
+    @property
+    def spec(self) -> RobotSpec:
+        """What a driver needs to know."""
+        if self._spec is None:
+            self._spec = _spec(self._description, self._task)
+        return self._spec
+
+    def connect(self) -> None:
+        """Start the engine and build a first scene, from seed 0."""
+        if self._client is not None:
+            return
+        self._client = BulletClient(connection_mode=pybullet.DIRECT)
+        self.reset(0)
+
+    def disconnect(self) -> None:
+        """Stop the engine."""
+        if self._client is not None:
+            self._client.disconnect()
+            self._client = None
+
+    def reset(self, seed: int) -> Observation:
+        """Rebuild the scene from `seed` (a non-negative integer) and return what is seen."""
+        client = self._connected()
+        client.resetSimulation()
+        client.setPhysicsEngineParameter(
+            fixedTimeStep=1.0 / PHYSICS_HZ,
+            numSolverIterations=SOLVER_ITERATIONS,
+            deterministicOverlappingPairs=1,
+        )
+        client.setGravity(0.0, 0.0, GRAVITY_M_S2)
+        floor = client.createMultiBody(0.0, client.createCollisionShape(pybullet.GEOM_PLANE))
+        client.changeDynamics(floor, -1, lateralFriction=1.0)
+        self._arm = Arm(client, self._description)
+        home = Action(np.array(self._description.home_rad), 1.0)
+        self._arm.place(home)
+        self._bodies: Bodies = self._task.build(client, np.random.Generator(np.random.PCG64(seed)))
+        self._targets = self._arm.targets(home)
+        self._held_steps, self._succeeded = 0, False
+        self._seen = self._look()
+        return self._seen
+
+    def observe(self) -> Observation:
+        """Return the exact state of arm and bodies, the task's progress, and whether it has succeeded."""
+        self._connected()
+        return self._seen
+
+    def send_action(self, action: Action) -> Action:
+        """Drive towards `action` for one control period, blending the motor targets from the last ones."""
+        client = self._connected()
+        applied = checked(action, self.spec)
+        start, end = self._targets, self._arm.targets(applied)
+        rates = (end - start) * CONTROL_HZ
+        for blend in _BLEND:
+            self._arm.drive(start + (end - start) * blend, rates)
+            client.stepSimulation()
+        self._targets = end
+        self._seen = self._look()
+        return applied
+
+    def _look(self) -> Observation:
+        values = {**self._arm.observe(), **self._bodies.observe()}
+        for name, value in values.items():
+            if not np.isfinite(value).all() or (name.endswith("_pose") and np.abs(value[:3]).max() > ROOM_M):
+                raise UnstableWorldError(
+                    f"expected {name} finite and within {ROOM_M} m, got {value.tolist()}; the episode cannot count"
+                )
+        self._held_steps = self._held_steps + 1 if self._task.holds(values) else 0
+        self._succeeded = self._succeeded or self._held_steps >= self._task.spec.success_hold_steps
+        progress = 1.0 if self._succeeded else self._task.progress(values)
+        return Observation(values, progress, self._succeeded)
+
+    def _connected(self) -> BulletClient:
+        if self._client is None:
+            raise NotConnectedError("expected connect() before this; the physics engine is not running")
+        return self._client
+
+
+def engine() -> dict[str, str]:
+    """Return what a replay must match, as text."""
+    return {
+        "name": "pybullet",
+        "version": version("pybullet"),
+        "api": str(pybullet.getAPIVersion()),
+        "machine": platform.machine(),
+        "physics_hz": str(PHYSICS_HZ),
+        "control_hz": str(CONTROL_HZ),
+        "solver_iterations": str(SOLVER_ITERATIONS),
+        "gravity_m_s2": str(GRAVITY_M_S2),
+    }
+
+
+def _spec(description: ArmDescription, task: Task) -> RobotSpec:
+    def vector(values: tuple[float, ...]) -> Vector:
+        return np.array(values, dtype=np.float64)
+
+    return RobotSpec(
+        model=description.model,
+        joint_names=description.joint_names,
+        joint_lower_rad=vector(description.joint_lower_rad),
+        joint_upper_rad=vector(description.joint_upper_rad),
+        joint_velocity_max_rad_s=vector(description.joint_velocity_max_rad_s),
+        home_rad=vector(description.home_rad),
+        ee_link=description.ee_link,
+        workspace_lower_m=vector(description.workspace_lower_m),
+        workspace_upper_m=vector(description.workspace_upper_m),
+        has_gripper=bool(description.gripper_joints),
+        gripper_joints=description.gripper_joints,
+        observation=(*description.exact_arrays, *task.arrays),
+        simulated=True,
+        control_hz=float(CONTROL_HZ),
+        scene=task.scene,
+        task=task.spec,
+        engine=engine(),
+    )

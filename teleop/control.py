@@ -1,0 +1,242 @@
+"""The control plane: the JSON messages of both websockets, each a frozen struct, strictly decoded.
+
+`PROTOCOL.md` describes them; `error(...)` makes the one answer to anything that is not among them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from teleop.steps import EndReason
+
+
+class ControlError(Exception):
+    """A control message cannot be served; `code` and the message go back to the sender."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel", tag_field="type"):
+    """Any control message; its `type` is the class's name in snake case."""
+
+
+def _snake(name: str) -> str:
+    return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """The values of a `SessionGrant`."""
+
+    operator: str
+    session_key: str
+    robot: str
+    task: str
+    nonce: str
+    not_after_ms: int
+
+
+class Hello(Message, frozen=True, tag=_snake):
+    """Operator: the first frame."""
+
+    protocol: int
+    token: str
+
+
+class Join(Message, frozen=True, tag=_snake):
+    """Operator: queue for a robot."""
+
+    grant: Grant
+    signature: str
+
+
+class Begin(Message, frozen=True, tag=_snake):
+    """Operator: start an episode."""
+
+
+class Finish(Message, frozen=True, tag=_snake):
+    """Operator: end the episode."""
+
+
+class Leave(Message, frozen=True, tag=_snake):
+    """Operator: give the robot back, or leave the queue."""
+
+
+class Estop(Message, frozen=True, tag=_snake):
+    """Anyone: stop the robot, latched."""
+
+    robot: str
+
+
+class Clear(Message, frozen=True, tag=_snake):
+    """The owner: release the e-stop."""
+
+    robot: str
+
+
+class Watch(Message, frozen=True, tag=_snake):
+    """Anyone: see the robot's states."""
+
+    robot: str
+
+
+FromOperator = Hello | Join | Begin | Finish | Leave | Estop | Clear | Watch
+
+
+class HostHello(Message, frozen=True, tag="hello", rename=None):
+    """Host: who it is, proven, and what it has."""
+
+    protocol: int
+    robot: str
+    signature: str
+    descriptor: dict[str, Any]
+    estopped: bool
+
+
+class Refused(Message, frozen=True, tag=_snake, rename=None):
+    """Host: the lease does not hold here."""
+
+    lease: str
+    reason: str
+
+
+class Ready(Message, frozen=True, tag=_snake, rename=None):
+    """Host: the scene is reset."""
+
+    episode: str
+    seed: int
+
+
+class Ended(Message, frozen=True, tag=_snake, rename=None):
+    """Host: the episode is over."""
+
+    episode: str | None
+    steps: int
+    success: bool | None
+    valid: bool
+    reason: str
+
+
+class Estopped(Message, frozen=True, tag=_snake, rename=None):
+    """Host: the e-stop is latched."""
+
+    by: str
+
+
+class Cleared(Message, frozen=True, tag=_snake, rename=None):
+    """Host: the e-stop is released."""
+
+    by: str
+
+
+FromHost = HostHello | Refused | Ready | Ended | Estopped | Cleared
+
+
+class Challenge(Message, frozen=True, tag=_snake, rename=None):
+    """Hub to host: prove your key."""
+
+    protocol: int
+    challenge: str
+    chain_id: int
+    vault: str
+
+
+class HostWelcome(Message, frozen=True, tag="welcome", rename=None):
+    """Hub to host: you are in; uploads carry this token."""
+
+    upload_token: str
+
+
+class LeaseOrder(Message, frozen=True, tag="lease", rename=None):
+    """Hub to host: who may drive from now on."""
+
+    lease: str
+    epoch: int
+    operator: str
+    grant: Grant
+    signature: str
+    task: str
+
+
+class BeginOrder(Message, frozen=True, tag="begin", rename=None):
+    """Hub to host: reset to this seed, and record."""
+
+    episode: str
+    seed: int
+    nonce: str
+
+
+class FinishOrder(Message, frozen=True, tag="finish", rename=None):
+    """Hub to host: end the episode."""
+
+    reason: EndReason
+
+
+class Revoke(Message, frozen=True, tag=_snake, rename=None):
+    """Hub to host: the lease is over."""
+
+    epoch: int
+    reason: EndReason
+
+
+class EstopOrder(Message, frozen=True, tag="estop", rename=None):
+    """Hub to host: stop, latched."""
+
+    by: str
+
+
+class ClearOrder(Message, frozen=True, tag="clear", rename=None):
+    """Hub to host: the owner releases the e-stop."""
+
+    by: str
+
+
+ToHost = Challenge | HostWelcome | LeaseOrder | BeginOrder | FinishOrder | Revoke | EstopOrder | ClearOrder
+
+_Any = TypeVar("_Any")
+_FROM_OPERATOR: Final[msgspec.json.Decoder[FromOperator]] = msgspec.json.Decoder(FromOperator)
+_FROM_HOST: Final[msgspec.json.Decoder[FromHost]] = msgspec.json.Decoder(FromHost)
+_TO_HOST: Final[msgspec.json.Decoder[ToHost]] = msgspec.json.Decoder(ToHost)
+
+
+def from_operator(text: str | bytes) -> FromOperator:
+    """Read an operator's frame; raise ControlError (`malformed` or `unknown_type`)."""
+    return _decoded(_FROM_OPERATOR, text)
+
+
+def from_host(text: str | bytes) -> FromHost:
+    """Read a host's frame; raise ControlError."""
+    return _decoded(_FROM_HOST, text)
+
+
+def to_host(text: str | bytes) -> ToHost:
+    """Read the hub's frame, as a host; raise ControlError."""
+    return _decoded(_TO_HOST, text)
+
+
+def _decoded(decoder: msgspec.json.Decoder[_Any], text: str | bytes) -> _Any:
+    try:
+        return decoder.decode(text)
+    except msgspec.ValidationError as error:
+        code = "unknown_type" if "Invalid value" in str(error) and "$.type" in str(error) else "malformed"
+        raise ControlError(code, f"expected a message of the control plane (PROTOCOL.md): {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ControlError("malformed", f"expected one JSON object: {error}") from error
+
+
+def encode(message: Message) -> str:
+    """Return a message's JSON text."""
+    return msgspec.json.encode(message).decode()
+
+
+def plain(kind: str, **fields: Any) -> str:
+    """Return the JSON text of a message to an operator."""
+    return msgspec.json.encode({"type": kind, **fields}).decode()
+
+
+def error(code: str, message: str) -> str:
+    """Return the JSON text of an error."""
+    return plain("error", code=code, message=message)
