@@ -1,1 +1,1 @@
-"""The third room: what happened. Bytes, hashes and signatures leave it; what they are worth is not asked here."""
+"""The third room: what happened. Bytes, hashes and signatures leave it; their worth is not asked here."""

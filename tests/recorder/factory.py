@@ -1,4 +1,4 @@
-"""Episodes made of nothing: a fake arm of J joints, reaching smoothly, with fixed keys and clocks, no physics.
+"""Episodes made of nothing: a fake arm of J joints that reaches smoothly; fixed keys and clocks, no physics.
 
     start, steps, end = fake_episode(steps=40, joints=3, seed=7)
 
@@ -132,7 +132,7 @@ def fake_start(
 def observe(
     spec: RobotSpec, position: Vector, velocity: Vector, gripper: float, progress: float, *, success: bool
 ) -> Observation:
-    """Return what the fake arm would see: the end effector follows the joints, the cube rises with progress."""
+    """Return what the fake arm sees: the end effector follows the joints, the cube rises with progress."""
     values: dict[str, Vector] = {"joint_position": position.copy(), "joint_velocity": velocity.copy()}
     if spec.has_gripper:
         values["gripper_position"] = np.array([gripper])

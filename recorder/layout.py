@@ -1,0 +1,102 @@
+"""The datasets of an episode file, as data: path, type, shape and rows (FORMAT.md, section 1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+import numpy as np
+
+from teleop.steps import Limit
+
+FORMAT: Final = "armshare-episode"
+VERSION: Final = 1
+
+STEPS_MAX: Final = 100_000
+JOINTS_MAX: Final = 64
+LIMITS_MAX: Final = 1_000_000
+META_BYTES_MAX: Final = 1 << 20
+VALUES_BYTES_MAX: Final = 512 << 20
+
+NO_COMMAND: Final = 255
+UNKNOWN_SUCCESS: Final = -1
+RULES: Final = tuple(Limit)
+"""`/limits`' rule code is the index into this."""
+LIMIT_TYPE: Final = np.dtype(
+    [("step", "<u4"), ("rule", "|u1"), ("axis", "<i2"), ("requested", "<f8"), ("applied", "<f8")]
+)
+EPISODE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+ARRAY_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+class EpisodeIdError(ValueError):
+    """An episode's id is not one."""
+
+
+class Rows(Enum):
+    """What a dataset has one row for."""
+
+    STEP = "step"
+    OBSERVATION = "observation"
+    """One more than steps: the last row is the final observation."""
+    LIMIT = "limit event"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One dataset: `shape` is that of one row."""
+
+    path: str
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    rows: Rows
+
+    def full_shape(self, steps: int, limits: int) -> tuple[int, ...]:
+        """Return the dataset's shape in an episode of so many steps and limit events."""
+        count = {Rows.STEP: steps, Rows.OBSERVATION: steps + 1, Rows.LIMIT: limits}[self.rows]
+        return (count, *self.shape)
+
+
+def require_episode_id(text: str) -> str:
+    """Return `text` where it may name an episode (and so a folder); raise EpisodeIdError elsewhere."""
+    if not EPISODE_ID.fullmatch(text):
+        raise EpisodeIdError(f"expected 1 to 64 letters, digits, - or _, got {text[:80]!r}")
+    return text
+
+
+def command_values(joints: int) -> int:
+    """Return K, how many values of a command are kept: a twist's 7, or one for each joint and the gripper."""
+    return max(7, joints + 1)
+
+
+def columns(joints: int, observation: Sequence[tuple[str, tuple[int, ...]]]) -> tuple[Column, ...]:
+    """Return every dataset but `/meta`, by path, for J joints and these observation arrays."""
+    made = [_column(f"observation/{name}", "<f8", Rows.OBSERVATION, *shape) for name, shape in observation]
+    made += [
+        _column("time/t_observed_mono_ns", "<i8", Rows.OBSERVATION),
+        _column("time/t_wall_ns", "<i8", Rows.OBSERVATION),
+        _column("time/t_sent_mono_ns", "<i8", Rows.STEP),
+        _column("success", "|i1", Rows.OBSERVATION),
+        _column("progress", "<f8", Rows.OBSERVATION),
+        _column("commanded/mode", "|u1", Rows.STEP),
+        _column("commanded/values", "<f4", Rows.STEP, command_values(joints)),
+        _column("commanded/count", "<u2", Rows.STEP),
+        _column("commanded/seq", "<u4", Rows.STEP),
+        _column("commanded/seen", "<u4", Rows.STEP),
+        _column("commanded/epoch", "<u4", Rows.STEP),
+        _column("commanded/dead_man", "|u1", Rows.STEP),
+        _column("commanded/t_client_us", "<u8", Rows.STEP),
+        _column("applied/joint_position", "<f8", Rows.STEP, joints),
+        _column("applied/gripper", "<f8", Rows.STEP),
+        _column("applied/ee_pose", "<f8", Rows.STEP, 7),
+        _column("safety", "|u1", Rows.STEP),
+        Column("limits", LIMIT_TYPE, (), Rows.LIMIT),
+    ]
+    return tuple(sorted(made, key=lambda column: column.path.encode()))
+
+
+def _column(path: str, dtype: str, rows: Rows, *shape: int) -> Column:
+    return Column(path, np.dtype(dtype), shape, rows)

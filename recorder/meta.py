@@ -1,0 +1,258 @@
+"""What is known of an episode besides its arrays: `/meta` of the file, as typed values and as canonical JSON.
+
+The pieces that the manifest repeats (robot, operator, grant) are the same types there.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+import rfc8785
+
+from recorder.layout import ARRAY_NAME, FORMAT, JOINTS_MAX, META_BYTES_MAX, VERSION, require_episode_id
+from sim.robot import RobotSpec, SceneBody, TaskSpec
+from teleop.steps import EndReason, EpisodeEnd, EpisodeStart
+
+Hex32 = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-f]{64}$")]
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Address = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-fA-F]{40}$")]
+Signature = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-f]{130}$")]
+Decimal = Annotated[str, msgspec.Meta(pattern="^(0|-?[1-9][0-9]{0,18})$")]
+SafeInt = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
+class MetaError(ValueError):
+    """What is known of an episode cannot be written, or what a file says of itself cannot be read."""
+
+
+class RobotMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which robot; `urdf_sha256` maps each file of its description to the file's SHA-256."""
+
+    address: Address
+    name: str
+    model: str
+    simulated: bool
+    urdf_sha256: dict[str, Sha256]
+
+
+class OperatorMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who drove: the wallet, and the session key that it granted."""
+
+    address: Address
+    session_key: Address
+
+
+class GrantValues(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """The values of a `SessionGrant`."""
+
+    operator: Address
+    session_key: Address
+    robot: Address
+    task: str
+    nonce: Hex32
+    not_after_ms: Decimal
+
+    def statement(self) -> dict[str, Any]:
+        """Return the values as EIP-712 takes them."""
+        return {**msgspec.to_builtins(self), "notAfterMs": int(self.not_after_ms)}
+
+
+class GrantMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The grant with the wallet's signature."""
+
+    values: GrantValues
+    signature: str
+
+
+class TaskMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the operator was asked to do."""
+
+    name: str
+    version: int
+    instruction: str
+    max_steps: int
+    success_hold_steps: int
+
+
+class ArrayMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One observation array."""
+
+    name: Annotated[str, msgspec.Meta(pattern=f"^{ARRAY_NAME.pattern}$")]
+    shape: Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=4096)]], msgspec.Meta(max_length=4)]
+    unit: str
+    doc: str
+
+
+class SceneMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One body beside the robot."""
+
+    name: str
+    half_extents_m: list[float]
+    rgba: list[float]
+    position_m: list[float]
+    pose_from: str | None
+
+
+class SpecMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The robot's limits and observation arrays, as in `sim.robot.RobotSpec`."""
+
+    joint_names: Annotated[list[str], msgspec.Meta(min_length=1, max_length=JOINTS_MAX)]
+    joint_lower_rad: list[float]
+    joint_upper_rad: list[float]
+    joint_velocity_max_rad_s: list[float]
+    home_rad: list[float]
+    ee_link: str
+    workspace_lower_m: list[float]
+    workspace_upper_m: list[float]
+    has_gripper: bool
+    gripper_joints: dict[str, list[float]]
+    observation: Annotated[list[ArrayMeta], msgspec.Meta(max_length=256)]
+    scene: list[SceneMeta]
+    control_hz: Annotated[float, msgspec.Meta(gt=0, le=10_000)]
+
+    @property
+    def joints(self) -> int:
+        """J."""
+        return len(self.joint_names)
+
+    @property
+    def arrays(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Name and shape of each observation array."""
+        return [(array.name, tuple(array.shape)) for array in self.observation]
+
+
+class EndMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How an episode ended."""
+
+    steps: SafeInt
+    success: bool | None
+    reason: EndReason
+    t_mono_ns: Decimal
+    t_wall_ns: Decimal
+
+
+class Meta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`/meta`; `end` is None while the episode is being recorded."""
+
+    format: str
+    version: int
+    episode: str
+    robot: RobotMeta
+    spec: SpecMeta
+    operator: OperatorMeta
+    grant: GrantMeta
+    task: TaskMeta
+    seed: SafeInt
+    nonce: Hex32
+    engine: dict[str, str]
+    t_mono_ns: Decimal
+    t_wall_ns: Decimal
+    end: EndMeta | None
+
+    def encode(self) -> bytes:
+        """Return canonical JSON; raise MetaError where a value has none (such as an infinite limit)."""
+        data = canonical(self)
+        if len(data) > META_BYTES_MAX:
+            raise MetaError(f"{self.episode}: expected at most {META_BYTES_MAX} bytes of /meta, got {len(data)}")
+        return data
+
+
+def canonical(value: msgspec.Struct) -> bytes:
+    """Return RFC 8785 JSON; raise MetaError where a number has no place in it."""
+    try:
+        return rfc8785.dumps(msgspec.to_builtins(value))
+    except rfc8785.CanonicalizationError as error:
+        raise MetaError(f"expected finite numbers, and integers up to 2^53: {error}") from error
+
+
+def decode_meta(data: bytes) -> Meta:
+    """Read `/meta`; raise MetaError unless it is canonical, typed, and of a version that is known."""
+    try:
+        meta = msgspec.json.decode(data, type=Meta)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise MetaError(f"/meta is not what FORMAT.md section 1.1 says: {error}") from error
+    if (meta.format, meta.version) != (FORMAT, VERSION):
+        raise MetaError(f"expected {FORMAT} {VERSION}, got {meta.format!r} {meta.version}; use a newer reader")
+    if meta.encode() != data:
+        raise MetaError("/meta is not canonical JSON (RFC 8785); it must be byte for byte what the writer made")
+    require_episode_id(meta.episode)
+    _require_lengths(meta.spec)
+    return meta
+
+
+def _require_lengths(spec: SpecMeta) -> None:
+    for name in ("joint_lower_rad", "joint_upper_rad", "joint_velocity_max_rad_s", "home_rad"):
+        if len(getattr(spec, name)) != spec.joints:
+            raise MetaError(f"expected {spec.joints} values in spec.{name}, got {len(getattr(spec, name))}")
+    names = [array.name for array in spec.observation]
+    if len(set(names)) != len(names) or "joint_position" not in names:
+        raise MetaError(f"expected distinct observation names with joint_position among them, got {names}")
+
+
+def start_meta(start: EpisodeStart, urdf_sha256: dict[str, str]) -> Meta:
+    """Return the meta of an episode that begins."""
+    spec = start.spec
+    values = GrantValues(
+        operator=start.grant["operator"],
+        session_key=start.grant["sessionKey"],
+        robot=start.grant["robot"],
+        task=start.grant["task"],
+        nonce=start.grant["nonce"],
+        not_after_ms=str(start.grant["notAfterMs"]),
+    )
+    return Meta(
+        format=FORMAT,
+        version=VERSION,
+        episode=require_episode_id(start.episode),
+        robot=RobotMeta(start.robot, start.robot_name, spec.model.name, spec.simulated, urdf_sha256),
+        spec=_spec_meta(spec),
+        operator=OperatorMeta(start.operator, values.session_key),
+        grant=GrantMeta(values, start.grant_signature),
+        task=_task_meta(spec.task, values.task),
+        seed=start.seed,
+        nonce=start.nonce,
+        engine=dict(spec.engine),
+        t_mono_ns=str(start.t_mono_ns),
+        t_wall_ns=str(start.t_wall_ns),
+        end=None,
+    )
+
+
+def end_meta(end: EpisodeEnd) -> EndMeta:
+    """Return the meta of an episode's end."""
+    return EndMeta(end.steps, end.success, end.reason, str(end.t_mono_ns), str(end.t_wall_ns))
+
+
+def _task_meta(task: TaskSpec | None, granted: str) -> TaskMeta:
+    if task is None:
+        return TaskMeta(granted, 0, "", 0, 0)
+    return TaskMeta(task.name, task.version, task.instruction, task.max_steps, task.success_hold_steps)
+
+
+def _spec_meta(spec: RobotSpec) -> SpecMeta:
+    return SpecMeta(
+        joint_names=list(spec.joint_names),
+        joint_lower_rad=spec.joint_lower_rad.tolist(),
+        joint_upper_rad=spec.joint_upper_rad.tolist(),
+        joint_velocity_max_rad_s=spec.joint_velocity_max_rad_s.tolist(),
+        home_rad=spec.home_rad.tolist(),
+        ee_link=spec.ee_link,
+        workspace_lower_m=spec.workspace_lower_m.tolist(),
+        workspace_upper_m=spec.workspace_upper_m.tolist(),
+        has_gripper=spec.has_gripper,
+        gripper_joints={name: list(pair) for name, pair in spec.gripper_joints.items()},
+        observation=[ArrayMeta(a.name, list(a.shape), a.unit, a.doc) for a in spec.observation],
+        scene=[_scene_meta(body) for body in spec.scene],
+        control_hz=spec.control_hz,
+    )
+
+
+def _scene_meta(body: SceneBody) -> SceneMeta:
+    return SceneMeta(
+        name=body.name,
+        half_extents_m=list(body.half_extents_m),
+        rgba=list(body.rgba),
+        position_m=list(body.position_m),
+        pose_from=body.pose_from,
+    )

@@ -1,0 +1,111 @@
+"""Writing one episode while it happens: start, append, finish. A crash loses at most the last half second."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import h5py
+import numpy as np
+
+from recorder.meta import Meta, end_meta, start_meta
+from recorder.part import append_rows, commit, create_part, finish
+from recorder.rows import first_rows, step_rows
+from sim.robot import Observation
+from teleop.steps import EpisodeEnd, EpisodeStart, Step
+
+COMMIT_EVERY_S: Final = 0.5
+
+
+class WriterError(Exception):
+    """An episode's events do not fit together; the recording ends."""
+
+
+class StepOrderError(WriterError):
+    """A step was dropped or came twice."""
+
+
+class StepShapeError(WriterError):
+    """A step's arrays are not those that the robot's spec promises."""
+
+
+class EpisodeMismatchError(WriterError):
+    """An end belongs to another episode, or counts other steps."""
+
+
+class EpisodeWriter:
+    """One open recording. Not thread-safe: one thread starts, appends and finishes."""
+
+    def __init__(self, part: Path, file: h5py.File, meta: Meta) -> None:
+        """Take over a file made by `create_part`; use `start`."""
+        self._part = part
+        self._file = file
+        self._meta = meta
+        self._shapes = dict(meta.spec.arrays)
+        self._waiting: list[Step] = []
+        self._committed = 0
+        self._commit_steps = max(1, round(COMMIT_EVERY_S * meta.spec.control_hz))
+
+    @classmethod
+    def start(cls, part: Path, start: EpisodeStart, urdf_sha256: dict[str, str]) -> EpisodeWriter:
+        """Create the open file `part` (FileExistsError where it is there already) with the first observation."""
+        meta = start_meta(start, urdf_sha256)
+        _require_shapes(start.initial, dict(meta.spec.arrays), "the initial observation")
+        writer = cls(part, create_part(part, meta), meta)
+        append_rows(writer._file, first_rows(start))
+        commit(writer._file, 0)
+        return writer
+
+    @property
+    def episode(self) -> str:
+        """The episode's id."""
+        return self._meta.episode
+
+    @property
+    def steps(self) -> int:
+        """How many steps were appended."""
+        return self._committed + len(self._waiting)
+
+    def append(self, step: Step) -> None:
+        """Take the next step; it is on the disk within half a second of steps."""
+        if step.index != self.steps:
+            raise StepOrderError(f"{self.episode}: expected step {self.steps}, got {step.index}")
+        _require_shapes(step.observed, self._shapes, f"step {step.index}")
+        _require_applied(step, self._meta.spec.joints)
+        self._waiting.append(step)
+        if len(self._waiting) >= self._commit_steps:
+            self._commit()
+
+    def finish(self, end: EpisodeEnd, clean: Path) -> None:
+        """Write the finished file to `clean` and remove the open one."""
+        if (end.episode, end.steps) != (self.episode, self.steps):
+            expected = f"{self.episode} with {self.steps} steps"
+            raise EpisodeMismatchError(f"expected the end of {expected}, got {end.episode} with {end.steps}")
+        self._commit()
+        self._file.close()
+        finish(self._part, clean, end_meta(end))
+        self._part.unlink()
+
+    def abandon(self) -> None:
+        """Close the open file where it is; what was committed can be recovered. Idempotent."""
+        self._file.close()
+
+    def _commit(self) -> None:
+        if not self._waiting:
+            return
+        append_rows(self._file, step_rows(self._waiting, self._meta.spec.joints))
+        self._committed += len(self._waiting)
+        self._waiting = []
+        commit(self._file, self._committed)
+
+
+def _require_shapes(seen: Observation, shapes: dict[str, tuple[int, ...]], what: str) -> None:
+    found = {name: np.shape(value) for name, value in seen.values.items()}
+    if found != shapes:
+        raise StepShapeError(f"expected {shapes} in {what}, got {found}")
+
+
+def _require_applied(step: Step, joints: int) -> None:
+    found = (np.shape(step.applied.joint_position), np.shape(step.applied_ee_pose))
+    if found != ((joints,), (7,)):
+        raise StepShapeError(f"expected applied of ({joints},) and (7,) in step {step.index}, got {found}")
