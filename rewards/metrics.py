@@ -1,0 +1,386 @@
+"""How well an episode was driven: pure NumPy over one episode's arrays; what leaves is `Metrics`.
+
+Every metric is computed on the host's measured clock. Positions are first interpolated to a grid of 20 Hz, so
+that a robot with a faster loop, or a loop that stutters, is measured by the same yardstick. Sums are
+correctly rounded (`math.fsum`), so that they do not depend on the order in which a processor adds.
+
+An episode that cannot be measured (`unsound` says why) has the worst value of every metric; nothing here
+raises.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+RATE_HZ: Final = 20.0
+"""The common grid."""
+DURATION_MAX_S: Final = 3600.0
+TICK_S: Final = 1e-9
+"""The recorded clock's resolution."""
+VALUE_MAX: Final = 1e6
+"""No position, angle or opening of a real episode is larger."""
+STILL_M_S: Final = 0.005
+STILL_RAD_S: Final = 0.02
+STILL_GRIPPER_S: Final = 0.05
+SPEED_SAMPLES: Final = 2
+"""Speeds for idleness are taken over this many samples to each side: 0.2 s, wider than an encoder's
+flicker."""
+STEP_M: Final = 0.001
+"""Movement below this is sensor noise, and adds nothing to a path."""
+MOVED_M: Final = 0.01
+"""An episode whose hand moved less than this did not move."""
+OPEN: Final = 0.6
+CLOSED: Final = 0.4
+STAGES_MAX: Final = 8
+MOVEMENT_S: Final = 0.3
+"""Movements shorter than this are too short for a spectrum."""
+SPARC_CUTOFF_HZ: Final = 10.0
+SPARC_AMPLITUDE: Final = 0.05
+LAG_RAD: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeFacts:
+    """What scoring needs to know of an episode of N steps, as plain values."""
+
+    episode: str
+    task: str
+    success: bool | None
+    """The task's predicate at the end; None where the robot cannot know."""
+    valid: bool
+    """Whether the recorder kept the whole episode and it ended in a way that may count."""
+    end_reason: str
+    control_hz: float
+    t_s: Array
+    """(N+1,) float64, s: the monotonic clock at each observation, from the first one."""
+    ee_position_m: Array
+    """(N+1, 3) float64, m, in the base frame."""
+    joint_rad: Array
+    """(N+1, J) float64, rad."""
+    gripper: Array
+    """(N+1,) float64, the observed opening in [0, 1]; constant where there is no gripper."""
+    applied_rad: Array
+    """(N, J) float64, rad: where the joints were sent, after safety."""
+    applied_gripper: Array
+    """(N,) float64, the opening that was sent; constant where there is no gripper."""
+    limited: Mask
+    """(N,) bool: a limit changed what the operator asked for."""
+
+    @property
+    def steps(self) -> int:
+        """N."""
+        return len(self.applied_rad) if np.ndim(self.applied_rad) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """How much of an episode nothing moved."""
+
+    fraction: float
+    leading_s: float
+    trailing_s: float
+    longest_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """How well the arm could follow."""
+
+    lag_rate: float
+    clip_rate: float
+    error_p95_rad: float
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How even the robot's loop was."""
+
+    interval_cv: float
+    gap_fraction: float
+    longest_s: float
+    effective_hz: float
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """All of them, in their own units."""
+
+    duration_s: float
+    path_m: float
+    path_efficiency: float
+    sparc: float | None
+    """None where no movement is long enough to have a spectrum."""
+    idle: Idle
+    tracking: Tracking
+    timing: Timing
+
+
+UNMEASURED: Final = Metrics(
+    0.0, 0.0, 0.0, None, Idle(1.0, 0.0, 0.0, 0.0), Tracking(1.0, 1.0, 0.0), Timing(0.0, 1.0, 0.0, 0.0)
+)
+"""What an unsound episode has."""
+
+
+def unsound(facts: EpisodeFacts) -> str | None:
+    """Return why the arrays cannot be measured, in plain words, or None where they can."""
+    steps = facts.steps
+    if steps == 0:
+        return "the episode holds no step"
+    joints = np.shape(facts.applied_rad)[1:]
+    shapes = {
+        "t_s": (facts.t_s, (steps + 1,)),
+        "ee_position_m": (facts.ee_position_m, (steps + 1, 3)),
+        "joint_rad": (facts.joint_rad, (steps + 1, *joints)),
+        "gripper": (facts.gripper, (steps + 1,)),
+        "applied_rad": (facts.applied_rad, (steps, *joints)),
+        "applied_gripper": (facts.applied_gripper, (steps,)),
+        "limited": (facts.limited, (steps,)),
+    }
+    if len(joints) != 1 or joints[0] == 0:
+        return f"the episode's applied_rad has shape {np.shape(facts.applied_rad)}, not (steps, joints)"
+    for name, (array, shape) in shapes.items():
+        if np.shape(array) != shape:
+            return f"the episode's {name} has shape {np.shape(array)}, not {shape}"
+        if not np.all(np.abs(np.asarray(array, dtype=np.float64)) <= VALUE_MAX):
+            return f"the episode's {name} holds a value that no robot has (not a number, or above {VALUE_MAX:g})"
+    return _unsound_clock(facts)
+
+
+def _unsound_clock(facts: EpisodeFacts) -> str | None:
+    if not (0.0 < facts.control_hz <= VALUE_MAX):
+        return f"the control rate is {facts.control_hz}, not a positive number of hertz"
+    if not np.all(np.diff(facts.t_s) > TICK_S / 2.0):
+        return "the recorded clock stands still or runs backwards"
+    if facts.t_s[-1] - facts.t_s[0] > DURATION_MAX_S:
+        return f"the episode is longer than {DURATION_MAX_S:.0f} s"
+    return None
+
+
+def measure(facts: EpisodeFacts) -> Metrics:
+    """Return every metric of `facts`; `UNMEASURED` where `unsound(facts)`."""
+    if unsound(facts) is not None:
+        return UNMEASURED
+    t_s = facts.t_s - facts.t_s[0]
+    hand_m, joint_rad = resample(t_s, facts.ee_position_m), resample(t_s, facts.joint_rad)
+    gripper = resample(t_s, facts.gripper)
+    return Metrics(
+        duration_s=float(t_s[-1]),
+        path_m=path_length_m(hand_m),
+        path_efficiency=path_efficiency(hand_m, stages(t_s, facts.applied_gripper)),
+        sparc=movement_sparc(hand_m),
+        idle=idle(hand_m, joint_rad, gripper),
+        tracking=tracking(facts.applied_rad, facts.joint_rad[1:], facts.limited),
+        timing=timing(t_s, facts.control_hz),
+    )
+
+
+def resample(t_s: Array, values: Array, rate_hz: float = RATE_HZ) -> Array:
+    """Return `values` (N, ...) at t_s[0] + k / rate_hz, linearly interpolated: (M, ...), M >= 1.
+
+    Limits: what moves faster than half of `rate_hz` is lost; angles are taken as they are, without
+    unwrapping.
+    """
+    count = math.floor((t_s[-1] - t_s[0]) * rate_hz) + 1
+    grid = t_s[0] + np.arange(count, dtype=np.float64) / rate_hz
+    flat = values.reshape(len(values), -1)
+    columns = [np.interp(grid, t_s, flat[:, column]) for column in range(flat.shape[1])]
+    return np.stack(columns, axis=1).reshape(count, *values.shape[1:])
+
+
+def path_length_m(position_m: Array) -> float:
+    """Return the length of a path (M, 3), m, counting only moves of at least 1 mm from the last counted
+    point.
+
+    The dead band keeps a resting arm's sensor noise from growing into a path; the last point always counts.
+    """
+    points: list[list[float]] = position_m.tolist()
+    anchor, parts = points[0], []
+    for point in points[1:]:
+        part = _distance(anchor, point)
+        if part >= STEP_M:
+            parts.append(part)
+            anchor = point
+    return math.fsum([*parts, _distance(anchor, points[-1])])
+
+
+def stages(t_s: Array, applied_gripper: Array, rate_hz: float = RATE_HZ) -> tuple[int, ...]:
+    """Return the grid indices at which one stage of the episode ends and the next begins.
+
+    A stage ends where the gripper was sent across its middle, with hysteresis (below 0.4 closed, above 0.6
+    open): what the hand went there for is done. At most the first seven changes count, so that fluttering the
+    gripper cannot cut a wandering path into straight pieces.
+    """
+    ends: list[int] = []
+    is_open = bool(applied_gripper[0] > 0.5)
+    for step, opening in enumerate(applied_gripper):
+        if opening < CLOSED if is_open else opening > OPEN:
+            is_open = not is_open
+            ends.append(math.floor((t_s[step] - t_s[0]) * rate_hz))
+    return tuple(ends[: STAGES_MAX - 1])
+
+
+def path_efficiency(position_m: Array, stage_ends: Iterable[int] = ()) -> float:
+    """Return the shortest sensible way over the way taken, in [0, 1], of the hand's path (M, 3), m.
+
+    E = sum over stages of (||v - a|| + ||b - v||) / sum over stages of path length, where a and b are the
+    first and last point of the stage and v is its point farthest from the line a-b (from a, where a = b): the
+    first via point of Ramer (1972) and Douglas and Peucker (1973). So a stage may be two straight lines
+    (above the thing, then down; out and back) at no cost, and a closed path has a meaning. The plain ratio
+    ||p_T - p_0|| / sum ||dp|| of the movement literature is this with one stage and v = a.
+
+    0 where the hand moved less than 1 cm. Limits: a stage that needs three or more turns is called less
+    efficient than it is; turning the hand in place is no path.
+    """
+    cuts = [0, *(end for end in stage_ends if 0 < end < len(position_m) - 1), len(position_m) - 1]
+    pieces = [position_m[first : last + 1] for first, last in pairwise(cuts)]
+    taken_m = math.fsum(path_length_m(piece) for piece in pieces)
+    if not taken_m >= MOVED_M:
+        return 0.0
+    return min(math.fsum(_two_lines_m(piece) for piece in pieces) / taken_m, 1.0)
+
+
+def _two_lines_m(position_m: Array) -> float:
+    first, last = position_m[0], position_m[-1]
+    chord_m = _distance(first, last)
+    away = position_m - first
+    if chord_m >= STEP_M:
+        along = (last - first) / chord_m
+        share = np.clip(away[:, 0] * along[0] + away[:, 1] * along[1] + away[:, 2] * along[2], 0.0, chord_m)
+        away = away - share[:, np.newaxis] * along
+    via = position_m[int(np.argmax(_norms(away)))]
+    return _distance(first, via) + _distance(via, last)
+
+
+def sparc(speed: Array, rate_hz: float) -> float | None:
+    """Return the spectral arc length of a speed profile (M,): dimensionless, negative, nearer to 0 is
+    smoother.
+
+    SPARC = -integral over [0, w_c] of sqrt((1 / w_c)^2 + (dV/dw)^2) dw, V the magnitude spectrum over its
+    maximum, zero-padded to 2^(ceil(log2 M) + 4) samples; w_c is the last frequency up to 10 Hz at which V is
+    at least 0.05. Balasubramanian, Melendez-Calderon, Roby-Brami and Burdet (2015), doi
+    10.1186/s12984-015-0090-9.
+
+    None where nothing moves. Limits: it grows with the number of submovements, so compare movements, not
+    days; it is blind to noise far below 5 % of the movement.
+    """
+    if len(speed) == 0 or not np.max(speed) > 0.0:
+        return None
+    padded = 2 ** (math.ceil(math.log2(len(speed))) + 4)
+    spectrum = np.abs(np.fft.rfft(speed, padded))
+    frequency_hz = np.arange(len(spectrum), dtype=np.float64) * (rate_hz / padded)
+    kept = frequency_hz <= SPARC_CUTOFF_HZ
+    magnitude = spectrum[kept] / np.max(spectrum)
+    loud = np.flatnonzero(magnitude >= SPARC_AMPLITUDE)
+    band = slice(int(loud[0]), int(loud[-1]) + 1)
+    across, along = frequency_hz[kept][band], magnitude[band]
+    if len(across) < 2:
+        return None
+    rise = np.diff(along)
+    return -math.fsum(np.sqrt((np.diff(across) / (across[-1] - across[0])) ** 2 + rise * rise))
+
+
+def movement_sparc(position_m: Array, rate_hz: float = RATE_HZ) -> float | None:
+    """Return the mean SPARC of the hand's movements in a path (M, 3), m, each weighted by its duration.
+
+    A movement is a run of samples in which the hand is faster than 5 mm/s (over 0.2 s), of at least 0.3 s.
+    Taken movement by movement, a pause is not called a jerk: pauses are what `idle` measures. None where
+    there is no movement.
+    """
+    moving = _speed(position_m, rate_hz) >= STILL_M_S
+    speed = _norms(np.diff(position_m, axis=0)) * rate_hz
+    weighted, weight = [], 0
+    for first, last in _runs(moving):
+        part = speed[first : last + 1]
+        value = sparc(part, rate_hz) if len(part) >= MOVEMENT_S * rate_hz else None
+        if value is not None:
+            weighted.append(value * len(part))
+            weight += len(part)
+    return math.fsum(weighted) / weight if weight else None
+
+
+def idle(position_m: Array, joint_rad: Array, gripper: Array, rate_hz: float = RATE_HZ) -> Idle:
+    """Return how much of the time nothing moved: hand (M, 3) m, joints (M, J) rad, gripper (M,) opening.
+
+    A sample is idle where the hand is slower than 5 mm/s, every joint slower than 0.02 rad/s and the gripper
+    slower than 0.05/s, all over 0.2 s. `fraction` is idle samples over samples; leading, trailing and longest
+    run in s. After the static-frame tests of public data-set checkers (see lerobot#3429), with our own
+    thresholds. Limits: a hand that creeps below the thresholds is called idle.
+    """
+    still = _speed(position_m, rate_hz) < STILL_M_S
+    for column in range(joint_rad.shape[1]):
+        still &= _speed(joint_rad[:, column : column + 1], rate_hz) < STILL_RAD_S
+    still &= _speed(gripper[:, np.newaxis], rate_hz) < STILL_GRIPPER_S
+    runs = _runs(still)
+    samples = [last - first + 1 for first, last in runs]
+    leading = samples[0] if runs and runs[0][0] == 0 else 0
+    trailing = samples[-1] if runs and runs[-1][1] == len(still) - 1 else 0
+    return Idle(sum(samples) / len(still), leading / rate_hz, trailing / rate_hz, max(samples, default=0) / rate_hz)
+
+
+def tracking(applied_rad: Array, seen_rad: Array, limited: Mask) -> Tracking:
+    """Return how far the arm stayed behind what was applied, and how often limits had to cut the operator's
+    wish.
+
+    `lag_rate`: steps in which any joint was seen over 0.1 rad away from where that step sent it, over steps.
+    `clip_rate`: steps with a limit event, over steps. `error_p95_rad`: the 95th percentile (nearest rank) of
+    the largest joint error. applied_rad and seen_rad are (N, J), seen at the end of the same step. Limits:
+    pushing against a thing looks like lag; the gripper is left out, for a grasp is meant to stop it.
+    """
+    error = np.max(np.abs(applied_rad - seen_rad), axis=1)
+    steps = len(error)
+    p95 = float(np.sort(error)[math.ceil(0.95 * steps) - 1])
+    return Tracking(int(np.sum(error > LAG_RAD)) / steps, int(np.sum(limited)) / steps, p95)
+
+
+def timing(t_s: Array, control_hz: float) -> Timing:
+    """Return the evenness of the intervals of (N+1,) clock readings, s.
+
+    `interval_cv`: standard deviation over mean (population). A gap is an interval of more than two control
+    periods; `gap_fraction` is time in gaps over time. `effective_hz`: intervals over time. Limits: it judges
+    the host, not the operator, so it is a gate against broken recordings and never a graded score.
+    """
+    interval_s = np.diff(t_s)
+    total_s = float(t_s[-1] - t_s[0])
+    mean_s = total_s / len(interval_s)
+    spread_s = math.sqrt(math.fsum((interval_s - mean_s) ** 2) / len(interval_s))
+    gaps_s = math.fsum(interval_s[interval_s > 2.0 / control_hz])
+    return Timing(spread_s / mean_s, min(gaps_s / total_s, 1.0), float(np.max(interval_s)), len(interval_s) / total_s)
+
+
+def _distance(a: Sequence[float] | Array, b: Sequence[float] | Array) -> float:
+    x, y, z = b[0] - a[0], b[1] - a[1], b[2] - a[2]
+    return math.sqrt(x * x + y * y + z * z)
+
+
+def _norms(rows: Array) -> Array:
+    squares = rows * rows
+    total: Array = np.zeros(len(rows))
+    for column in range(rows.shape[1]):  # in a fixed order, so that every processor rounds alike
+        total = total + squares[:, column]
+    return np.sqrt(total)
+
+
+def _speed(values: Array, rate_hz: float) -> Array:
+    """Return ||dx/dt|| of (M, K) over `SPEED_SAMPLES` to each side (fewer at the ends): (M,), per s."""
+    index = np.arange(len(values))
+    before, after = np.maximum(index - SPEED_SAMPLES, 0), np.minimum(index + SPEED_SAMPLES, len(values) - 1)
+    return _norms(values[after] - values[before]) * rate_hz / np.maximum(after - before, 1)
+
+
+def _runs(mask: Mask) -> list[tuple[int, int]]:
+    """Return (first, last) of every run of True."""
+    edges = np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8))
+    return [
+        (int(first), int(last) - 1)
+        for first, last in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True)
+    ]

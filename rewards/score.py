@@ -1,0 +1,129 @@
+"""What an episode is worth under version 1 of the rules: pure, and the same integer on every machine.
+
+`docs/scoring.md` states the rules for people; this module is the rules. The five components are rounded to
+four decimals before they are weighed, and weighed in integers, so that the last bits of a processor's
+arithmetic do not reach the score. What leaves is `Score`, and `pay_wei`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Final
+
+from rewards.metrics import MOVED_M, EpisodeFacts, Metrics, measure, unsound
+
+VERSION: Final = "1"
+ONE_PPM: Final = 1_000_000
+STEPS_MIN: Final = 10
+GAP_FRACTION_MAX: Final = 0.2
+ADVICE_BELOW_PPM: Final = 800_000
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """The published components, each in parts per million: 0 worst, 1_000_000 best."""
+
+    success: int
+    path_efficiency: int
+    smoothness: int
+    idle: int
+    tracking: int
+
+    def as_dict(self) -> dict[str, float]:
+        """Return the components in [0, 1], as published."""
+        return {field.name: getattr(self, field.name) / ONE_PPM for field in fields(self)}
+
+
+WEIGHTS_PERCENT: Final = Vector(success=40, path_efficiency=20, smoothness=15, idle=15, tracking=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The verdict on one episode."""
+
+    version: str
+    score_ppm: int
+    accepted: bool
+    vector: Vector
+    reasons: tuple[str, ...]
+    """Why it was not accepted, first; then what would raise the score. Never empty for a rejected episode."""
+
+
+def score(facts: EpisodeFacts) -> Score:
+    """Return the score of `facts`. Never raises: what cannot be measured is rejected, with the reason."""
+    metrics = measure(facts)
+    vector = components(facts, metrics)
+    refusals = refused_because(facts, metrics)
+    advice = () if unsound(facts) else advise(metrics, vector)
+    return Score(VERSION, weigh(vector), not refusals, vector, refusals + advice)
+
+
+def pay_wei(scored: Score, price_wei: int) -> int:
+    """Return floor(price * score): 0 for an episode that was not accepted."""
+    return price_wei * scored.score_ppm // ONE_PPM if scored.accepted else 0
+
+
+def components(facts: EpisodeFacts, metrics: Metrics) -> Vector:
+    """Return the five components: linear between the value that gives 0 and the value that gives 1."""
+    unfollowed = metrics.tracking.lag_rate + metrics.tracking.clip_rate
+    return Vector(
+        success=ONE_PPM if facts.success is True else 0,
+        path_efficiency=ramp_ppm(metrics.path_efficiency, 0.0, 1.0),
+        smoothness=0 if metrics.sparc is None else ramp_ppm(metrics.sparc, -6.0, -2.0),
+        idle=ramp_ppm(metrics.idle.fraction, 0.6, 0.1),
+        tracking=ramp_ppm(unfollowed, 1.0, 0.0),
+    )
+
+
+def ramp_ppm(value: float, worst: float, best: float) -> int:
+    """Return where `value` lies from `worst` (0) to `best` (1_000_000), in steps of 100, halves up."""
+    share = (value - worst) / (best - worst)
+    return 0 if math.isnan(share) else math.floor(min(max(share, 0.0), 1.0) * 10_000 + 0.5) * 100
+
+
+def weigh(vector: Vector) -> int:
+    """Return floor(sum of weight * component), in ppm."""
+    return sum(getattr(WEIGHTS_PERCENT, f.name) * getattr(vector, f.name) for f in fields(vector)) // 100
+
+
+def refused_because(facts: EpisodeFacts, metrics: Metrics) -> tuple[str, ...]:
+    """Return every reason for which the episode is not accepted; empty where it is."""
+    broken = unsound(facts)
+    if broken:
+        return (f"The recording cannot be scored: {broken}.",)
+    reasons = []
+    if not facts.valid:
+        reasons.append(f"The episode does not count: it ended with '{facts.end_reason}'. Finish it yourself.")
+    if facts.success is None:
+        reasons.append("This robot cannot tell whether the task was done, so version 1 of the rules cannot accept it.")
+    elif not facts.success:
+        reasons.append("The task was not done when the episode ended. Hold the goal for half a second, then finish.")
+    if facts.steps < STEPS_MIN:
+        reasons.append(f"The episode has {facts.steps} steps; at least {STEPS_MIN} are needed.")
+    if metrics.path_m < MOVED_M:
+        reasons.append(f"The hand moved {metrics.path_m * 1000:.1f} mm; at least {MOVED_M * 1000:.0f} mm are needed.")
+    if metrics.timing.gap_fraction > GAP_FRACTION_MAX:
+        reasons.append(
+            f"The robot's loop stood still for {metrics.timing.gap_fraction:.0%} of the time (at most "
+            f"{GAP_FRACTION_MAX:.0%} may be): the robot's computer was too slow, not you. Tell its owner."
+        )
+    return tuple(reasons)
+
+
+def advise(metrics: Metrics, vector: Vector) -> tuple[str, ...]:
+    """Return what to do better, for each component below 0.8."""
+    idle, tracking = metrics.idle, metrics.tracking
+    smooth = "The hand never moved for long enough to judge its smoothness."
+    if metrics.sparc is not None:
+        smooth = f"The hand moved unevenly (SPARC {metrics.sparc:.1f}; -2 is smooth): press longer, tap less."
+    texts = {
+        "path_efficiency": f"The hand went {metrics.path_m:.2f} m, and {metrics.path_efficiency:.0%} of that "
+        "was needed: go straight to each goal.",
+        "smoothness": smooth,
+        "idle": f"You paused for {idle.fraction:.0%} of the time: {idle.leading_s:.1f} s before the first "
+        f"move and {idle.trailing_s:.1f} s after the last; the longest pause was {idle.longest_s:.1f} s.",
+        "tracking": f"In {tracking.clip_rate:.0%} of the steps a limit cut what you asked for, and "
+        f"in {tracking.lag_rate:.0%} the arm could not follow: move slower, and stay inside the workspace.",
+    }
+    return tuple(text for name, text in texts.items() if getattr(vector, name) < ADVICE_BELOW_PPM)
