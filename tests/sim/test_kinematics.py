@@ -56,9 +56,7 @@ class Bullet:
     def pose(self, q: Vector) -> Vector:
         for joint, angle in zip(self.joints, q, strict=True):
             pybullet.resetJointState(self.body, joint, angle, physicsClientId=self.client)
-        state = pybullet.getLinkState(
-            self.body, self.link, computeForwardKinematics=True, physicsClientId=self.client
-        )
+        state = pybullet.getLinkState(self.body, self.link, computeForwardKinematics=True, physicsClientId=self.client)
         return np.array((*state[4], *state[5]))
 
     def jacobian(self, q: Vector) -> Vector:
@@ -80,9 +78,7 @@ def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Kinematics, Bullet]]:
 
 
 @given(fraction=fractions)
-def test_forward_kinematics_is_that_of_the_physics_engine(
-    pair: tuple[Kinematics, Bullet], fraction: Vector
-) -> None:
+def test_forward_kinematics_is_that_of_the_physics_engine(pair: tuple[Kinematics, Bullet], fraction: Vector) -> None:
     arm, bullet = pair
     q = within(arm, fraction)
     expected = bullet.pose(np.concatenate((q, np.zeros(7 - len(q)))))
@@ -92,9 +88,7 @@ def test_forward_kinematics_is_that_of_the_physics_engine(
 
 
 @given(fraction=fractions)
-def test_the_jacobian_is_that_of_the_physics_engine(
-    pair: tuple[Kinematics, Bullet], fraction: Vector
-) -> None:
+def test_the_jacobian_is_that_of_the_physics_engine(pair: tuple[Kinematics, Bullet], fraction: Vector) -> None:
     arm, bullet = pair
     q = within(arm, fraction)
     expected = bullet.jacobian(np.concatenate((q, np.zeros(7 - len(q)))))
@@ -127,9 +121,7 @@ def test_a_near_pose_is_reached(fraction: Vector, nudge: Vector) -> None:
     assert found.rotation_error_rad < 2e-2
     reached = ARM.forward(found.q)
     assert np.linalg.norm(reached[:3] - target[:3]) == pytest.approx(found.position_error_m, abs=1e-9)
-    assert rotation.angle_between(reached[3:], target[3:]) == pytest.approx(
-        found.rotation_error_rad, abs=1e-6
-    )
+    assert rotation.angle_between(reached[3:], target[3:]) == pytest.approx(found.rotation_error_rad, abs=1e-6)
 
 
 @given(nudge=nudges)
@@ -161,9 +153,7 @@ def test_an_arm_that_is_there_does_not_move(fraction: Vector) -> None:
 
 
 @given(fraction=inner_fractions, turn=nudges)
-def test_five_joints_keep_the_position_when_the_rotation_cannot_be_had(
-    fraction: Vector, turn: Vector
-) -> None:
+def test_five_joints_keep_the_position_when_the_rotation_cannot_be_had(fraction: Vector, turn: Vector) -> None:
     start = within(FIVE, 0.25 + 0.5 * fraction)
     if np.linalg.svd(FIVE.jacobian(start)[:3])[1].min() < 0.15:
         return
@@ -241,9 +231,7 @@ vectors = st.lists(st.floats(-1.0, 1.0), min_size=3, max_size=3).map(np.array)
 @given(a=quaternions, b=quaternions, v=vectors)
 def test_quaternions_turn_as_matrices_do(a: Vector, b: Vector, v: Vector) -> None:
     product = rotation.multiply(a, b)
-    assert rotation.to_matrix(product) == pytest.approx(
-        rotation.to_matrix(a) @ rotation.to_matrix(b), abs=1e-12
-    )
+    assert rotation.to_matrix(product) == pytest.approx(rotation.to_matrix(a) @ rotation.to_matrix(b), abs=1e-12)
     assert rotation.rotate(a, v) == pytest.approx(rotation.to_matrix(a) @ v, abs=1e-12)
     assert rotation.rotate(rotation.conjugate(a), rotation.rotate(a, v)) == pytest.approx(v, abs=1e-12)
     assert rotation.angle_between(rotation.from_matrix(rotation.to_matrix(a)), a) < 1e-7
