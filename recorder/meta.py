@@ -18,7 +18,7 @@ Hex32 = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-f]{64}$")]
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 Address = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-fA-F]{40}$")]
 Signature = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-f]{130}$")]
-Decimal = Annotated[str, msgspec.Meta(pattern="^(0|-?[1-9][0-9]{0,18})$")]
+Decimal = Annotated[str, msgspec.Meta(pattern="^(0|[1-9][0-9]{0,18})$")]
 SafeInt = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
@@ -158,8 +158,8 @@ class Meta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return data
 
 
-def canonical(value: msgspec.Struct) -> bytes:
-    """Return RFC 8785 JSON; raise MetaError where a number has no place in it."""
+def canonical(value: object) -> bytes:
+    """Return RFC 8785 JSON of structs or plain values; raise MetaError where a number has no place in it."""
     try:
         return rfc8785.dumps(msgspec.to_builtins(value))
     except rfc8785.CanonicalizationError as error:

@@ -1,0 +1,110 @@
+"""The folder of four files that an episode is handed on as (FORMAT.md), and the two small ones in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+
+from recorder.description import hash_file
+from recorder.episode import Episode, EpisodeError, read_episode
+from recorder.manifest import EPISODE_FILE, MANIFEST_BYTES_MAX
+from recorder.meta import Address, Decimal, Hex32, Signature, canonical
+from teleop.identity import Domain
+
+MANIFEST_FILE: Final = "manifest.json"
+SIGNATURES_FILE: Final = "signatures.json"
+RECEIPT_FILE: Final = "receipt.json"
+BUNDLE_FILES: Final = (EPISODE_FILE, MANIFEST_FILE, SIGNATURES_FILE, RECEIPT_FILE)
+SMALL_FILE_BYTES_MAX: Final = MANIFEST_BYTES_MAX
+
+
+class DomainMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The EIP-712 domain that was signed under."""
+
+    chain_id: int
+    vault: Address
+
+
+class Signatures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """signatures.json."""
+
+    digest: Hex32
+    domain: DomainMeta
+    operator: Signature | None
+    robot: Signature
+
+    def encode(self) -> bytes:
+        """Return canonical JSON."""
+        return canonical(self)
+
+
+class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """receipt.json."""
+
+    checkpoint: str
+    digest: Hex32
+    episode: str
+    hub: Address
+    inclusion: Annotated[list[Hex32], msgspec.Meta(max_length=64)]
+    log_index: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    log_origin: str
+    received_ms: Decimal
+    signature: Signature
+
+    def encode(self) -> bytes:
+        """Return canonical JSON."""
+        return canonical(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """All that a verifier looks at, read once: what is absent is None, what is unreadable is its error."""
+
+    manifest: bytes | None
+    signatures: bytes | None
+    receipt: bytes | None
+    size: int | None
+    """Of episode.h5, bytes."""
+    sha256: str | None
+    """Of episode.h5, hex."""
+    episode: Episode | EpisodeError | None
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read a bundle's files; a missing or faulty one is a value here, and refused by a gate later."""
+    file = folder / EPISODE_FILE
+    there = file.is_file()
+    return Bundle(
+        manifest=_small(folder / MANIFEST_FILE),
+        signatures=_small(folder / SIGNATURES_FILE),
+        receipt=_small(folder / RECEIPT_FILE),
+        size=file.stat().st_size if there else None,
+        sha256=hash_file(file) if there else None,
+        episode=_episode(file) if there else None,
+    )
+
+
+def domain_meta(domain: Domain) -> DomainMeta:
+    """Return a domain as signatures.json has it."""
+    return DomainMeta(domain.chain_id, domain.vault)
+
+
+def unsigned(digest: str, domain: Domain, robot_signature: str) -> Signatures:
+    """Return signatures.json as the host makes it: the operator has not signed yet."""
+    return Signatures(digest, domain_meta(domain), None, robot_signature)
+
+
+def _episode(file: Path) -> Episode | EpisodeError:
+    try:
+        return read_episode(file)
+    except EpisodeError as error:
+        return error
+
+
+def _small(path: Path) -> bytes | None:
+    if not path.is_file() or path.stat().st_size > SMALL_FILE_BYTES_MAX:
+        return None
+    return path.read_bytes()

@@ -1,0 +1,93 @@
+"""What the gates look at: one bundle, and what the verifier takes as given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from recorder import manifest as manifests
+from recorder.bundle import Bundle, Receipt, Signatures
+from recorder.episode import Episode
+from recorder.manifest import Manifest
+from teleop.identity import Domain
+
+Replayer = Callable[[Episode], None]
+"""Re-simulates an episode; raises an Exception that says where it differs. Picklable, for a worker process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What the hub asked for when it began an episode; `nonce` is 0x-hex of 32 bytes."""
+
+    episode: str
+    robot: str
+    operator: str
+    task: str
+    seed: int
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What only the hub knows: whether it asked for this episode, and who came first."""
+
+    ticket: Ticket | None
+    twin: str | None
+    """Another episode with the same content root."""
+    rival: str | None
+    """Another episode of the robot with the same `previous`, where that is not zeros."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What a verifier takes as given. What is None is not checked, and the report says so."""
+
+    domain: Domain
+    books: Books | None = None
+    replay: Replayer | None = None
+    hub: str | None = None
+    """The address that signs receipts."""
+    log_key: str | None = None
+    """The log's C2SP verifier key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One bundle before the gates. What a property needs, an earlier gate has made sure of."""
+
+    bundle: Bundle
+    trust: Trust
+
+    @property
+    def data(self) -> bytes:
+        """The manifest's bytes."""
+        return self.bundle.manifest or b""
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest."""
+        return manifests.decode(self.data)
+
+    @property
+    def episode(self) -> Episode:
+        """The episode."""
+        if isinstance(self.bundle.episode, Episode):
+            return self.bundle.episode
+        raise TypeError("expected an episode; the structure gate comes before this one")
+
+    @property
+    def signatures(self) -> Signatures:
+        """signatures.json; raises msgspec.DecodeError."""
+        return msgspec.json.decode(self.bundle.signatures or b"", type=Signatures)
+
+    @property
+    def receipt(self) -> Receipt:
+        """receipt.json; raises msgspec.DecodeError."""
+        return msgspec.json.decode(self.bundle.receipt or b"", type=Receipt)
+
+    @property
+    def digest(self) -> str:
+        """The digest that this manifest has, 0x-hex."""
+        return manifests.digest(self.manifest, self.data, self.trust.domain)

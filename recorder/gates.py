@@ -1,0 +1,276 @@
+"""The gates that an episode passes, in order: each is pure, and refuses by exactly one named error.
+
+`GATES` is the table of FORMAT.md section 6. A `check` returns None, or one sentence that says what was expected,
+what came and what to do; `verify.py` raises it as the gate's error. No gate reads a file, a clock or a database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from recorder import checkpoint as checkpoints
+from recorder import manifest as manifests
+from recorder import merkle, motion
+from recorder import refusals as no
+from recorder.bundle import domain_meta
+from recorder.case import Case, Ticket
+from recorder.episode import EpisodeError
+from recorder.manifest import EPISODE, RECEIPT, Manifest
+from recorder.seal import receipt_values
+from teleop.identity import SESSION_GRANT, SignatureError
+
+Check = Callable[[Case], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One gate: what is asked, by which name it refuses, and what must be known to ask."""
+
+    name: str
+    error: type[no.GateError]
+    check: Check
+    applies: Callable[[Case], bool] = lambda case: True
+
+
+def _complete(case: Case) -> str | None:
+    bundle = case.bundle
+    needed = {
+        "episode.h5": bundle.sha256,
+        "manifest.json": bundle.manifest,
+        "signatures.json": bundle.signatures,
+        "receipt.json": bundle.receipt if _wants_receipt(case) else b"",
+    }
+    if missing := sorted(name for name, found in needed.items() if found is None):
+        return f"expected {', '.join(needed)} of at most 1 MiB (episode.h5 aside); missing: {', '.join(missing)}"
+    return None
+
+
+def _canonical(case: Case) -> str | None:
+    try:
+        manifests.require_canonical(case.data)
+    except manifests.NotCanonicalError as error:
+        return str(error)
+    return None
+
+
+def _schema(case: Case) -> str | None:
+    try:
+        manifests.decode(case.data)
+    except manifests.SchemaError as error:
+        return str(error)
+    return None
+
+
+def _file(case: Case) -> str | None:
+    entry = case.manifest.files[0]
+    found = (case.bundle.size, case.bundle.sha256)
+    if found == (entry.size, entry.sha256):
+        return None
+    return f"expected {entry.name} of {entry.size} bytes, SHA-256 {entry.sha256}; got {found[0]}, {found[1]}"
+
+
+def _structure(case: Case) -> str | None:
+    found = case.bundle.episode
+    return f"{type(found).__name__}: {found}" if isinstance(found, EpisodeError) else None
+
+
+def _agrees(case: Case) -> str | None:
+    said = case.manifest
+    entry = said.files[0]
+    expected = manifests.of_episode(
+        case.episode,
+        size=entry.size,
+        sha256=entry.sha256,
+        root=said.content_root,
+        previous=said.previous,
+        software=said.software,
+    )
+    for field in Manifest.__struct_fields__:
+        if getattr(expected, field) != getattr(said, field):
+            return f"{field}: the file gives {getattr(expected, field)!r}, the manifest {getattr(said, field)!r}"
+    return None
+
+
+def _content(case: Case) -> str | None:
+    found, said = manifests.root_hex(case.episode), case.manifest.content_root
+    return None if found == said else f"the values give {found}, the manifest says {said}"
+
+
+def _grant(case: Case) -> str | None:
+    manifest, values = case.manifest, case.manifest.grant.values
+    pairs = {
+        "operator": (manifest.operator.address, values.operator),
+        "sessionKey": (manifest.operator.session_key, values.session_key),
+        "robot": (manifest.robot.address, values.robot),
+        "task": (manifest.task.name, values.task),
+    }
+    for name, (used, granted) in pairs.items():
+        if used != granted:
+            return f"{name}: the episode has {used!r}, the wallet granted {granted!r}"
+    if int(values.not_after_ms) < int(manifest.ended_ms):
+        return f"the grant ended at {values.not_after_ms} ms, the episode at {manifest.ended_ms} ms"
+    try:
+        signature = manifest.grant.signature
+        SESSION_GRANT.require(values.operator, case.trust.domain, values.statement(), signature)
+    except SignatureError as error:
+        return str(error)
+    return None
+
+
+def _robot_signed(case: Case) -> str | None:
+    try:
+        signatures = case.signatures
+    except msgspec.DecodeError as error:
+        return f"signatures.json is not what FORMAT.md section 4 says: {error}"
+    if signatures.domain != domain_meta(case.trust.domain):
+        return f"expected the domain {domain_meta(case.trust.domain)}, got {signatures.domain}"
+    if signatures.digest != case.digest:
+        return f"the manifest has the digest {case.digest}, signatures.json says {signatures.digest}"
+    return _signed(case, case.manifest.robot.address, signatures.robot)
+
+
+def _operator_signed(case: Case) -> str | None:
+    signature = case.signatures.operator
+    if signature is None:
+        return f"expected the signature of {case.manifest.operator.session_key}, got none yet"
+    return _signed(case, case.manifest.operator.session_key, signature)
+
+
+def _signed(case: Case, signer: str, signature: str) -> str | None:
+    try:
+        EPISODE.require(signer, case.trust.domain, manifests.statement(case.manifest, case.data), signature)
+    except SignatureError as error:
+        return str(error)
+    return None
+
+
+def _asked_for(case: Case) -> str | None:
+    if _ticket(case) is None:
+        return f"this hub did not begin {case.manifest.episode!r}; hand it in where it was driven"
+    return None
+
+
+def _ticket_agrees(case: Case) -> str | None:
+    manifest, ticket = case.manifest, _ticket(case)
+    address = (manifest.robot.address, manifest.operator.address)
+    found = (manifest.episode, *address, manifest.task.name, manifest.seed)
+    if ticket is None:
+        return None
+    expected = (ticket.episode, ticket.robot, ticket.operator, ticket.task, ticket.seed)
+    if found == expected:
+        return None
+    return f"expected episode, robot, operator, task and seed {expected}, got {found}"
+
+
+def _nonce(case: Case) -> str | None:
+    ticket = _ticket(case)
+    if ticket is None or ticket.nonce == case.manifest.nonce:
+        return None
+    return f"expected the nonce {ticket.nonce}, got {case.manifest.nonce}"
+
+
+def _first(case: Case) -> str | None:
+    twin = case.trust.books.twin if case.trust.books else None
+    if twin is None:
+        return None
+    return f"the recording {case.manifest.content_root} was handed in before, as {twin!r}; record a new one"
+
+
+def _one_chain(case: Case) -> str | None:
+    rival = case.trust.books.rival if case.trust.books else None
+    return None if rival is None else f"{case.manifest.previous} is already continued by {rival!r}"
+
+
+def _moved(case: Case) -> str | None:
+    return motion.problem(case.episode)
+
+
+def _replayed(case: Case) -> str | None:
+    if case.trust.replay is None:
+        return None
+    try:
+        case.trust.replay(case.episode)
+    except Exception as error:  # noqa: BLE001  the simulator is injected, and whatever it cannot do is a refusal
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def _receipted(case: Case) -> str | None:
+    try:
+        receipt = case.receipt
+    except msgspec.DecodeError as error:
+        return f"receipt.json is not what FORMAT.md section 5 says: {error}"
+    if (receipt.episode, receipt.digest) != (case.manifest.episode, case.digest):
+        expected = f"{case.manifest.episode} and {case.digest}"
+        return f"expected a receipt for {expected}, got one for {receipt.episode} and {receipt.digest}"
+    if receipt.hub != case.trust.hub:
+        return f"expected the hub {case.trust.hub}, got {receipt.hub}"
+    values = receipt_values(receipt.digest, int(receipt.received_ms), receipt.log_origin, receipt.log_index)
+    try:
+        RECEIPT.require(receipt.hub, case.trust.domain, values, receipt.signature)
+    except SignatureError as error:
+        return str(error)
+    return None
+
+
+def _included(case: Case) -> str | None:
+    try:
+        receipt = case.receipt
+        head = checkpoints.open_checkpoint(receipt.checkpoint, case.trust.log_key or "")
+        leaf = merkle.leaf_hash(bytes.fromhex(case.digest[2:]))
+        path = [bytes.fromhex(one[2:]) for one in receipt.inclusion]
+        merkle.require_inclusion(leaf, receipt.log_index, head.size, path, head.root)
+    except (checkpoints.CheckpointError, merkle.ProofError, msgspec.DecodeError) as error:
+        return str(error)
+    if head.origin != receipt.log_origin:
+        return f"expected the log {receipt.log_origin!r}, got {head.origin!r}"
+    return None
+
+
+def _ticket(case: Case) -> Ticket | None:
+    return case.trust.books.ticket if case.trust.books else None
+
+
+def _wants_books(case: Case) -> bool:
+    return case.trust.books is not None
+
+
+def _wants_replay(case: Case) -> bool:
+    return case.trust.replay is not None and case.manifest.robot.simulated
+
+
+def _wants_receipt(case: Case) -> bool:
+    return case.trust.hub is not None
+
+
+def _wants_log(case: Case) -> bool:
+    return case.trust.log_key is not None
+
+
+GATES: Final = (
+    Gate("files", no.BundleIncomplete, _complete),
+    Gate("canonical", no.ManifestNotCanonical, _canonical),
+    Gate("schema", no.ManifestInvalid, _schema),
+    Gate("file", no.FileHashMismatch, _file),
+    Gate("structure", no.EpisodeStructureInvalid, _structure),
+    Gate("agrees", no.ManifestDisagrees, _agrees),
+    Gate("content", no.ContentRootMismatch, _content),
+    Gate("grant", no.GrantInvalid, _grant),
+    Gate("robot_signature", no.RobotSignatureInvalid, _robot_signed),
+    Gate("operator_signature", no.OperatorSignatureInvalid, _operator_signed),
+    Gate("known", no.UnknownEpisode, _asked_for, _wants_books),
+    Gate("ticket", no.TicketMismatch, _ticket_agrees, _wants_books),
+    Gate("nonce", no.NonceMismatch, _nonce, _wants_books),
+    Gate("duplicate", no.DuplicateEpisode, _first, _wants_books),
+    Gate("previous", no.PreviousForked, _one_chain, _wants_books),
+    Gate("motion", no.MotionInvalid, _moved),
+    Gate("replay", no.ReplayMismatch, _replayed, _wants_replay),
+    Gate("receipt", no.ReceiptInvalid, _receipted, _wants_receipt),
+    Gate("inclusion", no.InclusionInvalid, _included, _wants_log),
+)
+SEAL_GATES: Final = ("canonical", "schema", "robot_signature", "known", "ticket", "nonce")
+"""What a hub checks at once when a host seals; the rest waits for the operator's signature."""

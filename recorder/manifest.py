@@ -1,0 +1,171 @@
+"""The manifest: what an episode's file is and where it comes from, in the canonical bytes that are signed.
+
+`of_episode` is the only way to make one, so `verify.py` compares a stranger's with what it would have made itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from recorder.content import content_root
+from recorder.episode import Episode
+from recorder.layout import FORMAT, VERSION
+from recorder.meta import Decimal, GrantMeta, Hex32, OperatorMeta, RobotMeta, SafeInt, Sha256, canonical
+from teleop.identity import Domain, load_statements
+from teleop.steps import EndReason
+
+MANIFEST_BYTES_MAX: Final = 1 << 20
+EPISODE_FILE: Final = "episode.h5"
+NO_PREVIOUS: Final = "0x" + 64 * "0"
+_STATEMENTS: Final = load_statements("recorder")
+EPISODE: Final = _STATEMENTS["Episode"]
+RECEIPT: Final = _STATEMENTS["Receipt"]
+
+
+class ManifestError(ValueError):
+    """Bytes are not a manifest."""
+
+
+class NotCanonicalError(ManifestError):
+    """They are not RFC 8785 canonical JSON."""
+
+
+class SchemaError(ManifestError):
+    """They are canonical JSON, without the keys or types of a manifest."""
+
+
+class ManifestTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the operator was asked to do."""
+
+    name: str
+    version: int
+    instruction: str
+
+
+class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file of the bundle, size in bytes."""
+
+    name: str
+    size: SafeInt
+    sha256: Sha256
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """FORMAT.md, section 3."""
+
+    format: str
+    version: int
+    episode: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+    robot: RobotMeta
+    operator: OperatorMeta
+    grant: GrantMeta
+    task: ManifestTask
+    seed: SafeInt
+    nonce: Hex32
+    engine: dict[str, str]
+    control_hz: Annotated[float, msgspec.Meta(gt=0, le=10_000)]
+    steps: SafeInt
+    success: bool | None
+    valid: bool
+    reason: EndReason
+    files: Annotated[list[FileEntry], msgspec.Meta(min_length=1, max_length=1)]
+    meta_sha256: Sha256
+    content_root: Hex32
+    started_ms: Decimal
+    ended_ms: Decimal
+    previous: Hex32
+    software: str
+
+    def encode(self) -> bytes:
+        """Return the canonical bytes."""
+        return canonical(self)
+
+
+def of_episode(episode: Episode, *, size: int, sha256: str, root: str, previous: str, software: str) -> Manifest:
+    """Return the manifest of an episode whose file has this size in bytes, SHA-256 and content root (0x-hex)."""
+    meta, end = episode.meta, episode.end
+    return Manifest(
+        format=FORMAT,
+        version=VERSION,
+        episode=meta.episode,
+        robot=meta.robot,
+        operator=meta.operator,
+        grant=meta.grant,
+        task=ManifestTask(meta.task.name, meta.task.version, meta.task.instruction),
+        seed=meta.seed,
+        nonce=meta.nonce,
+        engine=meta.engine,
+        control_hz=meta.spec.control_hz,
+        steps=end.steps,
+        success=end.success,
+        valid=end.reason.valid,
+        reason=end.reason,
+        files=[FileEntry(EPISODE_FILE, size, sha256)],
+        meta_sha256=hashlib.sha256(episode.meta_bytes).hexdigest(),
+        content_root=root,
+        started_ms=ms_of_ns(meta.t_wall_ns),
+        ended_ms=ms_of_ns(end.t_wall_ns),
+        previous=previous,
+        software=software,
+    )
+
+
+def root_hex(episode: Episode) -> str:
+    """Return an episode's content root as 0x-hex."""
+    return "0x" + content_root(episode.arrays).hex()
+
+
+def ms_of_ns(decimal_ns: str) -> str:
+    """Return milliseconds, floored, of nanoseconds; both decimal."""
+    return str(int(decimal_ns) // 1_000_000)
+
+
+def require_canonical(data: bytes) -> None:
+    """Raise NotCanonicalError unless `data` is RFC 8785 JSON of at most 1 MiB."""
+    if len(data) > MANIFEST_BYTES_MAX:
+        raise NotCanonicalError(f"expected at most {MANIFEST_BYTES_MAX} bytes of manifest, got {len(data)}")
+    try:
+        found = canonical(msgspec.json.decode(data))
+    except (ValueError, RecursionError) as error:
+        raise NotCanonicalError(f"expected canonical JSON (RFC 8785): {error}") from error
+    if found != data:
+        at = next((i for i, pair in enumerate(zip(found, data, strict=False)) if pair[0] != pair[1]), len(found))
+        raise NotCanonicalError(f"expected canonical JSON (RFC 8785); it differs from byte {at} on")
+
+
+def decode(data: bytes) -> Manifest:
+    """Read a manifest; raise NotCanonicalError or SchemaError."""
+    require_canonical(data)
+    try:
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise SchemaError(f"expected the keys and types of FORMAT.md section 3: {error}") from error
+    if (manifest.format, manifest.version) != (FORMAT, VERSION):
+        found = f"{manifest.format!r} {manifest.version}"
+        raise SchemaError(f"expected {FORMAT} {VERSION}, got {found}; use a newer reader")
+    if manifest.files[0].name != EPISODE_FILE:
+        raise SchemaError(f"expected one file, {EPISODE_FILE}, got {manifest.files[0].name!r}")
+    return manifest
+
+
+def statement(manifest: Manifest, data: bytes) -> dict[str, Any]:
+    """Return the values of the EIP-712 `Episode` over a manifest and its exact bytes."""
+    return {
+        "episodeId": manifest.episode,
+        "manifestSha256": hashlib.sha256(data).digest(),
+        "contentRoot": bytes.fromhex(manifest.content_root[2:]),
+        "operator": manifest.operator.address,
+        "robot": manifest.robot.address,
+        "task": manifest.task.name,
+        "startedMs": int(manifest.started_ms),
+        "endedMs": int(manifest.ended_ms),
+        "previous": bytes.fromhex(manifest.previous[2:]),
+    }
+
+
+def digest(manifest: Manifest, data: bytes, domain: Domain) -> str:
+    """Return the 32-byte EIP-712 digest, as 0x-hex, that the robot and the operator sign."""
+    return "0x" + EPISODE.digest(domain, statement(manifest, data)).hex()

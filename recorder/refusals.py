@@ -1,0 +1,85 @@
+"""The names by which an episode is refused, one for each gate; they are the API's error codes."""
+
+# ruff: noqa: N818  the names are the codes that contributors read
+
+from __future__ import annotations
+
+
+class GateError(Exception):
+    """An episode was refused; the subclass is the gate."""
+
+
+class BundleIncomplete(GateError):
+    """A file of the bundle is missing or too large."""
+
+
+class ManifestNotCanonical(GateError):
+    """manifest.json is not RFC 8785 JSON."""
+
+
+class ManifestInvalid(GateError):
+    """manifest.json has not the keys or types of FORMAT.md."""
+
+
+class FileHashMismatch(GateError):
+    """episode.h5 is not the file that the manifest names."""
+
+
+class EpisodeStructureInvalid(GateError):
+    """episode.h5 is not an episode file."""
+
+
+class ManifestDisagrees(GateError):
+    """The manifest says something else than the file."""
+
+
+class ContentRootMismatch(GateError):
+    """The values' root is not the manifest's."""
+
+
+class GrantInvalid(GateError):
+    """The wallet did not let this key sign for this robot, this task, at this time."""
+
+
+class RobotSignatureInvalid(GateError):
+    """The robot's key did not sign this manifest."""
+
+
+class OperatorSignatureInvalid(GateError):
+    """The operator's session key did not sign this manifest."""
+
+
+class UnknownEpisode(GateError):
+    """The hub never asked for this episode."""
+
+
+class TicketMismatch(GateError):
+    """The hub asked another robot or operator, or for another task or seed."""
+
+
+class NonceMismatch(GateError):
+    """The episode does not carry the nonce that the hub gave."""
+
+
+class DuplicateEpisode(GateError):
+    """The same recording came before, as another episode."""
+
+
+class PreviousForked(GateError):
+    """Another episode of the robot already continues the same previous one."""
+
+
+class MotionInvalid(GateError):
+    """Clocks, numbers or positions that this robot cannot have had."""
+
+
+class ReplayMismatch(GateError):
+    """Re-simulation gives other states."""
+
+
+class ReceiptInvalid(GateError):
+    """The receipt is not the hub's, or not for this episode."""
+
+
+class InclusionInvalid(GateError):
+    """The log does not hold this episode where the receipt says."""

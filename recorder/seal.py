@@ -1,0 +1,102 @@
+"""Sealing: from a finished file to a bundle with the robot's signature; and the hub's receipt for one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from eth_account.signers.local import LocalAccount
+
+from recorder import manifest as manifests
+from recorder.bundle import MANIFEST_FILE, SIGNATURES_FILE, Receipt, Signatures, unsigned
+from recorder.description import hash_file
+from recorder.episode import read_episode
+from recorder.files import move, sync_folder, write_atomic
+from recorder.manifest import EPISODE, EPISODE_FILE, RECEIPT
+from teleop.identity import Domain
+
+
+@dataclass(frozen=True, slots=True)
+class SealedEpisode:
+    """A bundle on the host's disk that nothing changes any more; it waits to be uploaded."""
+
+    episode: str
+    folder: Path
+    digest: str
+    valid: bool
+
+
+def seal(file: Path, folder: Path, *, key: LocalAccount, domain: Domain, previous: str) -> SealedEpisode:
+    """Move a finished `file` into the new bundle `folder` with its manifest and the robot's signature.
+
+    What is hashed and signed is read back from the disk. `folder` appears whole or not at all.
+    """
+    episode = read_episode(file)
+    manifest = manifests.of_episode(
+        episode,
+        size=file.stat().st_size,
+        sha256=hash_file(file),
+        root=manifests.root_hex(episode),
+        previous=previous,
+        software=version("armshare"),
+    )
+    data = manifest.encode()
+    signatures = sign_as_robot(data, key, domain)
+    building = file.with_name(episode.meta.episode + ".bundle")
+    building.mkdir(exist_ok=True)
+    write_atomic(building / MANIFEST_FILE, data)
+    write_atomic(building / SIGNATURES_FILE, signatures.encode())
+    move(file, building / EPISODE_FILE)
+    move(building, folder)
+    sync_folder(building.parent)
+    return SealedEpisode(manifest.episode, folder, signatures.digest, manifest.valid)
+
+
+def sign_as_robot(data: bytes, key: LocalAccount, domain: Domain) -> Signatures:
+    """Return signatures.json over a manifest's bytes, with the operator's still open."""
+    manifest = manifests.decode(data)
+    signature = EPISODE.sign(key, domain, manifests.statement(manifest, data))
+    return unsigned(manifests.digest(manifest, data, domain), domain, signature)
+
+
+def sign_as_operator(data: bytes, key: LocalAccount, domain: Domain) -> str:
+    """Return the operator's signature, by the session key, over a manifest's bytes."""
+    return EPISODE.sign(key, domain, manifests.statement(manifests.decode(data), data))
+
+
+def receipt_values(digest: str, received_ms: int, log_origin: str, log_index: int) -> dict[str, object]:
+    """Return the values of the EIP-712 `Receipt`."""
+    return {
+        "episodeDigest": bytes.fromhex(digest[2:]),
+        "receivedMs": received_ms,
+        "logOrigin": log_origin,
+        "logIndex": log_index,
+    }
+
+
+def sign_receipt(
+    key: LocalAccount,
+    domain: Domain,
+    *,
+    episode: str,
+    digest: str,
+    received_ms: int,
+    log_origin: str,
+    log_index: int,
+    checkpoint: str,
+    inclusion: list[str],
+) -> Receipt:
+    """Return the hub's receipt for an episode that is in its log."""
+    values = receipt_values(digest, received_ms, log_origin, log_index)
+    return Receipt(
+        checkpoint=checkpoint,
+        digest=digest,
+        episode=episode,
+        hub=key.address,
+        inclusion=inclusion,
+        log_index=log_index,
+        log_origin=log_origin,
+        received_ms=str(received_ms),
+        signature=RECEIPT.sign(key, domain, values),
+    )

@@ -1,0 +1,57 @@
+"""Verifying a bundle: read it once, then send it through the gates. Needs no network, hub or database.
+
+    verify_bundle(folder, Trust(domain, hub=..., log_key=...))
+
+raises the first gate's error, or reports which gates passed and which were not asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from recorder.bundle import Bundle, read_bundle
+from recorder.case import Case, Trust
+from recorder.gates import GATES
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """An episode that no gate refused."""
+
+    episode: str
+    digest: str
+    content_root: str
+    passed: tuple[str, ...]
+    skipped: tuple[str, ...]
+    """Gates that need to know more than they were told."""
+
+
+def verify_bundle(folder: Path, trust: Trust) -> Report:
+    """Read the bundle in `folder` and verify it; raise the GateError of the first gate that refuses."""
+    return verify(read_bundle(folder), trust)
+
+
+def verify(bundle: Bundle, trust: Trust) -> Report:
+    """Send a bundle through every gate that applies; raise the first refusal."""
+    case = Case(bundle, trust)
+    passed: list[str] = []
+    skipped: list[str] = []
+    for gate in GATES:
+        if not gate.applies(case):
+            skipped.append(gate.name)
+            continue
+        if (problem := gate.check(case)) is not None:
+            raise gate.error(problem)
+        passed.append(gate.name)
+    manifest = case.manifest
+    return Report(manifest.episode, case.digest, manifest.content_root, tuple(passed), tuple(skipped))
+
+
+def require_gates(bundle: Bundle, trust: Trust, names: Collection[str]) -> None:
+    """Send a bundle through some of the gates only, in their order; raise the first refusal."""
+    case = Case(bundle, trust)
+    for gate in GATES:
+        if gate.name in names and (problem := gate.check(case)) is not None:
+            raise gate.error(problem)
