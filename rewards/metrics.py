@@ -44,6 +44,8 @@ CLOSED: Final = 0.4
 STAGES_MAX: Final = 8
 MOVEMENT_S: Final = 0.3
 """Movements shorter than this are too short for a spectrum."""
+PAUSE_S: Final = 0.5
+"""A rest shorter than this does not end a movement."""
 SPARC_CUTOFF_HZ: Final = 10.0
 SPARC_AMPLITUDE: Final = 0.05
 LAG_RAD: Final = 0.1
@@ -292,14 +294,13 @@ def sparc(speed: Array, rate_hz: float) -> float | None:
 def movement_sparc(position_m: Array, rate_hz: float = RATE_HZ) -> float | None:
     """Return the mean SPARC of the hand's movements in a path (M, 3), m, each weighted by its duration.
 
-    A movement is a run of samples in which the hand is faster than 5 mm/s (over 0.2 s), of at least 0.3 s.
-    Taken movement by movement, a pause is not called a jerk: pauses are what `idle` measures. None where
-    there is no movement.
+    A movement is a run of samples of at least 0.3 s in which the hand is faster than 5 mm/s (over 0.2 s);
+    rests shorter than 0.5 s belong to it. So a real pause is not called a jerk (pauses are what `idle`
+    measures), and tapping does not pass for many smooth movements. None where there is no movement.
     """
-    moving = _speed(position_m, rate_hz) >= STILL_M_S
     speed = _norms(np.diff(position_m, axis=0)) * rate_hz
     weighted, weight = [], 0
-    for first, last in _runs(moving):
+    for first, last in _joined(_runs(_speed(position_m, rate_hz) >= STILL_M_S), PAUSE_S * rate_hz):
         part = speed[first : last + 1]
         value = sparc(part, rate_hz) if len(part) >= MOVEMENT_S * rate_hz else None
         if value is not None:
@@ -384,3 +385,12 @@ def _runs(mask: Mask) -> list[tuple[int, int]]:
         (int(first), int(last) - 1)
         for first, last in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True)
     ]
+
+
+def _joined(runs: list[tuple[int, int]], gap: float) -> list[tuple[int, int]]:
+    """Return `runs` with those joined that have fewer than `gap` samples between them."""
+    joined: list[tuple[int, int]] = []
+    for first, last in runs:
+        begin = joined.pop()[0] if joined and first - joined[-1][1] - 1 < gap else first
+        joined.append((begin, last))
+    return joined

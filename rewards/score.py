@@ -9,9 +9,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
+from recorder.layout import RULES
 from rewards.metrics import MOVED_M, EpisodeFacts, Metrics, measure, unsound
+from teleop.steps import Limit
+
+if TYPE_CHECKING:
+    from recorder.episode import Episode
 
 VERSION: Final = "1"
 ONE_PPM: Final = 1_000_000
@@ -59,6 +67,47 @@ def score(facts: EpisodeFacts) -> Score:
     return Score(VERSION, weigh(vector), not refusals, vector, refusals + advice)
 
 
+def recompute(episode_file: Path) -> Score:
+    """Return the score of an episode file, from its bytes alone; raise recorder.episode.EpisodeError for no
+    episode.
+
+    This is what the platform runs, and what anyone runs to check it. That the bytes are the ones that were
+    signed, `recorder.verify` says.
+    """
+    from recorder.episode import read_episode  # here, so that the rules themselves need no file format
+
+    return score(facts_of(read_episode(episode_file)))
+
+
+def facts_of(episode: Episode) -> EpisodeFacts:
+    """Return what the rules look at in a recorded episode.
+
+    A step counts as limited by any rule but `gripper_velocity`: opening or closing at full speed is nobody's
+    mistake.
+    """
+    t_ns, steps = episode.t_observed_ns, episode.steps
+    observed, limits = episode.observations, episode.arrays["limits"]
+    counted = limits["step"][limits["rule"] != RULES.index(Limit.GRIPPER_VELOCITY)]
+    limited = np.zeros(steps, dtype=np.bool_)
+    limited[counted[counted < steps]] = True
+    gripper = observed.get("gripper_position")
+    return EpisodeFacts(
+        episode=episode.meta.episode,
+        task=episode.meta.task.name,
+        success=episode.end.success,
+        valid=episode.end.reason.valid,
+        end_reason=episode.end.reason.value,
+        control_hz=episode.meta.spec.control_hz,
+        t_s=(t_ns - t_ns[0]) / 1e9,
+        ee_position_m=observed["ee_pose"][:, :3] if "ee_pose" in observed else np.zeros((0, 3)),
+        joint_rad=observed["joint_position"],
+        gripper=np.zeros(steps + 1) if gripper is None else gripper.reshape(steps + 1),
+        applied_rad=episode.applied_joint_position,
+        applied_gripper=np.zeros(steps) if gripper is None else episode.applied_gripper,
+        limited=limited,
+    )
+
+
 def pay_wei(scored: Score, price_wei: int) -> int:
     """Return floor(price * score): 0 for an episode that was not accepted."""
     return price_wei * scored.score_ppm // ONE_PPM if scored.accepted else 0
@@ -70,8 +119,8 @@ def components(facts: EpisodeFacts, metrics: Metrics) -> Vector:
     return Vector(
         success=ONE_PPM if facts.success is True else 0,
         path_efficiency=ramp_ppm(metrics.path_efficiency, 0.0, 1.0),
-        smoothness=0 if metrics.sparc is None else ramp_ppm(metrics.sparc, -6.0, -2.0),
-        idle=ramp_ppm(metrics.idle.fraction, 0.6, 0.1),
+        smoothness=0 if metrics.sparc is None else ramp_ppm(metrics.sparc, -6.5, -2.5),
+        idle=ramp_ppm(metrics.idle.fraction, 0.7, 0.2),
         tracking=ramp_ppm(unfollowed, 1.0, 0.0),
     )
 
@@ -116,7 +165,7 @@ def advise(metrics: Metrics, vector: Vector) -> tuple[str, ...]:
     idle, tracking = metrics.idle, metrics.tracking
     smooth = "The hand never moved for long enough to judge its smoothness."
     if metrics.sparc is not None:
-        smooth = f"The hand moved unevenly (SPARC {metrics.sparc:.1f}; -2 is smooth): press longer, tap less."
+        smooth = f"The hand moved unevenly (SPARC {metrics.sparc:.1f}; -2.5 is smooth): press longer, tap less."
     texts = {
         "path_efficiency": f"The hand went {metrics.path_m:.2f} m, and {metrics.path_efficiency:.0%} of that "
         "was needed: go straight to each goal.",

@@ -5,11 +5,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from recorder.writer import EpisodeWriter
 from rewards.metrics import Array, EpisodeFacts
+from teleop.steps import EpisodeEnd, EpisodeStart, Step
+from tests.recorder.factory import fake_episode
 
 HZ = 20.0
 
@@ -54,3 +58,19 @@ def line(*metres: float, seconds: float = 2.0) -> Array:
 def good_drive(**changes: Any) -> EpisodeFacts:
     """Return a smooth, straight, unpaused, successful episode."""
     return facts_along(line(0.0, 0.4), **changes)
+
+
+def recorded(folder: Path, **changes: Any) -> Path:
+    """Return the file of a recorded episode of the fake arm, 60 steps long."""
+    return write_episode(folder, *fake_episode(steps=60, **changes))
+
+
+def write_episode(folder: Path, start: EpisodeStart, steps: list[Step], end: EpisodeEnd) -> Path:
+    """Record an episode as a host does; return its file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{start.episode}.h5"
+    writer = EpisodeWriter.start(folder / f"{start.episode}.part.h5", start, {})
+    for step in steps:
+        writer.append(step)
+    writer.finish(end, file)
+    return file

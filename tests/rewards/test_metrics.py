@@ -61,6 +61,13 @@ def test_a_pause_between_two_smooth_movements_is_not_a_jerk():
     assert movement_sparc(with_pause) == pytest.approx(movement_sparc(line(0.0, 0.3)), abs=0.1)
 
 
+def test_tapping_does_not_pass_for_many_smooth_movements():
+    held = np.cumsum(np.full(160, 0.01)) * 0.5
+    tapped = np.cumsum(np.tile([0.01] * 4 + [0.0] * 4, 20))
+    as_path = [np.column_stack([x, 0 * x, 0 * x]) for x in (held, tapped)]
+    assert movement_sparc(as_path[1]) < movement_sparc(as_path[0]) - 1.5
+
+
 def test_a_hand_that_never_moves_has_no_smoothness():
     assert movement_sparc(np.zeros((50, 3))) is None
     assert sparc(np.zeros(10), 20.0) is None
@@ -184,8 +191,6 @@ def test_a_number_that_no_robot_has_is_found_and_named(name, value):
     assert measure(facts) is UNMEASURED
 
 
-@pytest.mark.parametrize(
-    "t_s", [{"t_s": np.zeros(41)}, {"t_s": np.arange(41.0)[::-1]}, {"t_s": np.arange(41) * 1e4}]
-)
+@pytest.mark.parametrize("t_s", [{"t_s": np.zeros(41)}, {"t_s": np.arange(41.0)[::-1]}, {"t_s": np.arange(41) * 1e4}])
 def test_a_clock_that_cannot_be_is_unmeasured(t_s):
     assert unsound(good_drive(t_s=t_s)) is not None
