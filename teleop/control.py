@@ -38,6 +38,11 @@ class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="cam
     nonce: str
     not_after_ms: int
 
+    @property
+    def values(self) -> dict[str, Any]:
+        """The EIP-712 values that the wallet signed."""
+        return dict(msgspec.to_builtins(self))
+
 
 class Hello(Message, frozen=True, tag=_snake):
     """Operator: the first frame."""
@@ -111,13 +116,14 @@ class Ready(Message, frozen=True, tag=_snake, rename=None):
 
 
 class Ended(Message, frozen=True, tag=_snake, rename=None):
-    """Host: the episode is over."""
+    """Host: the episode is over; `kept` where it has at least one step."""
 
-    episode: str | None
+    episode: str
+    kept: bool
     steps: int
     success: bool | None
     valid: bool
-    reason: str
+    reason: EndReason
 
 
 class Estopped(Message, frozen=True, tag=_snake, rename=None):

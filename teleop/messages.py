@@ -136,10 +136,19 @@ class State:
         _, _, safety, flags, epoch, seq, applied, t_host_us, t_client_us, progress, _, _ = head
         if safety not in Safety._value2member_map_:
             raise WireError(f"expected safety {[s.value for s in Safety]}, got {safety}")
-        bits = [bool(flags & bit) for bit in (RECORDING, SUCCEEDED, LIMITED)]
-        known = None if math.isnan(progress) else progress
-        values = np.frombuffer(data, "<f4", offset=_STATE.size)
-        return cls(Safety(safety), *bits, epoch, seq, applied, t_host_us, t_client_us, known, values)
+        return cls(
+            safety=Safety(safety),
+            recording=bool(flags & RECORDING),
+            succeeded=bool(flags & SUCCEEDED),
+            limited=bool(flags & LIMITED),
+            epoch=epoch,
+            seq=seq,
+            applied=applied,
+            t_host_us=t_host_us,
+            t_client_us=t_client_us,
+            progress=None if math.isnan(progress) else progress,
+            values=np.frombuffer(data, "<f4", offset=_STATE.size),
+        )
 
 
 def _unpack(header: struct.Struct, data: bytes, name: str, kind: int, most: int) -> tuple[Any, ...]:

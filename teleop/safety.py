@@ -65,15 +65,21 @@ class Gate:
         try:
             command = Command.decode(data)
         except WireError:
-            return self.drop(Drop.MALFORMED)
-        if command.epoch != self.epoch:
-            return self.drop(Drop.OLD_EPOCH)
-        if command.seq <= self._seq:
-            return self.drop(Drop.REPLAYED)
-        self._seq = command.seq
-        if self._delays.excess_ns(command.t_client_us, arrived_ns) > STALE_NS:
-            return self.drop(Drop.STALE)
+            self.drop(Drop.MALFORMED)
+            return None
+        reason = self._refusal(command, arrived_ns)
+        if reason is not None:
+            self.drop(reason)
+            return None
         return command
+
+    def _refusal(self, command: Command, arrived_ns: int) -> Drop | None:
+        if command.epoch != self.epoch:
+            return Drop.OLD_EPOCH
+        if command.seq <= self._seq:
+            return Drop.REPLAYED
+        self._seq = command.seq
+        return Drop.STALE if self._delays.excess_ns(command.t_client_us, arrived_ns) > STALE_NS else None
 
     def drop(self, reason: Drop) -> None:
         """Count a command that does not move the robot."""

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -188,7 +188,7 @@ class ControlLoop:
                 robot_name=self._name,
                 spec=self._spec,
                 operator=lease.operator,
-                grant=grant_values(lease.grant),
+                grant=lease.grant.values,
                 grant_signature=lease.signature,
                 seed=episode.order.seed,
                 nonce=episode.order.nonce,
@@ -239,8 +239,8 @@ class ControlLoop:
         if episode.recording:
             now = time.monotonic_ns(), time.time_ns()
             self._events.put(EpisodeEnd(episode.order.episode, episode.steps, success, reason, *now))
-        kept = episode.order.episode if episode.recording else None
-        self._report(control.Ended(kept, episode.steps, success, reason.valid and episode.recording, reason.value))
+        kept = episode.recording
+        self._report(control.Ended(episode.order.episode, kept, episode.steps, success, kept and reason.valid, reason))
 
     def _state(self) -> State:
         self._state_seq += 1
@@ -301,7 +301,7 @@ class ControlLoop:
             self._seen = self._robot.reset(order.seed)
         except RobotError as error:
             _log.error("reset failed", robot=self._name, error=str(error))
-            self._report(control.Ended(None, 0, None, False, EndReason.ROBOT_FAULT.value))
+            self._report(control.Ended(order.episode, False, 0, None, False, EndReason.ROBOT_FAULT))
             return
         self._controller.start(self._seen)
         self._episode = _Episode(order)
@@ -318,15 +318,3 @@ class ControlLoop:
         if self._lease is None:
             raise IllegalMoveError("expected a lease before recording, got none")
         return self._lease
-
-
-def grant_values(grant: control.Grant) -> dict[str, Any]:
-    """Return the grant as the EIP-712 values that the wallet signed."""
-    return {
-        "operator": grant.operator,
-        "sessionKey": grant.session_key,
-        "robot": grant.robot,
-        "task": grant.task,
-        "nonce": grant.nonce,
-        "notAfterMs": grant.not_after_ms,
-    }

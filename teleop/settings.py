@@ -27,6 +27,14 @@ class Settings(BaseSettings):
     lease_s: float = 900.0
     """How long one operator may hold a robot while others wait."""
 
+    prices: dict[str, int] = {"lift": 10**18}
+    """The most that one accepted episode of a task pays, in the token's smallest unit."""
+
+    @property
+    def url(self) -> str:
+        """What browsers call this hub."""
+        return self.public_url or f"http://{self.host}:{self.port}"
+
     @property
     def database_url(self) -> str:
         """SQLAlchemy's URL of the embedded database."""

@@ -1,0 +1,295 @@
+"""The driving room's doors to the network: sign-in and robots over HTTP, operators and hosts over websockets."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+import structlog
+from fastapi import APIRouter, Depends, Request, Response, WebSocket
+from fastapi.responses import FileResponse
+from pydantic import BaseModel
+from starlette.websockets import WebSocketDisconnect
+
+from sim.catalogue import UnknownRobotError, model
+from teleop import control
+from teleop.accounts import Accounts, NotSignedInError
+from teleop.control import ControlError
+from teleop.errors import ApiError
+from teleop.hub import Dock, Hub, Seat
+from teleop.identity import Domain, SignatureError
+from teleop.messages import COMMAND_BYTES_MAX, JSON_BYTES_MAX, PROTOCOL
+from teleop.outbox import Outbox
+from teleop.registry import Registry, UnknownRobotAddressError
+from teleop.tables import RobotRow
+
+_log = structlog.get_logger()
+HELLO_S: Final = 5.0
+COMMANDS_PER_S: Final = 250
+"""More commands a second than this from one client are dropped and counted."""
+CLOSE: Final = {"protocol": 4400, "auth": 4401, "too_large": 1009}
+
+
+class Challenge(BaseModel):
+    """Who wants to sign in."""
+
+    address: str
+
+
+class Proof(BaseModel):
+    """The signed challenge."""
+
+    nonce: str
+    signature: str
+
+
+class Registration(BaseModel):
+    """A robot, and its owner's signature over it."""
+
+    registration: dict[str, Any]
+    signature: str
+
+
+class Driving:
+    """What this room's routes need, and what later rooms ask of it: who is signed in, who uploads, what was asked."""
+
+    def __init__(
+        self, accounts: Accounts, registry: Registry, hub: Hub, domain: Domain, prices: Mapping[str, int]
+    ) -> None:
+        self.accounts, self.registry, self.hub = accounts, registry, hub
+        self.domain, self.prices = domain, prices
+
+    def operator(self, request: Request) -> str:
+        """Return the signed-in wallet's address; raise ApiError 401."""
+        try:
+            return self.accounts.address_of(bearer(request))
+        except NotSignedInError as error:
+            raise ApiError(401, "auth", str(error)) from error
+
+    def host(self, request: Request) -> str:
+        """Return the address of the robot whose upload token came; raise ApiError 401."""
+        token = bearer(request)
+        for dock in self.hub.docks.values():
+            if secrets.compare_digest(dock.upload_token, token):
+                return dock.address
+        raise ApiError(401, "auth", "expected the upload token of a robot that is online; connect its host again")
+
+
+def bearer(request: Request) -> str:
+    """Return the request's bearer token, empty where there is none."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token if scheme.lower() == "bearer" else ""
+
+
+def router(driving: Driving) -> APIRouter:
+    """Return this room's routes."""
+    routes = APIRouter()
+    accounts, registry = driving.accounts, driving.registry
+
+    @routes.post("/api/auth/challenge")
+    def challenge(body: Challenge) -> dict[str, str]:
+        try:
+            nonce, message = accounts.challenge(body.address)
+        except SignatureError as error:
+            raise ApiError(422, "address", str(error)) from error
+        return {"nonce": nonce, "message": message}
+
+    @routes.post("/api/auth/verify")
+    def verify(body: Proof) -> dict[str, Any]:
+        try:
+            signed = accounts.verify(body.nonce, body.signature)
+        except SignatureError as error:
+            raise ApiError(401, "signature", str(error)) from error
+        return {"token": signed.token, "address": signed.address, "expires_ms": signed.expires_ms}
+
+    @routes.post("/api/auth/sign-out", status_code=204)
+    def sign_out(request: Request, _address: str = Depends(driving.operator)) -> Response:
+        accounts.sign_out(bearer(request))
+        return Response(status_code=204)
+
+    @routes.get("/api/robots")
+    def robots() -> list[dict[str, Any]]:
+        return [_card(driving, row) for row in registry.robots()]
+
+    @routes.get("/api/robots/{robot}")
+    def robot(robot: str) -> dict[str, Any]:
+        try:
+            row = registry.robot(robot)
+        except UnknownRobotAddressError as error:
+            raise ApiError(404, "unknown_robot", str(error)) from error
+        return {**_card(driving, row), "descriptor": row.descriptor}
+
+    @routes.post("/api/robots", status_code=201)
+    def register(body: Registration) -> dict[str, Any]:
+        try:
+            row = registry.register(body.registration, body.signature)
+        except SignatureError as error:
+            raise ApiError(422, "registration", str(error)) from error
+        return _card(driving, row)
+
+    @routes.get("/assets/models/{name}/{path:path}", include_in_schema=False)
+    def asset(name: str, path: str) -> FileResponse:
+        try:
+            found = model(name)
+        except UnknownRobotError as error:
+            raise ApiError(404, "unknown_robot", str(error)) from error
+        folder = found.urdf_path.parent.resolve()
+        file = (found.root / path).resolve()
+        if not file.is_relative_to(folder) or not file.is_file():
+            raise ApiError(404, "unknown_file", f"expected a file of the model {name}, got {path!r}")
+        return FileResponse(file, headers={"Cache-Control": "max-age=3600"})
+
+    @routes.websocket("/ws/drive")
+    async def drive(socket: WebSocket) -> None:
+        await _served(socket, lambda outbox: _operator(driving, socket, outbox))
+
+    @routes.websocket("/ws/host")
+    async def host(socket: WebSocket) -> None:
+        await _served(socket, lambda outbox: _host(driving, socket, outbox))
+
+    return routes
+
+
+def _card(driving: Driving, row: RobotRow) -> dict[str, Any]:
+    dock = driving.hub.docks.get(row.address)
+    state = "offline" if dock is None else "stopped" if dock.estopped else "driven" if dock.holder else "free"
+    tasks = (row.descriptor or {}).get("tasks", [])
+    return {
+        "robot": row.address,
+        "name": row.name,
+        "model": row.model,
+        "owner": row.owner,
+        "simulated": row.simulated,
+        "online": dock is not None,
+        "estopped": dock is not None and dock.estopped,
+        "state": state,
+        "queue_length": len(dock.queue) if dock else 0,
+        "tasks": [{**task, "price": str(driving.prices.get(task["name"], 0))} for task in tasks],
+    }
+
+
+async def _served(socket: WebSocket, serve: Callable[[Outbox], Awaitable[None]]) -> None:
+    """Run one socket: what `serve` reads, and an outbox that a task of its own sends."""
+    await socket.accept()
+    outbox = Outbox()
+    sender = asyncio.create_task(_send(socket, outbox))
+    try:
+        await serve(outbox)
+    except ControlError as error:
+        outbox.control(control.error(error.code, str(error)))
+        outbox.close()
+        await sender
+        await _close(socket, CLOSE.get(error.code, 4400), error.code)
+    except (WebSocketDisconnect, TimeoutError):
+        pass
+    finally:
+        outbox.close()
+        sender.cancel()
+        await asyncio.gather(sender, return_exceptions=True)
+        await _close(socket, 1000, "")
+
+
+async def _send(socket: WebSocket, outbox: Outbox) -> None:
+    try:
+        await outbox.drain(socket.send_text, socket.send_bytes)
+        await _close(socket, 1000, "")
+    except (WebSocketDisconnect, RuntimeError):
+        return  # the peer is gone; whoever reads the socket hears of it
+
+
+async def _close(socket: WebSocket, code: int, reason: str) -> None:
+    try:
+        await socket.close(code, reason)
+    except RuntimeError:
+        return  # closed already
+
+
+async def _frame(socket: WebSocket) -> str | bytes:
+    message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1005))
+    text = message.get("text")
+    frame: str | bytes = text if text is not None else message["bytes"]
+    if len(frame) > JSON_BYTES_MAX:
+        raise ControlError("too_large", f"expected at most {JSON_BYTES_MAX} bytes a frame, got {len(frame)}")
+    return frame
+
+
+async def _first(socket: WebSocket) -> str | bytes:
+    async with asyncio.timeout(HELLO_S):
+        return await _frame(socket)
+
+
+async def _operator(driving: Driving, socket: WebSocket, outbox: Outbox) -> None:
+    hub = driving.hub
+    hello = control.from_operator(await _first(socket))
+    if not isinstance(hello, control.Hello):
+        raise ControlError("protocol", "expected hello as the first message")
+    if hello.protocol != PROTOCOL:
+        raise ControlError("protocol", f"expected protocol {PROTOCOL}, got {hello.protocol}; reload the page")
+    try:
+        address = await asyncio.to_thread(driving.accounts.address_of, hello.token)
+    except NotSignedInError as error:
+        raise ControlError("auth", str(error)) from error
+    seat = hub.sit(address, outbox)
+    try:
+        await _operator_frames(hub, seat, socket, outbox)
+    finally:
+        await hub.stand(seat)
+
+
+async def _operator_frames(hub: Hub, seat: Seat, socket: WebSocket, outbox: Outbox) -> None:
+    allowance, checked = float(COMMANDS_PER_S), asyncio.get_running_loop().time()
+    while True:
+        frame = await _frame(socket)
+        now = asyncio.get_running_loop().time()
+        allowance = min(COMMANDS_PER_S, allowance + (now - checked) * COMMANDS_PER_S)
+        checked = now
+        if allowance < 1.0:
+            hub.counts["frames_flood"] += 1
+            continue
+        allowance -= 1.0
+        if isinstance(frame, bytes):
+            if len(frame) > COMMAND_BYTES_MAX:
+                hub.counts["commands_malformed"] += 1
+            else:
+                hub.command(seat, frame)
+            continue
+        try:
+            await hub.from_operator(seat, control.from_operator(frame))
+        except ControlError as error:
+            if error.code in CLOSE:
+                raise
+            outbox.control(control.error(error.code, str(error)))
+
+
+async def _host(driving: Driving, socket: WebSocket, outbox: Outbox) -> None:
+    hub, domain = driving.hub, driving.domain
+    challenge = "0x" + secrets.token_hex(32)
+    outbox.control(control.encode(control.Challenge(PROTOCOL, challenge, domain.chain_id, domain.vault)))
+    hello = control.from_host(await _first(socket))
+    if not isinstance(hello, control.HostHello):
+        raise ControlError("protocol", "expected hello as the first message")
+    try:
+        dock = await hub.dock(hello, challenge, outbox)
+    except (SignatureError, UnknownRobotAddressError, msgspec.ValidationError) as error:
+        raise ControlError("auth", str(error)) from error
+    try:
+        await _host_frames(hub, dock, socket)
+    finally:
+        await hub.undock(dock)
+
+
+async def _host_frames(hub: Hub, dock: Dock, socket: WebSocket) -> None:
+    while True:
+        frame = await _frame(socket)
+        if isinstance(frame, bytes):
+            hub.from_robot(dock, frame)
+            continue
+        try:
+            await hub.from_host(dock, control.from_host(frame))
+        except ControlError as error:
+            _log.warning("a host said what it should not", robot=dock.address, error=str(error))

@@ -1,0 +1,174 @@
+"""The process beside the robot: dials out to a hub, proves its robot's key, and joins the network to the control loop.
+
+It works behind NAT, dials again after any loss, and believes nothing: it checks each operator's grant itself, and the
+safety of the robot is the control loop's alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from eth_account.signers.local import LocalAccount
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
+from sim.robot import Robot
+from teleop import control
+from teleop.accounts import now_ms
+from teleop.descriptor import describe
+from teleop.identity import HOST_HELLO, SESSION_GRANT, Domain, SignatureError
+from teleop.messages import JSON_BYTES_MAX, PROTOCOL
+from teleop.outbox import Outbox
+from teleop.session import ControlLoop
+from teleop.steps import EndReason, EpisodeEvent
+
+_log = structlog.get_logger()
+_BACKOFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+PING_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """Where this robot's episodes go, and with what: known while its host is connected."""
+
+    hub_url: str
+    token: str
+    domain: Domain
+
+
+class Host:
+    """One robot's host. `serve` runs until it is cancelled."""
+
+    def __init__(
+        self, hub_url: str, key: LocalAccount, name: str, robot: Robot, events: queue.Queue[EpisodeEvent]
+    ) -> None:
+        self.key, self.name = key, name
+        self.uplink: Uplink | None = None
+        """Read by the recorder's thread; replaced as a whole."""
+        self._hub_url = hub_url.rstrip("/")
+        self._robot = robot
+        self._outbox: Outbox | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        robot.connect()
+        self.control = ControlLoop(robot, key.address, name, events, self._publish, self._report)
+        self.online = asyncio.Event()
+
+    async def serve(self) -> None:
+        """Keep the robot online: dial, serve, and dial again after a pause that grows."""
+        self._loop = asyncio.get_running_loop()
+        self.control.start()
+        attempt = 0
+        try:
+            while True:
+                try:
+                    async with self._dial() as socket:
+                        await self._session(socket)
+                        attempt = 0
+                except (OSError, TimeoutError, WebSocketException, control.ControlError) as error:
+                    _log.warning("hub not reached", hub=self._hub_url, robot=self.name, error=str(error))
+                await asyncio.sleep(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)])
+                attempt += 1
+        finally:
+            await asyncio.to_thread(self.control.stop)
+            self._robot.disconnect()
+
+    def _dial(self) -> connect:
+        url = self._hub_url.replace("http", "ws", 1) + "/ws/host"
+        return connect(
+            url, compression=None, max_size=JSON_BYTES_MAX, ping_interval=PING_S, ping_timeout=PING_S, proxy=None
+        )
+
+    async def _session(self, socket: ClientConnection) -> None:
+        outbox = Outbox()
+        domain = await self._introduce(socket)
+        self._outbox = outbox
+        sender = asyncio.create_task(outbox.drain(socket.send, socket.send))
+        epoch = 0
+        try:
+            async for frame in socket:
+                if isinstance(frame, bytes):
+                    self.control.offer(frame)
+                    continue
+                message = control.to_host(frame)
+                if isinstance(message, control.LeaseOrder):
+                    epoch = message.epoch
+                self._obey(message, domain, outbox)
+        except ConnectionClosed as closed:
+            _log.warning("hub lost", robot=self.name, error=str(closed))
+        finally:
+            self.online.clear()
+            self._outbox, self.uplink = None, None
+            self.control.order(control.Revoke(epoch, EndReason.HOST_LOST))
+            sender.cancel()
+            await asyncio.gather(sender, return_exceptions=True)
+
+    async def _introduce(self, socket: ClientConnection) -> Domain:
+        challenge = control.to_host(await socket.recv())
+        if not isinstance(challenge, control.Challenge) or challenge.protocol != PROTOCOL:
+            raise control.ControlError("protocol", f"expected a challenge of protocol {PROTOCOL}, got {challenge}")
+        domain = Domain(challenge.chain_id, challenge.vault)
+        values = {"robot": self.key.address, "challenge": challenge.challenge}
+        signature = HOST_HELLO.sign(self.key, domain, values)
+        descriptor = describe(self.name, self._robot.spec)
+        hello = control.HostHello(PROTOCOL, self.key.address, signature, descriptor, self.control.estopped)
+        await socket.send(control.encode(hello))
+        return domain
+
+    def _obey(self, message: control.ToHost, domain: Domain, outbox: Outbox) -> None:
+        match message:
+            case control.HostWelcome():
+                self.uplink = Uplink(self._hub_url, message.upload_token, domain)
+                self.online.set()
+                _log.info("online", robot=self.name, hub=self._hub_url)
+            case control.LeaseOrder():
+                refusal = self._refusal(message, domain)
+                if refusal is None:
+                    self.control.order(message)
+                else:
+                    outbox.control(control.encode(control.Refused(message.lease, refusal)))
+            case control.Challenge():
+                raise control.ControlError("protocol", "expected one challenge only")
+            case _:
+                self.control.order(message)
+
+    def _refusal(self, lease: control.LeaseOrder, domain: Domain) -> str | None:
+        """Check the operator's grant here too: the hub is not trusted with who may drive."""
+        grant, task = lease.grant, self._robot.spec.task
+        if grant.robot != self.key.address or grant.operator != lease.operator:
+            return f"expected a grant for {self.key.address} by {lease.operator}, got {grant.robot} by {grant.operator}"
+        if task is None or grant.task != task.name or lease.task != grant.task:
+            return f"expected the task {task and task.name!r}, got {grant.task!r}"
+        if grant.not_after_ms < now_ms():
+            return "expected a grant that has not run out; check both clocks"
+        try:
+            SESSION_GRANT.require(grant.operator, domain, grant.values, lease.signature)
+        except SignatureError as error:
+            return str(error)
+        return None
+
+    def _publish(self, state: bytes) -> None:
+        outbox, loop = self._outbox, self._loop
+        if outbox is not None and loop is not None:
+            loop.call_soon_threadsafe(outbox.latest, state)
+
+    def _report(self, message: control.Message) -> None:
+        outbox, loop = self._outbox, self._loop
+        if outbox is not None and loop is not None:
+            loop.call_soon_threadsafe(outbox.control, control.encode(message))
+
+
+def registration(key: LocalAccount, owner: str, name: str, robot: Robot) -> Mapping[str, Any]:
+    """Return the `RobotRegistration` values that the owner's wallet signs."""
+    spec = robot.spec
+    return {
+        "robot": key.address,
+        "owner": owner,
+        "name": name,
+        "model": spec.model.name,
+        "simulated": spec.simulated,
+    }

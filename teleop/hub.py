@@ -1,0 +1,386 @@
+"""Where operators and robots meet: queues, leases with epochs, and the relay. It trusts neither and moves nothing.
+
+A `Seat` is an operator's connection, a `Dock` a robot's. Everything runs on one event loop; the database is asked in a
+thread. A lease goes `queued -> granted -> live -> ended`: granted when the robot is the operator's, live from the
+first `begin` on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+import structlog
+
+from teleop import control
+from teleop.accounts import now_ms
+from teleop.control import ControlError, Grant
+from teleop.identity import HOST_HELLO, SESSION_GRANT, Domain, SignatureError, require_address
+from teleop.messages import PROTOCOL
+from teleop.outbox import Outbox
+from teleop.registry import Registry
+from teleop.steps import EndReason
+from teleop.tables import LeaseRow, Ticket
+
+_log = structlog.get_logger()
+GRANT_MS_MAX: Final = 24 * 3_600_000
+
+
+class LeaseState(StrEnum):
+    """Where an operator stands with a robot."""
+
+    QUEUED = "queued"
+    GRANTED = "granted"
+    LIVE = "live"
+    ENDED = "ended"
+
+
+_MOVES: Final[Mapping[LeaseState, frozenset[LeaseState]]] = {
+    LeaseState.QUEUED: frozenset({LeaseState.GRANTED, LeaseState.ENDED}),
+    LeaseState.GRANTED: frozenset({LeaseState.LIVE, LeaseState.ENDED}),
+    LeaseState.LIVE: frozenset({LeaseState.LIVE, LeaseState.ENDED}),
+    LeaseState.ENDED: frozenset(),
+}
+
+
+@dataclass(eq=False, slots=True)
+class Seat:
+    """One operator's connection."""
+
+    address: str
+    nonce: str
+    outbox: Outbox
+    place: Place | None = None
+    watching: Dock | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Place:
+    """A seat's place at a robot: in its queue, or holding it."""
+
+    seat: Seat
+    dock: Dock
+    grant: Grant
+    signature: str
+    state: LeaseState = LeaseState.QUEUED
+    row: LeaseRow | None = None
+    ticket: Ticket | None = None
+    expires_ms: int = 0
+
+    def move(self, to: LeaseState) -> None:
+        """Go on; raise ControlError where that is not the next state."""
+        if to not in _MOVES[self.state]:
+            allowed = ", ".join(sorted(_MOVES[self.state])) or "nothing"
+            raise ControlError("state", f"expected {allowed} after {self.state}, got {to}")
+        self.state = to
+
+
+@dataclass(eq=False, slots=True)
+class Dock:
+    """One robot's connection. It keeps its queue while the connection lasts."""
+
+    address: str
+    owner: str
+    descriptor: dict[str, Any]
+    outbox: Outbox
+    upload_token: str
+    estopped: bool
+    holder: Place | None = None
+    queue: list[Place] = field(default_factory=list)
+    watchers: set[Seat] = field(default_factory=set)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def task(self, name: str) -> dict[str, Any] | None:
+        """Return the task called `name`, if this robot has it."""
+        return next((task for task in self.descriptor.get("tasks", []) if task["name"] == name), None)
+
+    @property
+    def audience(self) -> set[Seat]:
+        """Everyone at this robot: holder, queue and watchers."""
+        holder = {self.holder.seat} if self.holder else set()
+        return holder | {place.seat for place in self.queue} | self.watchers
+
+
+class Hub:
+    """All live seats and docks."""
+
+    def __init__(self, registry: Registry, domain: Domain, lease_s: float) -> None:
+        self._registry, self._domain, self._lease_ms = registry, domain, int(lease_s * 1000)
+        self.docks: dict[str, Dock] = {}
+        self._seats: set[Seat] = set()
+        self.counts: Counter[str] = Counter()
+
+    # --- robots
+
+    async def dock(self, hello: control.HostHello, challenge: str, outbox: Outbox) -> Dock:
+        """Let a host in that proves its robot's key; a second connection of a robot replaces the first."""
+        if hello.protocol != PROTOCOL:
+            raise ControlError("protocol", f"expected protocol {PROTOCOL}, got {hello.protocol}; update the host")
+        row = await asyncio.to_thread(self._registry.robot, hello.robot)
+        HOST_HELLO.require(hello.robot, self._domain, {"robot": hello.robot, "challenge": challenge}, hello.signature)
+        descriptor = {**hello.descriptor, "name": row.name}
+        await asyncio.to_thread(self._registry.describe, row.address, descriptor)
+        before = self.docks.pop(row.address, None)
+        if before is not None:
+            await self.undock(before)
+            before.outbox.close()
+        dock = Dock(row.address, row.owner, descriptor, outbox, secrets.token_urlsafe(32), hello.estopped)
+        self.docks[row.address] = dock
+        outbox.control(control.encode(control.HostWelcome(dock.upload_token)))
+        _log.info("robot online", robot=row.address, name=row.name)
+        return dock
+
+    async def undock(self, dock: Dock) -> None:
+        """A host is gone: its robot is free of everyone."""
+        if self.docks.get(dock.address) is dock:
+            del self.docks[dock.address]
+        for place in [dock.holder, *dock.queue]:
+            if place is not None:
+                await self._end(place, "host_lost", EndReason.HOST_LOST)
+        for seat in list(dock.watchers):
+            dock.watchers.discard(seat)
+            seat.watching = None
+            seat.outbox.control(control.plain("left", reason="host_lost"))
+        _log.info("robot offline", robot=dock.address)
+
+    def from_robot(self, dock: Dock, data: bytes) -> None:
+        """Relay a state to the holder and the watchers."""
+        self.counts["states"] += 1
+        if dock.holder is not None:
+            dock.holder.seat.outbox.latest(data)
+        for seat in dock.watchers:
+            seat.outbox.latest(data)
+
+    async def from_host(self, dock: Dock, message: control.FromHost) -> None:
+        """Serve a host's control message."""
+        match message:
+            case control.Ready():
+                self._ready(dock, message)
+            case control.Ended():
+                self._ended(dock, message)
+            case control.Refused():
+                if dock.holder and dock.holder.row and dock.holder.row.lease == message.lease:
+                    dock.holder.seat.outbox.control(control.error("grant", f"the robot's host: {message.reason}"))
+                    await self._end(dock.holder, "refused", EndReason.REVOKED)
+            case control.Estopped() | control.Cleared():
+                dock.estopped = isinstance(message, control.Estopped)
+                kind = "estopped" if dock.estopped else "cleared"
+                for seat in dock.audience:
+                    seat.outbox.control(control.plain(kind, robot=dock.address, by=message.by))
+            case control.HostHello():
+                raise ControlError("state", "expected hello only once, as the first message")
+
+    def _ready(self, dock: Dock, message: control.Ready) -> None:
+        place = dock.holder
+        if place is None or place.ticket is None or place.ticket.episode != message.episode:
+            return
+        task = dock.task(place.grant.task)
+        text = control.plain("ready", episode=message.episode, seed=message.seed, task=task)
+        place.seat.outbox.control(text)
+
+    def _ended(self, dock: Dock, message: control.Ended) -> None:
+        self.counts[f"episodes_{message.reason}"] += 1
+        place = dock.holder
+        if place is None or place.ticket is None or place.ticket.episode != message.episode:
+            return
+        place.ticket = None
+        episode = message.episode if message.kept else None
+        place.seat.outbox.control(
+            control.plain(
+                "ended",
+                episode=episode,
+                steps=message.steps,
+                success=message.success,
+                valid=message.valid,
+                reason=message.reason,
+            )
+        )
+
+    # --- operators
+
+    def sit(self, address: str, outbox: Outbox) -> Seat:
+        """Let a signed-in wallet in."""
+        seat = Seat(address, "0x" + secrets.token_hex(32), outbox)
+        self._seats.add(seat)
+        outbox.control(control.plain("welcome", protocol=PROTOCOL, address=address, nonce=seat.nonce))
+        return seat
+
+    async def stand(self, seat: Seat) -> None:
+        """An operator's connection is gone."""
+        self._seats.discard(seat)
+        if seat.watching:
+            seat.watching.watchers.discard(seat)
+        if seat.place:
+            await self._end(seat.place, "left", EndReason.OPERATOR_LOST)
+
+    def command(self, seat: Seat, data: bytes) -> None:
+        """Relay a command of the holder; anyone else's is dropped and counted."""
+        place = seat.place
+        if place is None or place.dock.holder is not place:
+            self.counts["commands_not_holder"] += 1
+            return
+        self.counts["commands"] += 1
+        place.dock.outbox.latest(data)
+
+    async def from_operator(self, seat: Seat, message: control.FromOperator) -> None:
+        """Serve an operator's control message; raise ControlError where it cannot be."""
+        match message:
+            case control.Join():
+                await self._join(seat, message)
+            case control.Begin():
+                await self._begin(seat)
+            case control.Finish():
+                place = self._holding(seat)
+                if place.ticket is None:
+                    raise ControlError("state", "expected an open episode to finish; begin one")
+                place.dock.outbox.control(control.encode(control.FinishOrder(EndReason.FINISHED)))
+            case control.Leave():
+                if seat.place is None:
+                    raise ControlError("state", "expected a robot or a queue to leave; join one")
+                await self._end(seat.place, "left", EndReason.LEFT)
+            case control.Watch():
+                self._watch(seat, self._online(message.robot))
+            case control.Estop():
+                dock = self._online(message.robot)
+                dock.outbox.control(control.encode(control.EstopOrder(seat.address)))
+            case control.Clear():
+                dock = self._online(message.robot)
+                if dock.owner != seat.address:
+                    raise ControlError("not_owner", f"expected the owner {dock.owner} to clear, got {seat.address}")
+                dock.outbox.control(control.encode(control.ClearOrder(seat.address)))
+            case control.Hello():
+                raise ControlError("state", "expected hello only once, as the first message")
+
+    async def _join(self, seat: Seat, message: control.Join) -> None:
+        if seat.place is not None:
+            raise ControlError("state", "expected one robot at a time; leave the one you are at first")
+        grant = message.grant
+        dock = self._online(grant.robot)
+        self._check_grant(seat, dock, grant, message.signature)
+        for other in [dock.holder, *dock.queue]:
+            if other is not None and other.seat.address == seat.address:
+                await self._end(other, "replaced", EndReason.OPERATOR_LOST)
+        seat.nonce = "0x" + secrets.token_hex(32)  # a grant's nonce serves once
+        place = Place(seat, dock, grant, message.signature)
+        seat.place = place
+        dock.queue.append(place)
+        self._tell_positions(dock)
+        await self._grant_next(dock)
+
+    def _check_grant(self, seat: Seat, dock: Dock, grant: Grant, signature: str) -> None:
+        if dock.task(grant.task) is None:
+            names = [task["name"] for task in dock.descriptor.get("tasks", [])]
+            raise ControlError("unknown_task", f"expected one of {names} at this robot, got {grant.task!r}")
+        if grant.operator != seat.address or grant.nonce != seat.nonce:
+            raise ControlError("grant", f"expected a grant by {seat.address} over nonce {seat.nonce}")
+        if not now_ms() < grant.not_after_ms <= now_ms() + GRANT_MS_MAX:
+            raise ControlError("grant", "expected notAfterMs in the future, at most 24 hours from now")
+        try:
+            require_address(grant.session_key)
+            SESSION_GRANT.require(seat.address, self._domain, grant.values, signature)
+        except SignatureError as error:
+            raise ControlError("grant", str(error)) from error
+
+    async def _grant_next(self, dock: Dock) -> None:
+        async with dock.lock:
+            if dock.holder is not None or not dock.queue:
+                return
+            place = dock.holder = dock.queue.pop(0)
+            place.row = await asyncio.to_thread(
+                self._registry.open_lease, place.grant, place.signature, place.grant.values
+            )
+            if place.state is LeaseState.ENDED:  # gone while the database was asked
+                await asyncio.to_thread(self._registry.close_lease, place.row.lease, "left")
+                dock.holder = None
+            else:
+                self._hand_over(place, place.row)
+        self._tell_positions(dock)
+        if dock.holder is None:
+            await self._grant_next(dock)
+
+    def _hand_over(self, place: Place, row: LeaseRow) -> None:
+        place.move(LeaseState.GRANTED)
+        place.expires_ms = now_ms() + self._lease_ms
+        self.counts["leases"] += 1
+        dock, grant = place.dock, place.grant
+        dock.outbox.control(
+            control.encode(control.LeaseOrder(row.lease, row.epoch, grant.operator, grant, place.signature, grant.task))
+        )
+        place.seat.outbox.control(
+            control.plain(
+                "granted", lease=row.lease, epoch=row.epoch, robot=dock.descriptor, task=dock.task(grant.task)
+            )
+        )
+
+    async def _begin(self, seat: Seat) -> None:
+        place = self._holding(seat)
+        if place.ticket is not None:
+            raise ControlError("state", "expected no open episode to begin one; finish the open one")
+        if place.dock.estopped:
+            raise ControlError("state", "the robot is e-stopped; its owner can clear that")
+        if place.dock.queue and now_ms() > place.expires_ms:
+            await self._end(place, "expired", EndReason.REVOKED)
+            return
+        if place.row is None:
+            raise ControlError("state", "expected a lease")
+        place.move(LeaseState.LIVE)
+        ticket = await asyncio.to_thread(self._registry.issue_ticket, place.row, place.grant.task)
+        if place.state is LeaseState.ENDED:
+            return
+        place.ticket = ticket
+        place.dock.outbox.control(control.encode(control.BeginOrder(ticket.episode, ticket.seed, ticket.nonce)))
+
+    async def expire(self) -> None:
+        """End leases that are over while others wait. Called now and then."""
+        for dock in list(self.docks.values()):
+            place = dock.holder
+            if place is not None and dock.queue and place.row is not None and now_ms() > place.expires_ms:
+                await self._end(place, "expired", EndReason.REVOKED)
+
+    async def _end(self, place: Place, reason: str, order: EndReason) -> None:
+        """End a place in a queue or a lease, tell everyone, and let the next one in."""
+        if place.state is LeaseState.ENDED:
+            return
+        place.move(LeaseState.ENDED)
+        dock, seat = place.dock, place.seat
+        if seat.place is place:
+            seat.place = None
+        seat.outbox.control(control.plain("left", reason=reason))
+        if place in dock.queue:
+            dock.queue.remove(place)
+        if dock.holder is place and place.row is not None:
+            dock.holder = None
+            dock.outbox.control(control.encode(control.Revoke(place.row.epoch, order)))
+            await asyncio.to_thread(self._registry.close_lease, place.row.lease, reason)
+        self._tell_positions(dock)
+        if self.docks.get(dock.address) is dock:
+            await self._grant_next(dock)
+
+    def _watch(self, seat: Seat, dock: Dock) -> None:
+        if seat.watching:
+            seat.watching.watchers.discard(seat)
+        seat.watching = dock
+        dock.watchers.add(seat)
+        seat.outbox.control(control.plain("watching", robot=dock.descriptor))
+
+    def _tell_positions(self, dock: Dock) -> None:
+        for position, place in enumerate(dock.queue, start=1):
+            text = control.plain("queued", robot=dock.address, position=position, length=len(dock.queue))
+            place.seat.outbox.control(text)
+
+    def _online(self, robot: str) -> Dock:
+        dock = self.docks.get(robot)
+        if dock is None:
+            raise ControlError("robot_offline", f"expected a robot that is online, got {robot!r}; see GET /api/robots")
+        return dock
+
+    def _holding(self, seat: Seat) -> Place:
+        place = seat.place
+        if place is None or place.dock.holder is not place or place.row is None:
+            raise ControlError("state", "expected to hold a robot; join one and wait for `granted`")
+        return place

@@ -1,0 +1,10 @@
+"""Alembic's entry: runs the migrations of every room on the connection that `teleop.db.migrate` hands over."""
+
+from __future__ import annotations
+
+from alembic import context
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, render_as_batch=True)
+with context.begin_transaction():
+    context.run_migrations()

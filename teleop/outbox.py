@@ -1,0 +1,58 @@
+"""What waits to be sent on one websocket: control frames in order, and of the binary frames only the newest.
+
+A slow reader then sees the present, not a queue of the past, and slows nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+CONTROL_FRAMES_MAX: Final = 256
+
+
+class Outbox:
+    """Frames for one socket. All methods belong to one event loop."""
+
+    def __init__(self) -> None:
+        self._control: deque[str] = deque()
+        self._latest: bytes | None = None
+        self._wake = asyncio.Event()
+        self._closed = False
+        self.superseded = 0
+        """Binary frames that a newer one replaced before they were sent."""
+
+    def control(self, text: str) -> None:
+        """Send a text frame, after those that wait; a peer that lets too many pile up is closed."""
+        if len(self._control) >= CONTROL_FRAMES_MAX:
+            self._control.clear()
+            self._closed = True
+        else:
+            self._control.append(text)
+        self._wake.set()
+
+    def latest(self, data: bytes) -> None:
+        """Send a binary frame, instead of the one that waits."""
+        self.superseded += self._latest is not None
+        self._latest = data
+        self._wake.set()
+
+    def close(self) -> None:
+        """End `drain` once what waits is sent."""
+        self._closed = True
+        self._wake.set()
+
+    async def drain(self, text: Callable[[str], Awaitable[None]], data: Callable[[bytes], Awaitable[None]]) -> None:
+        """Send frames as they come until `close`, or until too many piled up."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._control:
+                await text(self._control.popleft())
+            if self._latest is not None:
+                frame, self._latest = self._latest, None
+                await data(frame)
+            if self._closed and not self._control:
+                return
