@@ -1,0 +1,1 @@
+"""What a demonstration was worth: scores, the ledger, payouts and licences."""
