@@ -1,0 +1,255 @@
+"""The ledger: append-only, double entry, exact. What leaves is every balance, derived from postings alone.
+
+A transaction has two or more postings that sum to zero, and a key that names the event it stands for
+(`episode:<id>`, `deposit:<transaction>`), so that no event is ever booked twice. Accounts:
+
+    vault               where tokens enter: the only account that goes below zero, by all that is owed to
+    others pool:<task>         what is set aside to pay for a task operator:<address>  all that an operator
+    has ever earned; it only grows
+
+What an operator has *claimed* is not booked here: the chain alone knows it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from rewards.tables import PostingRow, TransactionRow
+from teleop.db import Sessions
+from teleop.identity import require_address
+
+T = TypeVar("T")
+
+VAULT: Final = "vault"
+POOL: Final = "pool:"
+OPERATOR: Final = "operator:"
+TRIES: Final = 8
+_ACCOUNT: Final = re.compile(r"vault|pool:[A-Za-z0-9_.-]{1,64}|operator:0x[0-9A-Fa-f]{40}")
+
+
+class LedgerError(Exception):
+    """A transaction was not booked; subclasses say why. Nothing was written."""
+
+
+class MalformedTransactionError(LedgerError):
+    """Fewer than two postings, an account named twice or wrongly, an amount of zero, or a sum that is not
+    zero."""
+
+
+class KeyReusedError(LedgerError):
+    """The key was booked before, with another content."""
+
+
+class PoolEmptyError(LedgerError):
+    """A pool holds less than is to be paid from it; it must be funded first."""
+
+
+class EarningsShrinkError(LedgerError):
+    """A posting would take away from an operator what was earned."""
+
+
+class LedgerCorruptError(LedgerError):
+    """The books do not add up: somebody wrote past this module."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One account's part: above zero the account is owed more, below zero less."""
+
+    account: str
+    amount_wei: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One event of money."""
+
+    key: str
+    kind: str
+    postings: tuple[Posting, ...]
+    time_ms: int
+    episode: str | None = None
+
+    @property
+    def content_sha256(self) -> str:
+        """Of what is booked: neither the key nor the time, nor the order of postings."""
+        postings = sorted((posting.account, str(posting.amount_wei)) for posting in self.postings)
+        return hashlib.sha256(json.dumps([self.kind, self.episode, postings]).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of an account's statement."""
+
+    time_ms: int
+    episode: str | None
+    kind: str
+    amount_wei: int
+
+
+def pool(task: str) -> str:
+    """Return the account that pays for a task."""
+    return POOL + task
+
+
+def operator(address: str) -> str:
+    """Return an operator's account; raise SignatureError unless `address` is checksummed."""
+    return OPERATOR + require_address(address)
+
+
+def transfer(key: str, kind: str, source: str, target: str, amount_wei: int, time_ms: int) -> Transaction:
+    """Return the transaction that moves `amount_wei` from one account to another."""
+    return Transaction(key, kind, (Posting(source, -amount_wei), Posting(target, amount_wei)), time_ms)
+
+
+def episode_pay(episode: str, task: str, address: str, amount_wei: int, time_ms: int) -> Transaction:
+    """Return the transaction that pays an operator for an episode, from the task's pool."""
+    postings = (Posting(pool(task), -amount_wei), Posting(operator(address), amount_wei))
+    return Transaction(f"episode:{episode}", "episode", postings, time_ms, episode)
+
+
+def post(db: Session, transaction: Transaction) -> bool:
+    """Book `transaction` in the caller's database transaction; return whether it is new.
+
+    The same key with the same content changes nothing. Raises a LedgerError and books nothing otherwise. Run
+    it inside `write`, so that a collision with another writer is tried again.
+    """
+    _require_sound(transaction)
+    booked = db.scalar(select(TransactionRow).where(TransactionRow.key == transaction.key))
+    if booked is not None:
+        if booked.content_sha256 != transaction.content_sha256:
+            raise KeyReusedError(
+                f"{transaction.key!r} is booked with another content (transaction {booked.id}); "
+                "correct it with a new transaction under a new key"
+            )
+        return False
+    postings = [_row(db, posting) for posting in transaction.postings]
+    row = TransactionRow(
+        key=transaction.key,
+        kind=transaction.kind,
+        episode=transaction.episode,
+        time_ms=transaction.time_ms,
+        content_sha256=transaction.content_sha256,
+    )
+    db.add(row)
+    db.flush()
+    for posting in postings:
+        posting.transaction_id = row.id
+    db.add_all(postings)
+    db.flush()
+    return True
+
+
+def write(sessions: Sessions, work: Callable[[Session], T]) -> T:
+    """Run `work` in one database transaction and return its result; start over where another writer was
+    faster."""
+    for _ in range(TRIES - 1):
+        try:
+            with sessions() as db, db.begin():
+                return work(db)
+        except IntegrityError:
+            continue
+    with sessions() as db, db.begin():
+        return work(db)
+
+
+def booked(db: Session, key: str) -> bool:
+    """Return whether `key` is in the ledger."""
+    return db.scalar(select(TransactionRow.id).where(TransactionRow.key == key)) is not None
+
+
+def balance(db: Session, account: str) -> int:
+    """Return an account's balance, in wei: 0 for one that was never named."""
+    last = _last(db, account)
+    return 0 if last is None else last.balance_wei
+
+
+def balances(db: Session, prefix: str = "") -> dict[str, int]:
+    """Return the balance of every account whose name starts with `prefix`, in wei."""
+    last = (
+        select(PostingRow.account, func.max(PostingRow.sequence).label("sequence"))
+        .where(PostingRow.account.startswith(prefix, autoescape=True))
+        .group_by(PostingRow.account)
+        .subquery()
+    )
+    rows = select(PostingRow.account, PostingRow.balance_wei).join(
+        last, (PostingRow.account == last.c.account) & (PostingRow.sequence == last.c.sequence)
+    )
+    return {row.account: row.balance_wei for row in db.execute(rows)}
+
+
+def entries(db: Session, account: str, limit: int = 200) -> list[Entry]:
+    """Return an account's newest postings, newest first."""
+    rows = (
+        select(TransactionRow, PostingRow.amount_wei)
+        .join(PostingRow, PostingRow.transaction_id == TransactionRow.id)
+        .where(PostingRow.account == account)
+        .order_by(PostingRow.sequence.desc())
+        .limit(limit)
+    )
+    return [Entry(row.time_ms, row.episode, row.kind, amount_wei) for row, amount_wei in db.execute(rows)]
+
+
+def audit(db: Session) -> int:
+    """Sum every posting anew; return how many transactions there are. Raises LedgerCorruptError."""
+    sums: dict[str, int] = {}
+    counts: dict[str, int] = {}
+    open_wei: dict[int, int] = {}
+    for row in db.scalars(select(PostingRow).order_by(PostingRow.id)):
+        sums[row.account] = sums.get(row.account, 0) + row.amount_wei
+        counts[row.account] = counts.get(row.account, 0) + 1
+        open_wei[row.transaction_id] = open_wei.get(row.transaction_id, 0) + row.amount_wei
+        if (row.balance_wei, row.sequence) != (sums[row.account], counts[row.account]):
+            raise LedgerCorruptError(
+                f"posting {row.id} of {row.account}: expected balance {sums[row.account]} at place "
+                f"{counts[row.account]}, got {row.balance_wei} at {row.sequence}"
+            )
+    unbalanced = [transaction for transaction, total in open_wei.items() if total]
+    if unbalanced:
+        raise LedgerCorruptError(f"transactions {unbalanced[:10]} do not sum to zero")
+    return len(open_wei)
+
+
+def _require_sound(transaction: Transaction) -> None:
+    accounts = [posting.account for posting in transaction.postings]
+    amounts = [posting.amount_wei for posting in transaction.postings]
+    fault = None
+    if not all(_ACCOUNT.fullmatch(account) for account in accounts):
+        fault = f"expected accounts named vault, pool:<task> or operator:0x.., got {accounts}"
+    elif len(accounts) < 2 or len(set(accounts)) < len(accounts):
+        fault = f"expected two or more different accounts, got {accounts}"
+    elif 0 in amounts or sum(amounts) != 0:
+        fault = f"expected amounts that sum to zero and are not zero, got {amounts}"
+    if fault:
+        raise MalformedTransactionError(f"{transaction.key!r}: {fault}")
+
+
+def _row(db: Session, posting: Posting) -> PostingRow:
+    account, amount_wei = posting.account, posting.amount_wei
+    last = _last(db, account)
+    before = 0 if last is None else last.balance_wei
+    after = before + amount_wei
+    if account.startswith(OPERATOR) and amount_wei < 0:
+        raise EarningsShrinkError(f"{account} has earned {before} wei, and {-amount_wei} cannot be taken back")
+    if account.startswith(POOL) and after < 0:
+        raise PoolEmptyError(f"{account} holds {before} wei, and {-amount_wei} are to be paid: fund it")
+    return PostingRow(
+        account=account,
+        sequence=1 if last is None else last.sequence + 1,
+        amount_wei=amount_wei,
+        balance_wei=after,
+    )
+
+
+def _last(db: Session, account: str) -> PostingRow | None:
+    mine = select(PostingRow).where(PostingRow.account == account)
+    return db.scalar(mine.order_by(PostingRow.sequence.desc()).limit(1))

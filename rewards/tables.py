@@ -1,0 +1,127 @@
+"""What the database keeps for this room: scores, the ledger, payout roots. Scores and the ledger only ever
+grow.
+
+Foreign keys point to an earlier room only. The tables of `APPEND_ONLY` refuse UPDATE and DELETE by
+themselves, through triggers, so that no later mistake can rewrite what somebody earned.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import DDL, JSON, BigInteger, ForeignKey, Integer, String, Table, UniqueConstraint, event
+from sqlalchemy.orm import Mapped, mapped_column
+
+from teleop.db import Base, Wei
+
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+PREPARED: Final = "prepared"
+"""The state of a root that is published and not yet known to be on the chain; then it is one of `RootState`."""
+
+
+class ScoreRow(Base):
+    """The verdict on one episode under one version of the rules."""
+
+    __tablename__ = "scores"
+
+    episode: Mapped[str] = mapped_column(String(64), primary_key=True)
+    version: Mapped[str] = mapped_column(String(16), primary_key=True)
+    score_ppm: Mapped[int]
+    accepted: Mapped[bool]
+    vector: Mapped[dict[str, float]] = mapped_column(JSON)
+    reasons: Mapped[list[str]] = mapped_column(JSON)
+    task: Mapped[str] = mapped_column(String(64))
+    operator: Mapped[str] = mapped_column(String(42))
+    price_wei: Mapped[int] = mapped_column(Wei)
+    pay_wei: Mapped[int] = mapped_column(Wei)
+    """What it earns; it is paid where the ledger has the transaction `episode:<episode>`."""
+    scored_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class TransactionRow(Base):
+    """One event of money; its postings sum to zero."""
+
+    __tablename__ = "ledger_transactions"
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    key: Mapped[str] = mapped_column(String(200), unique=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    episode: Mapped[str | None] = mapped_column(String(64), index=True)
+    time_ms: Mapped[int] = mapped_column(BigInteger)
+    content_sha256: Mapped[str] = mapped_column(String(64))
+    """Of kind, episode and postings: what must be equal where a key comes again."""
+
+
+class PostingRow(Base):
+    """One account's part of a transaction. `sequence` counts an account's postings, so two writers cannot
+    collide."""
+
+    __tablename__ = "ledger_postings"
+    __table_args__ = (UniqueConstraint("account", "sequence"),)
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    transaction_id: Mapped[int] = mapped_column(_Id, ForeignKey("ledger_transactions.id"), index=True)
+    account: Mapped[str] = mapped_column(String(120))
+    sequence: Mapped[int]
+    amount_wei: Mapped[int] = mapped_column(Wei)
+    balance_wei: Mapped[int] = mapped_column(Wei)
+    """The sum of the account's amounts up to and with this one."""
+
+
+class RootRow(Base):
+    """One payout root. Written before the chain hears of it, so that a crash cannot lose it."""
+
+    __tablename__ = "payout_roots"
+
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """1, 2, 3: each root's leaves are those of the one before it, and its own."""
+    root: Mapped[str] = mapped_column(String(66), unique=True)
+    total_wei: Mapped[int] = mapped_column(Wei)
+    log_size: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(String(16))
+    """`PREPARED`, then what `rewards.settle.RootState` says of it."""
+    chain_index: Mapped[int | None]
+    transaction: Mapped[str | None] = mapped_column(String(66))
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class LeafRow(Base):
+    """A leaf that a root set or raised: an operator's cumulative pay from then on."""
+
+    __tablename__ = "payout_leaves"
+
+    address: Mapped[str] = mapped_column(String(42), primary_key=True)
+    position: Mapped[int] = mapped_column(ForeignKey("payout_roots.position"), primary_key=True)
+    cumulative_wei: Mapped[int] = mapped_column(Wei)
+
+
+APPEND_ONLY: Final = ("scores", "ledger_transactions", "ledger_postings", "payout_leaves")
+
+
+def append_only_statements(table: str, dialect: str) -> tuple[str, ...]:
+    """Return the statements by which `table` refuses UPDATE and DELETE."""
+    if dialect == "sqlite":
+        return tuple(
+            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+            f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+            for verb in ("UPDATE", "DELETE")
+        )
+    if dialect == "postgresql":
+        return (
+            "CREATE OR REPLACE FUNCTION armshare_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION USING MESSAGE = TG_TABLE_NAME || ' is append-only'; END $$",
+            f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION armshare_append_only()",
+        )
+    return ()
+
+
+def _guard(table: Table, connection: Any, **_: object) -> None:
+    for statement in append_only_statements(table.name, connection.dialect.name):
+        connection.execute(DDL(statement))
+
+
+for _name in APPEND_ONLY:
+    event.listen(Base.metadata.tables[_name], "after_create", _guard)
