@@ -203,7 +203,7 @@ async def _send(socket: WebSocket, outbox: Outbox) -> None:
 async def _close(socket: WebSocket, code: int, reason: str) -> None:
     try:
         await socket.close(code, reason)
-    except RuntimeError:
+    except (RuntimeError, WebSocketDisconnect):
         return  # closed already
 
 

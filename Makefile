@@ -1,0 +1,77 @@
+# armshare: `make run` starts the platform, `make test` runs every check. Both set up what is missing, once.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+STAMPS := .setup
+WEB := $(shell find teleop/web/src -type f 2>/dev/null) $(wildcard teleop/web/*.ts teleop/web/*.json teleop/web/*.html teleop/web/public/*) teleop/wire.json teleop/typed_data.json recorder/typed_data.json
+
+.PHONY: help run test setup lint pytest vitest bench peers lock clean tools chromium
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/'
+
+run: setup ## set up what is missing, start the platform, print and open its URL
+	@exec $(BIN)/armshare run --open $(ARGS)
+
+test: setup peers chromium lint vitest pytest ## set up what is missing, run every check
+
+setup: $(STAMPS)/web ## install what the project needs, below this folder only
+
+lint: setup ## ruff, mypy, import-linter, svelte-check
+	@echo "--- ruff"; $(BIN)/ruff check . && $(BIN)/ruff format --check -q .
+	@echo "--- mypy (strict)"; $(BIN)/mypy
+	@echo "--- import-linter"; $(BIN)/lint-imports --no-cache
+	@echo "--- svelte-check"; npm run --silent -w teleop/web check
+
+vitest: setup
+	@npm run --silent -w teleop/web test
+
+pytest: setup
+	@$(BIN)/python -m pytest $(ARGS)
+
+bench: setup ## measure speed; every benchmark prints its command and one JSON object
+	@for script in benchmarks/*.py; do echo "\$$ $(BIN)/python $$script --json"; $(BIN)/python $$script --json; done
+
+peers: $(STAMPS)/peers
+
+lock: ## choose newer versions: rewrites requirements.lock (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+		--no-header --extra dev pyproject.toml -o requirements.lock
+
+clean: ## remove what setup made; data stays
+	rm -rf .venv .venv-peers node_modules $(STAMPS) teleop/web/dist armshare.egg-info
+
+tools:
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is missing: apt-get install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, $$($(PYTHON) --version) is here: make PYTHON=python3.11 ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv is missing: apt-get install python3-venv"; exit 1; }
+	@command -v node >/dev/null && command -v npm >/dev/null || { echo "Node.js 20 or newer is missing: apt-get install nodejs npm"; exit 1; }
+	@node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' || { echo "Node.js 20 or newer is needed, $$(node --version) is here"; exit 1; }
+	@command -v cc >/dev/null || { echo "A C compiler is missing: apt-get install gcc"; exit 1; }
+
+chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && [ -n "$${CI:-}" ] && { apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; }; } \
+		|| { echo "Chromium is missing, for the browser tests: apt-get install chromium"; exit 1; }
+
+$(STAMPS)/venv: requirements.lock pyproject.toml | tools
+	@mkdir -p $(STAMPS)
+	@echo "[1/3] Python packages into .venv (about a minute the first time)"
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --disable-pip-version-check -q --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --disable-pip-version-check -q --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(STAMPS)/node: package.json package-lock.json teleop/web/package.json rewards/contracts/package.json | tools
+	@mkdir -p $(STAMPS)
+	@echo "[2/3] Node packages into node_modules"
+	@npm ci --silent --no-fund --no-audit --ignore-scripts
+	@touch $@
+
+$(STAMPS)/web: $(STAMPS)/venv $(STAMPS)/node $(WEB)
+	@echo "[3/3] browser client"
+	@npm run --silent -w teleop/web build -- --logLevel warn
+	@touch $@
