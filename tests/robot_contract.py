@@ -1,0 +1,225 @@
+"""What every robot promises, simulated or real: inherit `RobotContract`, give it a `robot`, and run pytest.
+
+    class TestMyArm(RobotContract):
+        @pytest.fixture
+        def robot(self) -> Iterator[Robot]:
+            arm = MyArm()
+            arm.connect()
+            yield arm
+            arm.disconnect()
+
+A real arm also says in `pace` how one control period passes for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from sim import rotation
+from sim.kinematics import Kinematics
+from sim.robot import Action, ActionShapeError, NotConnectedError, Observation, Robot, Vector
+from sim.urdf import read_urdf, urdf_files
+
+STILL_RAD = 0.005
+"""A joint that moves less than this between two looks stands still."""
+
+
+class RobotContract:
+    """The promises. Subclasses give `robot`, connected, and may widen the tolerances of a worse arm."""
+
+    tolerance_rad = 0.02
+    settle_periods = 60
+
+    @pytest.fixture
+    def robot(self) -> Iterator[Robot]:
+        """Give the robot, connected; disconnect it afterwards."""
+        raise NotImplementedError("a subclass of RobotContract gives the robot")
+
+    def pace(self, robot: Robot) -> None:
+        """Let one control period pass, where `send_action` does not do so itself."""
+
+    def test_it_is_a_robot(self, robot: Robot) -> None:
+        assert isinstance(robot, Robot), f"{type(robot).__name__} lacks a method of the Robot protocol"
+
+    def test_the_spec_agrees_with_itself_and_with_the_urdf(self, robot: Robot) -> None:
+        spec = robot.spec
+        assert spec is robot.spec or spec.joint_names == robot.spec.joint_names, "the spec changes"
+        for name in ("joint_lower_rad", "joint_upper_rad", "joint_velocity_max_rad_s", "home_rad"):
+            value = getattr(spec, name)
+            assert value.shape == (spec.joints,), f"{name} has shape {value.shape}, for {spec.joints} joints"
+            assert value.dtype == np.float64, f"{name} is {value.dtype}, and should be float64"
+            assert np.isfinite(value).all(), f"{name} is not finite: {value}"
+        assert (spec.joint_lower_rad < spec.joint_upper_rad).all(), "a lower joint limit is not below the upper"
+        assert (spec.joint_velocity_max_rad_s > 0.0).all(), "a joint may not move at all"
+        assert (spec.workspace_lower_m < spec.workspace_upper_m).all(), "the workspace is empty"
+        assert spec.control_hz > 0.0, f"the control rate is {spec.control_hz}"
+        assert spec.has_gripper == bool(spec.gripper_joints), "has_gripper and gripper_joints disagree"
+        urdf = read_urdf(spec.model.urdf_path)
+        missing = {*spec.joint_names, *spec.gripper_joints} - set(urdf.joints)
+        assert not missing, f"the URDF lacks the joints {missing}"
+        assert spec.ee_link in urdf.links, f"the URDF lacks the link {spec.ee_link}"
+        assert all(file.is_file() for file in urdf_files(spec.model)), "a file of the model is missing"
+
+    def test_home_lies_within_the_limits_and_the_workspace(self, robot: Robot) -> None:
+        spec = robot.spec
+        assert (spec.home_rad >= spec.joint_lower_rad).all(), f"home {spec.home_rad} is below a joint limit"
+        assert (spec.home_rad <= spec.joint_upper_rad).all(), f"home {spec.home_rad} is above a joint limit"
+        position = Kinematics.of(spec).forward(spec.home_rad)[:3]
+        assert (position >= spec.workspace_lower_m).all(), f"at home the hand is outside the workspace: {position}"
+        assert (position <= spec.workspace_upper_m).all(), f"at home the hand is outside the workspace: {position}"
+
+    def test_the_observation_has_what_every_driver_needs(self, robot: Robot) -> None:
+        spec = robot.spec
+        shapes = {array.name: array.shape for array in spec.observation}
+        assert len(shapes) == len(spec.observation), "two arrays of the observation have one name"
+        expected = {"joint_position": (spec.joints,), "joint_velocity": (spec.joints,), "ee_pose": (7,)}
+        if spec.has_gripper:
+            expected["gripper_position"] = (1,)
+        for name, shape in expected.items():
+            assert shapes.get(name) == shape, f"{name} should have shape {shape}, and has {shapes.get(name)}"
+        drawn = [body.pose_from for body in spec.scene if body.pose_from is not None]
+        assert all(shapes.get(name) == (7,) for name in drawn), "a body is drawn from an array that is no pose"
+
+    def test_an_observation_is_what_the_spec_says(self, robot: Robot) -> None:
+        for seen in (robot.reset(1), robot.observe(), self._after(robot, robot.observe())):
+            specs = {array.name: array for array in robot.spec.observation}
+            assert set(seen.values) == set(specs), f"observed {sorted(seen.values)}, specified {sorted(specs)}"
+            for name, value in seen.values.items():
+                assert value.shape == specs[name].shape, f"{name} has shape {value.shape}"
+                assert str(value.dtype) == specs[name].dtype, f"{name} is {value.dtype}"
+                assert np.isfinite(value).all(), f"{name} is not finite: {value}"
+            assert seen.progress is None or 0.0 <= seen.progress <= 1.0, f"progress is {seen.progress}"
+
+    def test_the_quaternion_has_unit_length(self, robot: Robot) -> None:
+        length = float(np.linalg.norm(robot.reset(2).values["ee_pose"][3:]))
+        assert abs(length - 1.0) < 1e-6, f"the end effector's quaternion has length {length}"
+
+    def test_forward_kinematics_agrees_with_the_observed_hand(self, robot: Robot) -> None:
+        kinematics = Kinematics.of(robot.spec)
+        for seen in (robot.reset(3), self._after(robot, robot.observe(), 0.05)):
+            expected = kinematics.forward(seen.values["joint_position"])
+            pose = seen.values["ee_pose"]
+            away, turned = np.linalg.norm(pose[:3] - expected[:3]), rotation.angle_between(pose[3:], expected[3:])
+            assert away < 1e-3, f"the hand is seen {away} m from where the joints put it"
+            assert turned < 1e-2, f"the hand is seen turned by {turned} rad from where the joints put it"
+
+    def test_a_reset_is_repeatable_or_does_not_move(self, robot: Robot) -> None:
+        before = robot.observe()
+        first = robot.reset(7)
+        if not robot.spec.simulated:
+            self.pace(robot)
+            self._assert_still(before, robot.observe(), "a reset")
+            return
+        for _ in range(3):
+            self._after(robot, first, 0.1)
+        second = robot.reset(7)
+        for name, value in first.values.items():
+            assert value.tobytes() == second.values[name].tobytes(), f"{name} differs after a reset with one seed"
+
+    def test_observing_does_not_move(self, robot: Robot) -> None:
+        before = robot.reset(8)
+        for _ in range(3):
+            robot.observe()
+        self._assert_still(before, robot.observe(), "observing")
+
+    def test_an_action_within_the_limits_is_applied_as_it_is(self, robot: Robot) -> None:
+        wanted = self._towards(robot, robot.reset(4), 0.02)
+        applied = robot.send_action(wanted)
+        assert np.abs(applied.joint_position - wanted.joint_position).max() < 0.01, "the action was changed"
+        assert abs(applied.gripper - wanted.gripper) < 0.01 or not robot.spec.has_gripper, "the gripper was changed"
+        assert applied.joint_position.dtype == np.float64, "the applied action is not float64"
+
+    @pytest.mark.parametrize("sign", [-1.0, 1.0])
+    def test_a_far_target_is_clipped_and_said_to_be(self, robot: Robot, sign: float) -> None:
+        spec = robot.spec
+        here = robot.reset(5).values["joint_position"]
+        for joint in range(spec.joints):
+            wanted = np.clip(here, spec.joint_lower_rad, spec.joint_upper_rad)
+            wanted[joint] = 100.0 * sign
+            applied = robot.send_action(Action(wanted, 2.0 * sign))
+            assert (applied.joint_position <= spec.joint_upper_rad).all(), "an upper joint limit was passed"
+            assert (applied.joint_position >= spec.joint_lower_rad).all(), "a lower joint limit was passed"
+            assert 0.0 <= applied.gripper <= 1.0, f"the gripper was sent to {applied.gripper}"
+            robot.send_action(Action(here, 1.0))
+
+    @pytest.mark.parametrize("fault", ["too few", "too many", "two rows", "nan", "infinite", "gripper"])
+    def test_a_malformed_action_is_refused_and_does_not_move(self, robot: Robot, fault: str) -> None:
+        before = robot.reset(6)
+        here = before.values["joint_position"]
+        wrong = {
+            "too few": Action(here[:-1] + 0.3),
+            "too many": Action(np.append(here, 0.0) + 0.3),
+            "two rows": Action(np.array((here, here)) + 0.3),
+            "nan": Action(np.where(np.arange(len(here)) == 0, np.nan, here + 0.3)),
+            "infinite": Action(np.where(np.arange(len(here)) == 0, np.inf, here + 0.3)),
+            "gripper": Action(here + 0.3, float("nan")),
+        }[fault]
+        with pytest.raises(ActionShapeError):
+            robot.send_action(wrong)
+        self.pace(robot)
+        self._assert_still(before, robot.observe(), f"a refused action ({fault})")
+
+    @pytest.mark.parametrize("sign", [-1.0, 1.0])
+    def test_the_joints_go_where_they_are_sent(self, robot: Robot, sign: float) -> None:
+        start = robot.reset(9)
+        goal = self._towards(robot, start, 0.15 * sign)
+        seen = self._drive(robot, start, goal)
+        away = np.abs(seen.values["joint_position"] - goal.joint_position)
+        assert away.max() < self.tolerance_rad, f"after {self.settle_periods} periods joints are {away} rad away"
+        speed = np.abs(seen.values["joint_velocity"]).max()
+        assert speed < 0.1, f"the arm has arrived and still moves at {speed} rad/s"
+
+    def test_the_gripper_opens_and_closes(self, robot: Robot) -> None:
+        if not robot.spec.has_gripper:
+            pytest.skip("no gripper")
+        seen = robot.reset(10)
+        for opening in (1.0, 0.0, 1.0):
+            seen = self._drive(robot, seen, Action(seen.values["joint_position"], opening))
+            found = float(seen.values["gripper_position"][0])
+            assert abs(found - opening) < 0.1, f"the gripper was sent to {opening} and is at {found}"
+
+    def test_connecting_twice_is_connecting_once(self, robot: Robot) -> None:
+        before = robot.observe()
+        robot.connect()
+        self._assert_still(before, robot.observe(), "a second connect()")
+
+    def test_after_disconnecting_nothing_works_until_it_connects_again(self, robot: Robot) -> None:
+        here = Action(robot.observe().values["joint_position"])
+        robot.disconnect()
+        robot.disconnect()
+        with pytest.raises(NotConnectedError):
+            robot.observe()
+        with pytest.raises(NotConnectedError):
+            robot.reset(0)
+        with pytest.raises(NotConnectedError):
+            robot.send_action(here)
+        robot.connect()
+        assert robot.observe().values["joint_position"].shape == (robot.spec.joints,), "it did not come back"
+
+    def _after(self, robot: Robot, seen: Observation, change: float = 0.0) -> Observation:
+        robot.send_action(self._towards(robot, seen, change))
+        self.pace(robot)
+        return robot.observe()
+
+    def _towards(self, robot: Robot, seen: Observation, change: float) -> Action:
+        spec = robot.spec
+        gripper = float(seen.values["gripper_position"][0]) if spec.has_gripper else 1.0
+        goal = seen.values["joint_position"] + change
+        return Action(np.clip(goal, spec.joint_lower_rad, spec.joint_upper_rad), gripper)
+
+    def _drive(self, robot: Robot, start: Observation, goal: Action) -> Observation:
+        """Go to `goal` at half the joints' speed limits, then wait there."""
+        reach = 0.5 * robot.spec.joint_velocity_max_rad_s * robot.spec.period_s
+        target: Vector = start.values["joint_position"]
+        for _ in range(self.settle_periods):
+            target = target + np.clip(goal.joint_position - target, -reach, reach)
+            robot.send_action(Action(target, goal.gripper))
+            self.pace(robot)
+        return robot.observe()
+
+    def _assert_still(self, before: Observation, after: Observation, cause: str) -> None:
+        moved = np.abs(after.values["joint_position"] - before.values["joint_position"]).max()
+        assert moved < STILL_RAD, f"{cause} moved a joint by {moved} rad"
