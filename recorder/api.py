@@ -1,0 +1,301 @@
+"""This room over HTTP: uploads, episodes, the log and the files (`docs/http.md`). A refusal is answered by its name."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, Final, Protocol
+
+from fastapi import APIRouter, Body, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
+
+from recorder.bundle import BUNDLE_FILES
+from recorder.case import Ticket
+from recorder.catalogue import (
+    PAGE_DEFAULT,
+    Catalogue,
+    CursorError,
+    EpisodeView,
+    Page,
+    UnknownEpisodeError,
+    Wanted,
+)
+from recorder.intake import Intake, Sealing, VerifierLostError
+from recorder.layout import EpisodeIdError
+from recorder.log import Log, LogIndexError
+from recorder.records import NotTheOperatorError
+from recorder.refusals import GateError
+from recorder.states import EpisodeState, EpisodeStateError
+from recorder.store import UnknownFileError
+from recorder.uploads import (
+    TUS_VERSION,
+    OffsetMismatchError,
+    UnknownUploadError,
+    Upload,
+    UploadBusyError,
+    UploadIncompleteError,
+    Uploads,
+    UploadTooLargeError,
+    UploadWriter,
+)
+from teleop.accounts import NotSignedInError
+from teleop.db import Sessions
+
+WAIT_S_MAX: Final = 30.0
+_OCTETS: Final = "application/offset+octet-stream"
+
+
+class Access(Protocol):
+    """Who is asking, and what was asked for: the composition answers. All three may block."""
+
+    def operator(self, request: Request) -> str:
+        """Return the address of a signed-in operator; raise NotSignedInError."""
+
+    def host(self, request: Request) -> str:
+        """Return the address of the robot whose upload token this is; raise NotSignedInError."""
+
+    def ticket(self, episode: str) -> Ticket | None:
+        """Return what the hub asked for under this id, or None."""
+
+
+class TusHeaderError(Exception):
+    """A header of an upload is missing or cannot be read."""
+
+
+class TusVersionError(Exception):
+    """The client speaks another version of tus."""
+
+
+class MediaTypeError(Exception):
+    """The bytes of an upload are labelled as something else."""
+
+
+_STATUS: Final[dict[type[Exception], int]] = {
+    NotSignedInError: 401,
+    NotTheOperatorError: 403,
+    EpisodeIdError: 404,
+    UnknownEpisodeError: 404,
+    UnknownFileError: 404,
+    UnknownUploadError: 404,
+    LogIndexError: 404,
+    EpisodeStateError: 409,
+    OffsetMismatchError: 409,
+    UploadIncompleteError: 409,
+    TusVersionError: 412,
+    UploadTooLargeError: 413,
+    MediaTypeError: 415,
+    GateError: 422,
+    CursorError: 422,
+    TusHeaderError: 400,
+    RequestValidationError: 422,
+    UploadBusyError: 423,
+    VerifierLostError: 503,
+}
+
+
+class _Route(APIRoute):
+    """Answers this room's errors as `{"error": {"code", "message"}}`, and leaves all others to the application."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except tuple(_STATUS) as error:
+                response = refusal(error)
+                if "Tus-Resumable" in request.headers:
+                    response.headers.update({"Tus-Resumable": TUS_VERSION, "Tus-Version": TUS_VERSION})
+                return response
+
+        return answer
+
+
+def refusal(error: Exception) -> JSONResponse:
+    """Return the answer to a request that raised one of this room's errors."""
+    status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
+    body = {"error": {"code": type(error).__name__.removesuffix("Error"), "message": str(error)}}
+    return JSONResponse(body, status)
+
+
+def make_router(
+    *, access: Access, intake: Intake, uploads: Uploads, catalogue: Catalogue, log: Log, sessions: Sessions
+) -> APIRouter:
+    """Return every route of this room."""
+    router = APIRouter(route_class=_Route)
+    _add_uploads(router, access, uploads)
+    _add_intake(router, access, intake)
+    _add_reading(router, intake, catalogue)
+    _add_log(router, log, sessions)
+    return router
+
+
+def _add_uploads(router: APIRouter, access: Access, uploads: Uploads) -> None:
+    @router.options("/api/uploads", status_code=204)
+    async def tus_options() -> Response:
+        """What this server's tus can do."""
+        extra = {"Tus-Version": TUS_VERSION, "Tus-Extension": "creation", "Tus-Max-Size": str(uploads.bytes_max)}
+        return _tus(204, extra)
+
+    @router.post("/api/uploads", status_code=201)
+    async def create_upload(request: Request) -> Response:
+        """Begin an upload (tus creation)."""
+        _require_version(request)
+        robot = await run_in_threadpool(access.host, request)
+        episode, length = _episode_in(request), _number(request, "Upload-Length")
+        ticket = await run_in_threadpool(access.ticket, episode)
+        if ticket is None or ticket.robot != robot:
+            raise UnknownEpisodeError(f"expected an episode that {robot} was asked for, got {episode[:80]!r}")
+        upload = await run_in_threadpool(uploads.create, episode, robot, length)
+        return _tus(201, {"Location": f"/api/uploads/{upload.upload}"})
+
+    @router.head("/api/uploads/{upload}")
+    async def upload_offset(upload: str, request: Request) -> Response:
+        """How much of an upload has arrived."""
+        _require_version(request)
+        robot = await run_in_threadpool(access.host, request)
+        found: Upload = await run_in_threadpool(uploads.find, upload, robot)
+        extra = {"Upload-Offset": str(found.offset), "Upload-Length": str(found.length)}
+        return _tus(200, {**extra, "Cache-Control": "no-store"})
+
+    @router.patch("/api/uploads/{upload}", status_code=204)
+    async def append_upload(upload: str, request: Request) -> Response:
+        """Append to an upload; what arrives before a cut is kept."""
+        _require_version(request)
+        if request.headers.get("Content-Type") != _OCTETS:
+            raise MediaTypeError(f"expected Content-Type {_OCTETS}, got {request.headers.get('Content-Type')!r}")
+        robot = await run_in_threadpool(access.host, request)
+        offset = _number(request, "Upload-Offset")
+        writer: UploadWriter = await run_in_threadpool(uploads.write, upload, robot, offset)
+        try:
+            async for data in request.stream():
+                await run_in_threadpool(writer.append, data)
+        except ClientDisconnect:
+            pass  # nobody is left to answer
+        finally:
+            await run_in_threadpool(writer.close)
+        return _tus(204, {"Upload-Offset": str(writer.offset)})
+
+
+def _add_intake(router: APIRouter, access: Access, intake: Intake) -> None:
+    @router.post("/api/episodes/{episode}/seal", status_code=202)
+    async def seal(episode: str, sealing: Sealing, request: Request) -> EpisodeView:
+        """A host hands in a finished episode."""
+        robot = await run_in_threadpool(access.host, request)
+        ticket = await run_in_threadpool(access.ticket, episode)
+        return await intake.seal(episode, robot, ticket, sealing)
+
+    @router.post("/api/episodes/{episode}/signature")
+    async def sign(
+        episode: str, signature: Annotated[str, Body(embed=True, max_length=200)], request: Request
+    ) -> EpisodeView:
+        """The operator signs; the episode is verified and logged."""
+        operator = await run_in_threadpool(access.operator, request)
+        ticket = await run_in_threadpool(access.ticket, episode)
+        return await intake.sign(episode, operator, ticket, signature)
+
+    @router.post("/api/episodes/{episode}/discard")
+    async def discard(episode: str, request: Request) -> EpisodeView:
+        """The operator leaves an episode out."""
+        operator = await run_in_threadpool(access.operator, request)
+        ticket = await run_in_threadpool(access.ticket, episode)
+        return await intake.discard(episode, operator, ticket)
+
+
+def _add_reading(router: APIRouter, intake: Intake, catalogue: Catalogue) -> None:
+    @router.get("/api/episodes/{episode}/manifest", response_class=Response)
+    async def manifest(episode: str, wait_s: Annotated[float, Query(ge=0.0, le=WAIT_S_MAX)] = 0.0) -> Response:
+        """The manifest's exact bytes, once the host has sealed."""
+        found = await intake.manifest(episode, wait_s)
+        if found is None:
+            raise UnknownEpisodeError(f"{episode[:80]!r} has not been sealed within {wait_s} s; ask again")
+        return Response(found, media_type="application/json")
+
+    @router.get("/api/episodes")
+    def episodes(
+        task: str | None = None,
+        operator: str | None = None,
+        robot: str | None = None,
+        state: EpisodeState | None = None,
+        limit: Annotated[int, Query(ge=1, le=200)] = PAGE_DEFAULT,
+        after: str | None = None,
+    ) -> Page:
+        """A page of episodes, newest first."""
+        return catalogue.page(Wanted(task, operator, robot, state), limit, after)
+
+    @router.get("/api/episodes/{episode}")
+    def episode(episode: str) -> EpisodeView:
+        """One episode."""
+        return catalogue.get(episode)
+
+    @router.get("/api/episodes/{episode}/files/{name}", response_class=FileResponse)
+    def file(episode: str, name: str) -> FileResponse:
+        """One file of a bundle."""
+        if name not in BUNDLE_FILES:
+            raise UnknownFileError(f"expected one of {', '.join(BUNDLE_FILES)}, got {name[:80]!r}")
+        kind = "application/x-hdf5" if name.endswith(".h5") else "application/json"
+        return FileResponse(intake.file(episode, name), media_type=kind, filename=f"{episode}-{name}")
+
+
+def _add_log(router: APIRouter, log: Log, sessions: Sessions) -> None:
+    @router.get("/api/log/checkpoint", response_class=PlainTextResponse)
+    def checkpoint() -> PlainTextResponse:
+        """The log's signed head (C2SP)."""
+        with sessions() as db:
+            return PlainTextResponse(log.checkpoint(db))
+
+    @router.get("/api/log/proof/{index}")
+    def proof(index: int) -> dict[str, Any]:
+        """That an entry is in the log (RFC 6962)."""
+        with sessions() as db:
+            found = log.prove(db, index)
+        return {
+            "index": found.index,
+            "size": found.size,
+            "leaf": "0x" + found.leaf.hex(),
+            "hashes": ["0x" + one.hex() for one in found.hashes],
+            "checkpoint": found.checkpoint,
+        }
+
+    @router.get("/api/log/consistency/{old}")
+    def consistency(old: int) -> dict[str, Any]:
+        """That the log of `old` entries is where the present one began (RFC 6962)."""
+        with sessions() as db:
+            size, hashes = log.prove_consistency(db, old)
+            head = log.checkpoint(db, size)
+        return {"old": old, "size": size, "hashes": ["0x" + one.hex() for one in hashes], "checkpoint": head}
+
+
+def _tus(status: int, headers: dict[str, str]) -> Response:
+    return Response(status_code=status, headers={"Tus-Resumable": TUS_VERSION, **headers})
+
+
+def _require_version(request: Request) -> None:
+    found = request.headers.get("Tus-Resumable")
+    if found != TUS_VERSION:
+        raise TusVersionError(f"expected Tus-Resumable {TUS_VERSION}, got {found!r}")
+
+
+def _number(request: Request, header: str) -> int:
+    text = request.headers.get(header, "")
+    if not (text.isascii() and text.isdecimal() and len(text) <= 18):
+        raise TusHeaderError(f"expected {header} as a decimal number of bytes, got {text[:40]!r}")
+    return int(text)
+
+
+def _episode_in(request: Request) -> str:
+    """Return the value of `episode` in Upload-Metadata: comma-separated pairs of key and base64."""
+    for pair in request.headers.get("Upload-Metadata", "").split(","):
+        key, _, encoded = pair.strip().partition(" ")
+        if key != "episode":
+            continue
+        try:
+            return base64.b64decode(encoded, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError) as error:
+            raise TusHeaderError(f"expected base64 of UTF-8 after `episode`, got {encoded[:80]!r}") from error
+    raise TusHeaderError("expected `episode <base64>` in Upload-Metadata")

@@ -1,0 +1,131 @@
+"""Listing and searching episodes, newest first, page by page: a page goes on after a row, not after a count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Select, and_, or_, select
+
+from recorder.states import EpisodeState
+from recorder.tables import EpisodeRow
+from teleop.db import Sessions
+
+PAGE_DEFAULT: Final = 50
+PAGE_MAX: Final = 200
+
+
+class UnknownEpisodeError(LookupError):
+    """The hub has no such episode."""
+
+
+class CursorError(ValueError):
+    """`after` is not what an earlier page gave as `next`."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeView:
+    """One episode, as anyone may see it."""
+
+    episode: str
+    state: EpisodeState
+    robot: str
+    operator: str
+    task: str
+    steps: int | None
+    success: bool | None
+    valid: bool | None
+    reason: str | None
+    digest: str | None
+    content_root: str | None
+    sha256: str | None
+    size: int | None
+    receipt: Mapping[str, Any] | None
+    created_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to list; None is anything."""
+
+    task: str | None = None
+    operator: str | None = None
+    robot: str | None = None
+    state: EpisodeState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some episodes, and the cursor of the next page, or None at the end."""
+
+    episodes: list[EpisodeView]
+    next: str | None
+
+
+class Catalogue:
+    """The hub's episodes, read only."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    def get(self, episode: str) -> EpisodeView:
+        """Return one episode; raise UnknownEpisodeError."""
+        with self._sessions() as db:
+            row = db.get(EpisodeRow, episode)
+        if row is None:
+            raise UnknownEpisodeError(f"expected an episode of this hub, got {episode[:80]!r}")
+        return view(row)
+
+    def page(self, wanted: Wanted, limit: int = PAGE_DEFAULT, after: str | None = None) -> Page:
+        """Return up to `limit` (at most 200) episodes, newest first, after a cursor; raise CursorError."""
+        limit = min(max(1, limit), PAGE_MAX)
+        newest_first = (EpisodeRow.created_ms.desc(), EpisodeRow.episode.desc())
+        query = _filtered(wanted).order_by(*newest_first).limit(limit + 1)
+        if after is not None:
+            created_ms, episode = _read_cursor(after)
+            older = EpisodeRow.created_ms < created_ms
+            same = and_(EpisodeRow.created_ms == created_ms, EpisodeRow.episode < episode)
+            query = query.where(or_(older, same))
+        with self._sessions() as db:
+            rows = list(db.scalars(query))
+        shown = rows[:limit]
+        more = f"{shown[-1].created_ms}.{shown[-1].episode}" if len(rows) > limit else None
+        return Page([view(row) for row in shown], more)
+
+
+def view(row: EpisodeRow) -> EpisodeView:
+    """Return what anyone may see of a row."""
+    return EpisodeView(
+        episode=row.episode,
+        state=row.state,
+        robot=row.robot,
+        operator=row.operator,
+        task=row.task,
+        steps=row.steps,
+        success=row.success,
+        valid=row.valid,
+        reason=row.reason,
+        digest=row.digest,
+        content_root=row.content_root,
+        sha256=row.sha256,
+        size=row.size,
+        receipt=row.receipt,
+        created_ms=row.created_ms,
+    )
+
+
+def _filtered(wanted: Wanted) -> Select[EpisodeRow]:
+    query = select(EpisodeRow)
+    for name in ("task", "operator", "robot", "state"):
+        value = getattr(wanted, name)
+        if value is not None:
+            query = query.where(getattr(EpisodeRow, name) == value)
+    return query
+
+
+def _read_cursor(after: str) -> tuple[int, str]:
+    created_ms, _, episode = after.partition(".")
+    if not (created_ms.isascii() and created_ms.isdecimal() and len(created_ms) <= 18 and episode):
+        raise CursorError(f"expected the `next` of an earlier page, got {after[:80]!r}")
+    return int(created_ms), episode

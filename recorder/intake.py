@@ -1,0 +1,210 @@
+"""The hub's intake: a host seals, the operator signs, the gates are passed, the log grows, a receipt is given.
+
+Everything here may be asked twice: the second time changes nothing and answers the same. Work that costs a processor
+runs in the executor that is handed in, so that the hub's event loop only waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from concurrent.futures import BrokenExecutor, Executor
+from dataclasses import dataclass
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+import msgspec
+import structlog
+
+from recorder import manifest as manifests
+from recorder.arrivals import Arrivals
+from recorder.bundle import (
+    MANIFEST_FILE,
+    RECEIPT_FILE,
+    SIGNATURES_FILE,
+    Bundle,
+    Receipt,
+    Signatures,
+    domain_meta,
+    read_bundle,
+)
+from recorder.case import Replayer, Ticket, Trust
+from recorder.catalogue import EpisodeView, view
+from recorder.gates import SEAL_GATES
+from recorder.manifest import EPISODE_FILE, Manifest
+from recorder.records import Records
+from recorder.refusals import GateError, OperatorSignatureInvalid
+from recorder.states import EpisodeState, EpisodeStateError, require_move
+from recorder.store import Store
+from recorder.tables import EpisodeRow
+from recorder.uploads import Uploads
+from recorder.verify import require_gates, verify
+from teleop.identity import Domain
+
+_log = structlog.get_logger()
+
+
+class VerifierLostError(Exception):
+    """The worker that was verifying died; the episode stays as it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """What a host posts: the manifest's exact text, its own signature, and the upload that holds the file."""
+
+    manifest: str
+    robot_signature: str
+    upload: str
+
+
+class Intake:
+    """One hub's intake. For one event loop."""
+
+    def __init__(
+        self,
+        *,
+        records: Records,
+        store: Store,
+        uploads: Uploads,
+        domain: Domain,
+        executor: Executor,
+        replay: Replayer | None = None,
+    ) -> None:
+        """`replay` re-simulates simulated episodes; it and `executor` must agree on what can be pickled."""
+        self._records, self._store, self._uploads = records, store, uploads
+        self._domain, self._executor, self._replay = domain, executor, replay
+        self._sealed = Arrivals()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def seal(self, episode: str, robot: str, ticket: Ticket | None, sealing: Sealing) -> EpisodeView:
+        """Take a host's sealed episode in; raise a GateError, UploadError or EpisodeStateError."""
+        async with self._lock(episode):
+            row = await asyncio.to_thread(self._seal, episode, robot, ticket, sealing)
+        self._sealed.arrived(episode)
+        return view(row)
+
+    async def manifest(self, episode: str, wait_s: float = 0.0) -> bytes | None:
+        """Return the manifest's bytes once the host has sealed, or None after `wait_s`."""
+        return await self._sealed.wait(episode, lambda: asyncio.to_thread(self._manifest, episode), wait_s)
+
+    async def sign(self, episode: str, operator: str, ticket: Ticket | None, signature: str) -> EpisodeView:
+        """Verify with the operator's signature, log, and answer with the receipt.
+
+        Raises a GateError (the episode is then rejected, except for a wrong signature, which may be sent again),
+        UnknownEpisodeError, NotTheOperatorError, EpisodeStateError or VerifierLostError.
+        """
+        async with self._lock(episode):
+            row = await asyncio.to_thread(self._records.of_operator, episode, operator)
+            if row.state is EpisodeState.VERIFIED and row.operator_signature == signature:
+                return view(row)
+            require_move(episode, row.state, EpisodeState.VERIFIED)
+            signatures = await asyncio.to_thread(self._signatures, row, signature)
+            await self._verify(row, ticket, signatures)
+            return view(await asyncio.to_thread(self._keep, episode, signature, signatures))
+
+    async def discard(self, episode: str, operator: str, ticket: Ticket | None) -> EpisodeView:
+        """Leave an episode out for good, also before it has been uploaded."""
+        async with self._lock(episode):
+            return view(await asyncio.to_thread(self._discard, episode, operator, ticket))
+
+    def file(self, episode: str, name: str) -> Path:
+        """Return the path of a bundle's file; raise UnknownFileError or EpisodeIdError. Blocking."""
+        row = self._records.find(episode)
+        if row is not None and row.state is EpisodeState.DISCARDED:
+            raise EpisodeStateError(f"{episode} was discarded by its operator; its files are not given out")
+        if row is not None and row.state is EpisodeState.VERIFIED:
+            self._heal(row)
+        return self._store.path(episode, name)
+
+    def _lock(self, episode: str) -> asyncio.Lock:
+        return self._locks.setdefault(episode, asyncio.Lock())
+
+    def _manifest(self, episode: str) -> bytes | None:
+        row = self._records.find(episode)
+        return None if row is None or row.manifest is None else row.manifest.encode()
+
+    def _seal(self, episode: str, robot: str, ticket: Ticket | None, sealing: Sealing) -> EpisodeRow:
+        row = self._records.find(episode)
+        if row is not None and (row.manifest == sealing.manifest or row.state is EpisodeState.DISCARDED):
+            return row
+        if row is not None and row.manifest is not None:
+            raise EpisodeStateError(f"{episode} was sealed before with another manifest; it cannot be replaced")
+        manifest, signatures = self._require_sealable(episode, robot, ticket, sealing)
+        file = self._uploads.finished(sealing.upload, robot, episode)
+        self._store.write(episode, MANIFEST_FILE, sealing.manifest.encode())
+        self._store.write(episode, SIGNATURES_FILE, signatures.encode())
+        self._store.adopt(episode, EPISODE_FILE, file)
+        row = self._records.seal(manifest, sealing.manifest, signatures.digest, sealing.robot_signature)
+        self._uploads.forget(sealing.upload)
+        _log.info("episode sealed", episode=episode, robot=robot, state=row.state.value, steps=row.steps)
+        return row
+
+    def _require_sealable(
+        self, episode: str, robot: str, ticket: Ticket | None, sealing: Sealing
+    ) -> tuple[Manifest, Signatures]:
+        data = sealing.manifest.encode()
+        bundle = Bundle(data, None, None, None, None, None)
+        require_gates(bundle, Trust(self._domain), ("canonical", "schema"))
+        manifest = manifests.decode(data)
+        if (manifest.episode, manifest.robot.address) != (episode, robot):
+            found = f"{manifest.episode} by {manifest.robot.address}"
+            raise EpisodeStateError(f"expected the manifest of {episode} by {robot}, got {found}")
+        digest = manifests.digest(manifest, data, self._domain)
+        signatures = Signatures(digest, domain_meta(self._domain), None, sealing.robot_signature)
+        trust = Trust(self._domain, books=self._records.books(manifest, ticket))
+        require_gates(dataclasses.replace(bundle, signatures=signatures.encode()), trust, SEAL_GATES)
+        return manifest, signatures
+
+    def _signatures(self, row: EpisodeRow, signature: str) -> bytes:
+        robot = row.robot_signature or ""
+        return Signatures(row.digest or "", domain_meta(self._domain), signature, robot).encode()
+
+    async def _verify(self, row: EpisodeRow, ticket: Ticket | None, signatures: bytes) -> None:
+        manifest = manifests.decode((row.manifest or "").encode())
+        books = await asyncio.to_thread(self._records.books, manifest, ticket)
+        trust = Trust(self._domain, books=books, replay=self._replay)
+        folder, loop = self._store.folder(row.episode), asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._executor, _verify_signed, folder, signatures, trust)
+        except OperatorSignatureInvalid:
+            raise
+        except GateError as error:
+            await self._reject(row.episode, error)
+            raise
+        except BrokenExecutor as error:
+            raise VerifierLostError(f"{row.episode}: the worker died while verifying; try again later") from error
+
+    async def _reject(self, episode: str, error: GateError) -> None:
+        reason = f"{type(error).__name__}: {error}"
+        await asyncio.to_thread(self._records.reject, episode, reason)
+        _log.warning("episode rejected", episode=episode, reason=reason)
+
+    def _keep(self, episode: str, signature: str, signatures: bytes) -> EpisodeRow:
+        row = self._records.verified(episode, signature)
+        self._store.write(episode, SIGNATURES_FILE, signatures)
+        self._store.write(episode, RECEIPT_FILE, _receipt(row))
+        _log.info("episode verified", episode=episode, log_index=row.log_index, digest=row.digest)
+        return row
+
+    def _heal(self, row: EpisodeRow) -> None:
+        """Write what a crash between the log and the files has left unwritten; the receipt is written last."""
+        if self._store.has(row.episode, RECEIPT_FILE):
+            return
+        signatures = self._signatures(row, row.operator_signature or "")
+        self._store.write(row.episode, SIGNATURES_FILE, signatures)
+        self._store.write(row.episode, RECEIPT_FILE, _receipt(row))
+
+    def _discard(self, episode: str, operator: str, ticket: Ticket | None) -> EpisodeRow:
+        if ticket is None or ticket.operator != operator:
+            row = self._records.of_operator(episode, operator)
+            ticket = Ticket(episode, row.robot, row.operator, row.task, 0, "")
+        return self._records.discard(ticket)
+
+
+def _receipt(row: EpisodeRow) -> bytes:
+    return msgspec.convert(row.receipt, Receipt).encode()
+
+
+def _verify_signed(folder: Path, signatures: bytes, trust: Trust) -> None:
+    """Run in a worker: verify a stored bundle together with signatures that are not stored yet."""
+    verify(dataclasses.replace(read_bundle(folder), signatures=signatures), trust)

@@ -1,0 +1,111 @@
+"""The transparency log in the database: RFC 6962, appended in the same transaction that verifies an episode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from recorder import merkle
+from recorder.checkpoint import Checkpoint, LogKey
+from recorder.tables import LogEntry, LogHead, LogNode
+
+_LOG = 0
+
+
+class LogIndexError(LookupError):
+    """The log has no entry at this index."""
+
+
+class LogMissingError(RuntimeError):
+    """The database has no log; it must be migrated first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """That an entry is in the log: RFC 6962 inclusion, in the tree of `checkpoint`."""
+
+    index: int
+    size: int
+    leaf: bytes
+    hashes: tuple[bytes, ...]
+    checkpoint: str
+
+
+class Log:
+    """One log, one key. Reads and appends within sessions that the caller opens and commits."""
+
+    def __init__(self, key: LogKey) -> None:
+        self._key = key
+
+    @property
+    def origin(self) -> str:
+        """The log's name."""
+        return self._key.origin
+
+    @property
+    def verifier(self) -> str:
+        """The C2SP verifier key that everyone may know."""
+        return self._key.verifier
+
+    def append(self, db: Session, episode: str, entry: bytes, created_ms: int) -> int:
+        """Add an entry and return its index. The caller's transaction makes it last, or leaves no trace of it.
+
+        The head is updated first, so that two appends wait for each other and never share an index.
+        """
+        counted = update(LogHead).where(LogHead.log == _LOG).values(size=LogHead.size + 1).returning(LogHead.size)
+        size = db.scalar(counted)
+        if size is None:
+            raise LogMissingError("expected the log's head, found none; run the migrations")
+        index = size - 1
+        db.add(LogEntry(index=index, episode=episode, entry=entry, created_ms=created_ms))
+        self._add_leaf(db, index, merkle.leaf_hash(entry))
+        db.flush()
+        return index
+
+    def size(self, db: Session) -> int:
+        """Return how many entries the log has."""
+        head = db.get(LogHead, _LOG, populate_existing=True)
+        if head is None:
+            raise LogMissingError("expected the log's head, found none; run the migrations")
+        return head.size
+
+    def checkpoint(self, db: Session, size: int | None = None) -> str:
+        """Return the signed head: of the whole log, or as it was at `size`."""
+        size = self.size(db) if size is None else size
+        root = merkle.tree_hash(_nodes(db), 0, size)
+        return self._key.sign(Checkpoint(self.origin, size, root))
+
+    def prove(self, db: Session, index: int) -> Proof:
+        """Return the proof of an entry in the present tree; raise LogIndexError."""
+        size = self.size(db)
+        if not 0 <= index < size:
+            raise LogIndexError(f"expected an index below the log's size {size}, got {index}")
+        nodes = _nodes(db)
+        path = tuple(merkle.inclusion(nodes, index, size))
+        return Proof(index, size, nodes(0, index), path, self.checkpoint(db, size))
+
+    def prove_consistency(self, db: Session, old: int) -> tuple[int, tuple[bytes, ...]]:
+        """Return (present size, hashes): the log of `old` entries is where the present one began."""
+        size = self.size(db)
+        if not 0 <= old <= size:
+            raise LogIndexError(f"expected a size up to the log's {size}, got {old}")
+        return size, tuple(merkle.consistency(_nodes(db), old, size))
+
+    @staticmethod
+    def _add_leaf(db: Session, index: int, leaf: bytes) -> None:
+        level, found = 0, leaf
+        db.add(LogNode(level=0, index=index, hash=leaf))
+        nodes = _nodes(db)
+        while index & 1:
+            found = merkle.node_hash(nodes(level, index - 1), found)
+            level, index = level + 1, index >> 1
+            db.add(LogNode(level=level, index=index, hash=found))
+
+
+def _nodes(db: Session) -> merkle.Node:
+    def node(level: int, index: int) -> bytes:
+        return db.get_one(LogNode, (level, index)).hash
+
+    return node

@@ -1,0 +1,152 @@
+"""The hub's rows of episodes: each change of one is one transaction, and only along the legal moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from eth_account.signers.local import LocalAccount
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from recorder.case import Books, Ticket
+from recorder.catalogue import UnknownEpisodeError
+from recorder.log import Log
+from recorder.manifest import NO_PREVIOUS, Manifest
+from recorder.refusals import DuplicateEpisode
+from recorder.seal import sign_receipt
+from recorder.states import EpisodeState, EpisodeStateError, require_move
+from recorder.tables import EpisodeRow
+from teleop.db import Sessions
+from teleop.identity import Domain
+
+
+class NotTheOperatorError(Exception):
+    """Someone other than an episode's operator wanted to decide about it."""
+
+
+class Records:
+    """Reads and moves episodes. Blocking: call it off the event loop."""
+
+    def __init__(
+        self, sessions: Sessions, log: Log, domain: Domain, key: LocalAccount, now_ms: Callable[[], int]
+    ) -> None:
+        """`key` is the hub's; it signs receipts."""
+        self._sessions, self._log, self._domain, self._key, self._now_ms = sessions, log, domain, key, now_ms
+
+    def find(self, episode: str) -> EpisodeRow | None:
+        """Return an episode's row, or None."""
+        with self._sessions() as db:
+            return db.get(EpisodeRow, episode)
+
+    def of_operator(self, episode: str, operator: str) -> EpisodeRow:
+        """Return a row that this operator may decide about; raise UnknownEpisodeError or NotTheOperatorError."""
+        row = self.find(episode)
+        if row is None:
+            raise UnknownEpisodeError(f"{episode[:80]!r} has not been sealed; wait for its manifest")
+        if row.operator != operator:
+            raise NotTheOperatorError(f"expected {row.operator}, who drove {episode}, got {operator}")
+        return row
+
+    def books(self, manifest: Manifest, ticket: Ticket | None) -> Books:
+        """Return what only the hub knows of an episode."""
+        same = (EpisodeRow.robot == manifest.robot.address, EpisodeRow.previous == manifest.previous)
+        with self._sessions() as db:
+            twin = self._other(db, manifest, EpisodeRow.verified_root == manifest.content_root)
+            chained = manifest.previous != NO_PREVIOUS
+            rival = self._other(db, manifest, *same) if chained else None
+        return Books(ticket, twin, rival)
+
+    def seal(self, manifest: Manifest, text: str, digest: str, robot_signature: str) -> EpisodeRow:
+        """Fill in what the manifest says; the episode is `uploaded`, or `invalid` where its recording failed."""
+        then = EpisodeState.UPLOADED if manifest.valid else EpisodeState.INVALID
+        with self._sessions() as db, db.begin():
+            row = db.get(EpisodeRow, manifest.episode)
+            if row is None:
+                row = self._new(manifest.episode, manifest.robot.address, manifest.operator.address)
+                db.add(row)
+            row.state = _along(row, EpisodeState.SEALED, then)
+            row.task, row.steps, row.success = manifest.task.name, manifest.steps, manifest.success
+            row.valid, row.reason, row.previous = manifest.valid, manifest.reason.value, manifest.previous
+            row.digest, row.content_root = digest, manifest.content_root
+            row.sha256, row.size = manifest.files[0].sha256, manifest.files[0].size
+            row.manifest, row.robot_signature = text, robot_signature
+        return row
+
+    def verified(self, episode: str, operator_signature: str) -> EpisodeRow:
+        """Append to the log, write the receipt and move to `verified`, all or nothing.
+
+        Raises EpisodeStateError, or DuplicateEpisode where the same recording has been verified meanwhile.
+        """
+        try:
+            with self._sessions() as db, db.begin():
+                return self._verified(db, episode, operator_signature)
+        except IntegrityError as error:
+            raise DuplicateEpisode(f"{episode}: the same recording is in the log already") from error
+
+    def reject(self, episode: str, reason: str) -> None:
+        """Move to `rejected`, for a reason that the contributor can read."""
+        with self._sessions() as db, db.begin():
+            row = db.get_one(EpisodeRow, episode)
+            row.state = _along(row, EpisodeState.REJECTED)
+            row.reason = reason
+
+    def discard(self, ticket: Ticket) -> EpisodeRow:
+        """Move to `discarded`, even before the host has sealed. Done before: nothing changes."""
+        with self._sessions() as db, db.begin():
+            row = db.get(EpisodeRow, ticket.episode)
+            if row is None:
+                row = self._new(ticket.episode, ticket.robot, ticket.operator)
+                row.task = ticket.task
+                db.add(row)
+            if row.state is not EpisodeState.DISCARDED:
+                row.state = _along(row, EpisodeState.DISCARDED)
+        return row
+
+    def _verified(self, db: Session, episode: str, operator_signature: str) -> EpisodeRow:
+        digest = db.scalar(select(EpisodeRow.digest).where(EpisodeRow.episode == episode))
+        if digest is None:
+            raise EpisodeStateError(f"{episode}: expected a sealed episode, got one without a digest")
+        received_ms = self._now_ms()
+        index = self._log.append(db, episode, bytes.fromhex(digest[2:]), received_ms)
+        row = db.get_one(EpisodeRow, episode, populate_existing=True)
+        row.state = _along(row, EpisodeState.VERIFIED)
+        row.operator_signature, row.log_index = operator_signature, index
+        row.verified_root, row.receipt = row.content_root, self._receipt(db, row, index, received_ms)
+        db.flush()
+        return row
+
+    def _receipt(self, db: Session, row: EpisodeRow, index: int, received_ms: int) -> dict[str, Any]:
+        proof = self._log.prove(db, index)
+        receipt = sign_receipt(
+            self._key,
+            self._domain,
+            episode=row.episode,
+            digest=row.digest or "",
+            received_ms=received_ms,
+            log_origin=self._log.origin,
+            log_index=index,
+            checkpoint=proof.checkpoint,
+            inclusion=["0x" + one.hex() for one in proof.hashes],
+        )
+        plain: dict[str, Any] = msgspec.to_builtins(receipt)
+        return plain
+
+    def _new(self, episode: str, robot: str, operator: str) -> EpisodeRow:
+        state, created_ms = EpisodeState.RECORDING, self._now_ms()
+        return EpisodeRow(episode=episode, state=state, robot=robot, operator=operator, task="", created_ms=created_ms)
+
+    @staticmethod
+    def _other(db: Session, manifest: Manifest, *conditions: Any) -> str | None:
+        query = select(EpisodeRow.episode).where(EpisodeRow.episode != manifest.episode, *conditions)
+        return db.scalar(query.limit(1))
+
+
+def _along(row: EpisodeRow, *states: EpisodeState) -> EpisodeState:
+    """Return the last of `states`, each a legal move from the one before."""
+    now = row.state
+    for then in states:
+        now = require_move(row.episode, now, then)
+    return now

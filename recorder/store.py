@@ -1,0 +1,62 @@
+"""The hub's folder of bundles: each file appears whole, under an episode's name, and nothing leads outside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from recorder.bundle import BUNDLE_FILES
+from recorder.files import move, sync_file, sync_folder, write_atomic
+from recorder.layout import require_episode_id
+
+
+class UnknownFileError(LookupError):
+    """A bundle has no such file."""
+
+
+class Store:
+    """`root / <episode> / <file>`."""
+
+    def __init__(self, root: Path) -> None:
+        """Use `root`, made if it is not there."""
+        self._root = root
+        root.mkdir(parents=True, exist_ok=True)
+
+    def folder(self, episode: str) -> Path:
+        """Return an episode's folder, which need not be there; raise EpisodeIdError."""
+        return self._root / require_episode_id(episode)
+
+    def path(self, episode: str, name: str) -> Path:
+        """Return the path of a file that is there; raise UnknownFileError."""
+        path = self.folder(episode) / _named(name)
+        if not path.is_file():
+            raise UnknownFileError(f"{episode} has no {name} yet")
+        return path
+
+    def has(self, episode: str, name: str) -> bool:
+        """Return whether a bundle has this file."""
+        return (self.folder(episode) / _named(name)).is_file()
+
+    def write(self, episode: str, name: str, data: bytes) -> None:
+        """Put a small file in place, whole."""
+        write_atomic(self._ready(episode) / _named(name), data)
+
+    def adopt(self, episode: str, name: str, source: Path) -> None:
+        """Move a file in from the same file system, and make it last. Done before: nothing happens."""
+        target = self._ready(episode) / _named(name)
+        if not source.exists() and target.exists():
+            return
+        sync_file(source)
+        move(source, target)
+
+    def _ready(self, episode: str) -> Path:
+        folder = self.folder(episode)
+        if not folder.exists():
+            folder.mkdir()
+            sync_folder(self._root)
+        return folder
+
+
+def _named(name: str) -> str:
+    if name not in BUNDLE_FILES:
+        raise UnknownFileError(f"expected one of {', '.join(BUNDLE_FILES)}, got {name[:80]!r}")
+    return name

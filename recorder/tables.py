@@ -1,0 +1,92 @@
+"""This room's tables: episodes, their uploads, and the log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Boolean, Enum, Index, Integer, LargeBinary, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from recorder.states import EpisodeState
+from teleop.db import Base
+
+_STATES = Enum(
+    EpisodeState, native_enum=False, length=16, values_callable=lambda states: [state.value for state in states]
+)
+
+
+class EpisodeRow(Base):
+    """One episode at the hub. What the manifest says is filled in when the host seals; None until then."""
+
+    __tablename__ = "episodes"
+    __table_args__ = (
+        Index("ix_episodes_created", "created_ms", "episode"),
+        Index("ix_episodes_previous", "robot", "previous"),
+    )
+
+    episode: Mapped[str] = mapped_column(String(64), primary_key=True)
+    state: Mapped[EpisodeState] = mapped_column(_STATES, index=True)
+    robot: Mapped[str] = mapped_column(String(42), index=True)
+    operator: Mapped[str] = mapped_column(String(42), index=True)
+    task: Mapped[str] = mapped_column(String(64), index=True)
+    steps: Mapped[int | None] = mapped_column(Integer)
+    success: Mapped[bool | None] = mapped_column(Boolean)
+    valid: Mapped[bool | None] = mapped_column(Boolean)
+    reason: Mapped[str | None] = mapped_column(Text)
+    """Why it ended, as the manifest says; once rejected, the gate's name and sentence."""
+    digest: Mapped[str | None] = mapped_column(String(66), unique=True)
+    content_root: Mapped[str | None] = mapped_column(String(66), index=True)
+    verified_root: Mapped[str | None] = mapped_column(String(66), unique=True)
+    """`content_root` again once verified: no two verified episodes share one."""
+    previous: Mapped[str | None] = mapped_column(String(66))
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    size: Mapped[int | None] = mapped_column(BigInteger)
+    manifest: Mapped[str | None] = mapped_column(Text)
+    """The exact text whose bytes are signed."""
+    robot_signature: Mapped[str | None] = mapped_column(String(132))
+    operator_signature: Mapped[str | None] = mapped_column(String(132))
+    receipt: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    log_index: Mapped[int | None] = mapped_column(BigInteger, unique=True)
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class UploadRow(Base):
+    """One upload under way; how much has arrived is the size of its file."""
+
+    __tablename__ = "uploads"
+
+    upload: Mapped[str] = mapped_column(String(32), primary_key=True)
+    episode: Mapped[str] = mapped_column(String(64), unique=True)
+    robot: Mapped[str] = mapped_column(String(42))
+    length: Mapped[int] = mapped_column(BigInteger)
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class LogHead(Base):
+    """How many entries the log has: one row, whose update orders all appends."""
+
+    __tablename__ = "log_head"
+
+    log: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    size: Mapped[int] = mapped_column(BigInteger)
+
+
+class LogEntry(Base):
+    """One entry, never changed."""
+
+    __tablename__ = "log_entries"
+
+    index: Mapped[int] = mapped_column("log_index", BigInteger, primary_key=True, autoincrement=False)
+    episode: Mapped[str] = mapped_column(String(64), unique=True)
+    entry: Mapped[bytes] = mapped_column(LargeBinary(32))
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class LogNode(Base):
+    """The hash of one whole subtree of 2^level leaves, never changed."""
+
+    __tablename__ = "log_nodes"
+
+    level: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    index: Mapped[int] = mapped_column("node_index", BigInteger, primary_key=True, autoincrement=False)
+    hash: Mapped[bytes] = mapped_column(LargeBinary(32))
