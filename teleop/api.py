@@ -180,31 +180,21 @@ async def _served(socket: WebSocket, serve: Callable[[Outbox], Awaitable[None]])
         await serve(outbox)
     except ControlError as error:
         outbox.control(control.error(error.code, str(error)))
-        outbox.close()
+        outbox.close(CLOSE.get(error.code, 4400))
         await sender
-        await _close(socket, CLOSE.get(error.code, 4400), error.code)
     except (WebSocketDisconnect, TimeoutError):
         pass
     finally:
-        outbox.close()
         sender.cancel()
         await asyncio.gather(sender, return_exceptions=True)
-        await _close(socket, 1000, "")
 
 
 async def _send(socket: WebSocket, outbox: Outbox) -> None:
     try:
         await outbox.drain(socket.send_text, socket.send_bytes)
-        await _close(socket, 1000, "")
+        await socket.close(outbox.close_code)
     except (WebSocketDisconnect, RuntimeError):
         return  # the peer is gone; whoever reads the socket hears of it
-
-
-async def _close(socket: WebSocket, code: int, reason: str) -> None:
-    try:
-        await socket.close(code, reason)
-    except (RuntimeError, WebSocketDisconnect):
-        return  # closed already
 
 
 async def _frame(socket: WebSocket) -> str | bytes:

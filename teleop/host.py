@@ -56,7 +56,8 @@ class Host:
         self._loop: asyncio.AbstractEventLoop | None = None
         robot.connect()
         self.control = ControlLoop(robot, key.address, name, events, self._publish, self._report)
-        self.online = asyncio.Event()
+        self.online, self.offline = asyncio.Event(), asyncio.Event()
+        self.offline.set()
 
     async def serve(self) -> None:
         """Keep the robot online: dial, serve, and dial again after a pause that grows."""
@@ -102,6 +103,7 @@ class Host:
             _log.warning("hub lost", robot=self.name, error=str(closed))
         finally:
             self.online.clear()
+            self.offline.set()
             self._outbox, self.uplink = None, None
             self.control.order(control.Revoke(epoch, EndReason.HOST_LOST))
             sender.cancel()
@@ -123,6 +125,7 @@ class Host:
         match message:
             case control.HostWelcome():
                 self.uplink = Uplink(self._hub_url, message.upload_token, domain)
+                self.offline.clear()
                 self.online.set()
                 _log.info("online", robot=self.name, hub=self._hub_url)
             case control.LeaseOrder():

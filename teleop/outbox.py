@@ -21,6 +21,8 @@ class Outbox:
         self._latest: bytes | None = None
         self._wake = asyncio.Event()
         self._closed = False
+        self.close_code = 1000
+        """What the socket is closed with once `drain` has ended."""
         self.superseded = 0
         """Binary frames that a newer one replaced before they were sent."""
 
@@ -39,8 +41,9 @@ class Outbox:
         self._latest = data
         self._wake.set()
 
-    def close(self) -> None:
-        """End `drain` once what waits is sent."""
+    def close(self, code: int = 1000) -> None:
+        """End `drain` once what waits is sent; the first code given stands."""
+        self.close_code = self.close_code if self._closed else code
         self._closed = True
         self._wake.set()
 

@@ -85,7 +85,7 @@ def test_seeds_differ_in_what_they_place(world):
 def test_a_world_that_leaves_the_room_is_named_unstable(world, monkeypatch):
     world.reset(0)
     monkeypatch.setattr("sim.world.ROOM_M", 0.1)
-    with pytest.raises(UnstableWorldError, match="within 0.1 m"):
+    with pytest.raises(UnstableWorldError, match=r"within 0\.1 m"):
         world.send_action(Action(world.spec.home_rad))
 
 

@@ -1,0 +1,99 @@
+"""A hub on a real socket with one simulated robot's host dialled in: what this room is without the later ones."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uvicorn
+from eth_account.signers.local import LocalAccount
+from fastapi import FastAPI
+
+from sim.catalogue import make_world
+from sim.robot import Robot
+from teleop import errors, serving
+from teleop.accounts import Accounts
+from teleop.api import Driving, router
+from teleop.client import Driver
+from teleop.db import migrate, open_engine, open_sessions
+from teleop.host import Host, registration
+from teleop.hub import Hub
+from teleop.identity import ROBOT_REGISTRATION, Domain, new_key
+from teleop.registry import Registry
+from teleop.steps import EpisodeEvent
+
+DOMAIN = Domain(31337, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
+
+
+@dataclass
+class Platform:
+    """What a test may look at."""
+
+    url: str
+    hub: Hub
+    registry: Registry
+    domain: Domain
+    owner: LocalAccount
+    robot: Robot
+    robot_key: LocalAccount
+    host: Host
+    events: queue.Queue[EpisodeEvent]
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def driver(self, wallet: LocalAccount | None = None) -> Driver:
+        """Return an operator, to be entered."""
+        return Driver(self.url, wallet or new_key())
+
+    async def stop_host(self) -> None:
+        """Take the robot offline."""
+        self.tasks[0].cancel()
+        await asyncio.gather(self.tasks[0], return_exceptions=True)
+
+
+@asynccontextmanager
+async def hub_at(data: Path, lease_s: float = 900.0, port: int = 0) -> AsyncIterator[tuple[str, Hub, Registry]]:
+    """Serve a hub from the database in `data`."""
+    engine = open_engine(f"sqlite:///{data / 'armshare.sqlite'}")
+    migrate(engine)
+    sessions = open_sessions(engine)
+    registry = Registry(sessions, DOMAIN)
+    hub = Hub(registry, DOMAIN, lease_s)
+    app = FastAPI()
+    errors.install(app)
+    listener = serving.listen("127.0.0.1", port)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    accounts = Accounts(sessions, url, DOMAIN.chain_id)
+    app.include_router(router(Driving(accounts, registry, hub, DOMAIN, {"lift": 10**18})))
+    app.get("/api/config")(lambda: {"chain_id": DOMAIN.chain_id, "vault": DOMAIN.vault})
+    server = uvicorn.Server(serving.config(app))
+    serving_task = asyncio.create_task(server.serve([listener]))
+    try:
+        yield url, hub, registry
+    finally:
+        server.should_exit = True
+        await serving_task
+        listener.close()
+        engine.dispose()
+
+
+@asynccontextmanager
+async def platform(data: Path, robot: Robot | None = None, lease_s: float = 900.0) -> AsyncIterator[Platform]:
+    """A hub, and one robot online (the lifting Panda unless another is given)."""
+    async with hub_at(data, lease_s) as (url, hub, registry):
+        robot = robot or make_world("panda", "lift")
+        key, owner = new_key(), new_key()
+        events: queue.Queue[EpisodeEvent] = queue.Queue()
+        host = Host(url, key, "robot-1", robot, events)
+        values = registration(key, owner.address, "robot-1", robot)
+        registry.register(values, ROBOT_REGISTRATION.sign(owner, DOMAIN, values))
+        task = asyncio.create_task(host.serve())
+        await host.online.wait()
+        house = Platform(url, hub, registry, DOMAIN, owner, robot, key, host, events, [task])
+        try:
+            yield house
+        finally:
+            await house.stop_host()

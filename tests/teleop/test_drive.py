@@ -1,0 +1,380 @@
+"""Driving over real sockets: who may move a robot, and what never does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import httpx
+import numpy as np
+import pytest
+from eth_account.messages import encode_defunct
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from teleop.accounts import now_ms
+from teleop.client import Driver, RefusedError
+from teleop.identity import SESSION_GRANT, new_key
+from teleop.messages import Command, Mode, Safety
+from teleop.steps import EndReason, EpisodeEnd, EpisodeStart, Step
+from tests.teleop.platform import Platform, hub_at, platform
+
+pytestmark = pytest.mark.anyio
+
+FORWARD = [0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
+
+
+@pytest.fixture
+async def house(tmp_path):
+    async with platform(tmp_path) as house:
+        yield house
+
+
+async def live(house: Platform, driver: Driver) -> None:
+    """Take the robot, begin, and arm."""
+    await driver.join(house.robot_key.address, "lift")
+    await driver.begin()
+    await driver.armed()
+
+
+async def push(driver: Driver, steps: int, twist=FORWARD) -> None:
+    """Drive for so many states."""
+    for _ in range(steps):
+        await driver.command(Mode.EE_TWIST, twist, dead_man=True)
+        await driver.next_state()
+
+
+async def settle(driver: Driver, accept) -> None:
+    """Wait for a state that `accept` likes."""
+    while not accept(await driver.next_state()):
+        pass
+
+
+def ee(driver: Driver) -> np.ndarray:
+    return driver.values(driver.state)["ee_pose"][:3]
+
+
+def drained(house: Platform) -> list:
+    return [house.events.get_nowait() for _ in range(house.events.qsize())]
+
+
+async def test_an_operator_moves_the_arm_and_the_steps_say_how(house):
+    async with house.driver() as driver:
+        await live(house, driver)
+        before = ee(driver)
+        await push(driver, 12)
+        assert ee(driver)[0] > before[0] + 0.02
+        ended = await driver.finish()
+    events = drained(house)
+    start, *steps, end = events
+    assert isinstance(start, EpisodeStart)
+    assert isinstance(end, EpisodeEnd)
+    assert [step.index for step in steps] == list(range(ended["steps"]))
+    assert all(isinstance(step, Step) for step in steps)
+    assert (start.episode, start.operator) == (ended["episode"], driver.wallet.address)
+    sent = [step.t_sent_ns for step in steps]
+    assert sent == sorted(sent)
+    assert all(step.t_observed_ns > step.t_sent_ns for step in steps)
+
+
+async def test_nothing_moves_before_the_released_dead_man_has_armed_it(house):
+    async with house.driver() as driver:
+        await driver.join(house.robot_key.address, "lift")
+        await driver.begin()
+        await driver.next_state()
+        before = ee(driver)
+        await push(driver, 5)
+        assert driver.state.safety is Safety.EXPIRED
+        assert np.array_equal(ee(driver), before)
+        assert house.events.empty()
+
+
+async def test_a_silent_operator_expires_and_the_arm_holds(house):
+    async with house.driver() as driver:
+        await live(house, driver)
+        await push(driver, 5)
+        await settle(driver, lambda state: state.safety is Safety.EXPIRED)
+        await driver.next_state()
+        before = ee(driver)
+        await settle(driver, lambda state: state.seq > driver.state.seq - 1 and state.safety is Safety.EXPIRED)
+        await driver.command(Mode.EE_TWIST, FORWARD, dead_man=True)  # pressed, but never released since
+        await driver.next_state()
+        assert driver.state.safety is Safety.EXPIRED
+        assert np.allclose(ee(driver), before, atol=2e-3)
+        ended = await driver.finish()
+    held = [step for step in drained(house)[1:-1] if step.safety is Safety.EXPIRED]
+    assert held
+    assert all(np.array_equal(step.applied.joint_position, held[0].applied.joint_position) for step in held)
+    assert ended["valid"]
+
+
+@pytest.mark.parametrize("kind", ["old_epoch", "replayed", "malformed", "stale"])
+async def test_a_bad_command_never_moves_the_arm_and_is_counted(house, kind):
+    async with house.driver() as driver:
+        await live(house, driver)
+        for _ in range(6):  # the staleness filter has seen the fastest way by now
+            await driver.command(Mode.NEUTRAL)
+            await driver.next_state()
+        before, state = ee(driver), driver.state
+        good = Command(Mode.EE_TWIST, True, state.epoch, driver._seq + 1, 0, 0, np.array(FORWARD, np.float32))
+        now_us = state.t_client_us
+        bad = {
+            "old_epoch": Command(Mode.EE_TWIST, True, state.epoch - 1, good.seq, 0, now_us, good.values).encode(),
+            "replayed": Command(Mode.EE_TWIST, True, state.epoch, 1, 0, now_us, good.values).encode(),
+            "malformed": good.encode()[:-3],
+            "stale": Command(Mode.EE_TWIST, True, state.epoch, good.seq, 0, now_us - 10**6, good.values).encode(),
+        }[kind]
+        await driver._socket.send(bad)
+        while not house.host.control.dropped.get(kind):
+            await driver.next_state()
+        assert np.array_equal(ee(driver), before)
+        assert house.host.control.dropped == {kind: 1}
+
+
+async def test_only_the_holder_drives_and_the_next_waits(house):
+    async with house.driver() as first, house.driver() as second:
+        await live(house, first)
+        waiting = asyncio.create_task(second.join(house.robot_key.address, "lift"))
+        queued = None
+        while queued is None:
+            await asyncio.sleep(0)
+            queued = next(iter(house.hub.docks[house.robot_key.address].queue), None)
+        second._epoch = first._epoch
+        before = ee(first)
+        await second.command(Mode.EE_TWIST, FORWARD, dead_man=True)
+        while not house.hub.counts["commands_not_holder"]:
+            await first.command(Mode.NEUTRAL)
+            await first.next_state()
+        assert np.array_equal(ee(first), before)
+        await first.send({"type": "leave"})
+        granted = await waiting
+        assert granted["epoch"] > first._epoch
+
+
+async def test_a_lost_operator_ends_the_episode_and_frees_the_robot(house):
+    async with house.driver() as driver:
+        await live(house, driver)
+        await push(driver, 4)
+    async with house.driver() as other:
+        await other.join(house.robot_key.address, "lift")
+    end = drained(house)[-1]
+    assert isinstance(end, EpisodeEnd)
+    assert (end.reason, end.reason.valid) == (EndReason.OPERATOR_LOST, False)
+
+
+async def test_anyone_stops_and_only_the_owner_clears(house):
+    robot = house.robot_key.address
+    async with house.driver() as driver, house.driver() as passer_by, house.driver(house.owner) as owner:
+        await live(house, driver)
+        await push(driver, 4)
+        await passer_by.send({"type": "estop", "robot": robot})
+        await driver.wait_for("estopped")
+        await settle(driver, lambda state: state.safety is Safety.ESTOPPED)
+        before = ee(driver)
+        await push(driver, 4)
+        assert np.array_equal(ee(driver), before)
+        await passer_by.send({"type": "clear", "robot": robot})
+        with pytest.raises(RefusedError, match="not_owner"):
+            await passer_by.wait_for("cleared")
+        await owner.send({"type": "watch", "robot": robot})
+        await owner.wait_for("watching")
+        await owner.send({"type": "clear", "robot": robot})
+        await owner.wait_for("cleared")
+        await driver.begin()
+        await driver.armed()
+        before = ee(driver)
+        await push(driver, 4)
+        assert ee(driver)[0] > before[0]
+
+
+async def test_watchers_see_and_cannot_touch(house):
+    async with house.driver() as driver, house.driver() as watcher:
+        await watcher.send({"type": "watch", "robot": house.robot_key.address})
+        await watcher.wait_for("watching")
+        await live(house, driver)
+        await push(driver, 3)
+        await watcher.next_state()
+        watcher._epoch = driver._epoch
+        await watcher.command(Mode.EE_TWIST, FORWARD, dead_man=True)
+        while not house.hub.counts["commands_not_holder"]:
+            await watcher.next_state()
+
+
+async def test_a_lost_host_is_said_and_its_robot_is_offline(house):
+    async with house.driver() as driver:
+        await live(house, driver)
+        await push(driver, 3)
+        await house.stop_host()
+        with pytest.raises(RefusedError, match="host_lost"):
+            await driver.wait_for("ended")
+        card = (await driver.call("GET", "/api/robots"))[0]
+        assert (card["online"], card["state"]) == (False, "offline")
+        with pytest.raises(RefusedError, match="robot_offline"):
+            await driver.join(house.robot_key.address, "lift")
+    assert drained(house)[-1].reason is EndReason.HOST_LOST
+
+
+async def test_a_host_dials_again_when_the_hub_is_back(tmp_path):
+    async with platform(tmp_path) as house:
+        assert house.host.online.is_set()
+        dock = house.hub.docks[house.robot_key.address]
+        dock.outbox.close()
+        await house.host.offline.wait()
+        await house.host.online.wait()
+        assert house.hub.docks[house.robot_key.address] is not dock
+        async with house.driver() as driver:
+            await live(house, driver)
+            await push(driver, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"operator": "0x000000000000000000000000000000000000dEaD"}, "grant"),
+        ({"task": "juggle"}, "unknown_task"),
+        ({"robot": "0x000000000000000000000000000000000000dEaD"}, "robot_offline"),
+        ({"nonce": "0x" + "11" * 32}, "grant"),
+        ({"notAfterMs": 1}, "grant"),
+        ({"sessionKey": "nobody"}, "grant"),
+    ],
+)
+async def test_a_grant_that_does_not_fit_is_refused(house, change, code):
+    async with house.driver() as driver:
+        grant = {
+            "operator": driver.wallet.address,
+            "sessionKey": driver.session_key.address,
+            "robot": house.robot_key.address,
+            "task": "lift",
+            "nonce": driver._nonce,
+            "notAfterMs": now_ms() + 60_000,
+        }
+        signature = SESSION_GRANT.sign(driver.wallet, house.domain, grant)
+        await driver.send({"type": "join", "grant": grant | change, "signature": signature})
+        with pytest.raises(RefusedError) as caught:
+            await driver.wait_for("granted")
+        assert caught.value.code == code
+
+
+async def test_a_grant_signed_by_another_wallet_is_refused(house):
+    async with house.driver() as driver:
+        mine, driver.wallet = driver.wallet, new_key()
+        with pytest.raises(RefusedError, match="grant"):
+            await driver.join(house.robot_key.address, "lift")
+        driver.wallet = mine
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        ("{", "malformed"),
+        ("[]", "malformed"),
+        ('{"type":"dance"}', "unknown_type"),
+        ('{"type":"begin","faster":true}', "malformed"),
+        ('{"type":"begin"}', "state"),
+        ('{"type":"finish"}', "state"),
+        ('{"type":"leave"}', "state"),
+        ('{"type":"hello","protocol":1,"token":"again"}', "state"),
+    ],
+)
+async def test_a_bad_control_frame_is_answered_and_the_socket_lives(house, frame, code):
+    async with house.driver() as driver:
+        await driver._socket.send(frame)
+        with pytest.raises(RefusedError) as caught:
+            await driver.wait_for("never")
+        assert caught.value.code == code
+        await live(house, driver)
+
+
+@pytest.mark.parametrize(
+    ("hello", "close", "code"),
+    [
+        ({"type": "hello", "protocol": 99, "token": ""}, 4400, "protocol"),
+        ({"type": "hello", "protocol": 1, "token": "stolen"}, 4401, "auth"),
+        ({"type": "begin"}, 4400, "protocol"),
+    ],
+)
+async def test_a_stranger_is_refused_with_a_reason_and_closed(house, hello, close, code):
+    async with connect(house.url.replace("http", "ws") + "/ws/drive", proxy=None) as socket:
+        await socket.send(json.dumps(hello))
+        answer = json.loads(await socket.recv())
+        assert (answer["type"], answer["code"]) == ("error", code)
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+        assert socket.close_code == close
+
+
+@pytest.mark.parametrize("frame", ["x" * 70_000, b"x" * 70_000])
+async def test_an_oversized_frame_closes_its_own_socket_only(house, frame):
+    async with house.driver() as driver, house.driver() as clumsy:
+        await live(house, driver)
+        await clumsy._socket.send(frame)
+        while (await clumsy._messages.get())["type"] != "closed":
+            pass
+        assert clumsy._socket.close_code == 1009
+        await push(driver, 3)
+
+
+async def test_a_second_connection_of_a_wallet_replaces_the_first(house):
+    wallet = new_key()
+    async with house.driver(wallet) as first, house.driver(wallet) as second:
+        await live(house, first)
+        await live(house, second)
+        with pytest.raises(RefusedError, match="replaced"):
+            await first.wait_for("granted")
+        await push(second, 2)
+
+
+async def test_a_robot_without_its_owners_signature_is_not_registered(house):
+    key, values = new_key(), None
+    async with httpx.AsyncClient(base_url=house.url) as http:
+        values = {
+            "robot": key.address,
+            "owner": house.owner.address,
+            "name": "mine now",
+            "model": "panda",
+            "simulated": True,
+        }
+        answer = await http.post("/api/robots", json={"registration": values, "signature": "0x" + "11" * 65})
+        assert answer.status_code == 422
+        assert answer.json()["error"]["code"] == "registration"
+
+
+async def test_a_host_with_another_key_is_turned_away(house, tmp_path):
+    async with connect(house.url.replace("http", "ws") + "/ws/host", proxy=None) as socket:
+        challenge = json.loads(await socket.recv())
+        assert challenge["type"] == "challenge"
+        hello = {
+            "type": "hello",
+            "protocol": 1,
+            "robot": house.robot_key.address,
+            "signature": "0x" + "22" * 65,
+            "descriptor": {},
+            "estopped": False,
+        }
+        await socket.send(json.dumps(hello))
+        assert json.loads(await socket.recv())["code"] == "auth"
+    async with house.driver() as driver:
+        await live(house, driver)
+
+
+async def test_a_sign_in_serves_once(tmp_path):
+    async with hub_at(tmp_path) as (url, _hub, _registry):
+        wallet = new_key()
+        async with httpx.AsyncClient(base_url=url) as http:
+            asked = (await http.post("/api/auth/challenge", json={"address": wallet.address})).json()
+            signed = wallet.sign_message(encode_defunct(text=asked["message"]))
+            proof = {"nonce": asked["nonce"], "signature": "0x" + bytes(signed.signature).hex()}
+            assert (await http.post("/api/auth/verify", json=proof)).status_code == 200
+            again = await http.post("/api/auth/verify", json=proof)
+            assert again.status_code == 401
+            assert "used once" in again.json()["error"]["message"]
+            assert wallet.address in asked["message"]
+
+
+async def test_files_outside_a_model_are_not_served(house):
+    async with httpx.AsyncClient(base_url=house.url) as http:
+        assert (await http.get("/assets/models/panda/franka_panda/panda.urdf")).status_code == 200
+        for path in ("panda/plane.urdf", "panda/franka_panda/..%2f..%2f__init__.py", "nobody/x.urdf", "panda/"):
+            answer = await http.get(f"/assets/models/{path}")
+            assert answer.status_code == 404, path
+            assert answer.json()["error"]["message"].startswith("expected")
