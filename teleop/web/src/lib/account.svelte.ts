@@ -1,0 +1,87 @@
+// Who is signed in here, and what the hub is: the one state that every page shares.
+
+import { Api, ApiError, type Balance, type Config, type SignedIn } from './api'
+import { injected, keptKey, throwaway, type Wallet } from './wallet'
+
+const KEPT = 'armshare.sign-in'
+
+type KeptSignIn = SignedIn & { kind: Wallet['kind'] }
+
+export class Account {
+  readonly api = new Api()
+  config = $state.raw<Config | null>(null)
+  wallet = $state.raw<Wallet | null>(null)
+  balance = $state.raw<Balance | null>(null)
+  /** Whether the first look at what is kept here is over. */
+  ready = $state(false)
+  /** Why the hub cannot be used. */
+  trouble = $state<string | null>(null)
+
+  /** Read the hub's settings and come back as whoever was here last. */
+  async start(): Promise<void> {
+    await Promise.all([this.#loadConfig(), this.#resume()])
+    this.ready = true
+  }
+
+  async signIn(wallet: Wallet): Promise<void> {
+    const { nonce, message } = await this.api.challenge(wallet.address)
+    if (!message.includes(wallet.address))
+      throw new Error(`Not signed: the hub's text is not a sign-in of ${wallet.address}.`)
+    const signed = await this.api.verify(nonce, await wallet.signText(message))
+    localStorage.setItem(KEPT, JSON.stringify({ ...signed, kind: wallet.kind } satisfies KeptSignIn))
+    this.#enter(wallet, signed.token)
+  }
+
+  async signOut(): Promise<void> {
+    await this.api.signOut().catch(() => null)
+    this.#forget()
+  }
+
+  async refreshBalance(): Promise<void> {
+    if (this.wallet) this.balance = await this.api.balance(this.wallet.address)
+  }
+
+  /** A 401 means that the sign-in ran out: make a new one where that needs no question. */
+  async renewed<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 401 && this.wallet)) throw error
+      await this.signIn(this.wallet)
+      return work()
+    }
+  }
+
+  async #loadConfig(): Promise<void> {
+    try {
+      this.config = await this.api.config()
+      this.trouble = null
+    } catch (error) {
+      this.trouble = error instanceof Error ? error.message : String(error)
+      setTimeout(() => void this.#loadConfig(), 2000)
+    }
+  }
+
+  async #resume(): Promise<void> {
+    const kept = JSON.parse(localStorage.getItem(KEPT) ?? 'null') as KeptSignIn | null
+    if (!kept || kept.expires_ms < Date.now()) return
+    const key = keptKey()
+    const wallet = kept.kind === 'injected' ? await injected(false).catch(() => null) : key ? throwaway(key) : null
+    if (wallet?.address === kept.address) this.#enter(wallet, kept.token)
+  }
+
+  #enter(wallet: Wallet, token: string): void {
+    this.api.token = token
+    this.wallet = wallet
+    void this.refreshBalance().catch(() => null)
+  }
+
+  #forget(): void {
+    localStorage.removeItem(KEPT)
+    this.api.token = null
+    this.wallet = null
+    this.balance = null
+  }
+}
+
+export const account = new Account()

@@ -1,0 +1,245 @@
+// One visit to one robot: ties the session, the link, the input and the verdict together for the drive page.
+
+import { generatePrivateKey } from 'viem/accounts'
+import type { Account } from './account.svelte'
+import { ApiError, type Config, type RobotDetail } from './api'
+import { Layout } from './descriptor'
+import { seal, type Stage, type Verdict } from './finish'
+import { Input } from './input'
+import { Playback } from './interp'
+import { type FromLink, Link } from './link'
+import { holdsLease, Session, type View } from './session'
+import { typedData } from './typed'
+import { keyWallet, type Wallet } from './wallet'
+import { PROTOCOL, type State } from './wire'
+
+const GRANT_MS = 2 * 3600 * 1000
+const INTENT_MS = 50
+
+export interface Refusal {
+  code: string
+  message: string
+}
+
+export class Drive {
+  readonly account: Account
+  readonly input = new Input()
+  robot = $state.raw<RobotDetail | null>(null)
+  view = $state.raw<View | null>(null)
+  /** The newest state. */
+  state = $state.raw<State | null>(null)
+  roundTripMs = $state<number | null>(null)
+  steps = $state(0)
+  /** Which keys are down, for the picture of the keyboard. */
+  held = $state.raw<ReadonlySet<string>>(new Set())
+  gripper = $state(1)
+  stage = $state<Stage | null>(null)
+  verdict = $state.raw<Verdict | null>(null)
+  /** Why the episode was refused or could not be handed in. */
+  refusal = $state.raw<Refusal | null>(null)
+  /** From the end of the episode to its score. */
+  sealedMs = $state<number | null>(null)
+  /** What went wrong with the visit itself. */
+  trouble = $state<string | null>(null)
+  playback: Playback | null = null
+  layout: Layout | null = null
+  readonly #session: Session
+  readonly #key: Wallet = keyWallet(generatePrivateKey())
+  readonly #timer: ReturnType<typeof setInterval>
+  #link: Link | null = null
+  #task: string
+  #firstSeq: number | null = null
+  #opening: number | null = null
+  #askedMs = 0
+  /** No state of this episode has come yet. */
+  #fresh = true
+
+  constructor(account: Account, task: string) {
+    this.account = account
+    this.#task = task
+    this.#session = new Session(
+      (message) => this.#link?.tell({ type: 'text', text: JSON.stringify(message) }),
+      (view) => this.#changed(view),
+    )
+    this.#timer = setInterval(() => this.sendIntent(), INTENT_MS)
+  }
+
+  async start(robot: string): Promise<void> {
+    try {
+      this.robot = await this.account.api.robot(robot)
+      this.layout = new Layout(this.robot.descriptor.observation)
+      this.playback = new Playback(1250 / this.robot.descriptor.control_hz, this.layout.quaternions)
+      this.#link = new Link('/ws/drive', (message) => this.#heard(message))
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  get live(): boolean {
+    return this.view?.phase === 'live'
+  }
+
+  get seconds(): number {
+    return this.steps / (this.robot?.descriptor.control_hz ?? 1)
+  }
+
+  finish(): void {
+    if (!this.live || this.steps === 0) return
+    this.#askedMs = performance.now()
+    this.letGo()
+    this.#session.finish()
+  }
+
+  again(): void {
+    this.verdict = this.refusal = this.stage = this.sealedMs = null
+    this.#session.begin()
+  }
+
+  estop(): void {
+    this.letGo()
+    if (this.robot) this.#session.estop(this.robot.robot)
+  }
+
+  clear(): void {
+    if (this.robot) this.#session.clear(this.robot.robot)
+  }
+
+  toggleGripper(): void {
+    if (!this.live || !this.robot?.descriptor.has_gripper) return
+    this.input.toggleGripper(performance.now())
+    this.sendIntent()
+  }
+
+  letGo(): void {
+    this.input.neutral()
+    this.sendIntent()
+  }
+
+  /** Tell the link what is wanted now; it forgets what is not renewed. */
+  sendIntent(): void {
+    const held = this.input.held()
+    if (held.size !== this.held.size || [...held].some((code) => !this.held.has(code))) this.held = new Set(held)
+    this.gripper = this.input.gripper
+    if (!this.#link || !this.view || !holdsLease(this.view)) return
+    const intent = this.input.intent(performance.now(), this.#opening)
+    this.#link.tell({ type: 'intent', intent: { ...intent, deadMan: intent.deadMan && this.live } })
+  }
+
+  /** The newest state has been drawn. */
+  shown(): void {
+    if (this.state) this.#link?.tell({ type: 'shown', seq: this.state.seq })
+  }
+
+  dispose(): void {
+    clearInterval(this.#timer)
+    this.input.neutral()
+    this.#session.leave()
+    this.#link?.close()
+  }
+
+  #heard(message: FromLink): void {
+    try {
+      if (message.type === 'open') this.#session.opened(PROTOCOL, this.account.api.token ?? '')
+      else if (message.type === 'text') this.#session.received(message.text)
+      else if (message.type === 'state') this.#seen(message.state, message.roundTripMs, message.atMs)
+      else if (message.type === 'closed') this.#session.disconnected(message.reason || 'connection_lost')
+      else this.trouble = message.message
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #seen(state: State, roundTripMs: number | null, atMs: number): void {
+    const lease = this.view?.lease
+    if (!lease || state.epoch !== lease.epoch || !this.layout) return
+    this.#opening = this.layout.get(state.values, 'gripper_position')?.[0] ?? null
+    if (this.#fresh) this.#adopt()
+    this.state = state
+    this.roundTripMs = roundTripMs
+    this.playback?.push(state, atMs - performance.timeOrigin)
+    if (!state.recording || !this.live) return
+    this.#firstSeq ??= state.seq
+    this.steps = state.seq - this.#firstSeq + 1
+  }
+
+  #changed(view: View): void {
+    const before = this.view?.phase
+    this.view = view
+    if (before === view.phase) return
+    if (view.phase === 'welcomed') void this.#join(view).catch((error: unknown) => this.#fail(error))
+    else if (view.phase === 'granted' && view.lease && before !== 'resetting') this.#granted(view.lease.epoch)
+    else if (view.phase === 'live' && before === 'resetting') this.#ready()
+    else if (view.phase === 'ended') void this.#ended()
+    else if (view.phase === 'closed') this.#link?.tell({ type: 'lease', epoch: null })
+  }
+
+  async #join(view: View): Promise<void> {
+    const { robot, account } = this
+    if (!robot || !account.wallet || !account.config || !view.nonce) throw new Error('Sign in first, then drive.')
+    const notAfterMs = Date.now() + GRANT_MS
+    const grant = {
+      operator: account.wallet.address,
+      sessionKey: this.#key.address,
+      robot: robot.robot,
+      task: this.#task,
+      nonce: view.nonce,
+      notAfterMs,
+    }
+    const data = typedData(account.config, 'SessionGrant', { ...grant, notAfterMs: BigInt(notAfterMs) })
+    const signature = await account.wallet.signTyped(data)
+    if (this.view?.phase === 'welcomed') this.#session.join(grant, signature)
+  }
+
+  #granted(epoch: number): void {
+    this.#link?.tell({ type: 'lease', epoch })
+    this.sendIntent()
+    queueMicrotask(() => this.#session.begin())
+  }
+
+  #ready(): void {
+    this.input.neutral()
+    this.playback?.clear()
+    this.steps = 0
+    this.#firstSeq = null
+    this.#fresh = true
+  }
+
+  /** Want the gripper as it is, so that the first motion does not move it. */
+  #adopt(): void {
+    this.#fresh = false
+    if (this.#opening === null) return
+    this.input.adoptGripper(this.#opening)
+    this.#link?.tell({ type: 'opening', opening: this.#opening > 0.5 ? 1 : 0 })
+  }
+
+  async #ended(): Promise<void> {
+    this.input.neutral()
+    const episode = this.view?.ended?.episode
+    const { account, robot } = this
+    if (!episode || !account.wallet || !account.config || !robot) return
+    const since = this.#askedMs || performance.now()
+    this.#askedMs = 0
+    try {
+      this.verdict = await this.#seal(account.config, episode, account.wallet.address, robot.robot)
+      this.sealedMs = performance.now() - since
+      await account.refreshBalance()
+    } catch (error) {
+      this.refusal =
+        error instanceof ApiError
+          ? { code: error.code, message: error.message }
+          : { code: 'not_handed_in', message: error instanceof Error ? error.message : String(error) }
+    }
+  }
+
+  #seal(config: Config, episode: string, operator: string, robot: string): Promise<Verdict> {
+    const ours = { episode, operator, sessionKey: this.#key.address, robot, task: this.#task }
+    const { account } = this
+    return account.renewed(() => seal(account.api, config, this.#key, ours, (stage) => (this.stage = stage)))
+  }
+
+  #fail(error: unknown): void {
+    this.trouble = error instanceof Error ? error.message : String(error)
+    this.#session.disconnected('failed')
+    this.#link?.close()
+  }
+}

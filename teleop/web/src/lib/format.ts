@@ -1,0 +1,54 @@
+// Numbers and names as a person reads them.
+
+/** An amount in the token's smallest unit, to at most `places` decimals (cut, never rounded up). */
+export function amount(units: string, decimals: number, places = 4): string {
+  if (!/^-?\d+$/.test(units)) return '–'
+  const value = BigInt(units)
+  const sign = value < 0n ? '−' : ''
+  const digits = (value < 0n ? -value : value).toString().padStart(decimals + 1, '0')
+  const whole = digits.slice(0, digits.length - decimals).replace(/\B(?=(\d{3})+$)/g, '\u202f')
+  const part = digits.slice(digits.length - decimals, digits.length - decimals + places).replace(/0+$/, '')
+  return `${sign}${whole}${part ? `.${part}` : ''}`
+}
+
+export const shortAddress = (address: string): string => `${address.slice(0, 6)}…${address.slice(-4)}`
+export const shortHash = (hash: string): string => `${hash.slice(0, 10)}…${hash.slice(-8)}`
+
+/** 83.4 s -> "1:23" */
+export function clock(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds))
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`
+}
+
+const RELATIVE = new Intl.RelativeTimeFormat('en', { numeric: 'auto', style: 'narrow' })
+
+export function ago(thenMs: number, nowMs: number): string {
+  const seconds = Math.round((thenMs - nowMs) / 1000)
+  if (Math.abs(seconds) < 60) return 'just now'
+  if (Math.abs(seconds) < 3600) return RELATIVE.format(Math.round(seconds / 60), 'minute')
+  if (Math.abs(seconds) < 86400) return RELATIVE.format(Math.round(seconds / 3600), 'hour')
+  return RELATIVE.format(Math.round(seconds / 86400), 'day')
+}
+
+/** "path_efficiency" -> "Path efficiency" */
+export function words(name: string): string {
+  const text = name.replaceAll('_', ' ').trim()
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}
+
+const ENDINGS: Record<string, string> = {
+  finished: 'You finished.',
+  step_limit: 'The step limit was reached.',
+  left: 'You left.',
+  operator_lost: 'The connection to you was lost.',
+  revoked: 'The lease was taken back.',
+  estopped: 'The emergency stop ended it.',
+  recorder_full: 'The recorder could not keep up.',
+  robot_fault: 'The robot reported a fault.',
+  unstable: 'The simulation became unstable.',
+  host_lost: 'The connection to the robot was lost.',
+  expired: 'The lease ran out.',
+  replaced: 'Another window with this wallet took over.',
+}
+
+export const ending = (reason: string): string => ENDINGS[reason] ?? words(reason)

@@ -1,0 +1,74 @@
+// The manifest of an episode (`recorder/FORMAT.md`, section 3), as the operator's page reads it before it signs.
+
+import { sha256, type Hex } from 'viem'
+import type { Values } from './typed'
+
+export interface Manifest {
+  episode: string
+  robot: { address: string }
+  operator: { address: string; session_key: string }
+  task: { name: string }
+  steps: number
+  success: boolean | null
+  valid: boolean
+  content_root: string
+  started_ms: string
+  ended_ms: string
+  previous: string
+}
+
+/** Whose episode it must be. */
+export interface Ours {
+  episode: string
+  operator: string
+  sessionKey: string
+  robot: string
+  task: string
+}
+
+/** The manifest is not of the episode that was just driven here: it is not signed. */
+export class ManifestError extends Error {
+  override name = 'ManifestError'
+}
+
+export function readManifest(bytes: Uint8Array, ours: Ours): Manifest {
+  const manifest = parse(bytes)
+  const said: Record<keyof Ours, unknown> = {
+    episode: manifest.episode,
+    operator: manifest.operator?.address,
+    sessionKey: manifest.operator?.session_key,
+    robot: manifest.robot?.address,
+    task: manifest.task?.name,
+  }
+  for (const name of Object.keys(said) as (keyof Ours)[])
+    if (said[name] !== ours[name])
+      throw new ManifestError(`The manifest is not signed: expected ${name} ${ours[name]}, it says ${said[name]}.`)
+  for (const name of ['content_root', 'previous'] as const)
+    if (!/^0x[0-9a-f]{64}$/.test(String(manifest[name])))
+      throw new ManifestError(`The manifest is not signed: ${name} is not 32 bytes in hex: ${manifest[name]}.`)
+  for (const name of ['started_ms', 'ended_ms'] as const)
+    if (!/^\d{1,19}$/.test(String(manifest[name])))
+      throw new ManifestError(`The manifest is not signed: ${name} is not a decimal string: ${manifest[name]}.`)
+  return manifest
+}
+
+/** The values of the `Episode` statement: the hash of the exact bytes, the rest from what they say. */
+export const statement = (bytes: Uint8Array, manifest: Manifest): Values & { manifestSha256: Hex } => ({
+  episodeId: manifest.episode,
+  manifestSha256: sha256(bytes),
+  contentRoot: manifest.content_root,
+  operator: manifest.operator.address,
+  robot: manifest.robot.address,
+  task: manifest.task.name,
+  startedMs: BigInt(manifest.started_ms),
+  endedMs: BigInt(manifest.ended_ms),
+  previous: manifest.previous,
+})
+
+function parse(bytes: Uint8Array): Manifest {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as Manifest
+  } catch (error) {
+    throw new ManifestError(`The manifest is not signed: it is not JSON: ${String(error)}.`)
+  }
+}

@@ -1,0 +1,213 @@
+// One visit to a robot, as explicit states: what the page may send, and what the hub may say, in each.
+//
+//   connecting -> greeting -> welcomed -> joining -> queued -> granted -> resetting -> live -> ending -> ended
+//                                                                 ^            |___________________________|
+// `left` or a lost socket closes it from anywhere. An illegal move raises SessionError, which closes it too.
+
+import type { Descriptor, Task } from './descriptor'
+
+export type Phase =
+  | 'connecting'
+  | 'greeting'
+  | 'welcomed'
+  | 'joining'
+  | 'queued'
+  | 'granted'
+  | 'resetting'
+  | 'live'
+  | 'ending'
+  | 'ended'
+  | 'closed'
+
+export interface Grant {
+  operator: string
+  sessionKey: string
+  robot: string
+  task: string
+  nonce: string
+  notAfterMs: number
+}
+
+export interface Ended {
+  episode: string | null
+  steps: number
+  success: boolean | null
+  valid: boolean
+  reason: string
+}
+
+type Incoming =
+  | { type: 'welcome'; protocol: number; address: string; nonce: string }
+  | { type: 'queued'; robot: string; position: number; length: number }
+  | { type: 'granted'; lease: string; epoch: number; robot: Descriptor; task: Task }
+  | { type: 'ready'; episode: string; seed: number; task: Task }
+  | ({ type: 'ended' } & Ended)
+  | { type: 'left'; reason: string }
+  | { type: 'estopped'; robot: string; by: string }
+  | { type: 'cleared'; robot: string }
+  | { type: 'error'; code: string; message: string }
+
+export interface Fault {
+  code: string
+  message: string
+}
+
+export interface View {
+  phase: Phase
+  nonce: string | null
+  queue: { position: number; length: number } | null
+  lease: { id: string; epoch: number; robot: Descriptor; task: Task } | null
+  episode: string | null
+  ended: Ended | null
+  /** Who pressed the emergency stop, while it is latched. */
+  stoppedBy: string | null
+  fault: Fault | null
+  /** Why the session is over. */
+  closed: string | null
+}
+
+const FIRST: View = {
+  phase: 'connecting',
+  nonce: null,
+  queue: null,
+  lease: null,
+  episode: null,
+  ended: null,
+  stoppedBy: null,
+  fault: null,
+  closed: null,
+}
+
+/** In which states the hub may say what; the rest it may say at any time. */
+const HEARD_IN: Partial<Record<Incoming['type'], readonly Phase[]>> = {
+  welcome: ['greeting'],
+  queued: ['joining', 'queued'],
+  granted: ['joining', 'queued'],
+  ready: ['resetting'],
+  ended: ['resetting', 'live', 'ending'],
+}
+
+/** Where an error of the hub leaves us: what was asked for did not happen. */
+const AFTER_ERROR: Partial<Record<Phase, Phase>> = { resetting: 'granted', ending: 'live' }
+
+const HOLDING: readonly Phase[] = ['granted', 'resetting', 'live', 'ending', 'ended']
+
+export class SessionError extends Error {
+  override name = 'SessionError'
+}
+
+export const holdsLease = (view: View): boolean => HOLDING.includes(view.phase)
+
+export class Session {
+  view: View = FIRST
+  readonly #send: (message: object) => void
+  readonly #changed: (view: View) => void
+
+  constructor(send: (message: object) => void, changed: (view: View) => void) {
+    this.#send = send
+    this.#changed = changed
+  }
+
+  opened(protocol: number, token: string): void {
+    this.#say('open', ['connecting'], 'greeting', { type: 'hello', protocol, token })
+  }
+
+  join(grant: Grant, signature: string): void {
+    this.#say('join', ['welcomed'], 'joining', { type: 'join', grant, signature })
+  }
+
+  begin(): void {
+    this.#say('begin', ['granted', 'ended'], 'resetting', { type: 'begin' })
+  }
+
+  finish(): void {
+    this.#say('finish', ['live'], 'ending', { type: 'finish' })
+  }
+
+  /** Give the lease back; a session that is already over stays so. */
+  leave(): void {
+    if (this.view.phase !== 'closed' && this.view.phase !== 'connecting') this.#send({ type: 'leave' })
+    this.disconnected('left')
+  }
+
+  /** Anyone may stop a robot, at any time that the socket is open. */
+  estop(robot: string): void {
+    if (this.view.phase !== 'closed' && this.view.phase !== 'connecting') this.#send({ type: 'estop', robot })
+  }
+
+  clear(robot: string): void {
+    if (this.view.phase !== 'closed' && this.view.phase !== 'connecting') this.#send({ type: 'clear', robot })
+  }
+
+  disconnected(reason: string): void {
+    if (this.view.phase !== 'closed') this.#move({ phase: 'closed', closed: reason })
+  }
+
+  received(text: string): void {
+    if (this.view.phase === 'closed') return
+    const message = parse(text)
+    const allowed = HEARD_IN[message.type]
+    if (allowed && !allowed.includes(this.view.phase)) throw this.#illegal(`"${message.type}"`, allowed)
+    this.#move(this.#heard(message))
+  }
+
+  #heard(message: Incoming): Partial<View> {
+    switch (message.type) {
+      case 'welcome':
+        return { phase: 'welcomed', nonce: message.nonce }
+      case 'queued':
+        return { phase: 'queued', queue: { position: message.position, length: message.length } }
+      case 'granted': {
+        const { lease, epoch, robot, task } = message
+        return { phase: 'granted', queue: null, fault: null, lease: { id: lease, epoch, robot, task } }
+      }
+      case 'ready':
+        return { phase: 'live', episode: message.episode, ended: null, fault: null }
+      case 'ended': {
+        const { episode, steps, success, valid, reason } = message
+        return { phase: 'ended', ended: { episode, steps, success, valid, reason } }
+      }
+      case 'left':
+        return { phase: 'closed', closed: message.reason }
+      case 'estopped':
+        return { stoppedBy: message.by }
+      case 'cleared':
+        return { stoppedBy: null }
+      case 'error':
+        return {
+          phase: AFTER_ERROR[this.view.phase] ?? this.view.phase,
+          fault: { code: message.code, message: message.message },
+        }
+    }
+  }
+
+  #say(what: string, from: readonly Phase[], to: Phase, message: object): void {
+    if (!from.includes(this.view.phase)) throw this.#illegal(what, from)
+    this.#move({ phase: to, fault: null })
+    this.#send(message)
+  }
+
+  #move(change: Partial<View>): void {
+    this.view = { ...this.view, ...change }
+    this.#changed(this.view)
+  }
+
+  #illegal(what: string, expected: readonly Phase[]): SessionError {
+    return new SessionError(`${what} belongs to the state ${expected.join(' or ')}, and this is ${this.view.phase}`)
+  }
+}
+
+const KNOWN = new Set(['welcome', 'queued', 'granted', 'ready', 'ended', 'left', 'estopped', 'cleared', 'error'])
+
+function parse(text: string): Incoming {
+  let message: unknown
+  try {
+    message = JSON.parse(text)
+  } catch {
+    throw new SessionError(`expected a JSON message from the hub, got ${text.slice(0, 80)}`)
+  }
+  const type = (message as { type?: unknown } | null)?.type
+  if (typeof type !== 'string' || !KNOWN.has(type))
+    throw new SessionError(`expected a message of a known type from the hub, got ${text.slice(0, 80)}`)
+  return message as Incoming
+}

@@ -1,0 +1,92 @@
+// A robot's own description, loaded for drawing: the URDF, and its meshes with their materials.
+
+import { Color, type Group, LoadingManager, type Material, Mesh, MeshPhongMaterial, MeshStandardMaterial, Object3D } from 'three'
+import { ColladaLoader } from 'three/examples/jsm/loaders/ColladaLoader.js'
+import { MTLLoader } from 'three/examples/jsm/loaders/MTLLoader.js'
+import { OBJLoader } from 'three/examples/jsm/loaders/OBJLoader.js'
+import { STLLoader } from 'three/examples/jsm/loaders/STLLoader.js'
+import URDFLoader, { type URDFRobot } from 'urdf-loader'
+
+/** A part of the description could not be had. */
+export class ModelError extends Error {
+  override name = 'ModelError'
+}
+
+/** Load the URDF and all that it names; resolves when every mesh is there. */
+export async function loadRobot(url: string): Promise<URDFRobot> {
+  const meshes: Promise<void>[] = []
+  const loader = new URDFLoader(new LoadingManager())
+  loader.packages = (name: string) => packageRoot(url, name)
+  loader.loadMeshCb = (path, _manager, material, done) => {
+    const loading = loadMesh(path, material).then((object) => done(object))
+    meshes.push(loading)
+  }
+  const text = await textOf(url)
+  loader.workingPath = url.slice(0, url.lastIndexOf('/') + 1)
+  const robot = loader.parse(text)
+  await Promise.all(meshes)
+  robot.traverse((object) => {
+    if (object instanceof Mesh) soften(object)
+  })
+  return robot
+}
+
+/** `package://NAME/…` is the folder NAME on the way to the URDF, or the one beside it. */
+function packageRoot(url: string, name: string): string {
+  const folders = url.split('/').slice(0, -1)
+  const at = folders.lastIndexOf(name)
+  return at < 0 ? [...folders, name].join('/') : folders.slice(0, at + 1).join('/')
+}
+
+async function loadMesh(path: string, material: Material): Promise<Object3D> {
+  const extension = path.slice(path.lastIndexOf('.') + 1).toLowerCase()
+  if (extension === 'obj') return loadObj(path, material)
+  if (extension === 'stl') return new Mesh(await new STLLoader().loadAsync(path), material)
+  if (extension === 'dae') return (await new ColladaLoader().loadAsync(path))?.scene ?? new Object3D()
+  throw new ModelError(`No way to draw ${path}: expected .obj, .stl or .dae.`)
+}
+
+async function loadObj(path: string, material: Material): Promise<Group> {
+  const text = await textOf(path)
+  const library = ownLibrary(path, text)
+  if (!library) return painted(new OBJLoader().parse(text), material)
+  const materials = await new MTLLoader().loadAsync(library).catch(() => null)
+  if (!materials) return painted(new OBJLoader().parse(text), material)
+  materials.preload()
+  return new OBJLoader().setMaterials(materials).parse(text)
+}
+
+/** The .mtl that has the mesh's own name; files often name others that were never shipped. */
+function ownLibrary(path: string, text: string): string | null {
+  const named = /^mtllib\s+(\S+)/m.exec(text.slice(0, 4096))?.[1]
+  const own = path.replace(/\.obj$/i, '.mtl')
+  return named && own.endsWith(`/${named}`) ? own : null
+}
+
+function painted(group: Group, material: Material): Group {
+  group.traverse((object) => {
+    if (object instanceof Mesh) object.material = material
+  })
+  return group
+}
+
+/** One physical material for all, from the colours and textures that the files give. */
+function soften(mesh: Mesh): void {
+  const each = (material: Material): Material => {
+    if (!(material instanceof MeshPhongMaterial)) return material
+    const { color, map, opacity, transparent } = material
+    return new MeshStandardMaterial({ color: unbleached(color), map, opacity, transparent, roughness: 0.55, metalness: 0.05 })
+  }
+  mesh.material = Array.isArray(mesh.material) ? mesh.material.map(each) : each(mesh.material)
+  mesh.castShadow = true
+  mesh.receiveShadow = true
+}
+
+/** A little below white, so that light still shapes it. */
+const unbleached = (color: Color): Color => color.clone().multiplyScalar(0.9)
+
+async function textOf(url: string): Promise<string> {
+  const response = await fetch(url)
+  if (!response.ok) throw new ModelError(`The robot's description is not complete: ${url} gave ${response.status}.`)
+  return response.text()
+}

@@ -1,0 +1,92 @@
+// Whose signature counts: a throw-away key kept in this browser, or a wallet that the browser brings.
+
+import { getAddress, type Hex } from 'viem'
+import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
+import { walletJson, type TypedData } from './typed'
+
+export interface Wallet {
+  kind: 'throwaway' | 'injected'
+  address: string
+  signText(text: string): Promise<string>
+  signTyped(data: TypedData): Promise<string>
+}
+
+interface Provider {
+  request(call: { method: string; params?: unknown[] }): Promise<unknown>
+}
+
+declare global {
+  interface Window {
+    ethereum?: Provider
+  }
+}
+
+const KEPT = 'armshare.key'
+
+/** The wallet could not be used; the message says what to do. */
+export class WalletError extends Error {
+  override name = 'WalletError'
+}
+
+export const hasInjected = (): boolean => typeof window.ethereum?.request === 'function'
+export const keptKey = (): string | null => localStorage.getItem(KEPT)
+export const makeKey = (): string => generatePrivateKey()
+
+/** Keep the key in this browser and use it. */
+export function throwaway(key: string): Wallet {
+  const text = key.trim()
+  if (!/^(0x)?[0-9a-fA-F]{64}$/.test(text))
+    throw new WalletError('A private key is 64 hexadecimal digits, with or without 0x in front.')
+  const wallet = keyWallet((text.startsWith('0x') ? text : `0x${text}`) as Hex)
+  localStorage.setItem(KEPT, text)
+  return wallet
+}
+
+/** A wallet made of a key alone; also signs for one session. */
+export function keyWallet(key: Hex): Wallet {
+  let account
+  try {
+    account = privateKeyToAccount(key)
+  } catch (error) {
+    throw new WalletError(`This number is not a private key of the curve: ${String(error)}`)
+  }
+  return {
+    kind: 'throwaway',
+    address: account.address,
+    signText: (text) => account.signMessage({ message: text }),
+    signTyped: (data) => account.signTypedData(data),
+  }
+}
+
+/** Ask the browser's wallet; `ask` false only looks whether it already agreed. */
+export async function injected(ask: boolean): Promise<Wallet> {
+  const provider = window.ethereum
+  if (!provider) throw new WalletError('This browser has no wallet. Install one, or make a throw-away wallet here.')
+  const call = (method: string, params: unknown[] = []) =>
+    provider.request({ method, params }).catch((error: unknown) => {
+      throw new WalletError(`The wallet refused: ${(error as { message?: string }).message ?? String(error)}`)
+    })
+  const accounts = (await call(ask ? 'eth_requestAccounts' : 'eth_accounts')) as string[]
+  if (!accounts[0]) throw new WalletError('The wallet shared no account. Unlock it and allow this page.')
+  const address = getAddress(accounts[0])
+  return {
+    kind: 'injected',
+    address,
+    signText: async (text) => String(await call('personal_sign', [textHex(text), address])),
+    signTyped: async (data) => {
+      await followChain(provider, Number(data.domain.chainId))
+      return String(await call('eth_signTypedData_v4', [address, walletJson(data)]))
+    },
+  }
+}
+
+const textHex = (text: string): string =>
+  `0x${Array.from(new TextEncoder().encode(text), (byte) => byte.toString(16).padStart(2, '0')).join('')}`
+
+/** Some wallets sign only for the chain that they are on. One that cannot follow says why when it is asked to sign. */
+async function followChain(provider: Provider, chainId: number): Promise<void> {
+  const chain = `0x${chainId.toString(16)}`
+  const current = await provider.request({ method: 'eth_chainId' }).catch(() => chain)
+  if (current === chain) return
+  await provider.request({ method: 'wallet_switchEthereumChain', params: [{ chainId: chain }] }).catch(() => null)
+}

@@ -1,0 +1,16 @@
+import { svelte } from '@sveltejs/vite-plugin-svelte'
+import { defineConfig } from 'vitest/config'
+
+const HUB = 'http://127.0.0.1:8000'
+
+// The hub serves `/assets/models`, so the bundle's own files live in `static/`.
+export default defineConfig({
+  plugins: [svelte()],
+  build: { assetsDir: 'static', target: 'es2023', chunkSizeWarningLimit: 1200 },
+  worker: { format: 'es' },
+  server: {
+    proxy: { '/api': HUB, '/assets': HUB, '/ws': { target: HUB, ws: true } },
+    fs: { allow: ['../..'] },
+  },
+  test: { include: ['src/**/*.test.ts'], environment: 'node' },
+})
