@@ -41,8 +41,7 @@ class LedgerError(Exception):
 
 
 class MalformedTransactionError(LedgerError):
-    """Fewer than two postings, an account named twice or wrongly, an amount of zero, or a sum that is not
-    zero."""
+    """Fewer than two postings, an account named twice or wrongly, an amount of zero, or a sum that is not zero."""
 
 
 class KeyReusedError(LedgerError):
@@ -150,8 +149,7 @@ def post(db: Session, transaction: Transaction) -> bool:
 
 
 def write(sessions: Sessions, work: Callable[[Session], T]) -> T:
-    """Run `work` in one database transaction and return its result; start over where another writer was
-    faster."""
+    """Run `work` in one database transaction and return its result; start over where another writer was faster."""
     for _ in range(TRIES - 1):
         try:
             with sessions() as db, db.begin():

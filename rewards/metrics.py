@@ -4,8 +4,7 @@ Every metric is computed on the host's measured clock. Positions are first inter
 that a robot with a faster loop, or a loop that stutters, is measured by the same yardstick. Sums are
 correctly rounded (`math.fsum`), so that they do not depend on the order in which a processor adds.
 
-An episode that cannot be measured (`unsound` says why) has the worst value of every metric; nothing here
-raises.
+An episode that cannot be measured (`unsound` says why) has the worst value of every metric; nothing here raises.
 """
 
 from __future__ import annotations
@@ -33,8 +32,7 @@ STILL_M_S: Final = 0.005
 STILL_RAD_S: Final = 0.02
 STILL_GRIPPER_S: Final = 0.05
 SPEED_SAMPLES: Final = 2
-"""Speeds for idleness are taken over this many samples to each side: 0.2 s, wider than an encoder's
-flicker."""
+"""Speeds for idleness are taken over this many samples to each side: 0.2 s, wider than an encoder's flicker."""
 STEP_M: Final = 0.001
 """Movement below this is sensor noise, and adds nothing to a path."""
 MOVED_M: Final = 0.01
@@ -189,8 +187,7 @@ def measure(facts: EpisodeFacts) -> Metrics:
 def resample(t_s: Array, values: Array, rate_hz: float = RATE_HZ) -> Array:
     """Return `values` (N, ...) at t_s[0] + k / rate_hz, linearly interpolated: (M, ...), M >= 1.
 
-    Limits: what moves faster than half of `rate_hz` is lost; angles are taken as they are, without
-    unwrapping.
+    Limits: what moves faster than half of `rate_hz` is lost; angles are taken as they are, without unwrapping.
     """
     count = math.floor((t_s[-1] - t_s[0]) * rate_hz) + 1
     grid = t_s[0] + np.arange(count, dtype=np.float64) / rate_hz
@@ -200,8 +197,7 @@ def resample(t_s: Array, values: Array, rate_hz: float = RATE_HZ) -> Array:
 
 
 def path_length_m(position_m: Array) -> float:
-    """Return the length of a path (M, 3), m, counting only moves of at least 1 mm from the last counted
-    point.
+    """Return the length of a path (M, 3), m, counting only moves of at least 1 mm from the last counted point.
 
     The dead band keeps a resting arm's sensor noise from growing into a path; the last point always counts.
     """
@@ -264,8 +260,7 @@ def _two_lines_m(position_m: Array) -> float:
 
 
 def sparc(speed: Array, rate_hz: float) -> float | None:
-    """Return the spectral arc length of a speed profile (M,): dimensionless, negative, nearer to 0 is
-    smoother.
+    """Return the spectral arc length of a speed profile (M,): dimensionless, negative, nearer to 0 is smoother.
 
     SPARC = -integral over [0, w_c] of sqrt((1 / w_c)^2 + (dV/dw)^2) dw, V the magnitude spectrum over its
     maximum, zero-padded to 2^(ceil(log2 M) + 4) samples; w_c is the last frequency up to 10 Hz at which V is
@@ -329,8 +324,7 @@ def idle(position_m: Array, joint_rad: Array, gripper: Array, rate_hz: float = R
 
 
 def tracking(applied_rad: Array, seen_rad: Array, limited: Mask) -> Tracking:
-    """Return how far the arm stayed behind what was applied, and how often limits had to cut the operator's
-    wish.
+    """Return how far the arm stayed behind what was applied, and how often limits had to cut the operator's wish.
 
     `lag_rate`: steps in which any joint was seen over 0.1 rad away from where that step sent it, over steps.
     `clip_rate`: steps with a limit event, over steps. `error_p95_rad`: the 95th percentile (nearest rank) of
@@ -368,14 +362,16 @@ def _norms(rows: Array) -> Array:
     total: Array = np.zeros(len(rows))
     for column in range(rows.shape[1]):  # in a fixed order, so that every processor rounds alike
         total = total + squares[:, column]
-    return np.sqrt(total)
+    norms: Array = np.sqrt(total)
+    return norms
 
 
 def _speed(values: Array, rate_hz: float) -> Array:
     """Return ||dx/dt|| of (M, K) over `SPEED_SAMPLES` to each side (fewer at the ends): (M,), per s."""
     index = np.arange(len(values))
     before, after = np.maximum(index - SPEED_SAMPLES, 0), np.minimum(index + SPEED_SAMPLES, len(values) - 1)
-    return _norms(values[after] - values[before]) * rate_hz / np.maximum(after - before, 1)
+    speed: Array = _norms(values[after] - values[before]) * rate_hz / np.maximum(after - before, 1)
+    return speed
 
 
 def _runs(mask: Mask) -> list[tuple[int, int]]:

@@ -68,8 +68,7 @@ def score(facts: EpisodeFacts) -> Score:
 
 
 def recompute(episode_file: Path) -> Score:
-    """Return the score of an episode file, from its bytes alone; raise recorder.episode.EpisodeError for no
-    episode.
+    """Return the score of an episode file, from its bytes alone; raise recorder.episode.EpisodeError for no episode.
 
     This is what the platform runs, and what anyone runs to check it. That the bytes are the ones that were
     signed, `recorder.verify` says.
@@ -82,8 +81,7 @@ def recompute(episode_file: Path) -> Score:
 def facts_of(episode: Episode) -> EpisodeFacts:
     """Return what the rules look at in a recorded episode.
 
-    A step counts as limited by any rule but `gripper_velocity`: opening or closing at full speed is nobody's
-    mistake.
+    A step counts as limited by any rule but `gripper_velocity`: opening or closing at full speed is nobody's mistake.
     """
     t_ns, steps = episode.t_observed_ns, episode.steps
     observed, limits = episode.observations, episode.arrays["limits"]
@@ -133,7 +131,8 @@ def ramp_ppm(value: float, worst: float, best: float) -> int:
 
 def weigh(vector: Vector) -> int:
     """Return floor(sum of weight * component), in ppm."""
-    return sum(getattr(WEIGHTS_PERCENT, f.name) * getattr(vector, f.name) for f in fields(vector)) // 100
+    total: int = sum(getattr(WEIGHTS_PERCENT, f.name) * getattr(vector, f.name) for f in fields(vector))
+    return total // 100
 
 
 def refused_because(facts: EpisodeFacts, metrics: Metrics) -> tuple[str, ...]:

@@ -1,17 +1,17 @@
-"""What the database keeps for this room: scores, the ledger, payout roots. Scores and the ledger only ever
-grow.
+"""What the database keeps for this room: scores, the ledger, payout roots.
 
-Foreign keys point to an earlier room only. The tables of `APPEND_ONLY` refuse UPDATE and DELETE by
-themselves, through triggers, so that no later mistake can rewrite what somebody earned.
+Foreign keys point to an earlier room only. Scores and the ledger only ever grow: the tables of `APPEND_ONLY` refuse
+UPDATE and DELETE by themselves, through triggers, so that no later mistake can rewrite what somebody earned.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import DDL, JSON, BigInteger, ForeignKey, Integer, String, Table, UniqueConstraint, event
+from sqlalchemy import JSON, BigInteger, ForeignKey, Integer, String, Table, UniqueConstraint, event
 from sqlalchemy.orm import Mapped, mapped_column
 
+import recorder.tables  # noqa: F401  scores refer to its episodes
 from teleop.db import Base, Wei
 
 _Id = BigInteger().with_variant(Integer, "sqlite")
@@ -26,7 +26,7 @@ class ScoreRow(Base):
 
     __tablename__ = "scores"
 
-    episode: Mapped[str] = mapped_column(String(64), primary_key=True)
+    episode: Mapped[str] = mapped_column(String(64), ForeignKey("episodes.episode"), primary_key=True)
     version: Mapped[str] = mapped_column(String(16), primary_key=True)
     score_ppm: Mapped[int]
     accepted: Mapped[bool]
@@ -55,8 +55,7 @@ class TransactionRow(Base):
 
 
 class PostingRow(Base):
-    """One account's part of a transaction. `sequence` counts an account's postings, so two writers cannot
-    collide."""
+    """One account's part of a transaction; `sequence` counts an account's postings, so that writers collide loudly."""
 
     __tablename__ = "ledger_postings"
     __table_args__ = (UniqueConstraint("account", "sequence"),)
@@ -79,7 +78,10 @@ class RootRow(Base):
     """1, 2, 3: each root's leaves are those of the one before it, and its own."""
     root: Mapped[str] = mapped_column(String(66), unique=True)
     total_wei: Mapped[int] = mapped_column(Wei)
+    payees: Mapped[int]
     log_size: Mapped[int] = mapped_column(BigInteger)
+    log_hash: Mapped[str] = mapped_column(String(66))
+    """The episode log's size and tree hash that the root anchors."""
     state: Mapped[str] = mapped_column(String(16))
     """`PREPARED`, then what `rewards.settle.RootState` says of it."""
     chain_index: Mapped[int | None]
@@ -120,7 +122,7 @@ def append_only_statements(table: str, dialect: str) -> tuple[str, ...]:
 
 def _guard(table: Table, connection: Any, **_: object) -> None:
     for statement in append_only_statements(table.name, connection.dialect.name):
-        connection.execute(DDL(statement))
+        connection.exec_driver_sql(statement)
 
 
 for _name in APPEND_ONLY:

@@ -1,0 +1,312 @@
+"""From a verified episode to pay: score it, book it, settle it. The door starts one `Pipeline` and hands it what it
+needs.
+
+Work is found in two ways: `submit` says that an episode was just verified, and a search of the tables (at the start,
+and then every half minute) finds what nobody said, or what a crash left over. An episode's score and its pay are
+written in one database transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import structlog
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from recorder.manifest import EPISODE_FILE
+from recorder.states import EpisodeState
+from recorder.store import Store
+from recorder.tables import EpisodeRow
+from rewards import ledger
+from rewards.payouts import Paid, Payouts, Root
+from rewards.score import VERSION, Score, pay_wei, recompute
+from rewards.tables import ScoreRow, TransactionRow
+from teleop.accounts import now_ms
+from teleop.db import Sessions
+
+T = TypeVar("T")
+
+SEARCH_EVERY_S: Final = 30.0
+CHAIN_THREADS: Final = 4
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An episode's score and what became of its pay."""
+
+    episode: str
+    version: str
+    score_ppm: int
+    accepted: bool
+    vector: Mapping[str, float]
+    reasons: tuple[str, ...]
+    price_wei: int
+    pay_wei: int
+    paid: bool
+    """Whether the ledger has it; an accepted episode waits while its task's pool is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What an operator has earned, and where it is."""
+
+    earned_wei: int
+    settled_wei: int
+    claimed_wei: int
+    wallet_wei: int
+    entries: tuple[ledger.Entry, ...]
+
+
+class Pipeline:
+    """Use it as `async with pipeline:`; it works until the block ends. Every method may be called before, too."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        store: Store,
+        payouts: Payouts,
+        prices: Mapping[str, int],
+        *,
+        executor: Executor | None = None,
+        settle_every_s: float = 0.0,
+        clock_ms: Callable[[], int] = now_ms,
+    ) -> None:
+        """`prices`: task -> wei for a score of 1. `executor` scores (None: threads). 0 settles only when asked."""
+        self._sessions, self._store, self._payouts, self._prices = sessions, store, payouts, prices
+        self._executor, self._settle_every_s, self._clock_ms = executor, settle_every_s, clock_ms
+        self._work: asyncio.Queue[str] = asyncio.Queue()
+        self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._chain = ThreadPoolExecutor(CHAIN_THREADS, "payouts")
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start; raise WrongVaultError where database and chain are not each other's."""
+        self._loop = asyncio.get_running_loop()
+        await self._beside(self._payouts.reconcile)
+        self._tasks = [asyncio.create_task(self._score_all(), name="scoring")]
+        self._tasks.append(asyncio.create_task(self._search(), name="search for unscored episodes"))
+        if self._settle_every_s > 0:
+            self._tasks.append(asyncio.create_task(self._settle_all(), name="settling"))
+        return self
+
+    async def __aexit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Stop; what was begun goes on at the next start."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._loop = None
+        await asyncio.to_thread(self._chain.shutdown)
+
+    def submit(self, episode: str) -> None:
+        """Say that an episode was verified. From any thread; lost where the pipeline does not run, found later."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._work.put_nowait, episode)
+
+    async def verdict(self, episode: str, wait_s: float = 0.0) -> Verdict | None:
+        """Return an episode's score, waiting up to `wait_s` for it; None where there is none by then."""
+        scored = asyncio.Event()
+        self._waiting[episode].add(scored)
+        try:
+            found = await asyncio.to_thread(self._verdict, episode)
+            if found is not None or wait_s <= 0:
+                return found
+            async with asyncio.timeout(wait_s):
+                await scored.wait()
+        except TimeoutError:
+            return None
+        finally:
+            self._waiting[episode].discard(scored)
+            if not self._waiting[episode]:
+                del self._waiting[episode]
+        return await asyncio.to_thread(self._verdict, episode)
+
+    async def statement(self, address: str) -> Statement:
+        """Return an operator's account, with what only the chain knows; raise ChainError where it is silent."""
+        claimed, wallet = await self._beside(partial(self._payouts.chain_balances, address))
+        return await asyncio.to_thread(self._statement, address, claimed, wallet)
+
+    async def settle(self) -> Root | None:
+        """Pay what waits for its pool, and bring all that was earned under a root; None where nobody has earned."""
+        return await self._beside(self._settle)
+
+    async def claim(self, address: str) -> Paid:
+        """Relay an operator's claim; raises as `Payouts.claim`."""
+        return await self._beside(partial(self._payouts.claim, address))
+
+    async def roots(self) -> list[Root]:
+        """Return every root, newest first."""
+        return await asyncio.to_thread(self._payouts.roots)
+
+    async def document(self, root: str) -> bytes:
+        """Return a root's published JSON; raise UnknownRootError."""
+        return await asyncio.to_thread(self._payouts.document, root)
+
+    def fund(self, task: str, amount_wei: int, key: str) -> bool:
+        """Set `amount_wei` of the vault's tokens aside for a task, once for each `key`; pay what waited. Blocks.
+
+        Returns whether it is new. Raises KeyReusedError.
+        """
+        deposit = ledger.transfer(
+            f"deposit:{key}", "deposit", ledger.VAULT, ledger.pool(task), amount_wei, self._clock_ms()
+        )
+        new = ledger.write(self._sessions, lambda db: ledger.post(db, deposit))
+        self.pay_waiting()
+        return new
+
+    def pay_waiting(self) -> int:
+        """Pay accepted episodes that found their pool empty, oldest first; return how many. Blocks."""
+        with self._sessions() as db:
+            waiting = db.scalars(_unpaid()).all()
+        return sum(ledger.write(self._sessions, partial(_pay, row=row)) for row in waiting)
+
+    async def _score_all(self) -> None:
+        while True:
+            episode = await self._work.get()
+            try:
+                await self._score(episode)
+            except Exception:  # noqa: BLE001  the supervisor: one bad file must not stop the others
+                _log.exception("an episode was not scored; it is tried again later", episode=episode)
+
+    async def _score(self, episode: str) -> None:
+        task = await asyncio.to_thread(self._task, episode)
+        if task is None:
+            return
+        scored = await asyncio.get_running_loop().run_in_executor(self._executor, recompute, task.file)
+        await asyncio.to_thread(self._keep, task, scored)
+        for waiter in self._waiting.get(episode, ()):
+            waiter.set()
+
+    async def _search(self) -> None:
+        while True:
+            try:
+                for episode in await asyncio.to_thread(self._unscored):
+                    self._work.put_nowait(episode)
+            except Exception:  # noqa: BLE001  the supervisor: the database may come back
+                _log.exception("the search for unscored episodes failed")
+            await asyncio.sleep(SEARCH_EVERY_S)
+
+    async def _settle_all(self) -> None:
+        while True:
+            try:
+                await self.settle()
+            except Exception:  # noqa: BLE001  the supervisor: the chain may come back
+                _log.exception("settlement failed; it is tried again", again_in_s=self._settle_every_s)
+            await asyncio.sleep(self._settle_every_s)
+
+    def _settle(self) -> Root | None:
+        self.pay_waiting()
+        return self._payouts.settle()
+
+    def _unscored(self) -> list[str]:
+        scored = select(ScoreRow.episode).where(ScoreRow.version == VERSION)
+        verified = select(EpisodeRow.episode).where(EpisodeRow.state == EpisodeState.VERIFIED)
+        with self._sessions() as db:
+            return list(db.scalars(verified.where(EpisodeRow.episode.not_in(scored)).order_by(EpisodeRow.log_index)))
+
+    def _task(self, episode: str) -> _Task | None:
+        with self._sessions() as db:
+            row = db.get(EpisodeRow, episode)
+            if (
+                row is None
+                or row.state is not EpisodeState.VERIFIED
+                or db.get(ScoreRow, (episode, VERSION)) is not None
+            ):
+                return None
+        return _Task(episode, row.task, row.operator, self._store.path(episode, EPISODE_FILE))
+
+    def _keep(self, task: _Task, scored: Score) -> None:
+        price_wei = self._prices.get(task.name, 0)
+        row = {
+            "episode": task.episode,
+            "version": scored.version,
+            "score_ppm": scored.score_ppm,
+            "accepted": scored.accepted,
+            "vector": scored.vector.as_dict(),
+            "reasons": list(scored.reasons),
+            "task": task.name,
+            "operator": task.operator,
+            "price_wei": price_wei,
+            "pay_wei": pay_wei(scored, price_wei),
+            "scored_ms": self._clock_ms(),
+        }
+        paid = ledger.write(self._sessions, lambda db: _keep(db, ScoreRow(**row)))
+        _log.info("scored", episode=task.episode, score_ppm=scored.score_ppm, accepted=scored.accepted, paid=paid)
+
+    def _verdict(self, episode: str) -> Verdict | None:
+        with self._sessions() as db:
+            row = db.get(ScoreRow, (episode, VERSION))
+            paid = row is not None and ledger.booked(db, f"episode:{episode}")
+        if row is None:
+            return None
+        return Verdict(
+            row.episode,
+            row.version,
+            row.score_ppm,
+            row.accepted,
+            row.vector,
+            tuple(row.reasons),
+            row.price_wei,
+            row.pay_wei,
+            paid,
+        )
+
+    def _statement(self, address: str, claimed_wei: int, wallet_wei: int) -> Statement:
+        account = ledger.operator(address)
+        with self._sessions() as db:
+            earned, entries = ledger.balance(db, account), ledger.entries(db, account)
+        return Statement(earned, self._payouts.settled(address), claimed_wei, wallet_wei, tuple(entries))
+
+    async def _beside(self, call: Callable[[], T]) -> T:
+        """Run what may wait for the chain beside the event loop, in threads that nothing else needs."""
+        return await asyncio.get_running_loop().run_in_executor(self._chain, call)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One verified episode to score."""
+
+    episode: str
+    name: str
+    operator: str
+    file: Path
+
+
+def _unpaid() -> Select[Any]:
+    """Select accepted scores that the ledger has not paid, oldest first."""
+    paid = select(TransactionRow.episode).where(TransactionRow.episode.is_not(None))
+    owed = select(ScoreRow).where(ScoreRow.accepted, ScoreRow.pay_wei != 0, ScoreRow.episode.not_in(paid))
+    return owed.order_by(ScoreRow.scored_ms, ScoreRow.episode)
+
+
+def _keep(db: Session, row: ScoreRow) -> bool:
+    """Write a score with its pay, unless it is written; return whether it was paid now."""
+    if db.get(ScoreRow, (row.episode, row.version)) is not None:
+        return False
+    db.add(row)
+    db.flush()
+    return _pay(db, row)
+
+
+def _pay(db: Session, row: ScoreRow) -> bool:
+    """Book an episode's pay; return whether it was booked now. An empty pool lets it wait."""
+    if row.pay_wei == 0:
+        return False
+    pay = ledger.episode_pay(row.episode, row.task, row.operator, row.pay_wei, row.scored_ms)
+    try:
+        return ledger.post(db, pay)
+    except ledger.PoolEmptyError as error:
+        _log.warning("a score waits for its pay", episode=row.episode, reason=str(error))
+        return False
