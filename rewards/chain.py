@@ -65,9 +65,11 @@ class Chain:
         self._timeout_s = timeout_s
         self._web3 = Web3(HTTPProvider(url, request_kwargs={"timeout": 30}, exception_retry_configuration=None))
         self._web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
+        self._web3.middleware_onion.remove("validation")  # it asks for the chain id twice with every read
         self._sending = threading.Lock()
         self._publishing = threading.Lock()
         self._deployment: Deployment | None = None
+        self._contracts: dict[tuple[str, str], Contract] = {}
 
     @classmethod
     def connect(cls, url: str, key: LocalAccount, *, mined: Callable[[], None] | None = None) -> Chain:
@@ -292,7 +294,10 @@ class Chain:
         return self._contract("ArmToken", self.deployment.token)
 
     def _contract(self, name: str, address: str) -> Contract:
-        return self._web3.eth.contract(address=Web3.to_checksum_address(address), abi=artifact(name).abi)
+        if (name, address) not in self._contracts:  # web3 builds a class for each, which costs more than a call
+            checked = Web3.to_checksum_address(address)
+            self._contracts[name, address] = self._web3.eth.contract(checked, abi=artifact(name).abi)
+        return self._contracts[name, address]
 
     def _call(self, function: Any, what: str = "reading the vault") -> Any:
         with self._asking(what):
