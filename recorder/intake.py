@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,10 +70,15 @@ class Intake:
         domain: Domain,
         executor: Executor,
         replay: Replayer | None = None,
+        hand_on: Callable[[str], None] | None = None,
     ) -> None:
-        """`replay` re-simulates simulated episodes; it and `executor` must agree on what can be pickled."""
+        """`replay` re-simulates simulated episodes; it and `executor` must agree on what can be pickled.
+
+        `hand_on` is told each verified episode's id, once it is on the disk; it must not block.
+        """
         self._records, self._store, self._uploads = records, store, uploads
         self._domain, self._executor, self._replay = domain, executor, replay
+        self._hand_on = hand_on
         self._sealed = Arrivals()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -98,9 +104,16 @@ class Intake:
             if row.state is EpisodeState.VERIFIED and row.operator_signature == signature:
                 return view(row)
             require_move(episode, row.state, EpisodeState.VERIFIED)
-            signatures = await asyncio.to_thread(self._signatures, row, signature)
-            await self._verify(row, ticket, signatures)
-            return view(await asyncio.to_thread(self._keep, episode, signature, signatures))
+            try:
+                kept = await self._verify_and_keep(row, ticket, signature)
+            except OperatorSignatureInvalid:
+                raise
+            except GateError as error:
+                await self._reject(episode, error)
+                raise
+        if self._hand_on is not None:
+            self._hand_on(episode)
+        return view(kept)
 
     async def discard(self, episode: str, operator: str, ticket: Ticket | None) -> EpisodeView:
         """Leave an episode out for good, also before it has been uploaded."""
@@ -159,20 +172,17 @@ class Intake:
         robot = row.robot_signature or ""
         return Signatures(row.digest or "", domain_meta(self._domain), signature, robot).encode()
 
-    async def _verify(self, row: EpisodeRow, ticket: Ticket | None, signatures: bytes) -> None:
+    async def _verify_and_keep(self, row: EpisodeRow, ticket: Ticket | None, signature: str) -> EpisodeRow:
+        signatures = self._signatures(row, signature)
         manifest = manifests.decode((row.manifest or "").encode())
         books = await asyncio.to_thread(self._records.books, manifest, ticket)
         trust = Trust(self._domain, books=books, replay=self._replay)
         folder, loop = self._store.folder(row.episode), asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._executor, _verify_signed, folder, signatures, trust)
-        except OperatorSignatureInvalid:
-            raise
-        except GateError as error:
-            await self._reject(row.episode, error)
-            raise
         except BrokenExecutor as error:
             raise VerifierLostError(f"{row.episode}: the worker died while verifying; try again later") from error
+        return await asyncio.to_thread(self._keep, row.episode, signature, signatures)
 
     async def _reject(self, episode: str, error: GateError) -> None:
         reason = f"{type(error).__name__}: {error}"

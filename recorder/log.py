@@ -71,11 +71,14 @@ class Log:
             raise LogMissingError("expected the log's head, found none; run the migrations")
         return head.size
 
+    def head(self, db: Session, size: int | None = None) -> tuple[int, bytes]:
+        """Return (size, tree hash): of the whole log, or as it was at `size`."""
+        size = self.size(db) if size is None else size
+        return size, merkle.tree_hash(_nodes(db), 0, size)
+
     def checkpoint(self, db: Session, size: int | None = None) -> str:
         """Return the signed head: of the whole log, or as it was at `size`."""
-        size = self.size(db) if size is None else size
-        root = merkle.tree_hash(_nodes(db), 0, size)
-        return self._key.sign(Checkpoint(self.origin, size, root))
+        return self._key.sign(Checkpoint(self.origin, *self.head(db, size)))
 
     def prove(self, db: Session, index: int) -> Proof:
         """Return the proof of an entry in the present tree; raise LogIndexError."""

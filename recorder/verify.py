@@ -11,9 +11,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from recorder.bundle import Bundle, read_bundle
+import msgspec
+
+from recorder.bundle import Bundle, Signatures, read_bundle
 from recorder.case import Case, Trust
 from recorder.gates import GATES
+from recorder.refusals import BundleIncomplete
+from teleop.identity import Domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +59,12 @@ def require_gates(bundle: Bundle, trust: Trust, names: Collection[str]) -> None:
     for gate in GATES:
         if gate.name in names and (problem := gate.check(case)) is not None:
             raise gate.error(problem)
+
+
+def claimed_domain(bundle: Bundle) -> Domain:
+    """Return the domain that signatures.json itself names; raise BundleIncomplete where it names none."""
+    try:
+        found = msgspec.json.decode(bundle.signatures or b"", type=Signatures).domain
+    except msgspec.DecodeError as error:
+        raise BundleIncomplete(f"expected signatures.json with its domain: {error}") from error
+    return Domain(found.chain_id, found.vault)

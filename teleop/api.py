@@ -63,19 +63,16 @@ class Driving:
         self.domain, self.prices = domain, prices
 
     def operator(self, request: Request) -> str:
-        """Return the signed-in wallet's address; raise ApiError 401."""
-        try:
-            return self.accounts.address_of(bearer(request))
-        except NotSignedInError as error:
-            raise ApiError(401, "auth", str(error)) from error
+        """Return the signed-in wallet's address; raise NotSignedInError."""
+        return self.accounts.address_of(bearer(request))
 
     def host(self, request: Request) -> str:
-        """Return the address of the robot whose upload token came; raise ApiError 401."""
+        """Return the address of the robot whose upload token came; raise NotSignedInError."""
         token = bearer(request)
         for dock in self.hub.docks.values():
             if secrets.compare_digest(dock.upload_token, token):
                 return dock.address
-        raise ApiError(401, "auth", "expected the upload token of a robot that is online; connect its host again")
+        raise NotSignedInError("expected the upload token of a robot that is online; connect its host again")
 
 
 def bearer(request: Request) -> str:

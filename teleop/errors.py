@@ -7,6 +7,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from teleop.accounts import NotSignedInError
+
 
 class ApiError(Exception):
     """An answer other than success: an HTTP status, a code, and what was expected, what came, what to do."""
@@ -19,6 +21,7 @@ class ApiError(Exception):
 def install(app: FastAPI) -> None:
     """Make every error of `app` an `{"error": {"code", "message"}}`."""
     app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(NotSignedInError, _not_signed_in)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
 
@@ -31,6 +34,10 @@ def answer(status: int, code: str, message: str) -> JSONResponse:
 async def _api_error(_request: Request, error: Exception) -> JSONResponse:
     status = error.status if isinstance(error, ApiError) else 500
     return answer(status, getattr(error, "code", "internal"), str(error))
+
+
+async def _not_signed_in(_request: Request, error: Exception) -> JSONResponse:
+    return answer(401, "auth", str(error))
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:

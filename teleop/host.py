@@ -7,7 +7,6 @@ safety of the robot is the control loop's alone.
 from __future__ import annotations
 
 import asyncio
-import queue
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,7 +24,7 @@ from teleop.identity import HOST_HELLO, SESSION_GRANT, Domain, SignatureError
 from teleop.messages import JSON_BYTES_MAX, PROTOCOL
 from teleop.outbox import Outbox
 from teleop.session import ControlLoop
-from teleop.steps import EndReason, EpisodeEvent
+from teleop.steps import EndReason, Events
 
 _log = structlog.get_logger()
 _BACKOFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -44,9 +43,7 @@ class Uplink:
 class Host:
     """One robot's host. `serve` runs until it is cancelled."""
 
-    def __init__(
-        self, hub_url: str, key: LocalAccount, name: str, robot: Robot, events: queue.Queue[EpisodeEvent]
-    ) -> None:
+    def __init__(self, hub_url: str, key: LocalAccount, name: str, robot: Robot, events: Events) -> None:
         self.key, self.name = key, name
         self.uplink: Uplink | None = None
         """Read by the recorder's thread; replaced as a whole."""

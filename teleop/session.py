@@ -1,7 +1,7 @@
 """The only control loop: one thread beside one robot, at the robot's own rate, whoever drives.
 
 Orders (a lease, begin, finish, e-stop) and commands come in from the network's thread; states go out to it through
-`publish`, answers through `report`; what happened leaves as `EpisodeEvent`s through a bounded queue. The network can
+`publish`, answers through `report`; what happened leaves as `Events`s through a bounded queue. The network can
 be late, wrong or gone: nothing here waits for it.
 """
 
@@ -24,7 +24,7 @@ from teleop.controller import Controller
 from teleop.descriptor import flatten
 from teleop.messages import Command, Safety, State
 from teleop.safety import Drop, Gate, IllegalMoveError, Interlock
-from teleop.steps import QUEUE_STEPS, EndReason, EpisodeEnd, EpisodeEvent, EpisodeStart, Step
+from teleop.steps import QUEUE_STEPS, EndReason, EpisodeEnd, EpisodeStart, Events, Step
 
 _log = structlog.get_logger()
 _INBOX: Final = 64
@@ -65,7 +65,7 @@ class ControlLoop:
         robot: Robot,
         address: str,
         name: str,
-        events: queue.Queue[EpisodeEvent],
+        events: Events,
         publish: Callable[[bytes], None],
         report: Callable[[control.Message], None],
     ) -> None:

@@ -6,6 +6,7 @@ monotonic clock orders and measures; the wall clock only dates. They are never s
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -117,3 +118,6 @@ class EpisodeEnd:
 
 
 EpisodeEvent = EpisodeStart | Step | EpisodeEnd
+
+Events = queue.Queue[EpisodeEvent | None]
+"""The stream that leaves this room; None says that no more will come."""

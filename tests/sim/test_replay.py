@@ -34,7 +34,7 @@ def recorded(seed: int = SEED, steps: int = 80):
     controller, expert = Controller(world.spec, Kinematics.of(world.spec)), world.task.expert()
     seen = world.reset(seed)
     controller.start(seen)
-    rows, joints, grippers = [seen.values], [], []
+    rows, joints, grippers = [row(seen)], [], []
     for seq in range(1, steps + 1):
         wanted = expert.act(seen.values)
         values = np.array([*wanted.twist, wanted.gripper], np.float32)
@@ -43,9 +43,14 @@ def recorded(seed: int = SEED, steps: int = 80):
         seen = world.observe()
         joints.append(applied.joint_position)
         grippers.append(applied.gripper)
-        rows.append(seen.values)
+        rows.append(row(seen))
     world.disconnect()
     return np.array(joints), np.array(grippers), {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def row(seen):
+    """Return all that a replay compares at one instant."""
+    return {**seen.values, "progress": np.float64(seen.progress), "success": np.float64(seen.success)}
 
 
 def digest(arrays) -> str:
@@ -109,6 +114,13 @@ def test_a_changed_action_is_found(episode, world):
 def test_another_seed_is_found(episode, world):
     with pytest.raises(ReplayMismatchError, match="step 0"):
         replay(world, SEED + 1, *episode)
+
+
+def test_a_claimed_success_that_did_not_happen_is_found(episode, world):
+    joints, grippers, observed = episode
+    claimed = {**observed, "success": np.ones_like(observed["success"])}
+    with pytest.raises(ReplayMismatchError, match=r"step 0, success\[0\]"):
+        replay(world, SEED, joints, grippers, claimed)
 
 
 def test_a_missing_array_is_found(episode, world):

@@ -24,7 +24,7 @@ from teleop.host import Host, registration
 from teleop.hub import Hub
 from teleop.identity import ROBOT_REGISTRATION, Domain, new_key
 from teleop.registry import Registry
-from teleop.steps import EpisodeEvent
+from teleop.steps import Events
 
 DOMAIN = Domain(31337, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
 
@@ -41,7 +41,7 @@ class Platform:
     robot: Robot
     robot_key: LocalAccount
     host: Host
-    events: queue.Queue[EpisodeEvent]
+    events: Events
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def driver(self, wallet: LocalAccount | None = None) -> Driver:
@@ -86,7 +86,7 @@ async def platform(data: Path, robot: Robot | None = None, lease_s: float = 900.
     async with hub_at(data, lease_s) as (url, hub, registry):
         robot = robot or make_world("panda", "lift")
         key, owner = new_key(), new_key()
-        events: queue.Queue[EpisodeEvent] = queue.Queue()
+        events: Events = queue.Queue()
         host = Host(url, key, "robot-1", robot, events)
         values = registration(key, owner.address, "robot-1", robot)
         registry.register(values, ROBOT_REGISTRATION.sign(owner, DOMAIN, values))

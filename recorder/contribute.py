@@ -1,0 +1,35 @@
+"""The operator's side of an episode: look at what the host wrote down, and sign it with the session's key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eth_account.signers.local import LocalAccount
+
+from recorder import manifest as manifests
+from recorder.manifest import EPISODE
+from teleop.identity import Domain
+
+
+class NotOurEpisodeError(Exception):
+    """A manifest says something else than what we drove; it must not be signed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """What an operator knows of an episode from having driven it."""
+
+    episode: str
+    operator: str
+    robot: str
+    task: str
+
+
+def countersign(data: bytes, driven: Driven, session_key: LocalAccount, domain: Domain) -> str:
+    """Return the operator's signature over a manifest's bytes; raise NotOurEpisodeError or ManifestError."""
+    manifests.require_canonical(data)
+    manifest = manifests.decode(data)
+    said = Driven(manifest.episode, manifest.operator.address, manifest.robot.address, manifest.task.name)
+    if said != driven or manifest.operator.session_key != session_key.address:
+        raise NotOurEpisodeError(f"expected a manifest of {driven} by {session_key.address}, got one of {said}")
+    return EPISODE.sign(session_key, domain, manifests.statement(manifest, data))

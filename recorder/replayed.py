@@ -1,0 +1,44 @@
+"""Verification's last gate for simulated episodes: simulate again, and compare every bit. Loads the physics engine."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from recorder.episode import Episode
+from sim.catalogue import make_world
+from sim.replay import replay
+from sim.world import World, engine
+
+
+class EngineMismatchError(Exception):
+    """The episode was made with another engine than the one here, so a replay would prove nothing."""
+
+
+def replayed(episode: Episode) -> None:
+    """Raise an error that says where re-simulation differs; a worker process keeps its worlds."""
+    meta, here = episode.meta, engine()
+    if meta.engine != here:
+        differs = {name: (meta.engine.get(name), here.get(name)) for name in {*meta.engine, *here}}
+        said = ", ".join(f"{name} {was} (here {now})" for name, (was, now) in sorted(differs.items()) if was != now)
+        raise EngineMismatchError(f"expected the engine that made the episode: {said}")
+    recorded = {
+        **episode.observations,
+        "progress": np.asarray(episode.arrays["progress"], np.float64),
+        "success": np.asarray(episode.arrays["success"], np.float64),
+    }
+    world = _world(meta.robot.model, meta.task.name)
+    replay(world, meta.seed, episode.applied_joint_position, episode.applied_gripper, recorded)
+
+
+@lru_cache(maxsize=4)
+def _world(model: str, task: str) -> World:
+    world = make_world(model, task)
+    world.connect()
+    return world
+
+
+def warm() -> None:
+    """Load the engine ahead of the first episode, as a worker process's initialiser."""
+    engine()

@@ -1,0 +1,267 @@
+"""The command line: `armshare run`, `hub`, `host`, `demo`, `verify`, `fetch`, `export`, `settle`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+import tempfile
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import structlog
+import typer
+import uvicorn
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from teleop import serving
+from teleop.doors import processes
+from teleop.doors.processes import PlatformError
+from teleop.settings import Settings
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+out, err = Console(), Console(stderr=True)
+ARM = 10**18
+
+Data = Annotated[Path, typer.Option(help="Everything that must not be lost lives below this folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line.")]
+IsChild = Annotated[bool, typer.Option("--child", hidden=True)]
+
+
+@cli.callback()
+def prepare() -> None:
+    """Robots that anyone can drive, demonstrations that anyone can verify, pay that anyone can recompute."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    processes.require_own_names()
+
+
+@cli.command()
+def run(
+    data: Data = Path("data"),
+    port: Annotated[int, typer.Option(help="The hub's port; another free one where it is taken.")] = 8000,
+    robot: Annotated[list[str] | None, typer.Option(help="Simulated robots to bring online.")] = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+) -> None:
+    """Start chain, hub and a host with two simulated robots; Ctrl-C ends all of it."""
+    err.print("starting the chain, the hub and two simulated robots ...")
+    with processes.platform(data, port, robot or ["panda", "panda"]) as (url, children):
+        out.print(f"\n  armshare is at [bold]{url}[/bold]   (Ctrl-C ends it; everything is kept in {data})\n")
+        if open_page:
+            webbrowser.open(url)
+        try:
+            while not any(child.wait(0.5) for child in children):
+                pass
+        except KeyboardInterrupt:
+            err.print("\nending: host, hub, chain ...")
+            return
+        for child in children:
+            child.require_alive()
+
+
+@cli.command()
+def hub(
+    data: Data = Path("data"),
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on.")] = 8000,
+    chain_url: Annotated[str, typer.Option(help="An EVM chain's JSON-RPC; without it the embedded one.")] = "",
+    child: IsChild = False,
+) -> None:
+    """Start a hub, with the embedded chain unless --chain-url names another."""
+    from teleop.doors.hub import make_app, opened_chain, opened_verifiers
+
+    if child:
+        processes.end_with_parent()
+    settings = Settings(data=data, host=host, port=port, chain_url=chain_url or Settings().chain_url)
+    with _interruptible(), processes.locked(data), opened_verifiers() as verifiers:
+        try:
+            listener = serving.listen(settings.host, settings.port)
+        except OSError as error:
+            raise PlatformError(f"port {settings.port} of {settings.host} is taken; choose another --port") from error
+        with opened_chain(settings) as (chain, deployment):
+            app = make_app(settings, chain, deployment, verifiers)
+            uvicorn.Server(serving.config(app)).run([listener])
+
+
+@cli.command()
+def host(
+    robot: Annotated[list[str], typer.Option(help="panda (simulated) or so101 (real, with --port).")],
+    hub: Annotated[str, typer.Option(help="The hub's URL.")] = "http://127.0.0.1:8000",
+    port: Annotated[str, typer.Option(help="The real arm's serial device.")] = "",
+    task: Annotated[str, typer.Option(help="What to do; a simulated robot's task.")] = "",
+    instruction: Annotated[str, typer.Option(help="A real arm's task, in words.")] = "",
+    name: Annotated[str, typer.Option(help="What operators see; a number is added for several.")] = "",
+    calibration: Annotated[Path | None, typer.Option(help="The real arm's calibration file.")] = None,
+    data: Data = Path("data"),
+    child: IsChild = False,
+) -> None:
+    """Bring robots online. This process runs beside the robot and dials out to the hub."""
+    from teleop.doors.host import Wanted, serve
+
+    if child:
+        processes.end_with_parent()
+    wanted = [
+        Wanted(
+            kind=kind,
+            name=f"{name or kind}-{number}" if len(robot) > 1 or not name else name,
+            task=task or ("free" if kind == "so101" else "lift"),
+            port=port,
+            calibration=calibration,
+            instruction=instruction,
+        )
+        for number, kind in enumerate(robot, start=1)
+    ]
+    with _interruptible():
+        asyncio.run(serve(hub, data, wanted))
+
+
+@cli.command()
+def demo(
+    episodes: Annotated[int, typer.Option(min=1, help="How many to drive.")] = 3,
+    as_json: AsJson = False,
+    data: Annotated[Path | None, typer.Option(help="A folder to keep; a new temporary one without it.")] = None,
+) -> None:
+    """Drive, record, prove, score, settle, claim and export without a person, on free ports."""
+    from teleop.doors.demo import Outcome
+    from teleop.doors.demo import demo as go
+
+    folder = data or Path(tempfile.mkdtemp(prefix="armshare-demo-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    outcome = Outcome()
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with (folder / "demo.log").open("wb") as log, Progress(*columns, console=err) as progress:
+        shown = progress.add_task("starting chain, hub and host")
+        with processes.platform(folder, 0, ["panda"], log) as (url, _children):
+            token = (folder / "keys" / "admin.token").read_text().strip()
+
+            def tell(stage: str) -> None:
+                progress.update(shown, description=stage)
+
+            outcome = asyncio.run(go(url, token, episodes, folder / "researcher", tell))
+        progress.update(shown, description="done: every stage held")
+    out.print(_table(outcome.as_dict()))
+    if as_json:
+        print(json.dumps(outcome.as_dict()))
+
+
+def _table(outcome: dict[str, Any]) -> Table:
+    table = Table(title="driven, proven, scored, paid", caption=_caption(outcome), caption_justify="left")
+    for title in ("episode", "steps", "success", "score", "receipt", "pay (ARM)", "digest"):
+        table.add_column(title, overflow="fold" if title == "digest" else "ellipsis")
+    for one in outcome["episodes"]:
+        pay = f"{int(one['pay']) / ARM:.4f}"
+        cells = (one["episode"][:12], one["steps"], one["success"], f"{one['score']:.3f}", one["receipt_index"], pay)
+        table.add_row(*(str(cell) for cell in cells), one["digest"])
+    return table
+
+
+def _caption(outcome: dict[str, Any]) -> str:
+    return (
+        f"root {outcome['root']}\nclaim {outcome['claim_transaction']}\n"
+        f"balance {int(outcome['balance']) / ARM:.4f} ARM, read back from the chain\nexport {outcome['export']}"
+    )
+
+
+@cli.command()
+def verify(
+    bundles: Annotated[list[Path], typer.Argument(help="Folders with episode.h5, manifest.json and so on.")],
+    pins: Annotated[Path | None, typer.Option(help="A saved /api/config: whose receipts to trust. Offline.")] = None,
+    hub: Annotated[str, typer.Option(help="Ask this hub for /api/config instead.")] = "",
+    replay: Annotated[bool, typer.Option(help="Re-simulate simulated episodes, bit for bit.")] = True,
+    score: Annotated[bool, typer.Option(help="Recompute the score too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check episodes, gate by gate; the first gate that refuses is named. Exit code 1 where one is refused."""
+    from teleop.doors import researcher
+
+    config = json.loads(pins.read_text()) if pins else _config(hub) if hub else None
+    reports = [researcher.check(bundle, config, replay=replay, score=score) for bundle in bundles]
+    for report in reports:
+        for line in researcher.lines(report):
+            out.print(line, highlight=False)
+    if as_json:
+        print(json.dumps(reports))
+    if any(report["refused"] for report in reports):
+        raise typer.Exit(1)
+
+
+@cli.command()
+def fetch(
+    target: Annotated[Path, typer.Argument(help="Where to put the bundles, a folder for each episode.")],
+    hub: Annotated[str, typer.Option(help="The hub's URL.")] = "http://127.0.0.1:8000",
+    task: Annotated[str, typer.Option(help="Only this task's.")] = "",
+    operator: Annotated[str, typer.Option(help="Only this operator's.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 1000,
+) -> None:
+    """Download verified episodes."""
+    from teleop.doors import researcher
+
+    with Progress(TextColumn("{task.completed} episodes"), TimeElapsedColumn(), console=err) as progress:
+        shown = progress.add_task("", total=None)
+        for _ in researcher.fetch(hub, target, task=task, operator=operator, limit=limit):
+            progress.advance(shown)
+
+
+@cli.command()
+def export(
+    bundles: Annotated[list[Path], typer.Argument(help="Folders of episodes.")],
+    target: Annotated[Path, typer.Option("--to", "-o", help="The file to write.")],
+) -> None:
+    """Write episodes as one robomimic HDF5 file."""
+    from recorder.export.robomimic import export as write
+
+    write(bundles, target)
+    out.print(f"{len(bundles)} episodes in {target}")
+
+
+@cli.command()
+def settle(
+    data: Data = Path("data"), hub: Annotated[str, typer.Option(help="The hub's URL.")] = "http://127.0.0.1:8000"
+) -> None:
+    """Settle all that is earned in a new root now, as the platform's operator."""
+    token = (data / "keys" / "admin.token").read_text().strip()
+    answer = httpx.post(f"{hub}/api/settle", headers={"Authorization": f"Bearer {token}"}, timeout=60, trust_env=False)
+    if answer.is_error:
+        raise PlatformError(answer.json()["error"]["message"])
+    print(json.dumps(answer.json()))
+
+
+def _config(hub: str) -> dict[str, Any]:
+    found: dict[str, Any] = httpx.get(f"{hub}/api/config", trust_env=False).raise_for_status().json()
+    return found
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        return
+
+
+def main() -> None:
+    """Run the command line; an error that a person can act on is one line, and exit code 2."""
+    try:
+        cli()
+    except Exception as error:
+        from teleop.doors.failures import actionable  # here, so that `--help` loads no room
+
+        found = actionable(error)
+        if not found:
+            raise
+        for one in found:
+            err.print(f"[red]{type(one).__name__}[/red]: {one}", highlight=False)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

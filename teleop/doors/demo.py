@@ -1,0 +1,177 @@
+"""The whole way without a person: a scripted operator drives, a researcher downloads, and every stage is held to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recorder.case import Trust
+from recorder.contribute import Driven, countersign
+from recorder.replayed import replayed
+from recorder.verify import verify_bundle
+from rewards.settle import rebuild_root
+from sim.catalogue import task as task_named
+from teleop.client import Driver
+from teleop.identity import Domain, new_key
+from teleop.messages import Mode, Safety
+
+_BUNDLE = ("episode.h5", "manifest.json", "signatures.json", "receipt.json")
+_WAIT_S = 20
+
+
+class StageError(Exception):
+    """A stage of the way did not hold; the message says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """What became of one episode."""
+
+    episode: str
+    steps: int
+    success: bool
+    score: float
+    digest: str
+    receipt_index: int
+    pay: str
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the demo shows; amounts in the token's smallest unit."""
+
+    episodes: list[Episode] = field(default_factory=list)
+    root: str = ""
+    claim_transaction: str = ""
+    balance: str = ""
+    export: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return asdict(self)
+
+
+Progress = Callable[[str], None]
+"""Told of each stage as it begins."""
+
+
+async def demo(url: str, admin_token: str, count: int, folder: Path, progress: Progress) -> Outcome:
+    """Drive `count` episodes at `url` and follow them to the money and to the researcher; raise StageError."""
+    outcome = Outcome()
+    async with Driver(url, new_key()) as driver:
+        robot = await _free_robot(driver)
+        progress(f"signing in and taking {robot['name']}")
+        await driver.join(robot["robot"], "lift")
+        for number in range(1, count + 1):
+            progress(f"episode {number}: driving")
+            ended = await drive_once(driver, robot["robot"])
+            progress(f"episode {number}: signing, verifying, replaying, scoring")
+            outcome.episodes.append(await contribute(driver, ended, robot["robot"]))
+        await driver.send({"type": "leave"})
+        progress("settling in one Merkle root")
+        await _settle(driver, admin_token, outcome)
+        progress("claiming")
+        await _claim(driver, outcome)
+        progress("downloading and exporting, as a researcher")
+        await _download(driver, outcome, folder)
+    return outcome
+
+
+async def _free_robot(driver: Driver) -> dict[str, Any]:
+    for _ in range(_WAIT_S * 10):
+        for robot in await driver.call("GET", "/api/robots"):
+            if robot["state"] == "free" and robot["tasks"]:
+                return dict(robot)
+        await asyncio.sleep(0.1)
+    raise StageError(f"expected a free robot within {_WAIT_S} s; is a host running?")
+
+
+async def drive_once(driver: Driver, robot: str) -> dict[str, Any]:
+    """Drive one episode by the task's scripted operator, which sees only what the wire gives; return `ended`."""
+    ready = await driver.begin()
+    state = await driver.armed()
+    expert = task_named("lift").expert()
+    while not state.succeeded and state.seq < ready["task"]["max_steps"]:
+        if state.safety is Safety.EXPIRED:  # this machine stalled for longer than the watchdog allows
+            state = await driver.armed()
+        wanted = expert.act(driver.values(state))
+        await driver.command(Mode.EE_TWIST, np.array([*wanted.twist, wanted.gripper]), dead_man=True)
+        state = await driver.next_state()
+    ended = await driver.finish()
+    if not ended["valid"] or ended["episode"] != ready["episode"]:
+        raise StageError(f"expected a valid episode {ready['episode']} of {robot}, got {ended}")
+    return ended
+
+
+async def contribute(driver: Driver, ended: dict[str, Any], robot: str) -> Episode:
+    """Sign an episode, and return what the hub made of it."""
+    episode = ended["episode"]
+    answer = await driver.http.get(f"/api/episodes/{episode}/manifest", params={"wait_s": _WAIT_S})
+    if answer.is_error:
+        raise StageError(f"expected the manifest of {episode}: {answer.text}")
+    driven = Driven(episode, driver.wallet.address, robot, "lift")
+    signature = countersign(answer.content, driven, driver.session_key, driver.domain)
+    verified = await driver.call("POST", f"/api/episodes/{episode}/signature", {"signature": signature})
+    if verified["state"] != "verified":
+        raise StageError(f"expected {episode} verified, got {verified['state']}: {verified['reason']}")
+    score = await driver.call("GET", f"/api/episodes/{episode}/score?wait_s={_WAIT_S}")
+    return Episode(
+        episode=episode,
+        steps=ended["steps"],
+        success=ended["success"],
+        score=score["score"],
+        digest=verified["digest"],
+        receipt_index=verified["receipt"]["log_index"],
+        pay=score["pay"],
+    )
+
+
+async def _settle(driver: Driver, admin_token: str, outcome: Outcome) -> None:
+    answer = await driver.http.post("/api/settle", headers={"Authorization": f"Bearer {admin_token}"})
+    if answer.is_error:
+        raise StageError(f"expected a settlement: {answer.text}")
+    outcome.root = answer.json()["root"]
+    published = await driver.http.get(f"/api/roots/{outcome.root}")
+    if "0x" + rebuild_root(published.content).hex() != outcome.root:
+        raise StageError(f"expected the published JSON to rebuild {outcome.root}")
+
+
+async def _claim(driver: Driver, outcome: Outcome) -> None:
+    expected = sum(int(one.pay) for one in outcome.episodes)
+    claimed = await driver.call("POST", "/api/claim")
+    outcome.claim_transaction = claimed["transaction"]
+    balance = await driver.call("GET", f"/api/balances/{driver.wallet.address}")
+    outcome.balance = balance["wallet"]
+    if int(outcome.balance) != expected or int(balance["claimed"]) != expected:
+        raise StageError(f"expected {expected} in the wallet, the chain says {outcome.balance}")
+
+
+async def _download(driver: Driver, outcome: Outcome, folder: Path) -> None:
+    """List and fetch as a stranger would, verify offline, and export."""
+    page = await driver.call("GET", f"/api/episodes?operator={driver.wallet.address}&state=verified&limit=200")
+    listed = {one["episode"] for one in page["episodes"]}
+    if listed != {one.episode for one in outcome.episodes}:
+        raise StageError(f"expected {len(outcome.episodes)} listed episodes, got {len(listed)}")
+    trust = Trust(
+        Domain(driver.config["chain_id"], driver.config["vault"]),
+        replay=replayed,
+        hub=driver.config["hub"],
+        log_key=driver.config["log_public_key"],
+    )
+    bundles = [folder / "episodes" / one.episode for one in outcome.episodes]
+    for bundle in bundles:
+        bundle.mkdir(parents=True)
+        for name in _BUNDLE:
+            answer = await driver.http.get(f"/api/episodes/{bundle.name}/files/{name}")
+            (bundle / name).write_bytes(answer.raise_for_status().content)
+        await asyncio.to_thread(verify_bundle, bundle, trust)
+    from recorder.export.robomimic import export
+
+    target = folder / "lift.hdf5"
+    await asyncio.to_thread(export, bundles, target)
+    outcome.export = str(target)

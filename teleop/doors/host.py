@@ -1,0 +1,135 @@
+"""A host, composed: robots, their keys and owner, and for each a recorder and an uploader in threads of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+import structlog
+from eth_account.signers.local import LocalAccount
+
+from recorder.recording import Recorder
+from recorder.seal import SealedEpisode
+from recorder.uploader import Uploader
+from sim.catalogue import make_world
+from sim.robot import Robot, RobotError, TaskSpec
+from teleop.hardware.calibration import read_calibration
+from teleop.hardware.feetech import FREE, So101
+from teleop.host import Host, registration
+from teleop.identity import ROBOT_REGISTRATION, Domain, load_key
+from teleop.steps import Events
+
+_log = structlog.get_logger()
+_RETRY_S: Final = 1.0
+HTTP_S: Final = 30.0
+
+
+class NotOnlineError(Exception):
+    """The hub refused a robot; the message is the hub's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One robot to bring online: `kind` is a simulated robot's name, or `so101` with the `port` of a real one."""
+
+    kind: str
+    name: str
+    task: str = "lift"
+    port: str = ""
+    calibration: Path | None = None
+    instruction: str = ""
+
+    def open(self) -> Robot:
+        """Return the robot, not yet connected; raise RobotError where there is none of that name."""
+        if self.kind == "so101":
+            if not self.port:
+                raise RobotError("expected --port DEVICE for a real so101, such as /dev/ttyACM0, got none")
+            task = TaskSpec(self.task, 1, self.instruction, FREE.max_steps) if self.instruction else FREE
+            return So101(self.port, read_calibration(self.calibration) if self.calibration else None, task=task)
+        return make_world(self.kind, self.task)
+
+
+async def serve(hub_url: str, data: Path, wanted: list[Wanted]) -> None:
+    """Bring robots online and keep them there until cancelled."""
+    owner = load_key(data / "keys" / "owner.key")
+    async with asyncio.TaskGroup() as group:
+        for one in wanted:
+            group.create_task(_serve_one(hub_url, data / "host" / one.name, owner, one))
+
+
+async def _serve_one(hub_url: str, folder: Path, owner: LocalAccount, wanted: Wanted) -> None:
+    key, robot = load_key(folder / "robot.key"), wanted.open()
+    domain = await _register(hub_url, key, owner, wanted.name, robot)
+    events: Events = queue.Queue()
+    host = Host(hub_url, key, wanted.name, robot, events)
+    async with _recording(host, hub_url, folder, key, domain, events):
+        await host.serve()
+
+
+async def _register(hub_url: str, key: LocalAccount, owner: LocalAccount, name: str, robot: Robot) -> Domain:
+    """Tell the hub of the robot, signed by its owner; wait for a hub that is not there yet."""
+    values = dict(registration(key, owner.address, name, robot))
+    async with httpx.AsyncClient(base_url=hub_url, timeout=HTTP_S, trust_env=False) as http:
+        while True:
+            try:
+                config = (await http.get("/api/config")).raise_for_status().json()
+                break
+            except (httpx.TransportError, httpx.HTTPStatusError) as error:
+                _log.warning("waiting for the hub", hub=hub_url, error=str(error))
+                await asyncio.sleep(_RETRY_S)
+        domain = Domain(config["chain_id"], config["vault"])
+        body = {"registration": values, "signature": ROBOT_REGISTRATION.sign(owner, domain, values)}
+        answer = await http.post("/api/robots", json=body)
+    if answer.is_error:
+        raise NotOnlineError(f"the hub did not register {name}: {answer.text}")
+    return domain
+
+
+@asynccontextmanager
+async def _recording(
+    host: Host,
+    hub_url: str,
+    folder: Path,
+    key: LocalAccount,
+    domain: Domain,
+    events: Events,
+) -> AsyncIterator[None]:
+    """Run the recorder and the uploader of one robot; first, save what a crash has left."""
+    with httpx.Client(base_url=hub_url, timeout=HTTP_S, trust_env=False) as client:
+        uploader = Uploader(folder, client, lambda: host.uplink.token if host.uplink else "")
+
+        def hand_on(_sealed: SealedEpisode) -> None:
+            uploader.wake()
+
+        recorder = Recorder(folder, key, domain, hand_on)
+        for saved in await asyncio.to_thread(recorder.recover):
+            _log.warning("recovered an episode after a crash", robot=host.name, episode=saved.episode)
+        threads = [
+            threading.Thread(target=recorder.run, args=(events,), name=f"recorder {host.name}"),
+            threading.Thread(target=uploader.run, name=f"uploader {host.name}"),
+        ]
+        for thread in threads:
+            thread.start()
+        waking = asyncio.create_task(_wake_when_online(host, uploader))
+        try:
+            yield
+        finally:
+            waking.cancel()
+            events.put(None)
+            await asyncio.to_thread(threads[0].join)
+            uploader.stop()
+            await asyncio.to_thread(threads[1].join)
+
+
+async def _wake_when_online(host: Host, uploader: Uploader) -> None:
+    while True:
+        await host.online.wait()
+        uploader.wake()
+        await host.offline.wait()

@@ -1,0 +1,257 @@
+"""The hub, composed: one FastAPI application of all rooms, with the chain that it settles on."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import secrets
+import signal
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from eth_account.signers.local import LocalAccount
+from fastapi import FastAPI, Request
+from fastapi.middleware.gzip import GZipMiddleware
+from fastapi.staticfiles import StaticFiles
+from sqlalchemy import Engine
+
+from recorder import case
+from recorder.api import make_router as recorder_router
+from recorder.catalogue import Catalogue
+from recorder.checkpoint import load_log_key
+from recorder.intake import Intake
+from recorder.log import Log
+from recorder.records import Records
+from recorder.replayed import replayed, warm
+from recorder.store import Store
+from recorder.uploads import Uploads
+from rewards.anvil import EmbeddedChain
+from rewards.api import router as rewards_router
+from rewards.chain import Chain
+from rewards.payouts import Payouts
+from rewards.pipeline import Pipeline
+from rewards.score import VERSION as SCORE_VERSION
+from rewards.vault import ARM, Deployment
+from teleop import errors
+from teleop.accounts import Accounts, now_ms
+from teleop.api import Driving
+from teleop.api import router as teleop_router
+from teleop.db import Sessions, migrate, open_engine, open_sessions
+from teleop.hub import Hub
+from teleop.identity import load_key
+from teleop.messages import PROTOCOL
+from teleop.registry import Registry
+from teleop.settings import Settings
+
+_log = structlog.get_logger()
+_WEB: Final = Path(__file__).parents[1] / "web" / "dist"
+EXPIRY_S: Final = 1.0
+VERIFIERS: Final = 1
+POOL_WEI: Final = 100_000 * ARM
+"""What each task's pool is given once, on the embedded chain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What the recorder's routes ask: who is signed in, who uploads, and what the hub asked a robot for."""
+
+    driving: Driving
+
+    def operator(self, request: Request) -> str:
+        """Return the signed-in wallet's address."""
+        return self.driving.operator(request)
+
+    def host(self, request: Request) -> str:
+        """Return the robot whose upload token came."""
+        return self.driving.host(request)
+
+    def ticket(self, episode: str) -> case.Ticket | None:
+        """Return what was asked for."""
+        found = self.driving.registry.ticket(episode)
+        if found is None:
+            return None
+        return case.Ticket(found.episode, found.robot, found.operator, found.task, found.seed, found.nonce)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a hub is made of, in the order in which it was made."""
+
+    settings: Settings
+    key: LocalAccount
+    admin_token: str
+    deployment: Deployment
+    chain: Chain
+    engine: Engine
+    sessions: Sessions
+    hub: Hub
+    driving: Driving
+    log: Log
+    store: Store
+
+
+def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers: Executor) -> FastAPI:
+    """Return the application. The chain and the executor of verifications are the caller's to close."""
+    parts = _parts(settings, chain, deployment)
+    catalogue = Catalogue(parts.sessions)
+    records = Records(parts.sessions, parts.log, deployment.domain, parts.key, now_ms)
+    uploads = Uploads(settings.uploads, parts.sessions, now_ms)
+    pipeline = _pipeline(parts, verifiers)
+    intake = Intake(
+        records=records,
+        store=parts.store,
+        uploads=uploads,
+        domain=deployment.domain,
+        executor=verifiers,
+        replay=replayed,
+        hand_on=pipeline.submit,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.callback(parts.engine.dispose)
+            await stack.enter_async_context(pipeline)
+            await stack.enter_async_context(_expiring(parts.hub))
+            yield
+
+    app = FastAPI(title="armshare", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    errors.install(app)
+    app.add_middleware(GZipMiddleware, minimum_size=2000)
+    app.include_router(teleop_router(parts.driving))
+    app.include_router(
+        recorder_router(
+            access=Access(parts.driving),
+            intake=intake,
+            uploads=uploads,
+            catalogue=catalogue,
+            log=parts.log,
+            sessions=parts.sessions,
+        )
+    )
+    app.include_router(rewards_router(pipeline, catalogue, parts.driving.operator, parts.admin_token))
+    app.get("/api/config")(lambda: _config(parts))
+    if _WEB.is_dir():
+        app.mount("/", StaticFiles(directory=_WEB, html=True))
+    return app
+
+
+def _parts(settings: Settings, chain: Chain, deployment: Deployment) -> Parts:
+    key = load_key(settings.keys / "hub.key")
+    engine = open_engine(settings.database_url)
+    migrate(engine)
+    sessions = open_sessions(engine)
+    registry = Registry(sessions, deployment.domain)
+    hub = Hub(registry, deployment.domain, settings.lease_s)
+    accounts = Accounts(sessions, settings.url, deployment.chain_id)
+    return Parts(
+        settings=settings,
+        key=key,
+        admin_token=load_token(settings.keys / "admin.token"),
+        deployment=deployment,
+        chain=chain,
+        engine=engine,
+        sessions=sessions,
+        hub=hub,
+        driving=Driving(accounts, registry, hub, deployment.domain, settings.prices),
+        log=Log(load_log_key(settings.keys / "log.key", "armshare/log")),
+        store=Store(settings.episodes),
+    )
+
+
+def _pipeline(parts: Parts, scorers: Executor) -> Pipeline:
+    settings = parts.settings
+
+    def log_head() -> tuple[int, bytes]:
+        with parts.sessions() as db:
+            return parts.log.head(db)
+
+    payouts = Payouts(parts.sessions, parts.chain, parts.deployment.domain, settings.data / "roots", log_head, now_ms)
+    pipeline = Pipeline(
+        parts.sessions,
+        parts.store,
+        payouts,
+        settings.prices,
+        executor=scorers,
+        settle_every_s=settings.settle_every_s,
+    )
+    for task in settings.prices:
+        pipeline.fund(task, POOL_WEI, f"first:{task}")
+    return pipeline
+
+
+@asynccontextmanager
+async def _expiring(hub: Hub) -> AsyncIterator[None]:
+    async def expire() -> None:
+        while True:
+            await asyncio.sleep(EXPIRY_S)
+            await hub.expire()
+
+    task = asyncio.create_task(expire(), name="lease expiry")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _config(parts: Parts) -> dict[str, Any]:
+    return {
+        "protocol": PROTOCOL,
+        "chain_id": parts.deployment.chain_id,
+        "vault": parts.deployment.vault,
+        "token": parts.deployment.token,
+        "token_symbol": "ARM",
+        "token_decimals": 18,
+        "hub": parts.key.address,
+        "log_origin": parts.log.origin,
+        "log_public_key": parts.log.verifier,
+        "score_version": SCORE_VERSION,
+    }
+
+
+def load_token(path: Path) -> str:
+    """Return the secret kept in `path`, made with owner-only permissions if it is not there."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(32) + "\n")
+    return path.read_text().strip()
+
+
+@contextmanager
+def opened_chain(settings: Settings) -> Iterator[tuple[Chain, Deployment]]:
+    """Yield the chain with our contracts deployed once; the embedded one lives as long as this block."""
+    key = load_key(settings.keys / "hub.key")
+    record = settings.data / "chain" / "deployment.json"
+    with ExitStack() as stack:
+        if settings.chain_url:
+            chain = Chain.connect(settings.chain_url, key)
+        else:
+            embedded = stack.enter_context(EmbeddedChain(settings.data / "chain", key.address))
+            chain = Chain.connect(embedded.url, key, mined=embedded.save)
+        yield chain, chain.deploy_once(record)
+
+
+@contextmanager
+def opened_verifiers() -> Iterator[Executor]:
+    """Yield the worker processes that verify, replay and score, with the physics engine loaded."""
+    workers = ProcessPoolExecutor(VERIFIERS, multiprocessing.get_context("spawn"), initializer=prepare_worker)
+    try:
+        workers.submit(warm)
+        yield workers
+    finally:
+        workers.shutdown(wait=True, cancel_futures=True)
+
+
+def prepare_worker() -> None:
+    """Leave Ctrl-C to the hub, which ends its workers itself, and load the engine."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warm()

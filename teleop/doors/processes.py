@@ -1,0 +1,148 @@
+"""The platform as processes of this machine: a hub and a host, started together and ended in order."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import IO, Final
+
+import httpx
+
+from teleop import serving
+
+ROOMS: Final = ("sim", "teleop", "recorder", "rewards")
+START_S: Final = 90.0
+STOP_S: Final = 15.0
+
+
+class PlatformError(Exception):
+    """The platform did not start, or a part of it died; the message says what to do."""
+
+
+def require_own_names() -> None:
+    """Raise PlatformError where another distribution owns one of the rooms' import names."""
+    owners = packages_distributions()
+    strangers = {room: owner for room in ROOMS for owner in owners.get(room, []) if owner != "armshare"}
+    if strangers:
+        said = ", ".join(f"{room} is also {owner}'s" for room, owner in strangers.items())
+        raise PlatformError(f"armshare needs an environment of its own: {said}; make a fresh one with `make setup`")
+
+
+@contextmanager
+def locked(data: Path) -> Iterator[None]:
+    """Hold a data folder for one hub; raise PlatformError where another holds it."""
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "hub.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise PlatformError(f"another hub runs on {data}; end it, or name another folder with --data") from error
+        yield
+
+
+def free_port(wanted: int) -> int:
+    """Return `wanted`, or a free port where it is 0 or taken."""
+    try:
+        listener = serving.listen("127.0.0.1", wanted)
+    except OSError:
+        listener = serving.listen("127.0.0.1", 0)
+    with listener:
+        return int(listener.getsockname()[1])
+
+
+def end_with_parent() -> None:
+    """Interrupt this process once its standard input ends: whoever started it is gone."""
+
+    def watch() -> None:
+        with contextlib.suppress(OSError):
+            while os.read(0, 4096):
+                pass
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=watch, name="parent watch", daemon=True).start()
+
+
+class Child:
+    """One of our processes. Its standard input stays open for as long as we live."""
+
+    def __init__(self, name: str, arguments: list[str], log: IO[bytes] | None) -> None:
+        self.name = name
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "teleop", *arguments, "--child"],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C reaches us alone, so that we end the parts in order
+        )
+
+    @property
+    def process_id(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    def require_alive(self) -> None:
+        """Raise PlatformError where it has ended."""
+        code = self._process.poll()
+        if code is not None:
+            raise PlatformError(f"the {self.name} ended with exit code {code}; its last words are above or in the log")
+
+    def stop(self) -> None:
+        """Interrupt it and wait; kill it where it does not end in time."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdin:
+            self._process.stdin.close()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for its end; return whether it came."""
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+
+@contextmanager
+def platform(
+    data: Path, port: int, robots: list[str], log: IO[bytes] | None = None
+) -> Iterator[tuple[str, list[Child]]]:
+    """Start hub and host; yield the hub's URL once it answers, and the processes. End both, the host first."""
+    port = free_port(port)
+    url = f"http://127.0.0.1:{port}"
+    with ExitStack() as stack:
+        hub = Child("hub", ["hub", "--data", str(data), "--port", str(port)], log)
+        stack.callback(hub.stop)
+        wait_for_hub(url, hub)
+        wanted = [part for robot in robots for part in ("--robot", robot)]
+        host = Child("host", ["host", "--hub", url, "--data", str(data), *wanted], log)
+        stack.callback(host.stop)
+        yield url, [hub, host]
+
+
+def wait_for_hub(url: str, hub: Child) -> None:
+    """Return once the hub answers; raise PlatformError where it ends or takes too long."""
+    deadline = time.monotonic() + START_S
+    with httpx.Client(timeout=2.0, trust_env=False) as client:
+        while time.monotonic() < deadline:
+            hub.require_alive()
+            try:
+                if client.get(f"{url}/api/config").is_success:
+                    return
+            except httpx.TransportError:
+                hub.wait(0.1)
+    raise PlatformError(f"the hub did not answer at {url} within {START_S:.0f} s")

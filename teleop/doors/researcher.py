@@ -1,0 +1,96 @@
+"""What a researcher does from the command line: download, verify, recompute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from recorder.bundle import BUNDLE_FILES, read_bundle
+from recorder.case import Trust
+from recorder.manifest import EPISODE_FILE
+from recorder.refusals import GateError
+from recorder.verify import claimed_domain, verify
+from rewards.score import recompute
+from teleop.identity import Domain
+
+_PAGE = 200
+
+
+def check(bundle: Path, config: dict[str, Any] | None, *, replay: bool, score: bool) -> dict[str, Any]:
+    """Verify one bundle and return a report; without `config` the domain is the bundle's own claim."""
+    from recorder.replayed import replayed  # here, so that a check without it loads no physics
+
+    read = read_bundle(bundle)
+    trust = Trust(
+        domain=Domain(config["chain_id"], config["vault"]) if config else claimed_domain(read),
+        replay=replayed if replay else None,
+        hub=config["hub"] if config else None,
+        log_key=config["log_public_key"] if config else None,
+    )
+    report: dict[str, Any] = {"bundle": str(bundle), "pinned": config is not None, "refused": None}
+    try:
+        found = verify(read, trust)
+    except GateError as error:
+        return {**report, "refused": type(error).__name__, "message": str(error)}
+    report |= {"episode": found.episode, "digest": found.digest, "content_root": found.content_root}
+    report |= {"passed": list(found.passed), "skipped": list(found.skipped)}
+    if score:
+        recomputed = recompute(bundle / EPISODE_FILE)
+        report["score"] = {
+            "version": recomputed.version,
+            "score": recomputed.score_ppm / 1_000_000,
+            "accepted": recomputed.accepted,
+            "vector": recomputed.vector.as_dict(),
+            "reasons": list(recomputed.reasons),
+        }
+    return report
+
+
+def lines(report: dict[str, Any]) -> Iterator[str]:
+    """Say a report in words."""
+    if report["refused"]:
+        yield f"[red]refused[/red]  {report['bundle']}  [bold]{report['refused']}[/bold]: {report['message']}"
+        return
+    yield f"[green]verified[/green] {report['episode']}  digest {report['digest']}"
+    yield f"         passed {', '.join(report['passed'])}"
+    if report["skipped"]:
+        yield f"         not asked: {', '.join(report['skipped'])}"
+    if not report["pinned"]:
+        yield "         the chain and vault are the bundle's own claim; --pins or --hub says whose receipt to trust"
+    if "score" in report:
+        score = report["score"]
+        yield f"         score {score['score']:.6f} (rules {score['version']}), accepted: {score['accepted']}"
+        yield from (f"           {reason}" for reason in score["reasons"])
+
+
+def fetch(hub: str, target: Path, *, task: str, operator: str, limit: int) -> Iterator[str]:
+    """Download verified episodes' bundles below `target`, yielding each id; what is there already is left alone."""
+    wanted = {"state": "verified", "limit": str(_PAGE), "task": task, "operator": operator}
+    with httpx.Client(base_url=hub, timeout=60.0, trust_env=False) as client:
+        after, left = "", limit
+        while left > 0:
+            query = {name: value for name, value in {**wanted, "after": after}.items() if value}
+            page = client.get("/api/episodes", params=query).raise_for_status().json()
+            for one in page["episodes"][:left]:
+                _download(client, one["episode"], target)
+                yield one["episode"]
+            left -= len(page["episodes"])
+            after = page["next"]
+            if not after:
+                return
+
+
+def _download(client: httpx.Client, episode: str, target: Path) -> None:
+    folder, part = target / episode, target / f".{episode}.part"
+    if folder.exists():
+        return
+    part.mkdir(parents=True, exist_ok=True)
+    for name in BUNDLE_FILES:
+        with client.stream("GET", f"/api/episodes/{episode}/files/{name}") as answer, (part / name).open("wb") as file:
+            answer.raise_for_status()
+            for block in answer.iter_bytes():
+                file.write(block)
+    part.rename(folder)
