@@ -9,6 +9,7 @@ import {
   HemisphereLight,
   Mesh,
   MeshBasicMaterial,
+  NeutralToneMapping,
   PCFShadowMap,
   PerspectiveCamera,
   PlaneGeometry,
@@ -30,11 +31,11 @@ export interface Palette {
 }
 
 export const LIGHT: Palette = { sky: '#e3e9e6', floor: '#eef2f0', line: '#9fb0a9', accent: '#0a7d66', shadow: 0.2, light: 1 }
-export const DARK: Palette = { sky: '#0c1211', floor: '#18211f', line: '#40524c', accent: '#59dcb8', shadow: 0.5, light: 0.8 }
+export const DARK: Palette = { sky: '#0c1211', floor: '#18211f', line: '#40524c', accent: '#59dcb8', shadow: 0.5, light: 0.95 }
 
 /** Where one looks from, at what: over the shoulder, from the side, from above. */
 const VIEWS: readonly [Vector3, Vector3][] = [
-  [new Vector3(-0.62, -0.92, 0.92), new Vector3(0.38, 0.02, 0.2)],
+  [new Vector3(-0.66, -1.06, 0.98), new Vector3(0.36, 0, 0.26)],
   [new Vector3(0.45, -1.45, 0.45), new Vector3(0.4, 0, 0.24)],
   [new Vector3(0.28, -0.02, 1.75), new Vector3(0.42, 0, 0)],
 ]
@@ -82,6 +83,7 @@ export class Stage {
     this.renderer = new WebGLRenderer({ canvas, antialias: true, powerPreference: 'high-performance' })
     this.renderer.shadowMap.enabled = true
     this.renderer.shadowMap.type = PCFShadowMap
+    this.renderer.toneMapping = NeutralToneMapping
     this.#ratio = Math.min(devicePixelRatio, 2)
     this.camera.up.set(0, 0, 1)
     this.controls = new OrbitControls(this.camera, canvas)
@@ -150,7 +152,8 @@ export class Stage {
     if (this.#slowFrames < 20) return
     this.#slowFrames = 0
     if (this.#ratio > 0.6) {
-      this.#ratio = Math.max(0.6, this.#ratio * 0.75)
+      this.renderer.toneMapping = NeutralToneMapping
+    this.#ratio = Math.max(0.6, this.#ratio * 0.75)
       this.renderer.setPixelRatio(this.#ratio)
     } else if (this.renderer.shadowMap.autoUpdate) {
       this.#sun.castShadow = false
@@ -164,7 +167,7 @@ export class Stage {
     this.#sun.shadow.mapSize.set(1024, 1024)
     this.#sun.shadow.radius = 5
     this.#sun.shadow.bias = -0.0004
-    this.#sun.shadow.normalBias = 0.01
+    this.#sun.shadow.normalBias = 0.02
     Object.assign(this.#sun.shadow.camera, { left: -1, right: 1, top: 1, bottom: -1, near: 0.5, far: 5 })
     this.#fill.position.set(-1.5, 1.5, 1.2)
     this.scene.add(this.#sun, this.#sun.target, this.#fill, this.#sky, this.#ambient)

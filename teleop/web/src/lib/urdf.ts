@@ -1,8 +1,8 @@
 // A robot's own description, loaded for drawing: the URDF, and its meshes with their materials.
 
-import { Color, type Group, LoadingManager, type Material, Mesh, MeshPhongMaterial, MeshStandardMaterial, Object3D } from 'three'
+import { Color, type Group, LoadingManager, type Material, Mesh, MeshPhongMaterial, MeshStandardMaterial, Object3D, SRGBColorSpace } from 'three'
 import { ColladaLoader } from 'three/examples/jsm/loaders/ColladaLoader.js'
-import { MTLLoader } from 'three/examples/jsm/loaders/MTLLoader.js'
+import { type MaterialInfo, MTLLoader } from 'three/examples/jsm/loaders/MTLLoader.js'
 import { OBJLoader } from 'three/examples/jsm/loaders/OBJLoader.js'
 import { STLLoader } from 'three/examples/jsm/loaders/STLLoader.js'
 import URDFLoader, { type URDFRobot } from 'urdf-loader'
@@ -48,13 +48,27 @@ async function loadMesh(path: string, material: Material): Promise<Object3D> {
 
 async function loadObj(path: string, material: Material): Promise<Group> {
   const text = await textOf(path)
+  const group = new OBJLoader().parse(facesOnly(text))
   const library = ownLibrary(path, text)
-  if (!library) return painted(new OBJLoader().parse(text), material)
-  const materials = await new MTLLoader().loadAsync(library).catch(() => null)
-  if (!materials) return painted(new OBJLoader().parse(text), material)
-  materials.preload()
-  return new OBJLoader().setMaterials(materials).parse(text)
+  const colours = library ? await coloursOf(library) : null
+  group.traverse((object) => {
+    if (object instanceof Mesh) object.material = repaint(object.material, (own) => colours?.get(own.name) ?? material)
+  })
+  return group
 }
+
+/** Colours alone: the textures of robot meshes are mostly baked light, and the light here is our own. */
+async function coloursOf(library: string): Promise<Map<string, Material>> {
+  const parsed = new MTLLoader().parse(await textOf(library), '')
+  const paint = (info: MaterialInfo): Material => {
+    const [r = 1, g = 1, b = 1] = info.kd ?? []
+    return new MeshPhongMaterial({ color: new Color().setRGB(r, g, b, SRGBColorSpace) })
+  }
+  return new Map(Object.entries(parsed.materialsInfo).map(([name, info]) => [name, paint(info)]))
+}
+
+/** Without stray lines and points: one of them would make the loader draw the whole object as lines. */
+const facesOnly = (text: string): string => text.replace(/^[lp] .*$/gm, '')
 
 /** The .mtl that has the mesh's own name; files often name others that were never shipped. */
 function ownLibrary(path: string, text: string): string | null {
@@ -63,21 +77,17 @@ function ownLibrary(path: string, text: string): string | null {
   return named && own.endsWith(`/${named}`) ? own : null
 }
 
-function painted(group: Group, material: Material): Group {
-  group.traverse((object) => {
-    if (object instanceof Mesh) object.material = material
-  })
-  return group
-}
+const repaint = (own: Material | Material[], paint: (own: Material) => Material): Material | Material[] =>
+  Array.isArray(own) ? own.map(paint) : paint(own)
 
-/** One physical material for all, from the colours and textures that the files give. */
+/** One physical material for all, from the colours that the files give. */
 function soften(mesh: Mesh): void {
   const each = (material: Material): Material => {
     if (!(material instanceof MeshPhongMaterial)) return material
     const { color, map, opacity, transparent } = material
     return new MeshStandardMaterial({ color: unbleached(color), map, opacity, transparent, roughness: 0.55, metalness: 0.05 })
   }
-  mesh.material = Array.isArray(mesh.material) ? mesh.material.map(each) : each(mesh.material)
+  mesh.material = repaint(mesh.material, each)
   mesh.castShadow = true
   mesh.receiveShadow = true
 }
