@@ -25,6 +25,8 @@ Vector = NDArray[np.float64]
 
 _NEXT: Final = np.array((1, 2, 0))
 _LAST: Final = np.array((2, 0, 1))
+_ZERO: Final = 1e-8
+"""A squared singular value below this is none."""
 
 
 class KinematicsInputError(RobotError):
@@ -54,7 +56,7 @@ class IkOptions:
     """The most that one joint turns in one step."""
     singular_m: float = 0.03
     """A direction of translation is damped where a unit of joint speed moves it by less, m/rad."""
-    singular_rad: float = 0.1
+    singular_rad: float = 0.2
     """The same for rotation, rad/rad."""
     tolerance_m: float = 1e-6
     tolerance_rad: float = 1e-5
@@ -210,32 +212,32 @@ _DEFAULT: Final = IkOptions()
 def _step(jacobian: Vector, away: Vector, twist: Vector, bias: Vector | None, o: IkOptions) -> Vector:
     """Return the change (J,) rad: position, then rotation in its null space, then `bias` in what is left."""
     moving, turning = jacobian[:3], jacobian[3:]
-    inverse = _damped_inverse(moving, o.singular_m)
+    inverse, used = _inverse(moving, o.singular_m)
     step: Vector = inverse.dot(away)
-    free = np.eye(jacobian.shape[1]) - inverse.dot(moving)
+    free = np.eye(jacobian.shape[1]) - used
     if o.rotation_weight > 0.0:
-        turning_free = turning.dot(free)
-        inverse = _damped_inverse(turning_free, o.singular_rad)
+        inverse, used = _inverse(turning.dot(free), o.singular_rad)
         step = step + inverse.dot(o.rotation_weight * twist - turning.dot(step))
-        free = free - inverse.dot(turning_free)
+        free = free - used
     if bias is not None:
         step = step + free.dot(bias)
     return step
 
 
-def _damped_inverse(matrix: Vector, singular: float) -> Vector:
-    """Return the pseudo-inverse (J, 3) of (3, J), damped in each direction whose singular value is below
-    `singular`.
+def _inverse(matrix: Vector, singular: float) -> tuple[Vector, Vector]:
+    """Return the damped pseudo-inverse (J, 3) of (3, J), and the projector (J, J) onto the joints' motions it uses.
 
-    The damping rises as Nakamura and Hanafusa's (1986, eq. 22) does, with the singular value in
-    manipulability's place: lambda^2 = singular^2 (1 - s / singular)^2.
+    A direction is damped where its singular value is below `singular`. The damping rises as Nakamura and Hanafusa's
+    (1986, eq. 22) does, with the singular value in manipulability's place: lambda^2 = singular^2 (1 - s / singular)^2.
+    The projector is not damped, so that a task of lower priority never works against this one.
     """
     squares, directions = np.linalg.eigh(matrix.dot(matrix.T))
-    values = np.sqrt(np.maximum(squares, 0.0))
-    lacking = np.maximum(singular - values, 0.0)
-    scaled = directions / (values * values + lacking * lacking)
-    inverse: Vector = matrix.T.dot(scaled.dot(directions.T))
-    return inverse
+    squares = np.maximum(squares, 0.0)
+    lacking = np.maximum(singular - np.sqrt(squares), 0.0)
+    rows = matrix.T.dot(directions)
+    inverse: Vector = (rows / (squares + lacking * lacking)).dot(directions.T)
+    used: Vector = (rows / np.where(squares > _ZERO, squares, np.inf)).dot(rows.T)
+    return inverse, used
 
 
 def _pose(frame: Vector) -> Vector:

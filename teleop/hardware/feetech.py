@@ -83,7 +83,8 @@ class So101:
         *,
         task: TaskSpec = FREE,
         temperature_max_c: int = TEMPERATURE_MAX_C,
-        retries: int = 2,
+        retries: int = sts3215.RETRIES,
+        answer_wait_s: float = sts3215.ANSWER_WAIT_S,
     ) -> None:
         """Prepare; nothing is opened. Raises CalibrationError."""
         found = default_calibration() if calibration is None else checked_calibration(calibration, "calibration")
@@ -91,7 +92,7 @@ class So101:
         self._names = {found[name].id: name for name in SERVO_NAMES}
         self._spec = _spec(found, task)
         self._kinematics = Kinematics.of(self._spec)
-        self._bus = Bus(device, self._names, retries)
+        self._bus = Bus(device, self._names, retries=retries, answer_wait_s=answer_wait_s)
         self._temperature_max_c = temperature_max_c
         self._shifts = dict.fromkeys(self._names, 0)
         speeds = [math.floor(speed / RAD_PER_TICK) for speed in DESCRIPTION.joint_velocity_max_rad_s]

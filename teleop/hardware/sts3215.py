@@ -25,6 +25,9 @@ log = structlog.get_logger(__name__)
 
 BAUD: Final = 1_000_000
 MODEL: Final = 777
+RETRIES: Final = 2
+ANSWER_WAIT_S: Final = 0.034
+"""How long an answer may take beside its own length: two turns of a slow adapter's 16 ms timer, as the SDK has it."""
 READ_WAIT_S: Final = 0.005
 """How long one read may block: the SDK would otherwise spin, and hold the interpreter, until the answer is there."""
 
@@ -61,6 +64,7 @@ ACCELERATION: Final = Register(41, 1)
 TORQUE_LIMIT: Final = Register(48, 2)
 LOCK: Final = Register(55, 1)
 
+_BYTE_MS: Final = 1e4 / BAUD
 _GOAL: Final = Register(ACCELERATION.address, 7)
 """Acceleration, goal position, goal time, goal speed."""
 _STATE: Final = Register(TORQUE_ENABLE.address, 31)
@@ -126,15 +130,23 @@ def signed(word: int, bit: int) -> int:
     return -magnitude if word & (1 << bit) else magnitude
 
 
+def sign_magnitude(value: int, bit: int) -> int:
+    """Return the word that `signed` reads as `value`."""
+    return abs(value) | (1 << bit if value < 0 else 0)
+
+
 class Bus:
     """The servos `names` (id -> what it moves, for messages) on one port. Not thread-safe."""
 
-    def __init__(self, device: str, names: Mapping[int, str], retries: int = 2) -> None:
+    def __init__(
+        self, device: str, names: Mapping[int, str], *, retries: int = RETRIES, answer_wait_s: float = ANSWER_WAIT_S
+    ) -> None:
         self.device = device
         self.names = dict(names)
         self.retried = 0
         """How often a request had to be repeated since the start."""
         self._retries = retries
+        self._answer_wait_s = answer_wait_s
         self._unheard: list[int] = []
         self._port: Any = None
         self._packets = scservo_sdk.PacketHandler(0)
@@ -148,6 +160,7 @@ class Bus:
         """Open the port for this process alone. Raises PortLostError."""
         port = scservo_sdk.PortHandler(self.device)
         port.getCurrentTime = lambda: time.monotonic_ns() / 1e6
+        port.setPacketTimeout = lambda size: port.setPacketTimeoutMillis(1e3 * self._answer_wait_s + size * _BYTE_MS)
         try:
             port.setBaudRate(BAUD)
             port.ser.exclusive = True

@@ -39,7 +39,11 @@ _FACTORY: Final[dict[int, tuple[int, ...]]] = {
 
 
 class ManualClock:
-    """A clock that stands until it is told to go on."""
+    """A clock that stands until it is told to go on.
+
+    A bus on it does not know what is still on its way through the terminal: before time may pass, ask the bus
+    something, for its answer comes after all that was sent before.
+    """
 
     def __init__(self) -> None:
         self._now_s = 0.0
@@ -170,14 +174,14 @@ class Servo:
             if at < _EEPROM_END and not self.table[_LOCK]:
                 self.saved[at] = value
 
-    def run(self, seconds: float) -> None:
-        """Let the motor follow its goal for a while."""
+    def run(self, steps: int) -> None:
+        """Let the motor follow its goal for a while, in steps of 2 ms."""
         if not self.torque or self.table[_MODE] != 0:
             self.speed = 0.0
             return
         fastest = float(self._word(_SPEED)) or _SPEED_MAX
         change = 100.0 * (self.table[_ACCELERATION] or 1000) * _STEP_S
-        for _ in range(round(seconds / _STEP_S)):
+        for _ in range(steps):
             away = self._away()
             if abs(away) < 0.01 and abs(self.speed) < 1.0:
                 self.speed = 0.0
@@ -211,6 +215,7 @@ class FeetechBus:
         self._clock = clock
         self._then_s = clock()
         self._lock = threading.Lock()
+        self._heard = threading.Condition(self._lock)
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
         self.device = os.ttyname(self._slave)
@@ -255,6 +260,16 @@ class FeetechBus:
         with self._lock:
             self._run()
 
+    def next_request(self, instruction: int, timeout_s: float = 10.0) -> None:
+        """Wait until the bus has heard one more request of this kind."""
+        with self._heard:
+            past = len(self.requests)
+            if not self._heard.wait_for(lambda: self._has(instruction, past), timeout_s):
+                raise TimeoutError(f"expected instruction {instruction:#x} within {timeout_s} s, heard none")
+
+    def _has(self, instruction: int, past: int) -> bool:
+        return any(packet.instruction == instruction for packet in self.requests[past:])
+
     def writes(self, address: int) -> list[Packet]:
         """Return the write and sync write requests whose first register is `address`, oldest first."""
         with self._lock:
@@ -274,14 +289,15 @@ class FeetechBus:
                     os.write(self._master, self.noise + answer)
 
     def _run(self) -> None:
-        now_s = self._clock()
+        steps = int((self._clock() - self._then_s) / _STEP_S)
         for servo in self.servos.values():
-            servo.run(now_s - self._then_s)
-        self._then_s = now_s
+            servo.run(steps)
+        self._then_s += steps * _STEP_S
 
     def _answer(self, packet: Packet) -> bytes:
         self._run()
         self.requests.append(packet)
+        self._heard.notify_all()
         answers = [self._status(servo, data) for servo, data in self._execute(packet)]
         if answers and self._drop:
             self._drop -= 1
