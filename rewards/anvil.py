@@ -122,12 +122,17 @@ class EmbeddedChain:
         return process_id or 0
 
     def save(self) -> None:
-        """Write the chain's state to disk, unless that block is there already; raise AnvilFailedError."""
+        """Write the chain's state to disk, unless its newest block is there already; raise AnvilFailedError."""
         with self._saving:
             block = str(self._rpc("eth_getBlockByNumber", "latest", False)["hash"])
-            if block != self._saved_block:
-                write_atomically(self._state, bytes.fromhex(self._rpc("anvil_dumpState")[2:]))
-                self._saved_block = block
+            if block == self._saved_block:
+                return
+            state = bytes.fromhex(self._rpc("anvil_dumpState")[2:])
+            try:
+                write_atomically(self._state, state)
+            except OSError as error:
+                raise AnvilFailedError(f"the chain's state cannot be written to {self._state}: {error}") from error
+            self._saved_block = block
 
     def stop(self) -> None:
         """Save, end the process and free the folder; a second call does nothing."""
@@ -198,7 +203,7 @@ class EmbeddedChain:
     def _try_to_save(self) -> None:
         try:
             self.save()
-        except (ChainError, OSError) as error:
+        except ChainError as error:
             _log.warning("embedded_chain_not_saved", error=str(error))
 
     def _answers(self) -> bool:

@@ -167,6 +167,25 @@ def test_a_write_that_was_cut_off_leaves_the_old_state(tmp_path: Path, monkeypat
     assert path.read_bytes() == b"old"
 
 
+def test_pay_that_cannot_be_written_down_is_not_reported_as_paid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = new_key()
+    with EmbeddedChain(tmp_path, key.address) as embedded:
+        chain = Chain.connect(embedded.url, key, mined=embedded.save)
+        chain.deploy_once(tmp_path / "vault.json")
+
+        def full(_path: Path, _data: bytes) -> None:
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "write_atomically", full)
+            with pytest.raises(AnvilFailedError, match="No space left on device"):
+                chain.deposit(5)
+        chain.deposit(7)
+        assert chain.surplus() == 1_000_000 * 10**18 + 12
+
+
 def test_a_stopped_chain_says_that_it_does_not_answer(tmp_path: Path) -> None:
     key = new_key()
     with EmbeddedChain(tmp_path, key.address) as embedded:

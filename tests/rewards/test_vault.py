@@ -268,6 +268,21 @@ def test_a_vault_is_never_made_with_one_publisher_and_arbiter(
     assert not (tmp_path / "vault.json").exists()
 
 
+def test_an_empty_root_is_refused(quick: Chain) -> None:
+    empty = dataclasses.replace(tree_for(quick, alice=70), nodes=(bytes(32),))
+    with refused("EmptyRoot"):
+        quick.propose_and_finalize(empty)
+
+
+def test_the_newest_final_root_is_the_last_one_that_became_final(quick: Chain) -> None:
+    assert quick.newest_final() is None
+    for amount in (1, 2, 3):
+        tree, index = settle(quick, alice=amount)
+        newest = quick.newest_final()
+        assert newest
+        assert (newest.index, newest.root) == (index, tree.root)
+
+
 # --- disputes ---
 
 
@@ -315,6 +330,23 @@ def test_a_disputed_root_pays_nobody_until_upheld(slow: Chain, node: Node, cast:
         claim(slow, tree, ALICE, index)
     slow.finalize_due()
     assert claim(slow, tree, ALICE, index) == 70
+
+
+@pytest.mark.parametrize("state", [RootState.DISPUTED, RootState.VOID, RootState.FINAL])
+def test_nobody_finalizes_a_root_that_is_not_due(
+    slow: Chain, node: Node, cast: Cast, anvil: EmbeddedChain, state: RootState
+) -> None:
+    _, index = settle(slow, alice=70)
+    if state is not RootState.FINAL:
+        as_(cast.guardian, slow, anvil).dispute(index, WHY)
+    if state is RootState.VOID:
+        as_(cast.arbiter, slow, anvil).resolve(index, upheld=False)
+    node.pass_time(DELAY_S)
+    slow.finalize_due()
+    assert slow.root_at(index).state is state
+    finalize = "0x" + keccak(text="finalize(uint256)")[:4].hex() + f"{index:064x}"
+    with pytest.raises(AssertionError, match="0x" + keccak(text="WrongState(uint256,uint8,uint8)")[:4].hex()):
+        node("eth_estimateGas", {"from": cast.stranger.address, "to": slow.deployment.vault, "data": finalize})
 
 
 def test_a_root_upheld_early_still_waits_for_its_delay(
