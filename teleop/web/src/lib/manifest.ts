@@ -44,10 +44,10 @@ export function readManifest(bytes: Uint8Array, ours: Ours): Manifest {
     if (said[name] !== ours[name])
       throw new ManifestError(`The manifest is not signed: expected ${name} ${ours[name]}, it says ${said[name]}.`)
   for (const name of ['content_root', 'previous'] as const)
-    if (!/^0x[0-9a-f]{64}$/.test(String(manifest[name])))
+    if (!matches(/^0x[0-9a-f]{64}$/, manifest[name]))
       throw new ManifestError(`The manifest is not signed: ${name} is not 32 bytes in hex: ${manifest[name]}.`)
   for (const name of ['started_ms', 'ended_ms'] as const)
-    if (!/^\d{1,19}$/.test(String(manifest[name])))
+    if (!matches(/^\d{1,19}$/, manifest[name]))
       throw new ManifestError(`The manifest is not signed: ${name} is not a decimal string: ${manifest[name]}.`)
   return manifest
 }
@@ -64,6 +64,8 @@ export const statement = (bytes: Uint8Array, manifest: Manifest): Values & { man
   endedMs: BigInt(manifest.ended_ms),
   previous: manifest.previous,
 })
+
+const matches = (pattern: RegExp, value: unknown): boolean => typeof value === 'string' && pattern.test(value)
 
 function parse(bytes: Uint8Array): Manifest {
   try {

@@ -166,8 +166,8 @@ export class Stage {
     this.#sun.castShadow = true
     this.#sun.shadow.mapSize.set(1024, 1024)
     this.#sun.shadow.radius = 5
-    this.#sun.shadow.bias = -0.0004
-    this.#sun.shadow.normalBias = 0.02
+    this.#sun.shadow.bias = -0.001
+    this.#sun.shadow.normalBias = 0.03
     Object.assign(this.#sun.shadow.camera, { left: -1, right: 1, top: 1, bottom: -1, near: 0.5, far: 5 })
     this.#fill.position.set(-1.5, 1.5, 1.2)
     this.scene.add(this.#sun, this.#sun.target, this.#fill, this.#sky, this.#ambient)

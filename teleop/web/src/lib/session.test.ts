@@ -1,0 +1,146 @@
+import { expect, test } from 'vitest'
+import { holdsLease, Session, SessionError, type Phase, type View } from './session'
+
+const DESCRIPTOR = { name: 'panda-1', control_hz: 20 }
+const TASK = { name: 'lift', version: 1, instruction: 'Lift.', max_steps: 1200 }
+const WELCOME = { type: 'welcome', protocol: 1, address: '0xA', nonce: '0x01' }
+const QUEUED = { type: 'queued', robot: '0xR', position: 2, length: 2 }
+const GRANTED = { type: 'granted', lease: 'l', epoch: 7, robot: DESCRIPTOR, task: TASK }
+const READY = { type: 'ready', episode: 'e1', seed: 3, task: TASK }
+const ENDED = { type: 'ended', episode: 'e1', steps: 40, success: true, valid: true, reason: 'finished' }
+const LEFT = { type: 'left', reason: 'expired' }
+const ERROR = { type: 'error', code: 'state', message: 'expected a robot that is not stopped' }
+const GRANT = { operator: '0xA', sessionKey: '0xS', robot: '0xR', task: 'lift', nonce: '0x01', notAfterMs: 1 }
+
+type Step = (session: Session) => void
+const hears =
+  (message: object): Step =>
+  (session) =>
+    session.received(JSON.stringify(message))
+
+const open: Step = (session) => session.opened(1, 'token')
+const join: Step = (session) => session.join(GRANT, '0xsig')
+const begin: Step = (session) => session.begin()
+const finish: Step = (session) => session.finish()
+
+const TO: Record<Exclude<Phase, 'closed'>, Step[]> = {
+  connecting: [],
+  greeting: [open],
+  welcomed: [open, hears(WELCOME)],
+  joining: [open, hears(WELCOME), join],
+  queued: [open, hears(WELCOME), join, hears(QUEUED)],
+  granted: [open, hears(WELCOME), join, hears(GRANTED)],
+  resetting: [open, hears(WELCOME), join, hears(GRANTED), begin],
+  live: [open, hears(WELCOME), join, hears(GRANTED), begin, hears(READY)],
+  ending: [open, hears(WELCOME), join, hears(GRANTED), begin, hears(READY), finish],
+  ended: [open, hears(WELCOME), join, hears(GRANTED), begin, hears(READY), finish, hears(ENDED)],
+}
+
+function at(phase: Exclude<Phase, 'closed'>) {
+  const sent: { type: string }[] = []
+  const seen: View[] = []
+  const session = new Session(
+    (message) => sent.push(message as { type: string }),
+    (view) => seen.push(view),
+  )
+  for (const step of TO[phase]) step(session)
+  expect(session.view.phase).toBe(phase)
+  return { session, sent, seen }
+}
+
+const PHASES = Object.keys(TO) as (keyof typeof TO)[]
+
+test('a whole visit says hello, join, begin, finish, begin again and leave, in this order', () => {
+  const { session, sent } = at('ended')
+  session.begin()
+  hears(READY)(session)
+  session.leave()
+  expect(sent.map((message) => message.type)).toEqual(['hello', 'join', 'begin', 'finish', 'begin', 'leave'])
+  expect(session.view).toMatchObject({ phase: 'closed', closed: 'left' })
+})
+
+const HEARD: [string, object, readonly Phase[]][] = [
+  ['welcome', WELCOME, ['greeting']],
+  ['queued', QUEUED, ['joining', 'queued']],
+  ['granted', GRANTED, ['joining', 'queued']],
+  ['ready', READY, ['resetting']],
+  ['ended', ENDED, ['resetting', 'live', 'ending']],
+]
+
+test.each(HEARD)('"%s" is heard only where it belongs', (_, message, allowed) => {
+  for (const phase of PHASES) {
+    const { session } = at(phase)
+    if (allowed.includes(phase)) expect(() => hears(message)(session)).not.toThrow()
+    else expect(() => hears(message)(session)).toThrow(SessionError)
+  }
+})
+
+const SAID: [string, Step, readonly Phase[]][] = [
+  ['open', open, ['connecting']],
+  ['join', join, ['welcomed']],
+  ['begin', begin, ['granted', 'ended']],
+  ['finish', finish, ['live']],
+]
+
+test.each(SAID)('%s is said only where it belongs', (_, step, allowed) => {
+  for (const phase of PHASES) {
+    const { session, sent } = at(phase)
+    const before = sent.length
+    if (allowed.includes(phase)) expect(() => step(session)).not.toThrow()
+    else expect(() => step(session)).toThrow(SessionError)
+    if (!allowed.includes(phase)) expect(sent.length).toBe(before)
+  }
+})
+
+test.each(PHASES)('a lost lease ends a session that is %s, and nothing is heard after it', (phase) => {
+  const { session } = at(phase)
+  hears(LEFT)(session)
+  expect(session.view).toMatchObject({ phase: 'closed', closed: 'expired' })
+  hears(GRANTED)(session)
+  expect(session.view.phase).toBe('closed')
+})
+
+test.each(PHASES.filter((phase) => phase !== 'connecting'))('the emergency stop goes out while %s', (phase) => {
+  const { session, sent } = at(phase)
+  session.estop('0xR')
+  expect(sent.at(-1)).toEqual({ type: 'estop', robot: '0xR' })
+})
+
+test('a stop stays until it is cleared', () => {
+  const { session } = at('live')
+  hears({ type: 'estopped', robot: '0xR', by: '0xB' })(session)
+  hears(ENDED)(session)
+  expect(session.view.stoppedBy).toBe('0xB')
+  hears({ type: 'cleared', robot: '0xR' })(session)
+  expect(session.view.stoppedBy).toBeNull()
+})
+
+test('a refused begin is told, and can be tried again', () => {
+  const { session } = at('resetting')
+  hears(ERROR)(session)
+  expect(session.view).toMatchObject({ phase: 'granted', fault: { code: 'state' } })
+  session.begin()
+  expect(session.view).toMatchObject({ phase: 'resetting', fault: null })
+})
+
+test('a refused finish leaves the episode open', () => {
+  const { session } = at('ending')
+  hears(ERROR)(session)
+  expect(session.view.phase).toBe('live')
+})
+
+test('a new episode forgets the end of the last one', () => {
+  const { session } = at('ended')
+  session.begin()
+  hears({ ...READY, episode: 'e2' })(session)
+  expect(session.view).toMatchObject({ episode: 'e2', ended: null })
+})
+
+test('a lease is held from the grant until the session is over', () => {
+  const held = PHASES.filter((phase) => holdsLease(at(phase).session.view))
+  expect(held).toEqual(['granted', 'resetting', 'live', 'ending', 'ended'])
+})
+
+test.each(['', '[]', 'null', '{"type":7}', '{"type":"surprise"}'])('%j from the hub is an error', (text) => {
+  expect(() => at('live').session.received(text)).toThrow(SessionError)
+})
