@@ -3,6 +3,7 @@
 Anvil keeps its state in memory. `save()` writes it to disk, whole or not at all: call it after each transaction that
 matters (`Chain(mined=...)` does) and that transaction survives a kill -9 of either process. A keeper thread saves
 other people's transactions once a second, starts anvil again where it dies, and takes it down with us.
+A save writes the whole history, about 30 ms for each 1000 transactions: beyond some 30 000 an outside chain is better.
 The node's control calls trust this machine: whoever may connect to its loopback port may mint.
 """
 
