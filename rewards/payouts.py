@@ -16,7 +16,9 @@ from typing import Protocol
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from recorder.checkpoint import open_checkpoint
 from recorder.files import write_atomic
+from recorder.log import Log
 from rewards import ledger
 from rewards.settle import PayoutTree, RootState, build_tree, publish, require_growth
 from rewards.tables import PREPARED, LeafRow, RootRow
@@ -264,6 +266,13 @@ class Payouts:
             row.transaction,
             row.created_ms,
         )
+
+
+def log_head(sessions: Sessions, log: Log) -> tuple[int, bytes]:
+    """Return the episode log's size and RFC 6962 tree hash, from the checkpoint that its key signs."""
+    with sessions() as db:
+        head = open_checkpoint(log.checkpoint(db), log.verifier)
+    return head.size, head.root
 
 
 def _last_final(db: Session) -> int:

@@ -6,10 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from recorder import merkle
+from recorder.checkpoint import LogKey
+from recorder.log import Log
+from recorder.tables import LogHead
 from rewards import ledger, payouts
 from rewards.chain import Chain
-from rewards.payouts import NothingSettledError, RootVoidError, UnknownRootError, WrongVaultError
+from rewards.payouts import NothingSettledError, RootVoidError, UnknownRootError, WrongVaultError, log_head
 from rewards.settle import RootState, read_payout
 from rewards.vault import ChainUnreachableError, NothingToClaimError
 from tests.rewards.world import ADA, BOB, DictVault, World, make_world
@@ -162,6 +167,15 @@ def test_a_database_and_a_vault_that_are_not_each_others_are_refused(world):
 def test_only_published_roots_are_read(world, root):
     with pytest.raises(UnknownRootError):
         world.payouts().document(root)
+
+
+def test_a_root_anchors_the_log_as_it_is(world):
+    log = Log(LogKey("armshare.test/log", Ed25519PrivateKey.generate()))
+    with world.sessions() as db, db.begin():
+        db.add(LogHead(log=0, size=0))
+    with world.sessions() as db, db.begin():
+        log.append(db, "e1", bytes(32), 1)
+    assert log_head(world.sessions, log) == (1, merkle.leaf_hash(bytes(32)))
 
 
 def test_a_real_vault_pays_what_the_ledger_says(quick: Chain, tmp_path: Path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,6 +104,13 @@ def test_a_ramp_is_monotone_and_defined_everywhere(a, b):
 
 def test_the_weights_are_a_whole():
     assert sum(getattr(WEIGHTS_PERCENT, field.name) for field in fields(Vector)) == 100
+
+
+def test_the_rules_for_people_have_the_weights_of_the_rules():
+    rules = (Path(__file__).parents[2] / "docs" / "scoring.md").read_text()
+    for field in fields(Vector):
+        assert f"| `{field.name}` | {getattr(WEIGHTS_PERCENT, field.name)} % |" in rules
+    assert f"Scoring and pay: version {VERSION}" in rules
 
 
 def test_a_good_drive_is_accepted_and_near_the_top():

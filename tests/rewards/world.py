@@ -145,6 +145,7 @@ class World:
 
 def make_world(folder: Path, vault: Vault, domain: Domain = DOMAIN) -> World:
     """Return a fresh world below `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
     engine = open_engine(f"sqlite:///{folder / 'armshare.sqlite'}")
     Base.metadata.create_all(engine)
     return World(folder, vault, domain, open_sessions(engine), Store(folder / "episodes"))
