@@ -1,0 +1,128 @@
+"""From commands to joint targets: whatever is asked, limits hold, and every clamp is an event."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from sim.catalogue import make_world
+from sim.kinematics import Kinematics
+from sim.robot import Observation
+from teleop.controller import EE_SPEED_MAX_M_S, GRIPPER_SPEED_MAX_1_S, TRACKING_MAX_RAD, Controller
+from teleop.messages import Command, Mode
+from teleop.steps import Limit
+
+SPEC = make_world("panda", "lift").spec
+KINEMATICS = Kinematics.of(SPEC)
+WIRE_FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
+TAME_FLOATS = st.floats(-3, 3, width=32)
+
+
+def seen(joints) -> Observation:
+    return Observation({"joint_position": np.array(joints), "gripper_position": np.array([1.0])})
+
+
+def controller(joints=SPEC.home_rad) -> Controller:
+    made = Controller(SPEC, KINEMATICS)
+    made.start(seen(joints))
+    return made
+
+
+def twist(*values: float, gripper: float = 1.0) -> Command:
+    full = [*values, *[0.0] * (6 - len(values)), gripper]
+    return Command(Mode.EE_TWIST, True, 1, 1, 0, 0, np.array(full, np.float32))
+
+
+def commands():
+    twists = st.builds(
+        lambda values: Command(Mode.EE_TWIST, True, 1, 1, 0, 0, values),
+        arrays(np.float32, 7, elements=st.one_of(TAME_FLOATS, WIRE_FLOATS)),
+    )
+    joints = st.builds(
+        lambda values: Command(Mode.JOINT_POSITION, True, 1, 1, 0, 0, values),
+        arrays(np.float32, 8, elements=st.one_of(TAME_FLOATS, WIRE_FLOATS)),
+    )
+    return st.one_of(twists, joints)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(commands(), min_size=1, max_size=25), st.floats(0.0, 1.0))
+def test_no_sequence_of_commands_passes_a_limit(sequence, follows):
+    """`follows` is how well the measured arm follows: 0 is a blocked arm."""
+    made, measured = controller(), SPEC.home_rad.copy()
+    last, gripper = SPEC.home_rad.copy(), 1.0
+    reach = SPEC.joint_velocity_max_rad_s * SPEC.period_s
+    for command in sequence:
+        action = made.step(command, seen(measured)).action
+        assert np.all(action.joint_position >= SPEC.joint_lower_rad)
+        assert np.all(action.joint_position <= SPEC.joint_upper_rad)
+        assert np.all(np.abs(action.joint_position - last) <= reach * (1 + 1e-9))
+        assert np.all(np.abs(action.joint_position - measured) <= TRACKING_MAX_RAD + 1e-9)
+        assert 0.0 <= action.gripper <= 1.0
+        assert abs(action.gripper - gripper) <= GRIPPER_SPEED_MAX_1_S * SPEC.period_s + 1e-9
+        last, gripper = action.joint_position, action.gripper
+        measured = measured + follows * (last - measured)
+
+
+@settings(max_examples=40, deadline=None)
+@given(arrays(np.float64, 3, elements=st.floats(-1, 1)))
+def test_the_hand_stays_in_its_workspace_and_says_so(direction):
+    made, measured = controller(), SPEC.home_rad
+    rules = set()
+    for _ in range(60):
+        directive = made.step(twist(*direction * 0.5), seen(measured))
+        measured = directive.action.joint_position
+        rules |= {event.rule for event in directive.limits}
+        hand = KINEMATICS.forward(measured)[:3]
+        assert np.all(hand >= SPEC.workspace_lower_m - 0.01), hand
+        assert np.all(hand <= SPEC.workspace_upper_m + 0.01), hand
+    if np.linalg.norm(direction) > 0.9:
+        assert Limit.WORKSPACE in rules
+        assert Limit.EE_VELOCITY in rules
+
+
+def test_an_honest_twist_moves_the_hand_that_way_and_turns_it_not():
+    made, measured = controller(), SPEC.home_rad
+    before = KINEMATICS.forward(measured)
+    for _ in range(20):
+        directive = made.step(twist(0.05, 0.1, -0.05), seen(measured))
+        assert directive.limits == ()
+        measured = directive.action.joint_position
+    after = KINEMATICS.forward(measured)
+    assert after[:3] - before[:3] == pytest.approx([0.05, 0.1, -0.05], abs=2e-3)
+    assert abs(float(after[3:] @ before[3:])) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_too_fast_is_as_fast_as_allowed_and_recorded():
+    directive = controller().step(twist(3.0), seen(SPEC.home_rad))
+    (event,) = directive.limits
+    assert (event.rule, event.requested, event.applied) == (Limit.EE_VELOCITY, 3.0, EE_SPEED_MAX_M_S)
+
+
+def test_a_jump_in_joint_space_is_slewed_never_an_error():
+    far = Command(Mode.JOINT_POSITION, True, 1, 1, 0, 0, np.array([9.0] * 7 + [0.0], np.float32))
+    directive = controller().step(far, seen(SPEC.home_rad))
+    rules = {event.rule for event in directive.limits}
+    assert rules >= {Limit.JOINT_POSITION, Limit.JOINT_VELOCITY, Limit.GRIPPER_VELOCITY}
+
+
+def test_a_command_of_the_wrong_shape_holds_and_is_recorded():
+    made = controller()
+    short = Command(Mode.EE_TWIST, True, 1, 1, 0, 0, np.zeros(3, np.float32))
+    directive = made.step(short, seen(SPEC.home_rad))
+    assert np.array_equal(directive.action.joint_position, SPEC.home_rad)
+    assert [event.rule for event in directive.limits] == [Limit.SHAPE]
+
+
+def test_an_arm_that_starts_outside_comes_back_and_is_not_thrown():
+    outside = SPEC.home_rad.copy()
+    outside[0] = 2.5  # the hand points backwards, far from the workspace
+    made = controller(outside)
+    still = made.step(twist(0.0), seen(outside))
+    assert np.allclose(still.action.joint_position, outside, atol=0.01)
+    hand = KINEMATICS.forward(outside)
+    inwards = made.step(twist(0.2), seen(outside)).action.joint_position
+    assert KINEMATICS.forward(inwards)[0] > hand[0]

@@ -1,0 +1,148 @@
+"""The safety machines against arbitrary messages and clocks: nothing moves that should not, and it says why."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from teleop.messages import Command, Mode, Safety
+from teleop.safety import STALE_NS, WATCHDOG_NS, Drop, Gate, IllegalMoveError, Interlock
+
+EPOCH = 5
+MS = 1_000_000
+
+
+def command(seq: int, sent_ns: int, epoch: int = EPOCH, *, dead_man: bool = True) -> bytes:
+    return Command(Mode.EE_TWIST, dead_man, epoch, seq, 0, sent_ns // 1000, np.zeros(7, np.float32)).encode()
+
+
+class InterlockMachine(RuleBasedStateMachine):
+    """A clock that only goes forward, commands at any time, e-stops and clears; checked against the promise itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.interlock = Interlock()
+        self.now = 10**15
+        self.last_command: int | None = None
+        self.released_since_expiry = False
+        self.stopped = False
+
+    @rule(passed=st.integers(0, 2 * WATCHDOG_NS))
+    def time_passes(self, passed: int) -> None:
+        self.now += passed
+        self.interlock.tick(self.now)
+
+    @rule(dead_man=st.booleans())
+    def a_command_arrives(self, dead_man: bool) -> None:
+        if self.last_command is None or self.now - self.last_command > WATCHDOG_NS:
+            self.released_since_expiry = False
+        self.interlock.command(dead_man, self.now)
+        self.last_command = self.now
+        if not self.stopped:
+            self.released_since_expiry |= not dead_man
+        self.pressed = dead_man
+
+    @rule()
+    def someone_stops(self) -> None:
+        self.interlock.estop()
+        self.stopped, self.released_since_expiry = True, False
+
+    @precondition(lambda self: self.stopped)
+    @rule()
+    def the_owner_clears(self) -> None:
+        self.interlock.clear()
+        self.stopped = False
+
+    @precondition(lambda self: not self.stopped)
+    @rule()
+    def a_clear_without_a_stop_is_illegal(self) -> None:
+        before = self.interlock.state
+        with pytest.raises(IllegalMoveError, match="expected an e-stopped robot"):
+            self.interlock.clear()
+        assert self.interlock.state is before
+
+    @rule()
+    def the_lease_ends(self) -> None:
+        self.interlock.expire()
+        self.released_since_expiry = False
+
+    @invariant()
+    def it_drives_only_when_all_conditions_hold(self) -> None:
+        driving = self.interlock.tick(self.now) is Safety.DRIVING
+        fresh = self.last_command is not None and self.now - self.last_command <= WATCHDOG_NS
+        allowed = fresh and not self.stopped and self.released_since_expiry
+        assert not driving or (allowed and self.pressed)
+
+    @invariant()
+    def a_stop_stays(self) -> None:
+        assert (self.interlock.state is Safety.ESTOPPED) == self.stopped
+
+
+TestInterlock = InterlockMachine.TestCase
+TestInterlock.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+
+
+class GateMachine(RuleBasedStateMachine):
+    """An adversary and an honest sender at one gate. Only in-order, fresh commands of the epoch may pass."""
+
+    @initialize(offset=st.integers(-(10**15), 10**15))
+    def begin(self, offset: int) -> None:
+        self.gate, self.offset = Gate(EPOCH), offset
+        self.now, self.highest = 2 * 10**15, 0
+        self.fastest: int | None = None
+
+    @rule(passed=st.integers(0, 400 * MS))
+    def time_passes(self, passed: int) -> None:
+        self.now += passed
+
+    @rule(
+        epoch=st.sampled_from([EPOCH, EPOCH - 1, EPOCH + 1, 0]),
+        seq=st.integers(0, 40),
+        delay=st.integers(0, 600 * MS),
+    )
+    def a_command_arrives(self, epoch: int, seq: int, delay: int) -> None:
+        sent = self.now - delay + self.offset
+        before = sum(self.gate.dropped.values())
+        passed = self.gate.admit(command(seq, sent, epoch), self.now)
+        if epoch != EPOCH or seq <= self.highest:
+            assert passed is None
+        else:
+            self.highest = seq
+            self.fastest = delay if self.fastest is None else min(self.fastest, delay)
+            excess = delay - self.fastest
+            if abs(excess - STALE_NS) > 2000:  # the wire counts whole microseconds
+                assert (passed is None) == (excess > STALE_NS)
+        assert sum(self.gate.dropped.values()) == before + (passed is None)
+
+    @rule(data=st.binary(max_size=80))
+    def noise_arrives(self, data: bytes) -> None:
+        before = self.gate.dropped[Drop.MALFORMED]
+        assert self.gate.admit(data, self.now) is None
+        assert self.gate.dropped[Drop.MALFORMED] == before + 1
+
+
+TestGate = GateMachine.TestCase
+TestGate.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+@given(offset_s=st.integers(-(10**6), 10**6))
+def test_unsynchronised_clocks_make_nothing_stale(offset_s):
+    gate = Gate(EPOCH)
+    now = 10**16
+    for seq in range(1, 20):
+        now += 33 * MS
+        assert gate.admit(command(seq, now + offset_s * 10**9, EPOCH), now + 5 * MS) is not None
+
+
+def test_a_burst_that_waited_in_a_queue_is_stale():
+    gate, start = Gate(EPOCH), 10**15
+    for seq in range(1, 10):
+        sent = start + seq * 33 * MS
+        assert gate.admit(command(seq, sent), sent + MS) is not None
+    stalled = start + 2_000 * MS
+    late = [gate.admit(command(seq, start + seq * 33 * MS), stalled) for seq in range(10, 40)]
+    assert late == [None] * 30
+    assert gate.dropped == {Drop.STALE: 30}

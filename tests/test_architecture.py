@@ -1,0 +1,72 @@
+"""The plan of the house, held: directions, what an import loads, and names that are ours."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("sim", "teleop", "recorder", "rewards")
+HEAVY = {"pybullet", "fastapi", "web3", "h5py", "uvicorn", "sqlalchemy", "httpx", "scservo_sdk"}
+
+
+def test_every_import_points_left():
+    assert lint_imports(str(ROOT / "pyproject.toml"), no_cache=True) == EXIT_STATUS_SUCCESS
+
+
+@pytest.mark.parametrize(
+    ("module", "allowed"),
+    [
+        ("sim", set()),
+        ("sim.robot", set()),
+        ("sim.kinematics", set()),
+        ("sim.catalogue", set()),
+        ("teleop", set()),
+        ("teleop.messages", set()),
+        ("teleop.safety", set()),
+        ("teleop.session", set()),
+        ("recorder", set()),
+        ("recorder.verify", {"h5py"}),
+        ("rewards", set()),
+        ("rewards.settle", set()),
+        ("rewards.score", {"h5py"}),
+    ],
+)
+def test_importing_a_room_loads_no_other_rooms_heavy_library(module, allowed):
+    program = f"import json, sys, {module}; print(json.dumps(sorted(set({sorted(HEAVY)!r}) & sys.modules.keys())))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert set(json.loads(done.stdout.splitlines()[-1])) <= allowed
+
+
+def modules() -> list[Path]:
+    return [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py")) if "node_modules" not in path.parts]
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_says_what_it_is(path):
+    assert ast.get_docstring(ast.parse(path.read_text())), "a module opens with a sentence that says what it is"
+
+
+def test_the_package_ships_what_it_reads():
+    """Each JSON that a room reads at import lies beside its code."""
+    for name in ("teleop/wire.json", "teleop/typed_data.json", "recorder/typed_data.json"):
+        assert json.loads((ROOT / name).read_text())
+
+
+def test_the_lock_files_have_hashes_and_name_no_host():
+    pinned = (ROOT / "requirements.lock").read_text()
+    entries = [line for line in pinned.splitlines() if line and line[0].isalpha()]
+    assert entries
+    assert all(line.endswith("\\") for line in entries), "every pin is followed by its hashes"
+    assert "://" not in pinned
+    packages = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    fetched = {name: one for name, one in packages.items() if name.startswith("node_modules/") and not one.get("link")}
+    assert fetched
+    assert not [name for name, one in fetched.items() if "resolved" in one]
+    assert not [name for name, one in fetched.items() if "integrity" not in one]
