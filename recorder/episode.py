@@ -138,10 +138,10 @@ def read_episode(path: Path) -> Episode:
 
 
 @contextmanager
-def opened(path: Path, *, swmr: bool = False) -> Iterator[h5py.File]:
+def opened(path: Path) -> Iterator[h5py.File]:
     """Open for reading; whatever HDF5 cannot make sense of is an UnreadableFileError."""
     try:
-        with h5py.File(path, "r", swmr=swmr) as file:
+        with h5py.File(path, "r") as file:
             yield file
     except FileNotFoundError:
         raise

@@ -31,6 +31,7 @@ from recorder.episode import (
 from recorder.files import move, sync_folder
 from recorder.layout import FORMAT, VERSION, Column, columns
 from recorder.meta import EndMeta, Meta, decode_meta
+from recorder.superblock import SuperblockError, release
 from teleop.steps import EndReason
 
 PART_SUFFIX: Final = ".part.h5"
@@ -55,6 +56,8 @@ class Part:
 def create_part(path: Path, meta: Meta) -> h5py.File:
     """Create the open file with every dataset in it, and switch it to single-writer/multiple-reader."""
     data = meta.encode()
+    if path.exists():
+        raise FileExistsError(f"{path} is there already; recover it, or choose another episode")
     file = h5py.File(path, "x", libver="latest")
     _mark(file, data)
     for column in columns(meta.spec.joints, meta.spec.arrays):
@@ -86,8 +89,15 @@ def commit(file: h5py.File, steps: int) -> None:
 
 
 def read_part(path: Path) -> Part:
-    """Read the committed rows of an open or abandoned file; raise an EpisodeError where it is damaged."""
-    with opened(path, swmr=True) as file:
+    """Read the committed rows of a closed or abandoned file; raise an EpisodeError where it is damaged.
+
+    Not HDF5's own reading beside a writer: of a truncated file that tries again for minutes, and cannot be ended.
+    """
+    try:
+        release(path)
+    except SuperblockError as error:
+        raise UnreadableFileError(str(error)) from error
+    with opened(path) as file:
         require_format(file)
         try:
             meta = decode_meta(read_meta_bytes(file))

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +29,7 @@ from recorder.files import move, write_atomic
 from recorder.manifest import EPISODE_FILE, NO_PREVIOUS
 from recorder.meta import MetaError
 from recorder.part import PART_SUFFIX, NothingRecordedError, recover
-from recorder.seal import SealedEpisode, seal
+from recorder.seal import SealedEpisode, read_sealed, seal
 from recorder.writer import EpisodeWriter, WriterError
 from sim.robot import RobotModel
 from teleop.identity import Domain
@@ -57,13 +58,13 @@ class Recorder:
     def recover(self) -> list[SealedEpisode]:
         """Seal what a crash left: finished episodes as they are, open ones as invalid (`host_lost`)."""
         recording = self._folder / "recording"
-        self._finish_bundles(recording)
+        handed = self._finish_bundles(recording)
         for part in sorted(recording.glob("*" + PART_SUFFIX)):
             self._recover(part, recording / (part.name.removesuffix(PART_SUFFIX) + ".h5"))
         for leftover in recording.glob("*.tmp"):
             leftover.unlink()
         finished = sorted(recording.glob("*.h5"))
-        return [sealed for file in finished if (sealed := self._seal(file)) is not None]
+        return handed + [sealed for file in finished if (sealed := self._seal(file)) is not None]
 
     def run(self, events: queue.Queue[EpisodeEvent | None]) -> None:
         """Record until None comes. An episode that is open then stays open, as after a crash."""
@@ -122,29 +123,38 @@ class Recorder:
             self._set_aside(part, error)
 
     def _seal(self, file: Path) -> SealedEpisode | None:
-        folder = self._folder / "sealed" / file.stem
+        building = file.with_name(file.stem + _BUNDLE_SUFFIX)
         try:
-            sealed = seal(file, folder, key=self._key, domain=self._domain, previous=self._previous())
+            sealed = seal(file, building, key=self._key, domain=self._domain, previous=self._previous())
         except EpisodeError as error:
             self._set_aside(file, error)
             return None
-        write_atomic(self._folder / "previous", sealed.digest.encode())
-        _log.info("episode sealed", episode=sealed.episode, digest=sealed.digest, valid=sealed.valid)
-        self._hand_on(sealed)
-        return sealed
+        return self._put_in_place(sealed)
 
-    def _finish_bundles(self, recording: Path) -> None:
-        """Put in place what a crash left between the last file of a bundle and its name."""
+    def _put_in_place(self, sealed: SealedEpisode) -> SealedEpisode:
+        """Note the digest first, so that the next episode continues this one whenever a crash comes."""
+        write_atomic(self._folder / "previous", sealed.digest.encode())
+        folder = self._folder / "sealed" / sealed.episode
+        move(sealed.folder, folder)
+        _log.info("episode sealed", episode=sealed.episode, digest=sealed.digest, valid=sealed.valid)
+        placed = replace(sealed, folder=folder)
+        self._hand_on(placed)
+        return placed
+
+    def _finish_bundles(self, recording: Path) -> list[SealedEpisode]:
+        """Put whole bundles in place, and take unfinished ones apart again."""
+        placed = []
         for building in sorted(recording.glob("*" + _BUNDLE_SUFFIX)):
             if (building / EPISODE_FILE).exists():
-                move(building, self._folder / "sealed" / building.name.removesuffix(_BUNDLE_SUFFIX))
+                placed.append(self._put_in_place(read_sealed(building)))
                 continue
             for file in building.iterdir():
                 file.unlink()
             building.rmdir()
+        return placed
 
     def _previous(self) -> str:
-        """Return the last sealed episode's digest: as noted, unless a crash came before the note."""
+        """Return the last sealed episode's digest, or zeros before the first."""
         path = self._folder / "previous"
         return path.read_text().strip() if path.exists() else NO_PREVIOUS
 

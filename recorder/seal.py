@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
 from eth_account.signers.local import LocalAccount
 
 from recorder import manifest as manifests
@@ -30,7 +31,7 @@ class SealedEpisode:
 def seal(file: Path, folder: Path, *, key: LocalAccount, domain: Domain, previous: str) -> SealedEpisode:
     """Move a finished `file` into the new bundle `folder` with its manifest and the robot's signature.
 
-    What is hashed and signed is read back from the disk. `folder` appears whole or not at all.
+    What is hashed and signed is read back from the disk. The file comes in last: a folder with it is whole.
     """
     episode = read_episode(file)
     manifest = manifests.of_episode(
@@ -43,13 +44,18 @@ def seal(file: Path, folder: Path, *, key: LocalAccount, domain: Domain, previou
     )
     data = manifest.encode()
     signatures = sign_as_robot(data, key, domain)
-    building = file.with_name(episode.meta.episode + ".bundle")
-    building.mkdir(exist_ok=True)
-    write_atomic(building / MANIFEST_FILE, data)
-    write_atomic(building / SIGNATURES_FILE, signatures.encode())
-    move(file, building / EPISODE_FILE)
-    move(building, folder)
-    sync_folder(building.parent)
+    folder.mkdir()
+    write_atomic(folder / MANIFEST_FILE, data)
+    write_atomic(folder / SIGNATURES_FILE, signatures.encode())
+    move(file, folder / EPISODE_FILE)
+    sync_folder(folder.parent)
+    return SealedEpisode(manifest.episode, folder, signatures.digest, manifest.valid)
+
+
+def read_sealed(folder: Path) -> SealedEpisode:
+    """Return the sealed episode that is in a whole bundle folder."""
+    manifest = manifests.decode((folder / MANIFEST_FILE).read_bytes())
+    signatures = msgspec.json.decode((folder / SIGNATURES_FILE).read_bytes(), type=Signatures)
     return SealedEpisode(manifest.episode, folder, signatures.digest, manifest.valid)
 
 

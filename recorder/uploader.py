@@ -28,6 +28,7 @@ _log = structlog.get_logger()
 _BLOCK_BYTES: Final = 64 << 10
 _REFUSAL_FILE: Final = "refusal.json"
 _LOCATION_FILE: Final = "upload.txt"
+_FINAL: Final = frozenset({"EpisodeState"})
 _PASSING: Final = frozenset({401, 408, 409, 412, 423, 425, 429})
 """Answers that may be another tomorrow: a new token, a shorter queue, the rest of the bytes."""
 
@@ -96,8 +97,12 @@ class Uploader:
                 self._rest(wait_s)
 
     def upload_pending(self) -> list[str]:
-        """Upload every bundle that waits, oldest first; return the episodes that the hub took."""
-        taken = []
+        """Upload every bundle that waits, oldest first; return the episodes that the hub took.
+
+        Raises UploadFailedError or httpx.TransportError where some must be sent again.
+        """
+        taken: list[str] = []
+        failed: UploadFailedError | None = None
         for bundle in self.pending():
             if self._stopping:
                 break
@@ -106,10 +111,15 @@ class Uploader:
             except UploadRefusedError as error:
                 self._refused(bundle, error)
                 continue
+            except UploadFailedError as error:
+                failed = error  # one bundle that the hub stumbles over does not hold up the others
+                continue
             (bundle / _LOCATION_FILE).unlink(missing_ok=True)
             move(bundle, self._folder / "uploaded" / bundle.name)
             _log.info("episode uploaded", episode=bundle.name, state=state)
             taken.append(bundle.name)
+        if failed is not None:
+            raise failed
         return taken
 
     def pending(self) -> list[Path]:
@@ -172,6 +182,9 @@ class Uploader:
         body = {"manifest": text.decode(), "robot_signature": signatures.robot, "upload": upload}
         episode = manifests.decode(text).episode
         answer = self._client.post(f"/api/episodes/{episode}/seal", json=body, headers=self._headers())
+        if _code(answer) == "UnknownUpload":
+            (bundle / _LOCATION_FILE).unlink(missing_ok=True)
+            raise UploadFailedError(f"{episode}: the hub lost the upload {upload}; it is sent from the beginning")
         _require(answer)
         return str(answer.json()["state"])
 
@@ -192,10 +205,19 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
 def _require(answer: httpx.Response) -> None:
     if answer.is_success:
         return
+    passing = answer.status_code in _PASSING and _code(answer) not in _FINAL
     said = f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {_message(answer)}"
-    if answer.status_code in _PASSING or answer.is_server_error or not answer.is_client_error:
+    if passing or not answer.is_client_error:
         raise UploadFailedError(said)
     raise UploadRefusedError(said)
+
+
+def _code(answer: httpx.Response) -> str:
+    """Return the name by which the hub refuses, or nothing."""
+    try:
+        return "" if answer.is_success else str(answer.json()["error"]["code"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def _message(answer: httpx.Response) -> str:

@@ -45,9 +45,7 @@ def fake_task(name: str = "lift", max_steps: int = 400) -> TaskSpec:
     return TaskSpec(name, 1, "Lift the cube.", max_steps)
 
 
-def fake_spec(
-    joints: int = 3, *, simulated: bool = True, gripper: bool = True, task: str = "lift"
-) -> RobotSpec:
+def fake_spec(joints: int = 3, *, simulated: bool = True, gripper: bool = True, task: str = "lift") -> RobotSpec:
     """Return a spec of `joints` equal joints at 20 Hz, each of +-2.5 rad and 2 rad/s."""
     arrays = [
         ArraySpec("joint_position", (joints,), "rad", "measured joint positions"),
@@ -150,9 +148,7 @@ def ee_pose(position: Vector) -> Vector:
 def positions(spec: RobotSpec, steps: int, seed: int, reach: float, idle: int, shake_rad: float) -> Vector:
     """Return (steps, J) rad: `idle` steps at home, then minimum jerk to a place that `seed` picks."""
     random = np.random.default_rng(seed)
-    goal = spec.home_rad + reach * random.uniform(0.5, 1.0, spec.joints) * random.choice(
-        [-1.0, 1.0], spec.joints
-    )
+    goal = spec.home_rad + reach * random.uniform(0.5, 1.0, spec.joints) * random.choice([-1.0, 1.0], spec.joints)
     at = np.clip((np.arange(1, steps + 1) - idle) / max(1, steps - idle), 0.0, 1.0)[:, None]
     smooth = 10 * at**3 - 15 * at**4 + 6 * at**5
     shaken = shake_rad * random.uniform(-1.0, 1.0, (steps, spec.joints))
@@ -205,9 +201,7 @@ def fake_steps(
                 t_sent_ns=t_sent,
                 t_observed_ns=t_observed,
                 t_wall_ns=start.t_wall_ns + (t_observed - start.t_mono_ns),
-                limits=(extra or {}).get(
-                    index, (LimitEvent(Limit.JOINT_VELOCITY, 0, 3.0, 2.0),) if index == 5 else ()
-                ),
+                limits=(extra or {}).get(index, (LimitEvent(Limit.JOINT_VELOCITY, 0, 3.0, 2.0),) if index == 5 else ()),
             )
         )
         previous = path[index]
