@@ -151,6 +151,7 @@ export class Drive {
 
   #seen(state: State, roundTripMs: number | null, atMs: number): void {
     const lease = this.view?.lease
+    if (this.view?.phase === 'queued') this.playback?.push(state, atMs - performance.timeOrigin)
     if (!lease || state.epoch !== lease.epoch || !this.layout) return
     this.#opening = this.layout.get(state.values, 'gripper_position')?.[0] ?? null
     if (this.#fresh) this.#adopt()
@@ -167,6 +168,7 @@ export class Drive {
     this.view = view
     if (before === view.phase) return
     if (view.phase === 'welcomed') void this.#join(view).catch((error: unknown) => this.#fail(error))
+    else if (view.phase === 'queued' && this.robot) this.#session.watch(this.robot.robot)
     else if (view.phase === 'granted' && view.lease && before !== 'resetting') this.#granted(view.lease.epoch)
     else if (view.phase === 'live' && before === 'resetting') this.#ready()
     else if (view.phase === 'ended') void this.#ended()

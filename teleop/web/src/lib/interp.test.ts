@@ -46,6 +46,14 @@ test('a new scene, whose clock starts again, is drawn at once', () => {
   expect(playback.at(6001)?.[0]).toBe(7)
 })
 
+test('a state that comes twice is drawn once', () => {
+  const playback = new Playback(50)
+  playback.push(seen(1000, 0), 5000)
+  playback.push(seen(1050, 1), 5050)
+  playback.push(seen(1050, 1), 5051)
+  expect(playback.at(5075)?.[0]).toBeCloseTo(0.5)
+})
+
 test('a quaternion goes the short way, also where its sign flips', () => {
   const playback = new Playback(0, [0])
   playback.push(seen(0, 0, 0, 0, 1), 0)

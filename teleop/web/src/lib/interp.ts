@@ -33,7 +33,8 @@ export class Playback {
   push(state: State, arrivedMs: number): void {
     const hostMs = Number(state.tHostUs) / 1000
     const last = this.#states.at(-1)
-    if (last && (hostMs <= last.hostMs || last.values.length !== state.values.length)) this.clear()
+    if (last?.hostMs === hostMs) return
+    if (last && (hostMs < last.hostMs || last.values.length !== state.values.length)) this.clear()
     this.#states.push({ hostMs, values: state.values })
     this.#offsets.push(arrivedMs - hostMs)
     if (this.#states.length > KEPT) this.#states.shift()

@@ -31,7 +31,7 @@ export class Scene {
   #robot: URDFRobot | null = null
 
   constructor(canvas: HTMLCanvasElement, descriptor: Descriptor) {
-    this.stage = new Stage(canvas)
+    this.stage = new Stage(canvas, descriptor.workspace_upper_m[0])
     this.layout = new Layout(descriptor.observation)
     this.#descriptor = descriptor
     for (const body of descriptor.scene) this.#bodies.set(body, this.#add(box(body)))

@@ -106,6 +106,14 @@ test.each(PHASES.filter((phase) => phase !== 'connecting'))('the emergency stop 
   expect(sent.at(-1)).toEqual({ type: 'estop', robot: '0xR' })
 })
 
+test('who waits watches, and is told nothing new by it', () => {
+  const { session, sent } = at('queued')
+  session.watch('0xR')
+  hears({ type: 'watching', robot: DESCRIPTOR })(session)
+  expect(sent.at(-1)).toEqual({ type: 'watch', robot: '0xR' })
+  expect(session.view.phase).toBe('queued')
+})
+
 test('a stop stays until it is cleared', () => {
   const { session } = at('live')
   hears({ type: 'estopped', robot: '0xR', by: '0xB' })(session)

@@ -38,6 +38,7 @@ export interface Ended {
 
 type Incoming =
   | { type: 'welcome'; protocol: number; address: string; nonce: string }
+  | { type: 'watching'; robot: Descriptor }
   | { type: 'queued'; robot: string; position: number; length: number }
   | { type: 'granted'; lease: string; epoch: number; robot: Descriptor; task: Task }
   | { type: 'ready'; episode: string; seed: number; task: Task }
@@ -139,6 +140,11 @@ export class Session {
     if (this.view.phase !== 'closed' && this.view.phase !== 'connecting') this.#send({ type: 'clear', robot })
   }
 
+  /** See the robot while another drives it. */
+  watch(robot: string): void {
+    if (this.view.phase === 'queued') this.#send({ type: 'watch', robot })
+  }
+
   disconnected(reason: string): void {
     if (this.view.phase !== 'closed') this.#move({ phase: 'closed', closed: reason })
   }
@@ -155,6 +161,8 @@ export class Session {
     switch (message.type) {
       case 'welcome':
         return { phase: 'welcomed', nonce: message.nonce }
+      case 'watching':
+        return {}
       case 'queued':
         return { phase: 'queued', queue: { position: message.position, length: message.length } }
       case 'granted': {
@@ -197,7 +205,18 @@ export class Session {
   }
 }
 
-const KNOWN = new Set(['welcome', 'queued', 'granted', 'ready', 'ended', 'left', 'estopped', 'cleared', 'error'])
+const KNOWN = new Set([
+  'welcome',
+  'watching',
+  'queued',
+  'granted',
+  'ready',
+  'ended',
+  'left',
+  'estopped',
+  'cleared',
+  'error',
+])
 
 function parse(text: string): Incoming {
   let message: unknown

@@ -33,7 +33,8 @@ export interface Palette {
 export const LIGHT: Palette = { sky: '#e3e9e6', floor: '#eef2f0', line: '#9fb0a9', accent: '#0a7d66', shadow: 0.2, light: 1 }
 export const DARK: Palette = { sky: '#0c1211', floor: '#18211f', line: '#40524c', accent: '#59dcb8', shadow: 0.5, light: 0.95 }
 
-/** Where one looks from, at what: over the shoulder, from the side, from above. */
+/** Where one looks from, at what: over the shoulder, from the side, from above; for an arm that reaches REACH_M. */
+const REACH_M = 0.75
 const VIEWS: readonly [Vector3, Vector3][] = [
   [new Vector3(-0.66, -1.06, 0.98), new Vector3(0.36, 0, 0.26)],
   [new Vector3(0.45, -1.45, 0.45), new Vector3(0.4, 0, 0.24)],
@@ -75,11 +76,14 @@ export class Stage {
   readonly #ambient = new AmbientLight('#ffffff', 0.25)
   readonly #floor: Mesh<PlaneGeometry, ShaderMaterial>
   readonly #shadow: Mesh<PlaneGeometry, ShadowMaterial>
+  readonly #scale: number
   #view = 0
   #slowFrames = 0
   #ratio: number
 
-  constructor(canvas: HTMLCanvasElement) {
+  /** `reachM` is how far the arm reaches: a small one is looked at from nearer. */
+  constructor(canvas: HTMLCanvasElement, reachM: number) {
+    this.#scale = Math.min(2, Math.max(0.4, reachM / REACH_M))
     this.renderer = new WebGLRenderer({ canvas, antialias: true, powerPreference: 'high-performance' })
     this.renderer.shadowMap.enabled = true
     this.renderer.shadowMap.type = PCFShadowMap
@@ -121,8 +125,9 @@ export class Stage {
     this.#view = view % VIEWS.length
     const [from, at] = VIEWS[this.#view] as [Vector3, Vector3]
     const narrow = this.camera.aspect < 0.8 ? 1.35 : 1
-    this.camera.position.copy(at).addScaledVector(from.clone().sub(at), narrow)
-    this.controls.target.copy(at)
+    const target = at.clone().multiplyScalar(this.#scale)
+    this.camera.position.copy(target).addScaledVector(from.clone().sub(at), narrow * this.#scale)
+    this.controls.target.copy(target)
     this.controls.update()
   }
 
@@ -161,14 +166,15 @@ export class Stage {
   }
 
   #light(): void {
-    this.#sun.position.set(0.2, -1.2, 2.6)
-    this.#sun.target.position.set(0.35, 0, 0)
+    this.#sun.position.set(0.2, -1.2, 2.6).multiplyScalar(this.#scale)
+    this.#sun.target.position.set(0.35 * this.#scale, 0, 0)
     this.#sun.castShadow = true
     this.#sun.shadow.mapSize.set(1024, 1024)
-    this.#sun.shadow.radius = 5
+    this.#sun.shadow.radius = 2.5
     this.#sun.shadow.bias = -0.001
-    this.#sun.shadow.normalBias = 0.03
-    Object.assign(this.#sun.shadow.camera, { left: -1, right: 1, top: 1, bottom: -1, near: 0.5, far: 5 })
+    this.#sun.shadow.normalBias = 0.02
+    const [side, near, far] = [this.#scale, 0.5 * this.#scale, 5 * this.#scale]
+    Object.assign(this.#sun.shadow.camera, { left: -side, right: side, top: side, bottom: -side, near, far })
     this.#fill.position.set(-1.5, 1.5, 1.2)
     this.scene.add(this.#sun, this.#sun.target, this.#fill, this.#sky, this.#ambient)
   }

@@ -62,7 +62,7 @@ async function coloursOf(library: string): Promise<Map<string, Material>> {
   const parsed = new MTLLoader().parse(await textOf(library), '')
   const paint = (info: MaterialInfo): Material => {
     const [r = 1, g = 1, b = 1] = info.kd ?? []
-    return new MeshPhongMaterial({ color: new Color().setRGB(r, g, b, SRGBColorSpace) })
+    return enamel(new Color().setRGB(r, g, b, SRGBColorSpace))
   }
   return new Map(Object.entries(parsed.materialsInfo).map(([name, info]) => [name, paint(info)]))
 }
@@ -80,20 +80,25 @@ function ownLibrary(path: string, text: string): string | null {
 const repaint = (own: Material | Material[], paint: (own: Material) => Material): Material | Material[] =>
   Array.isArray(own) ? own.map(paint) : paint(own)
 
-/** One physical material for all, from the colours that the files give. */
+/** Materials that the URDF gives become physical ones too. Its colours are meant as a screen shows them. */
 function soften(mesh: Mesh): void {
-  const each = (material: Material): Material => {
-    if (!(material instanceof MeshPhongMaterial)) return material
-    const { color, map, opacity, transparent } = material
-    return new MeshStandardMaterial({ color: unbleached(color), map, opacity, transparent, roughness: 0.55, metalness: 0.05 })
-  }
-  mesh.material = repaint(mesh.material, each)
+  mesh.material = repaint(mesh.material, (own) => {
+    if (!(own instanceof MeshPhongMaterial)) return own
+    return enamel(own.color.clone().convertSRGBToLinear(), own.opacity)
+  })
   mesh.castShadow = true
   mesh.receiveShadow = true
 }
 
-/** A little below white, so that light still shapes it. */
-const unbleached = (color: Color): Color => color.clone().multiplyScalar(0.9)
+/** Painted metal: a little below the given colour, so that light still shapes what is white. */
+const enamel = (colour: Color, opacity = 1): MeshStandardMaterial =>
+  new MeshStandardMaterial({
+    color: colour.multiplyScalar(0.9),
+    opacity,
+    transparent: opacity < 1,
+    roughness: 0.55,
+    metalness: 0.05,
+  })
 
 async function textOf(url: string): Promise<string> {
   const response = await fetch(url)
