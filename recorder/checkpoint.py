@@ -6,7 +6,6 @@ Sources: C2SP tlog-checkpoint and signed-note. The key id is SHA-256(name || 0x0
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import os
 from dataclasses import dataclass
@@ -100,14 +99,16 @@ def _read_body(body: str) -> Checkpoint:
 
 
 def _signature(lines: str, origin: str, key_id: bytes) -> bytes:
-    for line in lines.splitlines():
+    for line in lines.split("\n"):
         name, _, encoded = line.removeprefix(_SIGNED_BY).partition(" ")
         if not line.startswith(_SIGNED_BY) or name != origin:
             continue
         try:
             data = base64.b64decode(encoded, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             raise CheckpointError(f"expected a base64 signature, got {encoded[:100]!r}") from error
+        if base64.b64encode(data).decode() != encoded:
+            raise CheckpointError(f"expected base64 without spare bits, got {encoded[:100]!r}")
         if data[:4] == key_id:
             return data[4:]
     raise CheckpointError(f"expected a signature line of {origin!r} with key id {key_id.hex()}, found none")

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
 from recorder import checkpoint as checkpoints
 from recorder import manifest as manifests
 from recorder import merkle, motion
@@ -24,6 +22,8 @@ from recorder.seal import receipt_values
 from teleop.identity import SESSION_GRANT, SignatureError
 
 Check = Callable[[Case], str | None]
+_HALF_ORDER: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+"""Of secp256k1: of the two signatures that verify, only the one with the lower s counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def _grant(case: Case) -> str | None:
 def _robot_signed(case: Case) -> str | None:
     try:
         signatures = case.signatures
-    except msgspec.DecodeError as error:
+    except ValueError as error:
         return f"signatures.json is not what FORMAT.md section 4 says: {error}"
     if signatures.domain != domain_meta(case.trust.domain):
         return f"expected the domain {domain_meta(case.trust.domain)}, got {signatures.domain}"
@@ -141,6 +141,8 @@ def _operator_signed(case: Case) -> str | None:
 
 
 def _signed(case: Case, signer: str, signature: str) -> str | None:
+    if int(signature[66:130], 16) > _HALF_ORDER:
+        return f"expected the lower of the two values of s (EIP-2), got {signature}"
     try:
         EPISODE.require(signer, case.trust.domain, manifests.statement(case.manifest, case.data), signature)
     except SignatureError as error:
@@ -202,7 +204,7 @@ def _replayed(case: Case) -> str | None:
 def _receipted(case: Case) -> str | None:
     try:
         receipt = case.receipt
-    except msgspec.DecodeError as error:
+    except ValueError as error:
         return f"receipt.json is not what FORMAT.md section 5 says: {error}"
     if (receipt.episode, receipt.digest) != (case.manifest.episode, case.digest):
         expected = f"{case.manifest.episode} and {case.digest}"
@@ -224,7 +226,7 @@ def _included(case: Case) -> str | None:
         leaf = merkle.leaf_hash(bytes.fromhex(case.digest[2:]))
         path = [bytes.fromhex(one[2:]) for one in receipt.inclusion]
         merkle.require_inclusion(leaf, receipt.log_index, head.size, path, head.root)
-    except (checkpoints.CheckpointError, merkle.ProofError, msgspec.DecodeError) as error:
+    except ValueError as error:  # CheckpointError, ProofError
         return str(error)
     if head.origin != receipt.log_origin:
         return f"expected the log {receipt.log_origin!r}, got {head.origin!r}"

@@ -141,7 +141,7 @@ def decode(data: bytes) -> Manifest:
     require_canonical(data)
     try:
         manifest = msgspec.json.decode(data, type=Manifest)
-    except msgspec.DecodeError as error:
+    except ValueError as error:
         raise SchemaError(f"expected the keys and types of FORMAT.md section 3: {error}") from error
     if (manifest.format, manifest.version) != (FORMAT, VERSION):
         found = f"{manifest.format!r} {manifest.version}"

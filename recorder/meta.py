@@ -17,7 +17,8 @@ from teleop.steps import EndReason, EpisodeEnd, EpisodeStart
 Hex32 = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-f]{64}$")]
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 Address = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-fA-F]{40}$")]
-Signature = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-f]{130}$")]
+Signature = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-f]{128}1[bc]$")]
+"""65 bytes r, s, v; v is 27 or 28."""
 Decimal = Annotated[str, msgspec.Meta(pattern="^(0|[1-9][0-9]{0,18})$")]
 SafeInt = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
@@ -170,7 +171,7 @@ def decode_meta(data: bytes) -> Meta:
     """Read `/meta`; raise MetaError unless it is canonical, typed, and of a version that is known."""
     try:
         meta = msgspec.json.decode(data, type=Meta)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise MetaError(f"/meta is not what FORMAT.md section 1.1 says: {error}") from error
     if (meta.format, meta.version) != (FORMAT, VERSION):
         raise MetaError(f"expected {FORMAT} {VERSION}, got {meta.format!r} {meta.version}; use a newer reader")

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from recorder.episode import Episode
-from sim.catalogue import make_world
+from sim.catalogue import WORLDS, make_world
 from sim.replay import replay
 from sim.world import World, engine
 
@@ -40,5 +40,6 @@ def _world(model: str, task: str) -> World:
 
 
 def warm() -> None:
-    """Load the engine ahead of the first episode, as a worker process's initialiser."""
-    engine()
+    """Load the engine and every world ahead of the first episode, in a worker process."""
+    for model, task in WORLDS:
+        _world(model, task)

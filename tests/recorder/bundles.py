@@ -107,13 +107,13 @@ class Adversary:
         assert isinstance(self.bundle.episode, Episode)
         return self.bundle.episode
 
-    def say(self, *, session: LocalAccount = SESSION, robot: LocalAccount = ROBOT, **changes: Any) -> Bundle:
+    def say(self, **changes: Any) -> Bundle:
         """Return the bundle with another manifest, signed anew by both, with a new receipt."""
         data = msgspec.structs.replace(self.manifest, **changes).encode()
         return with_parts(
             self.bundle,
             manifest=data,
-            signatures=signed(data, robot=robot, session=session).encode(),
+            signatures=signed(data).encode(),
             receipt=receipt(data),
         )
 
