@@ -22,6 +22,16 @@ class Settings(BaseSettings):
     """What operators' browsers call this hub, for sign-in (EIP-4361); empty means http://host:port."""
     chain_url: str = ""
     """JSON-RPC of an EVM chain; empty starts the embedded one (anvil)."""
+    token: str = ""
+    """The ERC-20 that an outside chain's vault pays in; the embedded chain makes a test token."""
+    vault_delay_s: int = 48 * 3600
+    """For how long a payout root can be disputed on an outside chain; the embedded one does not wait."""
+    vault_bond_wei: int = 0
+    """What disputing costs someone who is no guardian, on an outside chain."""
+    guardian: str = ""
+    """Who may pause and dispute on an outside chain."""
+    arbiter: str = ""
+    """Who decides disputes on an outside chain; never the hub."""
     settle_every_s: float = 60.0
     """How often earned pay is settled in a new root; 0 settles only when asked."""
     lease_s: float = 900.0

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,7 +38,7 @@ from rewards.chain import Chain
 from rewards.payouts import Payouts
 from rewards.pipeline import Pipeline
 from rewards.score import VERSION as SCORE_VERSION
-from rewards.vault import ARM, Deployment
+from rewards.vault import ARM, Deployment, DeploymentError, VaultTerms
 from teleop import errors
 from teleop.accounts import Accounts, now_ms
 from teleop.api import Driving
@@ -181,8 +182,9 @@ def _pipeline(parts: Parts, scorers: Executor) -> Pipeline:
         executor=scorers,
         settle_every_s=settings.settle_every_s,
     )
-    for task in settings.prices:
-        pipeline.fund(task, POOL_WEI, f"first:{task}")
+    if not settings.chain_url:
+        for task in settings.prices:
+            pipeline.fund(task, POOL_WEI, f"first:{task}")
     return pipeline
 
 
@@ -234,10 +236,27 @@ def opened_chain(settings: Settings) -> Iterator[tuple[Chain, Deployment]]:
     with ExitStack() as stack:
         if settings.chain_url:
             chain = Chain.connect(settings.chain_url, key)
+            yield chain, chain.deploy_once(record, _outside_terms(settings))
         else:
             embedded = stack.enter_context(EmbeddedChain(settings.data / "chain", key.address))
             chain = Chain.connect(embedded.url, key, mined=embedded.save)
-        yield chain, chain.deploy_once(record)
+            yield chain, chain.deploy_once(record)
+
+
+def _outside_terms(settings: Settings) -> VaultTerms:
+    """Return what a vault on an outside chain is deployed with; raise DeploymentError where something is not said."""
+    for name in ("token", "guardian", "arbiter"):
+        if not getattr(settings, name):
+            raise DeploymentError(
+                f"expected ARMSHARE_{name.upper()} for the chain {settings.chain_url}, got none; see docs/operating.md"
+            )
+    return VaultTerms(
+        delay_s=settings.vault_delay_s,
+        bond_wei=settings.vault_bond_wei,
+        guardian=settings.guardian,
+        arbiter=settings.arbiter,
+        token=settings.token,
+    )
 
 
 @contextmanager
@@ -245,13 +264,14 @@ def opened_verifiers() -> Iterator[Executor]:
     """Yield the worker processes that verify, replay and score, with the physics engine loaded."""
     workers = ProcessPoolExecutor(VERIFIERS, multiprocessing.get_context("spawn"), initializer=prepare_worker)
     try:
-        workers.submit(warm)
+        workers.submit(os.getpid)  # starts the worker now, not with the first episode
         yield workers
     finally:
         workers.shutdown(wait=True, cancel_futures=True)
 
 
 def prepare_worker() -> None:
-    """Leave Ctrl-C to the hub, which ends its workers itself, and load the engine."""
+    """Leave Ctrl-C to the hub, which ends its workers itself, and load all that the first episode will need."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warm()
+    import_module("rewards.score")

@@ -1,0 +1,117 @@
+"""The whole platform on loopback: command-to-state round trip, finish to receipt, and memory.
+
+Hub, host, chain and this operator are four processes of one machine. Commands are sent at 30 Hz on the operator's own
+clock; a round trip ends with the state that says the command was applied, so it holds the wait for the robot's next
+control tick (20 Hz: 25 ms on average, 50 ms at most).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from teleop.client import Driver
+from teleop.doors.demo import contribute, drive_once
+from teleop.doors.processes import Child, platform
+from teleop.identity import new_key
+from teleop.messages import Mode
+
+SEND_HZ = 30.0
+
+
+async def measure(url: str, seconds: float, episodes: int, children: list[Child]) -> dict[str, Any]:
+    """Return the figures."""
+    async with Driver(url, new_key()) as driver:
+        robot = next(one for one in await driver.call("GET", "/api/robots") if one["state"] == "free")["robot"]
+        await driver.join(robot, "lift")
+        finishes = [await _finish_to_receipt(driver, robot) for _ in range(episodes)]
+        trips_ms = await _round_trips(driver, seconds)
+    p50, p99 = np.percentile(trips_ms, [50, 99])
+    return {
+        "seconds": seconds,
+        "commands": len(trips_ms),
+        "rtt_p50_ms": round(float(p50), 1),
+        "rtt_p99_ms": round(float(p99), 1),
+        "finish_to_receipt_ms": round(statistics.median(finishes), 1),
+        "finish_to_receipt_max_ms": round(max(finishes), 1),
+        "hub_mib": _mib(children[0]),
+        "hub_verifier_mib": _mib(children[0], "spawn_main"),
+        "chain_mib": _mib(children[0], "anvil"),
+        "host_mib": _mib(children[1]),
+    }
+
+
+async def _finish_to_receipt(driver: Driver, robot: str) -> float:
+    """Drive one lift; return ms from `finish` to score and receipt: sealed, uploaded, signed, verified, replayed."""
+    finish, began = driver.finish, 0.0
+
+    async def timed() -> dict[str, Any]:
+        nonlocal began
+        began = time.perf_counter()
+        return await finish()
+
+    driver.finish = timed  # type: ignore[method-assign]  # the clock starts where the operator presses
+    try:
+        await contribute(driver, await drive_once(driver, robot), robot)
+    finally:
+        driver.finish = finish  # type: ignore[method-assign]
+    return (time.perf_counter() - began) * 1e3
+
+
+async def _round_trips(driver: Driver, seconds: float) -> list[float]:
+    await driver.begin()
+    await driver.armed()
+    driver.round_trips_us.clear()
+    start = time.perf_counter()
+    for tick in range(int(seconds * SEND_HZ)):
+        await asyncio.sleep(max(0.0, start + tick / SEND_HZ - time.perf_counter()))
+        speed = 0.05 * np.sin(2 * np.pi * tick / SEND_HZ / 4)
+        await driver.command(Mode.EE_TWIST, [speed, 0, 0, 0, 0, 0, 1.0], dead_man=True)
+    await driver.finish()
+    return [trip / 1e3 for trip in driver.round_trips_us]
+
+
+def _mib(child: Child, among_children: str = "") -> float:
+    """Return resident memory in MiB: of the process itself, or of its children whose command has that word."""
+    process = psutil.Process(child.process_id)
+    if not among_children:
+        return round(process.memory_info().rss / 2**20, 1)
+    found = [one for one in process.children(recursive=True) if among_children in " ".join(one.cmdline())]
+    return round(sum(one.memory_info().rss for one in found) / 2**20, 1)
+
+
+def main() -> None:
+    """Print one JSON object on the last line."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--seconds", type=float, default=30.0)
+    options.add_argument("--episodes", type=int, default=5)
+    options.add_argument("--json", action="store_true", help="only the JSON object")
+    chosen = options.parse_args()
+    with tempfile.TemporaryDirectory(prefix="armshare-bench-") as name:
+        data = Path(name)
+        with (data / "log").open("wb") as log, platform(data, 0, ["panda", "panda"], log) as (url, children):
+            found = asyncio.run(_when_online(url, chosen, children))
+    if not chosen.json:
+        print("command:", " ".join(sys.argv))
+    print(json.dumps(found))
+
+
+async def _when_online(url: str, chosen: argparse.Namespace, children: list[Child]) -> dict[str, Any]:
+    async with Driver(url, new_key()) as driver:
+        while len([one for one in await driver.call("GET", "/api/robots") if one["state"] == "free"]) < 2:
+            await asyncio.sleep(0.1)
+    return await measure(url, chosen.seconds, chosen.episodes, children)
+
+
+if __name__ == "__main__":
+    main()
