@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import re
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -43,6 +45,7 @@ from recorder.verify import require_gates, verify
 from teleop.identity import Domain
 
 _log = structlog.get_logger()
+_SIGNATURE: Final = re.compile("0x[0-9a-f]{128}1[bc]")
 
 
 class VerifierLostError(Exception):
@@ -173,6 +176,8 @@ class Intake:
         return Signatures(row.digest or "", domain_meta(self._domain), signature, robot).encode()
 
     async def _verify_and_keep(self, row: EpisodeRow, ticket: Ticket | None, signature: str) -> EpisodeRow:
+        if not _SIGNATURE.fullmatch(signature):
+            raise OperatorSignatureInvalid(f"expected 65 bytes as 0x-hex, v 27 or 28, got {signature[:140]!r}")
         signatures = self._signatures(row, signature)
         manifest = manifests.decode((row.manifest or "").encode())
         books = await asyncio.to_thread(self._records.books, manifest, ticket)
