@@ -32,6 +32,7 @@ export class Drive {
   steps = $state(0)
   /** Which keys are down, for the picture of the keyboard. */
   held = $state.raw<ReadonlySet<string>>(new Set())
+  deadMan = $state(false)
   gripper = $state(1)
   stage = $state<Stage | null>(null)
   verdict = $state.raw<Verdict | null>(null)
@@ -115,6 +116,16 @@ export class Drive {
     this.sendIntent()
   }
 
+  /** Whether the emergency stop is latched: as the hub last said, or as it was when this page came. */
+  get stopped(): boolean {
+    const by = this.view?.stoppedBy
+    return by === undefined ? (this.robot?.estopped ?? false) : by !== null
+  }
+
+  get mine(): boolean {
+    return this.robot !== null && this.robot.owner === this.account.wallet?.address
+  }
+
   /** Tell the link what is wanted now; it forgets what is not renewed. */
   sendIntent(): void {
     const held = this.input.held()
@@ -122,7 +133,8 @@ export class Drive {
     this.gripper = this.input.gripper
     if (!this.#link || !this.view || !holdsLease(this.view)) return
     const intent = this.input.intent(performance.now(), this.#opening)
-    this.#link.tell({ type: 'intent', intent: { ...intent, deadMan: intent.deadMan && this.live } })
+    this.deadMan = intent.deadMan && this.live
+    this.#link.tell({ type: 'intent', intent: { ...intent, deadMan: this.deadMan } })
   }
 
   /** The newest state has been drawn. */
@@ -165,8 +177,12 @@ export class Drive {
 
   #changed(view: View): void {
     const before = this.view?.phase
+    const wasStopped = this.stopped
     this.view = view
-    if (before === view.phase) return
+    if (before === view.phase) {
+      if (view.phase === 'granted' && wasStopped && !this.stopped) queueMicrotask(() => this.#session.begin())
+      return
+    }
     if (view.phase === 'welcomed') void this.#join(view).catch((error: unknown) => this.#fail(error))
     else if (view.phase === 'queued' && this.robot) this.#session.watch(this.robot.robot)
     else if (view.phase === 'granted' && view.lease && before !== 'resetting') this.#granted(view.lease.epoch)
@@ -216,9 +232,10 @@ export class Drive {
 
   async #ended(): Promise<void> {
     this.input.neutral()
-    const episode = this.view?.ended?.episode
+    const { episode, valid } = this.view?.ended ?? {}
     const { account, robot } = this
-    if (!episode || !account.wallet || !account.config || !robot) return
+    // An episode that does not count is not signed.
+    if (!episode || !valid || !account.wallet || !account.config || !robot) return
     const since = this.#askedMs || performance.now()
     this.#askedMs = 0
     try {

@@ -36,6 +36,12 @@ export function words(name: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1)
 }
 
+/** A message of the hub as a sentence: a capital in front, a full stop behind. */
+export function sentence(text: string): string {
+  const whole = text.trim()
+  return `${whole.charAt(0).toUpperCase()}${whole.slice(1)}${/[.!?…]$/.test(whole) ? '' : '.'}`
+}
+
 const ENDINGS: Record<string, string> = {
   finished: 'You finished.',
   step_limit: 'The step limit was reached.',
@@ -47,8 +53,10 @@ const ENDINGS: Record<string, string> = {
   robot_fault: 'The robot reported a fault.',
   unstable: 'The simulation became unstable.',
   host_lost: 'The connection to the robot was lost.',
-  expired: 'The lease ran out.',
+  expired: 'The lease ran out, and others were waiting.',
+  refused: 'The robot did not accept the lease.',
+  connection_lost: 'The connection to the hub was lost.',
   replaced: 'Another window with this wallet took over.',
 }
 
-export const ending = (reason: string): string => ENDINGS[reason] ?? words(reason)
+export const ending = (reason: string): string => ENDINGS[reason] ?? sentence(words(reason))

@@ -60,8 +60,8 @@ export interface View {
   lease: { id: string; epoch: number; robot: Descriptor; task: Task } | null
   episode: string | null
   ended: Ended | null
-  /** Who pressed the emergency stop, while it is latched. */
-  stoppedBy: string | null
+  /** Who pressed the emergency stop, null once it is cleared; undefined where nothing was heard of it. */
+  stoppedBy: string | null | undefined
   fault: Fault | null
   /** Why the session is over. */
   closed: string | null
@@ -74,7 +74,7 @@ const FIRST: View = {
   lease: null,
   episode: null,
   ended: null,
-  stoppedBy: null,
+  stoppedBy: undefined,
   fault: null,
   closed: null,
 }
@@ -180,7 +180,7 @@ export class Session {
       case 'estopped':
         return { stoppedBy: message.by }
       case 'cleared':
-        return { stoppedBy: null }
+        return { stoppedBy: null, fault: null }
       case 'error':
         return {
           phase: AFTER_ERROR[this.view.phase] ?? this.view.phase,
