@@ -8,7 +8,7 @@ BIN := .venv/bin
 STAMPS := .setup
 WEB := $(shell find teleop/web/src -type f 2>/dev/null) $(wildcard teleop/web/*.ts teleop/web/*.json teleop/web/*.html teleop/web/public/*) teleop/wire.json teleop/typed_data.json recorder/typed_data.json
 
-.PHONY: help run test setup lint pytest vitest bench peers lock clean tools chromium
+.PHONY: help run test setup lint pytest vitest bench peers screenshots lock clean tools chromium
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/'
@@ -36,6 +36,9 @@ bench: setup ## measure speed; every benchmark prints its command and one JSON o
 	@for script in benchmarks/*.py; do echo "\$$ $(BIN)/python $$script --json"; $(BIN)/python $$script --json; done
 
 peers: $(STAMPS)/peers
+
+screenshots: setup chromium ## take the pictures in docs/screenshots
+	@$(BIN)/python -m tests.screenshots
 
 lock: ## choose newer versions: rewrites requirements.lock (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \

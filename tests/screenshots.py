@@ -1,0 +1,133 @@
+"""Makes the pictures in `docs/screenshots/`: a person lifts the cube by key presses, in Chromium. `make screenshots`."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from playwright.sync_api import Browser, Page
+
+from sim.catalogue import make_world
+from sim.world import World
+from teleop.doors.processes import platform
+from tests.browser import chromium
+
+TARGET = Path(__file__).parents[1] / "docs" / "screenshots"
+ARMED = "document.querySelector('[data-testid=safety-state]')?.dataset.state === 'armed'"
+DRAWN = "!document.body.innerText.includes('Loading what the robot')"
+KEYS = (("w", "s"), ("a", "d"), ("r", "f"))
+SETTLE_S = 0.4
+GIVE_UP_S = 20.0
+
+
+class GaveUpError(Exception):
+    """The hand did not get where it should in time."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Someone who sees the cube, and presses keys until the hand is there."""
+
+    page: Page
+    data: Path
+    world: World
+
+    def cube(self) -> np.ndarray:
+        """Return where the cube lies: the eyes' part, taken from the seed."""
+        with sqlite3.connect(self.data / "armshare.sqlite") as db:
+            (seed,) = db.execute("SELECT seed FROM tickets ORDER BY issued_ms DESC LIMIT 1").fetchone()
+        return self.world.reset(seed).values["cube_pose"]
+
+    def hand(self) -> np.ndarray:
+        """Read the page's own display, m."""
+        return np.array([float(word) for word in self.page.get_by_test_id("ee-position").inner_text().split()[-3:]])
+
+    def move(self, axis: int, target: float, tolerance: float) -> None:
+        """Hold a key until the hand is near, then slowly the rest."""
+        for slow in (False, True):
+            away = target - self.hand()[axis]
+            if abs(away) < tolerance:
+                return
+            if slow or abs(away) < 0.04:
+                self.page.keyboard.down("Shift")
+            self._hold(KEYS[axis][int(away < 0)], axis, target, away, 0.0 if slow else 0.02)
+            self.page.keyboard.up("Shift")
+            time.sleep(SETTLE_S)
+
+    def _hold(self, key: str, axis: int, target: float, away: float, early: float) -> None:
+        self.page.keyboard.down(key)
+        until = time.monotonic() + GIVE_UP_S
+        while (target - self.hand()[axis]) * np.sign(away) > early:
+            if time.monotonic() > until:
+                raise GaveUpError(f"axis {axis}: expected {target:.3f} m, the hand is at {self.hand()}")
+        self.page.keyboard.up(key)
+
+    def grasp(self) -> None:
+        """Bring the hand over the cube, down to it, and close it."""
+        cube = self.cube()
+        for height in (None, 0.10, 0.022):
+            if height is not None:
+                self.move(2, height, 0.006)
+            self.move(0, cube[0], 0.004)
+            self.move(1, cube[1], 0.004)
+        self.page.keyboard.press("Space")
+        time.sleep(1.5)
+
+
+def pictures(browser: Browser, url: str, data: Path, scheme: str, width: int, height: int) -> None:
+    """Take the pictures of one colour scheme and size."""
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=width < 600
+    )
+    context.set_default_timeout(60_000)
+    page, name = context.new_page(), f"{'phone' if width < 600 else 'desktop'}-{scheme}"
+
+    def shot(what: str) -> None:
+        page.screenshot(path=str(TARGET / f"{what}-{name}.png"))
+
+    page.goto(url)
+    page.get_by_test_id("make-wallet").wait_for()
+    shot("sign-in")
+    page.get_by_test_id("make-wallet").click()
+    page.get_by_test_id("robot-card").first.wait_for()
+    time.sleep(SETTLE_S)
+    shot("lobby")
+    page.get_by_test_id("drive").first.click()
+    page.wait_for_function(ARMED)
+    page.wait_for_function(DRAWN)
+    world = make_world("panda", "lift")
+    world.connect()
+    person = Person(page, data, world)
+    person.grasp()
+    page.keyboard.down("r")
+    while person.hand()[2] < 0.16:
+        pass
+    shot("drive")
+    page.keyboard.up("r")
+    page.get_by_test_id("finish").click()
+    page.get_by_test_id("score").wait_for()
+    time.sleep(SETTLE_S)
+    shot("result")
+    context.close()
+
+
+def main() -> None:
+    """Start a platform of its own, and take every picture."""
+    TARGET.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="armshare-screenshots-") as name:
+        data = Path(name)
+        with (
+            (data / "log").open("wb") as log,
+            platform(data, 0, ["panda", "panda"], log) as (url, _children),
+            chromium() as browser,
+        ):
+            for scheme, width, height in (("light", 1440, 900), ("dark", 1440, 900), ("light", 390, 844)):
+                pictures(browser, url, data, scheme, width, height)
+
+
+if __name__ == "__main__":
+    main()
