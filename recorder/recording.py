@@ -27,10 +27,9 @@ from recorder.description import hash_description
 from recorder.episode import EpisodeError
 from recorder.files import move, write_atomic
 from recorder.manifest import EPISODE_FILE, NO_PREVIOUS
-from recorder.meta import MetaError
 from recorder.part import PART_SUFFIX, NothingRecordedError, recover
 from recorder.seal import SealedEpisode, read_sealed, seal
-from recorder.writer import EpisodeWriter, WriterError
+from recorder.writer import EpisodeWriter
 from sim.robot import RobotModel
 from teleop.identity import Domain
 from teleop.steps import EpisodeEnd, EpisodeEvent, EpisodeStart, Step
@@ -38,8 +37,6 @@ from teleop.steps import EpisodeEnd, EpisodeEvent, EpisodeStart, Step
 _log = structlog.get_logger()
 _FOLDERS: Final = ("recording", "sealed", "uploaded", "refused", "damaged")
 _BUNDLE_SUFFIX: Final = ".bundle"
-_FAILURES: Final = (OSError, WriterError, EpisodeError, MetaError)
-"""What can go wrong with one recording (a full disk, a broken stream) without ending the next."""
 
 
 class Recorder:
@@ -71,7 +68,7 @@ class Recorder:
         while (event := events.get()) is not None:
             try:
                 self._take(event)
-            except _FAILURES as error:
+            except Exception as error:  # noqa: BLE001  the supervisor: one broken recording must not end the next
                 _log.exception("recording failed", error=str(error))
                 self._abandon()
         self._abandon()

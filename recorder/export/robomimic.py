@@ -1,0 +1,200 @@
+"""Export to robomimic's HDF5 (github.com/ARISE-Initiative/robomimic, docs/datasets/overview): one file, many demos.
+
+robomimic wants actions in [-1, 1]: ours are the applied joint positions and gripper opening, scaled by the joint
+limits and [0, 1]; `data.attrs["action_scale"]` and `["action_offset"]` turn one back: `action * scale + offset`.
+What was recorded rides along unscaled in `action_dict`, and each demo names its episode, digest, operator and file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from recorder import manifest as manifests
+from recorder.bundle import MANIFEST_FILE, SIGNATURES_FILE, Signatures
+from recorder.episode import Episode, read_episode
+from recorder.files import move
+from recorder.manifest import EPISODE_FILE, Manifest
+from sim.robot import Vector
+
+_GYM_TYPE: Final = 2
+"""robomimic's EnvType.GYM_TYPE."""
+
+
+class ExportError(Exception):
+    """Episodes cannot be exported together; nothing was written."""
+
+
+class NothingToExportError(ExportError):
+    """No bundles were given."""
+
+
+class MixedRobotsError(ExportError):
+    """Episodes of robots with other joints, limits or observations do not fit into one file."""
+
+
+class MixedTasksError(ExportError):
+    """Episodes of several tasks do not fit into one file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written."""
+
+    path: Path
+    demos: int
+    samples: int
+    valid_demos: int
+    """How many of them are in the mask `valid`, for validation."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scaling:
+    """action = (applied - offset) / scale; both (A,) float64."""
+
+    scale: Vector
+    offset: Vector
+
+    def actions(self, episode: Episode) -> Vector:
+        """Return (N, A) in [-1, 1]."""
+        scaled = (_applied(episode) - self.offset) / self.scale
+        return np.clip(scaled, -1.0, 1.0)  # rounding only: applied positions lie within the limits
+
+
+def export_robomimic(bundles: Sequence[Path], target: Path, *, valid_ratio: float = 0.1) -> Exported:
+    """Write the demos of `bundles`, in this order, to `target`; every 1/`valid_ratio`-th goes to the mask `valid`.
+
+    Reads one episode at a time. Raises an ExportError before anything is written.
+    """
+    if not bundles:
+        raise NothingToExportError("expected at least one bundle, got none")
+    first = _read(bundles[0])[1]
+    samples = 0
+    with _whole(target) as file:
+        data = file.create_group("data")
+        for number, bundle in enumerate(bundles):
+            manifest, episode = _read(bundle)
+            _require_alike(first, episode)
+            demo = data.create_group(f"demo_{number}")
+            _write_demo(demo, episode, _scaling(first))
+            demo.attrs.update(_provenance(bundle, manifest))
+            samples += episode.steps
+        data.attrs.update(_attributes(first, samples))
+        valid = _write_masks(file, len(bundles), valid_ratio)
+    return Exported(target, len(bundles), samples, valid)
+
+
+def _write_demo(demo: h5py.Group, episode: Episode, scaling: _Scaling) -> None:
+    steps = episode.steps
+    demo.attrs["num_samples"] = steps
+    demo["actions"] = scaling.actions(episode)
+    demo["states"] = np.hstack([array[:steps].reshape(steps, -1) for array in episode.observations.values()])
+    reached = (episode.arrays["success"][1:] == 1).astype(np.float64)
+    demo["rewards"] = reached
+    demo["dones"] = _dones(steps)
+    for name, array in episode.observations.items():
+        demo[f"obs/{name}"] = array[:-1]
+        demo[f"next_obs/{name}"] = array[1:]
+    demo["action_dict/joint_position"] = episode.applied_joint_position
+    demo["action_dict/gripper"] = episode.applied_gripper[:, None]
+    demo["action_dict/ee_pose"] = episode.applied_ee_pose
+    demo["timestamps/t_observed_mono_ns"] = episode.t_observed_ns
+    demo["timestamps/t_sent_mono_ns"] = episode.t_sent_ns
+
+
+def _dones(steps: int) -> NDArray[np.int64]:
+    dones = np.zeros(steps, np.int64)
+    dones[-1] = 1
+    return dones
+
+
+def _write_masks(file: h5py.File, demos: int, valid_ratio: float) -> int:
+    """Write `mask/train` and `mask/valid`; with fewer than two demos, both are in `train` only."""
+    every = round(1 / valid_ratio) if valid_ratio > 0 else demos + 1
+    valid = [number for number in range(demos) if number % every == every - 1]
+    if demos > 1 and not valid and valid_ratio > 0:
+        valid = [demos - 1]
+    train = [number for number in range(demos) if number not in set(valid)]
+    for name, numbers in (("train", train), ("valid", valid)):
+        file[f"mask/{name}"] = np.array([f"demo_{number}" for number in numbers], dtype="S")
+    return len(valid)
+
+
+def _attributes(episode: Episode, samples: int) -> dict[str, Any]:
+    meta, scaling = episode.meta, _scaling(episode)
+    kwargs = {"control_hz": meta.spec.control_hz, "robot": meta.robot.model, "task_version": meta.task.version}
+    environment = {"env_name": meta.task.name, "type": _GYM_TYPE, "env_kwargs": kwargs}
+    names = [*meta.spec.joint_names, *(["gripper"] if meta.spec.has_gripper else [])]
+    return {
+        "total": samples,
+        "env_args": json.dumps(environment),
+        "action_names": json.dumps(names),
+        "action_scale": scaling.scale,
+        "action_offset": scaling.offset,
+        "instruction": meta.task.instruction,
+    }
+
+
+def _provenance(bundle: Path, manifest: Manifest) -> dict[str, Any]:
+    signatures = msgspec.json.decode((bundle / SIGNATURES_FILE).read_bytes(), type=Signatures)
+    return {
+        "episode": manifest.episode,
+        "digest": signatures.digest,
+        "operator": manifest.operator.address,
+        "robot": manifest.robot.address,
+        "sha256": manifest.files[0].sha256,
+        "content_root": manifest.content_root,
+        "seed": manifest.seed,
+    }
+
+
+def _scaling(episode: Episode) -> _Scaling:
+    spec = episode.meta.spec
+    low, high = np.array(spec.joint_lower_rad), np.array(spec.joint_upper_rad)
+    if spec.has_gripper:
+        low, high = np.append(low, 0.0), np.append(high, 1.0)
+    return _Scaling((high - low) / 2, (high + low) / 2)
+
+
+def _applied(episode: Episode) -> Vector:
+    joints, gripper = episode.applied_joint_position, episode.applied_gripper[:, None]
+    return np.hstack([joints, gripper]) if episode.meta.spec.has_gripper else joints
+
+
+def _require_alike(first: Episode, other: Episode) -> None:
+    task, found = (one.meta.task for one in (first, other))
+    if (task.name, task.version) != (found.name, found.version):
+        expected = f"task {task.name} {task.version}, as in {first.meta.episode}"
+        raise MixedTasksError(f"expected {expected}, got {found.name} {found.version} in {other.meta.episode}")
+    models = first.meta.robot.model, other.meta.robot.model
+    if models[0] != models[1] or first.meta.spec != other.meta.spec:
+        expected = f"robot {models[0]} with the spec of {first.meta.episode}"
+        raise MixedRobotsError(f"expected {expected}, got {models[1]} in {other.meta.episode}; export it apart")
+
+
+def _read(bundle: Path) -> tuple[Manifest, Episode]:
+    return manifests.decode((bundle / MANIFEST_FILE).read_bytes()), read_episode(bundle / EPISODE_FILE)
+
+
+@contextmanager
+def _whole(target: Path) -> Iterator[h5py.File]:
+    """Give a file that takes the place of `target` only when all of it has been written."""
+    beside = target.with_name(target.name + ".tmp")
+    try:
+        with h5py.File(beside, "w") as file:
+            yield file
+            file.flush()
+            os.fsync(file.id.get_vfd_handle())
+        move(beside, target)
+    finally:
+        beside.unlink(missing_ok=True)
