@@ -29,6 +29,7 @@ export class Scene {
   readonly #plumb = new Plumb()
   readonly #workspace: Mesh
   #robot: URDFRobot | null = null
+  #drawn: Float32Array | null = null
 
   constructor(canvas: HTMLCanvasElement, descriptor: Descriptor) {
     this.stage = new Stage(canvas, descriptor.workspace_upper_m[0])
@@ -48,6 +49,8 @@ export class Scene {
     this.#robot = robot
     this.#add(robot)
     this.#rest(robot)
+    this.#drawn = null
+    this.stage.touch()
   }
 
   paint(palette: Palette): void {
@@ -58,6 +61,9 @@ export class Scene {
 
   /** Pose everything from a state's values, in the order of the descriptor. */
   pose(values: Float32Array): void {
+    if (this.#drawn?.every((value, i) => value === values[i])) return
+    this.#drawn = values
+    this.stage.touch()
     if (this.#robot) this.#joints(this.#robot, values)
     for (const [body, mesh] of this.#bodies) {
       const pose = body.pose_from ? this.layout.get(values, body.pose_from) : null
@@ -67,8 +73,9 @@ export class Scene {
     if (hand) this.#plumb.hang(hand)
   }
 
-  render(elapsedMs: number): void {
-    this.stage.render(elapsedMs)
+  /** Whether the picture is the newest. */
+  render(nowMs: number): boolean {
+    return this.stage.render(nowMs)
   }
 
   dispose(): void {

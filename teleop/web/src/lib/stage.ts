@@ -20,6 +20,7 @@ import {
   WebGLRenderer,
 } from 'three'
 import { OrbitControls } from 'three/examples/jsm/controls/OrbitControls.js'
+import { Pace } from './pace'
 
 export interface Palette {
   sky: string
@@ -79,6 +80,8 @@ export class Stage {
   readonly #scale: number
   #view = 0
   #slowFrames = 0
+  readonly #pace = new Pace()
+  #changed = true
   #ratio: number
 
   /** `reachM` is how far the arm reaches: a small one is looked at from nearer. */
@@ -96,6 +99,7 @@ export class Stage {
     this.controls.maxPolarAngle = Math.PI / 2 - 0.03
     this.controls.minDistance = 0.3
     this.controls.maxDistance = 4
+    this.controls.addEventListener('change', () => this.touch())
     const uniforms = { floorColour: { value: new Color() }, lineColour: { value: new Color() }, skyColour: { value: new Color() } }
     const grid = new ShaderMaterial({ vertexShader: GRID_VERTEX, fragmentShader: GRID_FRAGMENT, uniforms })
     this.#floor = new Mesh(new PlaneGeometry(12, 12), grid)
@@ -118,6 +122,7 @@ export class Stage {
     this.#shadow.material.opacity = palette.shadow
     this.#sun.intensity = 2.4 * palette.light
     this.#sky.intensity = 1.3 * palette.light
+    this.touch()
   }
 
   /** Go to a view, by number; the next one where none is given. */
@@ -137,13 +142,25 @@ export class Stage {
     this.camera.updateProjectionMatrix()
     this.renderer.setPixelRatio(this.#ratio)
     this.renderer.setSize(width, height, false)
+    this.touch()
     if (wasNarrow !== this.camera.aspect < 0.8) this.look(this.#view)
   }
 
-  render(elapsedMs: number): void {
-    this.#economise(elapsedMs)
+  /** Draw where something changed and it is time to; whether the picture is the newest. */
+  render(nowMs: number): boolean {
     this.controls.update()
+    if (!this.#changed) return true
+    if (!this.#pace.due(nowMs)) return false
+    this.#economise()
     this.renderer.render(this.scene, this.camera)
+    this.#pace.drawn(nowMs)
+    this.#changed = false
+    return true
+  }
+
+  /** Something in the scene is new. */
+  touch(): void {
+    this.#changed = true
   }
 
   dispose(): void {
@@ -152,8 +169,8 @@ export class Stage {
   }
 
   /** Where frames come slowly for a while, draw fewer pixels, and at last no shadows. */
-  #economise(elapsedMs: number): void {
-    this.#slowFrames = elapsedMs > 40 ? this.#slowFrames + 1 : Math.max(0, this.#slowFrames - 1)
+  #economise(): void {
+    this.#slowFrames = this.#pace.slow ? this.#slowFrames + 1 : Math.max(0, this.#slowFrames - 1)
     if (this.#slowFrames < 20) return
     this.#slowFrames = 0
     if (this.#ratio > 0.6) {
@@ -166,10 +183,10 @@ export class Stage {
   }
 
   #light(): void {
-    this.#sun.position.set(0.2, -1.2, 2.6).multiplyScalar(this.#scale)
+    this.#sun.position.set(-0.3, -1.6, 2.2).multiplyScalar(this.#scale)
     this.#sun.target.position.set(0.35 * this.#scale, 0, 0)
     this.#sun.castShadow = true
-    this.#sun.shadow.mapSize.set(1024, 1024)
+    this.#sun.shadow.mapSize.set(2048, 2048)
     this.#sun.shadow.radius = 2.5
     this.#sun.shadow.bias = -0.001
     this.#sun.shadow.normalBias = 0.02

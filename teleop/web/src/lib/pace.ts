@@ -1,0 +1,30 @@
+// How often to draw: at the display's rate, and where drawing is slow, no more than half of the time.
+//
+// Without a graphics chip the picture takes the processor that the robot's commands need.
+
+const SLOW_MS = 40
+const SMOOTHING = 0.2
+
+export class Pace {
+  #drawnMs = -Infinity
+  #waiting = false
+  #frameMs = 0
+
+  /** How long a drawn frame takes of late, as the display's clock sees it. */
+  get slow(): boolean {
+    return this.#frameMs > SLOW_MS
+  }
+
+  /** Whether to draw at this tick of the display. */
+  due(nowMs: number): boolean {
+    const sinceMs = nowMs - this.#drawnMs
+    if (this.#waiting) this.#frameMs += SMOOTHING * (Math.min(sinceMs, 1000) - this.#frameMs)
+    this.#waiting = false
+    return !this.slow || sinceMs >= 2 * this.#frameMs
+  }
+
+  drawn(nowMs: number): void {
+    this.#drawnMs = nowMs
+    this.#waiting = true
+  }
+}
