@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final, Protocol
 
 from fastapi import APIRouter, Body, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
@@ -43,7 +42,7 @@ from recorder.uploads import (
     UploadTooLargeError,
     UploadWriter,
 )
-from teleop.accounts import NotSignedInError
+from teleop import errors
 from teleop.db import Sessions
 
 WAIT_S_MAX: Final = 30.0
@@ -76,7 +75,6 @@ class MediaTypeError(Exception):
 
 
 _STATUS: Final[dict[type[Exception], int]] = {
-    NotSignedInError: 401,
     NotTheOperatorError: 403,
     EpisodeIdError: 404,
     UnknownEpisodeError: 404,
@@ -92,14 +90,13 @@ _STATUS: Final[dict[type[Exception], int]] = {
     GateError: 422,
     CursorError: 422,
     TusHeaderError: 400,
-    RequestValidationError: 422,
     UploadBusyError: 423,
     VerifierLostError: 503,
 }
 
 
 class _Route(APIRoute):
-    """Answers this room's errors as `{"error": {"code", "message"}}`, and leaves all others to the application."""
+    """Answers this room's errors by their names, and leaves all others to `teleop.errors`."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -119,8 +116,7 @@ class _Route(APIRoute):
 def refusal(error: Exception) -> JSONResponse:
     """Return the answer to a request that raised one of this room's errors."""
     status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
-    body = {"error": {"code": type(error).__name__.removesuffix("Error"), "message": str(error)}}
-    return JSONResponse(body, status)
+    return errors.answer(status, type(error).__name__.removesuffix("Error"), str(error))
 
 
 def make_router(

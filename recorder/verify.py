@@ -65,6 +65,6 @@ def claimed_domain(bundle: Bundle) -> Domain:
     """Return the domain that signatures.json itself names; raise BundleIncomplete where it names none."""
     try:
         found = msgspec.json.decode(bundle.signatures or b"", type=Signatures).domain
-    except msgspec.DecodeError as error:
+    except ValueError as error:
         raise BundleIncomplete(f"expected signatures.json with its domain: {error}") from error
     return Domain(found.chain_id, found.vault)

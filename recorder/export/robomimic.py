@@ -71,7 +71,7 @@ class _Scaling:
         return np.clip(scaled, -1.0, 1.0)  # rounding only: applied positions lie within the limits
 
 
-def export_robomimic(bundles: Sequence[Path], target: Path, *, valid_ratio: float = 0.1) -> Exported:
+def export(bundles: Sequence[Path], target: Path, *, valid_ratio: float = 0.1) -> Exported:
     """Write the demos of `bundles`, in this order, to `target`; every 1/`valid_ratio`-th goes to the mask `valid`.
 
     Reads one episode at a time. Raises an ExportError before anything is written.

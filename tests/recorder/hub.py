@@ -25,6 +25,7 @@ from recorder.log import Log
 from recorder.records import Records
 from recorder.store import Store
 from recorder.uploads import UPLOAD_BYTES_MAX, Uploads
+from teleop import errors
 from teleop.accounts import NotSignedInError
 from teleop.db import migrate, open_engine, open_sessions
 
@@ -92,6 +93,7 @@ class Hub:
             replay=replay,
         )
         self.app = FastAPI()
+        errors.install(self.app)
         self.app.include_router(
             make_router(
                 access=self.door,

@@ -15,7 +15,7 @@ from recorder.export.robomimic import (
     MixedRobotsError,
     MixedTasksError,
     NothingToExportError,
-    export_robomimic,
+    export,
 )
 
 from .bundles import good_bundle
@@ -44,7 +44,7 @@ def read_by_robomimic(path: Path, keys: list[str]) -> dict[str, dict[str, object
 
 
 def test_robomimics_own_loader_reads_every_sample(bundles: list[Path], tmp_path: Path) -> None:
-    made = export_robomimic(bundles, tmp_path / "demos.hdf5", valid_ratio=0.2)
+    made = export(bundles, tmp_path / "demos.hdf5", valid_ratio=0.2)
     keys = ["joint_position", "gripper_position", "ee_pose", "cube_pose"]
     seen = read_by_robomimic(made.path, keys)
 
@@ -68,7 +68,7 @@ def test_robomimics_own_loader_reads_every_sample(bundles: list[Path], tmp_path:
 
 
 def test_actions_turn_back_into_what_was_applied(bundles: list[Path], tmp_path: Path) -> None:
-    export_robomimic(bundles, tmp_path / "demos.hdf5")
+    export(bundles, tmp_path / "demos.hdf5")
     episode = read_episode(bundles[2] / "episode.h5")
     with h5py.File(tmp_path / "demos.hdf5") as file:
         data = file["data"]
@@ -79,7 +79,7 @@ def test_actions_turn_back_into_what_was_applied(bundles: list[Path], tmp_path: 
 
 
 def test_provenance_rides_along(bundles: list[Path], tmp_path: Path) -> None:
-    export_robomimic(bundles, tmp_path / "demos.hdf5")
+    export(bundles, tmp_path / "demos.hdf5")
     manifest = json.loads((bundles[1] / "manifest.json").read_bytes())
     signatures = json.loads((bundles[1] / "signatures.json").read_bytes())
     with h5py.File(tmp_path / "demos.hdf5") as file:
@@ -92,7 +92,7 @@ def test_provenance_rides_along(bundles: list[Path], tmp_path: Path) -> None:
 
 
 def test_an_arm_without_a_gripper_has_one_action_less(tmp_path: Path) -> None:
-    export_robomimic([good_bundle(tmp_path, joints=5, gripper=False)], tmp_path / "demos.hdf5")
+    export([good_bundle(tmp_path, joints=5, gripper=False)], tmp_path / "demos.hdf5")
     with h5py.File(tmp_path / "demos.hdf5") as file:
         assert file["data/demo_0/actions"].shape == (40, 5)
         assert [name.decode() for name in file["mask/train"]] == ["demo_0"]
@@ -105,17 +105,17 @@ def test_mixed_robots_and_tasks_are_refused_and_leave_nothing(bundles: list[Path
     stack = good_bundle(tmp_path, episode="stack", task="stack")
 
     with pytest.raises(MixedRobotsError, match="other"):
-        export_robomimic([bundles[0], other], target)
+        export([bundles[0], other], target)
     with pytest.raises(MixedTasksError, match="stack"):
-        export_robomimic([bundles[0], stack], target)
+        export([bundles[0], stack], target)
     with pytest.raises(NothingToExportError):
-        export_robomimic([], target)
+        export([], target)
     assert target.read_text() == "what was here before"
     assert not target.with_name("demos.hdf5.tmp").exists()
 
 
 def test_the_same_bundles_give_the_same_file(bundles: list[Path], tmp_path: Path) -> None:
-    export_robomimic(bundles, tmp_path / "a.hdf5")
-    export_robomimic(bundles, tmp_path / "b.hdf5")
+    export(bundles, tmp_path / "a.hdf5")
+    export(bundles, tmp_path / "b.hdf5")
 
     assert (tmp_path / "a.hdf5").read_bytes() == (tmp_path / "b.hdf5").read_bytes()

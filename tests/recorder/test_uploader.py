@@ -166,7 +166,7 @@ def test_an_answer_that_may_be_another_tomorrow_sets_nothing_aside(tmp_path: Pat
     hub.begin("episode-1")
     with httpx.Client(base_url=url) as client:
         signed_out = Uploader(host, client, lambda: "expired")
-        with pytest.raises(UploadFailedError, match="401 NotSignedIn"):
+        with pytest.raises(UploadFailedError, match="401 auth"):
             signed_out.upload_pending()
 
     assert names_in(host / "sealed") == ["episode-1"]
