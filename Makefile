@@ -74,6 +74,12 @@ $(STAMPS)/node: package.json package-lock.json teleop/web/package.json rewards/c
 	@npm ci --silent --no-fund --no-audit --ignore-scripts
 	@touch $@
 
+$(STAMPS)/peers: tests/peers/setup tests/peers/requirements.lock tests/peers/torch.lock tests/peers/torch-cpu.lock | tools
+	@mkdir -p $(STAMPS)
+	@echo "[peers] robomimic and torch into .venv-peers, for the test with its own loader"
+	@PYTHON=$(PYTHON) tests/peers/setup
+	@touch $@
+
 $(STAMPS)/web: $(STAMPS)/venv $(STAMPS)/node $(WEB)
 	@echo "[3/3] browser client"
 	@npm run --silent -w teleop/web build -- --logLevel warn

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import pybullet
-from pybullet_utils.bullet_client import BulletClient
 
+from sim.bullet import BulletClient, pybullet
 from sim.description import ArmDescription
 from sim.robot import Action, Vector
 

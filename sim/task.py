@@ -11,7 +11,7 @@ import numpy as np
 from sim.robot import ArraySpec, SceneBody, TaskSpec, Vector
 
 if TYPE_CHECKING:
-    from pybullet_utils.bullet_client import BulletClient
+    from sim.bullet import BulletClient
 
 Values = Mapping[str, Vector]
 

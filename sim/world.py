@@ -11,10 +11,9 @@ from importlib.metadata import version
 from typing import Final
 
 import numpy as np
-import pybullet
-from pybullet_utils.bullet_client import BulletClient
 
 from sim.arm import Arm
+from sim.bullet import BulletClient, new_client, pybullet
 from sim.description import ArmDescription
 from sim.robot import Action, NotConnectedError, Observation, RobotSpec, UnstableWorldError, Vector, checked
 from sim.task import Bodies, Task
@@ -55,7 +54,7 @@ class World:
         """Start the engine and build a first scene, from seed 0."""
         if self._client is not None:
             return
-        self._client = BulletClient(connection_mode=pybullet.DIRECT)
+        self._client = new_client()
         self.reset(0)
 
     def disconnect(self) -> None:

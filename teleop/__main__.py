@@ -13,24 +13,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
 import structlog
 import typer
 import uvicorn
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from teleop import serving
 from teleop.doors import processes
-from teleop.doors.processes import PlatformError
+from teleop.doors.failures import PlatformError, actionable
+from teleop.doors.processes import client_of
 from teleop.settings import Settings
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 out, err = Console(), Console(stderr=True)
 ARM = 10**18
 
-Data = Annotated[Path, typer.Option(help="Everything that must not be lost lives below this folder.")]
+Data = Annotated[
+    Path, typer.Option(help="Everything that must not be lost lives below this folder.", envvar="ARMSHARE_DATA")
+]
+Port = Annotated[
+    int, typer.Option(min=0, max=65535, help="The hub's port; 0 takes a free one.", envvar="ARMSHARE_PORT")
+]
+Folders = Annotated[list[Path], typer.Argument(help="Folders of episodes.", exists=True, file_okay=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line.")]
 IsChild = Annotated[bool, typer.Option("--child", hidden=True)]
 
@@ -48,7 +55,7 @@ def prepare() -> None:
 @cli.command()
 def run(
     data: Data = Path("data"),
-    port: Annotated[int, typer.Option(help="The hub's port; another free one where it is taken.")] = 8000,
+    port: Port = 8000,
     robot: Annotated[list[str] | None, typer.Option(help="Simulated robots to bring online.")] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
@@ -71,9 +78,11 @@ def run(
 @cli.command()
 def hub(
     data: Data = Path("data"),
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port to listen on.")] = 8000,
-    chain_url: Annotated[str, typer.Option(help="An EVM chain's JSON-RPC; without it the embedded one.")] = "",
+    host: Annotated[str, typer.Option(help="The address to listen on.", envvar="ARMSHARE_HOST")] = "127.0.0.1",
+    port: Port = 8000,
+    chain_url: Annotated[
+        str, typer.Option(help="An EVM chain's JSON-RPC; without it the embedded one.", envvar="ARMSHARE_CHAIN_URL")
+    ] = "",
     child: IsChild = False,
 ) -> None:
     """Start a hub, with the embedded chain unless --chain-url names another."""
@@ -81,7 +90,7 @@ def hub(
 
     if child:
         processes.end_with_parent()
-    settings = Settings(data=data, host=host, port=port, chain_url=chain_url or Settings().chain_url)
+    settings = _settings(data=data, host=host, port=port, chain_url=chain_url)
     with _interruptible(), processes.locked(data), opened_verifiers() as verifiers:
         try:
             listener = serving.listen(settings.host, settings.port)
@@ -156,11 +165,11 @@ def demo(
 def _table(outcome: dict[str, Any]) -> Table:
     table = Table(title="driven, proven, scored, paid", caption=_caption(outcome), caption_justify="left")
     for title in ("episode", "steps", "success", "score", "receipt", "pay (ARM)", "digest"):
-        table.add_column(title, overflow="fold" if title == "digest" else "ellipsis")
+        table.add_column(title, no_wrap=True)
     for one in outcome["episodes"]:
         pay = f"{int(one['pay']) / ARM:.4f}"
         cells = (one["episode"][:12], one["steps"], one["success"], f"{one['score']:.3f}", one["receipt_index"], pay)
-        table.add_row(*(str(cell) for cell in cells), one["digest"])
+        table.add_row(*(str(cell) for cell in cells), one["digest"][:18] + "…")
     return table
 
 
@@ -173,7 +182,7 @@ def _caption(outcome: dict[str, Any]) -> str:
 
 @cli.command()
 def verify(
-    bundles: Annotated[list[Path], typer.Argument(help="Folders with episode.h5, manifest.json and so on.")],
+    bundles: Folders,
     pins: Annotated[Path | None, typer.Option(help="A saved /api/config: whose receipts to trust. Offline.")] = None,
     hub: Annotated[str, typer.Option(help="Ask this hub for /api/config instead.")] = "",
     replay: Annotated[bool, typer.Option(help="Re-simulate simulated episodes, bit for bit.")] = True,
@@ -213,14 +222,14 @@ def fetch(
 
 @cli.command()
 def export(
-    bundles: Annotated[list[Path], typer.Argument(help="Folders of episodes.")],
+    bundles: Folders,
     target: Annotated[Path, typer.Option("--to", "-o", help="The file to write.")],
 ) -> None:
     """Write episodes as one robomimic HDF5 file."""
-    from recorder.export.robomimic import export as write
+    from recorder.export.robomimic import export as export_robomimic
 
-    write(bundles, target)
-    out.print(f"{len(bundles)} episodes in {target}")
+    done = export_robomimic(bundles, target)
+    out.print(f"{done.demos} demonstrations, {done.samples} samples, in {done.path}")
 
 
 @cli.command()
@@ -228,15 +237,27 @@ def settle(
     data: Data = Path("data"), hub: Annotated[str, typer.Option(help="The hub's URL.")] = "http://127.0.0.1:8000"
 ) -> None:
     """Settle all that is earned in a new root now, as the platform's operator."""
+    if not (data / "keys" / "admin.token").is_file():
+        raise PlatformError(f"expected the hub's data folder, with keys/admin.token, got {data}; name it with --data")
     token = (data / "keys" / "admin.token").read_text().strip()
-    answer = httpx.post(f"{hub}/api/settle", headers={"Authorization": f"Bearer {token}"}, timeout=60, trust_env=False)
+    with client_of(hub) as client:
+        answer = client.post("/api/settle", headers={"Authorization": f"Bearer {token}"})
     if answer.is_error:
         raise PlatformError(answer.json()["error"]["message"])
     print(json.dumps(answer.json()))
 
 
+def _settings(**given: Any) -> Settings:
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        said = "; ".join(f"ARMSHARE_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors())
+        raise PlatformError(f"a setting is not what docs/operating.md says: {said}") from error
+
+
 def _config(hub: str) -> dict[str, Any]:
-    found: dict[str, Any] = httpx.get(f"{hub}/api/config", trust_env=False).raise_for_status().json()
+    with client_of(hub) as client:
+        found: dict[str, Any] = client.get("/api/config").raise_for_status().json()
     return found
 
 
@@ -253,8 +274,6 @@ def main() -> None:
     try:
         cli()
     except Exception as error:
-        from teleop.doors.failures import actionable  # here, so that `--help` loads no room
-
         found = actionable(error)
         if not found:
             raise

@@ -11,7 +11,7 @@ from sim.rotation import rotate
 from sim.task import Bodies, Drive, Expert, Values
 
 if TYPE_CHECKING:
-    from pybullet_utils.bullet_client import BulletClient
+    from sim.bullet import BulletClient
 
 HALF_EDGE_M: Final = 0.022
 MASS_KG: Final = 0.1

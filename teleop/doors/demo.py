@@ -12,20 +12,18 @@ import numpy as np
 
 from recorder.case import Trust
 from recorder.contribute import Driven, countersign
+from recorder.export.robomimic import export
 from recorder.replayed import replayed
 from recorder.verify import verify_bundle
 from rewards.settle import rebuild_root
 from sim.catalogue import task as task_named
 from teleop.client import Driver
+from teleop.doors.failures import StageError
 from teleop.identity import Domain, new_key
 from teleop.messages import Mode, Safety
 
 _BUNDLE = ("episode.h5", "manifest.json", "signatures.json", "receipt.json")
 _WAIT_S = 20
-
-
-class StageError(Exception):
-    """A stage of the way did not hold; the message says which and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +168,6 @@ async def _download(driver: Driver, outcome: Outcome, folder: Path) -> None:
             answer = await driver.http.get(f"/api/episodes/{bundle.name}/files/{name}")
             (bundle / name).write_bytes(answer.raise_for_status().content)
         await asyncio.to_thread(verify_bundle, bundle, trust)
-    from recorder.export.robomimic import export
-
     target = folder / "lift.hdf5"
     await asyncio.to_thread(export, bundles, target)
     outcome.export = str(target)

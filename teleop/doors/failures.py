@@ -1,33 +1,40 @@
-"""Which errors a person can act on: the command line says them in one line instead of a traceback."""
+"""Which errors a person can act on: the command line says them in one line instead of a traceback.
+
+It loads no room; the errors of the rooms are looked up only where a room has been loaded and has raised one.
+"""
 
 from __future__ import annotations
 
-import json
+import sys
 from typing import Final
 
-import httpx
 
-from recorder.episode import EpisodeError
-from recorder.refusals import GateError
-from rewards.vault import ChainError
-from sim.robot import RobotError
-from teleop.client import RefusedError
-from teleop.doors.demo import StageError
-from teleop.doors.host import NotOnlineError
-from teleop.doors.processes import PlatformError
+class DoorError(Exception):
+    """A composition could not go on; the message says what to do."""
+
+
+class PlatformError(DoorError):
+    """The platform did not start, or a part of it died."""
+
+
+class StageError(DoorError):
+    """A stage of the way did not hold; the message says which and why."""
+
+
+class NotOnlineError(DoorError):
+    """The hub refused a robot; the message is the hub's."""
+
 
 _ACTIONABLE: Final = (
-    ChainError,
-    EpisodeError,
-    FileNotFoundError,
-    GateError,
-    NotOnlineError,
-    PlatformError,
-    RefusedError,
-    RobotError,
-    StageError,
-    httpx.HTTPError,
-    json.JSONDecodeError,
+    "httpx.HTTPError",
+    "json.JSONDecodeError",
+    "recorder.episode.EpisodeError",
+    "recorder.export.robomimic.ExportError",
+    "recorder.refusals.GateError",
+    "rewards.vault.ChainError",
+    "sim.robot.RobotError",
+    "teleop.client.RefusedError",
+    "teleop.doors.failures.DoorError",
 )
 
 
@@ -36,4 +43,10 @@ def actionable(error: Exception) -> list[Exception]:
     if isinstance(error, ExceptionGroup):
         found = [actionable(one) for one in error.exceptions]
         return [one for part in found for one in part] if all(found) else []
-    return [error] if isinstance(error, _ACTIONABLE) else []
+    return [error] if isinstance(error, _loaded()) else []
+
+
+def _loaded() -> tuple[type[BaseException], ...]:
+    """Return the classes of `_ACTIONABLE` whose modules are loaded: another cannot have been raised."""
+    found = (name.rpartition(".") for name in _ACTIONABLE)
+    return tuple(getattr(sys.modules[module], kind) for module, _, kind in found if module in sys.modules)

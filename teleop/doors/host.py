@@ -20,6 +20,7 @@ from recorder.seal import SealedEpisode
 from recorder.uploader import Uploader
 from sim.catalogue import make_world
 from sim.robot import Robot, RobotError, TaskSpec
+from teleop.doors.failures import NotOnlineError
 from teleop.hardware.calibration import read_calibration
 from teleop.hardware.feetech import FREE, So101
 from teleop.host import Host, registration
@@ -29,10 +30,6 @@ from teleop.steps import Events
 _log = structlog.get_logger()
 _RETRY_S: Final = 1.0
 HTTP_S: Final = 30.0
-
-
-class NotOnlineError(Exception):
-    """The hub refused a robot; the message is the hub's."""
 
 
 @dataclass(frozen=True, slots=True)

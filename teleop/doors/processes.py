@@ -19,14 +19,11 @@ from typing import IO, Final
 import httpx
 
 from teleop import serving
+from teleop.doors.failures import PlatformError
 
 ROOMS: Final = ("sim", "teleop", "recorder", "rewards")
 START_S: Final = 90.0
 STOP_S: Final = 15.0
-
-
-class PlatformError(Exception):
-    """The platform did not start, or a part of it died; the message says what to do."""
 
 
 def require_own_names() -> None:
@@ -58,6 +55,16 @@ def free_port(wanted: int) -> int:
         listener = serving.listen("127.0.0.1", 0)
     with listener:
         return int(listener.getsockname()[1])
+
+
+@contextmanager
+def client_of(hub: str) -> Iterator[httpx.Client]:
+    """Yield a client of a hub's HTTP API; raise PlatformError where the hub cannot be reached."""
+    with httpx.Client(base_url=hub, timeout=60.0, trust_env=False) as client:
+        try:
+            yield client
+        except httpx.TransportError as error:
+            raise PlatformError(f"expected a hub at {hub}: {error}; start one, or name it with --hub") from error
 
 
 def end_with_parent() -> None:

@@ -14,6 +14,7 @@ from recorder.manifest import EPISODE_FILE
 from recorder.refusals import GateError
 from recorder.verify import claimed_domain, verify
 from rewards.score import recompute
+from teleop.doors.processes import client_of
 from teleop.identity import Domain
 
 _PAGE = 200
@@ -69,7 +70,7 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
 def fetch(hub: str, target: Path, *, task: str, operator: str, limit: int) -> Iterator[str]:
     """Download verified episodes' bundles below `target`, yielding each id; what is there already is left alone."""
     wanted = {"state": "verified", "limit": str(_PAGE), "task": task, "operator": operator}
-    with httpx.Client(base_url=hub, timeout=60.0, trust_env=False) as client:
+    with client_of(hub) as client:
         after, left = "", limit
         while left > 0:
             query = {name: value for name, value in {**wanted, "after": after}.items() if value}
