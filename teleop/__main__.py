@@ -1,4 +1,4 @@
-"""The command line: `armshare run`, `hub`, `host`, `demo`, `verify`, `fetch`, `export`, `settle`."""
+"""The command line: `armshare run`, `hub`, `host`, `demo`, `verify`, `fetch`, `export`, `clear`, `settle`."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ Data = Annotated[
 Port = Annotated[
     int, typer.Option(min=0, max=65535, help="The hub's port; 0 takes a free one.", envvar="ARMSHARE_PORT")
 ]
+HubUrl = Annotated[str, typer.Option(help="The hub's URL.")]
 Folders = Annotated[list[Path], typer.Argument(help="Folders of episodes.", exists=True, file_okay=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line.")]
 IsChild = Annotated[bool, typer.Option("--child", hidden=True)]
@@ -50,6 +51,7 @@ def prepare() -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     processes.require_own_names()
+    processes.interrupt_on_signals()
 
 
 @cli.command()
@@ -104,7 +106,7 @@ def hub(
 @cli.command()
 def host(
     robot: Annotated[list[str], typer.Option(help="panda (simulated) or so101 (real, with --port).")],
-    hub: Annotated[str, typer.Option(help="The hub's URL.")] = "http://127.0.0.1:8000",
+    hub: HubUrl = "http://127.0.0.1:8000",
     port: Annotated[str, typer.Option(help="The real arm's serial device.")] = "",
     task: Annotated[str, typer.Option(help="What to do; a simulated robot's task.")] = "",
     instruction: Annotated[str, typer.Option(help="A real arm's task, in words.")] = "",
@@ -206,7 +208,7 @@ def verify(
 @cli.command()
 def fetch(
     target: Annotated[Path, typer.Argument(help="Where to put the bundles, a folder for each episode.")],
-    hub: Annotated[str, typer.Option(help="The hub's URL.")] = "http://127.0.0.1:8000",
+    hub: HubUrl = "http://127.0.0.1:8000",
     task: Annotated[str, typer.Option(help="Only this task's.")] = "",
     operator: Annotated[str, typer.Option(help="Only this operator's.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 1000,
@@ -233,9 +235,20 @@ def export(
 
 
 @cli.command()
-def settle(
-    data: Data = Path("data"), hub: Annotated[str, typer.Option(help="The hub's URL.")] = "http://127.0.0.1:8000"
+def clear(
+    robot: Annotated[str, typer.Argument(help="The robot's address or name.")],
+    hub: HubUrl = "http://127.0.0.1:8000",
+    data: Data = Path("data"),
 ) -> None:
+    """Release a robot's e-stop, as its owner (keys/owner.key below --data)."""
+    from teleop.doors.owner import clear as release
+
+    asyncio.run(release(hub, data, robot))
+    out.print(f"{robot} is released")
+
+
+@cli.command()
+def settle(data: Data = Path("data"), hub: HubUrl = "http://127.0.0.1:8000") -> None:
     """Settle all that is earned in a new root now, as the platform's operator."""
     if not (data / "keys" / "admin.token").is_file():
         raise PlatformError(f"expected the hub's data folder, with keys/admin.token, got {data}; name it with --data")

@@ -14,6 +14,7 @@ from pathlib import Path
 import h5py
 import httpx
 import numpy as np
+import psutil
 import pytest
 
 from recorder.contribute import Driven, countersign
@@ -167,6 +168,39 @@ async def test_a_discarded_episode_is_never_paid(house):
         assert (await driver.call("GET", f"/api/episodes/{ended['episode']}"))["state"] == "discarded"
         with pytest.raises(RefusedError):
             await driver.call("POST", f"/api/episodes/{ended['episode']}/signature", {"signature": "0x" + "11" * 65})
+
+
+async def test_the_owner_releases_a_stop_by_the_command_line(house):
+    async with Driver(house.url, new_key()) as passer_by:
+        robot = await robot_of(passer_by)
+        await passer_by.send({"type": "watch", "robot": robot})
+        await passer_by.wait_for("watching")
+        await passer_by.send({"type": "estop", "robot": robot})
+        await passer_by.wait_for("estopped")
+        stranger = await asyncio.to_thread(armshare, "clear", "panda-1", "--hub", house.url, "--data", "/nonexistent")
+        assert stranger.returncode == 2
+        done = await asyncio.to_thread(armshare, "clear", "panda-1", "--hub", house.url, "--data", str(house.data))
+        assert done.returncode == 0, done.stderr
+        await passer_by.wait_for("cleared")
+        assert await robot_of(passer_by) == robot
+
+
+def test_run_ends_all_it_started_on_a_signal(tmp_path):
+    """As a shell starts it in the background: with interrupts ignored."""
+    program = [str(Path(sys.executable).parent / "armshare"), "run", "--data", str(tmp_path), "--port", "0"]
+    ignoring = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)}
+    run = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **ignoring)
+    for line in run.stdout:
+        if "armshare is at" in line:
+            break
+    family = psutil.Process(run.pid).children(recursive=True)
+    assert len(family) >= 3, "hub, host and chain"
+    run.send_signal(signal.SIGTERM)
+    gone, alive = psutil.wait_procs(family, timeout=60)
+    assert not alive
+    assert len(gone) == len(family)
+    run.communicate(timeout=60)
+    assert run.returncode == 0
 
 
 async def test_kill_nine_in_the_middle_keeps_all_but_a_second_and_restart_loses_nothing(tmp_path):

@@ -67,6 +67,12 @@ def client_of(hub: str) -> Iterator[httpx.Client]:
             raise PlatformError(f"expected a hub at {hub}: {error}; start one, or name it with --hub") from error
 
 
+def interrupt_on_signals() -> None:
+    """Make Ctrl-C and SIGTERM both an orderly KeyboardInterrupt, also where a shell had them ignored."""
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.default_int_handler)
+
+
 def end_with_parent() -> None:
     """Interrupt this process once its standard input ends: whoever started it is gone."""
 
