@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Annotated, Any, Final, Protocol
 
 from fastapi import APIRouter, Body, Query, Request, Response
@@ -27,6 +28,7 @@ from recorder.catalogue import (
 from recorder.intake import Intake, Sealing, VerifierLostError
 from recorder.layout import EpisodeIdError
 from recorder.log import Log, LogIndexError
+from recorder.manifest import MANIFEST_BYTES_MAX
 from recorder.records import NotTheOperatorError
 from recorder.refusals import GateError
 from recorder.states import EpisodeState, EpisodeStateError
@@ -37,6 +39,7 @@ from recorder.uploads import (
     UnknownUploadError,
     Upload,
     UploadBusyError,
+    UploadIdleError,
     UploadIncompleteError,
     Uploads,
     UploadTooLargeError,
@@ -46,6 +49,8 @@ from teleop import errors
 from teleop.db import Sessions
 
 WAIT_S_MAX: Final = 30.0
+BODY_BYTES_MAX: Final = 2 * MANIFEST_BYTES_MAX
+"""Of a JSON body: a manifest, escaped, with its signature."""
 _OCTETS: Final = "application/offset+octet-stream"
 
 
@@ -70,6 +75,10 @@ class TusVersionError(Exception):
     """The client speaks another version of tus."""
 
 
+class BodyTooLargeError(Exception):
+    """A request's JSON is longer than any that this room takes, or does not say how long it is."""
+
+
 class MediaTypeError(Exception):
     """The bytes of an upload are labelled as something else."""
 
@@ -81,11 +90,13 @@ _STATUS: Final[dict[type[Exception], int]] = {
     UnknownFileError: 404,
     UnknownUploadError: 404,
     LogIndexError: 404,
+    UploadIdleError: 408,
     EpisodeStateError: 409,
     OffsetMismatchError: 409,
     UploadIncompleteError: 409,
     TusVersionError: 412,
     UploadTooLargeError: 413,
+    BodyTooLargeError: 413,
     MediaTypeError: 415,
     GateError: 422,
     CursorError: 422,
@@ -103,6 +114,7 @@ class _Route(APIRoute):
 
         async def answer(request: Request) -> Response:
             try:
+                _require_short(request)
                 return await handle(request)
             except tuple(_STATUS) as error:
                 response = refusal(error)
@@ -169,7 +181,7 @@ def _add_uploads(router: APIRouter, access: Access, uploads: Uploads) -> None:
         offset = _number(request, "Upload-Offset")
         writer: UploadWriter = await run_in_threadpool(uploads.write, upload, robot, offset)
         try:
-            async for data in request.stream():
+            async for data in _arriving(request, uploads.idle_s):
                 await run_in_threadpool(writer.append, data)
         except ClientDisconnect:
             pass  # nobody is left to answer
@@ -267,8 +279,32 @@ def _add_log(router: APIRouter, log: Log, sessions: Sessions) -> None:
         return {"old": old, "size": size, "hashes": ["0x" + one.hex() for one in hashes], "checkpoint": head}
 
 
+async def _arriving(request: Request, idle_s: float) -> AsyncIterator[bytes]:
+    """Yield a body's bytes as they come; raise UploadIdleError where none come for `idle_s`."""
+    stream = aiter(request.stream())
+    while True:
+        try:
+            async with asyncio.timeout(idle_s):
+                data = await anext(stream)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise UploadIdleError(f"expected more bytes within {idle_s} s, got none; continue after HEAD") from error
+        yield data
+
+
 def _tus(status: int, headers: dict[str, str]) -> Response:
     return Response(status_code=status, headers={"Tus-Resumable": TUS_VERSION, **headers})
+
+
+def _require_short(request: Request) -> None:
+    """Refuse a body before any of it is read into memory; an upload's PATCH is a stream, and bounded by its length."""
+    if request.method == "PATCH":
+        return
+    length = request.headers.get("Content-Length", "0")
+    known = "Transfer-Encoding" not in request.headers and length.isascii() and length.isdecimal()
+    if not known or int(length[:18]) > BODY_BYTES_MAX:
+        raise BodyTooLargeError(f"expected Content-Length of at most {BODY_BYTES_MAX} bytes, got {length[:40]!r}")
 
 
 def _require_version(request: Request) -> None:

@@ -142,6 +142,7 @@ class Intake:
     def _seal(self, episode: str, robot: str, ticket: Ticket | None, sealing: Sealing) -> EpisodeRow:
         row = self._records.find(episode)
         if row is not None and (row.manifest == sealing.manifest or row.state is EpisodeState.DISCARDED):
+            self._uploads.forget(sealing.upload, robot)
             return row
         if row is not None and row.manifest is not None:
             raise EpisodeStateError(f"{episode} was sealed before with another manifest; it cannot be replaced")
@@ -151,7 +152,7 @@ class Intake:
         self._store.write(episode, SIGNATURES_FILE, signatures.encode())
         self._store.adopt(episode, EPISODE_FILE, file)
         row = self._records.seal(manifest, sealing.manifest, signatures.digest, sealing.robot_signature)
-        self._uploads.forget(sealing.upload)
+        self._uploads.forget(sealing.upload, robot)
         _log.info("episode sealed", episode=episode, robot=robot, state=row.state.value, steps=row.steps)
         return row
 

@@ -21,6 +21,8 @@ from teleop.db import Sessions
 
 TUS_VERSION: Final = "1.0.0"
 UPLOAD_BYTES_MAX: Final = 2 << 30
+IDLE_S: Final = 20.0
+"""How long a writing connection may be silent: a network that is lost, and not closed, must not lock an upload."""
 
 
 class UploadError(Exception):
@@ -41,6 +43,10 @@ class OffsetMismatchError(UploadError):
 
 class UploadBusyError(UploadError):
     """Another connection is writing to the upload."""
+
+
+class UploadIdleError(UploadError):
+    """A connection that was writing has gone silent; what it sent is kept, and another may go on."""
 
 
 class UploadIncompleteError(UploadError):
@@ -67,9 +73,11 @@ class Uploads:
         sessions: Sessions,
         now_ms: Callable[[], int],
         bytes_max: int = UPLOAD_BYTES_MAX,
+        idle_s: float = IDLE_S,
     ) -> None:
         """Use `folder`, made if it is not there."""
         self._folder, self._sessions, self._now_ms, self.bytes_max = folder, sessions, now_ms, bytes_max
+        self.idle_s = idle_s
         self._writing: set[str] = set()
         self._lock = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
@@ -129,10 +137,22 @@ class Uploads:
             raise UploadIncompleteError(f"expected {found.length} bytes, got {found.offset}; send the rest first")
         return self.path(upload)
 
-    def forget(self, upload: str) -> None:
-        """Remove an upload's row; its file has been moved away."""
+    def forget(self, upload: str, robot: str) -> None:
+        """Remove an upload of this robot, with its bytes where they have not been moved away. Idempotent."""
         with self._sessions() as db, db.begin():
-            db.execute(delete(UploadRow).where(UploadRow.upload == upload))
+            row = db.get(UploadRow, upload)
+            if row is None or row.robot != robot:
+                return
+            db.delete(row)
+        self.path(upload).unlink(missing_ok=True)
+
+    def expire(self, before_ms: int) -> list[str]:
+        """Forget the uploads that were begun before this time and never sealed; return their episodes."""
+        with self._sessions() as db:
+            old = list(db.scalars(select(UploadRow).where(UploadRow.created_ms < before_ms)))
+        for row in old:
+            self.forget(row.upload, row.robot)
+        return [row.episode for row in old]
 
     def path(self, upload: str) -> Path:
         """Return where an upload's bytes are."""

@@ -24,7 +24,7 @@ from recorder.intake import Intake
 from recorder.log import Log
 from recorder.records import Records
 from recorder.store import Store
-from recorder.uploads import UPLOAD_BYTES_MAX, Uploads
+from recorder.uploads import IDLE_S, Uploads
 from teleop import errors
 from teleop.accounts import NotSignedInError
 from teleop.db import migrate, open_engine, open_sessions
@@ -70,7 +70,7 @@ class Hub:
         *,
         replay: Replayer | None = None,
         executor: Executor | None = None,
-        upload_bytes_max: int = UPLOAD_BYTES_MAX,
+        idle_s: float = IDLE_S,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.engine: Engine = open_engine(f"sqlite:///{folder / 'hub.sqlite'}")
@@ -80,7 +80,7 @@ class Hub:
         self.log = Log(LOG_KEY)
         self.records = Records(self.sessions, self.log, DOMAIN, HUB, lambda: next(clock))
         self.store = Store(folder / "episodes")
-        self.uploads = Uploads(folder / "uploads", self.sessions, lambda: next(clock), upload_bytes_max)
+        self.uploads = Uploads(folder / "uploads", self.sessions, lambda: next(clock), idle_s=idle_s)
         self.executor = executor or ThreadPoolExecutor(2)
         self.catalogue = Catalogue(self.sessions)
         self.door = OpenDoor()

@@ -150,22 +150,45 @@ def test_a_cut_connection_keeps_what_arrived_and_the_upload_goes_on(
     writing = hub.uploads.path(location.rpartition("/")[2])
 
     with socket.create_connection((web.base_url.host, web.base_url.port)) as cut:
-        head = as_host(ROBOT.address, **{"Upload-Offset": "0", "Content-Length": str(len(data)), "Host": "hub"})
-        head["Content-Type"] = "application/offset+octet-stream"
-        lines = "".join(f"{key}: {value}\r\n" for key, value in head.items())
-        cut.sendall(f"PATCH {location} HTTP/1.1\r\n{lines}\r\n".encode() + data[:100_000])
-    waiting = threading.Event()
-    for _ in range(400):
-        arrived = web.head(location, headers=as_host(ROBOT.address)).headers["Upload-Offset"]
-        if int(arrived) == 100_000:
-            break
-        waiting.wait(0.01)
+        cut.sendall(patch_of(location, len(data)) + data[:100_000])
+    again = resumed(web, location, data)
 
-    assert int(arrived) == 100_000
-    again = append(web, location, 100_000, data[100_000:])
     assert (again.status_code, again.headers["Upload-Offset"]) == (204, str(len(data)))
     assert writing.read_bytes() == data
     assert seal(web, bundle, location).status_code == 202
+
+
+def resumed(web: httpx.Client, location: str, data: bytes) -> httpx.Response:
+    """Continue from where the hub stands, as soon as it has noticed that the other connection is gone."""
+    waiting = threading.Event()
+    for _ in range(1000):
+        offset = int(web.head(location, headers=as_host(ROBOT.address)).headers["Upload-Offset"])
+        answer = append(web, location, offset, data[offset:]) if offset == 100_000 else None
+        if answer is not None and answer.status_code not in (409, 423):
+            return answer
+        waiting.wait(0.01)
+    raise AssertionError("the hub did not let the upload go on")
+
+
+def test_a_connection_that_goes_silent_does_not_lock_its_upload(tmp_path: Path) -> None:
+    hub = Hub(tmp_path / "hub", idle_s=0.2)
+    hub.begin("episode-1")
+    data = bytes(200_000)
+    with hub.served() as url, httpx.Client(base_url=url, timeout=20) as web:
+        location = create(web, "episode-1", len(data)).headers["Location"]
+        with socket.create_connection((web.base_url.host, web.base_url.port)) as silent:
+            silent.sendall(patch_of(location, len(data)) + data[:100_000])
+            assert resumed(web, location, data).status_code == 204
+            assert b"408" in silent.recv(1000)
+    hub.close()
+
+
+def patch_of(location: str, length: int) -> bytes:
+    """Return the head of a PATCH from the beginning."""
+    head = as_host(ROBOT.address, **{"Upload-Offset": "0", "Content-Length": str(length), "Host": "hub"})
+    head["Content-Type"] = "application/offset+octet-stream"
+    lines = "".join(f"{key}: {value}\r\n" for key, value in head.items())
+    return f"PATCH {location} HTTP/1.1\r\n{lines}\r\n".encode()
 
 
 def test_uploads_refuse_what_tus_says_they_must(tmp_path: Path, hub: Hub, web: httpx.Client) -> None:
@@ -332,6 +355,7 @@ def test_a_discarded_episode_is_never_taken_in(tmp_path: Path, hub: Hub, web: ht
     assert web.post(discard, headers=bearer(WALLET.address)).json()["state"] == "discarded"
     assert web.post(discard, headers=bearer(WALLET.address)).json()["state"] == "discarded"
     assert seal(web, bundle, location).json()["state"] == "discarded"
+    assert list((tmp_path / "hub" / "uploads").iterdir()) == []
     assert code(sign(web, bundle)) == (409, "EpisodeState")
     assert code(web.get(f"/api/episodes/{bundle.name}/files/episode.h5"))[0] == 409
 
@@ -387,6 +411,29 @@ def test_no_file_outside_a_bundle_is_given_out(tmp_path: Path, hub: Hub, web: ht
 
     assert web.get(f"/api/episodes/{bundle.name}/files/{name}").status_code == 404
     assert web.get(f"/api/episodes/..%2f..%2fx/files/{name}").status_code == 404
+
+
+def test_a_body_is_refused_for_its_length_before_it_is_read(web: httpx.Client) -> None:
+    def endless() -> Iterator[bytes]:
+        yield b"{"
+
+    assert code(web.post("/api/episodes/e/seal", content=bytes(3 << 20))) == (413, "BodyTooLarge")
+    assert code(web.post("/api/episodes/e/seal", content=endless())) == (413, "BodyTooLarge")
+
+
+def test_uploads_that_came_to_nothing_leave_nothing(tmp_path: Path, hub: Hub, web: httpx.Client) -> None:
+    hub.begin("episode-1")
+    hub.begin("episode-2")
+    create(web, "episode-1", 10)
+    first = hub.uploads.create("episode-2", ROBOT.address, 10)
+    second = hub.uploads.create("episode-2", ROBOT.address, 10)
+    assert not hub.uploads.path(first.upload).exists()
+    hub.uploads.forget(second.upload, MALLORY.address)
+    assert hub.uploads.path(second.upload).exists()
+
+    assert sorted(hub.uploads.expire(before_ms=1 << 60)) == ["episode-1", "episode-2"]
+    assert list((tmp_path / "hub" / "uploads").iterdir()) == []
+    assert hub.uploads.expire(before_ms=1 << 60) == []
 
 
 def test_a_malformed_request_is_answered_in_the_shape_of_an_error(web: httpx.Client) -> None:
