@@ -1,15 +1,21 @@
-"""Verification's last gate for simulated episodes: simulate again, and compare every bit. Loads the physics engine."""
+"""Verification's replay gate for simulated episodes: simulate again, and compare every bit.
+
+The physics engine is loaded by the first call, in the worker process that makes it, and never by the import.
+"""
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from recorder.episode import Episode
 from sim.catalogue import WORLDS, make_world
 from sim.replay import replay
-from sim.world import World, engine
+
+if TYPE_CHECKING:
+    from sim.world import World
 
 
 class EngineMismatchError(Exception):
@@ -18,6 +24,8 @@ class EngineMismatchError(Exception):
 
 def replayed(episode: Episode) -> None:
     """Raise an error that says where re-simulation differs; a worker process keeps its worlds."""
+    from sim.world import engine
+
     meta, here = episode.meta, engine()
     if meta.engine != here:
         differs = {name: (meta.engine.get(name), here.get(name)) for name in {*meta.engine, *here}}

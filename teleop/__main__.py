@@ -88,18 +88,19 @@ def hub(
     child: IsChild = False,
 ) -> None:
     """Start a hub, with the embedded chain unless --chain-url names another."""
-    from teleop.doors.hub import make_app, opened_chain, opened_verifiers
+    from teleop.doors.hub import make_app, opened_chain
+    from teleop.doors.workers import opened_workers
 
     if child:
         processes.end_with_parent()
     settings = _settings(data=data, host=host, port=port, chain_url=chain_url)
-    with _interruptible(), processes.locked(data), opened_verifiers() as verifiers:
+    with _interruptible(), processes.locked(data), opened_workers() as workers:
         try:
             listener = serving.listen(settings.host, settings.port)
         except OSError as error:
             raise PlatformError(f"port {settings.port} of {settings.host} is taken; choose another --port") from error
         with opened_chain(settings) as (chain, deployment):
-            app = make_app(settings, chain, deployment, verifiers)
+            app = make_app(settings, chain, deployment, workers)
             uvicorn.Server(serving.config(app)).run([listener])
 
 

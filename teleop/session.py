@@ -239,7 +239,7 @@ class ControlLoop:
         if episode.recording:
             now = time.monotonic_ns(), time.time_ns()
             self._events.put(EpisodeEnd(episode.order.episode, episode.steps, success, reason, *now))
-        kept = episode.recording
+        kept = episode.steps > 0  # a recorder keeps nothing of an episode without a step
         self._report(control.Ended(episode.order.episode, kept, episode.steps, success, kept and reason.valid, reason))
 
     def _state(self) -> State:

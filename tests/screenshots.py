@@ -1,4 +1,4 @@
-"""Makes the pictures in `docs/screenshots/`: a person lifts the cube by key presses, in Chromium. `make screenshots`."""
+"""Makes the pictures in `docs/screenshots/`: a person lifts the cube by keys, in Chromium. `make screenshots`."""
 
 from __future__ import annotations
 

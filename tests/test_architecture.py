@@ -36,6 +36,8 @@ def test_every_import_points_left():
         ("rewards", set()),
         ("rewards.settle", set()),
         ("rewards.score", {"h5py"}),
+        ("teleop.doors.hub", HEAVY - {"pybullet", "scservo_sdk"}),
+        ("teleop.__main__", HEAVY - {"pybullet", "scservo_sdk", "web3", "h5py", "sqlalchemy"}),
     ],
 )
 def test_importing_a_room_loads_no_other_rooms_heavy_library(module, allowed):

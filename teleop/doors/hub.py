@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import secrets
-import signal
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +26,7 @@ from recorder.checkpoint import load_log_key
 from recorder.intake import Intake
 from recorder.log import Log
 from recorder.records import Records
-from recorder.replayed import replayed, warm
+from recorder.replayed import replayed
 from recorder.store import Store
 from recorder.uploads import Uploads
 from rewards.anvil import EmbeddedChain
@@ -53,7 +50,9 @@ from teleop.settings import Settings
 _log = structlog.get_logger()
 _WEB: Final = Path(__file__).parents[1] / "web" / "dist"
 EXPIRY_S: Final = 1.0
-VERIFIERS: Final = 1
+SWEEP_UPLOADS_EVERY: Final = 3600
+UPLOAD_KEPT_MS: Final = 7 * 24 * 3_600_000
+"""How long an upload that nobody goes on with is kept."""
 POOL_WEI: Final = 100_000 * ARM
 """What each task's pool is given once, on the embedded chain."""
 
@@ -119,7 +118,7 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
         async with AsyncExitStack() as stack:
             stack.callback(parts.engine.dispose)
             await stack.enter_async_context(pipeline)
-            await stack.enter_async_context(_expiring(parts.hub))
+            await stack.enter_async_context(_expiring(parts.hub, uploads))
             yield
 
     app = FastAPI(title="armshare", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -189,13 +188,17 @@ def _pipeline(parts: Parts, scorers: Executor) -> Pipeline:
 
 
 @asynccontextmanager
-async def _expiring(hub: Hub) -> AsyncIterator[None]:
+async def _expiring(hub: Hub, uploads: Uploads) -> AsyncIterator[None]:
+    """End what has run out: leases while others wait, and uploads that nobody goes on with."""
+
     async def expire() -> None:
         while True:
-            await asyncio.sleep(EXPIRY_S)
-            await hub.expire()
+            await asyncio.to_thread(uploads.expire, now_ms() - UPLOAD_KEPT_MS)
+            for _ in range(SWEEP_UPLOADS_EVERY):
+                await asyncio.sleep(EXPIRY_S)
+                await hub.expire()
 
-    task = asyncio.create_task(expire(), name="lease expiry")
+    task = asyncio.create_task(expire(), name="expiry")
     try:
         yield
     finally:
@@ -257,21 +260,3 @@ def _outside_terms(settings: Settings) -> VaultTerms:
         arbiter=settings.arbiter,
         token=settings.token,
     )
-
-
-@contextmanager
-def opened_verifiers() -> Iterator[Executor]:
-    """Yield the worker processes that verify, replay and score, with the physics engine loaded."""
-    workers = ProcessPoolExecutor(VERIFIERS, multiprocessing.get_context("spawn"), initializer=prepare_worker)
-    try:
-        workers.submit(os.getpid)  # starts the worker now, not with the first episode
-        yield workers
-    finally:
-        workers.shutdown(wait=True, cancel_futures=True)
-
-
-def prepare_worker() -> None:
-    """Leave Ctrl-C to the hub, which ends its workers itself, and load all that the first episode will need."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    warm()
-    import_module("rewards.score")
