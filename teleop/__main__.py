@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import sys
 import tempfile
 import webbrowser
@@ -65,7 +66,7 @@ def run(
     err.print("starting the chain, the hub and two simulated robots ...")
     with processes.platform(data, port, robot or ["panda", "panda"]) as (url, children):
         out.print(f"\n  armshare is at [bold]{url}[/bold]   (Ctrl-C ends it; everything is kept in {data})\n")
-        if open_page:
+        if open_page and _has_screen():
             webbrowser.open(url)
         try:
             while not any(child.wait(0.5) for child in children):
@@ -75,6 +76,11 @@ def run(
             return
         for child in children:
             child.require_alive()
+
+
+def _has_screen() -> bool:
+    """Whether a browser could open a window here; without one, Python would start a browser of the terminal."""
+    return sys.platform in ("darwin", "win32") or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 @cli.command()
