@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from recorder.description import hash_description
 from recorder.episode import Episode
 from sim.catalogue import WORLDS, make_world
+from sim.catalogue import description as describe
 from sim.replay import replay
 
 if TYPE_CHECKING:
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 
 class EngineMismatchError(Exception):
     """The episode was made with another engine than the one here, so a replay would prove nothing."""
+
+
+class DescriptionMismatchError(Exception):
+    """The episode was made with other files of the robot's description than the ones here."""
 
 
 def replayed(episode: Episode) -> None:
@@ -31,6 +37,7 @@ def replayed(episode: Episode) -> None:
         differs = {name: (meta.engine.get(name), here.get(name)) for name in {*meta.engine, *here}}
         said = ", ".join(f"{name} {was} (here {now})" for name, (was, now) in sorted(differs.items()) if was != now)
         raise EngineMismatchError(f"expected the engine that made the episode: {said}")
+    _require_description(meta.robot.model, meta.robot.urdf_sha256)
     recorded = {
         **episode.observations,
         "progress": np.asarray(episode.arrays["progress"], np.float64),
@@ -38,6 +45,18 @@ def replayed(episode: Episode) -> None:
     }
     world = _world(meta.robot.model, meta.task.name)
     replay(world, meta.seed, episode.applied_joint_position, episode.applied_gripper, recorded)
+
+
+def _require_description(model: str, recorded: dict[str, str]) -> None:
+    here = _description(model)
+    if recorded != here:
+        differs = ", ".join(sorted(name for name in {*recorded, *here} if recorded.get(name) != here.get(name)))
+        raise DescriptionMismatchError(f"expected the files that made the episode; these differ: {differs}")
+
+
+@lru_cache(maxsize=16)
+def _description(model: str) -> dict[str, str]:
+    return hash_description(describe(model).model)
 
 
 @lru_cache(maxsize=4)
@@ -50,4 +69,5 @@ def _world(model: str, task: str) -> World:
 def warm() -> None:
     """Load the engine and every world ahead of the first episode, in a worker process."""
     for model, task in WORLDS:
+        _description(model)
         _world(model, task)

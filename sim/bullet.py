@@ -33,7 +33,16 @@ with quiet():
 __all__ = ["BulletClient", "new_client", "pybullet"]
 
 
+class Client(BulletClient):  # type: ignore[misc]  # the library has no types
+    """One engine. It may outlive the interpreter's modules without complaint."""
+
+    def __del__(self) -> None:
+        """Disconnect, unless the process is ending and the operating system does that."""
+        if not sys.is_finalizing():
+            super().__del__()
+
+
 def new_client() -> BulletClient:
     """Return a fresh engine without a window."""
     with quiet():
-        return BulletClient(connection_mode=pybullet.DIRECT)
+        return Client(connection_mode=pybullet.DIRECT)

@@ -213,6 +213,25 @@ def verify(
 
 
 @cli.command()
+def replay(episodes: Folders, as_json: AsJson = False) -> None:
+    """Re-simulate episodes and compare every state bit for bit. Exit code 1 where one differs."""
+    from teleop.doors import researcher
+
+    found = [researcher.replay(folder) for folder in episodes]
+    for one in found:
+        if one["identical"]:
+            speed = f"{one['realtime_factor']:.0f}x real time"
+            said = f"[green]identical[/green] {one['episode']}  {one['states']} states, {speed}"
+        else:
+            said = f"[red]differs[/red]   {one['episode']}  {one['message']}"
+        out.print(said, highlight=False)
+    if as_json:
+        print(json.dumps(found))
+    if not all(one["identical"] for one in found):
+        raise typer.Exit(1)
+
+
+@cli.command()
 def fetch(
     target: Annotated[Path, typer.Argument(help="Where to put the bundles, a folder for each episode.")],
     hub: HubUrl = "http://127.0.0.1:8000",

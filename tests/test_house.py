@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import os
 import shutil
@@ -13,11 +14,14 @@ from pathlib import Path
 
 import h5py
 import httpx
+import msgspec
 import numpy as np
 import psutil
 import pytest
 
 from recorder.contribute import Driven, countersign
+from recorder.episode import read_episode
+from recorder.replayed import DescriptionMismatchError, EngineMismatchError, replayed
 from rewards.settle import rebuild_root
 from teleop.client import Driver, RefusedError
 from teleop.doors.demo import contribute, demo, drive_once
@@ -110,6 +114,30 @@ def test_one_changed_byte_is_refused_by_the_gates_name(walked, tmp_path, name, g
     assert done.returncode == 1
     (report,) = json.loads(done.stdout.splitlines()[-1])
     assert report["refused"] in (gate, "ManifestDisagrees"), report
+
+
+def test_the_command_line_replays_an_episode_and_names_the_first_difference(walked, tmp_path):
+    done = armshare("replay", str(bundle_of(walked)), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])[0]["identical"]
+    changed = tmp_path / "changed"
+    shutil.copytree(bundle_of(walked), changed)
+    with h5py.File(changed / "episode.h5", "r+") as file:
+        file["observation/joint_velocity"][7, 3] += 1e-9
+    done = armshare("replay", str(changed), "--json")
+    assert done.returncode == 1
+    (report,) = json.loads(done.stdout.splitlines()[-1])
+    assert report["message"].startswith("step 7, joint_velocity[3]")
+
+
+def test_a_replay_with_other_files_or_another_engine_says_so(walked):
+    episode = read_episode(bundle_of(walked) / "episode.h5")
+    robot = msgspec.structs.replace(episode.meta.robot, urdf_sha256={"panda.urdf": "0" * 64})
+    with pytest.raises(DescriptionMismatchError, match=r"panda\.urdf"):
+        replayed(dataclasses.replace(episode, meta=msgspec.structs.replace(episode.meta, robot=robot)))
+    older = msgspec.structs.replace(episode.meta, engine={**episode.meta.engine, "version": "3.2.6"})
+    with pytest.raises(EngineMismatchError, match=r"version 3\.2\.6"):
+        replayed(dataclasses.replace(episode, meta=older))
 
 
 async def test_a_claim_made_twice_pays_once(house, walked):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,13 @@ import httpx
 
 from recorder.bundle import BUNDLE_FILES, read_bundle
 from recorder.case import Trust
+from recorder.episode import read_episode
 from recorder.manifest import EPISODE_FILE
 from recorder.refusals import GateError
+from recorder.replayed import DescriptionMismatchError, EngineMismatchError
 from recorder.verify import claimed_domain, verify
 from rewards.score import recompute
+from sim.robot import RobotError
 from teleop.doors.processes import client_of
 from teleop.identity import Domain
 
@@ -65,6 +69,22 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
         score = report["score"]
         yield f"         score {score['score']:.6f} (rules {score['version']}), accepted: {score['accepted']}"
         yield from (f"           {reason}" for reason in score["reasons"])
+
+
+def replay(bundle: Path) -> dict[str, Any]:
+    """Re-simulate one episode and return a report; raise EpisodeError where there is none."""
+    from recorder.replayed import replayed, warm  # here, so that other checks load no physics
+
+    episode = read_episode(bundle / EPISODE_FILE)
+    warm()
+    start = time.perf_counter()
+    report: dict[str, Any] = {"bundle": str(bundle), "episode": episode.meta.episode, "states": episode.steps + 1}
+    try:
+        replayed(episode)
+    except (RobotError, EngineMismatchError, DescriptionMismatchError) as error:
+        return {**report, "identical": False, "error": type(error).__name__, "message": str(error)}
+    factor = episode.steps / episode.meta.spec.control_hz / (time.perf_counter() - start)
+    return {**report, "identical": True, "realtime_factor": round(factor, 1)}
 
 
 def fetch(hub: str, target: Path, *, task: str, operator: str, limit: int) -> Iterator[str]:
