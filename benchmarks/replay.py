@@ -11,12 +11,11 @@ import time
 import numpy as np
 
 from sim.catalogue import make_world
+from sim.control import Controller
 from sim.kinematics import Kinematics
 from sim.replay import replay
 from sim.robot import Observation
 from sim.world import CONTROL_HZ, World
-from teleop.controller import Controller
-from teleop.messages import Command, Mode
 
 
 def recorded(world: World, seed: int, steps: int) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
@@ -25,10 +24,8 @@ def recorded(world: World, seed: int, steps: int) -> tuple[np.ndarray, np.ndarra
     seen = world.reset(seed)
     controller.start(seen)
     rows, joints, openings = [_row(seen)], [], []
-    for seq in range(1, steps + 1):
-        wanted = expert.act(seen.values)
-        values = np.array([*wanted.twist, wanted.gripper], np.float32)
-        applied = world.send_action(controller.step(Command(Mode.EE_TWIST, True, 1, seq, 0, 0, values), seen).action)
+    for _ in range(steps):
+        applied = world.send_action(controller.step(expert.act(seen.values), seen).action)
         seen = world.observe()
         rows.append(_row(seen))
         joints.append(applied.joint_position)

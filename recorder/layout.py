@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from teleop.steps import Limit
+from sim.control import Limit
 
 FORMAT: Final = "armshare-episode"
 VERSION: Final = 1

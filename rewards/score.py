@@ -16,7 +16,7 @@ import numpy as np
 
 from recorder.layout import RULES
 from rewards.metrics import MOVED_M, EpisodeFacts, Metrics, measure, unsound
-from teleop.steps import Limit
+from sim.control import Limit
 
 if TYPE_CHECKING:
     from recorder.episode import Episode

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from sim.control import Twist
 from sim.robot import ArraySpec, SceneBody, TaskSpec, Vector
 
 if TYPE_CHECKING:
@@ -16,19 +16,10 @@ if TYPE_CHECKING:
 Values = Mapping[str, Vector]
 
 
-@dataclass(frozen=True, slots=True)
-class Drive:
-    """What an expert asks for, as a person would: a twist of the end effector and the gripper's opening."""
-
-    twist: Vector
-    """(6,) float64: m/s and rad/s in the base frame."""
-    gripper: float
-
-
 class Expert(Protocol):
     """A scripted operator. It sees observation values only, and keeps its own memory of one episode."""
 
-    def act(self, values: Values) -> Drive:
+    def act(self, values: Values) -> Twist:
         """Return what to ask for next."""
 
 

@@ -15,14 +15,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import structlog
 
+from sim.control import Controller, Joints, Setpoint, Twist
 from sim.kinematics import Kinematics
 from sim.robot import Observation, Robot, RobotError, UnstableWorldError
 from teleop import control
-from teleop.controller import Controller
 from teleop.descriptor import flatten
-from teleop.messages import Command, Safety, State
+from teleop.messages import Command, Mode, Safety, State
 from teleop.safety import Drop, Gate, IllegalMoveError, Interlock
 from teleop.steps import QUEUE_STEPS, EndReason, EpisodeEnd, EpisodeStart, Events, Step
 
@@ -199,7 +200,8 @@ class ControlLoop:
         )
 
     def _step(self, episode: _Episode, command: Command | None, state: Safety) -> None:
-        directive = self._controller.hold() if command is None else self._controller.step(command, self._seen)
+        setpoint = None if command is None else setpoint_of(command)
+        directive = self._controller.hold() if setpoint is None else self._controller.step(setpoint, self._seen)
         sent_ns = time.monotonic_ns()
         applied = self._robot.send_action(directive.action)
         self._seen = self._robot.observe()
@@ -318,3 +320,14 @@ class ControlLoop:
         if self._lease is None:
             raise IllegalMoveError("expected a lease before recording, got none")
         return self._lease
+
+
+def setpoint_of(command: Command) -> Setpoint | None:
+    """Return what a command asks of the robot; None for a neutral one. The last value is the gripper's opening."""
+    values = command.values.astype(np.float64)
+    if command.mode is Mode.NEUTRAL:
+        return None
+    gripper = float(values[-1]) if len(values) else 0.0
+    if command.mode is Mode.EE_TWIST:
+        return Twist(values[:-1], gripper)
+    return Joints(values[:-1], gripper)

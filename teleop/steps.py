@@ -12,24 +12,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from sim.control import LimitEvent
 from sim.robot import Action, Observation, RobotSpec, Vector
 from teleop.messages import Command, Safety
 
 QUEUE_STEPS: Final = 512
 """How far a recorder may fall behind: 25 s at 20 Hz; then the episode ends, invalid."""
-
-
-class Limit(StrEnum):
-    """The rule that changed what the operator asked for."""
-
-    EE_VELOCITY = "ee_velocity"
-    EE_ROTATION = "ee_rotation"
-    WORKSPACE = "workspace"
-    JOINT_POSITION = "joint_position"
-    JOINT_VELOCITY = "joint_velocity"
-    GRIPPER_VELOCITY = "gripper_velocity"
-    TRACKING = "tracking"
-    SHAPE = "shape"
 
 
 class EndReason(StrEnum):
@@ -50,16 +38,6 @@ class EndReason(StrEnum):
     def valid(self) -> bool:
         """Whether an episode that ended so may count: the operator, or the task's step limit, ended it."""
         return self in (EndReason.FINISHED, EndReason.STEP_LIMIT)
-
-
-@dataclass(frozen=True, slots=True)
-class LimitEvent:
-    """One clamp: what was asked, what was let through (both in the rule's unit), and which rule did it."""
-
-    rule: Limit
-    axis: int
-    requested: float
-    applied: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from sim.control import Twist
 from sim.robot import ArraySpec, SceneBody, TaskSpec, Vector
 from sim.rotation import rotate
-from sim.task import Bodies, Drive, Expert, Values
+from sim.task import Bodies, Expert, Values
 
 if TYPE_CHECKING:
     from sim.bullet import BulletClient
@@ -93,7 +94,7 @@ class LiftExpert:
         self._grasp_steps = 0
         self._descending = False
 
-    def act(self, values: Values) -> Drive:
+    def act(self, values: Values) -> Twist:
         """Return the next drive from the poses of hand and cube alone."""
         hand, cube = values["ee_pose"], values["cube_pose"]
         aside = cube[:2] - hand[:2]
@@ -106,12 +107,12 @@ class LiftExpert:
         if self._grasp_steps:
             self._grasp_steps += 1
             rising = self._SPEED_M_S * 0.8 if self._grasp_steps > 14 and hand[2] < 0.22 else 0.0
-            return Drive(np.array([0.0, 0.0, rising, 0.0, 0.0, 0.0]), 0.0)
+            return Twist(np.array([0.0, 0.0, rising, 0.0, 0.0, 0.0]), 0.0)
         height = down if self._descending else down + self._HOVER_M
         linear = 4.0 * np.array([aside[0], aside[1], height])
         linear *= min(1.0, self._SPEED_M_S / max(float(np.linalg.norm(linear)), 1e-9))
         spin = np.clip(3.0 * turn, -self._TURN_RAD_S, self._TURN_RAD_S)
-        return Drive(np.array([*linear, 0.0, 0.0, spin]), 1.0)
+        return Twist(np.array([*linear, 0.0, 0.0, spin]), 1.0)
 
 
 def _yaw(orientation: Vector, axis: Vector) -> float:

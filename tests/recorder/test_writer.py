@@ -13,9 +13,10 @@ from recorder.description import hash_description
 from recorder.episode import read_episode
 from recorder.layout import NO_COMMAND, RULES, UNKNOWN_SUCCESS
 from recorder.writer import EpisodeMismatchError, EpisodeWriter, StepOrderError, StepShapeError
+from sim.control import Limit
 from sim.robot import Observation
 from teleop.messages import Mode
-from teleop.steps import EndReason, Limit
+from teleop.steps import EndReason
 
 from .bundles import record
 from .factory import FAKE_ARM, fake_end, fake_episode, fake_start, fake_steps

@@ -8,12 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.catalogue import UnknownRobotError, UnknownTaskError, description, make_world, task
+from sim.control import Controller
 from sim.kinematics import Kinematics
 from sim.robot import Action, UnstableWorldError
 from sim.tasks.lift import PLACE_LOWER_M, PLACE_UPPER_M
 from sim.world import World
-from teleop.controller import Controller
-from teleop.messages import Command, Mode
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +28,8 @@ def drive(world: World, seed: int, steps: int = 200) -> list[bool]:
     controller = Controller(world.spec, Kinematics.of(world.spec))
     seen, expert, successes = world.reset(seed), world.task.expert(), []
     controller.start(seen)
-    for seq in range(1, steps + 1):
-        wanted = expert.act(seen.values)
-        values = np.array([*wanted.twist, wanted.gripper], np.float32)
-        world.send_action(controller.step(Command(Mode.EE_TWIST, True, 1, seq, 0, 0, values), seen).action)
+    for _ in range(steps):
+        world.send_action(controller.step(expert.act(seen.values), seen).action)
         seen = world.observe()
         successes.append(bool(seen.success))
     return successes
@@ -47,10 +44,8 @@ def test_success_comes_only_after_ten_steps_above_ten_centimetres(world):
     seen, expert = world.reset(3), world.task.expert()
     controller.start(seen)
     above = 0
-    for seq in range(1, 200):
-        wanted = expert.act(seen.values)
-        values = np.array([*wanted.twist, wanted.gripper], np.float32)
-        world.send_action(controller.step(Command(Mode.EE_TWIST, True, 1, seq, 0, 0, values), seen).action)
+    for _ in range(199):
+        world.send_action(controller.step(expert.act(seen.values), seen).action)
         seen = world.observe()
         above = above + 1 if seen.values["cube_pose"][2] > 0.10 else 0
         assert seen.success is (above >= 10), f"{above} steps above 10 cm, success {seen.success}"

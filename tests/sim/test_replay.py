@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 from sim.catalogue import make_world
+from sim.control import Controller
 from sim.kinematics import Kinematics
 from sim.replay import ReplayMismatchError, replay
 from sim.robot import Action
-from teleop.controller import Controller
-from teleop.messages import Command, Mode
 
 SEED = 20261122
 
@@ -35,10 +34,8 @@ def recorded(seed: int = SEED, steps: int = 80):
     seen = world.reset(seed)
     controller.start(seen)
     rows, joints, grippers = [row(seen)], [], []
-    for seq in range(1, steps + 1):
-        wanted = expert.act(seen.values)
-        values = np.array([*wanted.twist, wanted.gripper], np.float32)
-        action = controller.step(Command(Mode.EE_TWIST, True, 1, seq, 0, 0, values), seen).action
+    for _ in range(steps):
+        action = controller.step(expert.act(seen.values), seen).action
         applied = world.send_action(action)
         seen = world.observe()
         joints.append(applied.joint_position)

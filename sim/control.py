@@ -1,13 +1,14 @@
-"""From what an operator asks to where the joints shall go, never beyond a limit, and saying so each time.
+"""From what a driver asks to where the joints shall go, never beyond a limit, and saying so each time.
 
-One `Controller` serves simulated and real arms alike. It slews from the last commanded target, keeps the commanded
-pose so that a twist does not drift, and returns every clamp as a `LimitEvent`.
+One `Controller` serves simulated and real arms, people and policies alike. It slews from the last commanded target,
+keeps the commanded pose so that a twist does not drift, and returns every clamp as a `LimitEvent`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 import numpy as np
@@ -15,8 +16,6 @@ import numpy as np
 from sim import rotation
 from sim.kinematics import Kinematics
 from sim.robot import Action, Observation, RobotSpec, Vector
-from teleop.messages import Command, Mode
-from teleop.steps import Limit, LimitEvent
 
 EE_SPEED_MAX_M_S: Final = 0.30
 EE_ROTATION_MAX_RAD_S: Final = 1.5
@@ -26,6 +25,52 @@ TRACKING_MAX_RAD: Final = 0.25
 _RESIDUAL_M: Final = 0.004
 _RESIDUAL_RAD: Final = 0.05
 _EPSILON: Final = 1e-9
+
+
+class Limit(StrEnum):
+    """The rule that changed what was asked for."""
+
+    EE_VELOCITY = "ee_velocity"
+    EE_ROTATION = "ee_rotation"
+    WORKSPACE = "workspace"
+    JOINT_POSITION = "joint_position"
+    JOINT_VELOCITY = "joint_velocity"
+    GRIPPER_VELOCITY = "gripper_velocity"
+    TRACKING = "tracking"
+    SHAPE = "shape"
+
+
+@dataclass(frozen=True, slots=True)
+class LimitEvent:
+    """One clamp: what was asked, what was let through (both in the rule's unit), and which rule did it."""
+
+    rule: Limit
+    axis: int
+    requested: float
+    applied: float
+
+
+@dataclass(frozen=True, slots=True)
+class Twist:
+    """Move the end effector so fast for one control period."""
+
+    twist: Vector
+    """(6,) float64: m/s, then rad/s, in the base frame."""
+    gripper: float
+    """Opening in [0, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joints:
+    """Move the joints to there, as fast as the limits allow."""
+
+    position: Vector
+    """(J,) float64, rad."""
+    gripper: float
+    """Opening in [0, 1]."""
+
+
+Setpoint = Twist | Joints
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +100,26 @@ class Controller:
         """Return the last target again."""
         return Directive(self._action, ())
 
-    def step(self, command: Command, seen: Observation) -> Directive:
-        """Move the target by one period of `command`. A command that does not fit the robot holds, and says so."""
+    def step(self, setpoint: Setpoint, seen: Observation) -> Directive:
+        """Move the target by one period of `setpoint`. One that does not fit the robot holds, and says so."""
         events: list[LimitEvent] = []
 
         def note(rule: Limit, axis: int, requested: float, applied: float) -> None:
             if abs(requested - applied) > _EPSILON:
                 events.append(LimitEvent(rule, axis, float(requested), float(applied)))
 
-        expected = {Mode.NEUTRAL: 0, Mode.EE_TWIST: 7, Mode.JOINT_POSITION: self._spec.joints + 1}[command.mode]
-        if len(command.values) != expected:
-            note(Limit.SHAPE, 0, len(command.values), expected)
+        values, expected = _values(setpoint), self._expected(setpoint)
+        if len(values) != expected:
+            note(Limit.SHAPE, 0, len(values), expected)
             return Directive(self._action, tuple(events))
-        if command.mode is Mode.NEUTRAL:
-            return self.hold()
-        values = command.values.astype(np.float64)
-        wanted = self._follow(values[:6], note) if command.mode is Mode.EE_TWIST else values[:-1]
+        wanted = self._follow(values, note) if isinstance(setpoint, Twist) else values
         joints = self._limited(wanted, seen.values["joint_position"], note)
-        self._action = Action(joints, self._gripper(values[-1], note))
-        self._keep_pose_near(self._kinematics.forward(joints), command.mode)
+        self._action = Action(joints, self._gripper(setpoint.gripper, note))
+        self._keep_pose_near(self._kinematics.forward(joints), setpoint)
         return Directive(self._action, tuple(events))
+
+    def _expected(self, setpoint: Setpoint) -> int:
+        return 6 if isinstance(setpoint, Twist) else self._spec.joints
 
     def _follow(self, twist: Vector, note: Note) -> Vector:
         linear = _capped(twist[:3], EE_SPEED_MAX_M_S, Limit.EE_VELOCITY, note)
@@ -116,11 +161,15 @@ class Controller:
         note(Limit.GRIPPER_VELOCITY, 0, wanted, applied)
         return applied
 
-    def _keep_pose_near(self, reached: Vector, mode: Mode) -> None:
+    def _keep_pose_near(self, reached: Vector, setpoint: Setpoint) -> None:
         away = float(np.linalg.norm(reached[:3] - self._pose[:3]))
         turn = float(np.linalg.norm(rotation.difference(reached[3:], self._pose[3:])))
-        if mode is not Mode.EE_TWIST or away > _RESIDUAL_M or turn > _RESIDUAL_RAD:
+        if not isinstance(setpoint, Twist) or away > _RESIDUAL_M or turn > _RESIDUAL_RAD:
             self._pose = reached
+
+
+def _values(setpoint: Setpoint) -> Vector:
+    return setpoint.twist if isinstance(setpoint, Twist) else setpoint.position
 
 
 Note = Callable[[Limit, int, float, float], None]

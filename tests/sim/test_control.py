@@ -1,4 +1,4 @@
-"""From commands to joint targets: whatever is asked, limits hold, and every clamp is an event."""
+"""From setpoints to joint targets: whatever is asked, limits hold, and every clamp is an event."""
 
 from __future__ import annotations
 
@@ -9,11 +9,18 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from sim.catalogue import make_world
+from sim.control import (
+    EE_SPEED_MAX_M_S,
+    GRIPPER_SPEED_MAX_1_S,
+    TRACKING_MAX_RAD,
+    Controller,
+    Joints,
+    Limit,
+    Setpoint,
+    Twist,
+)
 from sim.kinematics import Kinematics
 from sim.robot import Observation
-from teleop.controller import EE_SPEED_MAX_M_S, GRIPPER_SPEED_MAX_1_S, TRACKING_MAX_RAD, Controller
-from teleop.messages import Command, Mode
-from teleop.steps import Limit
 
 SPEC = make_world("panda", "lift").spec
 KINEMATICS = Kinematics.of(SPEC)
@@ -31,32 +38,31 @@ def controller(joints=SPEC.home_rad) -> Controller:
     return made
 
 
-def twist(*values: float, gripper: float = 1.0) -> Command:
-    full = [*values, *[0.0] * (6 - len(values)), gripper]
-    return Command(Mode.EE_TWIST, True, 1, 1, 0, 0, np.array(full, np.float32))
+def twist(*values: float, gripper: float = 1.0) -> Setpoint:
+    return Twist(np.array([*values, *[0.0] * (6 - len(values))]), gripper)
 
 
-def commands():
+def setpoints():
     twists = st.builds(
-        lambda values: Command(Mode.EE_TWIST, True, 1, 1, 0, 0, values),
+        lambda values: Twist(values[:6].astype(np.float64), float(values[6])),
         arrays(np.float32, 7, elements=st.one_of(TAME_FLOATS, WIRE_FLOATS)),
     )
     joints = st.builds(
-        lambda values: Command(Mode.JOINT_POSITION, True, 1, 1, 0, 0, values),
+        lambda values: Joints(values[:7].astype(np.float64), float(values[7])),
         arrays(np.float32, 8, elements=st.one_of(TAME_FLOATS, WIRE_FLOATS)),
     )
     return st.one_of(twists, joints)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(commands(), min_size=1, max_size=25), st.floats(0.0, 1.0))
-def test_no_sequence_of_commands_passes_a_limit(sequence, follows):
+@given(st.lists(setpoints(), min_size=1, max_size=25), st.floats(0.0, 1.0))
+def test_no_sequence_of_setpoints_passes_a_limit(sequence, follows):
     """`follows` is how well the measured arm follows: 0 is a blocked arm."""
     made, measured = controller(), SPEC.home_rad.copy()
     last, gripper = SPEC.home_rad.copy(), 1.0
     reach = SPEC.joint_velocity_max_rad_s * SPEC.period_s
-    for command in sequence:
-        action = made.step(command, seen(measured)).action
+    for setpoint in sequence:
+        action = made.step(setpoint, seen(measured)).action
         assert np.all(action.joint_position >= SPEC.joint_lower_rad)
         assert np.all(action.joint_position <= SPEC.joint_upper_rad)
         assert np.all(np.abs(action.joint_position - last) <= reach * (1 + 1e-9))
@@ -103,15 +109,15 @@ def test_too_fast_is_as_fast_as_allowed_and_recorded():
 
 
 def test_a_jump_in_joint_space_is_slewed_never_an_error():
-    far = Command(Mode.JOINT_POSITION, True, 1, 1, 0, 0, np.array([9.0] * 7 + [0.0], np.float32))
+    far = Joints(np.full(7, 9.0), 0.0)
     directive = controller().step(far, seen(SPEC.home_rad))
     rules = {event.rule for event in directive.limits}
     assert rules >= {Limit.JOINT_POSITION, Limit.JOINT_VELOCITY, Limit.GRIPPER_VELOCITY}
 
 
-def test_a_command_of_the_wrong_shape_holds_and_is_recorded():
+def test_a_setpoint_of_the_wrong_shape_holds_and_is_recorded():
     made = controller()
-    short = Command(Mode.EE_TWIST, True, 1, 1, 0, 0, np.zeros(3, np.float32))
+    short = Twist(np.zeros(3), 0.0)
     directive = made.step(short, seen(SPEC.home_rad))
     assert np.array_equal(directive.action.joint_position, SPEC.home_rad)
     assert [event.rule for event in directive.limits] == [Limit.SHAPE]
