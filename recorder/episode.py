@@ -93,12 +93,12 @@ class Episode:
 
     @property
     def applied_gripper(self) -> Vector:
-        """(N,) float64, opening in [0, 1]."""
+        """(N, K) float64, openings in [0, 1]."""
         return self.arrays["applied/gripper"]
 
     @property
     def applied_ee_pose(self) -> Vector:
-        """(N, 7) float64, m and quaternion."""
+        """(N, K, 7) float64, m and quaternion."""
         return self.arrays["applied/ee_pose"]
 
     @property
@@ -129,7 +129,7 @@ def read_episode(path: Path) -> Episode:
         meta = _decode(meta_bytes)
         if meta.end is None:
             raise MetaInvalidError(f"{meta.episode}: expected an `end` in /meta; recover the file first")
-        expected = columns(meta.spec.joints, meta.spec.arrays)
+        expected = columns(meta.spec.sizes, meta.spec.arrays)
         require_members(file, {column.path for column in expected} | {"meta"})
         limits = int(_dataset(file, "limits").shape[0]) if _dataset(file, "limits").shape else 0
         require_size(expected, meta.end.steps, limits)

@@ -17,6 +17,7 @@ VERSION: Final = 1
 
 STEPS_MAX: Final = 100_000
 JOINTS_MAX: Final = 64
+HANDS_MAX: Final = 8
 LIMITS_MAX: Final = 1_000_000
 META_BYTES_MAX: Final = 1 << 20
 VALUES_BYTES_MAX: Final = 512 << 20
@@ -67,13 +68,25 @@ def require_episode_id(text: str) -> str:
     return text
 
 
-def command_values(joints: int) -> int:
-    """Return K, how many values of a command are kept: a twist's 7, or one for each joint and the gripper."""
-    return max(7, joints + 1)
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What of a robot gives the datasets their shapes."""
+
+    joints: int
+    """J."""
+    hands: int
+    """K, of end effectors."""
+    base: bool
+    """Whether there is a mobile base."""
+
+    @property
+    def command_values(self) -> int:
+        """C, how many values of a command are kept: the most that any mode has."""
+        return max(8 * self.hands + (2 if self.base else 0), self.joints + self.hands)
 
 
-def columns(joints: int, observation: Sequence[tuple[str, tuple[int, ...]]]) -> tuple[Column, ...]:
-    """Return every dataset but `/meta`, by path, for J joints and these observation arrays."""
+def columns(sizes: Sizes, observation: Sequence[tuple[str, tuple[int, ...]]]) -> tuple[Column, ...]:
+    """Return every dataset but `/meta`, by path, for a robot of these sizes and observation arrays."""
     made = [_column(f"observation/{name}", "<f8", Rows.OBSERVATION, *shape) for name, shape in observation]
     made += [
         _column("time/t_observed_mono_ns", "<i8", Rows.OBSERVATION),
@@ -82,16 +95,16 @@ def columns(joints: int, observation: Sequence[tuple[str, tuple[int, ...]]]) -> 
         _column("success", "|i1", Rows.OBSERVATION),
         _column("progress", "<f8", Rows.OBSERVATION),
         _column("commanded/mode", "|u1", Rows.STEP),
-        _column("commanded/values", "<f4", Rows.STEP, command_values(joints)),
+        _column("commanded/values", "<f4", Rows.STEP, sizes.command_values),
         _column("commanded/count", "<u2", Rows.STEP),
         _column("commanded/seq", "<u4", Rows.STEP),
         _column("commanded/seen", "<u4", Rows.STEP),
         _column("commanded/epoch", "<u4", Rows.STEP),
         _column("commanded/dead_man", "|u1", Rows.STEP),
         _column("commanded/t_client_us", "<u8", Rows.STEP),
-        _column("applied/joint_position", "<f8", Rows.STEP, joints),
-        _column("applied/gripper", "<f8", Rows.STEP),
-        _column("applied/ee_pose", "<f8", Rows.STEP, 7),
+        _column("applied/joint_position", "<f8", Rows.STEP, sizes.joints),
+        _column("applied/gripper", "<f8", Rows.STEP, sizes.hands),
+        _column("applied/ee_pose", "<f8", Rows.STEP, sizes.hands, 7),
         _column("safety", "|u1", Rows.STEP),
         Column("limits", LIMIT_TYPE, (), Rows.LIMIT),
     ]

@@ -5,13 +5,22 @@ The pieces that the manifest repeats (robot, operator, grant) are the same types
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 import rfc8785
 
-from recorder.layout import ARRAY_NAME, FORMAT, JOINTS_MAX, META_BYTES_MAX, VERSION, require_episode_id
-from sim.robot import RobotSpec, SceneBody, TaskSpec
+from recorder.layout import (
+    ARRAY_NAME,
+    FORMAT,
+    HANDS_MAX,
+    JOINTS_MAX,
+    META_BYTES_MAX,
+    VERSION,
+    Sizes,
+    require_episode_id,
+)
+from sim.robot import EndEffector, MobileBase, RobotSpec, TaskSpec
 from teleop.steps import EndReason, EpisodeEnd, EpisodeStart
 
 Hex32 = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-f]{64}$")]
@@ -20,6 +29,7 @@ Address = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-fA-F]{40}$")]
 Signature = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-f]{128}1[bc]$")]
 """65 bytes r, s, v; v is 27 or 28."""
 Decimal = Annotated[str, msgspec.Meta(pattern="^(0|[1-9][0-9]{0,18})$")]
+Triple = tuple[float, float, float]
 SafeInt = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
@@ -74,6 +84,8 @@ class TaskMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     instruction: str
     max_steps: int
     success_hold_steps: int
+    paraphrases: list[str]
+    stages: list[str]
 
 
 class ArrayMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,14 +97,27 @@ class ArrayMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     doc: str
 
 
-class SceneMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One body beside the robot."""
+class EndEffectorMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One end effector; `pose` is the observation array that says where it is."""
 
     name: str
-    half_extents_m: list[float]
-    rgba: list[float]
-    position_m: list[float]
-    pose_from: str | None
+    link: str
+    joint_names: list[str]
+    workspace_lower_m: Triple
+    workspace_upper_m: Triple
+    gripper_joints: dict[str, tuple[float, float]]
+    base_link: str | None
+    pose: str
+
+
+class BaseMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A mobile base."""
+
+    joint_names: tuple[str, str, str]
+    speed_max_m_s: float
+    turn_max_rad_s: float
+    acceleration_max_m_s2: float
+    turn_acceleration_max_rad_s2: float
 
 
 class SpecMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,20 +127,28 @@ class SpecMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     joint_lower_rad: list[float]
     joint_upper_rad: list[float]
     joint_velocity_max_rad_s: list[float]
+    joint_acceleration_max_rad_s2: list[float]
+    joint_jerk_max_rad_s3: list[float]
     home_rad: list[float]
-    ee_link: str
-    workspace_lower_m: list[float]
-    workspace_upper_m: list[float]
-    has_gripper: bool
-    gripper_joints: dict[str, list[float]]
+    end_effectors: Annotated[list[EndEffectorMeta], msgspec.Meta(min_length=1, max_length=HANDS_MAX)]
+    base: BaseMeta | None
     observation: Annotated[list[ArrayMeta], msgspec.Meta(max_length=256)]
-    scene: list[SceneMeta]
     control_hz: Annotated[float, msgspec.Meta(gt=0, le=10_000)]
 
     @property
     def joints(self) -> int:
         """J."""
         return len(self.joint_names)
+
+    @property
+    def sizes(self) -> Sizes:
+        """What gives the datasets their shapes."""
+        return Sizes(self.joints, len(self.end_effectors), self.base is not None)
+
+    @property
+    def has_gripper(self) -> bool:
+        """Whether any end effector can grip."""
+        return any(end.gripper_joints for end in self.end_effectors)
 
     @property
     def arrays(self) -> list[tuple[str, tuple[int, ...]]]:
@@ -182,13 +215,26 @@ def decode_meta(data: bytes) -> Meta:
     return meta
 
 
+_PER_JOINT: Final = (
+    "joint_lower_rad",
+    "joint_upper_rad",
+    "joint_velocity_max_rad_s",
+    "joint_acceleration_max_rad_s2",
+    "joint_jerk_max_rad_s3",
+    "home_rad",
+)
+
+
 def _require_lengths(spec: SpecMeta) -> None:
-    for name in ("joint_lower_rad", "joint_upper_rad", "joint_velocity_max_rad_s", "home_rad"):
+    for name in _PER_JOINT:
         if len(getattr(spec, name)) != spec.joints:
             raise MetaError(f"expected {spec.joints} values in spec.{name}, got {len(getattr(spec, name))}")
     names = [array.name for array in spec.observation]
     if len(set(names)) != len(names) or "joint_position" not in names:
         raise MetaError(f"expected distinct observation names with joint_position among them, got {names}")
+    poses = {array.name for array in spec.observation if array.shape == [7]}
+    if lost := [end.pose for end in spec.end_effectors if end.pose not in poses]:
+        raise MetaError(f"expected an observation of 7 numbers for each end effector, got none called {lost}")
 
 
 def start_meta(start: EpisodeStart, urdf_sha256: dict[str, str]) -> Meta:
@@ -227,33 +273,40 @@ def end_meta(end: EpisodeEnd) -> EndMeta:
 
 def _task_meta(task: TaskSpec | None, granted: str) -> TaskMeta:
     if task is None:
-        return TaskMeta(granted, 0, "", 0, 0)
-    return TaskMeta(task.name, task.version, task.instruction, task.max_steps, task.success_hold_steps)
+        return TaskMeta(granted, 0, "", 0, 0, [], [])
+    said = task.instruction, task.max_steps, task.success_hold_steps, list(task.paraphrases), list(task.stages)
+    return TaskMeta(task.name, task.version, *said)
 
 
 def _spec_meta(spec: RobotSpec) -> SpecMeta:
     return SpecMeta(
         joint_names=list(spec.joint_names),
-        joint_lower_rad=spec.joint_lower_rad.tolist(),
-        joint_upper_rad=spec.joint_upper_rad.tolist(),
-        joint_velocity_max_rad_s=spec.joint_velocity_max_rad_s.tolist(),
-        home_rad=spec.home_rad.tolist(),
-        ee_link=spec.ee_link,
-        workspace_lower_m=spec.workspace_lower_m.tolist(),
-        workspace_upper_m=spec.workspace_upper_m.tolist(),
-        has_gripper=spec.has_gripper,
-        gripper_joints={name: list(pair) for name, pair in spec.gripper_joints.items()},
+        **{name: getattr(spec, name).tolist() for name in _PER_JOINT},
+        end_effectors=[_end_effector_meta(end) for end in spec.end_effectors],
+        base=None if spec.base is None else _base_meta(spec.base),
         observation=[ArrayMeta(a.name, list(a.shape), a.unit, a.doc) for a in spec.observation],
-        scene=[_scene_meta(body) for body in spec.scene],
         control_hz=spec.control_hz,
     )
 
 
-def _scene_meta(body: SceneBody) -> SceneMeta:
-    return SceneMeta(
-        name=body.name,
-        half_extents_m=list(body.half_extents_m),
-        rgba=list(body.rgba),
-        position_m=list(body.position_m),
-        pose_from=body.pose_from,
+def _end_effector_meta(end: EndEffector) -> EndEffectorMeta:
+    return EndEffectorMeta(
+        name=end.name,
+        link=end.link,
+        joint_names=list(end.joint_names),
+        workspace_lower_m=tuple(end.workspace_lower_m.tolist()),
+        workspace_upper_m=tuple(end.workspace_upper_m.tolist()),
+        gripper_joints=dict(end.gripper_joints),
+        base_link=end.base_link,
+        pose=end.pose,
+    )
+
+
+def _base_meta(base: MobileBase) -> BaseMeta:
+    return BaseMeta(
+        base.joint_names,
+        base.speed_max_m_s,
+        base.turn_max_rad_s,
+        base.acceleration_max_m_s2,
+        base.turn_acceleration_max_rad_s2,
     )

@@ -73,5 +73,8 @@ def _speeds(episode: Episode) -> str | None:
 
 def _gripper(episode: Episode) -> str | None:
     opening = episode.applied_gripper
-    bad = np.flatnonzero((opening < 0.0) | (opening > 1.0))
-    return f"step {bad[0]}: expected a gripper opening in [0, 1], got {opening[bad[0]]}" if len(bad) else None
+    bad = np.argwhere((opening < 0.0) | (opening > 1.0))
+    if not len(bad):
+        return None
+    step, hand = bad[0]
+    return f"step {step}: expected gripper {hand}'s opening in [0, 1], got {opening[step, hand]}"

@@ -60,7 +60,7 @@ def create_part(path: Path, meta: Meta) -> h5py.File:
         raise FileExistsError(f"{path} is there already; recover it, or choose another episode")
     file = h5py.File(path, "x", libver="latest")
     _mark(file, data)
-    for column in columns(meta.spec.joints, meta.spec.arrays):
+    for column in columns(meta.spec.sizes, meta.spec.arrays):
         shape, chunk = (0, *column.shape), (_CHUNK_ROWS, *column.shape)
         file.create_dataset(column.path, shape, column.dtype, maxshape=(None, *column.shape), chunks=chunk)
     file.create_dataset("committed", data=np.zeros(2, "<i8"))
@@ -103,7 +103,7 @@ def read_part(path: Path) -> Part:
             meta = decode_meta(read_meta_bytes(file))
         except ValueError as error:
             raise MetaInvalidError(str(error)) from error
-        expected = columns(meta.spec.joints, meta.spec.arrays)
+        expected = columns(meta.spec.sizes, meta.spec.arrays)
         require_members(file, {column.path for column in expected} | {"meta", "committed"})
         steps, limits = (int(count) for count in file["committed"][:])
         if steps == 0:
@@ -125,7 +125,7 @@ def write_clean(path: Path, meta: Meta, arrays: Arrays) -> None:
     beside = path.with_name(path.name + ".tmp")
     with h5py.File(beside, "w") as file:
         _mark(file, meta.encode())
-        for column in columns(meta.spec.joints, meta.spec.arrays):
+        for column in columns(meta.spec.sizes, meta.spec.arrays):
             if column.path not in arrays:
                 raise MissingDatasetError(f"expected rows for {column.path}, got {sorted(arrays)}")
             file.create_dataset(column.path, data=arrays[column.path], dtype=column.dtype)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recorder.layout import LIMIT_TYPE, NO_COMMAND, RULES, UNKNOWN_SUCCESS, command_values
+from recorder.layout import LIMIT_TYPE, NO_COMMAND, RULES, UNKNOWN_SUCCESS, Sizes
 from sim.robot import Observation
 from teleop.messages import Command
 from teleop.steps import EpisodeStart, Step
@@ -21,11 +21,11 @@ def first_rows(start: EpisodeStart) -> Arrays:
     return _observed([start.initial], [start.t_mono_ns], [start.t_wall_ns])
 
 
-def step_rows(steps: Sequence[Step], joints: int) -> Arrays:
+def step_rows(steps: Sequence[Step], sizes: Sizes) -> Arrays:
     """Return the n rows that n >= 1 steps add to each dataset; of `limits`, any number."""
     observed = [step.observed for step in steps]
     rows = dict(_observed(observed, [s.t_observed_ns for s in steps], [s.t_wall_ns for s in steps]))
-    rows |= _commanded([step.commanded for step in steps], command_values(joints))
+    rows |= _commanded([step.commanded for step in steps], sizes.command_values)
     rows["time/t_sent_mono_ns"] = np.array([step.t_sent_ns for step in steps], "<i8")
     rows["applied/joint_position"] = np.array([step.applied.joint_position for step in steps], "<f8")
     rows["applied/gripper"] = np.array([step.applied.gripper for step in steps], "<f8")

@@ -8,6 +8,7 @@ from typing import Final
 import h5py
 import numpy as np
 
+from recorder.layout import Sizes
 from recorder.meta import Meta, end_meta, start_meta
 from recorder.part import append_rows, commit, create_part, finish
 from recorder.rows import first_rows, step_rows
@@ -71,7 +72,7 @@ class EpisodeWriter:
         if step.index != self.steps:
             raise StepOrderError(f"{self.episode}: expected step {self.steps}, got {step.index}")
         _require_shapes(step.observed, self._shapes, f"step {step.index}")
-        _require_applied(step, self._meta.spec.joints)
+        _require_applied(step, self._meta.spec.sizes)
         self._waiting.append(step)
         if len(self._waiting) >= self._commit_steps:
             self._commit()
@@ -93,7 +94,7 @@ class EpisodeWriter:
     def _commit(self) -> None:
         if not self._waiting:
             return
-        append_rows(self._file, step_rows(self._waiting, self._meta.spec.joints))
+        append_rows(self._file, step_rows(self._waiting, self._meta.spec.sizes))
         self._committed += len(self._waiting)
         self._waiting = []
         commit(self._file, self._committed)
@@ -105,7 +106,9 @@ def _require_shapes(seen: Observation, shapes: dict[str, tuple[int, ...]], what:
         raise StepShapeError(f"expected {shapes} in {what}, got {found}")
 
 
-def _require_applied(step: Step, joints: int) -> None:
-    found = (np.shape(step.applied.joint_position), np.shape(step.applied_ee_pose))
-    if found != ((joints,), (7,)):
-        raise StepShapeError(f"expected applied of ({joints},) and (7,) in step {step.index}, got {found}")
+def _require_applied(step: Step, sizes: Sizes) -> None:
+    applied = step.applied.joint_position, step.applied.gripper, step.applied_ee_pose
+    found = tuple(np.shape(array) for array in applied)
+    expected = ((sizes.joints,), (sizes.hands,), (sizes.hands, 7))
+    if found != expected:
+        raise StepShapeError(f"expected joints, grippers, poses of {expected} in step {step.index}, got {found}")

@@ -64,15 +64,15 @@ class EpisodeFacts:
     t_s: Array
     """(N+1,) float64, s: the monotonic clock at each observation, from the first one."""
     ee_position_m: Array
-    """(N+1, 3) float64, m, in the base frame."""
+    """(N+1, 3 K) float64, m, in the base frame: of K end effectors, side by side; together they are one path."""
     joint_rad: Array
     """(N+1, J) float64, rad."""
     gripper: Array
-    """(N+1,) float64, the observed opening in [0, 1]; constant where there is no gripper."""
+    """(N+1, K) float64, the observed openings in [0, 1]; constant where there is no gripper."""
     applied_rad: Array
     """(N, J) float64, rad: where the joints were sent, after safety."""
     applied_gripper: Array
-    """(N,) float64, the opening that was sent; constant where there is no gripper."""
+    """(N, K) float64, the openings that were sent; constant where there is no gripper."""
     limited: Mask
     """(N,) bool: a limit changed what the operator asked for."""
 
@@ -136,18 +136,20 @@ def unsound(facts: EpisodeFacts) -> str | None:
     steps = facts.steps
     if steps == 0:
         return "the episode holds no step"
-    joints = np.shape(facts.applied_rad)[1:]
+    joints, hands = np.shape(facts.applied_rad)[1:], np.shape(facts.applied_gripper)[1:]
     shapes = {
         "t_s": (facts.t_s, (steps + 1,)),
-        "ee_position_m": (facts.ee_position_m, (steps + 1, 3)),
+        "ee_position_m": (facts.ee_position_m, (steps + 1, 3 * hands[0] if len(hands) == 1 else 0)),
         "joint_rad": (facts.joint_rad, (steps + 1, *joints)),
-        "gripper": (facts.gripper, (steps + 1,)),
+        "gripper": (facts.gripper, (steps + 1, *hands)),
         "applied_rad": (facts.applied_rad, (steps, *joints)),
-        "applied_gripper": (facts.applied_gripper, (steps,)),
+        "applied_gripper": (facts.applied_gripper, (steps, *hands)),
         "limited": (facts.limited, (steps,)),
     }
     if len(joints) != 1 or joints[0] == 0:
         return f"the episode's applied_rad has shape {np.shape(facts.applied_rad)}, not (steps, joints)"
+    if len(hands) != 1 or hands[0] == 0:
+        return f"the episode's applied_gripper has shape {np.shape(facts.applied_gripper)}, not (steps, hands)"
     for name, (array, shape) in shapes.items():
         if np.shape(array) != shape:
             return f"the episode's {name} has shape {np.shape(array)}, not {shape}"
@@ -197,7 +199,7 @@ def resample(t_s: Array, values: Array, rate_hz: float = RATE_HZ) -> Array:
 
 
 def path_length_m(position_m: Array) -> float:
-    """Return the length of a path (M, 3), m, counting only moves of at least 1 mm from the last counted point.
+    """Return the length of a path (M, D), m, counting only moves of at least 1 mm from the last counted point.
 
     The dead band keeps a resting arm's sensor noise from growing into a path; the last point always counts.
     """
@@ -214,21 +216,22 @@ def path_length_m(position_m: Array) -> float:
 def stages(t_s: Array, applied_gripper: Array, rate_hz: float = RATE_HZ) -> tuple[int, ...]:
     """Return the grid indices at which one stage of the episode ends and the next begins.
 
-    A stage ends where the gripper was sent across its middle, with hysteresis (below 0.4 closed, above 0.6
+    A stage ends where a gripper of (N, K) was sent across its middle, with hysteresis (below 0.4 closed, above 0.6
     open): what the hand went there for is done. At most the first seven changes count, so that fluttering the
     gripper cannot cut a wandering path into straight pieces.
     """
     ends: list[int] = []
-    is_open = bool(applied_gripper[0] > 0.5)
-    for step, opening in enumerate(applied_gripper):
-        if opening < CLOSED if is_open else opening > OPEN:
-            is_open = not is_open
-            ends.append(math.floor((t_s[step] - t_s[0]) * rate_hz))
-    return tuple(ends[: STAGES_MAX - 1])
+    for openings in applied_gripper.T:
+        is_open = bool(openings[0] > 0.5)
+        for step, opening in enumerate(openings):
+            if opening < CLOSED if is_open else opening > OPEN:
+                is_open = not is_open
+                ends.append(math.floor((t_s[step] - t_s[0]) * rate_hz))
+    return tuple(sorted(ends)[: STAGES_MAX - 1])
 
 
 def path_efficiency(position_m: Array, stage_ends: Iterable[int] = ()) -> float:
-    """Return the shortest sensible way over the way taken, in [0, 1], of the hand's path (M, 3), m.
+    """Return the shortest sensible way over the way taken, in [0, 1], of the hands' path (M, D), m.
 
     E = sum over stages of (||v - a|| + ||b - v||) / sum over stages of path length, where a and b are the
     first and last point of the stage and v is its point farthest from the line a-b (from a, where a = b): the
@@ -253,7 +256,7 @@ def _two_lines_m(position_m: Array) -> float:
     away = position_m - first
     if chord_m >= STEP_M:
         along = (last - first) / chord_m
-        share = np.clip(away[:, 0] * along[0] + away[:, 1] * along[1] + away[:, 2] * along[2], 0.0, chord_m)
+        share = np.clip(_summed(away * along), 0.0, chord_m)
         away = away - share[:, np.newaxis] * along
     via = position_m[int(np.argmax(_norms(away)))]
     return _distance(first, via) + _distance(via, last)
@@ -287,7 +290,7 @@ def sparc(speed: Array, rate_hz: float) -> float | None:
 
 
 def movement_sparc(position_m: Array, rate_hz: float = RATE_HZ) -> float | None:
-    """Return the mean SPARC of the hand's movements in a path (M, 3), m, each weighted by its duration.
+    """Return the mean SPARC of the hands' movements in a path (M, D), m, each weighted by its duration.
 
     A movement is a run of samples of at least 0.3 s in which the hand is faster than 5 mm/s (over 0.2 s);
     rests shorter than 0.5 s belong to it. So a real pause is not called a jerk (pauses are what `idle`
@@ -305,7 +308,7 @@ def movement_sparc(position_m: Array, rate_hz: float = RATE_HZ) -> float | None:
 
 
 def idle(position_m: Array, joint_rad: Array, gripper: Array, rate_hz: float = RATE_HZ) -> Idle:
-    """Return how much of the time nothing moved: hand (M, 3) m, joints (M, J) rad, gripper (M,) opening.
+    """Return how much of the time nothing moved: hands (M, D) m, joints (M, J) rad, grippers (M, K) opening.
 
     A sample is idle where the hand is slower than 5 mm/s, every joint slower than 0.02 rad/s and the gripper
     slower than 0.05/s, all over 0.2 s. `fraction` is idle samples over samples; leading, trailing and longest
@@ -315,7 +318,8 @@ def idle(position_m: Array, joint_rad: Array, gripper: Array, rate_hz: float = R
     still = _speed(position_m, rate_hz) < STILL_M_S
     for column in range(joint_rad.shape[1]):
         still &= _speed(joint_rad[:, column : column + 1], rate_hz) < STILL_RAD_S
-    still &= _speed(gripper[:, np.newaxis], rate_hz) < STILL_GRIPPER_S
+    for column in range(gripper.shape[1]):
+        still &= _speed(gripper[:, column : column + 1], rate_hz) < STILL_GRIPPER_S
     runs = _runs(still)
     samples = [last - first + 1 for first, last in runs]
     leading = samples[0] if runs and runs[0][0] == 0 else 0
@@ -353,17 +357,23 @@ def timing(t_s: Array, control_hz: float) -> Timing:
 
 
 def _distance(a: Sequence[float] | Array, b: Sequence[float] | Array) -> float:
-    x, y, z = b[0] - a[0], b[1] - a[1], b[2] - a[2]
-    return math.sqrt(x * x + y * y + z * z)
+    total = 0.0
+    for one, other in zip(a, b, strict=True):
+        total += float((other - one) * (other - one))
+    return math.sqrt(total)
 
 
 def _norms(rows: Array) -> Array:
-    squares = rows * rows
-    total: Array = np.zeros(len(rows))
-    for column in range(rows.shape[1]):  # in a fixed order, so that every processor rounds alike
-        total = total + squares[:, column]
-    norms: Array = np.sqrt(total)
+    norms: Array = np.sqrt(_summed(rows * rows))
     return norms
+
+
+def _summed(rows: Array) -> Array:
+    """Return the sum of each row of (M, D), in a fixed order, so that every processor rounds alike."""
+    total: Array = np.zeros(len(rows))
+    for column in range(rows.shape[1]):
+        total = total + rows[:, column]
+    return total
 
 
 def _speed(values: Array, rate_hz: float) -> Array:

@@ -16,7 +16,7 @@ import numpy as np
 
 from recorder.layout import RULES
 from rewards.metrics import MOVED_M, EpisodeFacts, Metrics, measure, unsound
-from sim.control import Limit
+from sim.control import SHAPING
 
 if TYPE_CHECKING:
     from recorder.episode import Episode
@@ -81,14 +81,16 @@ def recompute(episode_file: Path) -> Score:
 def facts_of(episode: Episode) -> EpisodeFacts:
     """Return what the rules look at in a recorded episode.
 
-    A step counts as limited by any rule but `gripper_velocity`: opening or closing at full speed is nobody's mistake.
+    A step counts as limited by any rule but those that only smooth (`sim.control.SHAPING`): opening or closing at full
+    speed, or starting at once, is nobody's mistake.
     """
     t_ns, steps = episode.t_observed_ns, episode.steps
     observed, limits = episode.observations, episode.arrays["limits"]
-    counted = limits["step"][limits["rule"] != RULES.index(Limit.GRIPPER_VELOCITY)]
+    counted = limits["step"][~np.isin(limits["rule"], [RULES.index(rule) for rule in SHAPING])]
     limited = np.zeros(steps, dtype=np.bool_)
     limited[counted[counted < steps]] = True
-    gripper = observed.get("gripper_position")
+    hands = [observed[end.pose][:, :3] for end in episode.meta.spec.end_effectors]
+    gripper = observed.get("gripper_position", np.zeros((steps + 1, len(hands))))
     return EpisodeFacts(
         episode=episode.meta.episode,
         task=episode.meta.task.name,
@@ -97,11 +99,11 @@ def facts_of(episode: Episode) -> EpisodeFacts:
         end_reason=episode.end.reason.value,
         control_hz=episode.meta.spec.control_hz,
         t_s=(t_ns - t_ns[0]) / 1e9,
-        ee_position_m=observed["ee_pose"][:, :3] if "ee_pose" in observed else np.zeros((0, 3)),
+        ee_position_m=np.hstack(hands),
         joint_rad=observed["joint_position"],
-        gripper=np.zeros(steps + 1) if gripper is None else gripper.reshape(steps + 1),
+        gripper=gripper,
         applied_rad=episode.applied_joint_position,
-        applied_gripper=np.zeros(steps) if gripper is None else episode.applied_gripper,
+        applied_gripper=episode.applied_gripper,
         limited=limited,
     )
 

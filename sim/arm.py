@@ -1,13 +1,15 @@
-"""An arm inside a PyBullet client: loaded from its description, driven by position targets, and observed."""
+"""A robot inside a PyBullet client: loaded from its description, driven by position targets, and observed."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim.bullet import BulletClient, pybullet
-from sim.description import ArmDescription
+from sim.description import RobotDescription
 from sim.robot import Action, Vector
 
 _POSITION_GAIN: Final = 0.2
@@ -16,9 +18,9 @@ _FINGER_FRICTION: Final = 1.0
 
 
 class Arm:
-    """One loaded arm. Joint and link indices stay inside; names are what others use."""
+    """One loaded robot. Joint and link indices stay inside; names are what others use."""
 
-    def __init__(self, client: BulletClient, description: ArmDescription) -> None:
+    def __init__(self, client: BulletClient, description: RobotDescription) -> None:
         self.description = description
         self._client = client
         self._body: int = client.loadURDF(
@@ -27,15 +29,20 @@ class Arm:
         infos = [client.getJointInfo(self._body, index) for index in range(client.getNumJoints(self._body))]
         by_joint = {info[1].decode(): info[0] for info in infos}
         by_link = {info[12].decode(): info[0] for info in infos}
-        self._joints = [by_joint[name] for name in description.joint_names]
-        self._fingers = [by_joint[name] for name in description.gripper_joints]
-        self._ee: int = by_link[description.ee_link]
-        ranges = np.array(list(description.gripper_joints.values()), dtype=np.float64).reshape(-1, 2)
+        hands = description.hands
+        fingers = [(k, name, ends) for k, hand in enumerate(hands) for name, ends in hand.gripper_joints.items()]
+        self._joints = len(description.joint_names)
+        self._driven = [by_joint[name] for name in (*description.joint_names, *(name for _, name, _ in fingers))]
+        self._ends = [(description.pose_name(hand), by_link[hand.link]) for hand in hands]
+        self._of_hand: NDArray[np.intp] = np.array([k for k, _, _ in fingers], dtype=np.intp)
+        ranges = np.array([ends for _, _, ends in fingers], dtype=np.float64).reshape(-1, 2)
         self._closed, self._stroke = ranges[:, 0], ranges[:, 1] - ranges[:, 0]
-        self._driven = self._joints + self._fingers
-        self._efforts = [*description.joint_effort_max_nm, *[description.gripper_effort_max_n] * len(ranges)]
+        self._share = np.array([self._of_hand == k for k in range(len(hands))], dtype=np.float64)
+        self._share /= np.maximum(self._share.sum(axis=1, keepdims=True), 1.0)
+        efforts = [hands[k].gripper_effort_max_n for k, _, _ in fingers]
+        self._efforts = [*description.joint_effort_max_nm, *efforts]
         self._gains = [_POSITION_GAIN] * len(self._driven), [_VELOCITY_GAIN] * len(self._driven)
-        for name in description.finger_links:
+        for name in (name for hand in hands for name in hand.finger_links):
             client.changeDynamics(
                 self._body,
                 by_link[name],
@@ -51,32 +58,33 @@ class Arm:
 
     def targets(self, action: Action) -> Vector:
         """Return every driven joint's target: (J + fingers,) rad and m."""
-        return np.concatenate([action.joint_position, self._closed + self._stroke * action.gripper])
+        return np.concatenate([action.joint_position, self._closed + self._stroke * action.gripper[self._of_hand]])
 
-    def drive(self, targets: Vector, velocities: Vector) -> None:
+    def drive(self, targets: Sequence[float], velocities: Sequence[float]) -> None:
         """Set the motors' targets for the next physics step: (J + fingers,), rad and m, and their rates."""
         self._client.setJointMotorControlArray(
             self._body,
             self._driven,
             pybullet.POSITION_CONTROL,
-            targetPositions=targets.tolist(),
-            targetVelocities=velocities.tolist(),
+            targetPositions=targets,
+            targetVelocities=velocities,
             forces=self._efforts,
             positionGains=self._gains[0],
             velocityGains=self._gains[1],
         )
 
     def observe(self) -> dict[str, Vector]:
-        """Return the arm's arrays, exactly as the engine has them."""
+        """Return the robot's arrays, exactly as the engine has them."""
         states = self._client.getJointStates(self._body, self._driven)
         positions = np.array([state[0] for state in states])
         velocities = np.array([state[1] for state in states])
-        arms = len(self._joints)
-        link = self._client.getLinkState(self._body, self._ee, computeForwardKinematics=True)
-        values = {"joint_position": positions[:arms], "joint_velocity": velocities[:arms]}
-        if self._fingers:
-            opening = np.mean((positions[arms:] - self._closed) / self._stroke)
-            values["gripper_position"] = np.clip([opening], 0.0, 1.0)
-            values["finger_state"] = np.concatenate([positions[arms:], velocities[arms:]])
-        values["ee_pose"] = np.array([*link[4], *link[5]])
+        joints = self._joints
+        values = {"joint_position": positions[:joints], "joint_velocity": velocities[:joints]}
+        if len(self._closed):
+            opening = self._share @ ((positions[joints:] - self._closed) / self._stroke)
+            values["gripper_position"] = np.clip(opening, 0.0, 1.0)
+            values["finger_state"] = np.concatenate([positions[joints:], velocities[joints:]])
+        for index, (name, link) in enumerate(self._ends):
+            state = self._client.getLinkState(self._body, link, computeForwardKinematics=index == 0)
+            values[name] = np.array([*state[4], *state[5]])
         return values

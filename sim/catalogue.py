@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from sim.description import ArmDescription
+from sim.description import RobotDescription
 from sim.robot import RobotError, RobotModel
 from sim.task import Task
 
 if TYPE_CHECKING:
     from sim.world import World
 
-ROBOTS: Final = ("panda", "so101")
-TASKS: Final = ("lift",)
-WORLDS: Final = (("panda", "lift"),)
-"""The pairs that exist as simulated worlds."""
+ROBOTS: Final = ("panda", "iiwa", "xarm6", "so101", "dual_panda", "husky")
+TASKS: Final = ("reach", "lift", "push", "pick_place", "stack", "sort", "drawer", "peg")
 
 
 class UnknownRobotError(RobotError):
@@ -26,11 +25,11 @@ class UnknownTaskError(RobotError):
     """No task has that name, or not for that robot."""
 
 
-def description(robot: str) -> ArmDescription:
+def description(robot: str) -> RobotDescription:
     """Return the data of the robot called `robot`; raise UnknownRobotError."""
     if robot not in ROBOTS:
         raise UnknownRobotError(f"expected one of {', '.join(ROBOTS)}, got {robot!r}")
-    found: ArmDescription = import_module(f"sim.robots.{robot}").DESCRIPTION
+    found: RobotDescription = import_module(f"sim.robots.{robot}").DESCRIPTION
     return found
 
 
@@ -47,12 +46,25 @@ def task(name: str) -> Task:
     return found
 
 
+@cache
+def pairs() -> tuple[tuple[str, str], ...]:
+    """Return every (robot, task) that exists as a simulated world."""
+    return tuple((robot, name) for name in TASKS for robot in task(name).robots if robot in ROBOTS)
+
+
+def require_pair(robot: str, task_name: str) -> tuple[str, str]:
+    """Return the pair; raise UnknownRobotError or UnknownTaskError where there is no such world."""
+    if robot not in ROBOTS:
+        raise UnknownRobotError(f"expected one of {', '.join(ROBOTS)}, got {robot!r}")
+    able = task(task_name).robots
+    if robot not in able:
+        raise UnknownTaskError(f"expected one of {', '.join(able)} for {task_name}, got {robot!r}")
+    return robot, task_name
+
+
 def make_world(robot: str, task_name: str) -> World:
     """Return the world of that robot at that task, not yet connected; raise for an unknown pair."""
-    arm, goal = description(robot), task(task_name)
-    if (robot, task_name) not in WORLDS:
-        known = ", ".join(f"{one} at {other}" for one, other in WORLDS)
-        raise UnknownTaskError(f"expected one of {known}, got {robot} at {task_name}")
+    require_pair(robot, task_name)
     from sim.world import World  # here, so that a catalogue alone starts no physics engine
 
-    return World(arm, goal)
+    return World(description(robot), task(task_name))

@@ -1,7 +1,8 @@
 """From what a driver asks to where the joints shall go, never beyond a limit, and saying so each time.
 
-One `Controller` serves simulated and real arms, people and policies alike. It slews from the last commanded target,
-keeps the commanded pose so that a twist does not drift, and returns every clamp as a `LimitEvent`.
+One `Controller` serves simulated and real robots, people and policies alike. Twists and poses go through inverse
+kinematics with a slow-down near singularities; what comes out moves jerk-limited from the last commanded target
+(Ruckig), keeps the commanded pose so that a twist does not drift, and every clamp is a `LimitEvent`.
 """
 
 from __future__ import annotations
@@ -14,16 +15,23 @@ from typing import Final
 import numpy as np
 
 from sim import rotation
-from sim.kinematics import Kinematics
-from sim.robot import Action, Observation, RobotSpec, Vector
+from sim.kinematics import IkOptions, Kinematics
+from sim.robot import Action, EndEffector, MobileBase, Observation, RobotSpec, Vector
+from sim.smooth import Smoother
 
 EE_SPEED_MAX_M_S: Final = 0.30
 EE_ROTATION_MAX_RAD_S: Final = 1.5
 GRIPPER_SPEED_MAX_1_S: Final = 2.5
 TRACKING_MAX_RAD: Final = 0.25
 """How far a joint's target may lead its measured position, so that a blocked arm does not wind up."""
-_RESIDUAL_M: Final = 0.004
-_RESIDUAL_RAD: Final = 0.05
+SINGULAR_SLOW: Final = 17.0
+SINGULAR_STOP: Final = 30.0
+"""Condition numbers of the Jacobian from which a hand slows down, and at which it goes no nearer to a singularity."""
+_LEAD_M: Final = 0.04
+_LEAD_RAD: Final = 0.2
+"""How far the commanded pose may lead the commanded joints, which follow it smoothly."""
+_NEAR: Final = IkOptions(tolerance_m=1e-4, tolerance_rad=1e-3)
+"""Near enough for one period: the commanded pose is kept, so that what is missing is made up for in the next."""
 _EPSILON: Final = 1e-9
 
 
@@ -38,11 +46,21 @@ class Limit(StrEnum):
     GRIPPER_VELOCITY = "gripper_velocity"
     TRACKING = "tracking"
     SHAPE = "shape"
+    JOINT_ACCELERATION = "joint_acceleration"
+    SINGULARITY = "singularity"
+    BASE_VELOCITY = "base_velocity"
+
+
+SHAPING: Final = frozenset({Limit.GRIPPER_VELOCITY, Limit.JOINT_ACCELERATION})
+"""Rules that only smooth what was asked for: it is done a little later, and nobody's mistake."""
 
 
 @dataclass(frozen=True, slots=True)
 class LimitEvent:
-    """One clamp: what was asked, what was let through (both in the rule's unit), and which rule did it."""
+    """One clamp: what was asked, what was let through (both in the rule's unit), and which rule did it.
+
+    `axis` counts joints, or end effectors (for a workspace 3 k + axis), by what the rule is about.
+    """
 
     rule: Limit
     axis: int
@@ -52,12 +70,26 @@ class LimitEvent:
 
 @dataclass(frozen=True, slots=True)
 class Twist:
-    """Move the end effector so fast for one control period."""
+    """Move the end effectors so fast for one control period."""
 
     twist: Vector
-    """(6,) float64: m/s, then rad/s, in the base frame."""
-    gripper: float
-    """Opening in [0, 1]."""
+    """(K, 6) float64: m/s, then rad/s, each in its end effector's base frame."""
+    gripper: Vector
+    """(K,) float64: openings in [0, 1]."""
+    base: Vector | None = None
+    """(2,) float64: forward m/s, and turning left rad/s; None where there is no mobile base, or it shall stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """Bring the end effectors there, as fast as the limits allow."""
+
+    pose: Vector
+    """(K, 7) float64: m and quaternion, each in its end effector's base frame."""
+    gripper: Vector
+    """(K,) float64: openings in [0, 1]."""
+    base: Vector | None = None
+    """As in `Twist`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +98,11 @@ class Joints:
 
     position: Vector
     """(J,) float64, rad."""
-    gripper: float
-    """Opening in [0, 1]."""
+    gripper: Vector
+    """(K,) float64: openings in [0, 1]."""
 
 
-Setpoint = Twist | Joints
+Setpoint = Twist | Pose | Joints
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +113,39 @@ class Directive:
     limits: tuple[LimitEvent, ...]
 
 
-class Controller:
-    """Holds the last commanded target of one robot and moves it by one command a period."""
+Note = Callable[[Limit, int, float, float], None]
 
-    def __init__(self, spec: RobotSpec, kinematics: Kinematics) -> None:
+
+class Controller:
+    """Holds the last commanded target of one robot and moves it by one setpoint a period."""
+
+    def __init__(self, spec: RobotSpec) -> None:
+        """Read the robot's kinematics. Raises a UrdfError."""
         self._spec = spec
-        self._kinematics = kinematics
-        self._action = Action(spec.home_rad.copy())
-        self._pose = kinematics.forward(spec.home_rad)
+        self._hands = [_Hand(spec, index) for index in range(spec.hands)]
+        self._base = None if spec.base is None else _Base(spec, spec.base)
+        self._smoother = Smoother(spec)
+        self._action = Action(spec.home_rad.copy(), np.ones(spec.hands))
+        self._wanted = spec.home_rad.copy()
+        self._asked_rad_s = np.zeros(spec.joints)
 
     def start(self, seen: Observation) -> None:
-        """Begin from where the robot is."""
+        """Begin from where the robot is, at rest."""
+        joints = seen.values["joint_position"].copy()
         gripper = seen.values.get("gripper_position")
-        self._action = Action(seen.values["joint_position"].copy(), 1.0 if gripper is None else float(gripper[0]))
-        self._pose = self._kinematics.forward(self._action.joint_position)
+        self._action = Action(joints, np.ones(self._spec.hands) if gripper is None else gripper.copy())
+        self._smoother.start(joints)
+        self._settle(joints)
+        if self._base is not None:
+            self._base.stop()
 
     def hold(self) -> Directive:
-        """Return the last target again."""
+        """Come to rest within the limits of acceleration and jerk, and stay there."""
+        joints = np.clip(self._smoother.stop(), self._spec.joint_lower_rad, self._spec.joint_upper_rad)
+        self._action = Action(joints, self._action.gripper)
+        self._settle(joints)
+        if self._base is not None:
+            self._base.stop()
         return Directive(self._action, ())
 
     def step(self, setpoint: Setpoint, seen: Observation) -> Directive:
@@ -108,76 +156,177 @@ class Controller:
             if abs(requested - applied) > _EPSILON:
                 events.append(LimitEvent(rule, axis, float(requested), float(applied)))
 
-        values, expected = _values(setpoint), self._expected(setpoint)
-        if len(values) != expected:
-            note(Limit.SHAPE, 0, len(values), expected)
-            return Directive(self._action, tuple(events))
-        wanted = self._follow(values, note) if isinstance(setpoint, Twist) else values
+        found, expected = _size(setpoint), self._size(setpoint)
+        if found != expected:
+            note(Limit.SHAPE, 0, found, expected)
+            return Directive(self.hold().action, tuple(events))
+        wanted = setpoint.position if isinstance(setpoint, Joints) else self._reach(setpoint, note)
         joints = self._limited(wanted, seen.values["joint_position"], note)
-        self._action = Action(joints, self._gripper(setpoint.gripper, note))
-        self._keep_pose_near(self._kinematics.forward(joints), setpoint)
+        self._action = Action(joints, self._gripped(setpoint.gripper, note))
+        for hand in self._hands:
+            hand.keep_near(joints, free=isinstance(setpoint, Joints))
         return Directive(self._action, tuple(events))
 
-    def _expected(self, setpoint: Setpoint) -> int:
-        return 6 if isinstance(setpoint, Twist) else self._spec.joints
+    def _size(self, setpoint: Setpoint) -> int:
+        hands = self._spec.hands
+        if isinstance(setpoint, Joints):
+            return self._spec.joints + hands
+        width = 6 if isinstance(setpoint, Twist) else 7
+        return hands * (width + 1) + (2 if self._base is not None and setpoint.base is not None else 0)
 
-    def _follow(self, twist: Vector, note: Note) -> Vector:
-        linear = _capped(twist[:3], EE_SPEED_MAX_M_S, Limit.EE_VELOCITY, note)
-        angular = _capped(twist[3:], EE_ROTATION_MAX_RAD_S, Limit.EE_ROTATION, note)
-        here = self._pose[:3]
-        there = here + linear * self._spec.period_s
-        # An arm that starts outside its workspace may come back in, and is never thrown there.
-        inside = np.clip(
-            there,
-            np.minimum(self._spec.workspace_lower_m, here),
-            np.maximum(self._spec.workspace_upper_m, here),
-        )
-        for axis in range(3):
-            note(Limit.WORKSPACE, axis, there[axis], inside[axis])
-        turned = rotation.multiply(rotation.from_rotvec(angular * self._spec.period_s), self._pose[3:])
-        self._pose = np.concatenate([inside, rotation.normalized(turned)])
-        return self._kinematics.solve(self._action.joint_position, self._pose).q
+    def _settle(self, joints: Vector) -> None:
+        self._wanted, self._asked_rad_s = joints.copy(), np.zeros(self._spec.joints)
+        for hand in self._hands:
+            hand.settle(joints)
+
+    def _reach(self, setpoint: Twist | Pose, note: Note) -> Vector:
+        wanted = self._action.joint_position.copy()
+        for index, hand in enumerate(self._hands):
+            twist = setpoint.twist[index] if isinstance(setpoint, Twist) else hand.towards(setpoint.pose[index])
+            wanted[hand.joints] = hand.follow(twist, note)
+        if self._base is not None:
+            asked = np.zeros(2) if setpoint.base is None else setpoint.base
+            wanted[self._base.joints] = self._base.drive(asked, self._action.joint_position, note)
+        return wanted
 
     def _limited(self, wanted: Vector, measured: Vector, note: Note) -> Vector:
-        last = self._action.joint_position
-        inside = np.clip(wanted, self._spec.joint_lower_rad, self._spec.joint_upper_rad)
-        reach = self._spec.joint_velocity_max_rad_s * self._spec.period_s
-        change = inside - last
-        slewed = last + change * min(1.0, 1.0 / max(float(np.max(np.abs(change) / reach)), _EPSILON))
+        spec, last = self._spec, self._action.joint_position
+        inside = np.minimum(np.maximum(wanted, spec.joint_lower_rad), spec.joint_upper_rad)
+        asked_rad_s = (inside - self._wanted) * spec.control_hz
+        smooth = self._smoother.towards(inside)
+        smooth = np.minimum(np.maximum(smooth, spec.joint_lower_rad), spec.joint_upper_rad)
         # Never further from `measured` than the lead, yet never moved by this rule when the last target led already.
         low = np.minimum(measured - TRACKING_MAX_RAD, last)
         high = np.maximum(measured + TRACKING_MAX_RAD, last)
-        led = np.clip(slewed, low, high)
-        for axis in range(self._spec.joints):
-            note(Limit.JOINT_POSITION, axis, wanted[axis], inside[axis])
-            note(Limit.JOINT_VELOCITY, axis, inside[axis], slewed[axis])
-            note(Limit.TRACKING, axis, slewed[axis], led[axis])
+        led = np.minimum(np.maximum(smooth, low), high)
+        if (led != smooth).any():
+            self._smoother.start(led)
+        self._note_joints(wanted, inside, asked_rad_s, note)
+        for axis in np.flatnonzero(led != smooth):
+            note(Limit.TRACKING, int(axis), smooth[axis], led[axis])
+        self._wanted, self._asked_rad_s = inside, asked_rad_s
         return led
 
-    def _gripper(self, wanted: float, note: Note) -> float:
+    def _note_joints(self, wanted: Vector, inside: Vector, asked_rad_s: Vector, note: Note) -> None:
+        spec = self._spec
+        for axis in np.flatnonzero(wanted != inside):
+            note(Limit.JOINT_POSITION, int(axis), wanted[axis], inside[axis])
+        fastest = spec.joint_velocity_max_rad_s
+        for axis in np.flatnonzero(np.abs(asked_rad_s) > fastest * (1.0 + 1e-9)):
+            note(
+                Limit.JOINT_VELOCITY, int(axis), asked_rad_s[axis], float(np.copysign(fastest[axis], asked_rad_s[axis]))
+            )
+        hardest = spec.joint_acceleration_max_rad_s2
+        asked = (asked_rad_s - self._asked_rad_s) * spec.control_hz
+        for axis in np.flatnonzero(np.abs(asked) > hardest * (1.0 + 1e-9)):
+            note(Limit.JOINT_ACCELERATION, int(axis), asked[axis], float(np.copysign(hardest[axis], asked[axis])))
+
+    def _gripped(self, wanted: Vector, note: Note) -> Vector:
         reach = GRIPPER_SPEED_MAX_1_S * self._spec.period_s
         last = self._action.gripper
-        applied = float(np.clip(np.clip(wanted, 0.0, 1.0), last - reach, last + reach))
-        note(Limit.GRIPPER_VELOCITY, 0, wanted, applied)
+        applied: Vector = np.clip(np.clip(wanted, 0.0, 1.0), last - reach, last + reach)
+        for index in range(self._spec.hands):
+            note(Limit.GRIPPER_VELOCITY, index, wanted[index], applied[index])
         return applied
 
-    def _keep_pose_near(self, reached: Vector, setpoint: Setpoint) -> None:
+
+class _Hand:
+    """One end effector's commanded pose, and the joints that follow it."""
+
+    def __init__(self, spec: RobotSpec, index: int) -> None:
+        self._index = index
+        self._end: EndEffector = spec.end_effectors[index]
+        self._kinematics = Kinematics.of(spec, index)
+        self._period_s = spec.period_s
+        self.joints = np.array([spec.joint_names.index(name) for name in self._end.joint_names], dtype=np.intp)
+        self.settle(spec.home_rad)
+
+    def settle(self, joints: Vector) -> None:
+        """Command the pose that the joints have."""
+        self._solved = joints[self.joints]
+        self._pose = self._kinematics.forward(self._solved)
+        self._condition = self._kinematics.condition(self._solved)
+
+    def towards(self, pose: Vector) -> Vector:
+        """Return the twist (6,) that reaches `pose` within one period."""
+        linear = pose[:3] - self._pose[:3]
+        turn = rotation.difference(rotation.normalized(pose[3:]), self._pose[3:])
+        return np.concatenate([linear, turn]) / self._period_s
+
+    def follow(self, twist: Vector, note: Note) -> Vector:
+        """Move the commanded pose by one period of `twist`; return this hand's joints (Jh,) for it."""
+        linear = _capped(twist[:3], EE_SPEED_MAX_M_S, Limit.EE_VELOCITY, self._index, note)
+        angular = _capped(twist[3:], EE_ROTATION_MAX_RAD_S, Limit.EE_ROTATION, self._index, note)
+        before, own = self._pose, self._solved
+        self._pose = self._moved(before, linear, angular, note)
+        solved = self._kinematics.solve(own, self._pose, _NEAR).q
+        condition = self._kinematics.condition(solved)
+        if condition > SINGULAR_SLOW and condition > self._condition:
+            scale = max((SINGULAR_STOP - condition) / (SINGULAR_STOP - SINGULAR_SLOW), 0.0)
+            note(Limit.SINGULARITY, self._index, condition, max(SINGULAR_SLOW, self._condition))
+            self._pose = self._moved(before, linear * scale, angular * scale, note)
+            solved = self._kinematics.solve(own, self._pose, _NEAR).q
+            condition = self._kinematics.condition(solved)
+        self._solved, self._condition = solved, condition
+        return solved
+
+    def _moved(self, pose: Vector, linear: Vector, angular: Vector, note: Note) -> Vector:
+        here = pose[:3]
+        there = here + linear * self._period_s
+        # An arm that starts outside its workspace may come back in, and is never thrown there.
+        low = np.minimum(self._end.workspace_lower_m, here)
+        high = np.maximum(self._end.workspace_upper_m, here)
+        inside = np.minimum(np.maximum(there, low), high)
+        for axis in range(3):
+            note(Limit.WORKSPACE, 3 * self._index + axis, there[axis], inside[axis])
+        turned = rotation.multiply(rotation.from_rotvec(angular * self._period_s), pose[3:])
+        return np.concatenate([inside, rotation.normalized(turned)])
+
+    def keep_near(self, joints: Vector, *, free: bool) -> None:
+        """Forget a commanded pose that the joints cannot follow, or (`free`) that nobody asked for."""
+        reached = self._kinematics.forward(joints[self.joints])
         away = float(np.linalg.norm(reached[:3] - self._pose[:3]))
         turn = float(np.linalg.norm(rotation.difference(reached[3:], self._pose[3:])))
-        if not isinstance(setpoint, Twist) or away > _RESIDUAL_M or turn > _RESIDUAL_RAD:
-            self._pose = reached
+        if free or away > _LEAD_M or turn > _LEAD_RAD:
+            self._pose, self._solved = reached, joints[self.joints]
 
 
-def _values(setpoint: Setpoint) -> Vector:
-    return setpoint.twist if isinstance(setpoint, Twist) else setpoint.position
+class _Base:
+    """A mobile base's commanded speeds."""
+
+    def __init__(self, spec: RobotSpec, base: MobileBase) -> None:
+        self._base, self._period_s = base, spec.period_s
+        self.joints = np.array([spec.joint_names.index(name) for name in base.joint_names], dtype=np.intp)
+        self._speeds = np.zeros(2)
+
+    def stop(self) -> None:
+        """Forget the speeds."""
+        self._speeds = np.zeros(2)
+
+    def drive(self, asked: Vector, joints: Vector, note: Note) -> Vector:
+        """Return x, y and heading after one period of `asked`, (forward m/s, left rad/s), ramped."""
+        most = np.array((self._base.speed_max_m_s, self._base.turn_max_rad_s))
+        within = np.clip(asked, -most, most)
+        for axis in range(2):
+            note(Limit.BASE_VELOCITY, axis, asked[axis], within[axis])
+        reach = np.array((self._base.acceleration_max_m_s2, self._base.turn_acceleration_max_rad_s2)) * self._period_s
+        self._speeds = self._speeds + np.clip(within - self._speeds, -reach, reach)
+        x, y, heading = joints[self.joints]
+        ahead, turn = self._speeds * self._period_s
+        middle = heading + 0.5 * turn
+        return np.array((x + ahead * np.cos(middle), y + ahead * np.sin(middle), heading + turn))
 
 
-Note = Callable[[Limit, int, float, float], None]
+def _size(setpoint: Setpoint) -> int:
+    if isinstance(setpoint, Joints):
+        return setpoint.position.size + setpoint.gripper.size
+    moved = setpoint.twist if isinstance(setpoint, Twist) else setpoint.pose
+    return moved.size + setpoint.gripper.size + (0 if setpoint.base is None else setpoint.base.size)
 
 
-def _capped(vector: Vector, most: float, rule: Limit, note: Note) -> Vector:
+def _capped(vector: Vector, most: float, rule: Limit, index: int, note: Note) -> Vector:
     size = float(np.linalg.norm(vector))
     if size <= most * (1.0 + 1e-6):  # float32 on the wire
         return vector
-    note(rule, 0, size, most)
+    note(rule, index, size, most)
     return vector * (most / size)

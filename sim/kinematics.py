@@ -19,7 +19,7 @@ from sim import rotation
 from sim.robot import RobotError, RobotSpec
 from sim.urdf import Joint, UnknownJointError, Urdf, UrdfError, read_urdf, urdf_files
 
-__all__ = ["IkOptions", "Kinematics", "KinematicsInputError", "Solution", "UrdfError", "urdf_files"]
+__all__ = ["Hands", "IkOptions", "Kinematics", "KinematicsInputError", "Solution", "UrdfError", "urdf_files"]
 
 Vector = NDArray[np.float64]
 
@@ -103,15 +103,27 @@ class Kinematics:
         self._basis = np.array([(c @ b).reshape(4, 16) for c, b in zip(befores, bases, strict=True)])
 
     @classmethod
-    def of(cls, spec: RobotSpec) -> Kinematics:
-        """Return the kinematics of a robot, with the limits and the home of its spec. Raises a UrdfError."""
+    def of(cls, spec: RobotSpec, hand: int = 0) -> Kinematics:
+        """Return how a twist moves the end effector number `hand`: its own joints, in the frame of its base link.
+
+        Limits and home are the spec's. Raises a UrdfError.
+        """
+        end = spec.end_effectors[hand]
+        return cls._within(spec, read_urdf(spec.model.urdf_path), end.joint_names, end.link, end.base_link)
+
+    @classmethod
+    def _within(
+        cls, spec: RobotSpec, urdf: Urdf, joint_names: Sequence[str], link: str, base_link: str | None
+    ) -> Kinematics:
+        at = [spec.joint_names.index(name) for name in joint_names]
         return cls(
-            spec.model.urdf_path,
-            spec.joint_names,
-            spec.ee_link,
-            lower=spec.joint_lower_rad,
-            upper=spec.joint_upper_rad,
-            home=spec.home_rad,
+            urdf,
+            joint_names,
+            link,
+            base_link=base_link,
+            lower=spec.joint_lower_rad[at],
+            upper=spec.joint_upper_rad[at],
+            home=spec.home_rad[at],
         )
 
     @property
@@ -126,6 +138,12 @@ class Kinematics:
     def jacobian(self, q: Vector) -> Vector:
         """Return the geometric Jacobian (6, J) at `q`: m/rad above, rad/rad below, in the base frame."""
         return self._jacobian(self._frames(self._checked(q)))
+
+    def condition(self, q: Vector) -> float:
+        """Return the condition number of the Jacobian at `q`, of its translation alone with fewer than six joints."""
+        jacobian = self.jacobian(q)
+        values = np.linalg.svd(jacobian if self.joints >= 6 else jacobian[:3], compute_uv=False)
+        return float(values[0] / max(values[-1], _ZERO))
 
     def solve(self, q_start: Vector, target: Vector, options: IkOptions | None = None) -> Solution:
         """Return joint positions near `q_start` (J,) whose pose approaches `target` (7,).
@@ -204,6 +222,24 @@ class Kinematics:
         if q.shape != (self.joints,) or not np.isfinite(q).all():
             raise KinematicsInputError(f"expected {self.joints} finite joint positions, got {q.tolist()}")
         return q
+
+
+class Hands:
+    """Where every end effector of a robot is, from all of its joints in the order of the spec."""
+
+    def __init__(self, spec: RobotSpec) -> None:
+        """Fold each chain from the URDF's base. Raises a UrdfError."""
+        urdf = read_urdf(spec.model.urdf_path)
+        self._chains: list[tuple[NDArray[np.intp], Kinematics]] = []
+        for end in spec.end_effectors:
+            on_chain = {joint.name for joint in urdf.chain(urdf.base_link, end.link)}
+            names = [name for name in spec.joint_names if name in on_chain]
+            at = np.array([spec.joint_names.index(name) for name in names], dtype=np.intp)
+            self._chains.append((at, Kinematics._within(spec, urdf, names, end.link, None)))
+
+    def poses(self, q: Vector) -> Vector:
+        """Return (K, 7) at joint positions `q` (J,), in the URDF's base frame."""
+        return np.array([chain.forward(q[at]) for at, chain in self._chains])
 
 
 _DEFAULT: Final = IkOptions()

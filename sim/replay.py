@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -22,7 +22,7 @@ class ReplayMismatchError(RobotError):
 
 
 def replay(world: Robot, seed: int, joint_position: Vector, gripper: Vector, recorded: Mapping[str, Vector]) -> None:
-    """Drive `world` (connected) through (N, J) rad and (N,) openings; raise ReplayMismatchError at the first other bit.
+    """Drive `world` (connected) through (N, J) rad and (N, K) openings; raise ReplayMismatchError at another bit.
 
     `recorded` holds each observation array as (N + 1, ...), the first before any action, and as (N + 1,) float64 the
     task's `progress` and its `success` (0 or 1).
@@ -32,17 +32,27 @@ def replay(world: Robot, seed: int, joint_position: Vector, gripper: Vector, rec
         names = ", ".join(sorted(expected ^ set(recorded)))
         raise ReplayMismatchError(0, names, float("nan"), float("nan"))
     _compare(0, world.reset(seed), recorded)
-    for index, (joints, opening) in enumerate(zip(joint_position, gripper, strict=True)):
-        world.send_action(Action(joints, float(opening)))
+    for index, (joints, openings) in enumerate(zip(joint_position, gripper, strict=True)):
+        world.send_action(Action(joints, openings))
         _compare(index + 1, world.observe(), recorded)
 
 
+def compared(seen: Sequence[Observation]) -> dict[str, Vector]:
+    """Return what `replay` takes as `recorded`, from each observation of an episode."""
+    rows = [{**one.values, **_judged(one)} for one in seen]
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def _judged(seen: Observation) -> dict[str, Vector]:
+    return {"progress": np.array([seen.progress], np.float64), "success": np.array([seen.success], np.float64)}
+
+
 def _compare(step: int, seen: Observation, recorded: Mapping[str, Vector]) -> None:
-    judged = {"progress": np.array([seen.progress], np.float64), "success": np.array([seen.success], np.float64)}
-    for name, found in {**seen.values, **judged}.items():
+    for name, found in {**seen.values, **_judged(seen)}.items():
         expected = np.atleast_1d(recorded[name][step])
         if expected.shape != found.shape:
             raise ReplayMismatchError(step, f"{name} (size)", expected.size, found.size)
         if expected.tobytes() != found.tobytes():
-            differs = np.flatnonzero(expected.view(np.uint64) != found.view(np.uint64))[0]
-            raise ReplayMismatchError(step, f"{name}[{differs}]", float(expected[differs]), float(found[differs]))
+            differs = np.argwhere(expected.view(np.uint64) != found.view(np.uint64))[0]
+            where, at = ", ".join(str(index) for index in differs), tuple(differs)
+            raise ReplayMismatchError(step, f"{name}[{where}]", float(expected[at]), float(found[at]))

@@ -1,12 +1,13 @@
 """What a robot is: the `Robot` protocol and the values that cross it. Nothing here knows physics or a network.
 
-A robot is something with named joints and, perhaps, a gripper. Whoever drives it calls `observe()`, decides, and
-calls `send_action()` once for each control period. A simulated robot advances its physics by one period in
-`send_action`; a real one lets time pass by itself. Everything between an operator's command and an `Action`
-(safety, inverse kinematics) is common to both and lies outside.
+A robot is something with named joints, one or more end effectors, perhaps grippers, and perhaps a base that drives.
+Whoever drives it calls `observe()`, decides, and calls `send_action()` once for each control period. A simulated robot
+advances its physics by one period in `send_action`; a real one lets time pass by itself. Everything between an
+operator's command and an `Action` (safety, inverse kinematics) is common to both and lies outside.
 
 Conventions, said once: metres, radians, seconds; quaternions are (x, y, z, w); joints are in the order of
-`RobotSpec.joint_names`; a gripper is its opening, 0.0 closed and 1.0 open.
+`RobotSpec.joint_names`, J of them; end effectors are in the order of `RobotSpec.end_effectors`, K of them; a gripper is
+its opening, 0.0 closed and 1.0 open. Where a joint slides, its `_rad` is metres.
 `tests/robot_contract.py` is the conformance test that every robot must pass.
 """
 
@@ -19,6 +20,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sim.scene import Scene
 
 Vector = NDArray[np.float64]
 
@@ -60,17 +63,6 @@ class ArraySpec:
 
 
 @dataclass(frozen=True, slots=True)
-class SceneBody:
-    """A thing that is drawn beside the robot: a box whose pose is fixed, or is the observation named `pose_from`."""
-
-    name: str
-    half_extents_m: tuple[float, float, float]
-    rgba: tuple[float, float, float, float]
-    position_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    pose_from: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class TaskSpec:
     """What the operator is asked to do."""
 
@@ -79,6 +71,10 @@ class TaskSpec:
     instruction: str
     max_steps: int
     success_hold_steps: int = 10
+    paraphrases: tuple[str, ...] = ()
+    """The instruction in other words."""
+    stages: tuple[str, ...] = ()
+    """What comes after what; each is an equal part of `Observation.progress`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,33 +92,65 @@ class RobotModel:
 
 
 @dataclass(frozen=True, slots=True)
+class EndEffector:
+    """One hand of a robot: what a twist moves, and the gripper that it carries."""
+
+    name: str
+    link: str
+    """The URDF link whose frame it is."""
+    joint_names: tuple[str, ...]
+    """Those of the robot's driven joints that follow its twists."""
+    workspace_lower_m: Vector
+    """(3,) float64, m, in the frame of `base_link`."""
+    workspace_upper_m: Vector
+    """(3,) float64, m, in the frame of `base_link`."""
+    gripper_joints: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """URDF joint name -> (position when closed, position when open); empty where there is no gripper."""
+    base_link: str | None = None
+    """The link in whose frame twists and workspace are; None: the URDF's base. A mobile base carries it along."""
+    pose: str = "ee_pose"
+    """The observation array (7,) that says where it is, in the URDF's base frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class MobileBase:
+    """A base that drives forward, backward and turns, and does not slide sideways."""
+
+    joint_names: tuple[str, str, str]
+    """Three of the robot's driven joints: along x, along y, m; and the heading, rad."""
+    speed_max_m_s: float
+    turn_max_rad_s: float
+    acceleration_max_m_s2: float
+    turn_acceleration_max_rad_s2: float
+
+
+@dataclass(frozen=True, slots=True)
 class RobotSpec:
     """All that a driver, a recorder and a browser need to know of a robot before it moves."""
 
     model: RobotModel
     joint_names: tuple[str, ...]
-    """(J,) names of the arm's driven joints, as in the URDF."""
+    """(J,) names of the driven joints, as in the URDF; grippers' joints are not among them."""
     joint_lower_rad: Vector
     """(J,) float64, rad."""
     joint_upper_rad: Vector
     """(J,) float64, rad."""
     joint_velocity_max_rad_s: Vector
     """(J,) float64, rad/s."""
+    joint_acceleration_max_rad_s2: Vector
+    """(J,) float64, rad/s^2."""
+    joint_jerk_max_rad_s3: Vector
+    """(J,) float64, rad/s^3."""
     home_rad: Vector
-    """(J,) float64, rad: where a reset puts the arm."""
-    ee_link: str
-    """The URDF link whose frame is the end effector."""
-    workspace_lower_m: Vector
-    """(3,) float64, m, in the base frame."""
-    workspace_upper_m: Vector
-    """(3,) float64, m, in the base frame."""
-    has_gripper: bool
-    gripper_joints: Mapping[str, tuple[float, float]]
-    """URDF joint name -> (position when closed, position when open); empty where there is no gripper."""
+    """(J,) float64, rad: where a reset puts the robot."""
+    end_effectors: tuple[EndEffector, ...]
+    """K of them, at least one."""
     observation: tuple[ArraySpec, ...]
     simulated: bool
     control_hz: float
-    scene: tuple[SceneBody, ...] = ()
+    base: MobileBase | None = None
+    scene: Scene = field(default_factory=Scene)
+    """What stands around it; bodies whose pose is observed are drawn there."""
     task: TaskSpec | None = None
     engine: Mapping[str, str] = field(default_factory=dict)
     """What a replay must match: build and parameters of the physics; empty for a real robot."""
@@ -131,6 +159,21 @@ class RobotSpec:
     def joints(self) -> int:
         """J, the number of driven arm joints."""
         return len(self.joint_names)
+
+    @property
+    def hands(self) -> int:
+        """K, the number of end effectors, and of gripper openings in an action."""
+        return len(self.end_effectors)
+
+    @property
+    def has_gripper(self) -> bool:
+        """Whether any end effector can grip."""
+        return any(hand.gripper_joints for hand in self.end_effectors)
+
+    @property
+    def gripper_joints(self) -> dict[str, tuple[float, float]]:
+        """URDF joint name -> (closed, open), of all grippers."""
+        return {name: ends for hand in self.end_effectors for name, ends in hand.gripper_joints.items()}
 
     @property
     def period_s(self) -> float:
@@ -143,8 +186,8 @@ class Observation:
     """What the robot saw at one instant.
 
     `values` has exactly the arrays of `spec.observation`. Every robot has at least
-    `joint_position` (J,) rad, `joint_velocity` (J,) rad/s, `gripper_position` (1,) in [0, 1] (absent without a
-    gripper) and `ee_pose` (7,) m and quaternion.
+    `joint_position` (J,) rad, `joint_velocity` (J,) rad/s, `gripper_position` (K,) in [0, 1] (absent where nothing
+    grips) and for each end effector its pose (7,) m and quaternion, in the array that the end effector names.
     """
 
     values: Mapping[str, Vector]
@@ -160,8 +203,8 @@ class Action:
 
     joint_position: Vector
     """(J,) float64, rad."""
-    gripper: float = 1.0
-    """Opening in [0, 1]; ignored by a robot without gripper."""
+    gripper: Vector = field(default_factory=lambda: np.ones(1))
+    """(K,) float64: openings in [0, 1]; ignored where an end effector has no gripper."""
 
 
 @runtime_checkable
@@ -197,14 +240,14 @@ class Robot(Protocol):
 def checked(action: Action, spec: RobotSpec) -> Action:
     """Return `action` clipped to the joint limits of `spec`; raise ActionShapeError where it is malformed."""
     wanted = np.asarray(action.joint_position, dtype=np.float64)
-    if wanted.shape != (spec.joints,):
+    gripper = np.asarray(action.gripper, dtype=np.float64)
+    if wanted.shape != (spec.joints,) or gripper.shape != (spec.hands,):
         raise ActionShapeError(
-            f"expected joint_position of shape ({spec.joints},) for {spec.model.name}, got {wanted.shape}"
+            f"expected joint_position of shape ({spec.joints},) and gripper of shape ({spec.hands},) for "
+            f"{spec.model.name}, got {wanted.shape} and {gripper.shape}"
         )
-    if not np.isfinite(wanted).all() or not np.isfinite(action.gripper):
+    if not np.isfinite(wanted).all() or not np.isfinite(gripper).all():
         raise ActionShapeError(
-            f"expected finite numbers, got joint_position {wanted.tolist()}, gripper {action.gripper}"
+            f"expected finite numbers, got joint_position {wanted.tolist()}, gripper {gripper.tolist()}"
         )
-    return Action(
-        np.clip(wanted, spec.joint_lower_rad, spec.joint_upper_rad), float(min(max(action.gripper, 0.0), 1.0))
-    )
+    return Action(np.clip(wanted, spec.joint_lower_rad, spec.joint_upper_rad), np.clip(gripper, 0.0, 1.0))

@@ -8,14 +8,16 @@ Python floats inside, which for so few numbers is several times faster than NumP
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
+Quadruple = tuple[float, float, float, float]
 
-IDENTITY: Final[tuple[float, float, float, float]] = (0.0, 0.0, 0.0, 1.0)
+IDENTITY: Final[Quadruple] = (0.0, 0.0, 0.0, 1.0)
 _TINY: Final = 1e-12
 
 
@@ -125,3 +127,16 @@ def rpy_matrix(roll: float, pitch: float, yaw: float) -> Vector:
             (-sp, cp * sr, cp * cr),
         )
     )
+
+
+def looking(position: Sequence[float], target: Sequence[float], up: Sequence[float] = (0.0, 0.0, 1.0)) -> Quadruple:
+    """Return the orientation of a camera at `position` (3,) that sees `target` (3,) in its middle, `up` (3,) above.
+
+    The camera's frame is OpenCV's: x right, y down, z forward. `up` may not lie along the view.
+    """
+    forward = np.subtract(target, position)
+    forward = forward / np.linalg.norm(forward)
+    right = np.cross(forward, up)
+    right = right / np.linalg.norm(right)
+    x, y, z, w = from_matrix(np.column_stack([right, np.cross(forward, right), forward])).tolist()
+    return (x, y, z, w)

@@ -1,17 +1,16 @@
-"""What a task is: bodies placed from a seed, staged progress, a success predicate, and an expert that can do it."""
+"""What a task is: things placed from a seed, stages in order, a success predicate, and an expert that can do it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
 from sim.control import Twist
-from sim.robot import ArraySpec, SceneBody, TaskSpec, Vector
-
-if TYPE_CHECKING:
-    from sim.bullet import BulletClient
+from sim.description import RobotDescription
+from sim.robot import TaskSpec, Vector
+from sim.scene import Body
 
 Values = Mapping[str, Vector]
 
@@ -23,36 +22,35 @@ class Expert(Protocol):
         """Return what to ask for next."""
 
 
-class Bodies(Protocol):
-    """The task's things, loaded into one client."""
-
-    def observe(self) -> dict[str, Vector]:
-        """Return the arrays of `Task.arrays`."""
-
-
 class Task(Protocol):
     """A task, stateless: one object serves any number of worlds."""
 
     @property
     def spec(self) -> TaskSpec:
-        """Name, instruction and limits."""
+        """Name, instruction, stages and limits."""
 
     @property
-    def arrays(self) -> tuple[ArraySpec, ...]:
-        """What its bodies add to an observation."""
+    def robots(self) -> tuple[str, ...]:
+        """The robots that can do it, the one that it was made for first."""
 
-    @property
-    def scene(self) -> tuple[SceneBody, ...]:
-        """What to draw."""
+    def bodies(self, robot: RobotDescription, rng: np.random.Generator) -> tuple[Body, ...]:
+        """Return the things, placed by `rng` within bounds; which there are and their shapes never depend on it."""
 
-    def build(self, client: BulletClient, rng: np.random.Generator) -> Bodies:
-        """Load the bodies, placed by `rng`."""
-
-    def progress(self, values: Values) -> float:
-        """Return how far the task is, in [0, 1]."""
+    def stages(self, values: Values) -> Sequence[float]:
+        """Return how far each stage of `spec.stages` is, in [0, 1]; 1 is done."""
 
     def holds(self, values: Values) -> bool:
         """Whether the success predicate is true at this step."""
 
-    def expert(self) -> Expert:
+    def expert(self, robot: RobotDescription) -> Expert:
         """Return a fresh scripted operator."""
+
+
+def progress(stages: Sequence[float]) -> float:
+    """Return how far the task is, in [0, 1]: stages done, a later one implying those before it, and part of the next.
+
+    Each stage is an equal part, so that progress alone tells an operator's display which stage it is.
+    """
+    done = max((index + 1 for index, part in enumerate(stages) if part >= 1.0), default=0)
+    part = min(max(float(stages[done]), 0.0), 1.0) if done < len(stages) else 0.0
+    return (done + part) / len(stages)

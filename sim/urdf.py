@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -120,8 +120,8 @@ class Urdf:
         return tuple(reversed(found))
 
 
-def read_urdf(path: Path) -> Urdf:
-    """Read a URDF; raise UrdfMissingError or UrdfSyntaxError."""
+def read_urdf(path: Path, *, ignore_links: Collection[str] = ()) -> Urdf:
+    """Read a URDF, but for `ignore_links` and the joints that carry them; raise UrdfMissingError or UrdfSyntaxError."""
     if not path.is_file():
         raise UrdfMissingError(f"expected a URDF file at {path}, found none")
     try:
@@ -130,8 +130,14 @@ def read_urdf(path: Path) -> Urdf:
         raise UrdfSyntaxError(f"{path}: expected XML, got {error}") from error
     if root.tag != "robot":
         raise UrdfSyntaxError(f"{path}: expected the root element <robot>, got <{root.tag}>")
-    joints = [_joint(element, path) for element in root.findall("joint")]
+    carried = {element: element.find("child") for element in root.findall("joint")}
+    joints = [
+        _joint(element, path)
+        for element, child in carried.items()
+        if child is None or child.get("link") not in ignore_links
+    ]
     links = tuple(_attribute(element, "name", path) for element in root.findall("link"))
+    links = tuple(link for link in links if link not in ignore_links)
     _refuse_repeats([joint.name for joint in joints], "joint", path)
     _refuse_repeats(list(links), "link", path)
     meshes = (_attribute(element, "filename", path) for element in root.iter("mesh"))
@@ -141,11 +147,11 @@ def read_urdf(path: Path) -> Urdf:
 def urdf_files(model: RobotModel) -> tuple[Path, ...]:
     """Return the URDF and every mesh it names, in a fixed order. Raises a UrdfError."""
     urdf = read_urdf(model.urdf_path)
-    return (model.urdf_path, *sorted({_mesh(name, model) for name in urdf.meshes}))
+    return (model.urdf_path, *sorted({find_mesh(name, model) for name in urdf.meshes}))
 
 
-def _mesh(name: str, model: RobotModel) -> Path:
-    """Find a mesh beside the URDF or below the root, with or without a package's name after `package://`."""
+def find_mesh(name: str, model: RobotModel) -> Path:
+    """Return a mesh beside the URDF or below the root, with or without a package's name after `package://`."""
     relative = Path(name.removeprefix("package://"))
     tails = [relative, Path(*relative.parts[1:])] if name.startswith("package://") else [relative]
     root = model.root.resolve()

@@ -13,24 +13,31 @@ from typing import Final
 import numpy as np
 
 from sim.arm import Arm
+from sim.bodies import Bodies, arrays
 from sim.bullet import BulletClient, new_client, pybullet
-from sim.description import ArmDescription
-from sim.robot import Action, NotConnectedError, Observation, RobotSpec, UnstableWorldError, Vector, checked
-from sim.task import Bodies, Task
+from sim.description import RobotDescription
+from sim.robot import Action, NotConnectedError, Observation, RobotSpec, UnstableWorldError, checked
+from sim.scene import Scene
+from sim.setting import setting
+from sim.task import Task, progress
 
 CONTROL_HZ: Final = 20
 PHYSICS_HZ: Final = 240
 SUBSTEPS: Final = PHYSICS_HZ // CONTROL_HZ
 SOLVER_ITERATIONS: Final = 50
+SOLVER_RESIDUAL: Final = 1e-4
+"""The solver ends early where an iteration changes less than this: a free arm needs few iterations, a grasp all."""
 GRAVITY_M_S2: Final = -9.81
-ROOM_M: Final = 3.0
-_BLEND: Final = np.arange(1, SUBSTEPS + 1, dtype=np.float64) / SUBSTEPS
+SETTLE_STEPS: Final = 60
+"""Physics steps before an episode begins, so that what was placed has come to rest."""
+ROOM_M: Final = 4.0
+_BLEND: Final = np.arange(1, SUBSTEPS + 1, dtype=np.float64).reshape(-1, 1) / SUBSTEPS
 
 
 class World:
     """A simulated robot at a task. `send_action` advances the physics by one control period."""
 
-    def __init__(self, description: ArmDescription, task: Task) -> None:
+    def __init__(self, description: RobotDescription, task: Task) -> None:
         self._description = description
         self._task = task
         self._client: BulletClient | None = None
@@ -42,6 +49,17 @@ class World:
     def task(self) -> Task:
         """The task that this world is built for."""
         return self._task
+
+    @property
+    def description(self) -> RobotDescription:
+        """The robot's data."""
+        return self._description
+
+    @property
+    def scene(self) -> Scene:
+        """What stands around the robot in this episode, with its own colours, light and cameras."""
+        self._connected()
+        return self._scene
 
     @property
     def spec(self) -> RobotSpec:
@@ -70,16 +88,22 @@ class World:
         client.setPhysicsEngineParameter(
             fixedTimeStep=1.0 / PHYSICS_HZ,
             numSolverIterations=SOLVER_ITERATIONS,
+            solverResidualThreshold=SOLVER_RESIDUAL,
             deterministicOverlappingPairs=1,
+            enableFileCaching=0,  # 9 MiB for each world
         )
         client.setGravity(0.0, 0.0, GRAVITY_M_S2)
         floor = client.createMultiBody(0.0, client.createCollisionShape(pybullet.GEOM_PLANE))
         client.changeDynamics(floor, -1, lateralFriction=1.0)
         self._arm = Arm(client, self._description)
-        home = Action(np.array(self._description.home_rad), 1.0)
+        home = Action(self.spec.home_rad, np.ones(self.spec.hands))
         self._arm.place(home)
-        self._bodies: Bodies = self._task.build(client, np.random.Generator(np.random.PCG64(seed)))
+        self._scene = setting(self._description, self._task, seed)
+        self._bodies = Bodies(client, self._scene.bodies)
         self._targets = self._arm.targets(home)
+        self._arm.drive(self._targets.tolist(), [0.0] * len(self._targets))
+        for _ in range(SETTLE_STEPS):
+            client.stepSimulation()
         self._held_steps, self._succeeded = 0, False
         self._seen = self._look()
         return self._seen
@@ -94,9 +118,9 @@ class World:
         client = self._connected()
         applied = checked(action, self.spec)
         start, end = self._targets, self._arm.targets(applied)
-        rates = (end - start) * CONTROL_HZ
-        for blend in _BLEND:
-            self._arm.drive(start + (end - start) * blend, rates)
+        rates = ((end - start) * CONTROL_HZ).tolist()
+        for targets in (start + (end - start) * _BLEND).tolist():
+            self._arm.drive(targets, rates)
             client.stepSimulation()
         self._targets = end
         self._seen = self._look()
@@ -105,14 +129,15 @@ class World:
     def _look(self) -> Observation:
         values = {**self._arm.observe(), **self._bodies.observe()}
         for name, value in values.items():
-            if not np.isfinite(value).all() or (name.endswith("_pose") and np.abs(value[:3]).max() > ROOM_M):
+            placed = name.endswith("_pose")
+            if not np.isfinite(value).all() or (placed and np.abs(value[..., :3]).max() > ROOM_M):
                 raise UnstableWorldError(
                     f"expected {name} finite and within {ROOM_M} m, got {value.tolist()}; the episode cannot count"
                 )
         self._held_steps = self._held_steps + 1 if self._task.holds(values) else 0
         self._succeeded = self._succeeded or self._held_steps >= self._task.spec.success_hold_steps
-        progress = 1.0 if self._succeeded else self._task.progress(values)
-        return Observation(values, progress, self._succeeded)
+        done = 1.0 if self._succeeded else progress(self._task.stages(values))
+        return Observation(values, done, self._succeeded)
 
     def _connected(self) -> BulletClient:
         if self._client is None:
@@ -130,30 +155,19 @@ def engine() -> dict[str, str]:
         "physics_hz": str(PHYSICS_HZ),
         "control_hz": str(CONTROL_HZ),
         "solver_iterations": str(SOLVER_ITERATIONS),
+        "solver_residual": str(SOLVER_RESIDUAL),
+        "settle_steps": str(SETTLE_STEPS),
         "gravity_m_s2": str(GRAVITY_M_S2),
     }
 
 
-def _spec(description: ArmDescription, task: Task) -> RobotSpec:
-    def vector(values: tuple[float, ...]) -> Vector:
-        return np.array(values, dtype=np.float64)
-
-    return RobotSpec(
-        model=description.model,
-        joint_names=description.joint_names,
-        joint_lower_rad=vector(description.joint_lower_rad),
-        joint_upper_rad=vector(description.joint_upper_rad),
-        joint_velocity_max_rad_s=vector(description.joint_velocity_max_rad_s),
-        home_rad=vector(description.home_rad),
-        ee_link=description.ee_link,
-        workspace_lower_m=vector(description.workspace_lower_m),
-        workspace_upper_m=vector(description.workspace_upper_m),
-        has_gripper=bool(description.gripper_joints),
-        gripper_joints=description.gripper_joints,
-        observation=(*description.exact_arrays, *task.arrays),
+def _spec(description: RobotDescription, task: Task) -> RobotSpec:
+    scene = setting(description, task)
+    return description.spec(
+        (*description.exact_arrays, *arrays(scene.bodies)),
         simulated=True,
         control_hz=float(CONTROL_HZ),
-        scene=task.scene,
+        scene=scene,
         task=task.spec,
         engine=engine(),
     )

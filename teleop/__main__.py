@@ -1,4 +1,4 @@
-"""The command line: `armshare run`, `hub`, `host`, `demo`, `verify`, `fetch`, `export`, `clear`, `settle`."""
+"""The command line: `armshare run`, `hub`, `host`, `demo`, `verify`, `fetch`, `export`, `clear`, `settle`, `sim`."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from teleop import serving
-from teleop.doors import processes
+from teleop.doors import processes, simulation
 from teleop.doors.failures import PlatformError, actionable
 from teleop.doors.processes import client_of
 from teleop.settings import Settings
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 out, err = Console(), Console(stderr=True)
+cli.add_typer(simulation.cli, name="sim")
 ARM = 10**18
 
 Data = Annotated[
@@ -59,7 +60,7 @@ def prepare() -> None:
 def run(
     data: Data = Path("data"),
     port: Port = 8000,
-    robot: Annotated[list[str] | None, typer.Option(help="Simulated robots to bring online.")] = None,
+    robot: Annotated[list[str] | None, typer.Option(help="Robots to simulate, such as panda:lift.")] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Start chain, hub and a host with two simulated robots; Ctrl-C ends all of it."""
@@ -112,10 +113,12 @@ def hub(
 
 @cli.command()
 def host(
-    robot: Annotated[list[str], typer.Option(help="panda (simulated) or so101 (real, with --port).")],
+    robot: Annotated[
+        list[str], typer.Option(help="A simulated robot and its task, such as panda:lift; with --port, a real so101.")
+    ],
     hub: HubUrl = "http://127.0.0.1:8000",
     port: Annotated[str, typer.Option(help="The real arm's serial device.")] = "",
-    task: Annotated[str, typer.Option(help="What to do; a simulated robot's task.")] = "",
+    task: Annotated[str, typer.Option(help="What to do, where --robot does not say.")] = "",
     instruction: Annotated[str, typer.Option(help="A real arm's task, in words.")] = "",
     name: Annotated[str, typer.Option(help="What operators see; a number is added for several.")] = "",
     calibration: Annotated[Path | None, typer.Option(help="The real arm's calibration file.")] = None,
@@ -127,16 +130,17 @@ def host(
 
     if child:
         processes.end_with_parent()
+    parts = [one.partition(":") for one in robot]
     wanted = [
         Wanted(
             kind=kind,
             name=f"{name or kind}-{number}" if len(robot) > 1 or not name else name,
-            task=task or ("free" if kind == "so101" else "lift"),
+            task=said or task or ("free" if port else "lift"),
             port=port,
             calibration=calibration,
             instruction=instruction,
         )
-        for number, kind in enumerate(robot, start=1)
+        for number, (kind, _, said) in enumerate(parts, start=1)
     ]
     with _interruptible():
         asyncio.run(serve(hub, data, wanted))

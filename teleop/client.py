@@ -50,6 +50,8 @@ class Driver:
         self._reader: asyncio.Task[None] | None = None
         self._nonce = ""
         self._epoch = self._seq = self._answered = 0
+        self.model = ""
+        """The model of the robot that was granted."""
         self._layout: list[tuple[str, int, tuple[int, ...]]] = []
 
     async def __aenter__(self) -> Driver:
@@ -122,6 +124,7 @@ class Driver:
         await self.send({"type": "join", "grant": grant, "signature": signature})
         granted = await self.wait_for("granted")
         self._epoch, self._seq, self._answered = granted["epoch"], 0, 0
+        self.model = granted["robot"]["model"]
         self._layout, offset = [], 0
         for array in granted["robot"]["observation"]:
             self._layout.append((array["name"], offset, tuple(array["shape"])))

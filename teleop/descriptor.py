@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from sim.robot import Observation, RobotSpec, TaskSpec
+from sim.robot import EndEffector, MobileBase, Observation, RobotSpec, TaskSpec
+from sim.scene import Part, Scene
 from teleop.messages import Values
 
 
@@ -23,25 +25,13 @@ def describe(name: str, spec: RobotSpec) -> dict[str, Any]:
         "joint_upper_rad": spec.joint_upper_rad.tolist(),
         "joint_velocity_max_rad_s": spec.joint_velocity_max_rad_s.tolist(),
         "home_rad": spec.home_rad.tolist(),
-        "ee_link": spec.ee_link,
-        "workspace_lower_m": spec.workspace_lower_m.tolist(),
-        "workspace_upper_m": spec.workspace_upper_m.tolist(),
-        "has_gripper": spec.has_gripper,
-        "gripper_joints": {name: list(ends) for name, ends in spec.gripper_joints.items()},
+        "end_effectors": [_end_effector(end) for end in spec.end_effectors],
+        "base": None if spec.base is None else _base(spec.base),
         "observation": [
             {"name": array.name, "shape": list(array.shape), "unit": array.unit, "doc": array.doc}
             for array in spec.observation
         ],
-        "scene": [
-            {
-                "name": body.name,
-                "half_extents_m": list(body.half_extents_m),
-                "rgba": list(body.rgba),
-                "position_m": list(body.position_m),
-                "pose_from": body.pose_from,
-            }
-            for body in spec.scene
-        ],
+        "scene": _scene(spec.scene),
         "tasks": [] if spec.task is None else [describe_task(spec.task)],
         "engine": dict(spec.engine),
     }
@@ -53,7 +43,58 @@ def describe_task(task: TaskSpec) -> dict[str, Any]:
         "name": task.name,
         "version": task.version,
         "instruction": task.instruction,
+        "paraphrases": list(task.paraphrases),
+        "stages": list(task.stages),
         "max_steps": task.max_steps,
+    }
+
+
+def _end_effector(end: EndEffector) -> dict[str, Any]:
+    return {
+        "name": end.name,
+        "link": end.link,
+        "joint_names": list(end.joint_names),
+        "workspace_lower_m": end.workspace_lower_m.tolist(),
+        "workspace_upper_m": end.workspace_upper_m.tolist(),
+        "gripper_joints": {name: list(ends) for name, ends in end.gripper_joints.items()},
+        "base_link": end.base_link,
+        "pose": end.pose,
+    }
+
+
+def _base(base: MobileBase) -> dict[str, Any]:
+    return {
+        "joint_names": list(base.joint_names),
+        "speed_max_m_s": base.speed_max_m_s,
+        "turn_max_rad_s": base.turn_max_rad_s,
+    }
+
+
+def _scene(scene: Scene) -> dict[str, Any]:
+    return {
+        "floor_rgba": list(scene.floor_rgba),
+        "light": asdict(scene.light),
+        "bodies": [
+            {
+                "name": body.name,
+                "rgba": list(body.rgba),
+                "position_m": list(body.position_m),
+                "orientation": list(body.orientation),
+                "pose_from": body.pose_from,
+                "row": body.row,
+                "parts": [_part(part) for part in body.parts],
+            }
+            for body in scene.bodies
+        ],
+    }
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return {
+        "shape": {"kind": type(part.shape).__name__.lower(), **asdict(part.shape)},
+        "position_m": list(part.position_m),
+        "orientation": list(part.orientation),
+        "rgba": None if part.rgba is None else list(part.rgba),
     }
 
 

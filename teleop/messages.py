@@ -35,9 +35,13 @@ class Mode(IntEnum):
 
     NEUTRAL = WIRE["modes"]["neutral"]
     EE_TWIST = WIRE["modes"]["ee_twist"]
-    """(vx, vy, vz) m/s and (wx, wy, wz) rad/s in the base frame, then the gripper's opening in [0, 1]."""
+    """For each end effector (vx, vy, vz) m/s, (wx, wy, wz) rad/s in its base frame, and its gripper's opening, 0 to 1;
+    then, where there is a mobile base, forward m/s and turning left rad/s, or nothing: the base stands."""
     JOINT_POSITION = WIRE["modes"]["joint_position"]
-    """(J,) rad, then the gripper's opening in [0, 1]."""
+    """(J,) rad, then every gripper's opening in [0, 1]."""
+    EE_POSE = WIRE["modes"]["ee_pose"]
+    """For each end effector (x, y, z) m and the quaternion (x, y, z, w) in its base frame, and its gripper's opening;
+    then the mobile base as in a twist."""
 
 
 class Safety(IntEnum):

@@ -15,16 +15,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import structlog
 
-from sim.control import Controller, Joints, Setpoint, Twist
-from sim.kinematics import Kinematics
+from sim.control import SHAPING, Controller
+from sim.kinematics import Hands
 from sim.robot import Observation, Robot, RobotError, UnstableWorldError
 from teleop import control
 from teleop.descriptor import flatten
-from teleop.messages import Command, Mode, Safety, State
+from teleop.messages import Command, Safety, State
 from teleop.safety import Drop, Gate, IllegalMoveError, Interlock
+from teleop.setpoints import setpoint_of
 from teleop.steps import QUEUE_STEPS, EndReason, EpisodeEnd, EpisodeStart, Events, Step
 
 _log = structlog.get_logger()
@@ -73,8 +73,8 @@ class ControlLoop:
         self._robot, self._address, self._name = robot, address, name
         self._events, self._publish, self._report = events, publish, report
         self._spec = robot.spec
-        self._kinematics = Kinematics.of(robot.spec)
-        self._controller = Controller(robot.spec, self._kinematics)
+        self._hands = Hands(robot.spec)
+        self._controller = Controller(robot.spec)
         self._inbox: deque[tuple[bytes, int]] = deque(maxlen=_INBOX)
         self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
         self._interlock = Interlock()
@@ -200,12 +200,12 @@ class ControlLoop:
         )
 
     def _step(self, episode: _Episode, command: Command | None, state: Safety) -> None:
-        setpoint = None if command is None else setpoint_of(command)
+        setpoint = None if command is None else setpoint_of(command, self._spec)
         directive = self._controller.hold() if setpoint is None else self._controller.step(setpoint, self._seen)
         sent_ns = time.monotonic_ns()
         applied = self._robot.send_action(directive.action)
         self._seen = self._robot.observe()
-        self._limited = bool(directive.limits)
+        self._limited = any(event.rule not in SHAPING for event in directive.limits)
         if self._events.qsize() >= QUEUE_STEPS - _ROOM_FOR_END:
             self._end(EndReason.RECORDER_FULL)
             return
@@ -215,7 +215,7 @@ class ControlLoop:
                 commanded=self._newest,
                 safety=state,
                 applied=applied,
-                applied_ee_pose=self._kinematics.forward(applied.joint_position),
+                applied_ee_pose=self._hands.poses(applied.joint_position),
                 observed=self._seen,
                 t_sent_ns=sent_ns,
                 t_observed_ns=time.monotonic_ns(),
@@ -320,14 +320,3 @@ class ControlLoop:
         if self._lease is None:
             raise IllegalMoveError("expected a lease before recording, got none")
         return self._lease
-
-
-def setpoint_of(command: Command) -> Setpoint | None:
-    """Return what a command asks of the robot; None for a neutral one. The last value is the gripper's opening."""
-    values = command.values.astype(np.float64)
-    if command.mode is Mode.NEUTRAL:
-        return None
-    gripper = float(values[-1]) if len(values) else 0.0
-    if command.mode is Mode.EE_TWIST:
-        return Twist(values[:-1], gripper)
-    return Joints(values[:-1], gripper)

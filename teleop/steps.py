@@ -72,7 +72,7 @@ class Step:
     applied: Action
     """What the robot's `send_action` returned."""
     applied_ee_pose: Vector
-    """(7,) m and quaternion: where `applied` puts the end effector, by forward kinematics."""
+    """(K, 7) m and quaternion: where `applied` puts the end effectors, by forward kinematics."""
     observed: Observation
     """What was seen at the end of the period."""
     t_sent_ns: int

@@ -19,10 +19,19 @@ import numpy as np
 import pytest
 
 from sim import rotation
-from sim.kinematics import Kinematics
+from sim.control import SINGULAR_SLOW
+from sim.kinematics import Hands, Kinematics
 from sim.robot import Action, ActionShapeError, NotConnectedError, Observation, Robot, Vector
 from sim.urdf import read_urdf, urdf_files
 
+_PER_JOINT = (
+    "joint_lower_rad",
+    "joint_upper_rad",
+    "joint_velocity_max_rad_s",
+    "joint_acceleration_max_rad_s2",
+    "joint_jerk_max_rad_s3",
+    "home_rad",
+)
 STILL_RAD = 0.005
 """A joint that moves less than this between two looks stands still."""
 
@@ -47,41 +56,55 @@ class RobotContract:
     def test_the_spec_agrees_with_itself_and_with_the_urdf(self, robot: Robot) -> None:
         spec = robot.spec
         assert spec is robot.spec or spec.joint_names == robot.spec.joint_names, "the spec changes"
-        for name in ("joint_lower_rad", "joint_upper_rad", "joint_velocity_max_rad_s", "home_rad"):
+        for name in _PER_JOINT:
             value = getattr(spec, name)
             assert value.shape == (spec.joints,), f"{name} has shape {value.shape}, for {spec.joints} joints"
             assert value.dtype == np.float64, f"{name} is {value.dtype}, and should be float64"
             assert np.isfinite(value).all(), f"{name} is not finite: {value}"
         assert (spec.joint_lower_rad < spec.joint_upper_rad).all(), "a lower joint limit is not below the upper"
         assert (spec.joint_velocity_max_rad_s > 0.0).all(), "a joint may not move at all"
-        assert (spec.workspace_lower_m < spec.workspace_upper_m).all(), "the workspace is empty"
+        assert (spec.joint_acceleration_max_rad_s2 > 0.0).all(), "a joint may not start"
+        assert (spec.joint_jerk_max_rad_s3 > 0.0).all(), "a joint's acceleration may not rise"
         assert spec.control_hz > 0.0, f"the control rate is {spec.control_hz}"
-        assert spec.has_gripper == bool(spec.gripper_joints), "has_gripper and gripper_joints disagree"
         urdf = read_urdf(spec.model.urdf_path)
         missing = {*spec.joint_names, *spec.gripper_joints} - set(urdf.joints)
         assert not missing, f"the URDF lacks the joints {missing}"
-        assert spec.ee_link in urdf.links, f"the URDF lacks the link {spec.ee_link}"
+        driven = {*spec.joint_names}
+        assert spec.base is None or driven >= {*spec.base.joint_names}, "a joint of the base is not driven"
+        for end in spec.end_effectors:
+            assert {end.link, end.base_link or end.link} <= {*urdf.links}, f"the URDF lacks {end.link} or its base"
+            assert driven >= {*end.joint_names}, f"a joint of {end.name} is not driven"
+            assert (end.workspace_lower_m < end.workspace_upper_m).all(), f"the workspace of {end.name} is empty"
         assert all(file.is_file() for file in urdf_files(spec.model)), "a file of the model is missing"
 
     def test_home_lies_within_the_limits_and_the_workspace(self, robot: Robot) -> None:
         spec = robot.spec
         assert (spec.home_rad >= spec.joint_lower_rad).all(), f"home {spec.home_rad} is below a joint limit"
         assert (spec.home_rad <= spec.joint_upper_rad).all(), f"home {spec.home_rad} is above a joint limit"
-        position = Kinematics.of(spec).forward(spec.home_rad)[:3]
-        assert (position >= spec.workspace_lower_m).all(), f"at home the hand is outside the workspace: {position}"
-        assert (position <= spec.workspace_upper_m).all(), f"at home the hand is outside the workspace: {position}"
+        for index, end in enumerate(spec.end_effectors):
+            own = spec.home_rad[[spec.joint_names.index(name) for name in end.joint_names]]
+            kinematics = Kinematics.of(spec, index)
+            position = kinematics.forward(own)[:3]
+            assert (position >= end.workspace_lower_m).all(), f"at home {end.name} is outside its workspace: {position}"
+            assert (position <= end.workspace_upper_m).all(), f"at home {end.name} is outside its workspace: {position}"
+            condition = kinematics.condition(own)
+            assert condition < SINGULAR_SLOW, f"at home {end.name} is near a singularity: condition {condition}"
 
     def test_the_observation_has_what_every_driver_needs(self, robot: Robot) -> None:
         spec = robot.spec
         shapes = {array.name: array.shape for array in spec.observation}
         assert len(shapes) == len(spec.observation), "two arrays of the observation have one name"
-        expected = {"joint_position": (spec.joints,), "joint_velocity": (spec.joints,), "ee_pose": (7,)}
+        expected = {"joint_position": (spec.joints,), "joint_velocity": (spec.joints,)}
+        expected |= {end.pose: (7,) for end in spec.end_effectors}
         if spec.has_gripper:
-            expected["gripper_position"] = (1,)
+            expected["gripper_position"] = (spec.hands,)
         for name, shape in expected.items():
             assert shapes.get(name) == shape, f"{name} should have shape {shape}, and has {shapes.get(name)}"
-        drawn = [body.pose_from for body in spec.scene if body.pose_from is not None]
-        assert all(shapes.get(name) == (7,) for name in drawn), "a body is drawn from an array that is no pose"
+        for body in spec.scene.bodies:
+            shape = shapes.get(body.pose_from or "", (7,))
+            row = () if body.row is None else (body.row,)
+            assert shape[len(row) :] == (7,), f"{body.name} is drawn from {body.pose_from}, of shape {shape}"
+            assert body.row is None or body.row < shape[0], f"{body.name} is drawn from a row that is not there"
 
     def test_an_observation_is_what_the_spec_says(self, robot: Robot) -> None:
         for seen in (robot.reset(1), robot.observe(), self._after(robot, robot.observe())):
@@ -93,15 +116,21 @@ class RobotContract:
                 assert np.isfinite(value).all(), f"{name} is not finite: {value}"
             assert seen.progress is None or 0.0 <= seen.progress <= 1.0, f"progress is {seen.progress}"
 
-    def test_the_quaternion_has_unit_length(self, robot: Robot) -> None:
-        length = float(np.linalg.norm(robot.reset(2).values["ee_pose"][3:]))
-        assert abs(length - 1.0) < 1e-6, f"the end effector's quaternion has length {length}"
+    def test_the_quaternions_have_unit_length(self, robot: Robot) -> None:
+        seen = robot.reset(2)
+        for end in robot.spec.end_effectors:
+            length = float(np.linalg.norm(seen.values[end.pose][3:]))
+            assert abs(length - 1.0) < 1e-6, f"the quaternion of {end.name} has length {length}"
 
     def test_forward_kinematics_agrees_with_the_observed_hand(self, robot: Robot) -> None:
-        kinematics = Kinematics.of(robot.spec)
-        for seen in (robot.reset(3), self._after(robot, robot.observe(), 0.05)):
-            expected = kinematics.forward(seen.values["joint_position"])
-            pose = seen.values["ee_pose"]
+        hands = Hands(robot.spec)
+        looks = [robot.reset(3), self._after(robot, robot.observe(), 0.05)]
+        pairs = [
+            (seen.values[end.pose], expected)
+            for seen in looks
+            for end, expected in zip(robot.spec.end_effectors, hands.poses(seen.values["joint_position"]), strict=True)
+        ]
+        for pose, expected in pairs:
             away, turned = np.linalg.norm(pose[:3] - expected[:3]), rotation.angle_between(pose[3:], expected[3:])
             assert away < 1e-3, f"the hand is seen {away} m from where the joints put it"
             assert turned < 1e-2, f"the hand is seen turned by {turned} rad from where the joints put it"
@@ -129,7 +158,8 @@ class RobotContract:
         wanted = self._towards(robot, robot.reset(4), 0.02)
         applied = robot.send_action(wanted)
         assert np.abs(applied.joint_position - wanted.joint_position).max() < 0.01, "the action was changed"
-        assert abs(applied.gripper - wanted.gripper) < 0.01 or not robot.spec.has_gripper, "the gripper was changed"
+        changed = np.abs(applied.gripper - wanted.gripper).max()
+        assert changed < 0.01 or not robot.spec.has_gripper, "the gripper was changed"
         assert applied.joint_position.dtype == np.float64, "the applied action is not float64"
 
     @pytest.mark.parametrize("sign", [-1.0, 1.0])
@@ -139,23 +169,25 @@ class RobotContract:
         for joint in range(spec.joints):
             wanted = np.clip(here, spec.joint_lower_rad, spec.joint_upper_rad)
             wanted[joint] = 100.0 * sign
-            applied = robot.send_action(Action(wanted, 2.0 * sign))
+            applied = robot.send_action(Action(wanted, np.full(spec.hands, 2.0 * sign)))
             assert (applied.joint_position <= spec.joint_upper_rad).all(), "an upper joint limit was passed"
             assert (applied.joint_position >= spec.joint_lower_rad).all(), "a lower joint limit was passed"
-            assert 0.0 <= applied.gripper <= 1.0, f"the gripper was sent to {applied.gripper}"
-            robot.send_action(Action(here, 1.0))
+            sent = applied.gripper
+            assert ((sent >= 0.0) & (sent <= 1.0)).all(), f"grippers were sent to {sent}"
+            robot.send_action(Action(here, np.ones(spec.hands)))
 
-    @pytest.mark.parametrize("fault", ["too few", "too many", "two rows", "nan", "infinite", "gripper"])
+    @pytest.mark.parametrize("fault", ["too few", "too many", "two rows", "nan", "infinite", "gripper", "grippers"])
     def test_a_malformed_action_is_refused_and_does_not_move(self, robot: Robot, fault: str) -> None:
         before = robot.reset(6)
-        here = before.values["joint_position"]
+        here, grip = before.values["joint_position"], np.ones(robot.spec.hands)
         wrong = {
-            "too few": Action(here[:-1] + 0.3),
-            "too many": Action(np.append(here, 0.0) + 0.3),
-            "two rows": Action(np.array((here, here)) + 0.3),
-            "nan": Action(np.where(np.arange(len(here)) == 0, np.nan, here + 0.3)),
-            "infinite": Action(np.where(np.arange(len(here)) == 0, np.inf, here + 0.3)),
-            "gripper": Action(here + 0.3, float("nan")),
+            "too few": Action(here[:-1] + 0.3, grip),
+            "too many": Action(np.append(here, 0.0) + 0.3, grip),
+            "two rows": Action(np.array((here, here)) + 0.3, grip),
+            "nan": Action(np.where(np.arange(len(here)) == 0, np.nan, here + 0.3), grip),
+            "infinite": Action(np.where(np.arange(len(here)) == 0, np.inf, here + 0.3), grip),
+            "gripper": Action(here + 0.3, grip * np.nan),
+            "grippers": Action(here + 0.3, np.append(grip, 1.0)),
         }[fault]
         with pytest.raises(ActionShapeError):
             robot.send_action(wrong)
@@ -177,9 +209,10 @@ class RobotContract:
             pytest.skip("no gripper")
         seen = robot.reset(10)
         for opening in (1.0, 0.0, 1.0):
-            seen = self._drive(robot, seen, Action(seen.values["joint_position"], opening))
-            found = float(seen.values["gripper_position"][0])
-            assert abs(found - opening) < 0.1, f"the gripper was sent to {opening} and is at {found}"
+            goal = Action(seen.values["joint_position"], np.full(robot.spec.hands, opening))
+            seen = self._drive(robot, seen, goal)
+            found = seen.values["gripper_position"]
+            assert np.abs(found - opening).max() < 0.1, f"grippers were sent to {opening} and are at {found}"
 
     def test_connecting_twice_is_connecting_once(self, robot: Robot) -> None:
         before = robot.observe()
@@ -187,7 +220,7 @@ class RobotContract:
         self._assert_still(before, robot.observe(), "a second connect()")
 
     def test_after_disconnecting_nothing_works_until_it_connects_again(self, robot: Robot) -> None:
-        here = Action(robot.observe().values["joint_position"])
+        here = Action(robot.observe().values["joint_position"], np.ones(robot.spec.hands))
         robot.disconnect()
         robot.disconnect()
         with pytest.raises(NotConnectedError):
@@ -206,7 +239,7 @@ class RobotContract:
 
     def _towards(self, robot: Robot, seen: Observation, change: float) -> Action:
         spec = robot.spec
-        gripper = float(seen.values["gripper_position"][0]) if spec.has_gripper else 1.0
+        gripper = seen.values.get("gripper_position", np.ones(spec.hands))
         goal = seen.values["joint_position"] + change
         return Action(np.clip(goal, spec.joint_lower_rad, spec.joint_upper_rad), gripper)
 

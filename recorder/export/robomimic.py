@@ -25,6 +25,7 @@ from recorder.bundle import MANIFEST_FILE, SIGNATURES_FILE, Signatures
 from recorder.episode import Episode, read_episode
 from recorder.files import move
 from recorder.manifest import EPISODE_FILE, Manifest
+from recorder.meta import SpecMeta
 from sim.robot import Vector
 
 _GYM_TYPE: Final = 2
@@ -106,8 +107,9 @@ def _write_demo(demo: h5py.Group, episode: Episode, scaling: _Scaling) -> None:
         demo[f"obs/{name}"] = array[:-1]
         demo[f"next_obs/{name}"] = array[1:]
     demo["action_dict/joint_position"] = episode.applied_joint_position
-    demo["action_dict/gripper"] = episode.applied_gripper[:, None]
-    demo["action_dict/ee_pose"] = episode.applied_ee_pose
+    demo["action_dict/gripper"] = episode.applied_gripper
+    for number, end in enumerate(episode.meta.spec.end_effectors):
+        demo[f"action_dict/{end.pose}"] = episode.applied_ee_pose[:, number]
     demo["timestamps/t_observed_mono_ns"] = episode.t_observed_ns
     demo["timestamps/t_sent_mono_ns"] = episode.t_sent_ns
 
@@ -134,7 +136,7 @@ def _attributes(episode: Episode, samples: int) -> dict[str, Any]:
     meta, scaling = episode.meta, _scaling(episode)
     kwargs = {"control_hz": meta.spec.control_hz, "robot": meta.robot.model, "task_version": meta.task.version}
     environment = {"env_name": meta.task.name, "type": _GYM_TYPE, "env_kwargs": kwargs}
-    names = [*meta.spec.joint_names, *(["gripper"] if meta.spec.has_gripper else [])]
+    names = [*meta.spec.joint_names, *_gripper_names(meta.spec)]
     return {
         "total": samples,
         "env_args": json.dumps(environment),
@@ -158,17 +160,25 @@ def _provenance(bundle: Path, manifest: Manifest) -> dict[str, Any]:
     }
 
 
+def _gripper_names(spec: SpecMeta) -> list[str]:
+    if not spec.has_gripper:
+        return []
+    ends = spec.end_effectors
+    return ["gripper"] if len(ends) == 1 else [f"{end.name}_gripper" for end in ends]
+
+
 def _scaling(episode: Episode) -> _Scaling:
     spec = episode.meta.spec
     low, high = np.array(spec.joint_lower_rad), np.array(spec.joint_upper_rad)
     if spec.has_gripper:
-        low, high = np.append(low, 0.0), np.append(high, 1.0)
+        hands = spec.sizes.hands
+        low, high = np.append(low, np.zeros(hands)), np.append(high, np.ones(hands))
     return _Scaling((high - low) / 2, (high + low) / 2)
 
 
 def _applied(episode: Episode) -> Vector:
-    joints, gripper = episode.applied_joint_position, episode.applied_gripper[:, None]
-    return np.hstack([joints, gripper]) if episode.meta.spec.has_gripper else joints
+    joints, grippers = episode.applied_joint_position, episode.applied_gripper
+    return np.hstack([joints, grippers]) if episode.meta.spec.has_gripper else joints
 
 
 def _require_alike(first: Episode, other: Episode) -> None:

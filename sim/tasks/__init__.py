@@ -1,1 +1,6 @@
-"""Tasks: one module each, exporting `TASK`. Loading them loads no physics."""
+"""Tasks, one module each, each exporting `TASK`. Loading them loads no physics."""
+
+from typing import Final
+
+SINGLE_ARMS: Final = ("panda", "iiwa", "xarm6", "so101")
+"""The robots of one arm that stand still."""

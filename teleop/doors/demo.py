@@ -8,19 +8,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from recorder.case import Trust
 from recorder.contribute import Driven, countersign
 from recorder.export.robomimic import export
 from recorder.replayed import replayed
 from recorder.verify import verify_bundle
 from rewards.settle import rebuild_root
+from sim.catalogue import description
 from sim.catalogue import task as task_named
 from teleop.client import Driver
 from teleop.doors.failures import StageError
 from teleop.identity import Domain, new_key
-from teleop.messages import Mode, Safety
+from teleop.messages import Safety
+from teleop.setpoints import values_of
 
 _BUNDLE = ("episode.h5", "manifest.json", "signatures.json", "receipt.json")
 _WAIT_S = 20
@@ -83,7 +83,7 @@ async def demo(url: str, admin_token: str, count: int, folder: Path, progress: P
 async def _free_robot(driver: Driver) -> dict[str, Any]:
     for _ in range(_WAIT_S * 10):
         for robot in await driver.call("GET", "/api/robots"):
-            if robot["state"] == "free" and robot["tasks"]:
+            if robot["state"] == "free" and robot["simulated"] and robot["tasks"]:
                 return dict(robot)
         await asyncio.sleep(0.1)
     raise StageError(f"expected a free robot within {_WAIT_S} s; is a host running?")
@@ -93,12 +93,11 @@ async def drive_once(driver: Driver, robot: str) -> dict[str, Any]:
     """Drive one episode by the task's scripted operator, which sees only what the wire gives; return `ended`."""
     ready = await driver.begin()
     state = await driver.armed()
-    expert = task_named("lift").expert()
+    expert = task_named(ready["task"]["name"]).expert(description(driver.model))
     while not state.succeeded and state.seq < ready["task"]["max_steps"]:
         if state.safety is Safety.EXPIRED:  # this machine stalled for longer than the watchdog allows
             state = await driver.armed()
-        wanted = expert.act(driver.values(state))
-        await driver.command(Mode.EE_TWIST, np.array([*wanted.twist, wanted.gripper]), dead_man=True)
+        await driver.command(*values_of(expert.act(driver.values(state))), dead_man=True)
         state = await driver.next_state()
     ended = await driver.finish()
     if not ended["valid"] or ended["episode"] != ready["episode"]:

@@ -18,8 +18,8 @@ from eth_account.signers.local import LocalAccount
 from recorder.recording import Recorder
 from recorder.seal import SealedEpisode
 from recorder.uploader import Uploader
-from sim.catalogue import make_world
-from sim.robot import Robot, RobotError, TaskSpec
+from sim.catalogue import UnknownRobotError, make_world
+from sim.robot import Robot, TaskSpec
 from teleop.doors.failures import NotOnlineError
 from teleop.hardware.calibration import read_calibration
 from teleop.hardware.feetech import FREE, So101
@@ -34,7 +34,7 @@ HTTP_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One robot to bring online: `kind` is a simulated robot's name, or `so101` with the `port` of a real one."""
+    """One robot to bring online: a simulated one of that `kind`, or, with a `port`, a real `so101`."""
 
     kind: str
     name: str
@@ -45,9 +45,9 @@ class Wanted:
 
     def open(self) -> Robot:
         """Return the robot, not yet connected; raise RobotError where there is none of that name."""
-        if self.kind == "so101":
-            if not self.port:
-                raise RobotError("expected --port DEVICE for a real so101, such as /dev/ttyACM0, got none")
+        if self.port:
+            if self.kind != "so101":
+                raise UnknownRobotError(f"expected so101 as the real robot at {self.port}, got {self.kind!r}")
             task = TaskSpec(self.task, 1, self.instruction, FREE.max_steps) if self.instruction else FREE
             return So101(self.port, read_calibration(self.calibration) if self.calibration else None, task=task)
         return make_world(self.kind, self.task)

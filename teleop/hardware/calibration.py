@@ -103,7 +103,7 @@ def default_calibration() -> Calibration:
     """
     lower, upper = DESCRIPTION.joint_lower_rad, DESCRIPTION.joint_upper_rad
     reach = [math.floor(min(-low, high) / RAD_PER_TICK) for low, high in zip(lower, upper, strict=True)]
-    closed, opened = DESCRIPTION.gripper_joints[GRIPPER_JOINT]
+    closed, opened = DESCRIPTION.hands[0].gripper_joints[GRIPPER_JOINT]
     stroke = round((opened - closed) / RAD_PER_TICK)
     centred = {
         name: JointCalibration(id=number, range_min=2048 - ticks, range_max=2048 + ticks)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -143,10 +144,10 @@ class So101:
         angles = zip(JOINT_NAMES, within.joint_position.tolist(), strict=True)
         ticks = {name: self._inside(i, self._servos[name].to_tick(angle)) for i, (name, angle) in enumerate(angles)}
         gripper = self._servos[GRIPPER_JOINT]
-        ticks[GRIPPER_JOINT] = gripper.opening_tick(within.gripper)
+        ticks[GRIPPER_JOINT] = gripper.opening_tick(float(within.gripper[0]))
         self._bus.move({self._servos[name].id: self._goal(name, tick) for name, tick in ticks.items()})
         sent = np.array([self._servos[name].to_rad(ticks[name]) for name in JOINT_NAMES])
-        return Action(sent, gripper.to_opening(ticks[GRIPPER_JOINT]))
+        return Action(sent, np.array([gripper.to_opening(ticks[GRIPPER_JOINT])]))
 
     def disconnect(self, release: bool = False) -> None:
         """Close the port. The servos go on holding, unless `release` asks them to go limp: then the arm falls."""
@@ -266,23 +267,10 @@ def _spec(servos: Calibration, task: TaskSpec) -> RobotSpec:
     ends = [_ends(servos[name]) for name in JOINT_NAMES]
     lower = np.maximum(DESCRIPTION.joint_lower_rad, [low for low, _ in ends])
     upper = np.minimum(DESCRIPTION.joint_upper_rad, [high for _, high in ends])
-    return RobotSpec(
-        model=DESCRIPTION.model,
-        joint_names=DESCRIPTION.joint_names,
-        joint_lower_rad=lower,
-        joint_upper_rad=upper,
-        joint_velocity_max_rad_s=np.array(DESCRIPTION.joint_velocity_max_rad_s),
-        home_rad=np.clip(DESCRIPTION.home_rad, lower, upper),
-        ee_link=DESCRIPTION.ee_link,
-        workspace_lower_m=np.array(DESCRIPTION.workspace_lower_m),
-        workspace_upper_m=np.array(DESCRIPTION.workspace_upper_m),
-        has_gripper=True,
-        gripper_joints=DESCRIPTION.gripper_joints,
-        observation=(*DESCRIPTION.arrays, *_SERVO_ARRAYS),
-        simulated=False,
-        control_hz=CONTROL_HZ,
-        task=task,
-    )
+    observation = (*DESCRIPTION.arrays, *_SERVO_ARRAYS)
+    spec = DESCRIPTION.spec(observation, simulated=False, control_hz=CONTROL_HZ, task=task)
+    home = np.clip(DESCRIPTION.home_rad, lower, upper)
+    return replace(spec, joint_lower_rad=lower, joint_upper_rad=upper, home_rad=home)
 
 
 def _ends(servo: JointCalibration) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from sim.control import Limit, LimitEvent
-from sim.robot import Action, ArraySpec, Observation, RobotModel, RobotSpec, TaskSpec, Vector
+from sim.robot import Action, ArraySpec, EndEffector, Observation, RobotModel, RobotSpec, TaskSpec, Vector
 from teleop.identity import SESSION_GRANT, Domain
 from teleop.messages import Command, Mode, Safety
 from teleop.steps import EndReason, EpisodeEnd, EpisodeStart, Step
@@ -62,12 +62,19 @@ def fake_spec(joints: int = 3, *, simulated: bool = True, gripper: bool = True, 
         joint_lower_rad=np.full(joints, -2.5),
         joint_upper_rad=np.full(joints, 2.5),
         joint_velocity_max_rad_s=np.full(joints, 2.0),
+        joint_acceleration_max_rad_s2=np.full(joints, 20.0),
+        joint_jerk_max_rad_s3=np.full(joints, 400.0),
         home_rad=np.zeros(joints),
-        ee_link="tool",
-        workspace_lower_m=np.full(3, -1.0),
-        workspace_upper_m=np.full(3, 1.0),
-        has_gripper=gripper,
-        gripper_joints={"finger": (0.0, 0.04)} if gripper else {},
+        end_effectors=(
+            EndEffector(
+                name="hand",
+                link="tool",
+                joint_names=tuple(f"joint_{index + 1}" for index in range(joints)),
+                workspace_lower_m=np.full(3, -1.0),
+                workspace_upper_m=np.full(3, 1.0),
+                gripper_joints={"finger": (0.0, 0.04)} if gripper else {},
+            ),
+        ),
         observation=tuple(arrays),
         simulated=simulated,
         control_hz=20.0,
@@ -189,8 +196,8 @@ def fake_steps(
                 index=index,
                 commanded=None if index == 0 else fake_command(spec, path[index], gripper, index),
                 safety=Safety.DRIVING,
-                applied=Action(path[index].copy(), gripper),
-                applied_ee_pose=ee_pose(path[index]),
+                applied=Action(path[index].copy(), np.array([gripper])),
+                applied_ee_pose=ee_pose(path[index]).reshape(1, 7),
                 observed=observe(
                     spec,
                     path[index],

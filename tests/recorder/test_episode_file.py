@@ -125,7 +125,7 @@ def test_values_beyond_the_bound_are_refused_before_they_are_read(tmp_path: Path
     with h5py.File(path, "r+") as file:
         meta = json.loads(bytes(file["meta"][:]))
         meta["end"]["steps"] = rows
-        meta["spec"]["observation"][3]["shape"] = [2000]
+        meta["spec"]["observation"][-1]["shape"] = [2000]
         replace("meta", np.frombuffer(rfc8785.dumps(meta), "|u1"))(file)
 
     with pytest.raises(reader.TooLargeError, match="bytes of values"):

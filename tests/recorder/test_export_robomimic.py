@@ -74,7 +74,7 @@ def test_actions_turn_back_into_what_was_applied(bundles: list[Path], tmp_path: 
         data = file["data"]
         actions = data["demo_2/actions"][:] * data.attrs["action_scale"] + data.attrs["action_offset"]
         np.testing.assert_allclose(actions[:, :3], episode.applied_joint_position, atol=1e-12)
-        np.testing.assert_allclose(actions[:, 3], episode.applied_gripper, atol=1e-12)
+        np.testing.assert_allclose(actions[:, 3:], episode.applied_gripper, atol=1e-12)
         assert np.array_equal(data["demo_2/action_dict/joint_position"], episode.applied_joint_position)
 
 

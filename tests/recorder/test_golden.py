@@ -20,7 +20,7 @@ def test_the_good_bundle_still_passes_every_gate() -> None:
     report = verify_bundle(GOLDEN / "good", TRUST)
 
     assert report.episode == "episode-1"
-    assert report.content_root == "0x87c3d89137972e0de381a4385587feb12aa27a33cec72413f82c07ee4d4524ba"
+    assert report.content_root == "0x71e75ec2dc67ec50511a18f5169af22c7807419a6f98f19962a3558a7676494a"
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -63,7 +63,7 @@ def test_a_command_longer_than_the_format_keeps_is_counted_in_full(tmp_path: Pat
     episode = read_episode(record(tmp_path, (start, steps, end)))
 
     assert episode.arrays["commanded/count"][3] == 30
-    assert episode.arrays["commanded/values"][3].tolist() == list(range(7))
+    assert episode.arrays["commanded/values"][3].tolist() == list(range(8))
 
 
 def test_each_clamp_is_one_row(tmp_path: Path) -> None:

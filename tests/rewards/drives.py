@@ -27,7 +27,7 @@ def smooth_step(seconds: float, hz: float = HZ) -> Array:
 def facts_along(position_m: Array, gripper: Array | None = None, hz: float = HZ, **changes: Any) -> EpisodeFacts:
     """Return a successful episode whose hand was at `position_m` (N+1, 3), one row each 1 / hz."""
     count = len(position_m)
-    opening = np.ones(count) if gripper is None else gripper
+    opening = (np.ones(count) if gripper is None else gripper).reshape(count, 1)
     joint_rad = np.column_stack([position_m[:, 0], position_m[:, 1] - position_m[:, 2]])
     facts = EpisodeFacts(
         episode="e1",

@@ -97,12 +97,24 @@ def test_each_grasp_begins_a_new_stage():
 
 
 def test_fluttering_the_gripper_does_not_straighten_a_wandering_path():
-    flutter = np.tile([1.0, 0.0], 200)
+    flutter = np.tile([1.0, 0.0], 200)[:, None]
     assert len(stages(np.arange(401) / 20.0, flutter)) == STAGES_MAX - 1
 
 
 def test_a_gripper_half_way_is_no_grasp():
-    assert stages(np.arange(6) / 20.0, np.array([1.0, 0.55, 0.45, 0.55, 1.0])) == ()
+    assert stages(np.arange(6) / 20.0, np.array([1.0, 0.55, 0.45, 0.55, 1.0])[:, None]) == ()
+
+
+def test_every_hands_grasps_end_stages_in_the_order_of_time():
+    hands = np.ones((40, 2))
+    hands[30:, 0], hands[10:20, 1] = 0.0, 0.0
+    assert stages(np.arange(41) / 20.0, hands, 20.0) == (10, 20, 30)
+
+
+def test_two_hands_are_one_path_in_six_dimensions():
+    reach = along((0, 0, 0), (0.3, 0, 0))
+    assert path_length_m(np.hstack([reach, reach])) == pytest.approx(0.3 * math.sqrt(2), abs=1e-3)
+    assert path_efficiency(np.hstack([reach, reach])) == pytest.approx(1.0)
 
 
 def test_a_resting_arms_noise_is_no_path():
@@ -119,7 +131,7 @@ def test_path_efficiency_is_a_share(path, ends):
 def test_idle_tells_where_the_time_went():
     still = np.zeros((40, 3))
     path = np.concatenate([still, line(0.0, 0.4), np.full((20, 3), [0.4, 0, 0])])
-    found = idle(path, path[:, :1], np.ones(len(path)))
+    found = idle(path, path[:, :1], np.ones((len(path), 1)))
     assert found.leading_s == pytest.approx(2.0, abs=0.3)
     assert found.trailing_s == pytest.approx(1.0, abs=0.3)
     assert found.longest_s == found.leading_s
@@ -128,13 +140,13 @@ def test_idle_tells_where_the_time_went():
 
 def test_turning_a_joint_or_closing_the_gripper_is_not_idle():
     still, ramp = np.zeros((40, 3)), np.linspace(0.0, 1.0, 40)
-    assert idle(still, ramp[:, None], np.ones(40)).fraction == 0.0
-    assert idle(still, np.zeros((40, 1)), ramp).fraction == 0.0
+    assert idle(still, ramp[:, None], np.ones((40, 1))).fraction == 0.0
+    assert idle(still, np.zeros((40, 1)), ramp[:, None]).fraction == 0.0
 
 
 def test_one_tick_of_an_encoder_is_idle():
     flicker = np.tile([0.0, 0.0015], 30)[:, None]
-    assert idle(np.zeros((60, 3)), flicker, np.ones(60)).fraction == 1.0
+    assert idle(np.zeros((60, 3)), flicker, np.ones((60, 1))).fraction == 1.0
 
 
 def test_tracking_counts_steps_that_lag_and_steps_that_were_cut():

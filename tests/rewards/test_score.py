@@ -54,9 +54,9 @@ def shaped(draw: st.DrawFn) -> EpisodeFacts:
         t_s=np.concatenate([[0.0], np.cumsum(intervals)]),
         ee_position_m=draw(hnp.arrays(np.float64, (steps + 1, 3), elements=values)),
         joint_rad=draw(hnp.arrays(np.float64, (steps + 1, joints), elements=values)),
-        gripper=draw(hnp.arrays(np.float64, steps + 1, elements=st.floats(0, 1))),
+        gripper=draw(hnp.arrays(np.float64, (steps + 1, 1), elements=st.floats(0, 1))),
         applied_rad=draw(hnp.arrays(np.float64, (steps, joints), elements=values)),
-        applied_gripper=draw(hnp.arrays(np.float64, steps, elements=st.floats(0, 1))),
+        applied_gripper=draw(hnp.arrays(np.float64, (steps, 1), elements=st.floats(0, 1))),
         limited=draw(hnp.arrays(np.bool_, steps)),
     )
 

@@ -15,9 +15,8 @@ from sim.kinematics import IkOptions, Kinematics, Vector
 from sim.robots.so101 import DESCRIPTION, GRIPPER_JOINT
 from sim.urdf import read_urdf, urdf_files
 
-ARM = Kinematics(
-    DESCRIPTION.model.urdf_path, DESCRIPTION.joint_names, DESCRIPTION.ee_link, home=np.array(DESCRIPTION.home_rad)
-)
+HAND = DESCRIPTION.hands[0]
+ARM = Kinematics(DESCRIPTION.model.urdf_path, DESCRIPTION.joint_names, HAND.link, home=np.array(DESCRIPTION.home_rad))
 HOME = np.array(DESCRIPTION.home_rad)
 
 fractions = st.lists(st.floats(0.0, 1.0), min_size=5, max_size=5).map(np.array)
@@ -48,7 +47,7 @@ class Bullet:
 
     def gap_m(self, opening: float) -> float:
         """The distance between the fingers."""
-        closed, opened = DESCRIPTION.gripper_joints[GRIPPER_JOINT]
+        closed, opened = HAND.gripper_joints[GRIPPER_JOINT]
         self.place(GRIPPER_JOINT, closed + opening * (opened - closed))
         jaw, fixed = self.links["jaw"], self.links["gripper_body"]
         points = pybullet.getClosestPoints(self.body, self.body, 0.2, jaw, fixed, physicsClientId=self.client)
@@ -90,8 +89,8 @@ def test_it_needs_no_mesh() -> None:
 
 def test_the_hand_at_home_is_in_the_workspace_and_points_down_and_forward() -> None:
     pose = ARM.forward(HOME)
-    assert (pose[:3] > DESCRIPTION.workspace_lower_m).all()
-    assert (pose[:3] < DESCRIPTION.workspace_upper_m).all()
+    assert (pose[:3] > HAND.workspace_lower_m).all()
+    assert (pose[:3] < HAND.workspace_upper_m).all()
     approach = rotation.rotate(pose[3:], np.array((0.0, 0.0, 1.0)))
     assert approach[2] < -0.8
     assert approach[0] > 0.0

@@ -167,7 +167,7 @@ def test_a_reset_stops_an_arm_that_is_on_its_way(arm: So101, bus: FeetechBus, cl
 
 
 def test_what_was_applied_is_what_the_servos_were_told(arm: So101, bus: FeetechBus) -> None:
-    wanted = Action(np.array((0.1234, -0.4321, 0.777, 0.3, -1.1)), 0.37)
+    wanted = Action(np.array((0.1234, -0.4321, 0.777, 0.3, -1.1)), np.array([0.37]))
     applied = arm.send_action(wanted)
     arm.observe()
     calibration = default_calibration()
@@ -175,7 +175,7 @@ def test_what_was_applied_is_what_the_servos_were_told(arm: So101, bus: FeetechB
     angles = [calibration[name].to_rad(tick) for name, tick in zip(SERVO_NAMES[:5], told[:5], strict=True)]
     assert applied.joint_position.tolist() == angles
     assert np.abs(applied.joint_position - wanted.joint_position).max() <= 0.5 * RAD_PER_TICK + 1e-12
-    assert applied.gripper == calibration["gripper"].to_opening(told[5])
+    assert applied.gripper[0] == calibration["gripper"].to_opening(told[5])
 
 
 def test_the_gripper_is_guarded_and_its_memory_is_written_once(bus: FeetechBus) -> None:

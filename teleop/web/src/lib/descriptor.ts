@@ -7,18 +7,56 @@ export interface ArraySpec {
   doc: string
 }
 
+type Triple = [number, number, number]
+type Four = [number, number, number, number]
+
+export type Shape =
+  | { kind: 'box'; half_extents_m: Triple }
+  | { kind: 'sphere'; radius_m: number }
+  /** Along z. */
+  | { kind: 'cylinder'; radius_m: number; length_m: number }
+
+export interface Part {
+  shape: Shape
+  position_m: Triple
+  /** x y z w */
+  orientation: Four
+  /** Null: the body's. */
+  rgba: Four | null
+}
+
 export interface SceneBody {
   name: string
-  half_extents_m: [number, number, number]
-  rgba: [number, number, number, number]
-  position_m: [number, number, number]
+  rgba: Four
+  position_m: Triple
+  orientation: Four
+  /** The array (7,), or (n, 7) with `row`, that says where it is; null: it stands still. */
   pose_from: string | null
+  row: number | null
+  parts: Part[]
+}
+
+export interface EndEffector {
+  name: string
+  workspace_lower_m: Triple
+  workspace_upper_m: Triple
+  gripper_joints: Record<string, [closed: number, open: number]>
+  base_link: string | null
+  /** The array that says where it is. */
+  pose: string
+}
+
+export interface MobileBase {
+  joint_names: [x: string, y: string, heading: string]
+  speed_max_m_s: number
+  turn_max_rad_s: number
 }
 
 export interface Task {
   name: string
   version: number
   instruction: string
+  stages: string[]
   max_steps: number
 }
 
@@ -30,14 +68,22 @@ export interface Descriptor {
   control_hz: number
   joint_names: string[]
   home_rad: number[]
-  ee_link: string
-  workspace_lower_m: [number, number, number]
-  workspace_upper_m: [number, number, number]
-  has_gripper: boolean
-  gripper_joints: Record<string, [closed: number, open: number]>
+  end_effectors: EndEffector[]
+  base: MobileBase | null
   observation: ArraySpec[]
-  scene: SceneBody[]
+  scene: { bodies: SceneBody[] }
   tasks: Task[]
+}
+
+/** What the keys can move: each hand, then the base. */
+export const partsOf = (descriptor: Descriptor): string[] => [
+  ...descriptor.end_effectors.map((end) => end.name),
+  ...(descriptor.base ? ['base'] : []),
+]
+
+/** The stage that a progress in [0, 1] is in: stages are equal parts. Null where the task has none. */
+export function stageAt(stages: readonly string[], progress: number): string | null {
+  return stages[Math.min(Math.floor(progress * stages.length), stages.length - 1)] ?? null
 }
 
 /** A state's length is not what the descriptor says. */
@@ -58,18 +104,19 @@ export class Layout {
     for (const array of observation) {
       const end = start + array.shape.reduce((product, side) => product * side, 1)
       this.#at.set(array.name, [start, end])
-      if (array.name.endsWith('_pose') && end - start === 7) quaternions.push(start + 3)
+      if (array.name.endsWith('_pose')) for (let row = start; row < end; row += 7) quaternions.push(row + 3)
       start = end
     }
     this.size = start
     this.quaternions = quaternions
   }
 
-  /** The named array, or null where this robot has none. */
-  get(values: Float32Array, name: string): Float32Array | null {
+  /** The named array, or one row of seven of it; null where this robot has none. */
+  get(values: Float32Array, name: string, row: number | null = null): Float32Array | null {
     if (values.length !== this.size)
       throw new LayoutError(`expected ${this.size} values as the descriptor says, got ${values.length}`)
     const range = this.#at.get(name)
-    return range ? values.subarray(...range) : null
+    if (!range) return null
+    return row === null ? values.subarray(...range) : values.subarray(range[0] + 7 * row, range[0] + 7 * row + 7)
   }
 }

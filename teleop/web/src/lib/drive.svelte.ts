@@ -3,7 +3,7 @@
 import { generatePrivateKey } from 'viem/accounts'
 import type { Account } from './account.svelte'
 import { ApiError, type Config, type RobotDetail } from './api'
-import { Layout } from './descriptor'
+import { Layout, partsOf } from './descriptor'
 import { seal, type Stage, type Verdict } from './finish'
 import { Input } from './input'
 import { Playback } from './interp'
@@ -34,6 +34,8 @@ export class Drive {
   held = $state.raw<ReadonlySet<string>>(new Set())
   deadMan = $state(false)
   gripper = $state(1)
+  /** Which hand the keys move, by number, or one more for the base. */
+  part = $state(0)
   stage = $state<Stage | null>(null)
   verdict = $state.raw<Verdict | null>(null)
   /** Why the episode was refused or could not be handed in. */
@@ -50,7 +52,7 @@ export class Drive {
   #link: Link | null = null
   #task: string
   #firstSeq: number | null = null
-  #opening: number | null = null
+  #openings: number[] | null = null
   #askedMs = 0
   /** No state of this episode has come yet. */
   #fresh = true
@@ -106,8 +108,20 @@ export class Drive {
   }
 
   toggleGripper(): void {
-    if (!this.live || !this.robot?.descriptor.has_gripper) return
+    if (!this.live || !this.#openings) return
     this.input.toggleGripper(performance.now())
+    this.sendIntent()
+  }
+
+  /** What the keys can move. */
+  get parts(): string[] {
+    return this.robot ? partsOf(this.robot.descriptor) : []
+  }
+
+  choose(part: number): void {
+    if (part >= this.parts.length) return
+    this.input.choose(part)
+    this.part = part
     this.sendIntent()
   }
 
@@ -130,9 +144,9 @@ export class Drive {
   sendIntent(): void {
     const held = this.input.held()
     if (held.size !== this.held.size || [...held].some((code) => !this.held.has(code))) this.held = new Set(held)
-    this.gripper = this.input.gripper
+    this.gripper = this.input.grippers[this.part] ?? 1
     if (!this.#link || !this.view || !holdsLease(this.view)) return
-    const intent = this.input.intent(performance.now(), this.#opening)
+    const intent = this.input.intent(performance.now(), this.#openings)
     this.deadMan = intent.deadMan && this.live
     this.#link.tell({ type: 'intent', intent: { ...intent, deadMan: this.deadMan } })
   }
@@ -165,7 +179,8 @@ export class Drive {
     const lease = this.view?.lease
     if (this.view?.phase === 'queued') this.playback?.push(state, atMs - performance.timeOrigin)
     if (!lease || state.epoch !== lease.epoch || !this.layout) return
-    this.#opening = this.layout.get(state.values, 'gripper_position')?.[0] ?? null
+    const openings = this.layout.get(state.values, 'gripper_position')
+    this.#openings = openings && [...openings]
     if (this.#fresh) this.#adopt()
     this.state = state
     this.roundTripMs = roundTripMs
@@ -188,7 +203,7 @@ export class Drive {
     else if (view.phase === 'granted' && view.lease && before !== 'resetting') this.#granted(view.lease.epoch)
     else if (view.phase === 'live' && before === 'resetting') this.#ready()
     else if (view.phase === 'ended') void this.#ended()
-    else if (view.phase === 'closed') this.#link?.tell({ type: 'lease', epoch: null })
+    else if (view.phase === 'closed') this.#link?.tell({ type: 'over' })
   }
 
   async #join(view: View): Promise<void> {
@@ -209,7 +224,9 @@ export class Drive {
   }
 
   #granted(epoch: number): void {
-    this.#link?.tell({ type: 'lease', epoch })
+    const { base, end_effectors } = this.robot?.descriptor ?? { base: null, end_effectors: [] }
+    const speeds = base && { forwardMS: base.speed_max_m_s, turnRadS: base.turn_max_rad_s }
+    this.#link?.tell({ type: 'lease', epoch, hands: end_effectors.length, base: speeds })
     this.sendIntent()
     queueMicrotask(() => this.#session.begin())
   }
@@ -222,12 +239,12 @@ export class Drive {
     this.#fresh = true
   }
 
-  /** Want the gripper as it is, so that the first motion does not move it. */
+  /** Want the grippers as they are, so that the first motion does not move them. */
   #adopt(): void {
     this.#fresh = false
-    if (this.#opening === null) return
-    this.input.adoptGripper(this.#opening)
-    this.#link?.tell({ type: 'opening', opening: this.#opening > 0.5 ? 1 : 0 })
+    if (!this.#openings) return
+    this.input.adoptGrippers(this.#openings)
+    this.#link?.tell({ type: 'openings', openings: this.input.grippers })
   }
 
   async #ended(): Promise<void> {

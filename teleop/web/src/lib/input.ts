@@ -4,14 +4,16 @@
 // it has got where it was sent or stops getting nearer.
 
 export type Axis = 'x' | 'y' | 'z' | 'roll' | 'pitch' | 'yaw'
-export type Order = 'gripper' | 'finish' | 'estop' | 'view' | 'help'
+export type Order = 'part1' | 'part2' | 'part3' | 'gripper' | 'finish' | 'estop' | 'view' | 'help'
 export type Axes = Record<Axis, number>
 
 export interface Intent {
   axes: Axes
   slow: boolean
-  /** The opening to move to: 0 closed, 1 open. */
-  gripper: number
+  /** What the axes move: a hand, by number, or one more for the base. */
+  part: number
+  /** The openings to move to, of each hand: 0 closed, 1 open. */
+  grippers: number[]
   deadMan: boolean
 }
 
@@ -44,6 +46,9 @@ export const ORDER_KEYS: Record<string, Order> = {
   Enter: 'finish',
   NumpadEnter: 'finish',
   Escape: 'estop',
+  Digit1: 'part1',
+  Digit2: 'part2',
+  Digit3: 'part3',
   KeyC: 'view',
   KeyH: 'help',
 }
@@ -60,10 +65,11 @@ export const still = (): Axes => ({ x: 0, y: 0, z: 0, roll: 0, pitch: 0, yaw: 0 
 
 export class Input {
   slow = false
-  gripper = 1
+  part = 0
+  grippers = [1]
   readonly #codes = new Set<string>()
   readonly #pads = new Map<string, Partial<Axes>>()
-  #grip: { sinceMs: number; nearestMs: number; gap: number } | null = null
+  #grip: { hand: number; sinceMs: number; nearestMs: number; gap: number } | null = null
 
   /** Take a key; returns whether it is one of ours. */
   press(code: string): boolean {
@@ -84,15 +90,24 @@ export class Input {
     else this.#pads.delete(name)
   }
 
-  /** Send the gripper to its other end. */
-  toggleGripper(nowMs: number): void {
-    this.gripper = this.gripper > 0.5 ? 0 : 1
-    this.#grip = { sinceMs: nowMs, nearestMs: nowMs, gap: Infinity }
+  /** Move another hand, or the base, from now on; what is held is let go. */
+  choose(part: number): void {
+    if (part === this.part) return
+    this.neutral()
+    this.part = part
   }
 
-  /** Before an episode: want what is seen, so that the first motion does not move the gripper. */
-  adoptGripper(opening: number): void {
-    this.gripper = opening > 0.5 ? 1 : 0
+  /** Send the chosen hand's gripper to its other end; the base has none. */
+  toggleGripper(nowMs: number): void {
+    const opening = this.grippers[this.part]
+    if (opening === undefined) return
+    this.grippers = this.grippers.with(this.part, opening > 0.5 ? 0 : 1)
+    this.#grip = { hand: this.part, sinceMs: nowMs, nearestMs: nowMs, gap: Infinity }
+  }
+
+  /** Before an episode: want what is seen, so that the first motion does not move the grippers. */
+  adoptGrippers(openings: ArrayLike<number>): void {
+    this.grippers = Array.from(openings, (opening) => (opening > 0.5 ? 1 : 0))
     this.#grip = null
   }
 
@@ -109,15 +124,16 @@ export class Input {
     return this.#codes
   }
 
-  intent(nowMs: number, opening: number | null): Intent {
+  intent(nowMs: number, openings: ArrayLike<number> | null): Intent {
     const axes = this.#axes()
     const moving = Object.values(axes).some((value) => value !== 0)
     const pressed = this.#codes.size > 0 || this.#pads.size > 0
     return {
       axes,
       slow: this.slow,
-      gripper: this.gripper,
-      deadMan: moving || pressed || this.#gripping(nowMs, opening),
+      part: this.part,
+      grippers: this.grippers,
+      deadMan: moving || pressed || this.#gripping(nowMs, openings),
     }
   }
 
@@ -133,10 +149,11 @@ export class Input {
     return axes
   }
 
-  #gripping(nowMs: number, opening: number | null): boolean {
+  #gripping(nowMs: number, openings: ArrayLike<number> | null): boolean {
     const grip = this.#grip
     if (!grip) return false
-    const gap = opening === null ? 0 : Math.abs(opening - this.gripper)
+    const [opening, wanted] = [openings?.[grip.hand], this.grippers[grip.hand]]
+    const gap = opening === undefined || wanted === undefined ? 0 : Math.abs(opening - wanted)
     if (gap < grip.gap - GRIPPER_NEARER) this.#grip = { ...grip, gap, nearestMs: nowMs }
     const [age, stall] = [nowMs - grip.sinceMs, nowMs - (this.#grip?.nearestMs ?? nowMs)]
     if (age < GRIPPER_HOLD_MS) return true

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { RoundTrip } from './clock'
-import { Layout, LayoutError } from './descriptor'
+import { Layout, LayoutError, stageAt } from './descriptor'
 import { amount, clock } from './format'
 import { Playback } from './interp'
 import type { State } from './wire'
@@ -68,6 +68,9 @@ test('arrays are found by their names in the order of the descriptor', () => {
   expect([...(layout.get(values, 'gripper_position') ?? [])]).toEqual([2])
   expect(layout.get(values, 'cube_pose')).toBeNull()
   expect(layout.quaternions).toEqual([6])
+  const rows = new Layout([spec('beads_pose', 3, 7)])
+  expect(rows.quaternions).toEqual([3, 10, 17])
+  expect(rows.get(Float32Array.from({ length: 21 }, (_, i) => i), 'beads_pose', 1)?.[0]).toBe(7)
   expect(() => layout.get(values.subarray(1), 'ee_pose')).toThrow(LayoutError)
 })
 
@@ -94,4 +97,10 @@ test.each([
 
 test('a time is minutes and seconds', () => {
   expect([clock(0), clock(9.96), clock(83.4), clock(-1)]).toEqual(['0:00', '0:09', '1:23', '0:00'])
+})
+
+test('a stage is an equal part of the progress, and the last one lasts to the end', () => {
+  const at = (progress: number) => stageAt(['reach', 'lift', 'place'], progress)
+  expect([at(0), at(0.32), at(0.34), at(0.99), at(1)]).toEqual(['reach', 'reach', 'lift', 'place', 'place'])
+  expect(stageAt([], 0.5)).toBeNull()
 })

@@ -1,14 +1,16 @@
 // The page's end of the worker that owns the socket.
 
 import type { Intent } from './input'
+import type { BaseSpeeds } from './twist'
 import type { State } from './wire'
 
 export type ToLink =
   | { type: 'open'; url: string }
   | { type: 'text'; text: string }
-  | { type: 'lease'; epoch: number | null }
+  | { type: 'lease'; epoch: number; hands: number; base: BaseSpeeds | null }
+  | { type: 'over' }
   | { type: 'intent'; intent: Intent }
-  | { type: 'opening'; opening: number }
+  | { type: 'openings'; openings: number[] }
   | { type: 'shown'; seq: number }
   | { type: 'close' }
 

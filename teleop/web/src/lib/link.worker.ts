@@ -60,21 +60,22 @@ function tick(): void {
   socket.send(encodeCommand(deadMan ? { ...head, mode: 'ee_twist', values } : { ...head, mode: 'neutral', values: [] }))
 }
 
-function lease(next: number | null): void {
+function lease(next: number | null, fresh: Twist): void {
   epoch = next
   seq = 0
   seen = 0
   intent = null
-  twist = new Twist()
+  twist = fresh
   roundTrip = new RoundTrip()
 }
 
 self.onmessage = ({ data }: MessageEvent<ToLink>) => {
   if (data.type === 'open') open(data.url)
   else if (data.type === 'text') socket?.send(data.text)
-  else if (data.type === 'lease') lease(data.epoch)
+  else if (data.type === 'lease') lease(data.epoch, new Twist(data.hands, data.base))
+  else if (data.type === 'over') lease(null, new Twist())
   else if (data.type === 'intent') intent = { value: data.intent, atMs: performance.now() }
-  else if (data.type === 'opening') twist.reset(data.opening)
+  else if (data.type === 'openings') twist.reset(data.openings)
   else if (data.type === 'shown') seen = data.seq
   else if (data.type === 'close') socket?.close(1000)
 }

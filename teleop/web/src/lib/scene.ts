@@ -4,6 +4,7 @@ import {
   BoxGeometry,
   BufferGeometry,
   Color,
+  CylinderGeometry,
   EdgesGeometry,
   Group,
   Line,
@@ -12,12 +13,14 @@ import {
   Mesh,
   MeshBasicMaterial,
   MeshStandardMaterial,
+  type Object3D,
   Quaternion,
   RingGeometry,
+  SphereGeometry,
   Vector3,
 } from 'three'
 import type { URDFRobot } from 'urdf-loader'
-import { type Descriptor, Layout, type SceneBody } from './descriptor'
+import { type Descriptor, Layout, type Part, type SceneBody, type Shape } from './descriptor'
 import { outline, type Palette, Stage } from './stage'
 import { loadRobot } from './urdf'
 
@@ -25,22 +28,28 @@ export class Scene {
   readonly stage: Stage
   readonly layout: Layout
   readonly #descriptor: Descriptor
-  readonly #bodies = new Map<SceneBody, Mesh>()
-  readonly #plumb = new Plumb()
-  readonly #workspace: Mesh
+  readonly #bodies = new Map<SceneBody, Group>()
+  readonly #plumbs: Plumb[]
+  readonly #workspaces: Mesh[]
   #robot: URDFRobot | null = null
   #drawn: Float32Array | null = null
 
   constructor(canvas: HTMLCanvasElement, descriptor: Descriptor) {
-    this.stage = new Stage(canvas, descriptor.workspace_upper_m[0])
+    const reachM = Math.max(...descriptor.end_effectors.map((end) => end.workspace_upper_m[0]))
+    this.stage = new Stage(canvas, reachM)
     this.layout = new Layout(descriptor.observation)
     this.#descriptor = descriptor
-    for (const body of descriptor.scene) this.#bodies.set(body, this.#add(box(body)))
-    const [lower, upper] = [descriptor.workspace_lower_m, descriptor.workspace_upper_m]
-    this.#workspace = outline(upper[0] - lower[0], upper[1] - lower[1], '#ffffff')
-    this.#workspace.position.set((lower[0] + upper[0]) / 2, (lower[1] + upper[1]) / 2, 0.0005)
-    this.#add(this.#workspace)
-    this.#add(this.#plumb.group)
+    for (const body of descriptor.scene.bodies) this.#bodies.set(body, this.#add(thing(body)))
+    // What a base carries along is not drawn on the floor.
+    this.#workspaces = descriptor.end_effectors
+      .filter((end) => end.base_link === null)
+      .map(({ workspace_lower_m: lower, workspace_upper_m: upper }) => {
+        const drawn = outline(upper[0] - lower[0], upper[1] - lower[1], '#ffffff')
+        drawn.position.set((lower[0] + upper[0]) / 2, (lower[1] + upper[1]) / 2, 0.0005)
+        return this.#add(drawn)
+      })
+    this.#plumbs = descriptor.end_effectors.map(() => new Plumb())
+    for (const plumb of this.#plumbs) this.#add(plumb.group)
   }
 
   /** Load what the robot looks like; until then the scene is drawn without it. */
@@ -55,8 +64,8 @@ export class Scene {
 
   paint(palette: Palette): void {
     this.stage.paint(palette)
-    this.#plumb.paint(palette.accent)
-    ;(this.#workspace.material as MeshBasicMaterial).color.set(palette.accent)
+    for (const plumb of this.#plumbs) plumb.paint(palette.accent)
+    for (const drawn of this.#workspaces) (drawn.material as MeshBasicMaterial).color.set(palette.accent)
   }
 
   /** Pose everything from a state's values, in the order of the descriptor. */
@@ -65,12 +74,15 @@ export class Scene {
     this.#drawn = values
     this.stage.touch()
     if (this.#robot) this.#joints(this.#robot, values)
-    for (const [body, mesh] of this.#bodies) {
-      const pose = body.pose_from ? this.layout.get(values, body.pose_from) : null
-      if (pose) place(mesh, pose)
+    for (const [body, drawn] of this.#bodies) {
+      const pose = body.pose_from ? this.layout.get(values, body.pose_from, body.row) : null
+      if (pose) place(drawn, pose)
     }
-    const hand = this.layout.get(values, 'ee_pose')
-    if (hand) this.#plumb.hang(hand)
+    this.#descriptor.end_effectors.forEach((end, i) => {
+      const hand = this.layout.get(values, end.pose)
+      if (hand) this.#plumbs[i]?.hang(hand)
+    })
+    this.#follow(values)
   }
 
   /** Whether the picture is the newest. */
@@ -88,18 +100,30 @@ export class Scene {
   #joints(robot: URDFRobot, values: Float32Array): void {
     const angles = this.layout.get(values, 'joint_position')
     this.#descriptor.joint_names.forEach((name, i) => turn(robot, name, angles?.[i] ?? 0))
-    const opening = this.layout.get(values, 'gripper_position')?.[0]
-    if (opening !== undefined) this.#open(robot, opening)
+    const openings = this.layout.get(values, 'gripper_position')
+    if (openings) this.#open(robot, openings)
   }
 
   #rest(robot: URDFRobot): void {
     this.#descriptor.joint_names.forEach((name, i) => turn(robot, name, this.#descriptor.home_rad[i] ?? 0))
-    this.#open(robot, 1)
+    this.#open(robot, [])
   }
 
-  #open(robot: URDFRobot, opening: number): void {
-    for (const [name, [closed, open]] of Object.entries(this.#descriptor.gripper_joints))
-      turn(robot, name, closed + opening * (open - closed))
+  /** A hand of which nothing is known is drawn open. */
+  #open(robot: URDFRobot, openings: ArrayLike<number>): void {
+    this.#descriptor.end_effectors.forEach((end, i) => {
+      for (const [name, [closed, open]] of Object.entries(end.gripper_joints))
+        turn(robot, name, closed + (openings[i] ?? 1) * (open - closed))
+    })
+  }
+
+  /** The camera goes along with a mobile base. */
+  #follow(values: Float32Array): void {
+    const { base, joint_names } = this.#descriptor
+    const joints = base && this.layout.get(values, 'joint_position')
+    if (!base || !joints) return
+    const [x = 0, y = 0] = base.joint_names.slice(0, 2).map((name) => joints[joint_names.indexOf(name)] ?? 0)
+    this.stage.follow(x, y)
   }
 
   #add<T extends Group | Mesh | URDFRobot>(object: T): T {
@@ -116,27 +140,40 @@ function turn(robot: URDFRobot, name: string, value: number): void {
   joint.setJointValue(value)
 }
 
-function box(body: SceneBody): Mesh {
-  const [x, y, z] = body.half_extents_m.map((half) => 2 * half) as [number, number, number]
-  const [r, g, b, a] = body.rgba
+function thing(body: SceneBody): Group {
+  const group = new Group()
+  for (const part of body.parts) group.add(solid(part, part.rgba ?? body.rgba))
+  place(group, [...body.position_m, ...body.orientation])
+  return group
+}
+
+function solid(part: Part, [r, g, b, a]: readonly [number, number, number, number]): Mesh {
   const colour = new Color().setRGB(r, g, b, 'srgb')
   const material = new MeshStandardMaterial({ color: colour, roughness: 0.5, transparent: a < 1, opacity: a })
-  const mesh = new Mesh(new BoxGeometry(x, y, z), material)
-  const edges = new LineBasicMaterial({ color: colour.clone().multiplyScalar(0.6), transparent: true, opacity: 0.6 })
-  mesh.add(new LineSegments(new EdgesGeometry(mesh.geometry), edges))
-  mesh.position.set(...body.position_m)
+  const mesh = new Mesh(geometry(part.shape), material)
+  if (part.shape.kind === 'box') {
+    const edges = new LineBasicMaterial({ color: colour.clone().multiplyScalar(0.6), transparent: true, opacity: 0.6 })
+    mesh.add(new LineSegments(new EdgesGeometry(mesh.geometry), edges))
+  }
+  place(mesh, [...part.position_m, ...part.orientation])
   mesh.castShadow = a >= 1
   mesh.receiveShadow = true
   return mesh
 }
 
+function geometry(shape: Shape): BufferGeometry {
+  if (shape.kind === 'box') return new BoxGeometry(...shape.half_extents_m.map((half) => 2 * half))
+  if (shape.kind === 'sphere') return new SphereGeometry(shape.radius_m, 20, 14)
+  return new CylinderGeometry(shape.radius_m, shape.radius_m, shape.length_m, 32).rotateX(Math.PI / 2)
+}
+
 const turned = new Quaternion()
 
 /** x y z, then the quaternion x y z w. */
-function place(mesh: Mesh, pose: Float32Array): void {
-  const [x = 0, y = 0, z = 0, qx = 0, qy = 0, qz = 0, qw = 1] = pose
-  mesh.position.set(x, y, z)
-  mesh.quaternion.copy(turned.set(qx, qy, qz, qw).normalize())
+function place(object: Object3D, pose: ArrayLike<number>): void {
+  const [x = 0, y = 0, z = 0, qx = 0, qy = 0, qz = 0, qw = 1] = Array.from(pose)
+  object.position.set(x, y, z)
+  object.quaternion.copy(turned.set(qx, qy, qz, qw).normalize())
 }
 
 /** A plumb line from the hand to the floor: on a flat screen it is what tells where the hand is. */

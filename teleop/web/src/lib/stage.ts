@@ -78,6 +78,7 @@ export class Stage {
   readonly #floor: Mesh<PlaneGeometry, ShaderMaterial>
   readonly #shadow: Mesh<PlaneGeometry, ShadowMaterial>
   readonly #scale: number
+  readonly #followed = new Vector3()
   #view = 0
   #slowFrames = 0
   readonly #pace = new Pace()
@@ -130,7 +131,7 @@ export class Stage {
     this.#view = view % VIEWS.length
     const [from, at] = VIEWS[this.#view] as [Vector3, Vector3]
     const narrow = this.camera.aspect < 0.8 ? 1.35 : 1
-    const target = at.clone().multiplyScalar(this.#scale)
+    const target = at.clone().multiplyScalar(this.#scale).add(this.#followed)
     this.camera.position.copy(target).addScaledVector(from.clone().sub(at), narrow * this.#scale)
     this.controls.target.copy(target)
     this.controls.update()
@@ -144,6 +145,15 @@ export class Stage {
     this.renderer.setSize(width, height, false)
     this.touch()
     if (wasNarrow !== this.camera.aspect < 0.8) this.look(this.#view)
+  }
+
+  /** Look along with what moves over the floor. */
+  follow(x: number, y: number): void {
+    const step = new Vector3(x, y, 0).sub(this.#followed)
+    if (step.lengthSq() === 0) return
+    this.#followed.add(step)
+    this.camera.position.add(step)
+    this.controls.target.add(step)
   }
 
   /** Draw where something changed and it is time to; whether the picture is the newest. */

@@ -5,14 +5,15 @@ import { ANGULAR_MAX_RAD_S, LINEAR_MAX_M_S, Twist } from './twist'
 const wants = (axes: Partial<Intent['axes']>, more: Partial<Intent> = {}): Intent => ({
   axes: { ...still(), ...axes },
   slow: false,
-  gripper: 1,
+  part: 0,
+  grippers: [1],
   deadMan: true,
   ...more,
 })
 
 function settled(intent: Intent): number[] {
   const twist = new Twist()
-  twist.reset(intent.gripper)
+  twist.reset(intent.grippers)
   let values: number[] = []
   for (let i = 0; i < 60; i++) values = twist.step(intent, 1 / 30)
   return values
@@ -55,9 +56,24 @@ test('a released dead-man is zero speed at once, and starts again from zero', ()
 
 test('the opening slews while the dead-man is held, and waits while it is not', () => {
   const twist = new Twist()
-  twist.reset(1)
-  const closing = twist.step(wants({}, { gripper: 0 }), 1 / 30)[6] as number
+  twist.reset([1])
+  const closing = twist.step(wants({}, { grippers: [0] }), 1 / 30)[6] as number
   expect(closing).toBeLessThan(1)
   expect(closing).toBeGreaterThan(0.5)
-  expect(twist.step(wants({}, { gripper: 0, deadMan: false }), 1)[6]).toBe(closing)
+  expect(twist.step(wants({}, { grippers: [0], deadMan: false }), 1)[6]).toBe(closing)
+})
+
+test('of two hands and a base, the chosen part moves and the others stand', () => {
+  const base = { forwardMS: 0.5, turnRadS: 1.2 }
+  const drive = (part: number, axes: Partial<Intent['axes']>): number[] => {
+    const twist = new Twist(2, base)
+    twist.reset([1, 0])
+    let values: number[] = []
+    for (let i = 0; i < 60; i++) values = twist.step(wants(axes, { part, grippers: [1, 0] }), 1 / 30)
+    return values
+  }
+  const still6 = [0, 0, 0, 0, 0, 0]
+  expect(drive(0, { y: 1 })).toEqual([0, LINEAR_MAX_M_S, 0, 0, 0, 0, 1, ...still6, 0, 0, 0])
+  expect(drive(1, { z: -1 })).toEqual([...still6, 1, 0, 0, -LINEAR_MAX_M_S, 0, 0, 0, 0, 0, 0])
+  expect(drive(2, { x: 1, yaw: 1, y: 1 })).toEqual([...still6, 1, ...still6, 0, 0.5, 1.2])
 })

@@ -1,4 +1,4 @@
-// From an Intent to a command's values: speeds that ramp up smoothly and an opening that slews.
+// From an Intent to a command's values: speeds that ramp up smoothly and openings that slew.
 
 import { still, type Axes, type Axis, type Intent } from './input'
 
@@ -11,26 +11,63 @@ const OPENING_PER_S = 4
 const ORDER: readonly Axis[] = ['x', 'y', 'z', 'roll', 'pitch', 'yaw']
 const maxOf = (axis: Axis): number => (ORDER.indexOf(axis) < 3 ? LINEAR_MAX_M_S : ANGULAR_MAX_RAD_S)
 
-export class Twist {
-  #speeds: Axes = still()
-  #opening: number | null = null
+/** How fast a mobile base may be. */
+export interface BaseSpeeds {
+  forwardMS: number
+  turnRadS: number
+}
 
-  /** Start from the opening that is seen. */
-  reset(opening: number): void {
-    this.#speeds = still()
-    this.#opening = opening
+export class Twist {
+  readonly #base: BaseSpeeds | null
+  #hands: Axes[]
+  #wheels = { forward: 0, turn: 0 }
+  #openings: number[] | null = null
+
+  constructor(hands = 1, base: BaseSpeeds | null = null) {
+    this.#hands = Array.from({ length: hands }, still)
+    this.#base = base
   }
 
-  /** One tick: (7,) vx vy vz m/s, wx wy wz rad/s, opening. Without the dead-man all speeds are zero at once. */
+  /** Start from the openings that are seen. */
+  reset(openings: readonly number[]): void {
+    this.#hands = this.#hands.map(still)
+    this.#wheels = { forward: 0, turn: 0 }
+    this.#openings = [...openings]
+  }
+
+  /**
+   * One tick: for each hand vx vy vz m/s, wx wy wz rad/s and the opening; then the base's forward m/s and turn rad/s.
+   * Without the dead-man all speeds are zero at once.
+   */
   step(intent: Intent, elapsedS: number): number[] {
-    const target = intent.deadMan ? wanted(intent) : still()
-    for (const axis of ORDER) {
-      const most = (maxOf(axis) * elapsedS) / RAMP_S
-      this.#speeds[axis] = intent.deadMan ? approach(this.#speeds[axis], target[axis], most) : 0
-    }
-    const from = this.#opening ?? intent.gripper
-    this.#opening = intent.deadMan ? approach(from, intent.gripper, OPENING_PER_S * elapsedS) : from
-    return [...ORDER.map((axis) => this.#speeds[axis]), this.#opening]
+    const openings = this.#hands.map((_, hand) => this.#slew(intent, hand, elapsedS))
+    this.#openings = openings
+    const arms = this.#hands.flatMap((speeds, hand) => {
+      const target = hand === intent.part ? wanted(intent) : still()
+      for (const axis of ORDER) {
+        const most = (maxOf(axis) * elapsedS) / RAMP_S
+        speeds[axis] = intent.deadMan ? approach(speeds[axis], target[axis], most) : 0
+      }
+      return [...ORDER.map((axis) => speeds[axis]), openings[hand] as number]
+    })
+    return this.#base ? [...arms, ...this.#drive(this.#base, intent, elapsedS)] : arms
+  }
+
+  #slew(intent: Intent, hand: number, elapsedS: number): number {
+    const to = intent.grippers[hand] ?? 1
+    const from = this.#openings?.[hand] ?? to
+    return intent.deadMan ? approach(from, to, OPENING_PER_S * elapsedS) : from
+  }
+
+  #drive(base: BaseSpeeds, intent: Intent, elapsedS: number): [number, number] {
+    const drives = intent.deadMan && intent.part === this.#hands.length
+    const pace = intent.slow ? SLOW : 1
+    const { x, y, yaw } = intent.axes
+    const to = drives ? { forward: x * pace * base.forwardMS, turn: clamp(y + yaw) * pace * base.turnRadS } : null
+    const part = elapsedS / (2 * RAMP_S)
+    this.#wheels.forward = intent.deadMan ? approach(this.#wheels.forward, to?.forward ?? 0, base.forwardMS * part) : 0
+    this.#wheels.turn = intent.deadMan ? approach(this.#wheels.turn, to?.turn ?? 0, base.turnRadS * part) : 0
+    return [this.#wheels.forward, this.#wheels.turn]
   }
 }
 
@@ -46,3 +83,4 @@ function wanted(intent: Intent): Axes {
 }
 
 const approach = (from: number, to: number, most: number): number => from + Math.min(most, Math.max(-most, to - from))
+const clamp = (value: number): number => Math.min(1, Math.max(-1, value))

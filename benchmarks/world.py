@@ -1,0 +1,104 @@
+"""How fast one lift world goes, as a multiple of real time: driven with everything on, and replayed. And its memory.
+
+`realtime_factor`: inverse kinematics, limits and smoothing at 20 Hz, physics at 240 Hz, observation and progress; the
+scripted operator's own thinking is left out. `replay_realtime_factor`: re-simulated and compared bit for bit.
+`mib_per_world`: how much one more connected world adds to the resident memory of a process. One core throughout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import psutil
+
+from sim.catalogue import make_world
+from sim.control import Controller, Twist
+from sim.replay import compared, replay
+from sim.world import CONTROL_HZ, World
+
+SEED = 1
+
+
+def rehearse(world: World, steps: int) -> list[Twist]:
+    """Return what the scripted operator asks for."""
+    controller, expert = Controller(world.spec), world.task.expert(world.description)
+    seen, asked = world.reset(SEED), []
+    controller.start(seen)
+    for _ in range(steps):
+        asked.append(expert.act(seen.values))
+        world.send_action(controller.step(asked[-1], seen).action)
+        seen = world.observe()
+    return asked
+
+
+def drive(world: World, asked: list[Twist]) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Drive through what was asked; return the applied actions and what was seen."""
+    controller = Controller(world.spec)
+    seen = [world.reset(SEED)]
+    controller.start(seen[0])
+    applied = []
+    for twist in asked:
+        applied.append(world.send_action(controller.step(twist, seen[-1]).action))
+        seen.append(world.observe())
+    joints, grippers = [one.joint_position for one in applied], [one.gripper for one in applied]
+    return np.array(joints), np.array(grippers), compared(seen)
+
+
+def seconds(work: Callable[[], object], runs: int) -> float:
+    """Return the median time of a run."""
+    found = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - start)
+    return statistics.median(found)
+
+
+def mib_per_world(count: int) -> float:
+    """Return what each of `count` further worlds adds to this process."""
+    process, worlds = psutil.Process(), [make_world("panda", "lift") for _ in range(count)]
+    before = process.memory_info().rss
+    for world in worlds:
+        world.connect()
+    added = process.memory_info().rss - before
+    for world in worlds:
+        world.disconnect()
+    return added / count / 2**20
+
+
+def main() -> None:
+    """Print one JSON object on the last line."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--steps", type=int, default=200)
+    options.add_argument("--runs", type=int, default=9)
+    options.add_argument("--worlds", type=int, default=8)
+    options.add_argument("--json", action="store_true", help="only the JSON object")
+    chosen = options.parse_args()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    world = make_world("panda", "lift")
+    world.connect()
+    asked = rehearse(world, chosen.steps)
+    episode = drive(world, asked)
+    lasts_s = chosen.steps / CONTROL_HZ
+    found = {
+        "steps": chosen.steps,
+        "runs": chosen.runs,
+        "realtime_factor": round(lasts_s / seconds(lambda: drive(world, asked), chosen.runs), 1),
+        "replay_realtime_factor": round(lasts_s / seconds(lambda: replay(world, SEED, *episode), chosen.runs), 1),
+        "mib_per_world": round(mib_per_world(chosen.worlds), 1),
+    }
+    if not chosen.json:
+        print("command:", " ".join(sys.argv))
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""A simulated robot at a task as a Gymnasium environment: what a policy is evaluated on is exactly what people drove.
+
+Actions go through the same controller, limits and rate as an operator's commands.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from sim import rotation
+from sim.catalogue import make_world
+from sim.control import EE_ROTATION_MAX_RAD_S, EE_SPEED_MAX_M_S, Controller, Joints, Pose, Setpoint, Twist
+from sim.registry import register_envs
+from sim.robot import ArraySpec, Observation, RobotSpec, UnstableWorldError, Vector
+
+Control = Literal["ee_twist", "ee_pose", "joint_position"]
+Reward = Literal["progress", "success"]
+Seen = dict[str, Vector]
+
+SEED_MAX: Final = 2**48
+_FAR: Final = 10.0
+"""No position in a stable world, and no joint, is beyond this (m, rad)."""
+_FAST: Final = 1000.0
+
+
+class TaskEnv(gymnasium.Env[Seen, NDArray[np.float32]]):
+    """One robot at one task. An episode terminates with success, and is truncated at the task's step limit.
+
+    Observations are the arrays of the robot's spec. Actions are in [-1, 1], for each end effector and in this order:
+
+    - `ee_twist`: 6 of the highest speeds, and the gripper, -1 closed to 1 open; with a base, forward and turning;
+    - `ee_pose`: a place in the workspace (3), a rotation vector in half turns (3), and the gripper; base as above;
+    - `joint_position`: every joint between its limits, then every gripper.
+
+    `reset(seed=s)` builds the scene of the episode with seed `s`, as a recording names it; without one, the next of a
+    random row. `info` has `seed`, `success`, `progress`, `limits` (the clamps) and, where the world became unstable,
+    `invalid`, with the episode truncated.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012  gymnasium declares it so
+
+    def __init__(
+        self,
+        robot: str,
+        task: str,
+        *,
+        control: Control = "ee_twist",
+        reward: Reward = "progress",
+        render_mode: str | None = None,
+        camera: str = "front",
+        width: int = 640,
+        height: int = 480,
+    ) -> None:
+        """Build the world; raise UnknownRobotError, UnknownTaskError or ValueError for a name that there is not."""
+        _require("control", control, ("ee_twist", "ee_pose", "joint_position"))
+        _require("reward", reward, ("progress", "success"))
+        _require("render_mode", render_mode, (None, *self.metadata["render_modes"]))
+        self.world = make_world(robot, task)
+        self.world.connect()
+        self._control, self._reward = control, reward
+        self.render_mode = render_mode
+        self._picture = camera, width, height
+        spec = self.world.spec
+        self._controller = Controller(spec)
+        self.observation_space: spaces.Space[Seen] = spaces.Dict(  # type: ignore[assignment]  # its values are arrays
+            {array.name: _bounds(array) for array in spec.observation}
+        )
+        self.action_space = spaces.Box(-1.0, 1.0, (action_size(spec, control),), np.float32)
+        self._seen: Observation = self.world.observe()
+        self._seed = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Seen, dict[str, Any]]:
+        """Begin an episode."""
+        super().reset(seed=seed)
+        self._seed = int(self.np_random.integers(SEED_MAX)) if seed is None else seed
+        self._seen = self.world.reset(self._seed)
+        self._controller.start(self._seen)
+        return _copied(self._seen), self._info()
+
+    def step(self, action: NDArray[np.float32]) -> tuple[Seen, float, bool, bool, dict[str, Any]]:
+        """Drive for one control period."""
+        setpoint = setpoint_of(self.world.spec, self._control, action)
+        directive = self._controller.step(setpoint, self._seen)
+        before = self._seen
+        try:
+            self.world.send_action(directive.action)
+        except UnstableWorldError as error:
+            return _copied(before), 0.0, False, True, {**self._info(), "invalid": str(error)}
+        self._seen = self.world.observe()
+        done = bool(self._seen.success)
+        gained = (self._seen.progress or 0.0) - (before.progress or 0.0)
+        info = {**self._info(), "limits": [(e.rule.value, e.axis, e.requested, e.applied) for e in directive.limits]}
+        return _copied(self._seen), gained if self._reward == "progress" else float(done), done, False, info
+
+    def close(self) -> None:
+        """Stop the engine."""
+        self.world.disconnect()
+
+    def _info(self) -> dict[str, Any]:
+        return {"seed": self._seed, "success": bool(self._seen.success), "progress": self._seen.progress}
+
+
+def action_size(spec: RobotSpec, control: Control) -> int:
+    """Return how many numbers an action has."""
+    if control == "joint_position":
+        return spec.joints + spec.hands
+    return 7 * spec.hands + (2 if spec.base is not None else 0)
+
+
+def setpoint_of(spec: RobotSpec, control: Control, action: NDArray[np.float32]) -> Setpoint:
+    """Return what an action in [-1, 1] asks for; raise ValueError where it has another shape or is not finite."""
+    values = np.asarray(action, dtype=np.float64)
+    size = action_size(spec, control)
+    if values.shape != (size,) or not np.isfinite(values).all():
+        raise ValueError(f"expected {size} finite numbers for {control}, got shape {values.shape}: {values.tolist()}")
+    values = np.clip(values, -1.0, 1.0)
+    if control == "joint_position":
+        low, high = spec.joint_lower_rad, spec.joint_upper_rad
+        return Joints(low + 0.5 * (values[: spec.joints] + 1.0) * (high - low), 0.5 * (values[spec.joints :] + 1.0))
+    hands = values[: 7 * spec.hands].reshape(spec.hands, 7)
+    gripper, base = 0.5 * (hands[:, 6] + 1.0), None
+    if spec.base is not None:
+        base = values[-2:] * np.array((spec.base.speed_max_m_s, spec.base.turn_max_rad_s))
+    if control == "ee_twist":
+        fastest = np.array((EE_SPEED_MAX_M_S,) * 3 + (EE_ROTATION_MAX_RAD_S,) * 3)
+        return Twist(hands[:, :6] * fastest, gripper, base)
+    low = np.array([end.workspace_lower_m for end in spec.end_effectors])
+    high = np.array([end.workspace_upper_m for end in spec.end_effectors])
+    turned = np.array([rotation.from_rotvec(np.pi * hand[3:6]) for hand in hands])
+    return Pose(np.hstack([low + 0.5 * (hands[:, :3] + 1.0) * (high - low), turned]), gripper, base)
+
+
+def _copied(seen: Observation) -> Seen:
+    return {name: value.copy() for name, value in seen.values.items()}
+
+
+def _bounds(array: ArraySpec) -> spaces.Box:
+    fast = array.name.endswith(("_velocity", "finger_state"))
+    return spaces.Box(-_FAST if fast else -_FAR, _FAST if fast else _FAR, array.shape, np.float64)
+
+
+def _require(name: str, found: str | None, known: tuple[str | None, ...]) -> None:
+    if found not in known:
+        raise ValueError(f"expected {name} to be one of {', '.join(map(str, known))}, got {found!r}")
+
+
+register_envs()

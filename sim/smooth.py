@@ -1,0 +1,68 @@
+"""Jerk-limited joint motion: the next target on the way to a goal, from the last one, by Ruckig.
+
+L. Berscheid and T. Kroeger, "Jerk-limited real-time trajectory generation with arbitrary target states", RSS 2021.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from ruckig import ControlInterface, InputParameter, OutputParameter, Ruckig, RuckigError
+
+from sim.robot import RobotSpec, Vector
+
+_MARGIN: Final = 1e-9
+
+
+class Smoother:
+    """The commanded position, velocity and acceleration of every joint, moved by one control period a call.
+
+    A mobile base's joints go straight to their goal: its own ramp keeps it from sliding sideways.
+    """
+
+    def __init__(self, spec: RobotSpec) -> None:
+        base = () if spec.base is None else spec.base.joint_names
+        self._smooth = np.array([name not in base for name in spec.joint_names])
+        count = int(self._smooth.sum())
+        self._reach = spec.joint_velocity_max_rad_s * spec.period_s
+        self._position = spec.home_rad.copy()
+        self._ruckig = Ruckig(count, spec.period_s)
+        self._in, self._out = InputParameter(count), OutputParameter(count)
+        self._in.max_velocity = (spec.joint_velocity_max_rad_s[self._smooth] * (1.0 - _MARGIN)).tolist()
+        self._in.max_acceleration = spec.joint_acceleration_max_rad_s2[self._smooth].tolist()
+        self._in.max_jerk = spec.joint_jerk_max_rad_s3[self._smooth].tolist()
+        self._still = [0.0] * count
+        self.start(spec.home_rad)
+
+    def start(self, position: Vector) -> None:
+        """Stand at `position` (J,) rad."""
+        self._position = position.copy()
+        self._in.current_position = position[self._smooth].tolist()
+        self._in.current_velocity = self._still
+        self._in.current_acceleration = self._still
+
+    def towards(self, goal: Vector) -> Vector:
+        """Return the next position (J,) on the fastest way to rest at `goal` (J,)."""
+        self._in.control_interface = ControlInterface.Position
+        self._in.target_position = goal[self._smooth].tolist()
+        self._in.target_velocity = self._still
+        return self._next(goal)
+
+    def stop(self) -> Vector:
+        """Return the next position (J,) on the fastest way to rest."""
+        self._in.control_interface = ControlInterface.Velocity
+        self._in.target_velocity = self._still
+        return self._next(self._position)
+
+    def _next(self, goal: Vector) -> Vector:
+        position = self._position + np.clip(goal - self._position, -self._reach, self._reach)
+        try:
+            self._ruckig.update(self._in, self._out)
+        except RuckigError:  # a state that it cannot plan from, such as one that is almost at its goal: stay, at rest
+            self.start(self._position)
+            return self._position.copy()
+        self._out.pass_to_input(self._in)
+        position[self._smooth] = self._out.new_position
+        self._position = position
+        return position.copy()

@@ -1,0 +1,84 @@
+"""Stack: put the red cube upon the green one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from sim.description import RobotDescription
+from sim.expert import Operator, Script
+from sim.placing import CUBE_HALF_EDGE_M, GREEN, cube, placed
+from sim.robot import TaskSpec, Vector
+from sim.scene import Body
+from sim.task import Expert, Values
+from sim.tasks import SINGLE_ARMS
+
+WITHIN_M: Final = 0.02
+UPON_M: Final = 0.02
+LET_GO_M: Final = 0.06
+STILL_M_S: Final = 0.05
+
+
+class Stack:
+    """Two cubes."""
+
+    spec: Final = TaskSpec(
+        name="stack",
+        version=1,
+        instruction="Stack the red cube on the green cube and let it go.",
+        paraphrases=("Put the red block on top of the green block.", "Build a tower of two, red over green."),
+        stages=("reach the red cube", "carry it over the green one", "set it down and let go"),
+        max_steps=1200,
+    )
+    robots: Final = SINGLE_ARMS
+
+    def bodies(self, robot: RobotDescription, rng: np.random.Generator) -> tuple[Body, ...]:
+        """Place the cubes."""
+        scale = robot.field.scale
+        return placed(robot.field, rng, [cube("red", scale), cube("green", scale, GREEN)], 0.12 * scale)
+
+    def stages(self, values: Values) -> Sequence[float]:
+        """Return the hand's nearness to the red cube, its nearness to the place over the green one, and success."""
+        hand, red, green = (values[f"{name}_pose"][:3] for name in ("ee", "red", "green"))
+        near = 1.0 - float(np.tanh(4.0 * max(float(np.linalg.norm(hand - red)) - 0.03, 0.0)))
+        high = red[2] - green[2] > UPON_M
+        over = 1.0 - float(np.tanh(6.0 * max(float(np.hypot(*(red - green)[:2])) - WITHIN_M, 0.0)))
+        return near, over if high else min(over, 0.9), 1.0 if self.holds(values) else 0.0
+
+    def holds(self, values: Values) -> bool:
+        """Whether the red cube rests on the green one and the hand has left it."""
+        hand, red, green = (values[f"{name}_pose"][:3] for name in ("ee", "red", "green"))
+        upon = float(np.hypot(*(red - green)[:2])) < WITHIN_M and red[2] - green[2] > UPON_M
+        rests = float(np.linalg.norm(values["red_velocity"][:3])) < STILL_M_S
+        return bool(upon and rests and np.linalg.norm(hand - red) > LET_GO_M)
+
+    def expert(self, robot: RobotDescription) -> Expert:
+        """Return a fresh scripted operator."""
+        return Operator(robot, script)
+
+
+def script(operator: Operator) -> Script:
+    """Grasp the red cube, set it on the green one; again, where it fell."""
+    hand, scale = operator.hands[0], operator.scale
+    edge = 2.0 * CUBE_HALF_EDGE_M * scale
+
+    def top() -> Vector:
+        held = hand.pose[:3] - operator.at("red_pose")[:3]  # the cube, not the hand, shall be over the other
+        over: Vector = operator.at("green_pose")[:3] + held * np.array((1.0, 1.0, 0.0))
+        return over
+
+    while True:
+        yield from hand.grasp("red_pose")
+        yield from hand.rise(0.16 * scale)
+        if operator.at("red_pose")[2] > 0.08 * scale:
+            yield from hand.place(top, high_m=0.16 * scale, low_m=edge + 0.002)
+        else:
+            yield from hand.grip(1.0)
+            yield from hand.rise(0.16 * scale)
+        while TASK.holds(operator.values):
+            yield
+
+
+TASK: Final = Stack()

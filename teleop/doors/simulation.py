@@ -1,0 +1,90 @@
+"""`armshare sim`: what there is to simulate, whether its scripted operators succeed, and pictures of it."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from sim.catalogue import TASKS, pairs, require_pair, task
+from sim.check import Drive, rate
+from sim.check import check as check_experts
+from sim.registry import env_id
+
+cli = typer.Typer(no_args_is_help=True, help=__doc__)
+out, err = Console(), Console(stderr=True)
+
+_WORKERS = min(os.cpu_count() or 1, 8)
+_ALL = "all"
+
+Seeds = Annotated[int, typer.Option(min=1, max=100_000, help="Seeds 0 to this, less one, for each.")]
+Tasks = Annotated[list[str] | None, typer.Option("--task", help="A task's name, several times, or all.")]
+Robots = Annotated[
+    list[str] | None,
+    typer.Option("--robot", help="A robot's name, several times, or all; else the one that a task was made for."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line.")]
+
+
+@cli.command("list")
+def list_worlds(as_json: AsJson = False) -> None:
+    """List every task, what it asks for, and the robots that can do it."""
+    if as_json:
+        found = [{"robot": robot, "task": name, "gymnasium": env_id(robot, name)} for robot, name in pairs()]
+        typer.echo(json.dumps(found))
+        return
+    table = Table("task", "instruction", "robots")
+    for name in TASKS:
+        table.add_row(name, task(name).spec.instruction, ", ".join(robot for robot, other in pairs() if other == name))
+    out.print(table)
+
+
+@cli.command()
+def check(tasks: Tasks = None, robots: Robots = None, seeds: Seeds = 50, as_json: AsJson = False) -> None:
+    """Let scripted operators do the tasks; print how often they succeed. Exit code 1 below 90 %."""
+    wanted = _wanted(tasks, robots)
+    drives: dict[tuple[str, str], list[Drive]] = {pair: [] for pair in wanted}
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(_WORKERS, fresh) as workers, Progress(*columns, console=err) as progress:
+        shown = progress.add_task("driving", total=len(wanted) * seeds)
+        for pair, batch in check_experts(wanted, seeds, workers):
+            drives[pair] += batch
+            progress.update(shown, advance=len(batch), description=f"{pair[1]} with {pair[0]}")
+    found = {pair: rate(done) for pair, done in drives.items()}
+    table = Table("task", "robot", "success", "median", "failed seeds")
+    for (robot, name), one in found.items():
+        median = "" if one.median_seconds is None else f"{one.median_seconds:.1f} s"
+        failed = ", ".join(map(str, one.failed_seeds[:10]))
+        table.add_row(name, robot, f"{one.success_rate:.0%} of {one.seeds}", median, failed)
+    out.print(table)
+    if as_json:
+        typer.echo(json.dumps(_report({pair: asdict(one) for pair, one in found.items()})))
+    if min(one.success_rate for one in found.values()) < 0.9:
+        raise typer.Exit(1)
+
+
+def _report(found: dict[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:
+    """Return, for each task, the rate of the first robot given for it, and every robot's below `robots`."""
+    tasks: dict[str, Any] = {}
+    for (robot, name), one in found.items():
+        tasks.setdefault(name, {**one, "robot": robot, "robots": {}})["robots"][robot] = one
+    return {"tasks": tasks}
+
+
+def _wanted(tasks: list[str] | None, robots: list[str] | None) -> list[tuple[str, str]]:
+    """Return the pairs that are asked for; raise UnknownTaskError or UnknownRobotError."""
+    names = list(TASKS) if not tasks or _ALL in tasks else tasks
+    if robots and _ALL not in robots:
+        return [require_pair(robot, name) for name in names for robot in robots]
+    if robots:
+        return [(robot, name) for name in names for robot in task(name).robots]
+    return [(task(name).robots[0], name) for name in names]
