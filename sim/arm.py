@@ -23,6 +23,7 @@ class Arm:
     def __init__(self, client: BulletClient, description: RobotDescription) -> None:
         self.description = description
         self._client = client
+        self._set_motors = client.setJointMotorControlArray
         self._body: int = client.loadURDF(
             str(description.model.urdf_path), useFixedBase=True, flags=pybullet.URDF_IGNORE_VISUAL_SHAPES
         )
@@ -62,7 +63,7 @@ class Arm:
 
     def drive(self, targets: Sequence[float], velocities: Sequence[float]) -> None:
         """Set the motors' targets for the next physics step: (J + fingers,), rad and m, and their rates."""
-        self._client.setJointMotorControlArray(
+        self._set_motors(
             self._body,
             self._driven,
             pybullet.POSITION_CONTROL,

@@ -30,8 +30,8 @@ SINGULAR_STOP: Final = 30.0
 _LEAD_M: Final = 0.04
 _LEAD_RAD: Final = 0.2
 """How far the commanded pose may lead the commanded joints, which follow it smoothly."""
-_NEAR: Final = IkOptions(tolerance_m=1e-4, tolerance_rad=1e-3)
-"""Near enough for one period: the commanded pose is kept, so that what is missing is made up for in the next."""
+_ONE_STEP: Final = IkOptions(iterations=1)
+"""The commanded pose is kept, so that what one step leaves out is made up for in the next period."""
 _EPSILON: Final = 1e-9
 
 
@@ -243,9 +243,8 @@ class _Hand:
 
     def settle(self, joints: Vector) -> None:
         """Command the pose that the joints have."""
-        self._solved = joints[self.joints]
-        self._pose = self._kinematics.forward(self._solved)
-        self._condition = self._kinematics.condition(self._solved)
+        self._posture = self._kinematics.at(joints[self.joints])
+        self._pose = self._posture.pose
 
     def towards(self, pose: Vector) -> Vector:
         """Return the twist (6,) that reaches `pose` within one period."""
@@ -257,18 +256,16 @@ class _Hand:
         """Move the commanded pose by one period of `twist`; return this hand's joints (Jh,) for it."""
         linear = _capped(twist[:3], EE_SPEED_MAX_M_S, Limit.EE_VELOCITY, self._index, note)
         angular = _capped(twist[3:], EE_ROTATION_MAX_RAD_S, Limit.EE_ROTATION, self._index, note)
-        before, own = self._pose, self._solved
+        before, here = self._pose, self._posture
         self._pose = self._moved(before, linear, angular, note)
-        solved = self._kinematics.solve(own, self._pose, _NEAR).q
-        condition = self._kinematics.condition(solved)
-        if condition > SINGULAR_SLOW and condition > self._condition:
-            scale = max((SINGULAR_STOP - condition) / (SINGULAR_STOP - SINGULAR_SLOW), 0.0)
-            note(Limit.SINGULARITY, self._index, condition, max(SINGULAR_SLOW, self._condition))
+        there = self._kinematics.approach(here, self._pose, _ONE_STEP).posture
+        if there.condition > SINGULAR_SLOW and there.condition > here.condition:
+            scale = max((SINGULAR_STOP - there.condition) / (SINGULAR_STOP - SINGULAR_SLOW), 0.0)
+            note(Limit.SINGULARITY, self._index, there.condition, max(SINGULAR_SLOW, here.condition))
             self._pose = self._moved(before, linear * scale, angular * scale, note)
-            solved = self._kinematics.solve(own, self._pose, _NEAR).q
-            condition = self._kinematics.condition(solved)
-        self._solved, self._condition = solved, condition
-        return solved
+            there = self._kinematics.approach(here, self._pose, _ONE_STEP).posture
+        self._posture = there
+        return there.q
 
     def _moved(self, pose: Vector, linear: Vector, angular: Vector, note: Note) -> Vector:
         here = pose[:3]
@@ -284,11 +281,11 @@ class _Hand:
 
     def keep_near(self, joints: Vector, *, free: bool) -> None:
         """Forget a commanded pose that the joints cannot follow, or (`free`) that nobody asked for."""
-        reached = self._kinematics.forward(joints[self.joints])
-        away = float(np.linalg.norm(reached[:3] - self._pose[:3]))
-        turn = float(np.linalg.norm(rotation.difference(reached[3:], self._pose[3:])))
-        if free or away > _LEAD_M or turn > _LEAD_RAD:
-            self._pose, self._solved = reached, joints[self.joints]
+        posture = self._kinematics.at(joints[self.joints])
+        away = posture.pose[:3] - self._pose[:3]
+        turn = rotation.angle_between(posture.pose[3:], self._pose[3:])
+        if free or away @ away > _LEAD_M**2 or turn > _LEAD_RAD:
+            self._posture, self._pose = posture, posture.pose
 
 
 class _Base:

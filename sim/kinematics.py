@@ -7,8 +7,10 @@ frame.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -33,13 +35,47 @@ class KinematicsInputError(RobotError):
     """Joint positions or a pose of the wrong shape, or not finite, were given."""
 
 
+class Posture:
+    """Joint positions of one `Kinematics`, and what follows from them, each computed once, when it is asked for."""
+
+    def __init__(self, kinematics: Kinematics, q: Vector) -> None:
+        self._kinematics = kinematics
+        self.q = q
+        """(J,) float64, rad."""
+
+    @cached_property
+    def _frames(self) -> Vector:
+        return self._kinematics._frames(self.q)
+
+    @cached_property
+    def pose(self) -> Vector:
+        """Where the end effector is, (7,)."""
+        return _pose(self._frames[-1])
+
+    @cached_property
+    def jacobian(self) -> Vector:
+        """The geometric Jacobian (6, J): m/rad above, rad/rad below, in the base frame."""
+        return self._kinematics._jacobian(self._frames)
+
+    @cached_property
+    def condition(self) -> float:
+        """The condition number of the Jacobian, of its translation alone with fewer than six joints."""
+        jacobian = self.jacobian if len(self.q) >= 6 else self.jacobian[:3]
+        values = np.linalg.svd(jacobian, compute_uv=False)
+        return float(values[0] / max(values[-1], _ZERO))
+
+
 class Solution(NamedTuple):
     """Joint positions near the start, and how far their pose is from the target."""
 
-    q: Vector
-    """(J,) float64, rad, within the limits."""
+    posture: Posture
     position_error_m: float
     rotation_error_rad: float
+
+    @property
+    def q(self) -> Vector:
+        """(J,) float64, rad, within the limits."""
+        return self.posture.q
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +167,17 @@ class Kinematics:
         """J, the number of driven joints."""
         return len(self.joint_names)
 
+    def at(self, q: Vector) -> Posture:
+        """Return the posture at joint positions `q` (J,) rad."""
+        return Posture(self, self._checked(q))
+
     def forward(self, q: Vector) -> Vector:
         """Return the end effector's pose (7,) at joint positions `q` (J,) rad."""
-        return _pose(self._frames(self._checked(q))[-1])
+        return self.at(q).pose
 
     def jacobian(self, q: Vector) -> Vector:
         """Return the geometric Jacobian (6, J) at `q`: m/rad above, rad/rad below, in the base frame."""
-        return self._jacobian(self._frames(self._checked(q)))
-
-    def condition(self, q: Vector) -> float:
-        """Return the condition number of the Jacobian at `q`, of its translation alone with fewer than six joints."""
-        jacobian = self.jacobian(q)
-        values = np.linalg.svd(jacobian if self.joints >= 6 else jacobian[:3], compute_uv=False)
-        return float(values[0] / max(values[-1], _ZERO))
+        return self.at(q).jacobian
 
     def solve(self, q_start: Vector, target: Vector, options: IkOptions | None = None) -> Solution:
         """Return joint positions near `q_start` (J,) whose pose approaches `target` (7,).
@@ -158,36 +192,40 @@ class Kinematics:
         B. Siciliano and J.-J. E. Slotine, "A general framework for managing multiple tasks in highly
         redundant robotic systems", ICAR 1991.
         """
-        o = options or _DEFAULT
         q = np.minimum(np.maximum(self._checked(q_start), self.lower), self.upper)
+        return self.approach(Posture(self, q), target, options)
+
+    def approach(self, start: Posture, target: Vector, options: IkOptions | None = None) -> Solution:
+        """Do as `solve` does, from a posture within the limits."""
+        o, posture = options or _DEFAULT, start
         target = _checked_pose(target)
         turn = rotation.normalized(target[3:])
-        bias: Vector | None = o.home_gain * (self.home - q) if self.joints > 6 else None
+        bias: Vector | None = o.home_gain * (self.home - start.q) if self.joints > 6 else None
         for iteration in range(o.iterations + 1):
-            frames = self._frames(q)
-            away = target[:3] - frames[-1, :3, 3]
-            twist = rotation.difference(turn, rotation.from_matrix(frames[-1, :3, :3]))
-            position_error_m, rotation_error_rad = float(np.sqrt(away @ away)), float(np.sqrt(twist @ twist))
+            away = target[:3] - posture.pose[:3]
+            twist = rotation.difference(turn, posture.pose[3:])
+            position_error_m, rotation_error_rad = math.sqrt(away @ away), math.sqrt(twist @ twist)
             there = position_error_m < o.tolerance_m and (
                 rotation_error_rad < o.tolerance_rad or o.rotation_weight == 0.0
             )
             if there or iteration == o.iterations:
                 break
-            step = self._unblocked_step(q, self._jacobian(frames), away, twist, bias, o)
+            q = posture.q + self._unblocked_step(posture, away, twist, bias, o)
+            posture = Posture(self, np.minimum(np.maximum(q, self.lower), self.upper))
             bias = None
-            q = np.minimum(np.maximum(q + step, self.lower), self.upper)
-        return Solution(q, position_error_m, rotation_error_rad)
+        return Solution(posture, position_error_m, rotation_error_rad)
 
     def _unblocked_step(
-        self, q: Vector, jacobian: Vector, away: Vector, twist: Vector, bias: Vector | None, o: IkOptions
+        self, posture: Posture, away: Vector, twist: Vector, bias: Vector | None, o: IkOptions
     ) -> Vector:
         """Return a step that leaves out the joints that it would push through limits at which they stand."""
+        q, jacobian = posture.q, posture.jacobian
         step = _step(jacobian, away, twist, bias, o)
         for _ in range(2):
             blocked = ((q >= self.upper) & (step > 0.0)) | ((q <= self.lower) & (step < 0.0))
             if not blocked.any():
                 break
-            jacobian[:, blocked] = 0.0
+            jacobian = np.where(blocked, 0.0, jacobian)
             step = _step(jacobian, away, twist, bias, o)
         largest = float(np.abs(step).max())
         return step if largest <= o.step_max_rad else step * (o.step_max_rad / largest)
@@ -267,13 +305,34 @@ def _inverse(matrix: Vector, singular: float) -> tuple[Vector, Vector]:
     (1986, eq. 22) does, with the singular value in manipulability's place: lambda^2 = singular^2 (1 - s / singular)^2.
     The projector is not damped, so that a task of lower priority never works against this one.
     """
-    squares, directions = np.linalg.eigh(matrix.dot(matrix.T))
+    square = matrix.dot(matrix.T)
+    exact = _inverse_of_regular(square, singular * singular)
+    if exact is not None:
+        inverse: Vector = matrix.T.dot(exact)
+        return inverse, inverse.dot(matrix)
+    squares, directions = np.linalg.eigh(square)
     squares = np.maximum(squares, 0.0)
     lacking = np.maximum(singular - np.sqrt(squares), 0.0)
     rows = matrix.T.dot(directions)
-    inverse: Vector = (rows / (squares + lacking * lacking)).dot(directions.T)
+    inverse = (rows / (squares + lacking * lacking)).dot(directions.T)
     used: Vector = (rows / np.where(squares > _ZERO, squares, np.inf)).dot(rows.T)
     return inverse, used
+
+
+def _inverse_of_regular(square: Vector, least: float) -> Vector | None:
+    """Return the inverse of a positive symmetric matrix (3, 3) whose eigenvalues are surely above `least`, else None.
+
+    The two larger eigenvalues' product is at most the square of half the trace, so that the smallest is at least
+    4 det / trace^2. By cofactors, which for so few numbers is several times faster than LAPACK.
+    """
+    (a, b, c), (_, e, f), (_, _, i) = square.tolist()
+    ca, cb, cc = e * i - f * f, c * f - b * i, b * f - c * e
+    determinant, trace = a * ca + b * cb + c * cc, a + e + i
+    if not 4.0 * determinant > least * trace * trace:
+        return None
+    ce, cf, ci = a * i - c * c, b * c - a * f, a * e - b * b
+    inverse: Vector = np.array(((ca, cb, cc), (cb, ce, cf), (cc, cf, ci))) / determinant
+    return inverse
 
 
 def _pose(frame: Vector) -> Vector:

@@ -19,7 +19,7 @@ from sim.description import RobotDescription
 from sim.robot import Action, NotConnectedError, Observation, RobotSpec, UnstableWorldError, checked
 from sim.scene import Scene
 from sim.setting import setting
-from sim.task import Task, progress
+from sim.task import Task, Values, progress
 
 CONTROL_HZ: Final = 20
 PHYSICS_HZ: Final = 240
@@ -31,6 +31,8 @@ GRAVITY_M_S2: Final = -9.81
 SETTLE_STEPS: Final = 60
 """Physics steps before an episode begins, so that what was placed has come to rest."""
 ROOM_M: Final = 4.0
+_SLAB_M: Final = 0.25
+"""Half of the floor's thickness."""
 _BLEND: Final = np.arange(1, SUBSTEPS + 1, dtype=np.float64).reshape(-1, 1) / SUBSTEPS
 
 
@@ -93,7 +95,9 @@ class World:
             enableFileCaching=0,  # 9 MiB for each world
         )
         client.setGravity(0.0, 0.0, GRAVITY_M_S2)
-        floor = client.createMultiBody(0.0, client.createCollisionShape(pybullet.GEOM_PLANE))
+        # A slab: the bounds of an endless plane overlap with every link, and each would be tested in each step.
+        slab = client.createCollisionShape(pybullet.GEOM_BOX, halfExtents=[2.0 * ROOM_M, 2.0 * ROOM_M, _SLAB_M])
+        floor = client.createMultiBody(0.0, slab, basePosition=[0.0, 0.0, -_SLAB_M])
         client.changeDynamics(floor, -1, lateralFriction=1.0)
         self._arm = Arm(client, self._description)
         home = Action(self.spec.home_rad, np.ones(self.spec.hands))
@@ -119,21 +123,21 @@ class World:
         applied = checked(action, self.spec)
         start, end = self._targets, self._arm.targets(applied)
         rates = ((end - start) * CONTROL_HZ).tolist()
+        drive, step = self._arm.drive, client.stepSimulation
         for targets in (start + (end - start) * _BLEND).tolist():
-            self._arm.drive(targets, rates)
-            client.stepSimulation()
+            drive(targets, rates)
+            step()
         self._targets = end
         self._seen = self._look()
         return applied
 
     def _look(self) -> Observation:
         values = {**self._arm.observe(), **self._bodies.observe()}
-        for name, value in values.items():
-            placed = name.endswith("_pose")
-            if not np.isfinite(value).all() or (placed and np.abs(value[..., :3]).max() > ROOM_M):
-                raise UnstableWorldError(
-                    f"expected {name} finite and within {ROOM_M} m, got {value.tolist()}; the episode cannot count"
-                )
+        if not _stable(values):
+            name = next(name for name, value in values.items() if not _stable({name: value}))
+            raise UnstableWorldError(
+                f"expected {name} finite and within {ROOM_M} m, got {values[name].tolist()}; the episode cannot count"
+            )
         self._held_steps = self._held_steps + 1 if self._task.holds(values) else 0
         self._succeeded = self._succeeded or self._held_steps >= self._task.spec.success_hold_steps
         done = 1.0 if self._succeeded else progress(self._task.stages(values))
@@ -143,6 +147,13 @@ class World:
         if self._client is None:
             raise NotConnectedError("expected connect() before this; the physics engine is not running")
         return self._client
+
+
+def _stable(values: Values) -> bool:
+    """Whether everything is finite, and every place within the room."""
+    places = [value[..., :3].ravel() for name, value in values.items() if name.endswith("_pose")]
+    whole = np.concatenate([value.ravel() for value in values.values()])
+    return bool(np.isfinite(whole).all()) and (not places or float(np.abs(np.concatenate(places)).max()) <= ROOM_M)
 
 
 def engine() -> dict[str, str]:

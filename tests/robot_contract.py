@@ -87,7 +87,7 @@ class RobotContract:
             position = kinematics.forward(own)[:3]
             assert (position >= end.workspace_lower_m).all(), f"at home {end.name} is outside its workspace: {position}"
             assert (position <= end.workspace_upper_m).all(), f"at home {end.name} is outside its workspace: {position}"
-            condition = kinematics.condition(own)
+            condition = kinematics.at(own).condition
             assert condition < SINGULAR_SLOW, f"at home {end.name} is near a singularity: condition {condition}"
 
     def test_the_observation_has_what_every_driver_needs(self, robot: Robot) -> None:

@@ -183,7 +183,7 @@ def test_near_a_singularity_a_hand_slows_down_says_so_and_comes_back():
         directive = made.step(twist(0.1, 0.0, 0.2), seen(measured))
         measured = directive.action.joint_position
         rules |= {event.rule for event in directive.limits}
-        conditions.append(KINEMATICS.condition(measured))
+        conditions.append(KINEMATICS.at(measured).condition)
     assert Limit.SINGULARITY in rules
     assert max(conditions) < SINGULAR_STOP + 1.0
     before = KINEMATICS.forward(measured)
