@@ -15,6 +15,9 @@ from sim.robot import Action, Vector
 _POSITION_GAIN: Final = 0.2
 _VELOCITY_GAIN: Final = 1.0
 _FINGER_FRICTION: Final = 1.0
+_GEAR_FORCE_N: Final = 200.0
+_GEAR_GAIN: Final = 0.1
+"""The part of two fingers' difference that one physics step takes away."""
 
 
 class Arm:
@@ -51,6 +54,18 @@ class Arm:
                 spinningFriction=0.1,
                 rollingFriction=0.0,
             )
+        for hand in hands:
+            self._couple([by_joint[name] for name in hand.gripper_joints])
+
+    def _couple(self, fingers: Sequence[int]) -> None:
+        """Gear two fingers, as one motor drives both: what they hold would float between two that push alone."""
+        if len(fingers) != 2:
+            return
+        nowhere, axis = [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]
+        gear = self._client.createConstraint(
+            self._body, fingers[0], self._body, fingers[1], pybullet.JOINT_GEAR, axis, nowhere, nowhere
+        )
+        self._client.changeConstraint(gear, gearRatio=-1.0, erp=_GEAR_GAIN, maxForce=_GEAR_FORCE_N)
 
     def place(self, action: Action) -> None:
         """Put the joints at `action` at once, at rest."""
