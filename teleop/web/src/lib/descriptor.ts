@@ -120,3 +120,11 @@ export class Layout {
     return row === null ? values.subarray(...range) : values.subarray(range[0] + 7 * row, range[0] + 7 * row + 7)
   }
 }
+
+/** Where a mobile base is: x, y (m) and heading (rad); null where the robot stands still. */
+export function basePose(descriptor: Descriptor, layout: Layout, values: Float32Array): [number, number, number] | null {
+  const joints = descriptor.base && layout.get(values, 'joint_position')
+  if (!descriptor.base || !joints) return null
+  const [x, y, heading] = descriptor.base.joint_names.map((name) => joints[descriptor.joint_names.indexOf(name)] ?? 0)
+  return [x ?? 0, y ?? 0, heading ?? 0]
+}

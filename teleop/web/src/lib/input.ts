@@ -41,6 +41,9 @@ export const MOTION_KEYS: Record<string, Key> = {
   KeyX: { label: 'X', axis: 'roll', sign: 1 },
 }
 
+/** The axes that a mobile base has: forward, and turning. */
+export const BASE_AXES: ReadonlySet<Axis> = new Set<Axis>(['x', 'y', 'yaw'])
+
 export const ORDER_KEYS: Record<string, Order> = {
   Space: 'gripper',
   Enter: 'finish',

@@ -1,6 +1,7 @@
 // The picture: the robot and the things beside it, posed from the values of a state.
 
 import {
+  Box3,
   BoxGeometry,
   BufferGeometry,
   Color,
@@ -20,7 +21,7 @@ import {
   Vector3,
 } from 'three'
 import type { URDFRobot } from 'urdf-loader'
-import { type Descriptor, Layout, type Part, type SceneBody, type Shape } from './descriptor'
+import { basePose, type Descriptor, type EndEffector, Layout, type Part, type SceneBody, type Shape } from './descriptor'
 import { outline, type Palette, Stage } from './stage'
 import { loadRobot } from './urdf'
 
@@ -35,19 +36,11 @@ export class Scene {
   #drawn: Float32Array | null = null
 
   constructor(canvas: HTMLCanvasElement, descriptor: Descriptor) {
-    const reachM = Math.max(...descriptor.end_effectors.map((end) => end.workspace_upper_m[0]))
-    this.stage = new Stage(canvas, reachM)
+    this.stage = new Stage(canvas)
     this.layout = new Layout(descriptor.observation)
     this.#descriptor = descriptor
     for (const body of descriptor.scene.bodies) this.#bodies.set(body, this.#add(thing(body)))
-    // What a base carries along is not drawn on the floor.
-    this.#workspaces = descriptor.end_effectors
-      .filter((end) => end.base_link === null)
-      .map(({ workspace_lower_m: lower, workspace_upper_m: upper }) => {
-        const drawn = outline(upper[0] - lower[0], upper[1] - lower[1], '#ffffff')
-        drawn.position.set((lower[0] + upper[0]) / 2, (lower[1] + upper[1]) / 2, 0.0005)
-        return this.#add(drawn)
-      })
+    this.#workspaces = descriptor.end_effectors.map(workspace)
     this.#plumbs = descriptor.end_effectors.map(() => new Plumb())
     for (const plumb of this.#plumbs) this.#add(plumb.group)
   }
@@ -58,7 +51,20 @@ export class Scene {
     this.#robot = robot
     this.#add(robot)
     this.#rest(robot)
+    // A mobile base carries the workspace along.
+    this.#descriptor.end_effectors.forEach((end, i) => {
+      const carrier = end.base_link === null ? robot : robot.links[end.base_link]
+      const floor = this.#workspaces[i]
+      if (carrier && floor) carrier.add(floor)
+    })
     this.#drawn = null
+    this.stage.frame(this.#extent(robot))
+    this.stage.touch()
+  }
+
+  /** Show what the keys move: a hand, by number, or one more for the base. */
+  choose(part: number): void {
+    this.#plumbs.forEach((plumb, hand) => plumb.strength(hand === part ? 1 : 0.35))
     this.stage.touch()
   }
 
@@ -117,13 +123,16 @@ export class Scene {
     })
   }
 
+  /** The robot at rest, and the floor that its hands reach. */
+  #extent(robot: URDFRobot): Box3 {
+    robot.updateMatrixWorld(true)
+    return new Box3().setFromObject(robot)
+  }
+
   /** The camera goes along with a mobile base. */
   #follow(values: Float32Array): void {
-    const { base, joint_names } = this.#descriptor
-    const joints = base && this.layout.get(values, 'joint_position')
-    if (!base || !joints) return
-    const [x = 0, y = 0] = base.joint_names.slice(0, 2).map((name) => joints[joint_names.indexOf(name)] ?? 0)
-    this.stage.follow(x, y)
+    const base = basePose(this.#descriptor, this.layout, values)
+    if (base) this.stage.follow(...base)
   }
 
   #add<T extends Group | Mesh | URDFRobot>(object: T): T {
@@ -138,6 +147,13 @@ function turn(robot: URDFRobot, name: string, value: number): void {
   if (!joint) return
   joint.ignoreLimits = true
   joint.setJointValue(value)
+}
+
+/** The floor below a hand's workspace. */
+function workspace({ workspace_lower_m: lower, workspace_upper_m: upper }: EndEffector): Mesh {
+  const drawn = outline(upper[0] - lower[0], upper[1] - lower[1], '#ffffff')
+  drawn.position.set((lower[0] + upper[0]) / 2, (lower[1] + upper[1]) / 2, 0.0005)
+  return drawn
 }
 
 function thing(body: SceneBody): Group {
@@ -197,6 +213,11 @@ class Plumb {
   paint(colour: string): void {
     this.#line.material.color.set(colour)
     this.#ring.material.color.set(colour)
+  }
+
+  strength(part: number): void {
+    this.#line.material.opacity = 0.55 * part
+    this.#ring.material.opacity = 0.8 * part
   }
 
   hang(hand: Float32Array): void {

@@ -2,6 +2,7 @@
 
 import {
   AmbientLight,
+  Box3,
   Color,
   DirectionalLight,
   DoubleSide,
@@ -16,10 +17,12 @@ import {
   Scene,
   ShaderMaterial,
   ShadowMaterial,
+  Vector2,
   Vector3,
   WebGLRenderer,
 } from 'three'
 import { OrbitControls } from 'three/examples/jsm/controls/OrbitControls.js'
+import { distanceFor, type Free } from './framing'
 import { Pace } from './pace'
 
 export interface Palette {
@@ -34,32 +37,42 @@ export interface Palette {
 export const LIGHT: Palette = { sky: '#e3e9e6', floor: '#eef2f0', line: '#9fb0a9', accent: '#0a7d66', shadow: 0.2, light: 1 }
 export const DARK: Palette = { sky: '#0c1211', floor: '#18211f', line: '#40524c', accent: '#59dcb8', shadow: 0.5, light: 0.95 }
 
-/** Where one looks from, at what: over the shoulder, from the side, from above; for an arm that reaches REACH_M. */
-const REACH_M = 0.75
-const VIEWS: readonly [Vector3, Vector3][] = [
-  [new Vector3(-0.66, -1.06, 0.98), new Vector3(0.36, 0, 0.26)],
-  [new Vector3(0.45, -1.45, 0.45), new Vector3(0.4, 0, 0.24)],
-  [new Vector3(0.28, -0.02, 1.75), new Vector3(0.42, 0, 0)],
+/**
+ * Where one looks from (over the shoulder, from behind, from the side, from above), and how much nearer than what shows
+ * the whole box around a robot: seen over the corner, much of it is empty.
+ */
+const VIEWS: readonly [from: Vector3, nearer: number][] = [
+  [new Vector3(-1.02, -1.06, 0.72).normalize(), 0.8],
+  [new Vector3(-1.35, -0.1, 0.85).normalize(), 0.95],
+  [new Vector3(0.05, -1.45, 0.3).normalize(), 0.95],
+  [new Vector3(-0.14, -0.02, 1.75).normalize(), 0.95],
 ]
+const UP = new Vector3(0, 0, 1)
+const FOV_DEG = 36
+/** Where the light comes from, seen from the subject, in its radii. */
+const SUN = new Vector3(-0.9, -2.2, 3)
 
 const GRID_VERTEX = `
   varying vec2 at;
   void main() {
-    at = position.xy;
-    gl_Position = projectionMatrix * modelViewMatrix * vec4(position, 1.0);
+    vec4 place = modelMatrix * vec4(position, 1.0);
+    at = place.xy;
+    gl_Position = projectionMatrix * viewMatrix * place;
   }`
 
 /** Lines each 10 cm, stronger each 50 cm, that fade with the distance. */
 const GRID_FRAGMENT = `
   varying vec2 at;
   uniform vec3 floorColour, lineColour, skyColour;
+  uniform vec2 middle;
+  uniform float radius;
   float lines(float pitch) {
     vec2 cell = at / pitch;
     vec2 off = abs(fract(cell - 0.5) - 0.5) / fwidth(cell);
     return 1.0 - min(min(off.x, off.y), 1.0);
   }
   void main() {
-    float far = smoothstep(0.5, 2.6, length(at - vec2(0.35, 0.0)));
+    float far = smoothstep(0.8, 4.0, length(at - middle) / radius);
     float line = max(lines(0.1) * 0.28, lines(0.5) * 0.6) * (1.0 - far);
     vec3 colour = mix(floorColour, lineColour, line);
     gl_FragColor = vec4(mix(colour, skyColour, far), 1.0);
@@ -68,49 +81,56 @@ const GRID_FRAGMENT = `
 
 export class Stage {
   readonly scene = new Scene()
-  readonly camera = new PerspectiveCamera(42, 1, 0.02, 20)
+  readonly camera = new PerspectiveCamera(FOV_DEG, 1, 0.02, 40)
   readonly renderer: WebGLRenderer
   readonly controls: OrbitControls
   readonly #sun = new DirectionalLight('#ffffff', 2.4)
   readonly #fill = new DirectionalLight('#ffffff', 0.5)
   readonly #sky = new HemisphereLight('#ffffff', '#8a9a93', 1.3)
   readonly #ambient = new AmbientLight('#ffffff', 0.25)
+  readonly #fog = new Fog('#ffffff')
   readonly #floor: Mesh<PlaneGeometry, ShaderMaterial>
   readonly #shadow: Mesh<PlaneGeometry, ShadowMaterial>
-  readonly #scale: number
-  readonly #followed = new Vector3()
-  #view = 0
-  #slowFrames = 0
   readonly #pace = new Pace()
+  /** What there is to see, in the frame that a mobile base carries along. */
+  #subject = new Box3(new Vector3(-0.2, -0.4, 0), new Vector3(0.8, 0.4, 0.8))
+  readonly #base = new Vector3()
+  #headingRad = 0
+  #free: Free = { left: 0, top: 0, width: 1, height: 1 }
+  #size = { width: 1, height: 1 }
+  #view = 0
+  /** The operator has turned the camera, which then stays as it is. */
+  #turned = false
+  #slowFrames = 0
   #changed = true
   #ratio: number
 
-  /** `reachM` is how far the arm reaches: a small one is looked at from nearer. */
-  constructor(canvas: HTMLCanvasElement, reachM: number) {
-    this.#scale = Math.min(2, Math.max(0.4, reachM / REACH_M))
+  constructor(canvas: HTMLCanvasElement) {
     this.renderer = new WebGLRenderer({ canvas, antialias: true, powerPreference: 'high-performance' })
     this.renderer.shadowMap.enabled = true
     this.renderer.shadowMap.type = PCFShadowMap
     this.renderer.toneMapping = NeutralToneMapping
     this.#ratio = Math.min(devicePixelRatio, 2)
-    this.camera.up.set(0, 0, 1)
+    this.camera.up.copy(UP)
     this.controls = new OrbitControls(this.camera, canvas)
     this.controls.enableDamping = true
     this.controls.dampingFactor = 0.12
     this.controls.maxPolarAngle = Math.PI / 2 - 0.03
-    this.controls.minDistance = 0.3
-    this.controls.maxDistance = 4
+    this.controls.minDistance = 0.2
     this.controls.addEventListener('change', () => this.touch())
-    const uniforms = { floorColour: { value: new Color() }, lineColour: { value: new Color() }, skyColour: { value: new Color() } }
+    this.controls.addEventListener('start', () => (this.#turned = true))
+    const colours = { floorColour: { value: new Color() }, lineColour: { value: new Color() }, skyColour: { value: new Color() } }
+    const uniforms = { ...colours, middle: { value: new Vector2() }, radius: { value: 1 } }
     const grid = new ShaderMaterial({ vertexShader: GRID_VERTEX, fragmentShader: GRID_FRAGMENT, uniforms })
-    this.#floor = new Mesh(new PlaneGeometry(12, 12), grid)
+    this.#floor = new Mesh(new PlaneGeometry(40, 40), grid)
     this.#floor.position.z = -0.002
-    this.#shadow = new Mesh(new PlaneGeometry(6, 6), new ShadowMaterial())
+    this.#shadow = new Mesh(new PlaneGeometry(12, 12), new ShadowMaterial())
     this.#shadow.receiveShadow = true
     this.#shadow.position.z = -0.001
+    this.scene.fog = this.#fog
     this.#light()
     this.scene.add(this.#floor, this.#shadow)
-    this.look(0)
+    this.frame(this.#subject)
   }
 
   paint(palette: Palette): void {
@@ -119,41 +139,65 @@ export class Stage {
     lineColour?.value.set(palette.line)
     skyColour?.value.set(palette.sky)
     this.scene.background = new Color(palette.sky)
-    this.scene.fog = new Fog(palette.sky, 3, 9)
+    this.#fog.color.set(palette.sky)
     this.#shadow.material.opacity = palette.shadow
     this.#sun.intensity = 2.4 * palette.light
     this.#sky.intensity = 1.3 * palette.light
     this.touch()
   }
 
+  /** Show this box, which lies in the frame of the base, and a little around it. */
+  frame(subject: Box3): void {
+    this.#subject = subject
+    const radius = this.#radius
+    const { uniforms } = this.#floor.material
+    if (uniforms.radius) uniforms.radius.value = radius
+    this.controls.maxDistance = 8 * radius
+    Object.assign(this.#fog, { near: 5 * radius, far: 16 * radius })
+    const [near, far] = [0.5 * radius, 6 * radius]
+    Object.assign(this.#sun.shadow.camera, { left: -radius, right: radius, top: radius, bottom: -radius, near, far })
+    this.#sun.shadow.camera.updateProjectionMatrix()
+    this.#ground()
+    this.look(this.#view)
+  }
+
   /** Go to a view, by number; the next one where none is given. */
   look(view = this.#view + 1): void {
     this.#view = view % VIEWS.length
-    const [from, at] = VIEWS[this.#view] as [Vector3, Vector3]
-    const narrow = this.camera.aspect < 0.8 ? 1.35 : 1
-    const target = at.clone().multiplyScalar(this.#scale).add(this.#followed)
-    this.camera.position.copy(target).addScaledVector(from.clone().sub(at), narrow * this.#scale)
-    this.controls.target.copy(target)
+    this.#turned = false
+    const [from, nearer] = VIEWS[this.#view] as [Vector3, number]
+    const half = Math.tan((FOV_DEG * Math.PI) / 360) / this.#size.height
+    const [across, up] = [half * this.#free.width, half * this.#free.height]
+    const distance = nearer * distanceFor(this.#subject, from, across, up)
+    const target = this.#subject.getCenter(new Vector3())
+    this.controls.target.copy(this.#placed(target.clone()))
+    this.camera.position.copy(this.#placed(target.addScaledVector(from, distance)))
     this.controls.update()
   }
 
-  resize(width: number, height: number): void {
-    const wasNarrow = this.camera.aspect < 0.8
-    this.camera.aspect = width / Math.max(1, height)
-    this.camera.updateProjectionMatrix()
+  /** Draw `width` by `height` pixels, with the subject in their free part. */
+  resize(width: number, height: number, free: Free): void {
+    this.#size = { width: Math.max(1, width), height: Math.max(1, height) }
+    this.#free = { ...free, width: Math.max(1, free.width), height: Math.max(1, free.height) }
+    this.camera.aspect = this.#size.width / this.#size.height
+    const [x, y] = [width / 2 - (free.left + free.width / 2), height / 2 - (free.top + free.height / 2)]
+    this.camera.setViewOffset(this.#size.width, this.#size.height, x, y, this.#size.width, this.#size.height)
     this.renderer.setPixelRatio(this.#ratio)
     this.renderer.setSize(width, height, false)
     this.touch()
-    if (wasNarrow !== this.camera.aspect < 0.8) this.look(this.#view)
+    if (!this.#turned) this.look(this.#view)
   }
 
-  /** Look along with what moves over the floor. */
-  follow(x: number, y: number): void {
-    const step = new Vector3(x, y, 0).sub(this.#followed)
-    if (step.lengthSq() === 0) return
-    this.#followed.add(step)
-    this.camera.position.add(step)
-    this.controls.target.add(step)
+  /** Look along with a base that moves over the floor, so that its forward stays the picture's. */
+  follow(x: number, y: number, headingRad: number): void {
+    const next = new Vector3(x, y, 0)
+    const turn = headingRad - this.#headingRad
+    if (turn === 0 && next.equals(this.#base)) return
+    for (const point of [this.camera.position, this.controls.target])
+      point.sub(this.#base).applyAxisAngle(UP, turn).add(next)
+    this.#base.copy(next)
+    this.#headingRad = headingRad
+    this.#ground()
   }
 
   /** Draw where something changed and it is time to; whether the picture is the newest. */
@@ -184,8 +228,7 @@ export class Stage {
     if (this.#slowFrames < 20) return
     this.#slowFrames = 0
     if (this.#ratio > 0.6) {
-      this.renderer.toneMapping = NeutralToneMapping
-    this.#ratio = Math.max(0.6, this.#ratio * 0.75)
+      this.#ratio = Math.max(0.6, this.#ratio * 0.75)
       this.renderer.setPixelRatio(this.#ratio)
     } else if (this.renderer.shadowMap.autoUpdate) {
       this.#sun.castShadow = false
@@ -193,17 +236,31 @@ export class Stage {
   }
 
   #light(): void {
-    this.#sun.position.set(-0.3, -1.6, 2.2).multiplyScalar(this.#scale)
-    this.#sun.target.position.set(0.35 * this.#scale, 0, 0)
     this.#sun.castShadow = true
     this.#sun.shadow.mapSize.set(2048, 2048)
     this.#sun.shadow.radius = 2.5
     this.#sun.shadow.bias = -0.001
     this.#sun.shadow.normalBias = 0.02
-    const [side, near, far] = [this.#scale, 0.5 * this.#scale, 5 * this.#scale]
-    Object.assign(this.#sun.shadow.camera, { left: -side, right: side, top: side, bottom: -side, near, far })
     this.#fill.position.set(-1.5, 1.5, 1.2)
     this.scene.add(this.#sun, this.#sun.target, this.#fill, this.#sky, this.#ambient)
+  }
+
+  get #radius(): number {
+    return this.#subject.getSize(new Vector3()).length() / 2
+  }
+
+  /** From the frame that the base carries along to the room. */
+  #placed(point: Vector3): Vector3 {
+    return point.applyAxisAngle(UP, this.#headingRad).add(this.#base)
+  }
+
+  /** The sun and the floor are where the subject is. */
+  #ground(): void {
+    const middle = this.#placed(this.#subject.getCenter(new Vector3())).setZ(0)
+    this.#sun.target.position.copy(middle)
+    this.#sun.position.copy(SUN).multiplyScalar(this.#radius).add(middle)
+    for (const plane of [this.#floor, this.#shadow]) plane.position.set(middle.x, middle.y, plane.position.z)
+    this.#floor.material.uniforms.middle?.value.copy(middle)
   }
 }
 

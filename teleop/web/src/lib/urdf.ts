@@ -64,7 +64,9 @@ async function coloursOf(library: string): Promise<Map<string, Material>> {
     const [r = 1, g = 1, b = 1] = info.kd ?? []
     return enamel(new Color().setRGB(r, g, b, SRGBColorSpace))
   }
-  return new Map(Object.entries(parsed.materialsInfo).map(([name, info]) => [name, paint(info)]))
+  // "None" is what Blender writes where a mesh has no material; then the URDF's counts.
+  const named = Object.entries(parsed.materialsInfo).filter(([name]) => name !== 'None')
+  return new Map(named.map(([name, info]) => [name, paint(info)]))
 }
 
 /** Without stray lines and points: one of them would make the loader draw the whole object as lines. */
@@ -90,10 +92,11 @@ function soften(mesh: Mesh): void {
   mesh.receiveShadow = true
 }
 
-/** Painted metal: a little below the given colour, so that light still shapes what is white. */
+/** Painted metal: a little off the given colour, so that light still shapes what is white, and what is black. */
+const SHEEN = new Color(0.02, 0.02, 0.02)
 const enamel = (colour: Color, opacity = 1): MeshStandardMaterial =>
   new MeshStandardMaterial({
-    color: colour.multiplyScalar(0.9),
+    color: colour.multiplyScalar(0.88).add(SHEEN),
     opacity,
     transparent: opacity < 1,
     roughness: 0.55,
