@@ -28,7 +28,14 @@ BASE: Final = "base"
 PARTS: Final = Path(__file__).parent / "robots" / "parts"
 """URDFs of our own to compose with: `gripper.urdf`, `rolling.urdf`."""
 _KEPT: Final = ("material", "link", "joint")
-_NAMES: Final = {"link": "name", "joint": "name", "parent": "link", "child": "link", "material": "name"}
+_NAMES: Final = {
+    "link": "name",
+    "joint": "name",
+    "parent": "link",
+    "child": "link",
+    "mimic": "joint",
+    "material": "name",
+}
 
 
 class ComposeError(RobotError):
