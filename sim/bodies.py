@@ -110,6 +110,7 @@ class Bodies:
             self._shape(body.parts),
             basePosition=list(body.position_m),
             baseOrientation=list(body.orientation),
+            useMaximalCoordinates=drawer is None,  # a plain rigid body, which the engine solves faster
             **links,
         )
         self._rub(number, -1, body)

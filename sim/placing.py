@@ -88,12 +88,12 @@ def mark(name: str, radius_m: float, rgba: Rgba) -> Body:
 
 
 def ring(inside_m: float, height_m: float, thick_m: float, sides: int = 8) -> tuple[Part, ...]:
-    """Return a round vessel with a bottom, of `sides` walls; its origin is the middle of its underside."""
+    """Return a round vessel of `sides` walls upon a bottom, which alone stands; its origin is its underside's middle."""
     parts = [Part(Cylinder(inside_m + thick_m, thick_m), (0.0, 0.0, 0.5 * thick_m))]
     half_side = (inside_m + thick_m) * float(np.tan(np.pi / sides))
     for index in range(sides):
         angle = 2.0 * np.pi * index / sides
         away = inside_m + 0.5 * thick_m
-        place = (away * float(np.cos(angle)), away * float(np.sin(angle)), 0.5 * height_m)
-        parts.append(Part(Box((0.5 * thick_m, half_side, 0.5 * height_m)), place, upright(angle)))
+        place = (away * float(np.cos(angle)), away * float(np.sin(angle)), 0.5 * (thick_m + height_m))
+        parts.append(Part(Box((0.5 * thick_m, half_side, 0.5 * (height_m - thick_m))), place, upright(angle)))
     return tuple(parts)
