@@ -304,8 +304,8 @@ class _Base:
         """Return x, y and heading after one period of `asked`, (forward m/s, left rad/s), ramped."""
         most = np.array((self._base.speed_max_m_s, self._base.turn_max_rad_s))
         within = np.clip(asked, -most, most)
-        for axis in range(2):
-            note(Limit.BASE_VELOCITY, axis, asked[axis], within[axis])
+        for axis in np.flatnonzero(np.abs(asked) > most * (1.0 + 1e-6)):  # float32 on the wire
+            note(Limit.BASE_VELOCITY, int(axis), asked[axis], within[axis])
         reach = np.array((self._base.acceleration_max_m_s2, self._base.turn_acceleration_max_rad_s2)) * self._period_s
         self._speeds = self._speeds + np.clip(within - self._speeds, -reach, reach)
         x, y, heading = joints[self.joints]

@@ -6,13 +6,18 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from sim.catalogue import ROBOTS, pairs
+from teleop.doors.processes import platform
 from tests.browser import chromium, watched
 from tests.conftest import House
 
 ARMED = "document.querySelector('[data-testid=safety-state]')?.dataset.state === 'armed'"
 MOVED = "([before]) => document.querySelector('[data-testid=ee-position]').innerText !== before"
+TASK_OF = dict(pairs())
+ONLINE = [robot for robot in ROBOTS if robot in TASK_OF]
+"""Every kind of robot that there is a task for."""
 PATIENCE_MS = 60_000  # software WebGL on a shared machine; nothing is asserted of time
 
 
@@ -22,13 +27,50 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture
-def page(browser: Browser, house: House) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
+@pytest.fixture(scope="module")
+def every_robot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a platform with one robot of each kind, each named as `named` says."""
+    data = tmp_path_factory.mktemp("every-robot")
+    robots = [f"{robot}:{TASK_OF[robot]}" for robot in ONLINE]
+    with (data / "log").open("wb") as log, platform(data, 0, robots, log) as (url, _children):
+        yield url
+
+
+def named(robot: str) -> str:
+    return f"{robot}-{ONLINE.index(robot) + 1}"
+
+
+def opened(context: BrowserContext, url: str) -> Page:
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     page.complaints = watched(page)  # type: ignore[attr-defined]
-    page.goto(house.url)
+    page.goto(url)
+    return page
+
+
+@pytest.fixture
+def page(browser: Browser, house: House) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    yield opened(context, house.url)
+    context.close()
+
+
+@pytest.fixture
+def visitor(browser: Browser, every_robot: str) -> Iterator[Page]:
+    """Someone who has signed in where there is one robot of each kind."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = opened(context, every_robot)
+    sign_in(page)
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def phone(browser: Browser, every_robot: str) -> Iterator[Page]:
+    """The same with a phone."""
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    page = opened(context, every_robot)
+    sign_in(page)
     yield page
     context.close()
 
@@ -38,11 +80,25 @@ def sign_in(page: Page) -> None:
     page.get_by_test_id("signed-in").wait_for()
 
 
-def take_robot(page: Page) -> None:
-    card = page.locator("[data-testid=robot-card][data-robot-name=panda-1]")
+def take_robot(page: Page, name: str = "panda-1") -> None:
+    card = page.locator(f"[data-testid=robot-card][data-robot-name={name}]")
     expect(card.get_by_test_id("drive")).to_be_enabled(timeout=PATIENCE_MS)
     card.get_by_test_id("drive").click()
     page.wait_for_function(ARMED)
+
+
+def numbers(page: Page, shown: str) -> list[float]:
+    """Read where a hand (m), or the base (m, degrees), is."""
+    return [float(word) for word in page.get_by_test_id(shown).inner_text().rstrip("°").split()]
+
+
+def drive(page: Page, key: str, shown: str, axis: int, beyond: float) -> None:
+    """Hold a key until what is shown has gone beyond a value along an axis."""
+    read = f"parseFloat(document.querySelector('[data-testid={shown}]').innerText.trim().split(/\\s+/)[{axis}])"
+    page.keyboard.down(key)
+    page.wait_for_function(f"{read} > {beyond}")
+    page.keyboard.up(key)
+    page.wait_for_function("document.querySelector('[data-testid=safety-state]').dataset.state === 'holding'")
 
 
 def test_a_person_signs_in_drives_by_keys_finishes_and_sees_score_receipt_and_balance(page: Page, house: House) -> None:
@@ -96,3 +152,60 @@ def test_no_page_is_wider_than_its_screen(page: Page, width: int) -> None:
     assert page.evaluate(overflow) <= 0
     take_robot(page)
     assert page.evaluate(overflow) <= 0
+
+
+@pytest.mark.parametrize("robot", ONLINE)
+def test_every_robot_is_drawn_whole_with_the_stages_of_its_task(visitor: Page, robot: str) -> None:
+    card = visitor.locator(f"[data-testid=robot-card][data-robot-name={named(robot)}]")
+    instruction = card.locator(".instruction").inner_text()
+    take_robot(visitor, named(robot))
+    visitor.locator("[data-testid=drive-view][data-loaded=true]").wait_for()
+    expect(visitor.get_by_text(instruction)).to_be_visible()
+    assert visitor.get_by_test_id("stage").inner_text().strip()
+    assert visitor.complaints == []  # type: ignore[attr-defined]
+
+
+@pytest.mark.skipif("husky" not in ONLINE, reason="no task for a mobile base")
+def test_an_operator_drives_the_base_by_keys_and_the_arm_goes_along(visitor: Page) -> None:
+    take_robot(visitor, named("husky"))
+    hand = numbers(visitor, "ee-position")
+    visitor.keyboard.press("2")
+    drive(visitor, "w", "base-position", 0, 0.1)
+    drive(visitor, "a", "base-position", 2, 10.0)
+    ahead, _, heading = numbers(visitor, "base-position")
+    assert ahead > 0.1
+    assert heading > 10.0
+    visitor.keyboard.press("1")
+    visitor.get_by_test_id("ee-position").wait_for()
+    assert numbers(visitor, "ee-position")[1] > hand[1] + 0.05, "the hand has turned left with the base"
+    assert visitor.complaints == []  # type: ignore[attr-defined]
+
+
+@pytest.mark.skipif("dual_panda" not in ONLINE, reason="no task for two hands")
+def test_an_operator_switches_hands_and_only_the_chosen_one_moves(visitor: Page) -> None:
+    take_robot(visitor, named("dual_panda"))
+    left = numbers(visitor, "ee-position")
+    visitor.keyboard.press("2")
+    expect(visitor.get_by_test_id("part").nth(1)).to_have_attribute("aria-pressed", "true")
+    right = numbers(visitor, "ee-position")
+    drive(visitor, "r", "ee-position", 2, right[2] + 0.05)
+    visitor.keyboard.press("1")
+    assert numbers(visitor, "ee-position") == pytest.approx(left, abs=0.005)
+    drive(visitor, "r", "ee-position", 2, left[2] + 0.05)
+    assert visitor.complaints == []  # type: ignore[attr-defined]
+
+
+@pytest.mark.skipif("husky" not in ONLINE, reason="no task for a mobile base")
+def test_on_a_phone_everything_to_touch_is_on_the_screen(phone: Page) -> None:
+    take_robot(phone, named("husky"))
+    hand, base = phone.get_by_test_id("part").all()
+    for shown in (phone.get_by_test_id("estop"), phone.get_by_test_id("finish"), hand, base):
+        expect(shown).to_be_in_viewport(ratio=1)
+    pads = phone.locator(".pad")
+    expect(pads).to_have_count(2)
+    for pad in pads.all():
+        expect(pad).to_be_in_viewport(ratio=1)
+    base.tap()
+    expect(phone.get_by_role("application", name="Drive")).to_be_in_viewport(ratio=1)
+    expect(phone.get_by_role("application")).to_have_count(1)  # a base does not lift
+    assert phone.complaints == []  # type: ignore[attr-defined]

@@ -72,3 +72,13 @@ def test_values_that_do_not_fit_hold_the_robot_and_say_so(mode, count):
     directive = controller.step(setpoint, seen)
     assert [(event.rule, event.requested) for event in directive.limits] == [(Limit.SHAPE, count)]
     assert np.array_equal(directive.action.joint_position, PANDA.home_rad)
+
+
+def test_a_base_at_its_highest_speed_on_the_wire_is_within_its_limits():
+    husky = make_world("husky", "lift").spec
+    controller = Controller(husky)
+    seen = Observation({"joint_position": husky.home_rad, "gripper_position": np.ones(1)})
+    controller.start(seen)
+    fastest = [husky.base.speed_max_m_s, husky.base.turn_max_rad_s]
+    directive = controller.step(setpoint_of(command(Mode.EE_TWIST, [0.0] * 6 + [1.0, *fastest]), husky), seen)
+    assert Limit.BASE_VELOCITY not in [event.rule for event in directive.limits]

@@ -60,3 +60,6 @@ const ENDINGS: Record<string, string> = {
 }
 
 export const ending = (reason: string): string => ENDINGS[reason] ?? sentence(words(reason))
+
+/** Whether an amount is any. */
+export const paid = (units: string): boolean => /[1-9]/.test(units)
