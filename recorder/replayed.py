@@ -13,30 +13,42 @@ import numpy as np
 from recorder.description import hash_description
 from recorder.episode import Episode
 from sim.catalogue import description as describe
-from sim.catalogue import make_world
+from sim.catalogue import make_world, require_pair
+from sim.catalogue import task as find_task
 from sim.replay import replay
+from sim.robot import RobotError
 
 if TYPE_CHECKING:
     from sim.world import World
 
 
-class EngineMismatchError(Exception):
-    """The episode was made with another engine than the one here, so a replay would prove nothing."""
-
-
-class DescriptionMismatchError(Exception):
+class DescriptionMismatchError(RobotError):
     """The episode was made with other files of the robot's description than the ones here."""
 
 
-def replayed(episode: Episode) -> None:
-    """Raise an error that says where re-simulation differs; a worker process keeps its worlds."""
-    from sim.world import engine
+class TaskMismatchError(RobotError):
+    """The episode was made at another version of its task than the one here."""
 
-    meta, here = episode.meta, engine()
-    if meta.engine != here:
-        differs = {name: (meta.engine.get(name), here.get(name)) for name in {*meta.engine, *here}}
-        said = ", ".join(f"{name} {was} (here {now})" for name, (was, now) in sorted(differs.items()) if was != now)
-        raise EngineMismatchError(f"expected the engine that made the episode: {said}")
+
+class NotSimulatedError(RobotError):
+    """The episode is of a real robot, whose world nobody can run again."""
+
+
+def replayed(episode: Episode) -> None:
+    """Raise a RobotError that says where re-simulation differs, or why there can be none here."""
+    from sim.engine import record, require_same
+
+    meta = episode.meta
+    if not meta.robot.simulated:
+        raise NotSimulatedError(f"expected an episode of a simulated robot, got one of {meta.robot.name!r}, a real one")
+    require_pair(meta.robot.model, meta.task.name)
+    robot, task = describe(meta.robot.model), find_task(meta.task.name)
+    if meta.task.version != task.spec.version:
+        raise TaskMismatchError(
+            f"expected version {task.spec.version} of {task.spec.name}, the one here, got {meta.task.version}; "
+            "replay it with the version of armshare that recorded it"
+        )
+    require_same(meta.engine, record(robot, task))
     _require_description(meta.robot.model, meta.robot.urdf_sha256)
     recorded = {
         **episode.observations,

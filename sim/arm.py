@@ -15,9 +15,23 @@ from sim.robot import Action, Vector
 _POSITION_GAIN: Final = 0.2
 _VELOCITY_GAIN: Final = 1.0
 _FINGER_FRICTION: Final = 1.0
+_FINGER_SPINNING_FRICTION: Final = 0.1
 _GEAR_FORCE_N: Final = 200.0
 _GEAR_GAIN: Final = 0.1
 """The part of two fingers' difference that one physics step takes away."""
+
+
+def parameters() -> str:
+    """Return the constants of this module that decide how a robot moves, for an episode's record."""
+    gains = _POSITION_GAIN, _VELOCITY_GAIN, _GEAR_FORCE_N, _GEAR_GAIN, _FINGER_FRICTION, _FINGER_SPINNING_FRICTION
+    return " ".join(str(gain) for gain in gains)
+
+
+def physical(robot: RobotDescription) -> tuple[object, ...]:
+    """Return what the physics take from a description, besides its files."""
+    hands = [(hand.link, hand.gripper_joints, hand.gripper_effort_max_n, hand.finger_links) for hand in robot.hands]
+    limits = robot.joint_lower_rad, robot.joint_upper_rad, robot.joint_effort_max_nm
+    return robot.joint_names, *limits, robot.home_rad, hands
 
 
 class Arm:
@@ -51,7 +65,7 @@ class Arm:
                 self._body,
                 by_link[name],
                 lateralFriction=_FINGER_FRICTION,
-                spinningFriction=0.1,
+                spinningFriction=_FINGER_SPINNING_FRICTION,
                 rollingFriction=0.0,
             )
         for hand in hands:

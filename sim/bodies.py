@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -13,6 +14,7 @@ from sim.scene import UPRIGHT, Body, Box, Part, Shape, Sphere
 
 _SPINNING_FRICTION: Final = 0.005
 _ROLLING_FRICTION: Final = 0.0001
+_UNSEEN: Final = (0.0, 0.0, 0.0, 0.0)
 
 
 def arrays(bodies: Sequence[Body]) -> tuple[ArraySpec, ...]:
@@ -41,6 +43,17 @@ def moves(body: Body) -> bool:
 def velocity_name(body: Body) -> str:
     """Return the array that holds its velocity."""
     return f"{body.name}_velocity"
+
+
+def parameters() -> str:
+    """Return the constants of this module that decide how things move, for an episode's record."""
+    return f"{_SPINNING_FRICTION} {_ROLLING_FRICTION}"
+
+
+def physical(body: Body) -> Body:
+    """Return what the physics know of a body: without its colours, and without what is only seen."""
+    solid = tuple(replace(part, rgba=None) for part in body.parts if part.solid)
+    return replace(body, rgba=_UNSEEN, parts=solid)
 
 
 class Bodies:

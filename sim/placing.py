@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -67,7 +68,7 @@ def at(body: Body, x: float, y: float, yaw_rad: float = 0.0) -> Body:
 
 def upright(yaw_rad: float) -> Quaternion:
     """Return the quaternion of a turn about the vertical."""
-    return (0.0, 0.0, float(np.sin(0.5 * yaw_rad)), float(np.cos(0.5 * yaw_rad)))
+    return (0.0, 0.0, math.sin(0.5 * yaw_rad), math.cos(0.5 * yaw_rad))
 
 
 def tray(name: str, half_m: float, wall_m: float, rgba: Rgba) -> Body:
@@ -88,12 +89,12 @@ def mark(name: str, radius_m: float, rgba: Rgba) -> Body:
 
 
 def ring(inside_m: float, height_m: float, thick_m: float, sides: int = 8) -> tuple[Part, ...]:
-    """Return a round vessel of `sides` walls upon a bottom, which alone stands; its origin is its underside's middle."""
+    """Return a round vessel of `sides` walls upon its bottom, which alone stands; the origin is below its middle."""
     parts = [Part(Cylinder(inside_m + thick_m, thick_m), (0.0, 0.0, 0.5 * thick_m))]
-    half_side = (inside_m + thick_m) * float(np.tan(np.pi / sides))
+    half_side = (inside_m + thick_m) * math.tan(np.pi / sides)
     for index in range(sides):
         angle = 2.0 * np.pi * index / sides
         away = inside_m + 0.5 * thick_m
-        place = (away * float(np.cos(angle)), away * float(np.sin(angle)), 0.5 * (thick_m + height_m))
+        place = (away * math.cos(angle), away * math.sin(angle), 0.5 * (thick_m + height_m))
         parts.append(Part(Box((0.5 * thick_m, half_side, 0.5 * (height_m - thick_m))), place, upright(angle)))
     return tuple(parts)

@@ -1,38 +1,27 @@
 """A robot made of physics: one PyBullet client that holds a floor, an arm and a task, and is a `Robot`.
 
-Everything that a replay needs is fixed here: the engine's build and parameters, the order of loading, and the way in
-which an action becomes motor targets. The same seed and the same applied actions give the same bits.
+Everything that a replay needs is fixed here and in `engine.py`: the engine's parameters, the order of loading, and the
+way in which an action becomes motor targets. The same seed and the same applied actions give the same bits.
 """
 
 from __future__ import annotations
 
-import platform
-from importlib.metadata import version
 from typing import Final
 
 import numpy as np
 
+from sim import engine
 from sim.arm import Arm
 from sim.bodies import Bodies, arrays
-from sim.bullet import BulletClient, new_client, pybullet
+from sim.bullet import BulletClient, new_client
 from sim.description import RobotDescription
+from sim.engine import CONTROL_HZ, SETTLE_STEPS, SUBSTEPS
 from sim.robot import Action, NotConnectedError, Observation, RobotSpec, UnstableWorldError, checked
 from sim.scene import Scene
 from sim.setting import setting
 from sim.task import Task, Values, progress
 
-CONTROL_HZ: Final = 20
-PHYSICS_HZ: Final = 240
-SUBSTEPS: Final = PHYSICS_HZ // CONTROL_HZ
-SOLVER_ITERATIONS: Final = 50
-SOLVER_RESIDUAL: Final = 1e-4
-"""The solver ends early where an iteration changes less than this: a free arm needs few iterations, a grasp all."""
-GRAVITY_M_S2: Final = -9.81
-SETTLE_STEPS: Final = 60
-"""Physics steps before an episode begins, so that what was placed has come to rest."""
 ROOM_M: Final = 4.0
-_SLAB_M: Final = 0.25
-"""Half of the floor's thickness."""
 _BLEND: Final = np.arange(1, SUBSTEPS + 1, dtype=np.float64).reshape(-1, 1) / SUBSTEPS
 
 
@@ -86,19 +75,7 @@ class World:
     def reset(self, seed: int) -> Observation:
         """Rebuild the scene from `seed` (a non-negative integer) and return what is seen."""
         client = self._connected()
-        client.resetSimulation()
-        client.setPhysicsEngineParameter(
-            fixedTimeStep=1.0 / PHYSICS_HZ,
-            numSolverIterations=SOLVER_ITERATIONS,
-            solverResidualThreshold=SOLVER_RESIDUAL,
-            deterministicOverlappingPairs=1,
-            enableFileCaching=0,  # 9 MiB for each world
-        )
-        client.setGravity(0.0, 0.0, GRAVITY_M_S2)
-        # A slab: the bounds of an endless plane overlap with every link, and each would be tested in each step.
-        slab = client.createCollisionShape(pybullet.GEOM_BOX, halfExtents=[2.0 * ROOM_M, 2.0 * ROOM_M, _SLAB_M])
-        floor = client.createMultiBody(0.0, slab, basePosition=[0.0, 0.0, -_SLAB_M])
-        client.changeDynamics(floor, -1, lateralFriction=1.0)
+        engine.prepare(client)
         self._arm = Arm(client, self._description)
         home = Action(self.spec.home_rad, np.ones(self.spec.hands))
         self._arm.place(home)
@@ -156,22 +133,6 @@ def _stable(values: Values) -> bool:
     return bool(np.isfinite(whole).all()) and (not places or float(np.abs(np.concatenate(places)).max()) <= ROOM_M)
 
 
-def engine() -> dict[str, str]:
-    """Return what a replay must match, as text."""
-    return {
-        "name": "pybullet",
-        "version": version("pybullet"),
-        "api": str(pybullet.getAPIVersion()),
-        "machine": platform.machine(),
-        "physics_hz": str(PHYSICS_HZ),
-        "control_hz": str(CONTROL_HZ),
-        "solver_iterations": str(SOLVER_ITERATIONS),
-        "solver_residual": str(SOLVER_RESIDUAL),
-        "settle_steps": str(SETTLE_STEPS),
-        "gravity_m_s2": str(GRAVITY_M_S2),
-    }
-
-
 def _spec(description: RobotDescription, task: Task) -> RobotSpec:
     scene = setting(description, task)
     return description.spec(
@@ -180,5 +141,5 @@ def _spec(description: RobotDescription, task: Task) -> RobotSpec:
         control_hz=float(CONTROL_HZ),
         scene=scene,
         task=task.spec,
-        engine=engine(),
+        engine=engine.record(description, task),
     )

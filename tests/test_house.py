@@ -21,8 +21,9 @@ import pytest
 
 from recorder.contribute import Driven, countersign
 from recorder.episode import read_episode
-from recorder.replayed import DescriptionMismatchError, EngineMismatchError, replayed
+from recorder.replayed import DescriptionMismatchError, replayed
 from rewards.settle import rebuild_root
+from sim.engine import EngineMismatchError
 from teleop.client import Driver, RefusedError
 from teleop.doors.demo import contribute, demo, drive_once
 from teleop.doors.processes import Child, platform

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from sim.description import RobotDescription
+from sim.exact import apart, nearness
 from sim.expert import ACROSS, ALONG, Operator, Script, down, nearest, yaw
 from sim.placing import at, spot
 from sim.robot import TaskSpec, Vector
@@ -53,8 +54,8 @@ class Drawer:
 
     def stages(self, values: Values) -> Sequence[float]:
         """Return the hand's nearness to the handle, and how far the drawer is open."""
-        away = float(np.linalg.norm(values["ee_pose"][:3] - handle_m(values)))
-        return 1.0 - float(np.tanh(4.0 * max(away - 0.025, 0.0))), opened_m(values) / OPEN_M
+        away = apart(values["ee_pose"][:3], handle_m(values))
+        return nearness(away - 0.025, 4.0), opened_m(values) / OPEN_M
 
     def holds(self, values: Values) -> bool:
         """Whether the drawer is open by seven centimetres."""

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from sim.description import RobotDescription
+from sim.exact import apart, nearness
 from sim.expert import Operator, Script
 from sim.placing import cube, placed
 from sim.robot import TaskSpec
@@ -38,8 +39,8 @@ class Lift:
 
     def stages(self, values: Values) -> Sequence[float]:
         """Return the hand's nearness to the cube, and the cube's height."""
-        distance = float(np.linalg.norm(values["ee_pose"][:3] - values["cube_pose"][:3]))
-        return 1.0 - np.tanh(4.0 * max(distance - NEAR_M, 0.0)), float(values["cube_pose"][2]) / SUCCESS_HEIGHT_M
+        distance = apart(values["ee_pose"][:3], values["cube_pose"][:3])
+        return nearness(distance - NEAR_M, 4.0), float(values["cube_pose"][2]) / SUCCESS_HEIGHT_M
 
     def holds(self, values: Values) -> bool:
         """Whether the cube's centre is above ten centimetres."""

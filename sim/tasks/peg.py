@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from sim.description import RobotDescription
+from sim.exact import apart, nearness
 from sim.expert import ACROSS, Operator, Script, down, nearest, yaw
 from sim.placing import placed
 from sim.robot import TaskSpec, Vector
@@ -56,16 +57,16 @@ class Peg:
     def stages(self, values: Values) -> Sequence[float]:
         """Return the hand's nearness to the peg, the peg's to the hole, and how deep it is."""
         hand, peg, block = (values[f"{name}_pose"][:3] for name in ("ee", "peg", "block"))
-        near = 1.0 - float(np.tanh(4.0 * max(float(np.linalg.norm(hand - peg)) - 0.05, 0.0)))
-        aside = float(np.hypot(*(peg - block)[:2]))
-        over = 1.0 - float(np.tanh(6.0 * max(aside - WITHIN_M, 0.0)))
+        near = nearness(apart(hand, peg) - 0.05, 4.0)
+        aside = apart(peg[:2], block[:2])
+        over = nearness(aside - WITHIN_M, 6.0)
         depth = 1.0 - (float(peg[2] - 0.5 * LENGTH_M) / BLOCK_HEIGHT_M)
         return near, over, (1.0 if self.holds(values) else min(depth, 0.95)) if aside < WITHIN_M else 0.0
 
     def holds(self, values: Values) -> bool:
         """Whether the peg stands in the hole, down to the floor."""
         peg, block = values["peg_pose"][:3], values["block_pose"][:3]
-        return float(np.hypot(*(peg - block)[:2])) < WITHIN_M and bool(peg[2] < LENGTH_M - IN_M)
+        return apart(peg[:2], block[:2]) < WITHIN_M and bool(peg[2] < LENGTH_M - IN_M)
 
     def expert(self, robot: RobotDescription) -> Expert:
         """Return a fresh scripted operator."""

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from sim.description import RobotDescription
+from sim.exact import apart, nearness
 from sim.expert import Operator, Script
 from sim.placing import cube, placed, tray
 from sim.robot import TaskSpec
@@ -44,15 +45,15 @@ class PickPlace:
     def stages(self, values: Values) -> Sequence[float]:
         """Return the hand's nearness to the cube, the cube's to the bin, and whether it lies inside, let go."""
         hand, cube_, bin_ = (values[f"{name}_pose"][:3] for name in ("ee", "cube", "bin"))
-        near = 1.0 - float(np.tanh(4.0 * max(float(np.linalg.norm(hand - cube_)) - 0.03, 0.0)))
-        over = 1.0 - float(np.tanh(6.0 * max(float(np.hypot(*(cube_ - bin_)[:2])) - WITHIN_M, 0.0)))
+        near = nearness(apart(hand, cube_) - 0.03, 4.0)
+        over = nearness(apart(cube_[:2], bin_[:2]) - WITHIN_M, 6.0)
         return near, over, 1.0 if self.holds(values) else 0.0
 
     def holds(self, values: Values) -> bool:
         """Whether the cube lies in the bin and the hand has left it."""
         hand, cube_, bin_ = (values[f"{name}_pose"][:3] for name in ("ee", "cube", "bin"))
-        inside = float(np.hypot(*(cube_ - bin_)[:2])) < WITHIN_M and cube_[2] < LOW_M
-        return bool(inside and np.linalg.norm(hand - cube_) > LET_GO_M)
+        inside = apart(cube_[:2], bin_[:2]) < WITHIN_M and cube_[2] < LOW_M
+        return bool(inside and apart(hand, cube_) > LET_GO_M)
 
     def expert(self, robot: RobotDescription) -> Expert:
         """Return a fresh scripted operator."""

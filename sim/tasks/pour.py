@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import numpy as np
 
 from sim.description import RobotDescription
+from sim.exact import apart, length, nearness
 from sim.expert import Operator, Script, down
 from sim.placing import BLUE, at, ring, spot
 from sim.robot import TaskSpec, Vector
@@ -38,7 +41,11 @@ _LAYER_RADIUS_M: Final = 0.0175
 _LAYER_M: Final = 0.017
 _TILT_RAD: Final = 2.0
 _TILT_RAD_S: Final = 0.7
-_CONTROL_S: Final = 0.05
+_STEP_S: Final = 0.05
+_HOVER_M: Final = 0.12
+_RAISED_M: Final = 0.22
+_SHAKE_RAD: Final = 0.15
+_SHAKE_PERIODS: Final = 100
 _LIP_M: Final = 0.125
 """How high the lip's middle is above the floor when the cup is tipped."""
 _ASIDE_M: Final = 0.02
@@ -74,11 +81,11 @@ class Pour:
 
     def stages(self, values: Values) -> Sequence[float]:
         """Return the hand's nearness to the fin, the lip's to the bowl, and the part of the balls that is inside."""
-        reach = float(np.linalg.norm(values["ee_pose"][:3] - fin_m(values)))
+        reach = apart(values["ee_pose"][:3], fin_m(values))
         away = lip_m(values) - values["bowl_pose"][:3]
-        over = 1.0 - float(np.tanh(6.0 * max(float(np.hypot(*away[:2])) - OVER_M, 0.0)))
+        over = nearness(length(away[:2]) - OVER_M, 6.0)
         high = away[2] > CUP_HEIGHT_M + 0.02
-        near = 1.0 - float(np.tanh(4.0 * max(reach - 0.02, 0.0)))
+        near = nearness(reach - 0.02, 4.0)
         return near, over if high else min(over, 0.9), poured(values) / POURED_PART
 
     def holds(self, values: Values) -> bool:
@@ -91,10 +98,18 @@ class Pour:
 
 
 def poured(values: Values) -> float:
-    """Return the part of the balls that is in the bowl, below its rim."""
-    balls = values["balls_pose"][:, :3] - values["bowl_pose"][:3]
-    inside = (np.hypot(balls[:, 0], balls[:, 1]) < BOWL_INSIDE_M) & (balls[:, 2] < BOWL_HEIGHT_M)
-    return float(inside.mean())
+    """Return the part of the balls that is in the bowl, below its rim, and no longer in the cup."""
+    bowl, cup, places = values["bowl_pose"], values["cup_pose"], values["balls_pose"][:, :3]
+    return sum(
+        _within(bowl, place, BOWL_INSIDE_M, BOWL_HEIGHT_M) and not _within(cup, place, CUP_INSIDE_M, CUP_HEIGHT_M)
+        for place in places
+    ) / len(places)
+
+
+def _within(vessel: Vector, place: Vector, radius_m: float, height_m: float) -> bool:
+    """Whether a place (3,) is inside a round vessel of that pose (7,)."""
+    x, y, z = rotate(conjugate(vessel[3:]), place - vessel[:3]).tolist()
+    return bool(x * x + y * y < radius_m * radius_m and 0.0 < z < height_m)
 
 
 def fin_m(values: Values) -> Vector:
@@ -113,13 +128,17 @@ def script(operator: Operator) -> Script:
     while True:
         side = float(np.sign(operator.at("bowl_pose")[1] - operator.at("cup_pose")[1]))
         sideways = down(0.0 if side > 0.0 else np.pi)
-        yield from hand.to(lambda turned=sideways: (fin_m(operator.values) + np.array((0.0, 0.0, 0.12)), turned))
+        yield from hand.to(partial(_over_fin, operator, sideways))
         yield from hand.grasp("cup_pose", offset=np.array(_FIN_M), period_rad=np.pi)
-        yield from hand.rise(0.22)
-        if operator.at("cup_pose")[2] > 0.06:
+        yield from hand.rise(_RAISED_M)
+        if operator.at("cup_pose")[2] > 0.5 * _RAISED_M - CUP_HEIGHT_M:
             yield from _tip(operator, side, sideways)
         while TASK.holds(operator.values):
             yield
+
+
+def _over_fin(operator: Operator, turned: Vector) -> tuple[Vector, Vector]:
+    return fin_m(operator.values) + np.array((0.0, 0.0, _HOVER_M)), turned
 
 
 def _tip(operator: Operator, side: float, sideways: Vector) -> Script:
@@ -133,11 +152,11 @@ def _tip(operator: Operator, side: float, sideways: Vector) -> Script:
         return goal - rotate(turned, lip), turned
 
     yield from hand.to(lambda: tilted(0.0))
-    for tilt_rad in np.arange(0.0, _TILT_RAD, _TILT_RAD_S * _CONTROL_S):
+    for tilt_rad in np.arange(0.0, _TILT_RAD, _TILT_RAD_S * _STEP_S):
         hand.head(*tilted(float(tilt_rad)))
         yield
-    for period in range(100):
-        hand.head(*tilted(_TILT_RAD + 0.15 * np.sin(period)))
+    for period in range(_SHAKE_PERIODS):
+        hand.head(*tilted(_TILT_RAD + _SHAKE_RAD * np.sin(period)))
         yield
 
 
@@ -172,7 +191,7 @@ def _in_cup(row: int) -> Triple:
     if place == 0:
         return 0.0, 0.0, height
     angle = 2.0 * np.pi * (place + 0.5 * layer) / (_LAYER - 1)
-    return _LAYER_RADIUS_M * float(np.cos(angle)), _LAYER_RADIUS_M * float(np.sin(angle)), height
+    return _LAYER_RADIUS_M * math.cos(angle), _LAYER_RADIUS_M * math.sin(angle), height
 
 
 TASK: Final = Pour()

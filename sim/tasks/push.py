@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from sim.description import RobotDescription
+from sim.exact import apart, length, nearness
 from sim.expert import Operator, Script, down
 from sim.placing import GREEN, RED, mark, placed
 from sim.robot import TaskSpec, Vector
@@ -54,9 +55,9 @@ class Push:
 
     def stages(self, values: Values) -> Sequence[float]:
         """Return the hand's nearness to the puck, and the puck's to the mark."""
-        hand = float(np.linalg.norm(values["ee_pose"][:3] - values["puck_pose"][:3]))
-        near = 1.0 - float(np.tanh(4.0 * max(hand - 0.06, 0.0)))
-        return near, 1.0 - float(np.tanh(6.0 * max(away_m(values) - NEAR_M, 0.0)))
+        hand = apart(values["ee_pose"][:3], values["puck_pose"][:3])
+        near = nearness(hand - 0.06, 4.0)
+        return near, nearness(away_m(values) - NEAR_M, 6.0)
 
     def holds(self, values: Values) -> bool:
         """Whether the puck lies on the floor, within two and a half centimetres of the mark's middle."""
@@ -69,7 +70,7 @@ class Push:
 
 def away_m(values: Values) -> float:
     """Return how far the puck is from the mark."""
-    return float(np.hypot(*(values["goal_pose"][:2] - values["puck_pose"][:2])))
+    return apart(values["goal_pose"][:2], values["puck_pose"][:2])
 
 
 def script(operator: Operator) -> Script:
@@ -93,7 +94,7 @@ def script(operator: Operator) -> Script:
             left = away_m(operator.values)
             offset = puck[:3] - hand.pose[:3]
             aside = offset - ahead * float(offset @ ahead)
-            if left < 0.006 or float(np.hypot(*aside[:2])) > RADIUS_M * scale or float(offset @ ahead) < 0.0:
+            if left < 0.006 or length(aside[:2]) > RADIUS_M * scale or float(offset @ ahead) < 0.0:
                 break
             hand.head(hand.pose[:3], down(float(np.arctan2(ahead[0], -ahead[1]))))
             linear = ahead * min(_SPEED_M_S, 2.5 * left + 0.01) + 3.0 * aside
@@ -109,7 +110,7 @@ def _ahead(operator: Operator) -> Vector:
     """Return the direction (3,) from the puck to the mark, over the floor."""
     way = operator.at("goal_pose")[:3] - operator.at("puck_pose")[:3]
     way[2] = 0.0
-    return way / max(float(np.linalg.norm(way)), 1e-6)
+    return way / max(length(way), 1e-6)
 
 
 TASK: Final = Push()

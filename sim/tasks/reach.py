@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from sim.description import RobotDescription
+from sim.exact import apart, nearness
 from sim.expert import Operator, Script
 from sim.placing import spot
 from sim.robot import TaskSpec
@@ -22,7 +23,7 @@ HIGH_M: Final = 0.28
 
 
 class Reach:
-    """One ball, which is seen and touches nothing, anywhere over the field."""
+    """One ball, which is seen and touches nothing, over the field on either side of where the hand starts."""
 
     spec: Final = TaskSpec(
         name="reach",
@@ -36,14 +37,16 @@ class Reach:
 
     def bodies(self, robot: RobotDescription, rng: np.random.Generator) -> tuple[Body, ...]:
         """Place the ball."""
-        x, y = spot(robot.field, rng, (), 0.0)
+        side, (x, y), (along, across) = rng.choice((-1.0, 1.0)), robot.field.center_m, robot.field.half_extents_m
+        beside = replace(robot.field, center_m=(x, y + 0.65 * side * across), half_extents_m=(along, 0.35 * across))
+        x, y = spot(beside, rng, (), 0.0)
         height = rng.uniform(LOW_M, HIGH_M) * robot.field.scale
         ball = Body("target", (Part(Sphere(0.018), solid=False),), (0.98, 0.80, 0.20, 1.0), pose_from="target_pose")
         return (replace(ball, position_m=(x, y, float(height))),)
 
     def stages(self, values: Values) -> Sequence[float]:
         """Return the nearness of hand and ball."""
-        return (1.0 - float(np.tanh(4.0 * max(away_m(values) - NEAR_M, 0.0))),)
+        return (nearness(away_m(values) - NEAR_M, 4.0),)
 
     def holds(self, values: Values) -> bool:
         """Whether the fingertips are within two centimetres of the ball's middle."""
@@ -56,7 +59,7 @@ class Reach:
 
 def away_m(values: Values) -> float:
     """Return how far the fingertips are from the ball's middle."""
-    return float(np.linalg.norm(values["ee_pose"][:3] - values["target_pose"][:3]))
+    return apart(values["ee_pose"][:3], values["target_pose"][:3])
 
 
 def script(operator: Operator) -> Script:

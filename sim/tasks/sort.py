@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from sim.description import RobotDescription
+from sim.exact import apart, nearness
 from sim.expert import Operator, Script
 from sim.placing import BLUE, GREEN, RED, at, cube, placed
 from sim.robot import TaskSpec
@@ -51,7 +52,7 @@ class Sort:
 
     def stages(self, values: Values) -> Sequence[float]:
         """Return how far the cubes are sorted, the best first."""
-        near = (1.0 - float(np.tanh(6.0 * max(away_m(values, name) - WITHIN_M, 0.0))) for name in COLOURS)
+        near = (nearness(away_m(values, name) - WITHIN_M, 6.0) for name in COLOURS)
         done = (sorted_(values, name) for name in COLOURS)
         return sorted((1.0 if there else min(part, 0.95) for part, there in zip(near, done, strict=True)), reverse=True)
 
@@ -74,13 +75,13 @@ def plate(name: str, scale: float, rgba: Rgba) -> Body:
 
 def away_m(values: Values, name: str) -> float:
     """Return how far a cube is from the middle of its plate, over the floor."""
-    return float(np.hypot(*(values[f"{name}_pose"][:2] - values[f"{name}_plate_pose"][:2])))
+    return apart(values[f"{name}_pose"][:2], values[f"{name}_plate_pose"][:2])
 
 
 def sorted_(values: Values, name: str) -> bool:
     """Whether a cube lies on its plate and the hand has left it."""
     cube_pose = values[f"{name}_pose"][:3]
-    left = float(np.linalg.norm(values["ee_pose"][:3] - cube_pose)) > LET_GO_M
+    left = apart(values["ee_pose"][:3], cube_pose) > LET_GO_M
     return away_m(values, name) < WITHIN_M and bool(cube_pose[2] < LOW_M) and left
 
 

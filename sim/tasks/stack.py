@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from sim.description import RobotDescription
+from sim.exact import apart, length, nearness
 from sim.expert import Operator, Script
 from sim.placing import CUBE_HALF_EDGE_M, GREEN, cube, placed
 from sim.robot import TaskSpec, Vector
@@ -42,17 +43,17 @@ class Stack:
     def stages(self, values: Values) -> Sequence[float]:
         """Return the hand's nearness to the red cube, its nearness to the place over the green one, and success."""
         hand, red, green = (values[f"{name}_pose"][:3] for name in ("ee", "red", "green"))
-        near = 1.0 - float(np.tanh(4.0 * max(float(np.linalg.norm(hand - red)) - 0.03, 0.0)))
+        near = nearness(apart(hand, red) - 0.03, 4.0)
         high = red[2] - green[2] > UPON_M
-        over = 1.0 - float(np.tanh(6.0 * max(float(np.hypot(*(red - green)[:2])) - WITHIN_M, 0.0)))
+        over = nearness(apart(red[:2], green[:2]) - WITHIN_M, 6.0)
         return near, over if high else min(over, 0.9), 1.0 if self.holds(values) else 0.0
 
     def holds(self, values: Values) -> bool:
         """Whether the red cube rests on the green one and the hand has left it."""
         hand, red, green = (values[f"{name}_pose"][:3] for name in ("ee", "red", "green"))
-        upon = float(np.hypot(*(red - green)[:2])) < WITHIN_M and red[2] - green[2] > UPON_M
-        rests = float(np.linalg.norm(values["red_velocity"][:3])) < STILL_M_S
-        return bool(upon and rests and np.linalg.norm(hand - red) > LET_GO_M)
+        upon = apart(red[:2], green[:2]) < WITHIN_M and red[2] - green[2] > UPON_M
+        rests = length(values["red_velocity"][:3]) < STILL_M_S
+        return bool(upon and rests and apart(hand, red) > LET_GO_M)
 
     def expert(self, robot: RobotDescription) -> Expert:
         """Return a fresh scripted operator."""
