@@ -12,14 +12,16 @@ export class ModelError extends Error {
   override name = 'ModelError'
 }
 
-/** Load the URDF and all that it names; resolves when every mesh is there. */
+/** Load the URDF and all that it names, each mesh once; resolves when every one is there. */
 export async function loadRobot(url: string): Promise<URDFRobot> {
   const meshes: Promise<void>[] = []
+  const parsed = new Map<string, Promise<Object3D>>()
   const loader = new URDFLoader(new LoadingManager())
   loader.packages = (name: string) => packageRoot(url, name)
   loader.loadMeshCb = (path, _manager, material, done) => {
-    const loading = loadMesh(path, material).then((object) => done(object))
-    meshes.push(loading)
+    const mesh = parsed.get(path) ?? loadMesh(path)
+    parsed.set(path, mesh)
+    meshes.push(mesh.then((object) => done(dressed(object.clone(), material))))
   }
   const text = await textOf(url)
   loader.workingPath = url.slice(0, url.lastIndexOf('/') + 1)
@@ -38,21 +40,31 @@ function packageRoot(url: string, name: string): string {
   return at < 0 ? [...folders, name].join('/') : folders.slice(0, at + 1).join('/')
 }
 
-async function loadMesh(path: string, material: Material): Promise<Object3D> {
+/** What a mesh that says nothing of its colour is made of, until it is dressed. */
+const BARE = new MeshPhongMaterial()
+
+const dressed = (object: Object3D, material: Material): Object3D => {
+  object.traverse((part) => {
+    if (part instanceof Mesh) part.material = repaint(part.material, (own) => (own === BARE ? material : own))
+  })
+  return object
+}
+
+async function loadMesh(path: string): Promise<Object3D> {
   const extension = path.slice(path.lastIndexOf('.') + 1).toLowerCase()
-  if (extension === 'obj') return loadObj(path, material)
-  if (extension === 'stl') return new Mesh(await new STLLoader().loadAsync(path), material)
+  if (extension === 'obj') return loadObj(path)
+  if (extension === 'stl') return new Mesh(await new STLLoader().loadAsync(path), BARE)
   if (extension === 'dae') return (await new ColladaLoader().loadAsync(path))?.scene ?? new Object3D()
   throw new ModelError(`No way to draw ${path}: expected .obj, .stl or .dae.`)
 }
 
-async function loadObj(path: string, material: Material): Promise<Group> {
+async function loadObj(path: string): Promise<Group> {
   const text = await textOf(path)
   const group = new OBJLoader().parse(facesOnly(text))
   const library = ownLibrary(path, text)
   const colours = library ? await coloursOf(library) : null
   group.traverse((object) => {
-    if (object instanceof Mesh) object.material = repaint(object.material, (own) => colours?.get(own.name) ?? material)
+    if (object instanceof Mesh) object.material = repaint(object.material, (own) => colours?.get(own.name) ?? BARE)
   })
   return group
 }
