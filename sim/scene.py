@@ -1,7 +1,8 @@
 """What stands in a room beside the robot, as data: bodies made of simple shapes, lights, and cameras.
 
 From one `Scene` the physics are built, the browser draws, and the pictures of a data set are rendered.
-Metres, radians; quaternions are (x, y, z, w); colours are linear red, green, blue and opacity in [0, 1].
+Metres, radians; quaternions are (x, y, z, w); colours are red, green, blue and opacity in [0, 1], as a screen shows
+them (sRGB).
 """
 
 from __future__ import annotations

@@ -179,7 +179,7 @@ def _joint(element: ET.Element, path: Path) -> Joint:
         kind=kind,
         parent=names[0],
         child=names[1],
-        origin=_origin(element.find("origin"), path),
+        origin=origin(element.find("origin"), path),
         axis=axis,
         lower=_number(limit, "lower", 0.0, path) if bounded else -math.inf,
         upper=_number(limit, "upper", 0.0, path) if bounded else math.inf,
@@ -187,7 +187,8 @@ def _joint(element: ET.Element, path: Path) -> Joint:
     )
 
 
-def _origin(element: ET.Element | None, path: Path) -> Vector:
+def origin(element: ET.Element | None, path: Path) -> Vector:
+    """Return the transform (4, 4) of an <origin>, the identity where there is none."""
     frame = np.eye(4)
     if element is not None:
         frame[:3, :3] = rotation.rpy_matrix(*_triple(element.get("rpy", "0 0 0"), path))
@@ -218,15 +219,16 @@ def _attribute(element: ET.Element, name: str, path: Path) -> str:
 
 def _number(element: ET.Element | None, name: str, default: float, path: Path) -> float:
     text = None if element is None else element.get(name)
-    return default if text is None else _floats(text, 1, path)[0]
+    return default if text is None else floats(text, 1, path)[0]
 
 
 def _triple(text: str, path: Path) -> tuple[float, float, float]:
-    x, y, z = _floats(text, 3, path)
+    x, y, z = floats(text, 3, path)
     return x, y, z
 
 
-def _floats(text: str, count: int, path: Path) -> list[float]:
+def floats(text: str, count: int, path: Path) -> list[float]:
+    """Return the `count` finite numbers of an attribute; raise UrdfSyntaxError."""
     try:
         values = [float(word) for word in text.split()]
     except ValueError:

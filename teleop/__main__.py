@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import sys
 import tempfile
 import webbrowser
@@ -31,6 +32,7 @@ from teleop.settings import Settings
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 out, err = Console(), Console(stderr=True)
 cli.add_typer(simulation.cli, name="sim")
+_SHOWN = TextColumn("{task.description}"), TextColumn("{task.completed} frames"), TimeElapsedColumn()
 ARM = 10**18
 
 Data = Annotated[
@@ -233,6 +235,31 @@ def replay(episodes: Folders, as_json: AsJson = False) -> None:
         print(json.dumps(found))
     if not all(one["identical"] for one in found):
         raise typer.Exit(1)
+
+
+@cli.command()
+def render(
+    episode: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="An episode's folder.")],
+    target: Annotated[Path, typer.Option("--to", "-o", help="The folder to write.")],
+    camera: Annotated[list[str] | None, typer.Option(help="A camera's name, several times.")] = None,
+    size: Annotated[str, typer.Option(help="Width and height, pixels.")] = "640x480",
+    depth: Annotated[bool, typer.Option("--depth", help="Depth too, as 16-bit PNG in millimetres.")] = False,
+    mask: Annotated[bool, typer.Option("--mask", help="Which thing is seen, too, as 16-bit PNG.")] = False,
+) -> None:
+    """Draw what cameras saw in a simulated episode: a video of each, and its geometry as JSON."""
+    from sim.render import workers
+    from teleop.doors.pictures import render_episode
+
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size)
+    if found is None:
+        raise typer.BadParameter(f"expected WIDTHxHEIGHT, such as 640x480, got {size!r}", param_hint="--size")
+    wanted = {"width": int(found[1]), "height": int(found[2]), "depth": depth, "mask": mask}
+    with workers() as pool, Progress(*_SHOWN, console=err) as progress:
+        for name in camera or ["front"]:
+            shown = progress.add_task(name, total=None)
+            for _ in render_episode(episode, {"camera": name, **wanted}, target, pool):
+                progress.advance(shown)
+    out.print(f"{', '.join(camera or ['front'])}, in {target}")
 
 
 @cli.command()

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -70,6 +71,22 @@ def check(tasks: Tasks = None, robots: Robots = None, seeds: Seeds = 50, as_json
         typer.echo(json.dumps(_report({pair: asdict(one) for pair, one in found.items()})))
     if min(one.success_rate for one in found.values()) < 0.9:
         raise typer.Exit(1)
+
+
+@cli.command()
+def gallery(
+    target: Annotated[Path, typer.Option("--to", "-o", help="The folder to write.")] = Path("docs/gallery"),
+) -> None:
+    """Write one picture of each robot at each task."""
+    from sim.render import workers
+    from teleop.doors.pictures import gallery as draw
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with workers() as pool, Progress(*columns, console=err) as progress:
+        shown = progress.add_task("drawing", total=len(pairs()))
+        for robot, name in draw(target, pool):
+            progress.update(shown, advance=1, description=f"{name} with {robot}")
+    out.print(f"{len(pairs())} pictures, in {target}")
 
 
 def _report(found: dict[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:

@@ -1,0 +1,444 @@
+"""The OpenGL renderer: a stage drawn through EGL, on a GPU where there is one, else on the CPU by Mesa's llvmpipe.
+
+sim's; what leaves is `GlRenderer`. On a CPU every pixel shaded costs, so that what stands still while the camera does
+is drawn once, with its depth and the shadows that it throws; each further frame starts from a copy of that, and only
+what moves is drawn, and the ground that its shadow can reach is drawn again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import cv2
+import moderngl
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.mesh import Mesh, joined
+from sim.picture import Floats, Picture, intrinsics
+from sim.robot import RobotError, Vector
+from sim.scene import Camera
+from sim.stage import Stage
+
+PIECES_MAX: Final = 256
+SHADOW_TEXELS: Final = 512
+SKY: Final = (0.80, 0.84, 0.88)
+"""What is seen where nothing is, linear."""
+_FADE_M: Final = (2.5, 6.0)
+"""Between these distances from the middle of the room the floor fades into the sky."""
+_BIAS: Final = 0.001
+"""Of the depth of a shadow map."""
+_ROOM: Final = 1.0 + 8.0 / SHADOW_TEXELS
+"""How much wider than its things a shadow map is: at its edge there is nothing."""
+_HALVED: Final = np.array(((0.5, 0, 0, 0.5), (0, 0.5, 0, 0.5), (0, 0, 0.5, 0.5 - _BIAS), (0, 0, 0, 1.0)))
+"""From clip space to a texture's."""
+
+
+class NoOpenGlError(RobotError):
+    """There is no OpenGL 3.3 through EGL here."""
+
+
+_TRANSFORM: Final = f"""
+#version 330
+layout(std140) uniform Pieces {{ mat4 pieces[{PIECES_MAX}]; }};
+"""
+
+_SCENE_VERTEX = (
+    _TRANSFORM
+    + """
+uniform mat4 view;
+uniform mat4 still_shadow;
+uniform mat4 moving_shadow;
+uniform vec3 to_light;
+uniform float intensity;
+uniform float ambient;
+const float exposure = 0.72;
+in vec3 position;
+in vec3 normal;
+in vec3 colour;
+in uint piece;
+out vec3 unlit;
+out vec3 lit;
+out vec3 in_still;
+out vec3 in_moving;
+out vec2 ground;
+void main() {
+    mat4 frame = pieces[piece];
+    vec4 place = frame * vec4(position, 1.0);
+    vec3 up = normalize(mat3(frame) * normal);
+    unlit = exposure * colour * ambient * (0.75 + 0.25 * up.z);
+    lit = exposure * colour * intensity * max(dot(up, to_light), 0.0);
+    in_still = (still_shadow * place).xyz;
+    in_moving = (moving_shadow * place).xyz;
+    ground = piece == 0u ? place.xy : vec2(0.0);
+    gl_Position = view * place;
+}
+"""
+)
+
+_SCENE_FRAGMENT = """
+#version 330
+uniform sampler2DShadow still_map;
+uniform sampler2DShadow moving_map;
+uniform bool redraw;
+uniform vec3 sky;
+uniform vec2 fade;
+in vec3 unlit;
+in vec3 lit;
+in vec3 in_still;
+in vec3 in_moving;
+in vec2 ground;
+out vec4 shown;
+void main() {
+    float light = texture(moving_map, in_moving);
+    if (redraw && light == 1.0) discard;
+    light = min(light, texture(still_map, in_still));
+    vec3 linear = unlit + light * lit;
+    linear = mix(linear, sky, smoothstep(fade.x, fade.y, length(ground)));
+    shown = vec4(sqrt(linear), 1.0);
+}
+"""
+
+_DEPTH_VERTEX = (
+    _TRANSFORM
+    + """
+uniform mat4 view;
+in vec3 position;
+in uint piece;
+void main() { gl_Position = view * (pieces[piece] * vec4(position, 1.0)); }
+"""
+)
+
+_DEPTH_FRAGMENT = """
+#version 330
+void main() {}
+"""
+
+_MASK_VERTEX = (
+    _TRANSFORM
+    + """
+uniform mat4 view;
+in vec3 position;
+in uint piece;
+flat out float number;
+void main() {
+    gl_Position = view * (pieces[piece] * vec4(position, 1.0));
+    number = float(piece) + 1.0;
+}
+"""
+)
+
+_MASK_FRAGMENT = """
+#version 330
+flat in float number;
+out float shown;
+void main() { shown = number; }
+"""
+
+
+class GlRenderer:
+    """Draws one stage at one size. Belongs to the thread that made it."""
+
+    def __init__(self, stage: Stage, width: int, height: int) -> None:
+        """Upload the meshes; raise NoOpenGlError."""
+        if len(stage.pieces) > PIECES_MAX:
+            raise NoOpenGlError(f"expected at most {PIECES_MAX} things to draw, got {len(stage.pieces)}")
+        self._size = width, height
+        self._gl = gl = context()
+        self._programs = programs(gl)
+        self._pieces = gl.buffer(reserve=64 * PIECES_MAX)
+        self._still = _Group(gl, stage, moves=False)
+        self._moving = _Group(gl, stage, moves=True)
+        self._maps = _ShadowMap(gl), _ShadowMap(gl)
+        self._behind, self._canvas = _target(gl, self._size), _target(gl, self._size)
+        self._masked: moderngl.Framebuffer | None = None
+        self._light = stage.scene.light
+        away = -np.asarray(self._light.towards, np.float64)
+        self._to_light: Vector = away / np.linalg.norm(away)
+        self._drawn_still = self._drawn_behind = b""
+
+    @property
+    def name(self) -> str:
+        """Which program draws."""
+        return f"OpenGL, {self._gl.info['GL_RENDERER']}"
+
+    def draw(
+        self, camera: Camera, camera_frame: Vector, frames: Floats, *, depth: bool = False, mask: bool = False
+    ) -> Picture:
+        """Return what `camera` at `camera_frame` (4, 4) sees where the pieces are at `frames` (P, 4, 4)."""
+        gl, (width, height) = self._gl, self._size
+        view = _projection(camera, self._size) @ np.linalg.inv(camera_frame)
+        self._pieces.write(np.ascontiguousarray(frames.transpose(0, 2, 1)))
+        self._pieces.bind_to_uniform_block(0)
+        self._draw_behind(view, frames)
+        corners = self._moving.corners(frames)
+        self._maps[1].draw(self._programs.depth, self._moving, corners, self._to_light)
+        gl.copy_framebuffer(self._canvas, self._behind)
+        self._canvas.use()
+        self._shade(view)
+        self._darken(view, corners)
+        gl.depth_func = "<"
+        self._moving.shaded.render()
+        rgba = np.frombuffer(self._canvas.read(components=4), np.uint8).reshape(height, width, 4)
+        return Picture(
+            rgb=np.ascontiguousarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), np.uint8),
+            depth=self._depth(camera) if depth else None,
+            mask=self._mask(view) if mask else None,
+            intrinsics=intrinsics(camera, width, height),
+            extrinsics=camera_frame,
+            renderer=self.name,
+        )
+
+    def close(self) -> None:
+        """Free what was uploaded."""
+        for thing in (self._pieces, self._behind, self._canvas, self._masked, *self._maps, self._still, self._moving):
+            if thing is not None:
+                thing.release()
+
+    def _draw_behind(self, view: Vector, frames: Floats) -> None:
+        """Draw what stands still, where it or the camera is not where it was."""
+        still = frames[self._still.numbers].tobytes()
+        if still != self._drawn_still:
+            casters = self._still.corners(frames)[8:]  # but for the floor
+            self._maps[0].draw(self._programs.depth, self._still, casters, self._to_light)
+            self._drawn_still, self._drawn_behind = still, b""
+        if view.tobytes() == self._drawn_behind:
+            return
+        self._maps[1].draw(self._programs.depth, None, np.zeros((0, 3)), self._to_light)
+        self._behind.use()
+        red, green, blue = np.sqrt(SKY).tolist()
+        self._behind.clear(red, green, blue, 1.0, depth=1.0)
+        self._shade(view)
+        self._gl.depth_func = "<"
+        self._still.shaded.render()
+        self._drawn_behind = view.tobytes()
+
+    def _shade(self, view: Vector) -> None:
+        """Set all that the shading depends on."""
+        self._gl.enable_only(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
+        self._gl.front_face, self._gl.cull_face = "cw", "back"  # pictures have their first row at the top
+        program = self._programs.scene
+        for name, matrix in (
+            ("view", view),
+            ("still_shadow", self._maps[0].lookup),
+            ("moving_shadow", self._maps[1].lookup),
+        ):
+            _set(program, name, matrix)
+        program["to_light"] = tuple(self._to_light.tolist())
+        program["intensity"], program["ambient"] = self._light.intensity, self._light.ambient
+        for unit, shadow in enumerate(self._maps):
+            shadow.texture.use(unit)
+
+    def _darken(self, view: Vector, corners: Vector) -> None:
+        """Draw what stands still once more where shadows of what moves may fall: on the floor, and on other things."""
+        box = _seen_box(view, _on_the_floor(corners, self._to_light), self._size)
+        self._programs.scene["redraw"] = True
+        self._gl.depth_func = "<="
+        if box is not None:
+            self._canvas.scissor = box
+            self._still.shaded.render(vertices=6)
+            self._canvas.scissor = 0, 0, *self._size
+        self._still.shaded.render(first=6)
+        self._programs.scene["redraw"] = False
+
+    def _depth(self, camera: Camera) -> Floats:
+        width, height = self._size
+        found = np.frombuffer(self._canvas.read(attachment=-1, components=1, dtype="f4"), np.float32)
+        near, far = camera.near_m, camera.far_m
+        with np.errstate(divide="ignore"):
+            metres = near * far / (far - (far - near) * found.reshape(height, width).astype(np.float64))
+        return np.where(found.reshape(height, width) < 1.0, metres, np.inf).astype(np.float32)
+
+    def _mask(self, view: Vector) -> NDArray[np.uint16]:
+        width, height = self._size
+        if self._masked is None:
+            numbers = self._gl.renderbuffer(self._size, 1, dtype="f4")
+            self._masked = self._gl.framebuffer([numbers], self._gl.depth_renderbuffer(self._size))
+        self._masked.use()
+        self._masked.clear(0.0, depth=1.0)
+        self._gl.depth_func = "<"
+        _set(self._programs.mask, "view", view)
+        for group in (self._still, self._moving):
+            group.numbered.render()
+        found = np.frombuffer(self._masked.read(components=1, dtype="f4"), np.float32)
+        return found.reshape(height, width).astype(np.uint16)
+
+
+class _Group:
+    """The pieces that move, or those that do not, in one buffer."""
+
+    def __init__(self, gl: moderngl.Context, stage: Stage, *, moves: bool) -> None:
+        self.numbers = [index for index, piece in enumerate(stage.pieces) if piece.moves is moves]
+        meshes = [stage.pieces[index].mesh for index in self.numbers]
+        self._boxes = np.array([_box(mesh) for mesh in meshes]).reshape(-1, 8, 3)
+        made = programs(gl)
+        shown = _Buffer(gl, meshes, self.numbers)
+        casters = _Buffer(gl, [stage.pieces[index].caster for index in self.numbers], self.numbers)
+        self.shaded = shown.array(made.scene, "3f 3f 3f 1u", "position", "normal", "colour", "piece")
+        self.numbered = shown.array(made.mask, "3f 24x 1u", "position", "piece")
+        self.depth = casters.array(made.depth, "3f 24x 1u", "position", "piece")
+        self._held = self.shaded, self.numbered, self.depth, shown, casters
+
+    def corners(self, frames: Floats) -> Vector:
+        """Return the corners (8 n, 3) of the pieces' boxes in the room."""
+        own = frames[self.numbers].astype(np.float64)
+        return (self._boxes @ own[:, :3, :3].transpose(0, 2, 1) + own[:, None, :3, 3]).reshape(-1, 3)
+
+    def release(self) -> None:
+        """Free the buffers."""
+        for thing in self._held:
+            thing.release()
+
+
+class _Buffer:
+    """Meshes on the graphics device; each vertex knows its piece."""
+
+    def __init__(self, gl: moderngl.Context, meshes: Sequence[Mesh], numbers: Sequence[int]) -> None:
+        self._gl = gl
+        whole = joined(meshes)
+        piece = np.repeat(np.array(numbers, np.uint32), [len(mesh.positions) for mesh in meshes])
+        vertices = np.hstack([whole.positions, whole.normals, whole.colours, piece.view(np.float32)[:, None]])
+        # An empty buffer is none: where there is nothing, one point is drawn, as nothing.
+        self._vertices = gl.buffer(np.ascontiguousarray(vertices if len(vertices) else np.zeros((1, 10), np.float32)))
+        self._indices = gl.buffer(whole.triangles if len(whole.triangles) else np.zeros((1, 3), np.int32))
+
+    def array(self, program: moderngl.Program, layout: str, *names: str) -> moderngl.VertexArray:
+        """Return what draws the meshes by `program`."""
+        return self._gl.vertex_array(program, [(self._vertices, layout, *names)], self._indices)
+
+    def release(self) -> None:
+        """Free it."""
+        self._vertices.release()
+        self._indices.release()
+
+
+class _ShadowMap:
+    """How far from the light the nearest thing is, seen along the light, about the things that throw shadows."""
+
+    def __init__(self, gl: moderngl.Context) -> None:
+        self._gl = gl
+        self.texture = gl.depth_texture((SHADOW_TEXELS, SHADOW_TEXELS))
+        self.texture.compare_func = "<="
+        self.texture.repeat_x = self.texture.repeat_y = False
+        self._target = gl.framebuffer(depth_attachment=self.texture)
+        self.lookup: Vector = np.eye(4)
+        """(4, 4): from the room to the texture and its depth."""
+
+    def draw(self, program: moderngl.Program, group: _Group | None, corners: Vector, to_light: Vector) -> None:
+        """Draw `group`, whose casters are within `corners` (n, 3); with none, there is no shadow."""
+        self._target.use()
+        self._target.clear(depth=1.0)
+        if group is None or not len(corners):
+            return
+        view = _along(to_light, corners)
+        self.lookup = _HALVED @ view
+        _set(program, "view", view)
+        self._gl.enable_only(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
+        self._gl.depth_func, self._gl.front_face, self._gl.cull_face = "<", "ccw", "front"
+        group.depth.render()
+
+    def release(self) -> None:
+        """Free the texture."""
+        self._target.release()
+        self.texture.release()
+
+
+@dataclass(frozen=True, slots=True)
+class _Programs:
+    scene: moderngl.Program
+    depth: moderngl.Program
+    mask: moderngl.Program
+
+
+@cache
+def context() -> moderngl.Context:
+    """Return this process's context, made through EGL without a window; raise NoOpenGlError."""
+    try:
+        gl = moderngl.create_context(
+            standalone=True,
+            require=330,
+            backend="egl",  # type: ignore[arg-type]  # typed as if it were the whole of the settings
+        )
+    except Exception as error:  # the library raises bare exceptions
+        needed = "on Debian: apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri"
+        raise NoOpenGlError(f"expected OpenGL 3.3 through EGL, got {error}; {needed}") from error
+    return gl
+
+
+@cache
+def programs(gl: moderngl.Context) -> _Programs:
+    """Return the compiled shaders."""
+    made = _Programs(
+        gl.program(_SCENE_VERTEX, _SCENE_FRAGMENT),
+        gl.program(_DEPTH_VERTEX, _DEPTH_FRAGMENT),
+        gl.program(_MASK_VERTEX, _MASK_FRAGMENT),
+    )
+    made.scene["sky"], made.scene["fade"] = SKY, _FADE_M
+    made.scene["still_map"], made.scene["moving_map"] = 0, 1
+    return made
+
+
+def _set(program: moderngl.Program, name: str, matrix: Vector) -> None:
+    uniform = program[name]
+    if isinstance(uniform, moderngl.Uniform):  # by columns, as OpenGL has matrices
+        uniform.write(np.ascontiguousarray(matrix.T, np.float32))
+
+
+def _target(gl: moderngl.Context, size: tuple[int, int]) -> moderngl.Framebuffer:
+    return gl.framebuffer([gl.renderbuffer(size)], gl.depth_renderbuffer(size))
+
+
+def _box(mesh: Mesh) -> Vector:
+    ends = np.array((mesh.positions.min(axis=0), mesh.positions.max(axis=0)), np.float64)
+    return np.array([(ends[i, 0], ends[j, 1], ends[k, 2]) for i in (0, 1) for j in (0, 1) for k in (0, 1)])
+
+
+def _projection(camera: Camera, size: tuple[int, int]) -> Vector:
+    """Return the matrix (4, 4) from the camera's frame to clip space with y downward, as the rows of a picture go."""
+    width, height = size
+    near, far = camera.near_m, camera.far_m
+    y = 1.0 / np.tan(0.5 * camera.fov_y_rad)
+    matrix = np.zeros((4, 4))
+    matrix[0, 0], matrix[1, 1] = y * height / width, y
+    matrix[2, 2], matrix[2, 3], matrix[3, 2] = (far + near) / (far - near), -2.0 * far * near / (far - near), 1.0
+    return matrix
+
+
+def _along(to_light: Vector, corners: Vector) -> Vector:
+    """Return the matrix (4, 4) from the room to a cube that holds `corners` (n, 3), its depth away from the light."""
+    side = np.cross((0.0, 1.0, 0.0) if abs(to_light[1]) < 0.9 else (1.0, 0.0, 0.0), to_light)
+    side = side / np.linalg.norm(side)
+    turn = np.array((side, np.cross(to_light, side), to_light))
+    seen = corners @ turn.T
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    half = np.maximum(0.5 * (high - low), 1e-3) * np.array((_ROOM, _ROOM, 1.01))
+    matrix = np.eye(4)
+    matrix[:3, :3] = turn / half[:, None]
+    matrix[:3, 3] = -0.5 * (high + low) / half
+    matrix[2] = -matrix[2]
+    matrix[3] = (0.0, 0.0, 0.0, 1.0)
+    return matrix
+
+
+def _on_the_floor(corners: Vector, to_light: Vector) -> Vector:
+    """Return where the shadows of `corners` (n, 3) fall on the floor; near the horizon, far away."""
+    return corners - np.maximum(corners[:, 2:], 0.0) / max(float(to_light[2]), 0.05) * to_light
+
+
+def _seen_box(view: Vector, places: Vector, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
+    """Return the pixels (x, y, width, height) that hold `places` (n, 3); all where some are behind the camera."""
+    if not len(places):
+        return None
+    seen = np.column_stack([places, np.ones(len(places))]) @ view.T
+    if (seen[:, 3] < 1e-3).any():
+        return 0, 0, *size
+    pixels = (seen[:, :2] / seen[:, 3:] * 0.5 + 0.5) * np.array(size)
+    low = np.clip(np.floor(pixels.min(axis=0)) - 1.0, 0, size)
+    high = np.clip(np.ceil(pixels.max(axis=0)) + 1.0, 0, size)
+    if (high <= low).any():
+        return None
+    x, y, width, height = (int(value) for value in (*low, *(high - low)))
+    return x, y, width, height

@@ -1,0 +1,58 @@
+"""What a camera gives: colours, and where asked for depth and a mask, with all that geometry needs. sim's.
+
+The camera's frame is OpenCV's: x right, y down, z forward; pixel (0, 0) is the top left, its middle at (0.5, 0.5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.robot import Vector
+from sim.scene import Camera
+
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One frame of one camera."""
+
+    rgb: Pixels
+    """(H, W, 3) uint8, as a screen shows it."""
+    depth: Floats | None
+    """(H, W) float32, m along the view; infinite where nothing is. None where not asked for."""
+    mask: NDArray[np.uint16] | None
+    """(H, W) uint16: the piece that is seen, from 1 in the order of `Stage.pieces`; 0 where nothing is. Or None."""
+    intrinsics: Vector
+    """(3, 3) float64: the camera matrix K, pixels."""
+    extrinsics: Vector
+    """(4, 4) float64: the camera's frame in the room."""
+    renderer: str
+    """Which program drew it."""
+
+
+class Renderer(Protocol):
+    """Draws one stage at one size."""
+
+    @property
+    def name(self) -> str:
+        """Which program draws, as `Picture.renderer` says."""
+
+    def draw(
+        self, camera: Camera, camera_frame: Vector, frames: Floats, *, depth: bool = False, mask: bool = False
+    ) -> Picture:
+        """Return what `camera` at `camera_frame` (4, 4) sees where the pieces are at `frames` (P, 4, 4)."""
+
+    def close(self) -> None:
+        """Free what it holds. Idempotent."""
+
+
+def intrinsics(camera: Camera, width: int, height: int) -> Vector:
+    """Return the camera matrix (3, 3) of a picture of that size: square pixels, the axis through the middle."""
+    focal = 0.5 * height / np.tan(0.5 * camera.fov_y_rad)
+    return np.array(((focal, 0.0, 0.5 * width), (0.0, focal, 0.5 * height), (0.0, 0.0, 1.0)))

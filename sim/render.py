@@ -1,0 +1,132 @@
+"""Pictures of an episode after the fact: any camera, at any size, from the recorded states alone.
+
+sim's; what leaves is `Shot`, `render` and `open_renderer`. Frames are drawn by whatever workers a
+`concurrent.futures` executor has; each keeps its renderer, scene and meshes from one batch to the next.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import structlog
+
+from sim.catalogue import description, require_pair, task
+from sim.description import RobotDescription
+from sim.picture import Picture, Renderer
+from sim.robot import RobotError, RobotSpec, Vector
+from sim.setting import setting
+from sim.stage import Stage
+
+SIZE_MAX: Final = 4096
+_BATCH: Final = 25
+"""Frames that a worker draws at a time."""
+_log = structlog.get_logger()
+
+
+class PictureSizeError(RobotError):
+    """A picture of that size cannot be drawn."""
+
+
+class StatesMissingError(RobotError):
+    """The states do not say where everything is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """Which pictures of which episode."""
+
+    robot: str
+    task: str
+    seed: int
+    camera: str
+    width: int = 640
+    height: int = 480
+    depth: bool = False
+    mask: bool = False
+
+
+def render(shot: Shot, seen: Mapping[str, Vector], executor: Executor) -> Iterator[Picture]:
+    """Yield a picture of each of N states, in order, from the observation arrays `seen` (N, ...).
+
+    Raises UnknownRobotError, UnknownTaskError, UnknownCameraError, PictureSizeError or StatesMissingError before
+    anything is drawn. At most a few batches are held at once.
+    """
+    _check(shot, seen)
+    steps = len(seen["joint_position"])
+    waiting: deque[Future[list[Picture]]] = deque()
+    for first in range(0, steps, _BATCH):
+        batch = {name: array[first : first + _BATCH] for name, array in seen.items()}
+        waiting.append(executor.submit(_drawn, shot, batch))
+        if len(waiting) > 2 * (os.cpu_count() or 1):
+            yield from waiting.popleft().result()
+    while waiting:
+        yield from waiting.popleft().result()
+
+
+def workers(count: int | None = None) -> ProcessPoolExecutor:
+    """Return processes that draw, one for each core, or `count`."""
+    count = count or os.cpu_count() or 1
+    fresh = multiprocessing.get_context("spawn")  # a forked OpenGL context is not usable
+    return ProcessPoolExecutor(count, fresh, _share_cores, (count,))
+
+
+def stage_of(robot: str, task_name: str, seed: int, height: int | None = None) -> Stage:
+    """Return what is drawn of the episode with that seed, for pictures of that height (None: unsimplified)."""
+    require_pair(robot, task_name)
+    scene = setting(description(robot), task(task_name), seed)
+    return Stage(_spec(description(robot)), scene, height)
+
+
+def open_renderer(stage: Stage, width: int, height: int) -> Renderer:
+    """Return the best renderer that works here; `name` and every picture say which. Raises PictureSizeError."""
+    if not (1 <= width <= SIZE_MAX and 1 <= height <= SIZE_MAX):
+        raise PictureSizeError(f"expected pictures of 1 to {SIZE_MAX} pixels a side, got {width}x{height}")
+    from sim.gl import GlRenderer, NoOpenGlError
+
+    try:
+        return GlRenderer(stage, width, height)
+    except NoOpenGlError as error:
+        from sim.tiny import TinyRenderer
+
+        _log.warning("render.without_opengl", reason=str(error), instead="PyBullet TinyRenderer, many times slower")
+        return TinyRenderer(stage, width, height)
+
+
+def _check(shot: Shot, seen: Mapping[str, Vector]) -> None:
+    stage = stage_of(shot.robot, shot.task, shot.seed, shot.height)
+    stage.camera(shot.camera)
+    if not (1 <= shot.width <= SIZE_MAX and 1 <= shot.height <= SIZE_MAX):
+        raise PictureSizeError(f"expected pictures of 1 to {SIZE_MAX} pixels a side, got {shot.width}x{shot.height}")
+    missing = [name for name in stage.needs if name not in seen]
+    if missing:
+        raise StatesMissingError(f"expected the arrays {', '.join(stage.needs)}, got none of {', '.join(missing)}")
+
+
+def _drawn(shot: Shot, seen: Mapping[str, Vector]) -> list[Picture]:
+    stage, renderer = _painter(shot.robot, shot.task, shot.seed, shot.width, shot.height)
+    camera = stage.camera(shot.camera)
+    places = zip(stage.camera_frames(camera, seen), stage.frames(seen), strict=True)
+    return [renderer.draw(camera, at, frames, depth=shot.depth, mask=shot.mask) for at, frames in places]
+
+
+@lru_cache(maxsize=1)
+def _painter(robot: str, task_name: str, seed: int, width: int, height: int) -> tuple[Stage, Renderer]:
+    stage = stage_of(robot, task_name, seed, height)
+    return stage, open_renderer(stage, width, height)
+
+
+def _spec(robot: RobotDescription) -> RobotSpec:
+    return robot.spec(robot.exact_arrays, simulated=True, control_hz=1.0)
+
+
+def _share_cores(workers: int) -> None:
+    """Let llvmpipe draw with the cores that are left for each worker."""
+    spare = max((os.cpu_count() or 1) // workers - 1, 0)
+    os.environ.setdefault("LP_NUM_THREADS", str(spare))

@@ -1,0 +1,134 @@
+"""`armshare render` and `armshare sim gallery`: pictures of episodes and of all that can be simulated, as files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import cv2
+import numpy as np
+
+from recorder.episode import Episode, read_episode
+from recorder.manifest import EPISODE_FILE
+from sim.catalogue import make_world, pairs, task
+from sim.check import drive
+from sim.picture import Picture
+from sim.render import Shot, open_renderer, render, stage_of
+from sim.robot import RobotError
+
+if TYPE_CHECKING:
+    pass
+
+GALLERY_SEED: Final = 7
+_FINE: Final = 2
+"""Gallery pictures are drawn so many times larger, and made smaller, so that edges are smooth."""
+_WIDE, _HIGH = 640, 480
+_QUALITY: Final = 88
+_WHEN: Final = 0.6
+"""The part of a scripted drive after which its picture is taken."""
+_SHEET_COLUMNS: Final = 4
+
+
+class NotSimulatedError(RobotError):
+    """An episode of a real robot has no scene to draw."""
+
+
+def render_episode(folder: Path, shot: dict[str, Any], target: Path, executor: Executor) -> Iterator[int]:
+    """Write a video of one camera below `target`, its geometry as JSON, and depth and masks as PNG; yield each frame.
+
+    `shot` has the camera's name, width, height, depth and mask. Raises an EpisodeError, NotSimulatedError or what
+    `sim.render.render` raises.
+    """
+    import av
+
+    episode = read_episode(folder / EPISODE_FILE)
+    meta = episode.meta
+    if not meta.robot.simulated:
+        raise NotSimulatedError(f"expected an episode of a simulated robot, got one of {meta.robot.name}")
+    wanted = Shot(meta.robot.model, meta.task.name, meta.seed, **shot)
+    target.mkdir(parents=True, exist_ok=True)
+    rate = Fraction(meta.spec.control_hz).limit_denominator(1000)
+    last: Picture | None = None
+    extrinsics = []
+    with av.open(str(target / f"{wanted.camera}.mp4"), "w") as file:
+        stream = file.add_stream("libx264", rate=rate, options={"crf": "18"})
+        stream.width, stream.height, stream.pix_fmt = wanted.width, wanted.height, "yuv420p"
+        for number, picture in enumerate(render(wanted, episode.observations, executor)):
+            last = picture
+            extrinsics.append(picture.extrinsics.tolist())
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture.rgb, format="rgb24")))
+            _write_planes(target, wanted.camera, number, picture)
+            yield number
+        file.mux(stream.encode(None))
+    assert last is not None, "an episode has at least one state"
+    geometry = _geometry(wanted, episode, last, extrinsics)
+    (target / f"{wanted.camera}.json").write_text(json.dumps(geometry, indent=1) + "\n")
+
+
+def _geometry(shot: Shot, episode: Episode, picture: Picture, extrinsics: list[Any]) -> dict[str, Any]:
+    pieces = stage_of(shot.robot, shot.task, shot.seed, shot.height).pieces
+    return {
+        "episode": episode.meta.episode,
+        "camera": shot.camera,
+        "width": shot.width,
+        "height": shot.height,
+        "renderer": picture.renderer,
+        "intrinsics": picture.intrinsics.tolist(),
+        "mask_names": ["nothing", *(piece.name for piece in pieces)],
+        "t_observed_mono_ns": [str(t_ns) for t_ns in episode.t_observed_ns.tolist()],
+        "extrinsics": extrinsics,
+    }
+
+
+def _write_planes(target: Path, camera: str, number: int, picture: Picture) -> None:
+    """Write depth in millimetres (0 where nothing is, or beyond 65 m) and the mask as 16-bit PNG."""
+    if picture.depth is not None:
+        millimetres = np.where(picture.depth < 65.0, np.round(1000.0 * picture.depth), 0.0).astype(np.uint16)
+        _write(target / f"{camera}-depth" / f"{number:06d}.png", millimetres)
+    if picture.mask is not None:
+        _write(target / f"{camera}-mask" / f"{number:06d}.png", picture.mask)
+
+
+def gallery(target: Path, executor: Executor) -> Iterator[tuple[str, str]]:
+    """Write `TASK-ROBOT.jpg` for every pair and a sheet of all tasks, `all.jpg`; yield each pair as it is drawn."""
+    target.mkdir(parents=True, exist_ok=True)
+    found: dict[tuple[str, str], Any] = {}
+    for pair, picture in zip(pairs(), executor.map(_posed, pairs()), strict=True):
+        _write(target / f"{pair[1]}-{pair[0]}.jpg", picture[:, :, ::-1])
+        found[pair] = picture
+        yield pair
+    firsts = [(task(name).robots[0], name) for name in dict.fromkeys(name for _, name in pairs())]
+    _write(target / "all.jpg", _sheet([found[pair] for pair in firsts])[:, :, ::-1])
+
+
+def _posed(pair: tuple[str, str]) -> Any:
+    """Return (H, W, 3): a scripted drive, some way into it."""
+    world = make_world(*pair)
+    world.connect()
+    states = [world.reset(GALLERY_SEED), *(seen for _, seen in drive(world, GALLERY_SEED))]
+    world.disconnect()
+    seen = {name: value[np.newaxis] for name, value in states[int(_WHEN * (len(states) - 1))].values.items()}
+    stage = stage_of(*pair, GALLERY_SEED)
+    camera = stage.camera("front")
+    renderer = open_renderer(stage, _FINE * _WIDE, _FINE * _HIGH)
+    picture = renderer.draw(camera, stage.camera_frames(camera, seen)[0], stage.frames(seen)[0]).rgb
+    renderer.close()
+    return cv2.resize(picture, (_WIDE, _HIGH), interpolation=cv2.INTER_AREA)
+
+
+def _sheet(pictures: Sequence[Any]) -> Any:
+    """Return the pictures at half their size, in rows."""
+    small = [cv2.resize(picture, (_WIDE // 2, _HIGH // 2), interpolation=cv2.INTER_AREA) for picture in pictures]
+    small += [np.full_like(small[0], 255)] * (-len(small) % _SHEET_COLUMNS)
+    rows = [np.hstack(small[first : first + _SHEET_COLUMNS]) for first in range(0, len(small), _SHEET_COLUMNS)]
+    return np.vstack(rows)
+
+
+def _write(path: Path, pixels: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(path), pixels, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]):
+        raise OSError(f"expected to write {path}")
