@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sim.world import World
 
 ROBOTS: Final = ("panda", "iiwa", "xarm6", "so101", "dual_panda", "husky")
-TASKS: Final = ("reach", "lift", "push", "pick_place", "stack", "sort", "drawer", "peg", "pour")
+TASKS: Final = ("reach", "lift", "push", "pick_place", "stack", "sort", "drawer", "peg", "pour", "handover", "fetch")
 
 
 class UnknownRobotError(RobotError):
