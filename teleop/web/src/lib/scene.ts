@@ -22,7 +22,7 @@ import {
 } from 'three'
 import type { URDFRobot } from 'urdf-loader'
 import { basePose, type Descriptor, type EndEffector, Layout, type Part, type SceneBody, type Shape } from './descriptor'
-import { outline, type Palette, Stage } from './stage'
+import { FROM_BEHIND, outline, OVER_THE_SHOULDER, type Palette, Stage } from './stage'
 import { loadRobot } from './urdf'
 
 export class Scene {
@@ -58,7 +58,8 @@ export class Scene {
       if (carrier && floor) carrier.add(floor)
     })
     this.#drawn = null
-    this.stage.frame(this.#extent(robot))
+    // Two arms would hide each other.
+    this.stage.frame(this.#extent(robot), this.#descriptor.end_effectors.length > 1 ? FROM_BEHIND : OVER_THE_SHOULDER)
     this.stage.touch()
   }
 

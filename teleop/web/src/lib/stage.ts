@@ -43,10 +43,12 @@ export const DARK: Palette = { sky: '#0c1211', floor: '#18211f', line: '#40524c'
  */
 const VIEWS: readonly [from: Vector3, nearer: number][] = [
   [new Vector3(-1.02, -1.06, 0.72).normalize(), 0.8],
-  [new Vector3(-1.35, -0.1, 0.85).normalize(), 0.95],
+  [new Vector3(-1.15, -0.1, 1.15).normalize(), 0.9],
   [new Vector3(0.05, -1.45, 0.3).normalize(), 0.95],
   [new Vector3(-0.14, -0.02, 1.75).normalize(), 0.95],
 ]
+export const OVER_THE_SHOULDER = 0
+export const FROM_BEHIND = 1
 const UP = new Vector3(0, 0, 1)
 const FOV_DEG = 36
 /** Where the light comes from, seen from the subject, in its radii. */
@@ -146,8 +148,8 @@ export class Stage {
     this.touch()
   }
 
-  /** Show this box, which lies in the frame of the base, and a little around it. */
-  frame(subject: Box3): void {
+  /** Show this box, which lies in the frame of the base, first in the view of that number. */
+  frame(subject: Box3, view = OVER_THE_SHOULDER): void {
     this.#subject = subject
     const radius = this.#radius
     const { uniforms } = this.#floor.material
@@ -158,7 +160,7 @@ export class Stage {
     Object.assign(this.#sun.shadow.camera, { left: -radius, right: radius, top: radius, bottom: -radius, near, far })
     this.#sun.shadow.camera.updateProjectionMatrix()
     this.#ground()
-    this.look(this.#view)
+    this.look(view)
   }
 
   /** Go to a view, by number; the next one where none is given. */
