@@ -8,7 +8,7 @@ BIN := .venv/bin
 STAMPS := .setup
 WEB := $(shell find teleop/web/src -type f 2>/dev/null) $(wildcard teleop/web/*.ts teleop/web/*.json teleop/web/*.html teleop/web/public/*) teleop/wire.json teleop/typed_data.json recorder/typed_data.json
 
-.PHONY: help run test setup lint pytest vitest bench peers screenshots lock clean tools chromium
+.PHONY: help run test setup lint pytest vitest bench peers screenshots lock clean tools chromium opengl
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/'
@@ -16,7 +16,7 @@ help: ## this list
 run: setup ## set up what is missing, start the platform, print and open its URL
 	@exec $(BIN)/armshare run --open $(ARGS)
 
-test: setup peers chromium lint vitest pytest ## set up what is missing, run every check
+test: setup peers chromium opengl lint vitest pytest ## set up what is missing, run every check
 
 setup: $(STAMPS)/web ## install what the project needs, below this folder only
 
@@ -59,6 +59,11 @@ chromium:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
 		|| { [ "$$(id -u)" = 0 ] && [ -n "$${CI:-}" ] && { apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; }; } \
 		|| { echo "Chromium is missing, for the browser tests: apt-get install chromium"; exit 1; }
+
+opengl:
+	@ldconfig -p | grep -q libEGL.so.1 && ls /usr/share/glvnd/egl_vendor.d/*.json >/dev/null 2>&1 \
+		|| { [ "$$(id -u)" = 0 ] && [ -n "$${CI:-}" ] && { apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq libegl1 libegl-mesa0 libgl1-mesa-dri >/dev/null; }; } \
+		|| { echo "OpenGL is missing, for the tests of pictures: apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri"; exit 1; }
 
 $(STAMPS)/venv: requirements.lock pyproject.toml | tools
 	@mkdir -p $(STAMPS)

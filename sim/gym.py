@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 from sim import rotation
 from sim.catalogue import make_world
 from sim.control import EE_ROTATION_MAX_RAD_S, EE_SPEED_MAX_M_S, Controller, Joints, Pose, Setpoint, Twist
+from sim.picture import Renderer
 from sim.registry import register_envs
+from sim.render import open_renderer, require_size
 from sim.robot import ArraySpec, Observation, RobotSpec, UnstableWorldError, Vector
+from sim.stage import Stage, camera_named
 
 Control = Literal["ee_twist", "ee_pose", "joint_position"]
 Reward = Literal["progress", "success"]
@@ -56,7 +59,10 @@ class TaskEnv(gymnasium.Env[Seen, NDArray[np.float32]]):
         width: int = 640,
         height: int = 480,
     ) -> None:
-        """Build the world; raise UnknownRobotError, UnknownTaskError or ValueError for a name that there is not."""
+        """Build the world; raise UnknownRobotError, UnknownTaskError, UnknownCameraError or ValueError for a bad name.
+
+        With `rgb_array`, `render` gives `width` x `height` pixels of `camera`; PictureSizeError where it cannot.
+        """
         _require("control", control, ("ee_twist", "ee_pose", "joint_position"))
         _require("reward", reward, ("progress", "success"))
         _require("render_mode", render_mode, (None, *self.metadata["render_modes"]))
@@ -65,6 +71,10 @@ class TaskEnv(gymnasium.Env[Seen, NDArray[np.float32]]):
         self._control, self._reward = control, reward
         self.render_mode = render_mode
         self._picture = camera, width, height
+        self._renderer: Renderer | None = None
+        self._drawn_seed = -1
+        require_size(width, height)
+        camera_named(self.world.scene, camera)
         spec = self.world.spec
         self._controller = Controller(spec)
         self.observation_space: spaces.Space[Seen] = spaces.Dict(  # type: ignore[assignment]  # its values are arrays
@@ -97,9 +107,28 @@ class TaskEnv(gymnasium.Env[Seen, NDArray[np.float32]]):
         info = {**self._info(), "limits": [(e.rule.value, e.axis, e.requested, e.applied) for e in directive.limits]}
         return _copied(self._seen), gained if self._reward == "progress" else float(done), done, False, info
 
+    def render(self) -> NDArray[np.uint8] | None:
+        """Return what the camera sees now, (H, W, 3) uint8, where the environment was made with `rgb_array`."""
+        if self.render_mode is None:
+            return None
+        name, width, height = self._picture
+        if self._renderer is None or self._drawn_seed != self._seed:
+            self._leave_renderer()
+            self._stage = Stage(self.world.spec, self.world.scene, height)
+            self._renderer, self._drawn_seed = open_renderer(self._stage, width, height), self._seed
+        camera, seen = self._stage.camera(name), {key: value[None] for key, value in self._seen.values.items()}
+        at, frames = self._stage.camera_frames(camera, seen)[0], self._stage.frames(seen)[0]
+        return self._renderer.draw(camera, at, frames).rgb
+
     def close(self) -> None:
-        """Stop the engine."""
+        """Stop the engine and the renderer."""
+        self._leave_renderer()
         self.world.disconnect()
+
+    def _leave_renderer(self) -> None:
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
 
     def _info(self) -> dict[str, Any]:
         return {"seed": self._seed, "success": bool(self._seen.success), "progress": self._seen.progress}

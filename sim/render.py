@@ -86,8 +86,7 @@ def stage_of(robot: str, task_name: str, seed: int, height: int | None = None) -
 
 def open_renderer(stage: Stage, width: int, height: int) -> Renderer:
     """Return the best renderer that works here; `name` and every picture say which. Raises PictureSizeError."""
-    if not (1 <= width <= SIZE_MAX and 1 <= height <= SIZE_MAX):
-        raise PictureSizeError(f"expected pictures of 1 to {SIZE_MAX} pixels a side, got {width}x{height}")
+    require_size(width, height)
     from sim.gl import GlRenderer, NoOpenGlError
 
     try:
@@ -99,11 +98,16 @@ def open_renderer(stage: Stage, width: int, height: int) -> Renderer:
         return TinyRenderer(stage, width, height)
 
 
+def require_size(width: int, height: int) -> None:
+    """Raise PictureSizeError for a size that cannot be drawn."""
+    if not (1 <= width <= SIZE_MAX and 1 <= height <= SIZE_MAX):
+        raise PictureSizeError(f"expected pictures of 1 to {SIZE_MAX} pixels a side, got {width}x{height}")
+
+
 def _check(shot: Shot, seen: Mapping[str, Vector]) -> None:
     stage = stage_of(shot.robot, shot.task, shot.seed, shot.height)
     stage.camera(shot.camera)
-    if not (1 <= shot.width <= SIZE_MAX and 1 <= shot.height <= SIZE_MAX):
-        raise PictureSizeError(f"expected pictures of 1 to {SIZE_MAX} pixels a side, got {shot.width}x{shot.height}")
+    require_size(shot.width, shot.height)
     missing = [name for name in stage.needs if name not in seen]
     if missing:
         raise StatesMissingError(f"expected the arrays {', '.join(stage.needs)}, got none of {', '.join(missing)}")

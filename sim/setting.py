@@ -24,6 +24,8 @@ _LIGHT: Final = 0.25
 _CAMERA_M: Final = 0.02
 _AIM_M: Final = 0.01
 _FOV_RAD: Final = 0.8
+_ROAMING: Final = 2.6
+"""How much farther from a robot that drives about its cameras stand."""
 
 
 def setting(robot: RobotDescription, task: Task, seed: int | None = None) -> Scene:
@@ -43,7 +45,7 @@ def setting(robot: RobotDescription, task: Task, seed: int | None = None) -> Sce
 def cameras(robot: RobotDescription, looks: np.random.Generator | None = None) -> tuple[Camera, ...]:
     """Return two cameras that see the field from the front and from the side, and one on each wrist that has one."""
     x, y = robot.field.center_m
-    size = robot.field.scale
+    size = robot.field.scale if robot.base is None else _ROAMING
     aim = np.array((x - 0.12 * size, y, 0.12 * size))
     found = [
         _aimed("front", np.array((x + 0.75 * size, y, 0.62 * size)), aim, looks),

@@ -76,11 +76,7 @@ class Stage:
 
     def camera(self, name: str) -> Camera:
         """Return the camera called `name`; raise UnknownCameraError."""
-        for camera in self.scene.cameras:
-            if camera.name == name:
-                return camera
-        known = ", ".join(camera.name for camera in self.scene.cameras)
-        raise UnknownCameraError(f"expected one of {known}, got {name!r}")
+        return camera_named(self.scene, name)
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -115,6 +111,15 @@ class Stage:
         of_hand = [k for k, hand in enumerate(self._spec.end_effectors) for _ in hand.gripper_joints]
         opening = seen["gripper_position"][:, of_hand]
         return np.hstack([joints, ends[:, 0] + opening * (ends[:, 1] - ends[:, 0])])
+
+
+def camera_named(scene: Scene, name: str) -> Camera:
+    """Return the camera of a scene; raise UnknownCameraError."""
+    for camera in scene.cameras:
+        if camera.name == name:
+            return camera
+    known = ", ".join(camera.name for camera in scene.cameras)
+    raise UnknownCameraError(f"expected the camera to be one of {known}, got {name!r}")
 
 
 def _body_frames(body: Body, seen: Mapping[str, Vector], steps: int) -> Vector:
