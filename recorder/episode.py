@@ -35,6 +35,10 @@ class EpisodeError(Exception):
     """A file is not an episode; subclasses say why."""
 
 
+class FileMissingError(EpisodeError):
+    """There is no such file."""
+
+
 class UnreadableFileError(EpisodeError):
     """Not HDF5, or truncated, or damaged inside."""
 
@@ -139,12 +143,12 @@ def read_episode(path: Path) -> Episode:
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """Open for reading; whatever HDF5 cannot make sense of is an UnreadableFileError."""
+    """Open for reading; raise FileMissingError, or UnreadableFileError for whatever HDF5 cannot make sense of."""
+    if not path.exists():
+        raise FileMissingError(f"expected an episode, a folder with {path.name} in it, at {path.parent}; found none")
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except FileNotFoundError:
-        raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeDecodeError) as error:
         raise UnreadableFileError(f"{path.name}: expected a whole HDF5 file: {error}") from error
 

@@ -87,6 +87,8 @@ def record(robot: RobotDescription, task: Task) -> dict[str, str]:
 
 def require_same(recorded: Mapping[str, str], here: Mapping[str, str]) -> None:
     """Raise EngineMismatchError where two records differ, saying in what and what to do."""
+    if not recorded:
+        raise EngineMismatchError("expected an episode that says which engine made it, got none: it was not simulated")
     names = sorted(name for name in {*recorded, *here} if recorded.get(name) != here.get(name))
     if not names:
         return

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from sim.robot import Action, Observation, Robot, RobotError, Vector
+from sim.robot import Action, ActionShapeError, Observation, Robot, RobotError, UnstableWorldError, Vector
 
 
 class ReplayMismatchError(RobotError):
@@ -24,6 +24,8 @@ class ReplayMismatchError(RobotError):
 def replay(world: Robot, seed: int, joint_position: Vector, gripper: Vector, recorded: Mapping[str, Vector]) -> None:
     """Drive `world` (connected) through (N, J) rad and (N, K) openings; raise ReplayMismatchError at another bit.
 
+    Raises ActionShapeError or UnstableWorldError, naming the step, where the world cannot take an action.
+
     `recorded` holds each observation array as (N + 1, ...), the first before any action, and as (N + 1,) float64 the
     task's `progress` and its `success` (0 or 1).
     """
@@ -33,7 +35,10 @@ def replay(world: Robot, seed: int, joint_position: Vector, gripper: Vector, rec
         raise ReplayMismatchError(0, names, float("nan"), float("nan"))
     _compare(0, world.reset(seed), recorded)
     for index, (joints, openings) in enumerate(zip(joint_position, gripper, strict=True)):
-        world.send_action(Action(joints, openings))
+        try:
+            world.send_action(Action(joints, openings))
+        except (ActionShapeError, UnstableWorldError) as error:
+            raise type(error)(f"step {index}: {error}") from error
         _compare(index + 1, world.observe(), recorded)
 
 

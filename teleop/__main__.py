@@ -220,21 +220,16 @@ def verify(
 
 @cli.command()
 def replay(episodes: Folders, as_json: AsJson = False) -> None:
-    """Re-simulate episodes and compare every state bit for bit. Exit code 1 where one differs."""
+    """Re-simulate episodes and compare every state bit for bit. Exit code 1 where one differs, 2 where one cannot be."""
     from teleop.doors import researcher
 
     found = [researcher.replay(folder) for folder in episodes]
     for one in found:
-        if one["identical"]:
-            speed = f"{one['realtime_factor']:.0f}x real time"
-            said = f"[green]identical[/green] {one['episode']}  {one['states']} states, {speed}"
-        else:
-            said = f"[red]differs[/red]   {one['episode']}  {one['message']}"
-        out.print(said, highlight=False)
+        out.print(researcher.replay_line(one), highlight=False, soft_wrap=True)
     if as_json:
         print(json.dumps(found))
     if not all(one["identical"] for one in found):
-        raise typer.Exit(1)
+        raise typer.Exit(1 if any(researcher.differs(one) for one in found) else 2)
 
 
 @cli.command()

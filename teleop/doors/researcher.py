@@ -71,7 +71,10 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
 
 
 def replay(bundle: Path) -> dict[str, Any]:
-    """Re-simulate one episode and return a report; raise EpisodeError where there is none."""
+    """Re-simulate one episode and return a report; raise EpisodeError where there is none.
+
+    `error` is None, ReplayMismatchError where a state differs, or the name of what keeps it from being replayed here.
+    """
     from recorder.replayed import replayed, warm  # here, so that other checks load no physics
 
     episode = read_episode(bundle / EPISODE_FILE)
@@ -83,7 +86,24 @@ def replay(bundle: Path) -> dict[str, Any]:
     except RobotError as error:
         return {**report, "identical": False, "error": type(error).__name__, "message": str(error)}
     factor = episode.steps / episode.meta.spec.control_hz / (time.perf_counter() - start)
-    return {**report, "identical": True, "realtime_factor": round(factor, 1)}
+    return {**report, "identical": True, "error": None, "realtime_factor": round(factor, 1)}
+
+
+def replay_line(report: dict[str, Any]) -> str:
+    """Say a replay's report in words."""
+    if report["identical"]:
+        return (
+            f"[green]identical[/green] {report['episode']}  {report['states']} states, "
+            f"{report['realtime_factor']:.0f}x real time"
+        )
+    if differs(report):
+        return f"[red]differs[/red]   {report['episode']}  {report['message']}"
+    return f"[red]unable[/red]    {report['episode']}  [bold]{report['error']}[/bold]: {report['message']}"
+
+
+def differs(report: dict[str, Any]) -> bool:
+    """Whether an episode was replayed here and is not what its seed and actions give."""
+    return report["error"] in ("ReplayMismatchError", "ActionShapeError", "UnstableWorldError")
 
 
 def fetch(hub: str, target: Path, *, task: str, operator: str, limit: int) -> Iterator[str]:
