@@ -21,9 +21,17 @@ from sim.mesh import Mesh, joined
 from sim.picture import Floats, Picture, intrinsics
 from sim.robot import RobotError, Vector
 from sim.scene import Camera
+from sim.shaders import (
+    DEPTH_FRAGMENT,
+    DEPTH_VERTEX,
+    MASK_FRAGMENT,
+    MASK_VERTEX,
+    PIECES_MAX,
+    SCENE_FRAGMENT,
+    SCENE_VERTEX,
+)
 from sim.stage import Stage
 
-PIECES_MAX: Final = 256
 SHADOW_TEXELS: Final = 512
 SKY: Final = (0.80, 0.84, 0.88)
 """What is seen where nothing is, linear."""
@@ -39,104 +47,6 @@ _HALVED: Final = np.array(((0.5, 0, 0, 0.5), (0, 0.5, 0, 0.5), (0, 0, 0.5, 0.5 -
 
 class NoOpenGlError(RobotError):
     """There is no OpenGL 3.3 through EGL here."""
-
-
-_TRANSFORM: Final = f"""
-#version 330
-layout(std140) uniform Pieces {{ mat4 pieces[{PIECES_MAX}]; }};
-"""
-
-_SCENE_VERTEX = (
-    _TRANSFORM
-    + """
-uniform mat4 view;
-uniform mat4 still_shadow;
-uniform mat4 moving_shadow;
-uniform vec3 to_light;
-uniform float intensity;
-uniform float ambient;
-const float exposure = 0.72;
-in vec3 position;
-in vec3 normal;
-in vec3 colour;
-in uint piece;
-out vec3 unlit;
-out vec3 lit;
-out vec3 in_still;
-out vec3 in_moving;
-out vec2 ground;
-void main() {
-    mat4 frame = pieces[piece];
-    vec4 place = frame * vec4(position, 1.0);
-    vec3 up = normalize(mat3(frame) * normal);
-    unlit = exposure * colour * ambient * (0.75 + 0.25 * up.z);
-    lit = exposure * colour * intensity * max(dot(up, to_light), 0.0);
-    in_still = (still_shadow * place).xyz;
-    in_moving = (moving_shadow * place).xyz;
-    ground = piece == 0u ? place.xy : vec2(0.0);
-    gl_Position = view * place;
-}
-"""
-)
-
-_SCENE_FRAGMENT = """
-#version 330
-uniform sampler2DShadow still_map;
-uniform sampler2DShadow moving_map;
-uniform bool redraw;
-uniform vec3 sky;
-uniform vec2 fade;
-in vec3 unlit;
-in vec3 lit;
-in vec3 in_still;
-in vec3 in_moving;
-in vec2 ground;
-out vec4 shown;
-void main() {
-    float light = texture(moving_map, in_moving);
-    if (redraw && light == 1.0) discard;
-    light = min(light, texture(still_map, in_still));
-    vec3 linear = unlit + light * lit;
-    linear = mix(linear, sky, smoothstep(fade.x, fade.y, length(ground)));
-    shown = vec4(sqrt(linear), 1.0);
-}
-"""
-
-_DEPTH_VERTEX = (
-    _TRANSFORM
-    + """
-uniform mat4 view;
-in vec3 position;
-in uint piece;
-void main() { gl_Position = view * (pieces[piece] * vec4(position, 1.0)); }
-"""
-)
-
-_DEPTH_FRAGMENT = """
-#version 330
-void main() {}
-"""
-
-_MASK_VERTEX = (
-    _TRANSFORM
-    + """
-uniform mat4 view;
-in vec3 position;
-in uint piece;
-flat out float number;
-void main() {
-    gl_Position = view * (pieces[piece] * vec4(position, 1.0));
-    number = float(piece) + 1.0;
-}
-"""
-)
-
-_MASK_FRAGMENT = """
-#version 330
-flat in float number;
-out float shown;
-void main() { shown = number; }
-"""
 
 
 class GlRenderer:
@@ -372,9 +282,9 @@ def context() -> moderngl.Context:
 def programs(gl: moderngl.Context) -> _Programs:
     """Return the compiled shaders."""
     made = _Programs(
-        gl.program(_SCENE_VERTEX, _SCENE_FRAGMENT),
-        gl.program(_DEPTH_VERTEX, _DEPTH_FRAGMENT),
-        gl.program(_MASK_VERTEX, _MASK_FRAGMENT),
+        gl.program(SCENE_VERTEX, SCENE_FRAGMENT),
+        gl.program(DEPTH_VERTEX, DEPTH_FRAGMENT),
+        gl.program(MASK_VERTEX, MASK_FRAGMENT),
     )
     made.scene["sky"], made.scene["fade"] = SKY, _FADE_M
     made.scene["still_map"], made.scene["moving_map"] = 0, 1

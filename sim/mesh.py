@@ -27,6 +27,7 @@ _CAREFUL: Final = 3
 _FEWEST: Final = 40
 """Meshes of fewer triangles stay as they are."""
 _SIDES: Final = 24
+_NO_AREA_M2: Final = 1e-13
 
 
 class MeshSyntaxError(RobotError):
@@ -171,8 +172,7 @@ def welded(points: Vector, faces: Indices) -> tuple[Vector, Indices]:
     """Return the mesh with one vertex at each place, and without triangles that have no area."""
     _, first, index = np.unique(np.round(points, 7), axis=0, return_index=True, return_inverse=True)
     faces = index.ravel()[faces].astype(np.int32)
-    proper = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])
-    return points[first], faces[proper]
+    return points[first], faces[_areas(points[first], faces) > _NO_AREA_M2]
 
 
 def _smooth(points: Vector, faces: Indices) -> Vector:
@@ -241,9 +241,10 @@ def _read(path: Path) -> Iterator[tuple[Vector, Indices, tuple[float, float, flo
         scene = trimesh.load_scene(path, process=False, split_object=False, group_material=True)
     except Exception as error:  # readers raise whatever the file makes them
         raise MeshSyntaxError(f"{path}: expected a mesh, got {type(error).__name__}: {error}") from error
-    for mesh in scene.dump():
-        if not isinstance(mesh, trimesh.Trimesh):
-            continue  # lines and points
+    meshes = [mesh for mesh in scene.dump() if isinstance(mesh, trimesh.Trimesh)]  # not lines, nor points
+    if not meshes:
+        raise MeshSyntaxError(f"{path}: expected a mesh, found no triangle")
+    for mesh in meshes:
         material = getattr(getattr(mesh.visual, "material", None), "name", None)
         points = np.asarray(mesh.vertices, np.float64)
         yield *welded(points, np.asarray(mesh.faces, np.int32)), colours.get(material or "")
