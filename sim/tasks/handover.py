@@ -20,7 +20,7 @@ from sim.task import Expert, Values
 
 HALF_LENGTH_M: Final = 0.12
 HALF_EDGE_M: Final = 0.012
-BAR_MASS_KG: Final = 0.06
+BAR_MASS_KG: Final = 0.10
 MARK_M: Final = 0.06
 OUT_M: Final = 0.29
 """How far bar and mark are from the middle, each on its side, where one arm alone reaches."""

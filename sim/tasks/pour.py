@@ -21,11 +21,12 @@ from sim.task import Expert, Values
 
 BALLS: Final = 12
 BALL_RADIUS_M: Final = 0.008
-BALL_MASS_KG: Final = 0.004
+BALL_MASS_KG: Final = 0.003
 POURED_PART: Final = 0.8
 """The part of the balls that has to be in the bowl."""
 CUP_INSIDE_M: Final = 0.030
 CUP_HEIGHT_M: Final = 0.080
+CUP_MASS_KG: Final = 0.12
 BOWL_INSIDE_M: Final = 0.070
 BOWL_HEIGHT_M: Final = 0.050
 THICK_M: Final = 0.004
@@ -42,6 +43,7 @@ _LAYER_M: Final = 0.017
 _TILT_RAD: Final = 2.0
 _TILT_RAD_S: Final = 0.7
 _STEP_S: Final = 0.05
+_DEEP_M: Final = 0.008
 _HOVER_M: Final = 0.12
 _RAISED_M: Final = 0.22
 _SHAKE_RAD: Final = 0.15
@@ -76,7 +78,7 @@ class Pour:
         there = spot(replace(robot.field, center_m=(x, y + 0.55 * side * across), half_extents_m=half), rng, (), 0.0)
         outward = -0.5 * np.pi * side + _TURN_RAD * float(rng.uniform(-1.0, 1.0))
         bowl = Body("bowl", ring(BOWL_INSIDE_M, BOWL_HEIGHT_M, THICK_M, sides=12), BLUE, pose_from="bowl_pose")
-        cup = Body("cup", _cup(), CHINA, mass_kg=0.12, friction=0.6, pose_from="cup_pose")
+        cup = Body("cup", _cup(), CHINA, mass_kg=CUP_MASS_KG, friction=1.0, pose_from="cup_pose")
         return at(bowl, *there), at(cup, *here, outward), *_balls(*here)
 
     def stages(self, values: Values) -> Sequence[float]:
@@ -129,7 +131,7 @@ def script(operator: Operator) -> Script:
         side = float(np.sign(operator.at("bowl_pose")[1] - operator.at("cup_pose")[1]))
         sideways = down(0.0 if side > 0.0 else np.pi)
         yield from hand.to(partial(_over_fin, operator, sideways))
-        yield from hand.grasp("cup_pose", offset=np.array(_FIN_M), period_rad=np.pi)
+        yield from hand.grasp("cup_pose", offset=np.array(_FIN_M), period_rad=np.pi, deep_m=_DEEP_M)
         yield from hand.rise(_RAISED_M)
         if operator.at("cup_pose")[2] > 0.5 * _RAISED_M - CUP_HEIGHT_M:
             yield from _tip(operator, side, sideways)
