@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from sim.bullet import BulletClient, pybullet
 from sim.description import RobotDescription
 from sim.robot import Action, Vector
+from sim.urdf import EngineRefusedError, UnknownJointError, UnknownLinkError, require_whole
 
 _POSITION_GAIN: Final = 0.2
 _VELOCITY_GAIN: Final = 1.0
@@ -34,6 +36,28 @@ def physical(robot: RobotDescription) -> tuple[object, ...]:
     return robot.joint_names, *limits, robot.home_rad, hands
 
 
+def require_loadable(robot: RobotDescription) -> None:
+    """Raise a UrdfError where the robot's file is not whole, or lacks a joint or link that its description names."""
+    urdf = require_whole(robot.model)
+    for name in (*robot.joint_names, *(name for hand in robot.hands for name in hand.gripper_joints)):
+        if not urdf.joint(name).moves:
+            raise UnknownJointError(f"{urdf.path}: expected {name!r} to be a joint that moves, and it is fixed")
+    for link in (link for hand in robot.hands for link in (hand.link, *hand.finger_links)):
+        if link not in urdf.links:
+            raise UnknownLinkError(f"{urdf.path}: expected one of the links {list(urdf.links)}, got {link!r}")
+
+
+def _loaded(client: BulletClient, path: Path) -> int:
+    try:
+        body: int = client.loadURDF(str(path), useFixedBase=True, flags=pybullet.URDF_IGNORE_VISUAL_SHAPES)
+    except pybullet.error as error:
+        raise EngineRefusedError(
+            f"{path}: expected a robot with a name, whose shapes and meshes (OBJ, STL, DAE) PyBullet reads; it says "
+            f"{str(error)!r}, and more in the output of this process"
+        ) from error
+    return body
+
+
 class Arm:
     """One loaded robot. Joint and link indices stay inside; names are what others use."""
 
@@ -41,9 +65,7 @@ class Arm:
         self.description = description
         self._client = client
         self._set_motors = client.setJointMotorControlArray
-        self._body: int = client.loadURDF(
-            str(description.model.urdf_path), useFixedBase=True, flags=pybullet.URDF_IGNORE_VISUAL_SHAPES
-        )
+        self._body = _loaded(client, description.model.urdf_path)
         infos = [client.getJointInfo(self._body, index) for index in range(client.getNumJoints(self._body))]
         by_joint = {info[1].decode(): info[0] for info in infos}
         by_link = {info[12].decode(): info[0] for info in infos}

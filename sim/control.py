@@ -149,17 +149,20 @@ class Controller:
         return Directive(self._action, ())
 
     def step(self, setpoint: Setpoint, seen: Observation) -> Directive:
-        """Move the target by one period of `setpoint`. One that does not fit the robot holds, and says so."""
+        """Move the target by one period of `setpoint`.
+
+        One that does not fit the robot, or is not finite, holds, and says how many finite numbers came and were due.
+        """
         events: list[LimitEvent] = []
 
         def note(rule: Limit, axis: int, requested: float, applied: float) -> None:
             if abs(requested - applied) > _EPSILON:
                 events.append(LimitEvent(rule, axis, float(requested), float(applied)))
 
-        found, expected = _size(setpoint), self._size(setpoint)
+        found, expected = _counts(setpoint), self._counts(setpoint)
         if found != expected:
-            note(Limit.SHAPE, 0, found, expected)
-            return Directive(self.hold().action, tuple(events))
+            misfit = LimitEvent(Limit.SHAPE, 0, float(sum(found)), float(sum(expected)))
+            return Directive(self.hold().action, (misfit,))
         wanted = setpoint.position if isinstance(setpoint, Joints) else self._reach(setpoint, note)
         joints = self._limited(wanted, seen.values["joint_position"], note)
         self._action = Action(joints, self._gripped(setpoint.gripper, note))
@@ -167,12 +170,12 @@ class Controller:
             hand.keep_near(joints, free=isinstance(setpoint, Joints))
         return Directive(self._action, tuple(events))
 
-    def _size(self, setpoint: Setpoint) -> int:
+    def _counts(self, setpoint: Setpoint) -> tuple[int, ...]:
         hands = self._spec.hands
         if isinstance(setpoint, Joints):
-            return self._spec.joints + hands
-        width = 6 if isinstance(setpoint, Twist) else 7
-        return hands * (width + 1) + (2 if self._base is not None and setpoint.base is not None else 0)
+            return self._spec.joints, hands
+        moved = hands * (6 if isinstance(setpoint, Twist) else 7)
+        return moved, hands, (2 if self._base is not None and setpoint.base is not None else 0)
 
     def _settle(self, joints: Vector) -> None:
         self._wanted, self._asked_rad_s = joints.copy(), np.zeros(self._spec.joints)
@@ -314,11 +317,16 @@ class _Base:
         return np.array((x + ahead * np.cos(middle), y + ahead * np.sin(middle), heading + turn))
 
 
-def _size(setpoint: Setpoint) -> int:
+def _counts(setpoint: Setpoint) -> tuple[int, ...]:
+    """Return how many finite numbers each part has."""
     if isinstance(setpoint, Joints):
-        return setpoint.position.size + setpoint.gripper.size
+        return _finite(setpoint.position), _finite(setpoint.gripper)
     moved = setpoint.twist if isinstance(setpoint, Twist) else setpoint.pose
-    return moved.size + setpoint.gripper.size + (0 if setpoint.base is None else setpoint.base.size)
+    return _finite(moved), _finite(setpoint.gripper), 0 if setpoint.base is None else _finite(setpoint.base)
+
+
+def _finite(values: Vector) -> int:
+    return int(np.isfinite(values).sum())
 
 
 def _capped(vector: Vector, most: float, rule: Limit, index: int, note: Note) -> Vector:

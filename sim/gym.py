@@ -5,7 +5,7 @@ Actions go through the same controller, limits and rate as an operator's command
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import gymnasium
 import numpy as np
@@ -25,6 +25,7 @@ Control = Literal["ee_twist", "ee_pose", "joint_position"]
 Reward = Literal["progress", "success"]
 Seen = dict[str, Vector]
 
+CONTROLS: Final[tuple[Control, ...]] = get_args(Control)
 SEED_MAX: Final = 2**48
 _FAR: Final = 10.0
 """No position in a stable world, and no joint, is beyond this (m, rad)."""
@@ -63,7 +64,7 @@ class TaskEnv(gymnasium.Env[Seen, NDArray[np.float32]]):
 
         With `rgb_array`, `render` gives `width` x `height` pixels of `camera`; PictureSizeError where it cannot.
         """
-        _require("control", control, ("ee_twist", "ee_pose", "joint_position"))
+        _require("control", control, CONTROLS)
         _require("reward", reward, ("progress", "success"))
         _require("render_mode", render_mode, (None, *self.metadata["render_modes"]))
         self.world = make_world(robot, task)
@@ -143,8 +144,11 @@ def action_size(spec: RobotSpec, control: Control) -> int:
 
 def setpoint_of(spec: RobotSpec, control: Control, action: NDArray[np.float32]) -> Setpoint:
     """Return what an action in [-1, 1] asks for; raise ValueError where it has another shape or is not finite."""
-    values = np.asarray(action, dtype=np.float64)
     size = action_size(spec, control)
+    try:
+        values = np.asarray(action, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"expected {size} finite numbers for {control}, got {action!r}") from error
     if values.shape != (size,) or not np.isfinite(values).all():
         raise ValueError(f"expected {size} finite numbers for {control}, got shape {values.shape}: {values.tolist()}")
     values = np.clip(values, -1.0, 1.0)

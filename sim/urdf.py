@@ -45,6 +45,10 @@ class UnknownJointError(UrdfError):
     """A joint was named that the URDF does not have, cannot move, or does not move the end effector."""
 
 
+class EngineRefusedError(UrdfError):
+    """The physics engine could not load a file that looks like a URDF."""
+
+
 class MeshMissingError(UrdfError):
     """The URDF names a mesh that does not lie below the model's root."""
 
@@ -148,6 +152,25 @@ def urdf_files(model: RobotModel) -> tuple[Path, ...]:
     """Return the URDF and every mesh it names, in a fixed order. Raises a UrdfError."""
     urdf = read_urdf(model.urdf_path)
     return (model.urdf_path, *sorted({find_mesh(name, model) for name in urdf.meshes}))
+
+
+def require_whole(model: RobotModel) -> Urdf:
+    """Return a model's URDF where all of it hangs on one base and every mesh is there; raise a UrdfError elsewhere.
+
+    An engine may crash on less: PyBullet does where two links have no parent.
+    """
+    urdf = read_urdf(model.urdf_path)
+    for joint in urdf.joints.values():
+        lost = {joint.parent, joint.child} - {*urdf.links}
+        if lost:
+            raise UnknownLinkError(f"{urdf.path}: expected {joint.name!r} between its links, got {sorted(lost)}")
+    _refuse_repeats([joint.child for joint in urdf.joints.values()], "link on one joint", urdf.path)
+    base = urdf.base_link
+    for link in urdf.links:
+        urdf.chain(base, link)
+    for name in urdf.meshes:
+        find_mesh(name, model)
+    return urdf
 
 
 def find_mesh(name: str, model: RobotModel) -> Path:

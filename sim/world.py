@@ -11,12 +11,12 @@ from typing import Final
 import numpy as np
 
 from sim import engine
-from sim.arm import Arm
+from sim.arm import Arm, require_loadable
 from sim.bodies import Bodies, arrays
 from sim.bullet import BulletClient, new_client
 from sim.description import RobotDescription
 from sim.engine import CONTROL_HZ, SETTLE_STEPS, SUBSTEPS
-from sim.robot import Action, NotConnectedError, Observation, RobotSpec, UnstableWorldError, checked
+from sim.robot import Action, NotConnectedError, Observation, RobotError, RobotSpec, UnstableWorldError, checked
 from sim.scene import Scene
 from sim.setting import setting
 from sim.task import Task, Values, progress
@@ -60,11 +60,16 @@ class World:
         return self._spec
 
     def connect(self) -> None:
-        """Start the engine and build a first scene, from seed 0."""
+        """Start the engine and build a first scene, from seed 0. Raises a UrdfError."""
         if self._client is not None:
             return
+        require_loadable(self._description)
         self._client = new_client()
-        self.reset(0)
+        try:
+            self.reset(0)
+        except RobotError:
+            self.disconnect()
+            raise
 
     def disconnect(self) -> None:
         """Stop the engine."""
