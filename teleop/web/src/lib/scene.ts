@@ -22,8 +22,12 @@ import {
 } from 'three'
 import type { URDFRobot } from 'urdf-loader'
 import { basePose, type Descriptor, type EndEffector, Layout, type Part, type SceneBody, type Shape } from './descriptor'
+import { cornersOf } from './framing'
 import { FROM_BEHIND, outline, OVER_THE_SHOULDER, type Palette, Stage } from './stage'
 import { loadRobot } from './urdf'
+
+/** What lies further from the robot than this was lost, and is not looked for. */
+const FAR_M = 4
 
 export class Scene {
   readonly stage: Stage
@@ -33,6 +37,9 @@ export class Scene {
   readonly #plumbs: Plumb[]
   readonly #workspaces: Mesh[]
   #robot: URDFRobot | null = null
+  /** The robot at rest, and the floor that its hands reach. */
+  #atRest: Box3 | null = null
+  #framed = false
   #drawn: Float32Array | null = null
 
   constructor(canvas: HTMLCanvasElement, descriptor: Descriptor) {
@@ -58,9 +65,22 @@ export class Scene {
       if (carrier && floor) carrier.add(floor)
     })
     this.#drawn = null
+    robot.updateMatrixWorld(true)
+    this.#atRest = new Box3().setFromObject(robot)
     // Two arms would hide each other.
-    this.stage.frame(this.#extent(robot), this.#descriptor.end_effectors.length > 1 ? FROM_BEHIND : OVER_THE_SHOULDER)
+    this.stage.frame(this.#atRest, this.#descriptor.end_effectors.length > 1 ? FROM_BEHIND : OVER_THE_SHOULDER)
     this.stage.touch()
+  }
+
+  /** Another episode: once its first state is there, all of it is shown. */
+  begin(): void {
+    this.#framed = false
+  }
+
+  /** Go to the next view, of all that there is now. */
+  look(): void {
+    this.#frame()
+    this.stage.look()
   }
 
   /** Show what the keys move: a hand, by number, or one more for the base. */
@@ -90,6 +110,7 @@ export class Scene {
       if (hand) this.#plumbs[i]?.hang(hand)
     })
     this.#follow(values)
+    if (!this.#framed) this.#frame()
   }
 
   /** Whether the picture is the newest. */
@@ -124,10 +145,16 @@ export class Scene {
     })
   }
 
-  /** The robot at rest, and the floor that its hands reach. */
-  #extent(robot: URDFRobot): Box3 {
-    robot.updateMatrixWorld(true)
-    return new Box3().setFromObject(robot)
+  /** The robot, and the things that are not too far to go to. */
+  #frame(): void {
+    if (!this.#atRest) return
+    this.#framed = true
+    const all = this.#atRest.clone()
+    for (const drawn of this.#bodies.values()) {
+      const corners = cornersOf(new Box3().setFromObject(drawn)).map((corner) => this.stage.carried(corner))
+      if (corners.every((corner) => corner.length() < FAR_M)) all.union(new Box3().setFromPoints(corners))
+    }
+    this.stage.frame(all)
   }
 
   /** The camera goes along with a mobile base. */

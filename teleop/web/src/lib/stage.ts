@@ -148,8 +148,8 @@ export class Stage {
     this.touch()
   }
 
-  /** Show this box, which lies in the frame of the base, first in the view of that number. */
-  frame(subject: Box3, view = OVER_THE_SHOULDER): void {
+  /** Show this box, which lies in the frame of the base; where a view's number is given, in that view. */
+  frame(subject: Box3, view?: number): void {
     this.#subject = subject
     const radius = this.#radius
     const { uniforms } = this.#floor.material
@@ -160,7 +160,8 @@ export class Stage {
     Object.assign(this.#sun.shadow.camera, { left: -radius, right: radius, top: radius, bottom: -radius, near, far })
     this.#sun.shadow.camera.updateProjectionMatrix()
     this.#ground()
-    this.look(view)
+    if (view !== undefined) this.look(view)
+    else if (!this.#turned) this.look(this.#view)
   }
 
   /** Go to a view, by number; the next one where none is given. */
@@ -200,6 +201,11 @@ export class Stage {
     this.#base.copy(next)
     this.#headingRad = headingRad
     this.#ground()
+  }
+
+  /** From the room to the frame that the base carries along. */
+  carried(point: Vector3): Vector3 {
+    return point.sub(this.#base).applyAxisAngle(UP, -this.#headingRad)
   }
 
   /** Draw where something changed and it is time to; whether the picture is the newest. */
@@ -251,7 +257,7 @@ export class Stage {
     return this.#subject.getSize(new Vector3()).length() / 2
   }
 
-  /** From the frame that the base carries along to the room. */
+  /** The other way. */
   #placed(point: Vector3): Vector3 {
     return point.applyAxisAngle(UP, this.#headingRad).add(this.#base)
   }
