@@ -7,18 +7,17 @@ what moves is drawn, and the ground that its shadow can reach is drawn again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Final
 
-import cv2
 import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.mesh import Mesh, joined
-from sim.picture import Floats, Picture, intrinsics
+from sim.picture import Floats, Picture, Pixels, intrinsics
 from sim.robot import RobotError, Vector
 from sim.scene import Camera
 from sim.shaders import (
@@ -32,15 +31,15 @@ from sim.shaders import (
 )
 from sim.stage import Stage
 
-SHADOW_TEXELS: Final = 512
+_TEXELS: Final = ((300, 320), (600, 512))
+"""Pictures up to so many pixels high, and the texels of a side of their shadow maps."""
+_FINE_TEXELS: Final = 1024
 SKY: Final = (0.80, 0.84, 0.88)
 """What is seen where nothing is, linear."""
 _FADE_M: Final = (2.5, 6.0)
 """Between these distances from the middle of the room the floor fades into the sky."""
 _BIAS: Final = 0.001
 """Of the depth of a shadow map."""
-_ROOM: Final = 1.0 + 8.0 / SHADOW_TEXELS
-"""How much wider than its things a shadow map is: at its edge there is nothing."""
 _HALVED: Final = np.array(((0.5, 0, 0, 0.5), (0, 0.5, 0, 0.5), (0, 0, 0.5, 0.5 - _BIAS), (0, 0, 0, 1.0)))
 """From clip space to a texture's."""
 
@@ -62,9 +61,9 @@ class GlRenderer:
         self._pieces = gl.buffer(reserve=64 * PIECES_MAX)
         self._still = _Group(gl, stage, moves=False)
         self._moving = _Group(gl, stage, moves=True)
-        self._maps = _ShadowMap(gl), _ShadowMap(gl)
-        self._behind, self._canvas = _target(gl, self._size), _target(gl, self._size)
-        self._masked: moderngl.Framebuffer | None = None
+        self._maps = _ShadowMap(gl, height), _ShadowMap(gl, height)
+        self._behind = _target(gl, self._size)
+        self._easels = _Easel(gl, self._size), _Easel(gl, self._size)
         self._light = stage.scene.light
         away = -np.asarray(self._light.towards, np.float64)
         self._to_light: Vector = away / np.linalg.norm(away)
@@ -79,34 +78,64 @@ class GlRenderer:
         self, camera: Camera, camera_frame: Vector, frames: Floats, *, depth: bool = False, mask: bool = False
     ) -> Picture:
         """Return what `camera` at `camera_frame` (4, 4) sees where the pieces are at `frames` (P, 4, 4)."""
-        gl, (width, height) = self._gl, self._size
-        view = _projection(camera, self._size) @ np.linalg.inv(camera_frame)
-        self._pieces.write(np.ascontiguousarray(frames.transpose(0, 2, 1)))
-        self._pieces.bind_to_uniform_block(0)
-        self._draw_behind(view, frames)
-        corners = self._moving.corners(frames)
-        self._maps[1].draw(self._programs.depth, self._moving, corners, self._to_light)
-        gl.copy_framebuffer(self._canvas, self._behind)
-        self._canvas.use()
-        self._shade(view)
-        self._darken(view, corners)
-        gl.depth_func = "<"
-        self._moving.shaded.render()
-        rgba = np.frombuffer(self._canvas.read(components=4), np.uint8).reshape(height, width, 4)
-        return Picture(
-            rgb=np.ascontiguousarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), np.uint8),
-            depth=self._depth(camera) if depth else None,
-            mask=self._mask(view) if mask else None,
-            intrinsics=intrinsics(camera, width, height),
-            extrinsics=camera_frame,
-            renderer=self.name,
-        )
+        (picture,) = self.sequence(camera, camera_frame[None], frames[None], depth=depth, mask=mask)
+        return picture
+
+    def sequence(
+        self, camera: Camera, camera_frames: Vector, frames: Floats, *, depth: bool = False, mask: bool = False
+    ) -> Iterator[Picture]:
+        """Yield what `camera` sees at each of N steps: its frames (N, 4, 4), and those of the pieces (N, P, 4, 4).
+
+        A picture is fetched while the next one is drawn: on a CPU the shading of one goes on in other threads while
+        this one prepares the triangles of the next.
+        """
+        waiting: tuple[_Easel, Vector] | None = None
+        for step, (at, pieces) in enumerate(zip(camera_frames, frames, strict=True)):
+            easel = self._easels[step % len(self._easels)]
+            self._paint(easel, camera, at, pieces, mask)
+            if waiting is not None:
+                yield self._taken(*waiting, camera, depth, mask)
+            waiting = easel, at
+        if waiting is not None:
+            yield self._taken(*waiting, camera, depth, mask)
 
     def close(self) -> None:
         """Free what was uploaded."""
-        for thing in (self._pieces, self._behind, self._canvas, self._masked, *self._maps, self._still, self._moving):
-            if thing is not None:
-                thing.release()
+        for thing in (self._pieces, self._behind, *self._easels, *self._maps, self._still, self._moving):
+            thing.release()
+
+    def _paint(self, easel: _Easel, camera: Camera, at: Vector, frames: Floats, mask: bool) -> None:
+        """Begin one picture."""
+        gl = self._gl
+        view = _projection(camera, self._size) @ np.linalg.inv(at)
+        self._pieces.write(np.ascontiguousarray(frames.transpose(0, 2, 1)))
+        self._pieces.bind_to_uniform_block(0)
+        self._draw_behind(view, frames)
+        gl.copy_framebuffer(easel.canvas, self._behind)
+        corners = self._moving.corners(frames)
+        self._maps[1].draw(self._programs.depth, self._moving, corners, self._to_light)
+        easel.canvas.use()
+        self._shade(view)
+        self._darken(easel.canvas, view, corners)
+        gl.depth_func = "<"
+        self._moving.shaded.render()
+        if mask:
+            easel.masked.use()
+            easel.masked.clear(0.0, depth=1.0)
+            _set(self._programs.mask, "view", view)
+            for group in (self._still, self._moving):
+                group.numbered.render()
+
+    def _taken(self, easel: _Easel, at: Vector, camera: Camera, depth: bool, mask: bool) -> Picture:
+        """Wait for a picture and fetch it."""
+        return Picture(
+            rgb=easel.colours(),
+            depth=easel.depth(camera) if depth else None,
+            mask=easel.numbers() if mask else None,
+            intrinsics=intrinsics(camera, *self._size),
+            extrinsics=at,
+            renderer=self.name,
+        )
 
     def _draw_behind(self, view: Vector, frames: Floats) -> None:
         """Draw what stands still, where it or the camera is not where it was."""
@@ -142,39 +171,62 @@ class GlRenderer:
         for unit, shadow in enumerate(self._maps):
             shadow.texture.use(unit)
 
-    def _darken(self, view: Vector, corners: Vector) -> None:
+    def _darken(self, canvas: moderngl.Framebuffer, view: Vector, corners: Vector) -> None:
         """Draw what stands still once more where shadows of what moves may fall: on the floor, and on other things."""
         box = _seen_box(view, _on_the_floor(corners, self._to_light), self._size)
         self._programs.scene["redraw"] = True
         self._gl.depth_func = "<="
         if box is not None:
-            self._canvas.scissor = box
+            canvas.scissor = box
             self._still.shaded.render(vertices=6)
-            self._canvas.scissor = 0, 0, *self._size
+            canvas.scissor = 0, 0, *self._size
         self._still.shaded.render(first=6)
         self._programs.scene["redraw"] = False
 
-    def _depth(self, camera: Camera) -> Floats:
+
+class _Easel:
+    """Where one picture is drawn, until it is fetched."""
+
+    def __init__(self, gl: moderngl.Context, size: tuple[int, int]) -> None:
+        self._gl, self._size = gl, size
+        self.canvas = _target(gl, size)
+
+    @cached_property
+    def masked(self) -> moderngl.Framebuffer:
+        """Where the numbers of the pieces are drawn."""
+        numbers = self._gl.renderbuffer(self._size, 1, dtype="f4")
+        return self._gl.framebuffer([numbers], self._gl.depth_renderbuffer(self._size))
+
+    def colours(self) -> Pixels:
+        """Return (H, W, 3)."""
         width, height = self._size
-        found = np.frombuffer(self._canvas.read(attachment=-1, components=1, dtype="f4"), np.float32)
+        found = np.empty((height, width, 3), np.uint8)
+        self.canvas.read_into(found, components=3, alignment=1)
+        return found
+
+    def depth(self, camera: Camera) -> Floats:
+        """Return (H, W), m."""
+        found = self._floats(self.canvas, attachment=-1)
         near, far = camera.near_m, camera.far_m
         with np.errstate(divide="ignore"):
-            metres = near * far / (far - (far - near) * found.reshape(height, width).astype(np.float64))
-        return np.where(found.reshape(height, width) < 1.0, metres, np.inf).astype(np.float32)
+            metres = near * far / (far - (far - near) * found.astype(np.float64))
+        return np.where(found < 1.0, metres, np.inf).astype(np.float32)
 
-    def _mask(self, view: Vector) -> NDArray[np.uint16]:
+    def numbers(self) -> NDArray[np.uint16]:
+        """Return (H, W), the pieces' numbers plus one."""
+        return self._floats(self.masked).astype(np.uint16)
+
+    def release(self) -> None:
+        """Free it."""
+        self.canvas.release()
+        if "masked" in self.__dict__:
+            self.masked.release()
+
+    def _floats(self, target: moderngl.Framebuffer, attachment: int = 0) -> Floats:
         width, height = self._size
-        if self._masked is None:
-            numbers = self._gl.renderbuffer(self._size, 1, dtype="f4")
-            self._masked = self._gl.framebuffer([numbers], self._gl.depth_renderbuffer(self._size))
-        self._masked.use()
-        self._masked.clear(0.0, depth=1.0)
-        self._gl.depth_func = "<"
-        _set(self._programs.mask, "view", view)
-        for group in (self._still, self._moving):
-            group.numbered.render()
-        found = np.frombuffer(self._masked.read(components=1, dtype="f4"), np.float32)
-        return found.reshape(height, width).astype(np.uint16)
+        found = np.empty((height, width), np.float32)
+        target.read_into(found, components=1, attachment=attachment, dtype="f4")
+        return found
 
 
 class _Group:
@@ -228,9 +280,11 @@ class _Buffer:
 class _ShadowMap:
     """How far from the light the nearest thing is, seen along the light, about the things that throw shadows."""
 
-    def __init__(self, gl: moderngl.Context) -> None:
+    def __init__(self, gl: moderngl.Context, height: int) -> None:
         self._gl = gl
-        self.texture = gl.depth_texture((SHADOW_TEXELS, SHADOW_TEXELS))
+        texels = next((texels for pixels, texels in _TEXELS if height <= pixels), _FINE_TEXELS)
+        self._margin = 1.0 + 8.0 / texels  # at its edge there is nothing
+        self.texture = gl.depth_texture((texels, texels))
         self.texture.compare_func = "<="
         self.texture.repeat_x = self.texture.repeat_y = False
         self._target = gl.framebuffer(depth_attachment=self.texture)
@@ -243,7 +297,7 @@ class _ShadowMap:
         self._target.clear(depth=1.0)
         if group is None or not len(corners):
             return
-        view = _along(to_light, corners)
+        view = _along(to_light, corners, self._margin)
         self.lookup = _HALVED @ view
         _set(program, "view", view)
         self._gl.enable_only(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
@@ -317,14 +371,14 @@ def _projection(camera: Camera, size: tuple[int, int]) -> Vector:
     return matrix
 
 
-def _along(to_light: Vector, corners: Vector) -> Vector:
+def _along(to_light: Vector, corners: Vector, margin: float) -> Vector:
     """Return the matrix (4, 4) from the room to a cube that holds `corners` (n, 3), its depth away from the light."""
     side = np.cross((0.0, 1.0, 0.0) if abs(to_light[1]) < 0.9 else (1.0, 0.0, 0.0), to_light)
     side = side / np.linalg.norm(side)
     turn = np.array((side, np.cross(to_light, side), to_light))
     seen = corners @ turn.T
     low, high = seen.min(axis=0), seen.max(axis=0)
-    half = np.maximum(0.5 * (high - low), 1e-3) * np.array((_ROOM, _ROOM, 1.01))
+    half = np.maximum(0.5 * (high - low), 1e-3) * np.array((margin, margin, 1.01))
     matrix = np.eye(4)
     matrix[:3, :3] = turn / half[:, None]
     matrix[:3, 3] = -0.5 * (high + low) / half

@@ -5,6 +5,7 @@ The camera's frame is OpenCV's: x right, y down, z forward; pixel (0, 0) is the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,6 +48,11 @@ class Renderer(Protocol):
         self, camera: Camera, camera_frame: Vector, frames: Floats, *, depth: bool = False, mask: bool = False
     ) -> Picture:
         """Return what `camera` at `camera_frame` (4, 4) sees where the pieces are at `frames` (P, 4, 4)."""
+
+    def sequence(
+        self, camera: Camera, camera_frames: Vector, frames: Floats, *, depth: bool = False, mask: bool = False
+    ) -> Iterator[Picture]:
+        """Yield what `camera` sees at each of N steps: its frames (N, 4, 4), and those of the pieces (N, P, 4, 4)."""
 
     def close(self) -> None:
         """Free what it holds. Idempotent."""

@@ -116,8 +116,8 @@ def _check(shot: Shot, seen: Mapping[str, Vector]) -> None:
 def _drawn(shot: Shot, seen: Mapping[str, Vector]) -> list[Picture]:
     stage, renderer = _painter(shot.robot, shot.task, shot.seed, shot.width, shot.height)
     camera = stage.camera(shot.camera)
-    places = zip(stage.camera_frames(camera, seen), stage.frames(seen), strict=True)
-    return [renderer.draw(camera, at, frames, depth=shot.depth, mask=shot.mask) for at, frames in places]
+    at, frames = stage.camera_frames(camera, seen), stage.frames(seen)
+    return list(renderer.sequence(camera, at, frames, depth=shot.depth, mask=shot.mask))
 
 
 @lru_cache(maxsize=1)

@@ -26,7 +26,7 @@ FLOOR_HALF_M: Final = 8.0
 
 CASTER_EDGE_M: Final = 0.03
 """The edges of what throws shadows: a texel of the shadow map is about 2 mm."""
-_EDGES_M: Final = ((300, 0.015), (600, 0.01))
+_EDGES_M: Final = ((300, 0.02), (600, 0.01))
 """Pictures up to so many pixels high, and the edges of their meshes: of a few pixels, so that the surface is off by
 a part of one. From a metre away a pixel of 640x480 is 1.8 mm."""
 _FINE_EDGE_M: Final = 0.006

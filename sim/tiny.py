@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,6 +68,13 @@ class TinyRenderer:
             extrinsics=camera_frame,
             renderer=self.name,
         )
+
+    def sequence(
+        self, camera: Camera, camera_frames: Vector, frames: Floats, *, depth: bool = False, mask: bool = False
+    ) -> Iterator[Picture]:
+        """Yield what `camera` sees at each of N steps: its frames (N, 4, 4), and those of the pieces (N, P, 4, 4)."""
+        for at, pieces in zip(camera_frames, frames, strict=True):
+            yield self.draw(camera, at, pieces, depth=depth, mask=mask)
 
     def close(self) -> None:
         """Stop the engine."""
