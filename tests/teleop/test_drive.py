@@ -12,6 +12,7 @@ from eth_account.messages import encode_defunct
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from sim.catalogue import make_world
 from teleop.accounts import now_ms
 from teleop.client import Driver, RefusedError
 from teleop.identity import SESSION_GRANT, new_key
@@ -167,6 +168,29 @@ async def test_a_lost_operator_ends_the_episode_and_frees_the_robot(house):
     end = drained(house)[-1]
     assert isinstance(end, EpisodeEnd)
     assert (end.reason, end.reason.valid) == (EndReason.OPERATOR_LOST, False)
+
+
+async def test_a_world_that_breaks_ends_its_episode_as_invalid_and_the_next_one_is_whole(house):
+    async with house.driver() as driver:
+        await live(house, driver)
+        await push(driver, 4)
+        cube = house.robot._bodies._handles[0][1]
+        house.robot._client.resetBaseVelocity(cube, [0.0, 0.0, 1000.0])
+        ended = await driver.wait_for("ended")
+        assert (ended["reason"], ended["valid"]) == ("unstable", False)
+        *steps, end = drained(house)[1:]
+        assert end.reason is EndReason.UNSTABLE
+        assert end.steps == len(steps) == ended["steps"], "what was seen before it broke is kept"
+        assert all(np.isfinite(value).all() for step in steps for value in step.observed.values.values())
+        ready = await driver.begin()
+        await driver.armed()
+        await push(driver, 3)
+    fresh = make_world("panda", "lift")
+    fresh.connect()
+    expected = fresh.reset(int(ready["seed"])).values
+    fresh.disconnect()
+    start = drained(house)[0]
+    assert all(start.initial.values[name].tobytes() == value.tobytes() for name, value in expected.items())
 
 
 async def test_anyone_stops_and_only_the_owner_clears(house):
