@@ -58,7 +58,7 @@ def render(shot: Shot, seen: Mapping[str, Vector], executor: Executor) -> Iterat
     Raises UnknownRobotError, UnknownTaskError, UnknownCameraError, PictureSizeError or StatesMissingError before
     anything is drawn. At most a few batches are held at once.
     """
-    _check(shot, seen)
+    require(shot, seen)
     steps = len(seen["joint_position"])
     waiting: deque[Future[list[Picture]]] = deque()
     for first in range(0, steps, _BATCH):
@@ -104,7 +104,8 @@ def require_size(width: int, height: int) -> None:
         raise PictureSizeError(f"expected pictures of 1 to {SIZE_MAX} pixels a side, got {width}x{height}")
 
 
-def _check(shot: Shot, seen: Mapping[str, Vector]) -> None:
+def require(shot: Shot, seen: Mapping[str, Vector]) -> None:
+    """Raise what `render` raises where the pictures cannot be taken."""
     stage = stage_of(shot.robot, shot.task, shot.seed, shot.height)
     stage.camera(shot.camera)
     require_size(shot.width, shot.height)

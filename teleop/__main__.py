@@ -220,7 +220,7 @@ def verify(
 
 @cli.command()
 def replay(episodes: Folders, as_json: AsJson = False) -> None:
-    """Re-simulate episodes and compare every state bit for bit. Exit code 1 where one differs, 2 where one cannot be."""
+    """Re-simulate episodes and compare every state bit for bit. Exit code 1 where one differs, 2 where it cannot be."""
     from teleop.doors import researcher
 
     found = [researcher.replay(folder) for folder in episodes]

@@ -12,6 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
+import cv2
 import h5py
 import httpx
 import msgspec
@@ -129,6 +131,51 @@ def test_the_command_line_replays_an_episode_and_names_the_first_difference(walk
     assert done.returncode == 1
     (report,) = json.loads(done.stdout.splitlines()[-1])
     assert report["message"].startswith("step 7, joint_velocity[3]")
+
+
+def test_the_command_line_draws_what_any_camera_saw(walked, tmp_path):
+    done = armshare(
+        "render",
+        str(bundle_of(walked)),
+        "--to",
+        str(tmp_path),
+        "--camera",
+        "wrist",
+        "--size",
+        "160x120",
+        "--depth",
+        "--mask",
+    )
+    assert done.returncode == 0, done.stderr
+    states = walked[0].episodes[0].steps + 1
+    with av.open(str(tmp_path / "wrist.mp4")) as video:
+        frames = [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+    geometry = json.loads((tmp_path / "wrist.json").read_text())
+    assert len(frames) == len(geometry["extrinsics"]) == len(geometry["t_observed_mono_ns"]) == states
+    assert frames[0].shape == (120, 160, 3)
+    mask = cv2.imread(str(tmp_path / "wrist-mask" / f"{states - 1:06d}.png"), cv2.IMREAD_UNCHANGED)
+    depth = cv2.imread(str(tmp_path / "wrist-depth" / f"{states - 1:06d}.png"), cv2.IMREAD_UNCHANGED)
+    held = mask == geometry["mask_names"].index("cube")
+    assert held.sum() > 50, "the cube is in the hand"
+    assert 50 < np.median(depth[held]) < 300, "millimetres"
+    red, green, _ = frames[-1][held].mean(axis=0)
+    assert red > 1.5 * green
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--camera", "rear"], "expected the camera to be one of front, side, wrist, got 'rear'"),
+        (["--size", "0x10"], "expected pictures of 1 to 4096 pixels a side, got 0x10"),
+        (["--size", "wide"], "expected WIDTHxHEIGHT, such as 640x480, got 'wide'"),
+        (["--size", "161x121"], "expected an even width and height for a video, got 161x121"),
+    ],
+)
+def test_a_picture_that_cannot_be_taken_is_refused_in_a_line(walked, tmp_path, options, said):
+    done = armshare("render", str(bundle_of(walked)), "--to", str(tmp_path), *options)
+    assert done.returncode == 2
+    assert said in " ".join(done.stderr.replace("│", " ").split())
+    assert not list(tmp_path.glob("*"))
 
 
 def test_a_replay_with_other_files_or_another_engine_says_so(walked):

@@ -17,7 +17,7 @@ from recorder.manifest import EPISODE_FILE
 from sim.catalogue import make_world, pairs, task
 from sim.check import drive
 from sim.picture import Picture
-from sim.render import Shot, open_renderer, render, stage_of
+from sim.render import Shot, open_renderer, render, require, stage_of
 from sim.robot import RobotError
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ _WHEN: Final = 0.6
 _SHEET_COLUMNS: Final = 4
 
 
+class OddSizeError(RobotError):
+    """A video's colours are stored for two pixels at a time, each way."""
+
+
 class NotSimulatedError(RobotError):
     """An episode of a real robot has no scene to draw."""
 
@@ -40,8 +44,8 @@ class NotSimulatedError(RobotError):
 def render_episode(folder: Path, shot: dict[str, Any], target: Path, executor: Executor) -> Iterator[int]:
     """Write a video of one camera below `target`, its geometry as JSON, and depth and masks as PNG; yield each frame.
 
-    `shot` has the camera's name, width, height, depth and mask. Raises an EpisodeError, NotSimulatedError or what
-    `sim.render.render` raises.
+    `shot` has the camera's name, width, height, depth and mask. Raises an EpisodeError, NotSimulatedError, OddSizeError
+    or what `sim.render.render` raises, before anything is written.
     """
     import av
 
@@ -50,6 +54,9 @@ def render_episode(folder: Path, shot: dict[str, Any], target: Path, executor: E
     if not meta.robot.simulated:
         raise NotSimulatedError(f"expected an episode of a simulated robot, got one of {meta.robot.name}")
     wanted = Shot(meta.robot.model, meta.task.name, meta.seed, **shot)
+    if wanted.width % 2 or wanted.height % 2:
+        raise OddSizeError(f"expected an even width and height for a video, got {wanted.width}x{wanted.height}")
+    require(wanted, episode.observations)
     target.mkdir(parents=True, exist_ok=True)
     rate = Fraction(meta.spec.control_hz).limit_denominator(1000)
     last: Picture | None = None
