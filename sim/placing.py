@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -19,7 +20,8 @@ RED: Final[Rgba] = (0.93, 0.33, 0.18, 1.0)
 GREEN: Final[Rgba] = (0.24, 0.66, 0.36, 1.0)
 BLUE: Final[Rgba] = (0.20, 0.42, 0.86, 1.0)
 Place = tuple[float, float]
-_TRIES: Final = 1000
+_TRIES: Final = 100
+"""Places that are tried for one thing, and how often all begin anew where one of them left no room for the last."""
 
 
 class PlacingError(RobotError):
@@ -51,7 +53,17 @@ def spot(field: Field, rng: np.random.Generator, taken: Sequence[Place], apart_m
 
 
 def placed(field: Field, rng: np.random.Generator, bodies: Sequence[Body], apart_m: float = 0.0) -> tuple[Body, ...]:
-    """Return the bodies at places of their own in the field, each at its own height and turned any way."""
+    """Return the bodies at places of their own in the field, each at its own height and turned any way.
+
+    Raises PlacingError where they do not fit.
+    """
+    for _ in range(_TRIES):
+        with suppress(PlacingError):
+            return _placed_at_once(field, rng, bodies, apart_m)
+    raise PlacingError(f"expected room for {len(bodies)} things {apart_m} m apart in {field}")
+
+
+def _placed_at_once(field: Field, rng: np.random.Generator, bodies: Sequence[Body], apart_m: float) -> tuple[Body, ...]:
     taken: list[Place] = []
     found = []
     for body in bodies:

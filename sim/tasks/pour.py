@@ -33,7 +33,7 @@ THICK_M: Final = 0.004
 OVER_M: Final = 0.05
 AMBER: Final[Rgba] = (0.97, 0.66, 0.16, 1.0)
 CHINA: Final[Rgba] = (0.88, 0.90, 0.93, 1.0)
-_FIN_M: Final = (CUP_INSIDE_M + 0.018, 0.0, 0.055)
+FIN_M: Final = (CUP_INSIDE_M + 0.018, 0.0, 0.055)
 """The middle of the cup's handle, a fin to one side, in the cup's frame."""
 _TURN_RAD: Final = 0.4
 _LAYER: Final = 6
@@ -74,8 +74,8 @@ class Pour:
         (x, y), (along, across) = robot.field.center_m, robot.field.half_extents_m
         side = 1.0 if rng.random() < 0.5 else -1.0
         half = (0.6 * along, 0.2 * across)
-        here = spot(replace(robot.field, center_m=(x, y - 0.55 * side * across), half_extents_m=half), rng, (), 0.0)
-        there = spot(replace(robot.field, center_m=(x, y + 0.55 * side * across), half_extents_m=half), rng, (), 0.0)
+        here = spot(replace(robot.field, center_m=(x, y - 0.6 * side * across), half_extents_m=half), rng, (), 0.0)
+        there = spot(replace(robot.field, center_m=(x, y + 0.6 * side * across), half_extents_m=half), rng, (), 0.0)
         outward = -0.5 * np.pi * side + _TURN_RAD * float(rng.uniform(-1.0, 1.0))
         bowl = Body("bowl", ring(BOWL_INSIDE_M, BOWL_HEIGHT_M, THICK_M, sides=12), BLUE, pose_from="bowl_pose")
         cup = Body("cup", _cup(), CHINA, mass_kg=CUP_MASS_KG, friction=1.0, pose_from="cup_pose")
@@ -116,7 +116,7 @@ def _within(vessel: Vector, place: Vector, radius_m: float, height_m: float) -> 
 
 def fin_m(values: Values) -> Vector:
     """Return where the cup's fin is, (3,)."""
-    return values["cup_pose"][:3] + rotate(values["cup_pose"][3:], np.array(_FIN_M))
+    return values["cup_pose"][:3] + rotate(values["cup_pose"][3:], np.array(FIN_M))
 
 
 def lip_m(values: Values) -> Vector:
@@ -131,7 +131,7 @@ def script(operator: Operator) -> Script:
         side = float(np.sign(operator.at("bowl_pose")[1] - operator.at("cup_pose")[1]))
         sideways = down(0.0 if side > 0.0 else np.pi)
         yield from hand.to(partial(_over_fin, operator, sideways))
-        yield from hand.grasp("cup_pose", offset=np.array(_FIN_M), period_rad=np.pi, deep_m=_DEEP_M)
+        yield from hand.grasp("cup_pose", offset=np.array(FIN_M), period_rad=np.pi, deep_m=_DEEP_M)
         yield from hand.rise(_RAISED_M)
         if operator.at("cup_pose")[2] > 0.5 * _RAISED_M - CUP_HEIGHT_M:
             yield from _tip(operator, side, sideways)
@@ -164,7 +164,7 @@ def _tip(operator: Operator, side: float, sideways: Vector) -> Script:
 
 def _cup() -> tuple[Part, ...]:
     """Return a round cup with a fin towards its x axis; its origin is the middle of its underside."""
-    fin = Part(Box((0.014, 0.006, 0.022)), _FIN_M, rgba=(0.25, 0.27, 0.30, 1.0))
+    fin = Part(Box((0.014, 0.006, 0.022)), FIN_M, rgba=(0.25, 0.27, 0.30, 1.0))
     return (*ring(CUP_INSIDE_M, CUP_HEIGHT_M, THICK_M), fin)
 
 
