@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 import sim.gym
 from sim.catalogue import make_world, pairs
@@ -22,11 +27,10 @@ def env():
     env.close()
 
 
-@pytest.mark.filterwarnings("ignore:.*render modes.*:UserWarning")  # of `check_env`, where no render mode is chosen
 @pytest.mark.parametrize(("robot", "task"), pairs())
 def test_every_pair_is_registered_and_passes_gymnasiums_own_checker(robot, task):
-    env = gymnasium.make(env_id(robot, task))
-    check_env(env.unwrapped, skip_render_check=True)
+    env = gymnasium.make(env_id(robot, task), render_mode="rgb_array")
+    check_env(env.unwrapped)
     env.close()
 
 
@@ -89,34 +93,136 @@ def test_an_unknown_option_says_which_there_are(wrong):
         sim.gym.TaskEnv("panda", "lift", **wrong)
 
 
-def test_an_unstable_world_truncates_its_episode_alone(monkeypatch):
-    envs = gymnasium.make_vec(LIFT, num_envs=2, vectorization_mode="sync")
-    envs.reset(seed=[1, 2])
-    broken = envs.envs[1].unwrapped
-    real = broken.world.send_action
+def driven(env, seed: int, actions: np.ndarray):
+    """Drive one environment; return what each step gave, as bytes and numbers."""
+    seen, _ = env.reset(seed=seed)
+    rows = [(bits(seen), 0.0, False, False)]
+    for action in actions:
+        seen, reward, terminated, truncated, _ = env.step(action)
+        rows.append((bits(seen), reward, terminated, truncated))
+        if terminated or truncated:
+            break
+    return rows
 
-    def explode(action):
-        with monkeypatch.context() as patched:
-            patched.setattr("sim.world.ROOM_M", 0.1)
-            return real(action)
 
-    monkeypatch.setattr(broken.world, "send_action", explode)
-    _, _, terminated, truncated, infos = envs.step(envs.action_space.sample() * 0)
-    assert truncated.tolist() == [False, True]
-    assert not terminated.any()
-    assert "within 0.1 m" in infos["invalid"][1]
-    envs.close()
+def bits(seen, row: int | None = None) -> bytes:
+    return b"".join((seen[name] if row is None else seen[name][row]).tobytes() for name in sorted(seen))
+
+
+def lifting(env, seed: int) -> np.ndarray:
+    """Return an expert's actions until it has succeeded."""
+    expert, actions = env.unwrapped.world.task.expert(env.unwrapped.world.description), []
+    seen, _ = env.reset(seed=seed)
+    terminated = False
+    while not terminated:
+        actions.append(normalised(expert.act(seen)))
+        seen, _, terminated, _, _ = env.step(actions[-1])
+    return np.array(actions)
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
-def test_vectorised_worlds_go_as_single_ones_do(mode, env):
-    envs = gymnasium.make_vec(LIFT, num_envs=2, vectorization_mode=mode)
-    seen, _ = envs.reset(seed=[5, 6])
-    alone, _ = env.reset(seed=6)
-    assert seen["cube_pose"][1].tobytes() == alone["cube_pose"].tobytes()
-    action = np.full((2, 7), 0.3, np.float32)
-    for _ in range(5):
-        seen, *_ = envs.step(action)
-        alone, *_ = env.step(action[1])
-    assert seen["ee_pose"][1].tobytes() == alone["ee_pose"].tobytes()
+def test_vectorised_episodes_are_those_of_single_ones_to_the_last_bit(mode, env):
+    seeds = [5, 6, 7]
+    actions = lifting(env, 6)  # succeeds in the second, and does something in the others
+    alone = [driven(env, seed, actions) for seed in seeds]
+    envs = gymnasium.make_vec(LIFT, num_envs=3, vectorization_mode=mode)
+    seen, infos = envs.reset(seed=seeds)
+    assert infos["seed"].tolist() == seeds
+    for step, action in enumerate(actions, start=1):
+        seen, rewards, terminated, truncated, _ = envs.step(np.tile(action, (3, 1)))
+        for row, single in enumerate(alone):
+            assert (bits(seen, row), rewards[row], terminated[row], truncated[row]) == single[step], f"{step}, {row}"
+    assert terminated.tolist() == [False, True, False]
     envs.close()
+
+
+BY_NAME = """
+import gymnasium
+import numpy as np
+
+if __name__ == "__main__":
+    kwargs = {"context": "spawn"}
+    envs = gymnasium.make_vec(NAME, num_envs=2, vectorization_mode="async", vector_kwargs=kwargs)
+    envs.reset(seed=[5, 6])
+    seen, *_ = envs.step(np.full((2, 7), 0.5, np.float32))
+    print(b"".join(seen[name][1].tobytes() for name in sorted(seen)).hex())
+    envs.close()
+"""
+
+
+@pytest.mark.parametrize(("first", "name"), [("import sim.gym", LIFT), ("", f"sim.gym:{LIFT}")])
+def test_workers_that_start_afresh_know_the_names(tmp_path, pytestconfig, env, first, name):
+    program = tmp_path / "evaluate.py"
+    program.write_text(first + BY_NAME.replace("NAME", repr(name), 1))
+    done = subprocess.run(
+        [sys.executable, str(program)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(pytestconfig.rootpath)},
+    )
+    assert done.stdout.strip() == driven(env, 6, np.full((1, 7), 0.5, np.float32))[-1][0].hex()
+
+
+class Thrown(sim.gym.TaskEnv):
+    """An environment whose cube is shot into space in the third step of the episode from seed 6."""
+
+    steps = 0
+
+    def reset(self, *, seed=None, options=None):
+        self.steps = 0
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action):
+        self.steps += 1
+        if (self._seed, self.steps) == (6, 3):
+            self.world._client.resetBaseVelocity(self.world._bodies._handles[0][1], [0.0, 0.0, 1000.0])
+        return super().step(action)
+
+
+def thrown() -> Thrown:
+    return Thrown("panda", "lift")
+
+
+@pytest.mark.parametrize("vector", [SyncVectorEnv, AsyncVectorEnv])
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
+def test_an_unstable_world_ends_its_episode_as_invalid_and_goes_on_with_a_fresh_one(env, vector, mode):
+    actions = np.full((6, 7), 0.3, np.float32)
+    alone = [driven(env, seed, actions) for seed in (5, 7)]
+    envs = vector([thrown] * 3, autoreset_mode=mode)
+    envs.reset(seed=[5, 6, 7])
+    for step, action in enumerate(actions, start=1):
+        seen, rewards, terminated, truncated, infos = envs.step(np.tile(action, (3, 1)))
+        assert [bits(seen, 0), bits(seen, 2)] == [single[step][0] for single in alone], "a neighbour was poisoned"
+        assert np.isfinite(rewards).all()
+        assert not terminated.any()
+        assert truncated.tolist() == [False, step == 3, False]
+        if step == 3:
+            told = infos["final_info"]["invalid"] if mode is AutoresetMode.SAME_STEP else infos["invalid"]
+            assert "expected cube_pose finite and within 4.0 m" in told[1]
+        if step == (3 if mode is AutoresetMode.SAME_STEP else 4):
+            fresh, _ = env.reset(seed=int(infos["seed"][1]))
+            assert bits(seen, 1) == bits(fresh), "the next episode is the one that its seed names"
+    envs.close()
+
+
+def test_the_step_limit_truncates_and_the_next_episode_has_a_seed_of_its_own(env):
+    envs = gymnasium.make_vec(LIFT, num_envs=2, vectorization_mode="sync", max_episode_steps=3)
+    envs.reset(seed=1)
+    still = np.zeros((2, 7), np.float32)
+    ended = [envs.step(still)[3].tolist() for _ in range(3)]
+    assert ended == [[False, False], [False, False], [True, True]]
+    seen, _, _, _, infos = envs.step(still)
+    first, second = infos["seed"].tolist()
+    assert first != second
+    assert bits(seen, 0) == bits(env.reset(seed=first)[0])
+    envs.close()
+
+
+def test_the_same_first_seed_gives_the_same_row_of_episodes(env):
+    rows = []
+    for _ in range(2):
+        env.reset(seed=9)
+        rows.append([env.reset()[1]["seed"] for _ in range(3)])
+    assert rows[0] == rows[1]
+    assert len({*rows[0]}) == 3
