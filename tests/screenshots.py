@@ -67,14 +67,18 @@ class Person:
         self.page.keyboard.down(key)
         until = time.monotonic() + GIVE_UP_S
         while (target - self.hand()[axis]) * np.sign(away) > early:
-            if self.safety() == "expired":  # a gap in the connection: let go, to arm again
-                self.page.keyboard.up(key)
-                self.page.wait_for_function(ARMED)
-                self.page.keyboard.down(key)
+            self.keep_driving(key)
             if time.monotonic() > until:
                 raise GaveUpError(
                     f"axis {axis}: expected {target:.3f} m, the hand is at {self.hand()}, {self.safety()}"
                 )
+
+    def keep_driving(self, key: str) -> None:
+        """After a gap in the connection, let go of the key, so that the arm is armed again."""
+        if self.safety() == "expired":
+            self.page.keyboard.up(key)
+            self.page.wait_for_function(ARMED)
+            self.page.keyboard.down(key)
 
     def safety(self) -> str | None:
         """Read the state that the page shows."""
@@ -95,7 +99,10 @@ class Person:
 def pictures(browser: Browser, url: str, data: Path, scheme: str, width: int, height: int) -> None:
     """Take the pictures of one colour scheme and size."""
     context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=width < 600
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,
+        has_touch=width < 600,
+        reduced_motion="reduce",
     )
     context.set_default_timeout(60_000)
     page, name = context.new_page(), f"{'phone' if width < 600 else 'desktop'}-{scheme}"
@@ -118,8 +125,9 @@ def pictures(browser: Browser, url: str, data: Path, scheme: str, width: int, he
     person = Person(page, data, world)
     person.grasp()
     person.hold("r", 2, 0.14)
-    page.wait_for_function(DRIVING)
     time.sleep(SETTLE_S)
+    person.keep_driving("r")
+    page.wait_for_function(DRIVING)
     shot("drive")
     page.keyboard.up("r")
     page.get_by_test_id("finish").click()
