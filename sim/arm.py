@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sim.bullet import BulletClient, pybullet
 from sim.description import RobotDescription
-from sim.robot import Action, Vector
+from sim.robot import Action, Vector, clipped
 from sim.urdf import EngineRefusedError, UnknownJointError, UnknownLinkError, require_whole
 
 _POSITION_GAIN: Final = 0.2
@@ -134,7 +134,7 @@ class Arm:
         values = {"joint_position": positions[:joints], "joint_velocity": velocities[:joints]}
         if len(self._closed):
             opening = self._share @ ((positions[joints:] - self._closed) / self._stroke)
-            values["gripper_position"] = np.clip(opening, 0.0, 1.0)
+            values["gripper_position"] = clipped(opening, 0.0, 1.0)
             values["finger_state"] = np.concatenate([positions[joints:], velocities[joints:]])
         for index, (name, link) in enumerate(self._ends):
             state = self._client.getLinkState(self._body, link, computeForwardKinematics=index == 0)

@@ -7,6 +7,7 @@ kinematics with a slow-down near singularities; what comes out moves jerk-limite
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,7 +17,7 @@ import numpy as np
 
 from sim import rotation
 from sim.kinematics import IkOptions, Kinematics
-from sim.robot import Action, EndEffector, MobileBase, Observation, RobotSpec, Vector
+from sim.robot import Action, EndEffector, MobileBase, Observation, RobotSpec, Vector, clipped
 from sim.smooth import Smoother
 
 EE_SPEED_MAX_M_S: Final = 0.30
@@ -141,7 +142,7 @@ class Controller:
 
     def hold(self) -> Directive:
         """Come to rest within the limits of acceleration and jerk, and stay there."""
-        joints = np.clip(self._smoother.stop(), self._spec.joint_lower_rad, self._spec.joint_upper_rad)
+        joints = clipped(self._smoother.stop(), self._spec.joint_lower_rad, self._spec.joint_upper_rad)
         self._action = Action(joints, self._action.gripper)
         self._settle(joints)
         if self._base is not None:
@@ -194,14 +195,14 @@ class Controller:
 
     def _limited(self, wanted: Vector, measured: Vector, note: Note) -> Vector:
         spec, last = self._spec, self._action.joint_position
-        inside = np.minimum(np.maximum(wanted, spec.joint_lower_rad), spec.joint_upper_rad)
+        inside = clipped(wanted, spec.joint_lower_rad, spec.joint_upper_rad)
         asked_rad_s = (inside - self._wanted) * spec.control_hz
         smooth = self._smoother.towards(inside)
-        smooth = np.minimum(np.maximum(smooth, spec.joint_lower_rad), spec.joint_upper_rad)
+        smooth = clipped(smooth, spec.joint_lower_rad, spec.joint_upper_rad)
         # Never further from `measured` than the lead, yet never moved by this rule when the last target led already.
         low = np.minimum(measured - TRACKING_MAX_RAD, last)
         high = np.maximum(measured + TRACKING_MAX_RAD, last)
-        led = np.minimum(np.maximum(smooth, low), high)
+        led = clipped(smooth, low, high)
         if (led != smooth).any():
             self._smoother.start(led)
         self._note_joints(wanted, inside, asked_rad_s, note)
@@ -227,7 +228,7 @@ class Controller:
     def _gripped(self, wanted: Vector, note: Note) -> Vector:
         reach = GRIPPER_SPEED_MAX_1_S * self._spec.period_s
         last = self._action.gripper
-        applied: Vector = np.clip(np.clip(wanted, 0.0, 1.0), last - reach, last + reach)
+        applied: Vector = clipped(clipped(wanted, 0.0, 1.0), last - reach, last + reach)
         for index in range(self._spec.hands):
             note(Limit.GRIPPER_VELOCITY, index, wanted[index], applied[index])
         return applied
@@ -276,7 +277,7 @@ class _Hand:
         # An arm that starts outside its workspace may come back in, and is never thrown there.
         low = np.minimum(self._end.workspace_lower_m, here)
         high = np.maximum(self._end.workspace_upper_m, here)
-        inside = np.minimum(np.maximum(there, low), high)
+        inside = clipped(there, low, high)
         for axis in range(3):
             note(Limit.WORKSPACE, 3 * self._index + axis, there[axis], inside[axis])
         turned = rotation.multiply(rotation.from_rotvec(angular * self._period_s), pose[3:])
@@ -284,11 +285,17 @@ class _Hand:
 
     def keep_near(self, joints: Vector, *, free: bool) -> None:
         """Forget a commanded pose that the joints cannot follow, or (`free`) that nobody asked for."""
-        posture = self._kinematics.at(joints[self.joints])
-        away = posture.pose[:3] - self._pose[:3]
-        turn = rotation.angle_between(posture.pose[3:], self._pose[3:])
-        if free or away @ away > _LEAD_M**2 or turn > _LEAD_RAD:
-            self._posture, self._pose = posture, posture.pose
+        if free or self._leads_too_far(joints[self.joints]):
+            self._posture = self._kinematics.at(joints[self.joints])
+            self._pose = self._posture.pose
+
+    def _leads_too_far(self, joints: Vector) -> bool:
+        """Whether the commanded pose is far from that of `joints`, which the Jacobian gives well enough nearby."""
+        solved = self._posture
+        behind = solved.jacobian.dot(solved.q - joints)
+        away = self._pose[:3] - solved.pose[:3] + behind[:3]
+        turn = rotation.difference(self._pose[3:], solved.pose[3:]) + behind[3:]
+        return bool(away @ away > _LEAD_M**2 or turn @ turn > _LEAD_RAD**2)
 
 
 class _Base:
@@ -306,11 +313,11 @@ class _Base:
     def drive(self, asked: Vector, joints: Vector, note: Note) -> Vector:
         """Return x, y and heading after one period of `asked`, (forward m/s, left rad/s), ramped."""
         most = np.array((self._base.speed_max_m_s, self._base.turn_max_rad_s))
-        within = np.clip(asked, -most, most)
+        within = clipped(asked, -most, most)
         for axis in np.flatnonzero(np.abs(asked) > most * (1.0 + 1e-6)):  # float32 on the wire
             note(Limit.BASE_VELOCITY, int(axis), asked[axis], within[axis])
         reach = np.array((self._base.acceleration_max_m_s2, self._base.turn_acceleration_max_rad_s2)) * self._period_s
-        self._speeds = self._speeds + np.clip(within - self._speeds, -reach, reach)
+        self._speeds = self._speeds + clipped(within - self._speeds, -reach, reach)
         x, y, heading = joints[self.joints]
         ahead, turn = self._speeds * self._period_s
         middle = heading + 0.5 * turn
@@ -330,7 +337,7 @@ def _finite(values: Vector) -> int:
 
 
 def _capped(vector: Vector, most: float, rule: Limit, index: int, note: Note) -> Vector:
-    size = float(np.linalg.norm(vector))
+    size = math.sqrt(vector @ vector)
     if size <= most * (1.0 + 1e-6):  # float32 on the wire
         return vector
     note(rule, index, size, most)

@@ -250,4 +250,10 @@ def checked(action: Action, spec: RobotSpec) -> Action:
         raise ActionShapeError(
             f"expected finite numbers, got joint_position {wanted.tolist()}, gripper {gripper.tolist()}"
         )
-    return Action(np.clip(wanted, spec.joint_lower_rad, spec.joint_upper_rad), np.clip(gripper, 0.0, 1.0))
+    return Action(clipped(wanted, spec.joint_lower_rad, spec.joint_upper_rad), clipped(gripper, 0.0, 1.0))
+
+
+def clipped(values: Vector, low: Vector | float, high: Vector | float) -> Vector:
+    """Return `values` between `low` and `high`; for a few numbers several times faster than `np.clip`."""
+    within: Vector = np.minimum(np.maximum(values, low), high)
+    return within

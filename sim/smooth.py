@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from ruckig import ControlInterface, InputParameter, OutputParameter, Ruckig, RuckigError
 
-from sim.robot import RobotSpec, Vector
+from sim.robot import RobotSpec, Vector, clipped
 
 _MARGIN: Final = 1e-9
 
@@ -56,7 +56,7 @@ class Smoother:
         return self._next(self._position)
 
     def _next(self, goal: Vector) -> Vector:
-        position = self._position + np.clip(goal - self._position, -self._reach, self._reach)
+        position = self._position + clipped(goal - self._position, -self._reach, self._reach)
         try:
             self._ruckig.update(self._in, self._out)
         except RuckigError:  # a state that it cannot plan from, such as one that is almost at its goal: stay, at rest
