@@ -34,6 +34,8 @@ _PER_JOINT = (
 )
 STILL_RAD = 0.005
 """A joint that moves less than this between two looks stands still."""
+ROUNDED_RAD = 1e-3
+"""How far a limit may be rounded."""
 
 
 class RobotContract:
@@ -76,6 +78,21 @@ class RobotContract:
             assert driven >= {*end.joint_names}, f"a joint of {end.name} is not driven"
             assert (end.workspace_lower_m < end.workspace_upper_m).all(), f"the workspace of {end.name} is empty"
         assert all(file.is_file() for file in urdf_files(spec.model)), "a file of the model is missing"
+
+    def test_no_limit_is_wider_than_the_urdfs(self, robot: Robot) -> None:
+        spec = robot.spec
+        urdf = read_urdf(spec.model.urdf_path)
+        for index, name in enumerate(spec.joint_names):
+            joint, low, high = urdf.joint(name), spec.joint_lower_rad[index], spec.joint_upper_rad[index]
+            assert joint.moves, f"{name} is fixed in the URDF"
+            within = joint.lower - ROUNDED_RAD <= low and high <= joint.upper + ROUNDED_RAD
+            assert within, f"{name} may go from {low} to {high}, in the URDF from {joint.lower} to {joint.upper}"
+            fastest = spec.joint_velocity_max_rad_s[index]
+            assert fastest <= joint.velocity_max + ROUNDED_RAD, f"{name} may be faster than the URDF allows: {fastest}"
+        for name, ends in spec.gripper_joints.items():
+            joint = urdf.joint(name)
+            within = joint.lower - ROUNDED_RAD <= min(ends) < max(ends) <= joint.upper + ROUNDED_RAD
+            assert within, f"{name} opens and closes at {ends}, in the URDF it is within {joint.lower}, {joint.upper}"
 
     def test_home_lies_within_the_limits_and_the_workspace(self, robot: Robot) -> None:
         spec = robot.spec
@@ -147,6 +164,23 @@ class RobotContract:
         second = robot.reset(7)
         for name, value in first.values.items():
             assert value.tobytes() == second.values[name].tobytes(), f"{name} differs after a reset with one seed"
+
+    def test_a_simulated_robot_does_the_same_again_to_the_last_bit(self, robot: Robot) -> None:
+        if not robot.spec.simulated:
+            return
+        first, second = self._bits(robot), self._bits(robot)
+        for step, (one, other) in enumerate(zip(first, second, strict=True)):
+            for name in one:
+                assert one[name] == other[name], f"{name} differs in step {step} after the same seed and actions"
+
+    def test_it_holds_where_it_is(self, robot: Robot) -> None:
+        before = robot.reset(11)
+        here = self._towards(robot, before, 0.0)
+        for _ in range(self.settle_periods):
+            robot.send_action(here)
+            self.pace(robot)
+        away = np.abs(robot.observe().values["joint_position"] - here.joint_position)
+        assert away.max() < self.tolerance_rad, f"sent to where it was, it has moved by {away} rad"
 
     def test_observing_does_not_move(self, robot: Robot) -> None:
         before = robot.reset(8)
@@ -236,6 +270,15 @@ class RobotContract:
         robot.send_action(self._towards(robot, seen, change))
         self.pace(robot)
         return robot.observe()
+
+    def _bits(self, robot: Robot, steps: int = 10) -> list[dict[str, bytes]]:
+        """Drive a little, with the grippers; return every array of every observation as bytes."""
+        seen = [robot.reset(12)]
+        for step in range(steps):
+            action = self._towards(robot, seen[0], 0.02 * (step % 4))
+            robot.send_action(Action(action.joint_position, np.full(robot.spec.hands, float(step % 2))))
+            seen.append(robot.observe())
+        return [{name: value.tobytes() for name, value in one.values.items()} for one in seen]
 
     def _towards(self, robot: Robot, seen: Observation, change: float) -> Action:
         spec = robot.spec
