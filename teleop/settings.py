@@ -37,7 +37,19 @@ class Settings(BaseSettings):
     lease_s: float = 900.0
     """How long one operator may hold a robot while others wait."""
 
-    prices: dict[str, int] = {"lift": 10**18}
+    prices: dict[str, int] = {
+        "reach": 5 * 10**17,
+        "lift": 10**18,
+        "push": 10**18,
+        "pick_place": 15 * 10**17,
+        "stack": 2 * 10**18,
+        "drawer": 2 * 10**18,
+        "peg": 2 * 10**18,
+        "pour": 25 * 10**17,
+        "handover": 3 * 10**18,
+        "fetch": 3 * 10**18,
+        "sort": 4 * 10**18,
+    }
     """The most that one accepted episode of a task pays, in the token's smallest unit."""
 
     @property
