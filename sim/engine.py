@@ -19,7 +19,7 @@ CONTROL_HZ: Final = 20
 PHYSICS_HZ: Final = 240
 SUBSTEPS: Final = PHYSICS_HZ // CONTROL_HZ
 SOLVER_ITERATIONS: Final = 50
-SOLVER_RESIDUAL: Final = 1e-4
+SOLVER_RESIDUAL: Final = 3e-4
 """The solver ends early where an iteration changes less than this: a free arm needs few iterations, a grasp all."""
 GRAVITY_M_S2: Final = -9.81
 SETTLE_STEPS: Final = 60
