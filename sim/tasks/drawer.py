@@ -24,6 +24,8 @@ WOOD: Final[Rgba] = (0.72, 0.55, 0.38, 1.0)
 PALE: Final[Rgba] = (0.86, 0.74, 0.58, 1.0)
 _HANDLE_M: Final = (-0.105, 0.0, 0.055)
 """The middle of the handle, a fin that stands out of the drawer's front, in the drawer's frame."""
+_TAKEN_M: Final = (-0.01, 0.0, 0.01)
+"""Where on it a hand takes it, from its middle: so far out and so high that the palm keeps clear of the cabinet."""
 _TURN_RAD: Final = 0.35
 
 
@@ -83,13 +85,13 @@ def script(operator: Operator) -> Script:
 
     def over(height_m: float) -> tuple[Vector, Vector]:
         wanted, here = yaw(operator.at("cabinet_pose")[3:], ACROSS), yaw(hand.pose[3:], ACROSS)
-        place = handle_m(operator.values) + np.array((0.0, 0.0, height_m))
-        return place, down(here + nearest(wanted - here, np.pi))
+        taken = handle_m(operator.values) + rotate(operator.at("drawer_pose")[3:], np.array(_TAKEN_M))
+        return taken + np.array((0.0, 0.0, height_m)), down(here + nearest(wanted - here, np.pi))
 
     while True:
         hand.opening = 1.0
         yield from hand.to(lambda: over(0.10))
-        yield from hand.to(lambda: over(-0.002), near_m=0.005, periods=60)
+        yield from hand.to(lambda: over(0.0), near_m=0.005, periods=60)
         yield from hand.grip(0.0)
         back = (TRAVEL_M - 0.005 - opened_m(operator.values)) * rotate(operator.at("cabinet_pose")[3:], -ALONG)
         place, turned = hand.pose[:3] + back, hand.pose[3:].copy()
