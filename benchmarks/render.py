@@ -92,7 +92,8 @@ def _pybullet(seen: Seen, width: int, height: int, *, plugin: bool) -> Draw:
     bodies = []
     for body in stage.scene.bodies:
         shape = body.parts[0].shape
-        assert isinstance(shape, Box) and body.pose_from is not None
+        assert isinstance(shape, Box)
+        assert body.pose_from is not None
         number = client.createMultiBody(0, baseVisualShapeIndex=_box(client, shape.half_extents_m, body.rgba))
         bodies.append((number, seen[body.pose_from]))
     camera = stage.camera(CAMERA)
