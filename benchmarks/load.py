@@ -1,0 +1,189 @@
+"""How many operators drive at once: real websocket clients, each with a simulated lift robot of its own, all recorded.
+
+Hub, hosts (one for each core), and the clients (this process) share the machine. Each client sends its scripted
+operator's command at 20 Hz, on a clock of its own; a finished lift is followed by the next.
+
+`rtt_p50_ms`, `rtt_p99_ms`: from sending a command to the state that says it was applied; that holds the wait for the
+robot's next tick (25 ms on average, 50 ms at most). `late_fraction`: the part of recorded control steps that began more
+than one period (50 ms) later than they were due, one period after the step before. `lost_steps`: steps that the robots
+reported and that are not in the recorded files. `cpu_cores`: of all processes together. With `--curve`, 1, 2, 4, ...
+clients up to `--clients`, one JSON object a line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from recorder.episode import read_episode
+from recorder.manifest import EPISODE_FILE
+from sim.catalogue import description
+from sim.catalogue import task as task_named
+from teleop.client import Driver, RefusedError
+from teleop.doors.processes import Child, free_port, wait_for_hub
+from teleop.identity import new_key
+from teleop.messages import Safety
+from teleop.setpoints import values_of
+
+ROBOT, TASK = "panda", "lift"
+PERIOD_NS = 50_000_000
+TOGETHER_S = 3.0
+
+
+@contextmanager
+def platform(data: Path, robots: int) -> Iterator[tuple[str, list[Child]]]:
+    """Start a hub, and a host for each core with its part of the robots."""
+    port, hosts = free_port(0), min(os.cpu_count() or 1, robots)
+    url = f"http://127.0.0.1:{port}"
+    with ExitStack() as stack:
+        log = stack.enter_context((data / "log").open("wb"))
+        children = [Child("hub", ["hub", "--data", str(data), "--port", str(port)], log)]
+        stack.callback(children[0].stop)
+        wait_for_hub(url, children[0])
+        for host in range(hosts):
+            own = [f"{ROBOT}:{TASK}"] * len(range(host, robots, hosts))
+            wanted = [part for robot in own for part in ("--robot", robot)]
+            arguments = ["host", "--hub", url, "--data", str(data), "--name", f"load{host}", *wanted]
+            children.append(Child(f"host {host}", arguments, log))
+            stack.callback(children[-1].stop)
+        yield url, children
+
+
+async def drive(driver: Driver, robot: str, start: asyncio.Event, end: list[float], steps: dict[str, int]) -> None:
+    """Drive lifts until it is over; note how many steps each episode has by the robot's word."""
+    await driver.join(robot, TASK)
+    await start.wait()
+    driver.round_trips_us.clear()
+    while time.perf_counter() < end[0]:
+        ready = await driver.begin()
+        expert = task_named(TASK).expert(description(driver.model))
+        state = await driver.armed()
+        due = time.perf_counter() + random.uniform(0.0, PERIOD_NS / 1e9)  # the robot has a clock of its own
+        await asyncio.sleep(due - time.perf_counter())
+        while not state.succeeded and state.seq < ready["task"]["max_steps"] and due < end[0]:
+            if state.safety is Safety.EXPIRED:
+                state = await driver.armed()
+            await driver.command(*values_of(expert.act(driver.values(state))), dead_man=True)
+            due = max(due + PERIOD_NS / 1e9, time.perf_counter() - PERIOD_NS / 1e9)
+            await asyncio.sleep(due - time.perf_counter())
+            state = driver.state or state
+        ended = await driver.finish()
+        if ended["episode"]:
+            steps[ended["episode"]] = ended["steps"]
+
+
+async def measure(
+    url: str, clients: int, seconds: float, children: list[Child]
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """Let all of them drive for so long; return what was measured, and the steps of each episode."""
+    drivers = [Driver(url, new_key()) for _ in range(clients)]
+    steps: dict[str, int] = {}
+    start, end = asyncio.Event(), [0.0]
+    try:
+        for driver in drivers:
+            await driver.__aenter__()
+        robots = await _online(drivers[0], clients)
+        driving = [
+            asyncio.create_task(drive(driver, robot, start, end, steps))
+            for driver, robot in zip(drivers, robots, strict=True)
+        ]
+        await asyncio.sleep(TOGETHER_S)
+        end[0] = time.perf_counter() + seconds
+        before, began = _cpu_s(children), time.perf_counter()
+        start.set()
+        outcomes = await asyncio.gather(*driving, return_exceptions=True)
+        cores = (_cpu_s(children) - before) / (time.perf_counter() - began)
+    finally:
+        for driver in drivers:
+            await driver.__aexit__(None, None, None)
+    trips_ms = np.concatenate([np.array(driver.round_trips_us) for driver in drivers]) / 1e3
+    p50, p99 = np.percentile(trips_ms, [50, 99]) if len(trips_ms) else (float("nan"), float("nan"))
+    broken = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    for one in broken:
+        if not isinstance(one, (RefusedError, TimeoutError)):
+            raise one
+    return {
+        "clients": clients,
+        "seconds": seconds,
+        "rtt_p50_ms": round(float(p50), 1),
+        "rtt_p99_ms": round(float(p99), 1),
+        "commands": len(trips_ms),
+        "clients_lost": len(broken),
+        "cpu_cores": round(cores, 2),
+    }, steps
+
+
+async def _online(driver: Driver, count: int) -> list[str]:
+    while True:
+        free = [one["robot"] for one in await driver.call("GET", "/api/robots") if one["state"] == "free"]
+        if len(free) >= count:
+            return free[:count]
+        await asyncio.sleep(0.1)
+
+
+def _cpu_s(children: list[Child]) -> float:
+    processes = [psutil.Process()]
+    for child in children:
+        process = psutil.Process(child.process_id)
+        processes += [process, *process.children(recursive=True)]
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
+
+
+def recorded(data: Path, steps: dict[str, int]) -> dict[str, Any]:
+    """Compare the files with what the robots said; return lost steps and the part of late ones."""
+    files = {path.parent.name: path for path in data.glob(f"host/**/{EPISODE_FILE}")}
+    lost, late, count = 0, 0, 0
+    for episode, expected in steps.items():
+        path = files.get(episode)
+        found = read_episode(path) if path is not None else None
+        lost += expected - (found.steps if found is not None else 0)
+        if found is not None:
+            waits = np.diff(found.arrays["time/t_sent_mono_ns"])
+            late, count = late + int((waits > 2 * PERIOD_NS).sum()), count + len(waits)
+    return {
+        "late_fraction": round(late / max(count, 1), 5),
+        "lost_steps": lost,
+        "recorded_steps": count + len(steps),
+        "episodes": len(steps),
+    }
+
+
+def run(clients: int, seconds: float) -> dict[str, Any]:
+    """Measure with so many clients."""
+    with tempfile.TemporaryDirectory(prefix="armshare-load-") as name:
+        data = Path(name)
+        with platform(data, clients) as (url, children):
+            found, steps = asyncio.run(measure(url, clients, seconds, children))
+        return {**found, **recorded(data, steps)}
+
+
+def main() -> None:
+    """Print one JSON object on the last line."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--clients", type=int, default=16)
+    options.add_argument("--seconds", type=float, default=20.0)
+    options.add_argument("--curve", action="store_true", help="1, 2, 4, ... up to --clients, a line each")
+    options.add_argument("--json", action="store_true", help="only the JSON object")
+    chosen = options.parse_args()
+    if not chosen.json:
+        print("command:", " ".join(sys.argv))
+    counts = [2**power for power in range(12) if 2**power < chosen.clients] if chosen.curve else []
+    for clients in (*counts, chosen.clients):
+        print(json.dumps(run(clients, chosen.seconds)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
