@@ -26,6 +26,8 @@ _CAREFUL: Final = 3
 """How the simplifier goes: 0 slowly, 10 fast."""
 _FEWEST: Final = 40
 """Meshes of fewer triangles stay as they are."""
+_NO_MATERIAL: Final = "None"
+"""What Blender writes where a mesh has no material: its colours mean nothing."""
 _SIDES: Final = 24
 _NO_AREA_M2: Final = 1e-13
 
@@ -262,7 +264,7 @@ def _own_colours(path: Path) -> dict[str, tuple[float, float, float]]:
         if word == "newmtl":
             name = rest.strip()
         numbers = re.findall(r"[-+.\deE]+", rest)
-        if word == "Kd" and len(numbers) >= 3:
+        if word == "Kd" and len(numbers) >= 3 and name != _NO_MATERIAL:
             red, green, blue = (linear(float(number)) for number in numbers[:3])
             found[name] = (red, green, blue)
     return found

@@ -23,7 +23,7 @@ from sim.robot import RobotError, RobotModel
 from sim.scene import Box, Cylinder, Rgba, Shape, Sphere
 from sim.urdf import UrdfSyntaxError, find_mesh, floats, origin, urdf_files
 
-_MADE_BY: Final = f"2 {CREASE_RAD}"
+_MADE_BY: Final = f"3 {CREASE_RAD}"
 """Part of the cache's key: another way to make the meshes gives others."""
 _GREY: Final[Rgba] = (0.7, 0.7, 0.7, 1.0)
 _FIELDS: Final = ("positions", "normals", "colours", "triangles")

@@ -19,6 +19,7 @@ from sim.check import drive
 from sim.picture import Picture
 from sim.render import Shot, open_renderer, render, require, stage_of
 from sim.robot import RobotError
+from sim.stage import Stage
 
 if TYPE_CHECKING:
     pass
@@ -120,11 +121,23 @@ def _posed(pair: tuple[str, str]) -> Any:
     world.disconnect()
     seen = {name: value[np.newaxis] for name, value in states[int(_WHEN * (len(states) - 1))].values.items()}
     stage = stage_of(*pair, GALLERY_SEED)
-    camera = stage.camera("front")
     renderer = open_renderer(stage, _FINE * _WIDE, _FINE * _HIGH)
-    picture = renderer.draw(camera, stage.camera_frames(camera, seen)[0], stage.frames(seen)[0]).rgb
+    things = {1 + number for number, piece in enumerate(stage.pieces) if piece.moves} - _links(stage)
+    pictures = []
+    for camera in (camera for camera in stage.scene.cameras if camera.link is None):
+        at, frames = stage.camera_frames(camera, seen)[0], stage.frames(seen)[0]
+        pictures.append(renderer.draw(camera, at, frames, mask=True))
     renderer.close()
-    return cv2.resize(picture, (_WIDE, _HIGH), interpolation=cv2.INTER_AREA)
+    best = max(
+        pictures, key=lambda picture: int(np.isin(picture.mask, list(things)).sum())
+    )  # sees most of what matters
+    return cv2.resize(best.rgb, (_WIDE, _HIGH), interpolation=cv2.INTER_AREA)
+
+
+def _links(stage: Stage) -> set[int]:
+    """Return the masks' numbers of the robot's links."""
+    bodies = {body.name for body in stage.scene.bodies}
+    return {1 + number for number, piece in enumerate(stage.pieces) if piece.name not in bodies}
 
 
 def _sheet(pictures: Sequence[Any]) -> Any:
