@@ -1,4 +1,4 @@
-"""The command line: `armshare run`, `hub`, `host`, `demo`, `verify`, `fetch`, `export`, `clear`, `settle`, `sim`."""
+"""The command line, `armshare`: run, hub, host, drive, demo, verify, fetch, export, clear, settle, sim and more."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ import typer
 import uvicorn
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -30,7 +31,7 @@ from teleop.doors.processes import client_of
 from teleop.settings import Settings
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
-out, err = Console(), Console(stderr=True)
+out, err = Console(emoji=False), Console(stderr=True, emoji=False)
 cli.add_typer(simulation.cli, name="sim")
 _SHOWN = TextColumn("{task.description}"), TextColumn("{task.completed} frames"), TimeElapsedColumn()
 ARM = 10**18
@@ -146,6 +147,51 @@ def host(
     ]
     with _interruptible():
         asyncio.run(serve(hub, data, wanted))
+
+
+@cli.command()
+def drive(
+    hub: HubUrl = "http://127.0.0.1:8000",
+    robot: Annotated[str, typer.Option(help="Its name or address; else the one where the wait is shortest.")] = "",
+    task: Annotated[str, typer.Option(help="What to do; else the first that the robot offers.")] = "",
+    episodes: Annotated[int, typer.Option(min=1, help="How many to drive.")] = 1,
+    policy: Annotated[str, typer.Option(help="Drive by module:function; see docs/driving.md.")] = "",
+    expert: Annotated[bool, typer.Option("--expert", help="Drive by the task's scripted operator.")] = False,
+    episode: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Drive as in this recorded episode's folder.")
+    ] = None,
+    gamepad: Annotated[Path | None, typer.Option(help="Drive by a gamepad, such as /dev/input/js0.")] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="The wallet's key file, made if missing; else one in your own data folder.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Drive as an operator, without a browser. Exit code 1 where not all episodes were accepted, 2 where it broke off.
+
+    Ctrl-C lets go and gives the robot back; the episode that is being driven is then kept as invalid, never scored.
+    """
+    from teleop.doors import drive as driving
+
+    given = {"--policy": policy, "--expert": expert, "--episode": episode, "--gamepad": gamepad}
+    if sum(bool(value) for value in given.values()) != 1:
+        named = ", ".join(name for name, value in given.items() if value) or "none"
+        raise typer.BadParameter(f"expected one of {', '.join(given)}, got {named}")
+    wallet = driving.wallet_in(key or driving.own_key_file())
+    outcome = driving.Outcome(wallet.address, robot, task, episodes)
+    with driving.pilots(policy=policy, episode=episode, gamepad=gamepad) as make:
+        try:
+            driving.run(driving.drive(hub, wallet, outcome, make, _say))
+        finally:
+            for line in driving.lines(outcome):
+                out.print(line, highlight=False, soft_wrap=True)
+            if as_json:
+                print(json.dumps(outcome.as_dict()))
+    if not outcome.complete:
+        raise typer.Exit(1)
+
+
+def _say(text: str) -> None:
+    err.print(escape(text), highlight=False, soft_wrap=True)
 
 
 @cli.command()
@@ -343,7 +389,7 @@ def main() -> None:
         if not found:
             raise
         for one in found:
-            err.print(f"[red]{type(one).__name__}[/red]: {one}", highlight=False)
+            err.print(f"[red]{type(one).__name__}[/red]: {escape(str(one))}", highlight=False, soft_wrap=True)
         sys.exit(2)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final
 
@@ -48,10 +49,14 @@ class Driver:
         self._news = asyncio.Event()
         self._socket: ClientConnection | None = None
         self._reader: asyncio.Task[None] | None = None
+        self._closed = ""
+        self._overtaken = False
         self._nonce = ""
         self._epoch = self._seq = self._answered = 0
-        self.model = ""
-        """The model of the robot that was granted."""
+        self.robot: dict[str, Any] = {}
+        """The descriptor of the robot that was granted."""
+        self.task: dict[str, Any] = {}
+        """The task that was granted."""
         self._layout: list[tuple[str, int, tuple[int, ...]]] = []
 
     async def __aenter__(self) -> Driver:
@@ -70,6 +75,11 @@ class Driver:
         if self._reader is not None:
             await self._reader
         await self.http.aclose()
+
+    @property
+    def model(self) -> str:
+        """The model of the robot that was granted."""
+        return str(self.robot["model"])
 
     @property
     def domain(self) -> Domain:
@@ -98,20 +108,48 @@ class Driver:
 
     async def send(self, message: dict[str, Any]) -> None:
         """Send a control message."""
-        await self._connected().send(json.dumps(message))
+        await self._transmit(json.dumps(message))
 
-    async def wait_for(self, kind: str) -> dict[str, Any]:
-        """Return the next control message of that type; raise RefusedError for an error or an ended lease."""
-        async with asyncio.timeout(ANSWER_S):
-            while (message := await self._messages.get())["type"] != kind:
-                if message["type"] == "error":
-                    raise RefusedError(message["code"], message["message"])
-                if message["type"] in ("left", "closed"):
-                    raise RefusedError("left", f"waiting for {kind}: {message.get('reason')}")
+    async def wait_for(
+        self, kind: str, *, within_s: float | None = ANSWER_S, told: Callable[[dict[str, Any]], None] | None = None
+    ) -> dict[str, Any]:
+        """Return the next control message of that type; `told` hears those before it.
+
+        Raise RefusedError for an error, an ended lease, or when none came in time.
+        """
+        try:
+            async with asyncio.timeout(within_s):
+                while (message := await self._messages.get())["type"] != kind:
+                    self._require_no_refusal(message, kind)
+                    if told is not None:
+                        told(message)
+        except TimeoutError as error:
+            raise RefusedError("timeout", f"expected {kind} from the hub within {within_s} s, nothing came") from error
         return message
 
-    async def join(self, robot: str, task: str) -> dict[str, Any]:
-        """Queue for a robot, and return `granted` when it is ours."""
+    def heard(self, kind: str) -> dict[str, Any] | None:
+        """Return the next control message of that type if it has come already; raise as `wait_for`."""
+        while not self._messages.empty():
+            message = self._messages.get_nowait()
+            if message["type"] == kind:
+                return message
+            self._require_no_refusal(message, kind)
+        return None
+
+    def _require_no_refusal(self, message: dict[str, Any], kind: str) -> None:
+        if message["type"] == "error":
+            if self._overtaken and message["code"] == "state":
+                self._overtaken = False
+                return
+            raise RefusedError(message["code"], message["message"])
+        if message["type"] in ("left", "closed"):
+            raise RefusedError("left", f"waiting for {kind}: {message.get('reason')}")
+
+    async def join(self, robot: str, task: str, *, queued: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+        """Queue for a robot, and return `granted` when it is ours.
+
+        With `queued`, which is told of each position and the queue's length, wait as long as that takes.
+        """
         grant = {
             "operator": self.wallet.address,
             "sessionKey": self.session_key.address,
@@ -122,9 +160,14 @@ class Driver:
         }
         signature = SESSION_GRANT.sign(self.wallet, self.domain, grant)
         await self.send({"type": "join", "grant": grant, "signature": signature})
-        granted = await self.wait_for("granted")
+
+        def told(message: dict[str, Any]) -> None:
+            if queued is not None and message["type"] == "queued":
+                queued(message["position"], message["length"])
+
+        granted = await self.wait_for("granted", within_s=None if queued else ANSWER_S, told=told)
         self._epoch, self._seq, self._answered = granted["epoch"], 0, 0
-        self.model = granted["robot"]["model"]
+        self.robot, self.task = granted["robot"], granted["task"]
         self._layout, offset = [], 0
         for array in granted["robot"]["observation"]:
             self._layout.append((array["name"], offset, tuple(array["shape"])))
@@ -139,7 +182,15 @@ class Driver:
     async def finish(self) -> dict[str, Any]:
         """End the episode, and return `ended`."""
         await self.send({"type": "finish"})
-        return await self.wait_for("ended")
+        ended = await self.wait_for("ended")
+        self._overtaken = ended["reason"] != "finished"  # the hub may yet say that there is nothing to finish
+        return ended
+
+    async def leave(self) -> None:
+        """Release the dead-man and give the robot, or the place in its queue, back."""
+        await self.command(Mode.NEUTRAL)
+        await self.send({"type": "leave"})
+        await self.wait_for("left")
 
     async def command(self, mode: Mode, values: ArrayLike = (), *, dead_man: bool = False) -> int:
         """Send one command and return its number."""
@@ -148,16 +199,27 @@ class Driver:
         now_us = time.monotonic_ns() // 1000
         packed = np.asarray(values, dtype=np.float32)
         command = Command(mode, dead_man, self._epoch, self._seq, seen, now_us, packed)
-        await self._connected().send(command.encode())
+        await self._transmit(command.encode())
         return self._seq
 
     async def next_state(self) -> State:
         """Return the next state that comes."""
-        self._news.clear()
-        async with asyncio.timeout(ANSWER_S):
-            await self._news.wait()
-        if self.state is None:
-            raise RefusedError("closed", "the hub closed the connection before a state came")
+        state = await self.state_after(self.state, ANSWER_S)
+        if state is None:
+            raise RefusedError("timeout", f"expected a state of the robot within {ANSWER_S:.0f} s, none came")
+        return state
+
+    async def state_after(self, known: State | None, within_s: float) -> State | None:
+        """Return the newest state as soon as it is another than `known`; None where none comes in time."""
+        try:
+            async with asyncio.timeout(within_s):
+                while self.state is known:
+                    self._require_open()
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            return None
+        self._require_open()
         return self.state
 
     async def armed(self) -> State:
@@ -183,9 +245,10 @@ class Driver:
                 else:
                     self._messages.put_nowait(json.loads(frame))
         except ConnectionClosed as closed:
-            self._messages.put_nowait({"type": "closed", "reason": str(closed)})
+            self._closed = str(closed)
         else:
-            self._messages.put_nowait({"type": "closed", "reason": f"code {socket.close_code} {socket.close_reason}"})
+            self._closed = f"code {socket.close_code} {socket.close_reason}"
+        self._messages.put_nowait({"type": "closed", "reason": self._closed})
         self._news.set()
 
     def _take(self, state: State) -> None:
@@ -195,7 +258,14 @@ class Driver:
         self.state = state
         self._news.set()
 
-    def _connected(self) -> ClientConnection:
+    async def _transmit(self, frame: str | bytes) -> None:
         if self._socket is None:
             raise RefusedError("closed", "expected an open connection; use `async with Driver(...)`")
-        return self._socket
+        try:
+            await self._socket.send(frame)
+        except ConnectionClosed as closed:
+            raise RefusedError("closed", f"the hub closed the connection: {closed}") from closed
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise RefusedError("closed", f"the hub closed the connection: {self._closed}")

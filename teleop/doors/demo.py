@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from recorder.case import Trust
-from recorder.contribute import Driven, countersign
 from recorder.export.robomimic import export
 from recorder.replayed import replayed
 from recorder.verify import verify_bundle
 from rewards.settle import rebuild_root
-from sim.catalogue import description
-from sim.catalogue import task as task_named
 from teleop.client import Driver
+from teleop.doors.drive import Episode, Progress, contribute, drive_once
 from teleop.doors.failures import StageError
 from teleop.identity import Domain, new_key
-from teleop.messages import Safety
-from teleop.setpoints import values_of
 
 _BUNDLE = ("episode.h5", "manifest.json", "signatures.json", "receipt.json")
 _WAIT_S = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Episode:
-    """What became of one episode."""
-
-    episode: str
-    steps: int
-    success: bool
-    score: float
-    digest: str
-    receipt_index: int
-    pay: str
 
 
 @dataclass(slots=True)
@@ -54,10 +36,6 @@ class Outcome:
         return asdict(self)
 
 
-Progress = Callable[[str], None]
-"""Told of each stage as it begins."""
-
-
 async def demo(url: str, admin_token: str, count: int, folder: Path, progress: Progress) -> Outcome:
     """Drive `count` episodes at `url` and follow them to the money and to the researcher; raise StageError."""
     outcome = Outcome()
@@ -70,7 +48,7 @@ async def demo(url: str, admin_token: str, count: int, folder: Path, progress: P
             ended = await drive_once(driver, robot["robot"])
             progress(f"episode {number}: signing, verifying, replaying, scoring")
             outcome.episodes.append(await contribute(driver, ended, robot["robot"]))
-        await driver.send({"type": "leave"})
+        await driver.leave()
         progress("settling in one Merkle root")
         await _settle(driver, admin_token, outcome)
         progress("claiming")
@@ -87,45 +65,6 @@ async def _free_robot(driver: Driver) -> dict[str, Any]:
                 return dict(robot)
         await asyncio.sleep(0.1)
     raise StageError(f"expected a free robot within {_WAIT_S} s; is a host running?")
-
-
-async def drive_once(driver: Driver, robot: str) -> dict[str, Any]:
-    """Drive one episode by the task's scripted operator, which sees only what the wire gives; return `ended`."""
-    ready = await driver.begin()
-    state = await driver.armed()
-    expert = task_named(ready["task"]["name"]).expert(description(driver.model))
-    while not state.succeeded and state.seq < ready["task"]["max_steps"]:
-        if state.safety is Safety.EXPIRED:  # this machine stalled for longer than the watchdog allows
-            state = await driver.armed()
-        await driver.command(*values_of(expert.act(driver.values(state))), dead_man=True)
-        state = await driver.next_state()
-    ended = await driver.finish()
-    if not ended["valid"] or ended["episode"] != ready["episode"]:
-        raise StageError(f"expected a valid episode {ready['episode']} of {robot}, got {ended}")
-    return ended
-
-
-async def contribute(driver: Driver, ended: dict[str, Any], robot: str) -> Episode:
-    """Sign an episode, and return what the hub made of it."""
-    episode = ended["episode"]
-    answer = await driver.http.get(f"/api/episodes/{episode}/manifest", params={"wait_s": _WAIT_S})
-    if answer.is_error:
-        raise StageError(f"expected the manifest of {episode}: {answer.text}")
-    driven = Driven(episode, driver.wallet.address, robot, "lift")
-    signature = countersign(answer.content, driven, driver.session_key, driver.domain)
-    verified = await driver.call("POST", f"/api/episodes/{episode}/signature", {"signature": signature})
-    if verified["state"] != "verified":
-        raise StageError(f"expected {episode} verified, got {verified['state']}: {verified['reason']}")
-    score = await driver.call("GET", f"/api/episodes/{episode}/score?wait_s={_WAIT_S}")
-    return Episode(
-        episode=episode,
-        steps=ended["steps"],
-        success=ended["success"],
-        score=score["score"],
-        digest=verified["digest"],
-        receipt_index=verified["receipt"]["log_index"],
-        pay=score["pay"],
-    )
 
 
 async def _settle(driver: Driver, admin_token: str, outcome: Outcome) -> None:

@@ -35,6 +35,9 @@ _ACTIONABLE: Final = (
     "sim.robot.RobotError",
     "teleop.client.RefusedError",
     "teleop.doors.failures.DoorError",
+    "teleop.gamepad.GamepadError",
+    "teleop.policy.PolicyError",
+    "teleop.policy.UnknownPolicyError",
 )
 
 

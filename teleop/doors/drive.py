@@ -1,0 +1,310 @@
+"""`armshare drive`: an operator in a terminal signs in, queues, drives by any pilot, signs and submits the episodes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+from eth_account.signers.local import LocalAccount
+from platformdirs import user_data_path
+from websockets.exceptions import WebSocketException
+
+from recorder.contribute import Driven, countersign
+from recorder.episode import Episode as Recording
+from recorder.episode import read_episode
+from recorder.manifest import EPISODE_FILE
+from sim.control import Joints
+from teleop import pilot
+from teleop.client import Driver, RefusedError
+from teleop.doors.failures import DoorError, PlatformError, StageError
+from teleop.gamepad import GamepadPilot, opened
+from teleop.identity import load_key
+from teleop.messages import Safety, State
+from teleop.pilot import Answer, Ask, Descriptor, Flight, Pilot, PilotMaker, Values
+from teleop.policy import load
+
+_WAIT_S: Final = 20
+_SETTLE_STATES: Final = 20
+"""How long the last row of a recorded episode is held, for the robot to arrive there."""
+
+
+class KeyFileError(DoorError):
+    """A wallet's key file cannot be used."""
+
+
+class NoSuchRobotError(DoorError):
+    """No robot is called so, or none is there that can be driven."""
+
+
+class TaskNotOfferedError(DoorError):
+    """The robot does not offer the task."""
+
+
+class OtherRobotError(DoorError):
+    """A recorded episode is another kind of robot's."""
+
+
+class EpisodeLostError(DoorError):
+    """An episode ended in a way that does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """What became of one episode that was submitted."""
+
+    episode: str
+    steps: int
+    success: bool | None
+    score: float
+    accepted: bool
+    digest: str
+    receipt_index: int
+    pay: str
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a drive came to; filled while it goes, so that what was done is known however it ends."""
+
+    operator: str
+    robot: str = ""
+    task: str = ""
+    asked: int = 0
+    episodes: list[Episode] = field(default_factory=list)
+    discarded: list[str] = field(default_factory=list)
+    expiries: int = 0
+    """How often the robot expired under way, for want of a fresh command."""
+    interrupted: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether every episode that was asked for has been accepted."""
+        return len(self.episodes) == self.asked and all(one.accepted for one in self.episodes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return asdict(self)
+
+
+Progress = Callable[[str], None]
+"""Told of each stage as it begins."""
+
+
+async def drive(url: str, wallet: LocalAccount, outcome: Outcome, make: PilotMaker, tell: Progress) -> None:
+    """Drive `outcome.asked` episodes with a robot and a task, which `outcome` names or leaves open.
+
+    Whatever ends it (an error, or being cancelled) first releases the dead-man and gives the robot back: an episode
+    that is being driven then ends as `left`, which is invalid and never scored.
+    """
+    async with _signed_in(url, wallet) as driver:
+        robot = await _choose(driver, outcome)
+        try:
+            await driver.join(outcome.robot, outcome.task, queued=lambda place, of: tell(_queued(robot, place, of)))
+            while len(outcome.episodes) + len(outcome.discarded) < outcome.asked:
+                await _one(driver, make, outcome, tell)
+        except asyncio.CancelledError:
+            outcome.interrupted = True
+        finally:
+            with contextlib.suppress(RefusedError):  # the lease may be over, or the hub gone
+                await driver.leave()
+
+
+def run(driving: Coroutine[Any, Any, None]) -> None:
+    """Run `drive` until its end. Ctrl-C and SIGTERM cancel it, so that it leaves in order; Ctrl-C twice breaks it."""
+
+    async def cancellable() -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        await driving
+
+    asyncio.run(cancellable())
+
+
+@contextlib.asynccontextmanager
+async def _signed_in(url: str, wallet: LocalAccount) -> AsyncIterator[Driver]:
+    """Yield an operator's connection; raise PlatformError where there is no hub."""
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            driver = await stack.enter_async_context(Driver(url, wallet))
+        except (httpx.TransportError, WebSocketException, OSError) as error:
+            raise PlatformError(f"expected a hub at {url}: {error}; start one, or name it with --hub") from error
+        yield driver
+
+
+@contextlib.contextmanager
+def pilots(*, policy: str, episode: Path | None, gamepad: Path | None) -> Iterator[PilotMaker]:
+    """Yield what makes the pilots: of a policy, a recorded episode, a gamepad, or else the tasks' own operators."""
+    if gamepad is not None:
+        with opened(gamepad) as device:
+            yield lambda robot, _task: GamepadPilot(device, robot)
+    elif episode is not None:
+        yield recorded(episode)
+    else:
+        yield load(policy) if policy else pilot.expert
+
+
+def lines(outcome: Outcome) -> Iterator[str]:
+    """Say in words what became of each episode."""
+    for one in outcome.episodes:
+        done = {True: "success", False: "no success", None: "success unknown"}[one.success]
+        state = "[green]accepted[/green]" if one.accepted else "[red]not accepted[/red]"
+        said = f"{one.steps} steps, {done}, score {one.score:.3f}, receipt {one.receipt_index}"
+        yield f"{state}  {one.episode}  {said}"
+    yield from (f"discarded {episode}" for episode in outcome.discarded)
+    if outcome.interrupted:
+        yield "interrupted: the robot was given back; an episode that was being driven is kept as invalid, not scored"
+
+
+async def _choose(driver: Driver, outcome: Outcome) -> dict[str, Any]:
+    """Return the robot's card and settle robot and task; raise NoSuchRobotError or TaskNotOfferedError."""
+    cards = await driver.call("GET", "/api/robots")
+    robot = _named(cards, outcome.robot) if outcome.robot else _open(cards, outcome.task)
+    offered = [task["name"] for task in robot["tasks"]]
+    if not offered or (outcome.task and outcome.task not in offered):
+        said = ", ".join(offered) or "nothing"
+        raise TaskNotOfferedError(f"expected a task that {robot['name']} offers ({said}), got {outcome.task!r}")
+    outcome.robot, outcome.task = robot["robot"], outcome.task or offered[0]
+    return robot
+
+
+def _named(cards: list[dict[str, Any]], robot: str) -> dict[str, Any]:
+    found = [one for one in cards if robot in (one["robot"], one["name"])]
+    if len(found) != 1:
+        names = ", ".join(f"{one['name']} {one['robot']}" for one in cards) or "none"
+        raise NoSuchRobotError(f"expected one robot called {robot!r}, found {len(found)} among: {names}")
+    if not found[0]["online"]:
+        raise NoSuchRobotError(f"expected {robot} online, it is {found[0]['state']}; start its host")
+    return found[0]
+
+
+def _open(cards: list[dict[str, Any]], task: str) -> dict[str, Any]:
+    """Return the robot where the wait is shortest."""
+    able = [one for one in cards if one["online"] and task in ("", *(other["name"] for other in one["tasks"]))]
+    able = [one for one in able if one["tasks"] and not one["estopped"]]
+    if not able:
+        raise NoSuchRobotError(
+            f"expected a robot online that offers {task or 'a task'}, found none; is a host running?"
+        )
+    return min(able, key=lambda one: (one["state"] != "free", one["queue_length"]))
+
+
+def _queued(robot: dict[str, Any], position: int, length: int) -> str:
+    return f"queued for {robot['name']}: position {position} of {length}"
+
+
+async def _one(driver: Driver, make: PilotMaker, outcome: Outcome, tell: Progress) -> None:
+    number = len(outcome.episodes) + len(outcome.discarded) + 1
+    tell(f"episode {number} of {outcome.asked}: driving {driver.robot['name']}, {driver.task['instruction']}")
+    flight = await pilot.fly(driver, make)
+    outcome.expiries += flight.expiries
+    episode = _counting(flight)
+    if flight.discard:
+        await driver.call("POST", f"/api/episodes/{episode}/discard")
+        outcome.discarded.append(episode)
+        tell(f"episode {number} of {outcome.asked}: discarded {episode}")
+        return
+    tell(f"episode {number} of {outcome.asked}: signing, verifying, scoring")
+    outcome.episodes.append(await contribute(driver, flight.ended, outcome.robot))
+
+
+def _counting(flight: Flight) -> str:
+    """Return the id of the episode; raise EpisodeLostError where there is none, or it does not count."""
+    ended = flight.ended
+    if ended["episode"] is None:
+        raise EpisodeLostError("expected an episode with a step in it, got none: the dead-man was never pressed")
+    if not ended["valid"]:
+        said = f"it ended as {ended['reason']} after {ended['steps']} steps"
+        raise EpisodeLostError(f"expected {ended['episode']} to be finished, {said}; it is kept, and not scored")
+    return str(ended["episode"])
+
+
+async def drive_once(driver: Driver, robot: str) -> dict[str, Any]:
+    """Drive one episode by the task's scripted operator, which sees only what the wire gives; return `ended`."""
+    ended = dict((await pilot.fly(driver, pilot.expert)).ended)
+    if not ended["valid"]:
+        raise StageError(f"expected a valid episode of {robot}, got {ended}")
+    return ended
+
+
+async def contribute(driver: Driver, ended: Any, robot: str) -> Episode:
+    """Sign an episode, and return what the hub made of it."""
+    episode = ended["episode"]
+    answer = await driver.http.get(f"/api/episodes/{episode}/manifest", params={"wait_s": _WAIT_S})
+    if answer.is_error:
+        raise StageError(f"expected the manifest of {episode}: {answer.text}")
+    driven = Driven(episode, driver.wallet.address, robot, driver.task["name"])
+    signature = countersign(answer.content, driven, driver.session_key, driver.domain)
+    verified = await driver.call("POST", f"/api/episodes/{episode}/signature", {"signature": signature})
+    if verified["state"] != "verified":
+        raise StageError(f"expected {episode} verified, got {verified['state']}: {verified['reason']}")
+    score = await driver.call("GET", f"/api/episodes/{episode}/score?wait_s={_WAIT_S}")
+    return Episode(
+        episode=episode,
+        steps=ended["steps"],
+        success=ended["success"],
+        score=score["score"],
+        accepted=score["accepted"],
+        digest=verified["digest"],
+        receipt_index=verified["receipt"]["log_index"],
+        pay=score["pay"],
+    )
+
+
+def own_key_file() -> Path:
+    """Return where this user's wallet is kept unless another place is named."""
+    return user_data_path("armshare") / "operator.key"
+
+
+def wallet_in(path: Path) -> LocalAccount:
+    """Return the wallet whose key is in `path`, made if missing; raise KeyFileError where others may read it."""
+    try:
+        key = load_key(path)
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        raise KeyFileError(f"expected a private key as 0x-hex in {path}, or a place to make one: {error}") from error
+    if mode & 0o077:
+        raise KeyFileError(f"expected {path} readable by its owner only, got mode {mode & 0o777:o}; chmod 600 it")
+    return key
+
+
+class RecordingPilot:
+    """Asks for what a recorded episode's robot was given, joint by joint, one row for each of the robot's periods."""
+
+    def __init__(self, recording: Recording, robot: Descriptor) -> None:
+        joints, hands = recording.applied_joint_position.shape[1], recording.applied_gripper.shape[1]
+        here = robot["model"], len(robot["joint_names"]), len(robot["end_effectors"])
+        if (recording.meta.robot.model, joints, hands) != here:
+            said = f"{recording.meta.robot.model} with {joints} joints and {hands} end effectors"
+            raise OtherRobotError(
+                f"expected an episode of a {here[0]} with {here[1]} and {here[2]}, got one of a {said}"
+            )
+        self._joints, self._gripper = recording.applied_joint_position, recording.applied_gripper
+        self._row, self._last_seq = 0, 0
+
+    def act(self, state: State, _values: Values) -> Answer:
+        """Return the row that is due: rows go on with the robot's own periods, and stand while it does not drive."""
+        if state.safety is Safety.DRIVING and self._last_seq:
+            self._row += state.seq - self._last_seq
+        self._last_seq = state.seq
+        last = len(self._joints) - 1
+        if self._row > last + _SETTLE_STATES:
+            return Ask.FINISH
+        row = min(self._row, last)
+        return Joints(self._joints[row], self._gripper[row])
+
+
+def recorded(folder: Path) -> PilotMaker:
+    """Return what re-drives the episode in `folder`; raise an EpisodeError where there is none."""
+    recording = read_episode(folder / EPISODE_FILE)
+
+    def make(robot: Descriptor, _task: str) -> Pilot:
+        return RecordingPilot(recording, robot)
+
+    return make
