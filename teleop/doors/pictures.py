@@ -129,7 +129,7 @@ def _posed(pair: tuple[str, str]) -> Any:
         pictures.append(renderer.draw(camera, at, frames, mask=True))
     renderer.close()
     best = max(
-        pictures, key=lambda picture: int(np.isin(picture.mask, list(things)).sum())
+        pictures, key=lambda picture: int(np.isin(np.asarray(picture.mask), list(things)).sum())
     )  # sees most of what matters
     return cv2.resize(best.rgb, (_WIDE, _HIGH), interpolation=cv2.INTER_AREA)
 
