@@ -10,7 +10,7 @@ import numpy as np
 
 from recorder.layout import Sizes
 from recorder.meta import Meta, end_meta, start_meta
-from recorder.part import append_rows, commit, create_part, finish
+from recorder.part import Tables, create_part, finish
 from recorder.rows import first_rows, step_rows
 from sim.robot import Observation
 from teleop.steps import EpisodeEnd, EpisodeStart, Step
@@ -41,6 +41,7 @@ class EpisodeWriter:
         """Take over a file made by `create_part`; use `start`."""
         self._part = part
         self._file = file
+        self._tables = Tables(file)
         self._meta = meta
         self._shapes = dict(meta.spec.arrays)
         self._waiting: list[Step] = []
@@ -53,8 +54,8 @@ class EpisodeWriter:
         meta = start_meta(start, urdf_sha256)
         _require_shapes(start.initial, dict(meta.spec.arrays), "the initial observation")
         writer = cls(part, create_part(part, meta), meta)
-        append_rows(writer._file, first_rows(start))
-        commit(writer._file, 0)
+        writer._tables.append(first_rows(start))
+        writer._tables.commit(0)
         return writer
 
     @property
@@ -94,10 +95,10 @@ class EpisodeWriter:
     def _commit(self) -> None:
         if not self._waiting:
             return
-        append_rows(self._file, step_rows(self._waiting, self._meta.spec.sizes))
+        self._tables.append(step_rows(self._waiting, self._meta.spec.sizes))
         self._committed += len(self._waiting)
         self._waiting = []
-        commit(self._file, self._committed)
+        self._tables.commit(self._committed)
 
 
 def _require_shapes(seen: Observation, shapes: dict[str, tuple[int, ...]], what: str) -> None:
