@@ -7,6 +7,7 @@ what moves is drawn, and the ground that its shadow can reach is drawn again.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -320,6 +321,7 @@ class _Programs:
 @cache
 def context() -> moderngl.Context:
     """Return this process's context, made through EGL without a window; raise NoOpenGlError."""
+    os.environ.setdefault("LP_NUM_THREADS", str(max((os.cpu_count() or 1) - 1, 1)))  # one core prepares triangles
     try:
         gl = moderngl.create_context(
             standalone=True,
