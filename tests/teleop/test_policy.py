@@ -1,4 +1,4 @@
-"""A stranger's policy is believed nothing: what it returns fits the robot, or the drive ends with a line that says why."""
+"""What a stranger's policy returns fits the robot, or the drive ends with a line that says why not."""
 
 from __future__ import annotations
 
