@@ -43,7 +43,8 @@ _LAYER_M: Final = 0.017
 _TILT_RAD: Final = 2.0
 _TILT_RAD_S: Final = 0.7
 _STEP_S: Final = 0.05
-_DEEP_M: Final = 0.008
+_TAKEN_M: Final = (FIN_M[0] + 0.004, 0.0, FIN_M[2] - 0.010)
+"""Where a hand takes the fin, in the cup's frame: so far out that the fingers keep clear of the rim."""
 _HOVER_M: Final = 0.12
 _RAISED_M: Final = 0.22
 _SHAKE_RAD: Final = 0.15
@@ -131,7 +132,7 @@ def script(operator: Operator) -> Script:
         side = float(np.sign(operator.at("bowl_pose")[1] - operator.at("cup_pose")[1]))
         sideways = down(0.0 if side > 0.0 else np.pi)
         yield from hand.to(partial(_over_fin, operator, sideways))
-        yield from hand.grasp("cup_pose", offset=np.array(FIN_M), period_rad=np.pi, deep_m=_DEEP_M)
+        yield from hand.grasp("cup_pose", offset=np.array(_TAKEN_M), period_rad=np.pi)
         yield from hand.rise(_RAISED_M)
         if operator.at("cup_pose")[2] > 0.5 * _RAISED_M - CUP_HEIGHT_M:
             yield from _tip(operator, side, sideways)
