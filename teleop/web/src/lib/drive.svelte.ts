@@ -3,6 +3,9 @@
 import { generatePrivateKey } from 'viem/accounts'
 import type { Account } from './account.svelte'
 import { ApiError, type Config, type RobotDetail } from './api'
+import { actionOf } from './bindings'
+import type { Health } from './connection'
+import { controls } from './controls.svelte'
 import { Layout, partsOf } from './descriptor'
 import { seal, type Stage, type Verdict } from './finish'
 import { Input } from './input'
@@ -14,7 +17,7 @@ import { keyWallet, type Wallet } from './wallet'
 import { PROTOCOL, type State } from './wire'
 
 const GRANT_MS = 2 * 3600 * 1000
-const INTENT_MS = 50
+const INTENT_MS = 33
 
 export interface Refusal {
   code: string
@@ -23,16 +26,17 @@ export interface Refusal {
 
 export class Drive {
   readonly account: Account
-  readonly input = new Input()
+  readonly input = new Input((code) => actionOf(controls.keys, code))
   robot = $state.raw<RobotDetail | null>(null)
   view = $state.raw<View | null>(null)
   /** The newest state. */
   state = $state.raw<State | null>(null)
-  roundTripMs = $state<number | null>(null)
+  health = $state.raw<Health | null>(null)
   steps = $state(0)
   /** Which keys are down, for the picture of the keyboard. */
   held = $state.raw<ReadonlySet<string>>(new Set())
   deadMan = $state(false)
+  slow = $state(false)
   gripper = $state(1)
   /** Which hand the keys move, by number, or one more for the base. */
   part = $state(0)
@@ -145,6 +149,7 @@ export class Drive {
     const held = this.input.held()
     if (held.size !== this.held.size || [...held].some((code) => !this.held.has(code))) this.held = new Set(held)
     this.gripper = this.input.grippers[this.part] ?? 1
+    this.slow = this.input.slow
     if (!this.#link || !this.view || !holdsLease(this.view)) return
     const intent = this.input.intent(performance.now(), this.#openings)
     this.deadMan = intent.deadMan && this.live
@@ -167,7 +172,8 @@ export class Drive {
     try {
       if (message.type === 'open') this.#session.opened(PROTOCOL, this.account.api.token ?? '')
       else if (message.type === 'text') this.#session.received(message.text)
-      else if (message.type === 'state') this.#seen(message.state, message.roundTripMs, message.atMs)
+      else if (message.type === 'state') this.#seen(message.state, message.atMs)
+      else if (message.type === 'health') this.health = message.health
       else if (message.type === 'closed') this.#session.disconnected(message.reason || 'connection_lost')
       else this.trouble = message.message
     } catch (error) {
@@ -175,7 +181,7 @@ export class Drive {
     }
   }
 
-  #seen(state: State, roundTripMs: number | null, atMs: number): void {
+  #seen(state: State, atMs: number): void {
     const lease = this.view?.lease
     if (this.view?.phase === 'queued') this.playback?.push(state, atMs - performance.timeOrigin)
     if (!lease || state.epoch !== lease.epoch || !this.layout) return
@@ -183,7 +189,6 @@ export class Drive {
     this.#openings = openings && [...openings]
     if (this.#fresh) this.#adopt()
     this.state = state
-    this.roundTripMs = roundTripMs
     this.playback?.push(state, atMs - performance.timeOrigin)
     if (!state.recording || !this.live) return
     this.#firstSeq ??= state.seq

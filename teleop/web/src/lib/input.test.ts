@@ -1,11 +1,17 @@
 import { expect, test } from 'vitest'
-import { Input, MOTION_KEYS, still } from './input'
+import { KEYS, motionOf, type Action } from './bindings'
+import { Input, still } from './input'
+
+const MOTIONS = (Object.entries(KEYS) as [Action, string[]][]).flatMap(([action, codes]) => {
+  const [axis, sign] = motionOf(action) ?? []
+  return axis && sign ? codes.map((code) => [code, { axis, sign }] as const) : []
+})
 
 test('nothing pressed is neutral, and the dead-man is released', () => {
   expect(new Input().intent(0, [1])).toEqual({ axes: still(), slow: false, part: 0, grippers: [1], deadMan: false })
 })
 
-test.each(Object.entries(MOTION_KEYS))('%s moves its own axis and holds the dead-man until it is let go', (code, key) => {
+test.each(MOTIONS)('%s moves its own axis and holds the dead-man until it is let go', (code, key) => {
   const input = new Input()
   expect(input.press(code)).toBe(true)
   expect(input.intent(0, [1])).toMatchObject({ axes: { ...still(), [key.axis]: key.sign }, deadMan: true })
@@ -40,16 +46,16 @@ test('a key that is not ours is left to the page', () => {
 
 test('a pad that is touched in its middle holds the dead-man without moving', () => {
   const input = new Input()
-  input.pad('move', { x: 0, y: 0 })
+  input.hold('move', { x: 0, y: 0 })
   expect(input.intent(0, [1])).toMatchObject({ axes: still(), deadMan: true })
-  input.pad('move', null)
+  input.hold('move', null)
   expect(input.intent(0, [1]).deadMan).toBe(false)
 })
 
 test('a pad and a key add up, to no more than the whole', () => {
   const input = new Input()
   input.press('KeyW')
-  input.pad('move', { x: 0.5, y: -0.25 })
+  input.hold('move', { x: 0.5, y: -0.25 })
   expect(input.intent(0, [1]).axes).toEqual({ ...still(), x: 1, y: -0.25 })
 })
 
@@ -57,7 +63,7 @@ test('letting go of everything releases keys, pads and the gripper', () => {
   const input = new Input()
   input.press('KeyW')
   input.press('ShiftRight')
-  input.pad('move', { x: 1 })
+  input.hold('move', { x: 1 })
   input.toggleGripper(0)
   input.neutral()
   expect(input.intent(1, [1])).toMatchObject({ axes: still(), slow: false, deadMan: false })
@@ -104,4 +110,22 @@ test('another hand keeps what its gripper was told, and what is held is let go',
   input.choose(2)
   input.toggleGripper(3)
   expect(input.intent(3, [1, 1]).grippers).toEqual([0, 1])
+})
+
+test('a device that is held while everything is let go of must be let go of before it counts again', () => {
+  const input = new Input()
+  input.hold('gamepad', { x: 1 })
+  input.neutral()
+  input.hold('gamepad', { x: 1 })
+  expect(input.intent(0, [1])).toMatchObject({ axes: still(), deadMan: false })
+  input.hold('gamepad', null)
+  input.hold('gamepad', { x: 1 }, true)
+  expect(input.intent(0, [1])).toMatchObject({ axes: { ...still(), x: 1 }, slow: true, deadMan: true })
+})
+
+test('a key does what it is bound to', () => {
+  const input = new Input((code) => (code === 'KeyI' ? 'x+' : undefined))
+  expect(input.press('KeyW')).toBe(false)
+  expect(input.press('KeyI')).toBe(true)
+  expect(input.intent(0, [1]).axes.x).toBe(1)
 })

@@ -1,10 +1,10 @@
-// What the operator asks for: keys and pads become an Intent, the wanted motion on each axis in [-1, 1].
+// What the operator asks for: keys and every other device become an Intent, the wanted motion on each axis in [-1, 1].
 //
-// Pure: time comes in as an argument. The dead-man is held while a motion key or pad is, and, for the gripper, until
-// it has got where it was sent or stops getting nearer.
+// Pure: time comes in as an argument. The dead-man is held while a motion key or a device is, and, for the gripper,
+// until it has got where it was sent or stops getting nearer.
 
-export type Axis = 'x' | 'y' | 'z' | 'roll' | 'pitch' | 'yaw'
-export type Order = 'part1' | 'part2' | 'part3' | 'gripper' | 'finish' | 'estop' | 'view' | 'help'
+import { type Action, actionOf, AXES, type Axis, KEYS, motionOf } from './bindings'
+
 export type Axes = Record<Axis, number>
 
 export interface Intent {
@@ -17,46 +17,8 @@ export interface Intent {
   deadMan: boolean
 }
 
-export interface Key {
-  label: string
-  axis: Axis
-  sign: 1 | -1
-}
-
-/** By `KeyboardEvent.code`, so that every keyboard layout has the same shape under the hand. */
-export const MOTION_KEYS: Record<string, Key> = {
-  KeyW: { label: 'W', axis: 'x', sign: 1 },
-  KeyS: { label: 'S', axis: 'x', sign: -1 },
-  KeyA: { label: 'A', axis: 'y', sign: 1 },
-  KeyD: { label: 'D', axis: 'y', sign: -1 },
-  KeyR: { label: 'R', axis: 'z', sign: 1 },
-  KeyF: { label: 'F', axis: 'z', sign: -1 },
-  KeyE: { label: 'E', axis: 'z', sign: 1 },
-  KeyQ: { label: 'Q', axis: 'z', sign: -1 },
-  ArrowUp: { label: '↑', axis: 'pitch', sign: 1 },
-  ArrowDown: { label: '↓', axis: 'pitch', sign: -1 },
-  ArrowLeft: { label: '←', axis: 'yaw', sign: 1 },
-  ArrowRight: { label: '→', axis: 'yaw', sign: -1 },
-  KeyZ: { label: 'Z', axis: 'roll', sign: -1 },
-  KeyX: { label: 'X', axis: 'roll', sign: 1 },
-}
-
 /** The axes that a mobile base has: forward, and turning. */
 export const BASE_AXES: ReadonlySet<Axis> = new Set<Axis>(['x', 'y', 'yaw'])
-
-export const ORDER_KEYS: Record<string, Order> = {
-  Space: 'gripper',
-  Enter: 'finish',
-  NumpadEnter: 'finish',
-  Escape: 'estop',
-  Digit1: 'part1',
-  Digit2: 'part2',
-  Digit3: 'part3',
-  KeyC: 'view',
-  KeyH: 'help',
-}
-
-const SLOW_KEYS = new Set(['ShiftLeft', 'ShiftRight'])
 
 const GRIPPER_HOLD_MS = 400
 const GRIPPER_HOLD_MAX_MS = 2500
@@ -67,30 +29,42 @@ const GRIPPER_THERE = 0.03
 export const still = (): Axes => ({ x: 0, y: 0, z: 0, roll: 0, pitch: 0, yaw: 0 })
 
 export class Input {
-  slow = false
   part = 0
   grippers = [1]
-  readonly #codes = new Set<string>()
-  readonly #pads = new Map<string, Partial<Axes>>()
+  readonly #actionOf: (code: string) => Action | undefined
+  /** The keys that are down, with what each did when it went down. */
+  readonly #keys = new Map<string, Action>()
+  readonly #devices = new Map<string, { axes: Partial<Axes>; slow: boolean }>()
+  /** Devices that are still held although everything was let go of: they must be let go of first. */
+  readonly #spent = new Set<string>()
   #grip: { hand: number; sinceMs: number; nearestMs: number; gap: number } | null = null
+
+  constructor(actionOfKey = (code: string) => actionOf(KEYS, code)) {
+    this.#actionOf = actionOfKey
+  }
+
+  get slow(): boolean {
+    return [...this.#keys.values()].includes('slow') || [...this.#devices.values()].some((device) => device.slow)
+  }
 
   /** Take a key; returns whether it is one of ours. */
   press(code: string): boolean {
-    if (SLOW_KEYS.has(code)) this.slow = true
-    else if (code in MOTION_KEYS) this.#codes.add(code)
-    else return false
+    const action = this.#actionOf(code)
+    if (!action || !(action === 'slow' || motionOf(action))) return false
+    this.#keys.set(code, action)
     return true
   }
 
   release(code: string): boolean {
-    if (SLOW_KEYS.has(code)) this.slow = false
-    return this.#codes.delete(code) || SLOW_KEYS.has(code)
+    return this.#keys.delete(code)
   }
 
-  /** A pad on the screen: each axis in [-1, 1]; null lets go. */
-  pad(name: string, axes: Partial<Axes> | null): void {
-    if (axes) this.#pads.set(name, axes)
-    else this.#pads.delete(name)
+  /** A pad on the screen, a gamepad, a dragged hand...: each axis in [-1, 1]; null lets go. */
+  hold(device: string, axes: Partial<Axes> | null, slow = false): void {
+    if (!axes) {
+      this.#devices.delete(device)
+      this.#spent.delete(device)
+    } else if (!this.#spent.has(device)) this.#devices.set(device, { axes, slow })
   }
 
   /** Move another hand, or the base, from now on; what is held is let go. */
@@ -116,39 +90,37 @@ export class Input {
 
   /** Let go of everything: the page lost the focus, or the episode is over. */
   neutral(): void {
-    this.#codes.clear()
-    this.#pads.clear()
-    this.slow = false
+    this.#keys.clear()
+    for (const device of this.#devices.keys()) this.#spent.add(device)
+    this.#devices.clear()
     this.#grip = null
   }
 
   /** Which keys are down, for the picture of the keyboard. */
   held(): ReadonlySet<string> {
-    return this.#codes
+    return new Set(this.#keys.keys())
   }
 
   intent(nowMs: number, openings: ArrayLike<number> | null): Intent {
     const axes = this.#axes()
-    const moving = Object.values(axes).some((value) => value !== 0)
-    const pressed = this.#codes.size > 0 || this.#pads.size > 0
+    const pressed = [...this.#keys.values()].some((action) => action !== 'slow') || this.#devices.size > 0
     return {
       axes,
       slow: this.slow,
       part: this.part,
       grippers: this.grippers,
-      deadMan: moving || pressed || this.#gripping(nowMs, openings),
+      deadMan: pressed || this.#gripping(nowMs, openings),
     }
   }
 
   #axes(): Axes {
     const axes = still()
-    for (const code of this.#codes) {
-      const key = MOTION_KEYS[code]
-      if (key) axes[key.axis] += key.sign
+    for (const action of this.#keys.values()) {
+      const [axis, sign] = motionOf(action) ?? []
+      if (axis && sign) axes[axis] += sign
     }
-    for (const pad of this.#pads.values())
-      for (const [axis, value] of Object.entries(pad) as [Axis, number][]) axes[axis] += value
-    for (const axis of Object.keys(axes) as Axis[]) axes[axis] = Math.min(1, Math.max(-1, axes[axis]))
+    for (const device of this.#devices.values()) for (const axis of AXES) axes[axis] += device.axes[axis] ?? 0
+    for (const axis of AXES) axes[axis] = Math.min(1, Math.max(-1, axes[axis]))
     return axes
   }
 

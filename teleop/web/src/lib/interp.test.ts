@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-import { RoundTrip } from './clock'
 import { Layout, LayoutError, stageAt } from './descriptor'
 import { amount, clock } from './format'
 import { Playback } from './interp'
@@ -72,15 +71,6 @@ test('arrays are found by their names in the order of the descriptor', () => {
   expect(rows.quaternions).toEqual([3, 10, 17])
   expect(rows.get(Float32Array.from({ length: 21 }, (_, i) => i), 'beads_pose', 1)?.[0]).toBe(7)
   expect(() => layout.get(values.subarray(1), 'ee_pose')).toThrow(LayoutError)
-})
-
-test('the round trip is the median of late, each command counted once', () => {
-  const trip = new RoundTrip()
-  expect(trip.ms).toBeNull()
-  trip.echo(0n, 9000n)
-  for (const [sent, back] of [[1000n, 21000n], [1000n, 99000n], [2000n, 32000n], [3000n, 13000n]] as const)
-    trip.echo(sent, back)
-  expect(trip.ms).toBe(20)
 })
 
 test.each([

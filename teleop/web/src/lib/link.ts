@@ -1,5 +1,6 @@
 // The page's end of the worker that owns the socket.
 
+import type { Health } from './connection'
 import type { Intent } from './input'
 import type { BaseSpeeds } from './twist'
 import type { State } from './wire'
@@ -18,7 +19,8 @@ export type FromLink =
   | { type: 'open' }
   | { type: 'text'; text: string }
   /** `atMs` counts from the Unix epoch, monotonic within the page. */
-  | { type: 'state'; state: State; roundTripMs: number | null; atMs: number }
+  | { type: 'state'; state: State; atMs: number }
+  | { type: 'health'; health: Health }
   | { type: 'malformed'; message: string }
   | { type: 'closed'; code: number; reason: string }
 

@@ -77,3 +77,13 @@ test('of two hands and a base, the chosen part moves and the others stand', () =
   expect(drive(1, { z: -1 })).toEqual([...still6, 1, 0, 0, -LINEAR_MAX_M_S, 0, 0, 0, 0, 0, 0])
   expect(drive(2, { x: 1, yaw: 1, y: 1 })).toEqual([...still6, 1, ...still6, 0, 0.5, 1.2])
 })
+
+test('a bad connection takes the same part of every speed', () => {
+  const twist = new Twist(1, { forwardMS: 0.5, turnRadS: 1.2 })
+  let values: number[] = []
+  for (let i = 0; i < 60; i++) values = twist.step(wants({ x: 1, yaw: 1 }), 1 / 30, 0.4)
+  expect(values[0]).toBeCloseTo(0.4 * LINEAR_MAX_M_S)
+  expect(values[5]).toBeCloseTo(0.4 * ANGULAR_MAX_RAD_S)
+  for (let i = 0; i < 60; i++) values = twist.step(wants({ x: 1 }, { part: 1 }), 1 / 30, 0.4)
+  expect(values[7]).toBeCloseTo(0.2)
+})

@@ -1,6 +1,7 @@
 // From an Intent to a command's values: speeds that ramp up smoothly and openings that slew.
 
-import { still, type Axes, type Axis, type Intent } from './input'
+import { AXES, type Axis } from './bindings'
+import { still, type Axes, type Intent } from './input'
 
 export const LINEAR_MAX_M_S = 0.25
 export const ANGULAR_MAX_RAD_S = 1.0
@@ -8,8 +9,7 @@ const SLOW = 0.3
 const RAMP_S = 0.2
 const OPENING_PER_S = 4
 
-const ORDER: readonly Axis[] = ['x', 'y', 'z', 'roll', 'pitch', 'yaw']
-const maxOf = (axis: Axis): number => (ORDER.indexOf(axis) < 3 ? LINEAR_MAX_M_S : ANGULAR_MAX_RAD_S)
+const maxOf = (axis: Axis): number => (AXES.indexOf(axis) < 3 ? LINEAR_MAX_M_S : ANGULAR_MAX_RAD_S)
 
 /** How fast a mobile base may be. */
 export interface BaseSpeeds {
@@ -37,20 +37,21 @@ export class Twist {
 
   /**
    * One tick: for each hand vx vy vz m/s, wx wy wz rad/s and the opening; then the base's forward m/s and turn rad/s.
-   * Without the dead-man all speeds are zero at once.
+   * Without the dead-man all speeds are zero at once. `pace` is the part of the speed that is allowed, in [0, 1].
    */
-  step(intent: Intent, elapsedS: number): number[] {
+  step(intent: Intent, elapsedS: number, pace = 1): number[] {
+    const slowed = pace * (intent.slow ? SLOW : 1)
     const openings = this.#hands.map((_, hand) => this.#slew(intent, hand, elapsedS))
     this.#openings = openings
     const arms = this.#hands.flatMap((speeds, hand) => {
-      const target = hand === intent.part ? wanted(intent) : still()
-      for (const axis of ORDER) {
+      const target = hand === intent.part ? wanted(intent.axes, slowed) : still()
+      for (const axis of AXES) {
         const most = (maxOf(axis) * elapsedS) / RAMP_S
         speeds[axis] = intent.deadMan ? approach(speeds[axis], target[axis], most) : 0
       }
-      return [...ORDER.map((axis) => speeds[axis]), openings[hand] as number]
+      return [...AXES.map((axis) => speeds[axis]), openings[hand] as number]
     })
-    return this.#base ? [...arms, ...this.#drive(this.#base, intent, elapsedS)] : arms
+    return this.#base ? [...arms, ...this.#drive(this.#base, intent, elapsedS, slowed)] : arms
   }
 
   #slew(intent: Intent, hand: number, elapsedS: number): number {
@@ -59,9 +60,8 @@ export class Twist {
     return intent.deadMan ? approach(from, to, OPENING_PER_S * elapsedS) : from
   }
 
-  #drive(base: BaseSpeeds, intent: Intent, elapsedS: number): [number, number] {
+  #drive(base: BaseSpeeds, intent: Intent, elapsedS: number, pace: number): [number, number] {
     const drives = intent.deadMan && intent.part === this.#hands.length
-    const pace = intent.slow ? SLOW : 1
     const { x, y, yaw } = intent.axes
     const to = drives ? { forward: x * pace * base.forwardMS, turn: clamp(y + yaw) * pace * base.turnRadS } : null
     const part = elapsedS / (2 * RAMP_S)
@@ -72,13 +72,11 @@ export class Twist {
 }
 
 /** The wanted speeds; a diagonal is no faster than an axis. */
-function wanted(intent: Intent): Axes {
-  const { axes } = intent
-  const pace = intent.slow ? SLOW : 1
+function wanted(axes: Axes, pace: number): Axes {
   const linear = pace / Math.max(1, Math.hypot(axes.x, axes.y, axes.z))
   const angular = pace / Math.max(1, Math.hypot(axes.roll, axes.pitch, axes.yaw))
   const speeds = still()
-  for (const axis of ORDER) speeds[axis] = axes[axis] * maxOf(axis) * (ORDER.indexOf(axis) < 3 ? linear : angular)
+  for (const axis of AXES) speeds[axis] = axes[axis] * maxOf(axis) * (AXES.indexOf(axis) < 3 ? linear : angular)
   return speeds
 }
 
