@@ -16,6 +16,32 @@ from tests.conftest import House
 ARMED = "document.querySelector('[data-testid=safety-state]')?.dataset.state === 'armed'"
 MOVED = "([before]) => document.querySelector('[data-testid=ee-position]').innerText !== before"
 STATE_IS = "(states) => states.includes(document.querySelector('[data-testid=safety-state]')?.dataset.state)"
+HAND_X, HAND_Z = (
+    f"parseFloat(document.querySelector('[data-testid=ee-position]').innerText.trim().split(/\\s+/)[{axis}])"
+    for axis in (0, 2)
+)
+HIDE = """() => {
+    Object.defineProperty(document, 'hidden', { value: true, configurable: true })
+    document.dispatchEvent(new Event('visibilitychange'))
+}"""
+GAMEPAD = """
+    window.pad = { id: 'Fake pad', index: 0, mapping: 'standard', connected: true, axes: [0, 0, 0, 0],
+                   buttons: Array.from({ length: 17 }, () => ({ value: 0 })) }
+    navigator.getGamepads = () => [window.pad.connected ? window.pad : null]
+"""
+SPACEMOUSE = """
+    const device = Object.assign(new EventTarget(), { productName: 'Fake SpaceMouse', opened: false,
+                                                      open: async () => {}, close: async () => {} })
+    const hid = Object.assign(new EventTarget(), { getDevices: async () => [], requestDevice: async () => [device] })
+    Object.defineProperty(navigator, 'hid', { value: hid })
+    let held = null
+    window.cap = (...shift) => {  // a real one reports again and again
+        clearInterval(held)
+        const data = new DataView(new Int16Array(shift).buffer)
+        const report = () => device.dispatchEvent(Object.assign(new Event('inputreport'), { reportId: 1, data }))
+        held = setInterval(report, 16)
+    }
+"""
 TRIES = 20
 TASK_OF = dict(pairs())
 ONLINE = [robot for robot in ROBOTS if robot in TASK_OF]
@@ -139,6 +165,99 @@ def test_a_drive_stops_when_the_page_loses_the_keyboard(page: Page) -> None:
     page.evaluate("window.dispatchEvent(new Event('blur'))")
     page.wait_for_function("document.querySelector('[data-testid=safety-state]').dataset.state === 'holding'")
     page.keyboard.up("w")
+    page.keyboard.down("w")
+    page.wait_for_function(driving)
+    page.evaluate(HIDE)
+    page.wait_for_function(STATE_IS, arg=["holding"])
+    page.keyboard.up("w")
+
+
+def test_the_page_shows_how_good_the_connection_is_in_numbers_and_a_word(page: Page) -> None:
+    sign_in(page)
+    take_robot(page)
+    link = page.get_by_test_id("link")
+    words = {"good": "Good", "fair": "Fair", "slow": "Slow", "bad": "Bad"}
+    page.wait_for_function("/[0-9] ms/.test(document.querySelector('[data-testid=round-trip]')?.innerText)")
+    for shown in ("jitter", "loss", "state-age"):
+        assert any(letter.isdigit() for letter in page.get_by_test_id(shown).inner_text())
+    shown_word = "(words) => { const at = document.querySelector('[data-testid=link]'); "
+    assert page.evaluate(shown_word + "return at.innerText.includes(words[at.dataset.grade]) }", words)
+    expect(link).to_have_attribute("data-grade", "good", timeout=PATIENCE_MS)
+
+
+def test_a_gamepad_drives_while_its_dead_man_is_held_and_stops_when_it_is_unplugged(
+    browser: Browser, house: House
+) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.add_init_script(GAMEPAD)
+    page = opened(context, house.url)
+    sign_in(page)
+    take_robot(page)
+    before = numbers(page, "ee-position")
+    page.evaluate("pad.axes[1] = -1")
+    page.evaluate("pad.buttons[7].value = 1")
+    page.wait_for_function(f"{HAND_X} > {before[0] + 0.02}")
+    page.evaluate("pad.connected = false; dispatchEvent(new Event('gamepaddisconnected'))")
+    page.wait_for_function(STATE_IS, arg=["holding", "expired"])
+    page.evaluate("pad.connected = true")
+    page.wait_for_function(STATE_IS, arg=["armed", "holding"])
+    page.evaluate("pad.buttons[7].value = 0")
+    page.get_by_test_id("open-controls").click()
+    expect(page.get_by_test_id("gamepad")).to_contain_text("Fake pad")
+    expect(page.get_by_test_id("gamepad")).to_contain_text("Standard mapping")
+    context.close()
+
+
+def test_a_spacemouse_is_connected_by_a_button_and_moves_the_hand(browser: Browser, house: House) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.add_init_script(SPACEMOUSE)
+    page = opened(context, house.url)
+    sign_in(page)
+    take_robot(page)
+    page.get_by_test_id("open-controls").click()
+    page.get_by_test_id("spacemouse").get_by_role("button").click()
+    expect(page.get_by_test_id("spacemouse")).to_contain_text("Fake SpaceMouse")
+    page.get_by_role("button", name="Close the controls").click()
+    before = numbers(page, "ee-position")
+    page.evaluate("cap(0, 0, -350)")
+    page.wait_for_function(f"{HAND_Z} > {before[2] + 0.02}")
+    page.evaluate("cap(0, 0, 0)")
+    page.wait_for_function(STATE_IS, arg=["armed", "holding", "expired"])
+    context.close()
+
+
+def test_the_hand_follows_a_mouse_that_drags_it_and_only_while_the_button_is_down(page: Page) -> None:
+    sign_in(page)
+    take_robot(page)
+    before = numbers(page, "ee-position")
+    box = page.get_by_test_id("handle").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x, y - 60, steps=4)
+    page.wait_for_function(f"{HAND_Z} > {before[2] + 0.02}")
+    page.mouse.up()
+    page.wait_for_function(STATE_IS, arg=["armed", "holding", "expired"])
+    assert page.complaints == []  # type: ignore[attr-defined]
+
+
+def test_a_key_that_a_person_chose_moves_the_hand_is_kept_and_stands_in_the_help(page: Page) -> None:
+    sign_in(page)
+    take_robot(page)
+    page.get_by_test_id("open-controls").click()
+    page.get_by_test_id("bind-keys-x+").click()
+    page.keyboard.press("i")
+    expect(page.get_by_test_id("bind-keys-x+")).to_have_text("I")
+    page.keyboard.press("Escape")
+    page.get_by_test_id("controls").wait_for(state="detached")
+    page.reload()
+    page.locator("[data-testid=drive-view][data-loaded=true]").wait_for()
+    page.wait_for_function(ARMED)
+    page.keyboard.press("h")
+    expect(page.get_by_role("complementary").locator("kbd").first).to_have_text("I")
+    before = numbers(page, "ee-position")
+    drive(page, "i", "ee-position", 0, before[0] + 0.02)
 
 
 def test_a_wallet_made_in_the_page_survives_a_reload(page: Page) -> None:

@@ -3,14 +3,16 @@
 import { generatePrivateKey } from 'viem/accounts'
 import type { Account } from './account.svelte'
 import { ApiError, type Config, type RobotDetail } from './api'
-import { actionOf } from './bindings'
+import { actionOf, type Order } from './bindings'
 import type { Health } from './connection'
 import { controls } from './controls.svelte'
-import { Layout, partsOf } from './descriptor'
+import { basePose, Layout, partsOf } from './descriptor'
+import { Devices } from './devices.svelte'
 import { seal, type Stage, type Verdict } from './finish'
 import { Input } from './input'
 import { Playback } from './interp'
 import { type FromLink, Link } from './link'
+import { type Pose, poseOf } from './servo'
 import { holdsLease, Session, type View } from './session'
 import { typedData } from './typed'
 import { keyWallet, type Wallet } from './wallet'
@@ -27,6 +29,7 @@ export interface Refusal {
 export class Drive {
   readonly account: Account
   readonly input = new Input((code) => actionOf(controls.keys, code))
+  readonly devices: Devices
   robot = $state.raw<RobotDetail | null>(null)
   view = $state.raw<View | null>(null)
   /** The newest state. */
@@ -61,14 +64,19 @@ export class Drive {
   /** No state of this episode has come yet. */
   #fresh = true
 
-  constructor(account: Account, task: string) {
+  /** `obey` is what a device's buttons order. */
+  constructor(account: Account, task: string, obey: (order: Order) => void) {
     this.account = account
     this.#task = task
     this.#session = new Session(
       (message) => this.#link?.tell({ type: 'text', text: JSON.stringify(message) }),
       (view) => this.#changed(view),
     )
-    this.#timer = setInterval(() => this.sendIntent(), INTENT_MS)
+    this.devices = new Devices(this.input, obey)
+    this.#timer = setInterval(() => {
+      this.devices.poll()
+      this.sendIntent()
+    }, INTENT_MS)
   }
 
   async start(robot: string): Promise<void> {
@@ -129,6 +137,19 @@ export class Drive {
     this.sendIntent()
   }
 
+  /** Where the chosen hand is; null where the keys move the base, and before the first state. */
+  get hand(): Pose | null {
+    const end = this.robot?.descriptor.end_effectors[this.part]
+    const pose = end && this.state && this.layout?.get(this.state.values, end.pose)
+    return pose ? poseOf(pose) : null
+  }
+
+  /** How far the base that carries the hands has turned. */
+  get headingRad(): number {
+    const { robot, state, layout } = this
+    return (robot && state && layout && basePose(robot.descriptor, layout, state.values)?.[2]) || 0
+  }
+
   letGo(): void {
     this.input.neutral()
     this.sendIntent()
@@ -163,6 +184,7 @@ export class Drive {
 
   dispose(): void {
     clearInterval(this.#timer)
+    this.devices.dispose()
     this.input.neutral()
     this.#session.leave()
     this.#link?.close()

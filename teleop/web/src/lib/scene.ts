@@ -113,6 +113,13 @@ export class Scene {
     if (!this.#framed) this.#frame()
   }
 
+  /** Where a hand is drawn, by number; null for the base. */
+  hand(part: number): Vector3 | null {
+    const end = this.#descriptor.end_effectors[part]
+    const pose = end && this.#drawn && this.layout.get(this.#drawn, end.pose)
+    return pose ? new Vector3(pose[0], pose[1], pose[2]) : null
+  }
+
   /** Whether the picture is the newest. */
   render(nowMs: number): boolean {
     return this.stage.render(nowMs)

@@ -1,0 +1,77 @@
+// What is plugged in beside the keyboard: it is asked at each tick of the page, and moves the same axes.
+
+import type { Order } from './bindings'
+import { controls } from './controls.svelte'
+import { chosen, GamepadReader } from './gamepad'
+import type { Input } from './input'
+import { parseReport, SpaceMouse, USAGE, VENDORS } from './spacemouse'
+
+const BUTTONS: readonly Order[] = ['gripper', 'next']
+
+export class Devices {
+  gamepad = $state.raw<{ id: string; standard: boolean } | null>(null)
+  /** The name of a connected SpaceMouse. */
+  spaceMouse = $state<string | null>(null)
+  /** Whether this browser can talk to one. */
+  readonly hid: HID | undefined = (navigator as { hid?: HID }).hid
+  /** Someone is choosing controls: what is pressed moves nothing. */
+  muted = false
+  readonly #input: Input
+  readonly #obey: (order: Order) => void
+  readonly #reader = new GamepadReader()
+  readonly #mouse = new SpaceMouse()
+  #device: HIDDevice | null = null
+
+  constructor(input: Input, obey: (order: Order) => void) {
+    this.#input = input
+    this.#obey = obey
+    this.hid?.addEventListener('disconnect', this.#gone)
+    void this.hid?.getDevices().then((devices) => this.#open(devices[0]), () => null)
+  }
+
+  /** To be called from a click: the browser then asks which device. */
+  async connectSpaceMouse(): Promise<void> {
+    const filters = VENDORS.map((vendorId) => ({ vendorId, ...USAGE }))
+    await this.#open((await this.hid?.requestDevice({ filters }))?.[0])
+  }
+
+  poll(): void {
+    const heard = !this.muted && document.hasFocus()
+    this.#pollGamepad(heard)
+    if (this.#device) this.#input.hold('spacemouse', heard ? this.#mouse.axes(performance.now()) : null)
+  }
+
+  dispose(): void {
+    this.hid?.removeEventListener('disconnect', this.#gone)
+    void this.#device?.close()
+  }
+
+  #pollGamepad(heard: boolean): void {
+    const pad = chosen(navigator.getGamepads?.() ?? [])
+    if (pad?.id !== this.gamepad?.id) this.gamepad = pad && { id: pad.id, standard: pad.mapping === 'standard' }
+    const reading = pad && heard ? this.#reader.read(pad, controls.gamepad) : null
+    this.#input.hold('gamepad', reading?.axes ?? null, reading?.slow)
+    for (const order of reading?.orders ?? []) this.#obey(order)
+  }
+
+  async #open(device: HIDDevice | undefined): Promise<void> {
+    if (!device) return
+    if (!device.opened) await device.open()
+    device.addEventListener('inputreport', ({ reportId, data }) => {
+      const report = parseReport(reportId, data)
+      const pressed = report ? this.#mouse.hear(report, performance.now()) : []
+      for (const button of pressed) {
+        const order = BUTTONS[button]
+        if (order && !this.muted) this.#obey(order)
+      }
+    })
+    this.#device = device
+    this.spaceMouse = device.productName
+  }
+
+  #gone = ({ device }: HIDConnectionEvent): void => {
+    if (device !== this.#device) return
+    this.#device = this.spaceMouse = null
+    this.#input.hold('spacemouse', null)
+  }
+}
