@@ -33,6 +33,11 @@ _LEAD_RAD: Final = 0.2
 """How far the commanded pose may lead the commanded joints, which follow it smoothly."""
 _ONE_STEP: Final = IkOptions(iterations=1)
 """The commanded pose is kept, so that what one step leaves out is made up for in the next period."""
+_AHEAD_RAD: Final = 1.0
+"""How far ahead of a joint motion the workspaces are looked at; farther than any joint needs to brake."""
+_LOOK_RAD: Final = 0.1
+"""How near to each other the places are that are looked at."""
+_HALVINGS: Final = 6
 _EPSILON: Final = 1e-9
 
 
@@ -140,13 +145,21 @@ class Controller:
         if self._base is not None:
             self._base.stop()
 
-    def hold(self) -> Directive:
-        """Come to rest within the limits of acceleration and jerk, and stay there."""
-        joints = clipped(self._smoother.stop(), self._spec.joint_lower_rad, self._spec.joint_upper_rad)
-        self._action = Action(joints, self._action.gripper)
-        self._settle(joints)
+    def stand(self) -> None:
+        """Take it that the robot has come to rest at the last target, as where nothing was sent for a time."""
+        self._smoother.start(self._action.joint_position)
+        self._settle(self._action.joint_position)
         if self._base is not None:
             self._base.stop()
+
+    def hold(self) -> Directive:
+        """Come to rest within the limits of acceleration and jerk, and stay there."""
+        goal = self._action.joint_position.copy()
+        if self._base is not None:
+            goal[self._base.joints] = self._base.drive(np.zeros(2), goal, _unnoted)
+        joints = clipped(self._smoother.stop(goal), self._spec.joint_lower_rad, self._spec.joint_upper_rad)
+        self._action = Action(joints, self._action.gripper)
+        self._settle(joints)
         return Directive(self._action, ())
 
     def step(self, setpoint: Setpoint, seen: Observation) -> Directive:
@@ -165,10 +178,11 @@ class Controller:
             misfit = LimitEvent(Limit.SHAPE, 0, float(sum(found)), float(sum(expected)))
             return Directive(self.hold().action, (misfit,))
         wanted = setpoint.position if isinstance(setpoint, Joints) else self._reach(setpoint, note)
-        joints = self._limited(wanted, seen.values["joint_position"], note)
+        free = isinstance(setpoint, Joints)
+        joints = self._limited(wanted, seen.values["joint_position"], note, free=free)
         self._action = Action(joints, self._gripped(setpoint.gripper, note))
         for hand in self._hands:
-            hand.keep_near(joints, free=isinstance(setpoint, Joints))
+            hand.keep_near(joints, free=free)
         return Directive(self._action, tuple(events))
 
     def _counts(self, setpoint: Setpoint) -> tuple[int, ...]:
@@ -193,11 +207,11 @@ class Controller:
             wanted[self._base.joints] = self._base.drive(asked, self._action.joint_position, note)
         return wanted
 
-    def _limited(self, wanted: Vector, measured: Vector, note: Note) -> Vector:
+    def _limited(self, wanted: Vector, measured: Vector, note: Note, *, free: bool) -> Vector:
         spec, last = self._spec, self._action.joint_position
         inside = clipped(wanted, spec.joint_lower_rad, spec.joint_upper_rad)
         asked_rad_s = (inside - self._wanted) * spec.control_hz
-        smooth = self._smoother.towards(inside)
+        smooth = self._within_workspaces(inside, note) if free else self._smoother.towards(inside)
         smooth = clipped(smooth, spec.joint_lower_rad, spec.joint_upper_rad)
         # Never further from `measured` than the lead, yet never moved by this rule when the last target led already.
         low = np.minimum(measured - TRACKING_MAX_RAD, last)
@@ -210,6 +224,28 @@ class Controller:
             note(Limit.TRACKING, int(axis), smooth[axis], led[axis])
         self._wanted, self._asked_rad_s = inside, asked_rad_s
         return led
+
+    def _within_workspaces(self, goal: Vector, note: Note) -> Vector:
+        """Return the next joints (J,) towards `goal`, or towards where the straight way there leaves a workspace."""
+        last = self._action.joint_position
+        away = goal - last
+        far = float(np.abs(away).max())
+        bounds = [hand.bounds(last) for hand in self._hands]
+
+        def stays(joints: Vector, note: Note = _unnoted) -> bool:
+            return all(hand.stays(joints, within, note) for hand, within in zip(self._hands, bounds, strict=True))
+
+        looks = math.ceil(min(far, _AHEAD_RAD) / _LOOK_RAD)
+        parts = [min(look * _LOOK_RAD / far, 1.0) for look in range(1, looks + 1)]
+        beyond = next((part for part in parts if not stays(last + part * away)), None)
+        if beyond is None:
+            return self._smoother.towards(goal, stays)
+        stays(last + beyond * away, note)
+        inside = max(beyond - _LOOK_RAD / far, 0.0)
+        for _ in range(_HALVINGS):
+            middle = 0.5 * (inside + beyond)
+            inside, beyond = (middle, beyond) if stays(last + middle * away) else (inside, middle)
+        return self._smoother.towards(last + inside * away, stays)
 
     def _note_joints(self, wanted: Vector, inside: Vector, asked_rad_s: Vector, note: Note) -> None:
         spec = self._spec
@@ -250,6 +286,22 @@ class _Hand:
         self._posture = self._kinematics.at(joints[self.joints])
         self._pose = self._posture.pose
 
+    def bounds(self, joints: Vector) -> tuple[Vector, Vector]:
+        """Return the lower and upper corner (3,) of where the hand may go from where `joints` (J,) put it."""
+        return self._bounds(self._kinematics.forward(joints[self.joints])[:3])
+
+    def stays(self, joints: Vector, bounds: tuple[Vector, Vector], note: Note) -> bool:
+        """Whether `joints` (J,) put the hand within `bounds`."""
+        there = self._kinematics.forward(joints[self.joints])[:3]
+        inside = clipped(there, *bounds)
+        for axis in range(3):
+            note(Limit.WORKSPACE, 3 * self._index + axis, there[axis], inside[axis])
+        return bool((there == inside).all())
+
+    def _bounds(self, here: Vector) -> tuple[Vector, Vector]:
+        # An arm that starts outside its workspace may come back in, and is never thrown there.
+        return np.minimum(self._end.workspace_lower_m, here), np.maximum(self._end.workspace_upper_m, here)
+
     def towards(self, pose: Vector) -> Vector:
         """Return the twist (6,) that reaches `pose` within one period."""
         linear = pose[:3] - self._pose[:3]
@@ -272,12 +324,8 @@ class _Hand:
         return there.q
 
     def _moved(self, pose: Vector, linear: Vector, angular: Vector, note: Note) -> Vector:
-        here = pose[:3]
-        there = here + linear * self._period_s
-        # An arm that starts outside its workspace may come back in, and is never thrown there.
-        low = np.minimum(self._end.workspace_lower_m, here)
-        high = np.maximum(self._end.workspace_upper_m, here)
-        inside = clipped(there, low, high)
+        there = pose[:3] + linear * self._period_s
+        inside = clipped(there, *self._bounds(pose[:3]))
         for axis in range(3):
             note(Limit.WORKSPACE, 3 * self._index + axis, there[axis], inside[axis])
         turned = rotation.multiply(rotation.from_rotvec(angular * self._period_s), pose[3:])
@@ -322,6 +370,10 @@ class _Base:
         ahead, turn = self._speeds * self._period_s
         middle = heading + 0.5 * turn
         return np.array((x + ahead * np.cos(middle), y + ahead * np.sin(middle), heading + turn))
+
+
+def _unnoted(rule: Limit, axis: int, requested: float, applied: float) -> None:
+    """Take note of nothing."""
 
 
 def _counts(setpoint: Setpoint) -> tuple[int, ...]:

@@ -5,10 +5,11 @@ L. Berscheid and T. Kroeger, "Jerk-limited real-time trajectory generation with 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-from ruckig import ControlInterface, InputParameter, OutputParameter, Ruckig, RuckigError
+from ruckig import ControlInterface, InputParameter, OutputParameter, Ruckig, RuckigError, Trajectory
 
 from sim.robot import RobotSpec, Vector, clipped
 
@@ -33,6 +34,7 @@ class Smoother:
         self._in.max_acceleration = spec.joint_acceleration_max_rad_s2[self._smooth].tolist()
         self._in.max_jerk = spec.joint_jerk_max_rad_s3[self._smooth].tolist()
         self._still = [0.0] * count
+        self._stopping = Trajectory(count)
         self.start(spec.home_rad)
 
     def start(self, position: Vector) -> None:
@@ -42,18 +44,36 @@ class Smoother:
         self._in.current_velocity = self._still
         self._in.current_acceleration = self._still
 
-    def towards(self, goal: Vector) -> Vector:
-        """Return the next position (J,) on the fastest way to rest at `goal` (J,)."""
+    def towards(self, goal: Vector, may_stop: Callable[[Vector], bool] | None = None) -> Vector:
+        """Return the next position (J,) on the fastest way to rest at `goal` (J,).
+
+        Where `may_stop` says that a stop after that step would end (J,) where it must not, stop already.
+        """
+        before = self._position, self._in.current_position, self._in.current_velocity, self._in.current_acceleration
         self._in.control_interface = ControlInterface.Position
         self._in.target_position = goal[self._smooth].tolist()
         self._in.target_velocity = self._still
-        return self._next(goal)
+        position = self._next(goal)
+        if may_stop is None or may_stop(self._end_of_stop()):
+            return position
+        self._position, self._in.current_position, self._in.current_velocity, self._in.current_acceleration = before
+        return self.stop(goal)
 
-    def stop(self) -> Vector:
-        """Return the next position (J,) on the fastest way to rest."""
+    def stop(self, goal: Vector) -> Vector:
+        """Return the next position (J,) on the fastest way to rest; a base's joints go to their goal (J,)."""
         self._in.control_interface = ControlInterface.Velocity
         self._in.target_velocity = self._still
-        return self._next(self._position)
+        return self._next(goal)
+
+    def _end_of_stop(self) -> Vector:
+        self._in.control_interface = ControlInterface.Velocity
+        end = self._position.copy()
+        try:
+            self._ruckig.calculate(self._in, self._stopping)
+        except RuckigError:  # as in `_next`
+            return end
+        end[self._smooth] = self._stopping.at_time(self._stopping.duration)[0]
+        return end
 
     def _next(self, goal: Vector) -> Vector:
         position = self._position + clipped(goal - self._position, -self._reach, self._reach)

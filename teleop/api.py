@@ -17,11 +17,12 @@ from starlette.websockets import WebSocketDisconnect
 from sim.catalogue import UnknownRobotError, model
 from teleop import control
 from teleop.accounts import Accounts, NotSignedInError
+from teleop.allowance import Allowance
 from teleop.control import ControlError
 from teleop.errors import ApiError
 from teleop.hub import Dock, Hub, Seat
 from teleop.identity import Domain, SignatureError
-from teleop.messages import COMMAND_BYTES_MAX, JSON_BYTES_MAX, PROTOCOL
+from teleop.messages import JSON_BYTES_MAX, PROTOCOL
 from teleop.outbox import Outbox
 from teleop.registry import Registry, UnknownRobotAddressError
 from teleop.tables import RobotRow
@@ -30,6 +31,8 @@ _log = structlog.get_logger()
 HELLO_S: Final = 5.0
 COMMANDS_PER_S: Final = 250
 """More commands a second than this from one client are dropped and counted."""
+CONTROLS_PER_S: Final = 50
+"""The same for control frames, apart, so that no flood of commands loses a stop."""
 CLOSE: Final = {"protocol": 4400, "auth": 4401, "too_large": 1009}
 
 
@@ -212,11 +215,11 @@ async def _first(socket: WebSocket) -> str | bytes:
 
 async def _operator(driving: Driving, socket: WebSocket, outbox: Outbox) -> None:
     hub = driving.hub
-    hello = control.from_operator(await _first(socket))
+    frame = await _first(socket)
+    control.require_protocol(frame, "reload the page, or update the client")
+    hello = control.from_operator(frame)
     if not isinstance(hello, control.Hello):
         raise ControlError("protocol", "expected hello as the first message")
-    if hello.protocol != PROTOCOL:
-        raise ControlError("protocol", f"expected protocol {PROTOCOL}, got {hello.protocol}; reload the page")
     try:
         address = await asyncio.to_thread(driving.accounts.address_of, hello.token)
     except NotSignedInError as error:
@@ -229,35 +232,36 @@ async def _operator(driving: Driving, socket: WebSocket, outbox: Outbox) -> None
 
 
 async def _operator_frames(hub: Hub, seat: Seat, socket: WebSocket, outbox: Outbox) -> None:
-    allowance, checked = float(COMMANDS_PER_S), asyncio.get_running_loop().time()
+    commands, controls = Allowance(COMMANDS_PER_S), Allowance(CONTROLS_PER_S)
     while True:
         frame = await _frame(socket)
-        now = asyncio.get_running_loop().time()
-        allowance = min(COMMANDS_PER_S, allowance + (now - checked) * COMMANDS_PER_S)
-        checked = now
-        if allowance < 1.0:
-            hub.counts["frames_flood"] += 1
-            continue
-        allowance -= 1.0
-        if isinstance(frame, bytes):
-            if len(frame) > COMMAND_BYTES_MAX:
-                hub.counts["commands_malformed"] += 1
-            else:
-                hub.command(seat, frame)
-            continue
-        try:
-            await hub.from_operator(seat, control.from_operator(frame))
-        except ControlError as error:
-            if error.code in CLOSE:
-                raise
-            outbox.control(control.error(error.code, str(error)))
+        allowance = commands if isinstance(frame, bytes) else controls
+        if not allowance.take():
+            hub.counts["commands_flood" if isinstance(frame, bytes) else "controls_flood"] += 1
+            await asyncio.sleep(1.0 / allowance.per_s)  # nothing more is read meanwhile: it slows only its sender
+        elif isinstance(frame, bytes):
+            hub.command(seat, frame)
+        else:
+            await _serve_control(hub, seat, frame, outbox)
+
+
+async def _serve_control(hub: Hub, seat: Seat, frame: str, outbox: Outbox) -> None:
+    try:
+        await hub.from_operator(seat, control.from_operator(frame))
+    except ControlError as error:
+        hub.counts[f"controls_{error.code}"] += 1
+        if error.code in CLOSE:
+            raise
+        outbox.control(control.error(error.code, str(error)))
 
 
 async def _host(driving: Driving, socket: WebSocket, outbox: Outbox) -> None:
     hub, domain = driving.hub, driving.domain
     challenge = "0x" + secrets.token_hex(32)
     outbox.control(control.encode(control.Challenge(PROTOCOL, challenge, domain.chain_id, domain.vault)))
-    hello = control.from_host(await _first(socket))
+    frame = await _first(socket)
+    control.require_protocol(frame, "update the host")
+    hello = control.from_host(frame)
     if not isinstance(hello, control.HostHello):
         raise ControlError("protocol", "expected hello as the first message")
     try:
@@ -279,4 +283,5 @@ async def _host_frames(hub: Hub, dock: Dock, socket: WebSocket) -> None:
         try:
             await hub.from_host(dock, control.from_host(frame))
         except ControlError as error:
+            hub.counts[f"hosts_{error.code}"] += 1
             _log.warning("a host said what it should not", robot=dock.address, error=str(error))

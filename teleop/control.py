@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
+from msgspec import Meta
 
+from teleop.messages import PROTOCOL
 from teleop.steps import EndReason
+
+Epoch = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+Count = Annotated[int, Meta(ge=0)]
 
 
 class ControlError(Exception):
@@ -42,6 +47,13 @@ class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="cam
     def values(self) -> dict[str, Any]:
         """The EIP-712 values that the wallet signed."""
         return dict(msgspec.to_builtins(self))
+
+
+class Refusal(Message, frozen=True, tag="error", rename=None):
+    """Hub: what was asked is not done; the message says what was expected, what came and what to do."""
+
+    code: str
+    message: str
 
 
 class Hello(Message, frozen=True, tag=_snake):
@@ -112,7 +124,7 @@ class Ready(Message, frozen=True, tag=_snake, rename=None):
     """Host: the scene is reset."""
 
     episode: str
-    seed: int
+    seed: Count
 
 
 class Ended(Message, frozen=True, tag=_snake, rename=None):
@@ -120,7 +132,7 @@ class Ended(Message, frozen=True, tag=_snake, rename=None):
 
     episode: str
     kept: bool
-    steps: int
+    steps: Count
     success: bool | None
     valid: bool
     reason: EndReason
@@ -160,7 +172,7 @@ class LeaseOrder(Message, frozen=True, tag="lease", rename=None):
     """Hub to host: who may drive from now on."""
 
     lease: str
-    epoch: int
+    epoch: Epoch
     operator: str
     grant: Grant
     signature: str
@@ -171,7 +183,7 @@ class BeginOrder(Message, frozen=True, tag="begin", rename=None):
     """Hub to host: reset to this seed, and record."""
 
     episode: str
-    seed: int
+    seed: Count
     nonce: str
 
 
@@ -184,7 +196,7 @@ class FinishOrder(Message, frozen=True, tag="finish", rename=None):
 class Revoke(Message, frozen=True, tag=_snake, rename=None):
     """Hub to host: the lease is over."""
 
-    epoch: int
+    epoch: Epoch
     reason: EndReason
 
 
@@ -200,7 +212,81 @@ class ClearOrder(Message, frozen=True, tag="clear", rename=None):
     by: str
 
 
-ToHost = Challenge | HostWelcome | LeaseOrder | BeginOrder | FinishOrder | Revoke | EstopOrder | ClearOrder
+ToHost = Challenge | HostWelcome | LeaseOrder | BeginOrder | FinishOrder | Revoke | EstopOrder | ClearOrder | Refusal
+
+
+class Welcome(Message, frozen=True, tag=_snake, rename=None):
+    """Hub to operator: you are in; a grant is signed over this nonce."""
+
+    protocol: int
+    address: str
+    nonce: str
+
+
+class Queued(Message, frozen=True, tag=_snake, rename=None):
+    """Hub to operator: where you are in the queue."""
+
+    robot: str
+    position: Count
+    length: Count
+
+
+class Granted(Message, frozen=True, tag=_snake, rename=None):
+    """Hub to operator: the robot is yours."""
+
+    lease: str
+    epoch: Epoch
+    robot: dict[str, Any]
+    task: dict[str, Any] | None
+
+
+class EpisodeReady(Message, frozen=True, tag="ready", rename=None):
+    """Hub to operator: the scene is reset; drive."""
+
+    episode: str
+    seed: Count
+    task: dict[str, Any] | None
+
+
+class EpisodeEnded(Message, frozen=True, tag="ended", rename=None):
+    """Hub to operator: the episode is over; `episode` is null where nothing is kept of it."""
+
+    episode: str | None
+    steps: Count
+    success: bool | None
+    valid: bool
+    reason: EndReason
+
+
+class Left(Message, frozen=True, tag=_snake, rename=None):
+    """Hub to operator: the lease, the place in the queue, or what was watched is over."""
+
+    reason: str
+
+
+class RobotStopped(Message, frozen=True, tag="estopped", rename=None):
+    """Hub to everyone at a robot: its e-stop is latched."""
+
+    robot: str
+    by: str
+
+
+class RobotCleared(Message, frozen=True, tag="cleared", rename=None):
+    """Hub to everyone at a robot: its e-stop is released."""
+
+    robot: str
+    by: str
+
+
+class Watching(Message, frozen=True, tag=_snake, rename=None):
+    """Hub to operator: the robot's states follow."""
+
+    robot: dict[str, Any]
+
+
+ToOperator = (
+    Welcome | Queued | Granted | EpisodeReady | EpisodeEnded | Left | RobotStopped | RobotCleared | Watching | Refusal
+)
 
 _Any = TypeVar("_Any")
 _FROM_OPERATOR: Final[msgspec.json.Decoder[FromOperator]] = msgspec.json.Decoder(FromOperator)
@@ -223,13 +309,35 @@ def to_host(text: str | bytes) -> ToHost:
     return _decoded(_TO_HOST, text)
 
 
+class _Versioned(msgspec.Struct, frozen=True):
+    """All that is read of a first message before its version is known to be ours."""
+
+    protocol: int
+
+
+_VERSIONED: Final = msgspec.json.Decoder(_Versioned)
+
+
+def require_protocol(frame: str | bytes, todo: str) -> None:
+    """Raise ControlError (`protocol`) where a first message names another version, whatever else it holds.
+
+    One that names none is left to whoever reads it.
+    """
+    try:
+        named = _VERSIONED.decode(frame).protocol
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return
+    if named != PROTOCOL:
+        raise ControlError("protocol", f"expected protocol {PROTOCOL}, got {named}; {todo}")
+
+
 def _decoded(decoder: msgspec.json.Decoder[_Any], text: str | bytes) -> _Any:
     try:
         return decoder.decode(text)
     except msgspec.ValidationError as error:
         code = "unknown_type" if "Invalid value" in str(error) and "$.type" in str(error) else "malformed"
         raise ControlError(code, f"expected a message of the control plane (PROTOCOL.md): {error}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ControlError("malformed", f"expected one JSON object: {error}") from error
 
 
@@ -238,11 +346,6 @@ def encode(message: Message) -> str:
     return msgspec.json.encode(message).decode()
 
 
-def plain(kind: str, **fields: Any) -> str:
-    """Return the JSON text of a message to an operator."""
-    return msgspec.json.encode({"type": kind, **fields}).decode()
-
-
 def error(code: str, message: str) -> str:
     """Return the JSON text of an error."""
-    return plain("error", code=code, message=message)
+    return encode(Refusal(code, message))

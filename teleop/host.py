@@ -21,9 +21,9 @@ from teleop import control
 from teleop.accounts import now_ms
 from teleop.descriptor import describe
 from teleop.identity import HOST_HELLO, SESSION_GRANT, Domain, SignatureError
+from teleop.loop import ControlLoop
 from teleop.messages import JSON_BYTES_MAX, PROTOCOL
 from teleop.outbox import Outbox
-from teleop.session import ControlLoop
 from teleop.steps import EndReason, Events
 
 _log = structlog.get_logger()
@@ -51,6 +51,7 @@ class Host:
         self._robot = robot
         self._outbox: Outbox | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._epoch = 0
         robot.connect()
         self.control = ControlLoop(robot, key.address, name, events, self._publish, self._report)
         self.online, self.offline = asyncio.Event(), asyncio.Event()
@@ -82,34 +83,35 @@ class Host:
         )
 
     async def _session(self, socket: ClientConnection) -> None:
-        outbox = Outbox()
-        domain = await self._introduce(socket)
-        self._outbox = outbox
-        sender = asyncio.create_task(outbox.drain(socket.send, socket.send))
-        epoch = 0
+        outbox = self._outbox = Outbox()  # before `hello` says whether the robot is stopped: a stop after it is sent
         try:
-            async for frame in socket:
-                if isinstance(frame, bytes):
-                    self.control.offer(frame)
-                    continue
-                message = control.to_host(frame)
-                if isinstance(message, control.LeaseOrder):
-                    epoch = message.epoch
-                self._obey(message, domain, outbox)
-        except ConnectionClosed as closed:
-            _log.warning("hub lost", robot=self.name, error=str(closed))
+            await self._converse(socket, await self._introduce(socket), outbox)
         finally:
             self.online.clear()
             self.offline.set()
             self._outbox, self.uplink = None, None
-            self.control.order(control.Revoke(epoch, EndReason.HOST_LOST))
+            self.control.order(control.Revoke(self._epoch, EndReason.HOST_LOST))
+
+    async def _converse(self, socket: ClientConnection, domain: Domain, outbox: Outbox) -> None:
+        sender = asyncio.create_task(outbox.drain(socket.send, socket.send))
+        try:
+            async for frame in socket:
+                if isinstance(frame, bytes):
+                    self.control.offer(frame)
+                else:
+                    self._obey(control.to_host(frame), domain, outbox)
+        except ConnectionClosed as closed:
+            _log.warning("hub lost", robot=self.name, error=str(closed))
+        finally:
             sender.cancel()
             await asyncio.gather(sender, return_exceptions=True)
 
     async def _introduce(self, socket: ClientConnection) -> Domain:
-        challenge = control.to_host(await socket.recv())
-        if not isinstance(challenge, control.Challenge) or challenge.protocol != PROTOCOL:
-            raise control.ControlError("protocol", f"expected a challenge of protocol {PROTOCOL}, got {challenge}")
+        frame = await socket.recv()
+        control.require_protocol(frame, "update the hub or this host, whichever is older")
+        challenge = control.to_host(frame)
+        if not isinstance(challenge, control.Challenge):
+            raise control.ControlError("protocol", f"expected a challenge first, got {challenge}")
         domain = Domain(challenge.chain_id, challenge.vault)
         values = {"robot": self.key.address, "challenge": challenge.challenge}
         signature = HOST_HELLO.sign(self.key, domain, values)
@@ -128,9 +130,12 @@ class Host:
             case control.LeaseOrder():
                 refusal = self._refusal(message, domain)
                 if refusal is None:
+                    self._epoch = message.epoch
                     self.control.order(message)
                 else:
                     outbox.control(control.encode(control.Refused(message.lease, refusal)))
+            case control.Refusal():
+                raise control.ControlError(message.code, message.message)
             case control.Challenge():
                 raise control.ControlError("protocol", "expected one challenge only")
             case _:

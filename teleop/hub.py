@@ -21,7 +21,7 @@ from teleop import control
 from teleop.accounts import now_ms
 from teleop.control import ControlError, Grant
 from teleop.identity import HOST_HELLO, SESSION_GRANT, Domain, SignatureError, require_address
-from teleop.messages import PROTOCOL
+from teleop.messages import COMMAND_BYTES_MAX, PROTOCOL, STATE_BYTES_MAX
 from teleop.outbox import Outbox
 from teleop.registry import Registry
 from teleop.steps import EndReason
@@ -119,11 +119,10 @@ class Hub:
 
     async def dock(self, hello: control.HostHello, challenge: str, outbox: Outbox) -> Dock:
         """Let a host in that proves its robot's key; a second connection of a robot replaces the first."""
-        if hello.protocol != PROTOCOL:
-            raise ControlError("protocol", f"expected protocol {PROTOCOL}, got {hello.protocol}; update the host")
         row = await asyncio.to_thread(self._registry.robot, hello.robot)
         HOST_HELLO.require(hello.robot, self._domain, {"robot": hello.robot, "challenge": challenge}, hello.signature)
         descriptor = {**hello.descriptor, "name": row.name}
+        _require_tasks(descriptor)
         await asyncio.to_thread(self._registry.describe, row.address, descriptor)
         before = self.docks.pop(row.address, None)
         if before is not None:
@@ -145,11 +144,14 @@ class Hub:
         for seat in list(dock.watchers):
             dock.watchers.discard(seat)
             seat.watching = None
-            seat.outbox.control(control.plain("left", reason="host_lost"))
+            seat.outbox.control(control.encode(control.Left("host_lost")))
         _log.info("robot offline", robot=dock.address)
 
     def from_robot(self, dock: Dock, data: bytes) -> None:
-        """Relay a state to the holder and the watchers."""
+        """Relay a state to the holder and the watchers; what cannot be one is dropped and counted."""
+        if not 0 < len(data) <= STATE_BYTES_MAX:
+            self.counts["states_malformed"] += 1
+            return
         self.counts["states"] += 1
         if dock.holder is not None:
             dock.holder.seat.outbox.latest(data)
@@ -169,9 +171,9 @@ class Hub:
                     await self._end(dock.holder, "refused", EndReason.REVOKED)
             case control.Estopped() | control.Cleared():
                 dock.estopped = isinstance(message, control.Estopped)
-                kind = "estopped" if dock.estopped else "cleared"
+                tell = control.RobotStopped if dock.estopped else control.RobotCleared
                 for seat in dock.audience:
-                    seat.outbox.control(control.plain(kind, robot=dock.address, by=message.by))
+                    seat.outbox.control(control.encode(tell(dock.address, message.by)))
             case control.HostHello():
                 raise ControlError("state", "expected hello only once, as the first message")
 
@@ -180,8 +182,7 @@ class Hub:
         if place is None or place.ticket is None or place.ticket.episode != message.episode:
             return
         task = dock.task(place.grant.task)
-        text = control.plain("ready", episode=message.episode, seed=message.seed, task=task)
-        place.seat.outbox.control(text)
+        place.seat.outbox.control(control.encode(control.EpisodeReady(message.episode, message.seed, task)))
 
     def _ended(self, dock: Dock, message: control.Ended) -> None:
         self.counts[f"episodes_{message.reason}"] += 1
@@ -190,16 +191,8 @@ class Hub:
             return
         place.ticket = None
         episode = message.episode if message.kept else None
-        place.seat.outbox.control(
-            control.plain(
-                "ended",
-                episode=episode,
-                steps=message.steps,
-                success=message.success,
-                valid=message.valid,
-                reason=message.reason,
-            )
-        )
+        told = control.EpisodeEnded(episode, message.steps, message.success, message.valid, message.reason)
+        place.seat.outbox.control(control.encode(told))
 
     # --- operators
 
@@ -207,7 +200,7 @@ class Hub:
         """Let a signed-in wallet in."""
         seat = Seat(address, "0x" + secrets.token_hex(32), outbox)
         self._seats.add(seat)
-        outbox.control(control.plain("welcome", protocol=PROTOCOL, address=address, nonce=seat.nonce))
+        outbox.control(control.encode(control.Welcome(PROTOCOL, address, seat.nonce)))
         return seat
 
     async def stand(self, seat: Seat) -> None:
@@ -219,7 +212,10 @@ class Hub:
             await self._end(seat.place, "left", EndReason.OPERATOR_LOST)
 
     def command(self, seat: Seat, data: bytes) -> None:
-        """Relay a command of the holder; anyone else's is dropped and counted."""
+        """Relay a command of the holder; anyone else's, and what cannot be one, is dropped and counted."""
+        if not 0 < len(data) <= COMMAND_BYTES_MAX:
+            self.counts["commands_malformed"] += 1
+            return
         place = seat.place
         if place is None or place.dock.holder is not place:
             self.counts["commands_not_holder"] += 1
@@ -312,9 +308,7 @@ class Hub:
             control.encode(control.LeaseOrder(row.lease, row.epoch, grant.operator, grant, place.signature, grant.task))
         )
         place.seat.outbox.control(
-            control.plain(
-                "granted", lease=row.lease, epoch=row.epoch, robot=dock.descriptor, task=dock.task(grant.task)
-            )
+            control.encode(control.Granted(row.lease, row.epoch, dock.descriptor, dock.task(grant.task)))
         )
 
     async def _begin(self, seat: Seat) -> None:
@@ -350,7 +344,7 @@ class Hub:
         dock, seat = place.dock, place.seat
         if seat.place is place:
             seat.place = None
-        seat.outbox.control(control.plain("left", reason=reason))
+        seat.outbox.control(control.encode(control.Left(reason)))
         if place in dock.queue:
             dock.queue.remove(place)
         if dock.holder is place and place.row is not None:
@@ -366,12 +360,12 @@ class Hub:
             seat.watching.watchers.discard(seat)
         seat.watching = dock
         dock.watchers.add(seat)
-        seat.outbox.control(control.plain("watching", robot=dock.descriptor))
+        seat.outbox.control(control.encode(control.Watching(dock.descriptor)))
 
     def _tell_positions(self, dock: Dock) -> None:
         for position, place in enumerate(dock.queue, start=1):
-            text = control.plain("queued", robot=dock.address, position=position, length=len(dock.queue))
-            place.seat.outbox.control(text)
+            told = control.Queued(dock.address, position, len(dock.queue))
+            place.seat.outbox.control(control.encode(told))
 
     def _online(self, robot: str) -> Dock:
         dock = self.docks.get(robot)
@@ -384,3 +378,11 @@ class Hub:
         if place is None or place.dock.holder is not place or place.row is None:
             raise ControlError("state", "expected to hold a robot; join one and wait for `granted`")
         return place
+
+
+def _require_tasks(descriptor: Mapping[str, Any]) -> None:
+    """Raise ControlError unless every task has a name: the only part of a descriptor that the hub itself reads."""
+    tasks = descriptor.get("tasks", [])
+    listed = tasks if isinstance(tasks, list) else [None]
+    if not all(isinstance(task, dict) and isinstance(task.get("name"), str) for task in listed):
+        raise ControlError("malformed", "expected `tasks` in the descriptor to be a list of objects with a name")

@@ -66,8 +66,12 @@ class Statement:
         return "0x" + bytes(key.sign_message(self.signable(domain, values)).signature).hex()
 
     def require(self, signer: str, domain: Domain, values: Mapping[str, Any], signature: str) -> None:
-        """Raise SignatureError unless `signature` over `values` is `signer`'s."""
-        require_signer(signer, self.signable(domain, values), signature, self.name)
+        """Raise SignatureError unless `values` are such a statement's, and `signature` over them is `signer`'s."""
+        try:
+            message = self.signable(domain, values)
+        except Exception as error:
+            raise SignatureError(f"{self.name}: expected its values, as typed_data.json has them: {error}") from error
+        require_signer(signer, message, signature, self.name)
 
 
 def load_statements(package: str) -> dict[str, Statement]:

@@ -10,7 +10,7 @@ Neither the hub nor the browser is trusted: both run in the host.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from enum import StrEnum
 from typing import Final
 
@@ -20,8 +20,10 @@ WATCHDOG_NS: Final = 150_000_000
 """Without a fresh command for so long, motion expires."""
 STALE_NS: Final = 250_000_000
 """A command whose one-way delay exceeds the smallest recent one by more than this is stale."""
-DELAY_WINDOW: Final = 400
-"""How many commands the smallest one-way delay is taken over."""
+DELAY_RISE_PPM: Final = 2000
+"""How fast the smallest one-way delay is forgotten: 2 ms a second. Clocks drift apart by a twentieth of that at most;
+a lag that grows faster is seen, however slowly it grows, and a way that has become longer for good is accepted in time.
+"""
 
 
 class Drop(StrEnum):
@@ -32,6 +34,7 @@ class Drop(StrEnum):
     REPLAYED = "replayed"
     STALE = "stale"
     FLOOD = "flood"
+    NO_LEASE = "no_lease"
 
 
 class IllegalMoveError(Exception):
@@ -39,16 +42,22 @@ class IllegalMoveError(Exception):
 
 
 class DelayFilter:
-    """The excess of a one-way delay over its own recent minimum; two unsynchronised clocks are never compared."""
+    """The excess of a one-way delay over its own minimum; two unsynchronised clocks are never compared."""
 
     def __init__(self) -> None:
-        self._offsets_ns: deque[int] = deque(maxlen=DELAY_WINDOW)
+        self._least_ns: int | None = None
+        self._at_ns = 0
 
     def excess_ns(self, sent_us: int, arrived_ns: int) -> int:
-        """Return how much longer this message took than the fastest recent one; 0 for the first."""
+        """Return how much longer this message took than the fastest before it; 0 for the first."""
         offset = arrived_ns - sent_us * 1000
-        self._offsets_ns.append(offset)
-        return offset - min(self._offsets_ns)
+        if self._least_ns is None:
+            self._least_ns = offset
+        else:
+            risen = (arrived_ns - self._at_ns) * DELAY_RISE_PPM // 1_000_000
+            self._least_ns = min(offset, self._least_ns + risen)
+        self._at_ns = arrived_ns
+        return offset - self._least_ns
 
 
 class Gate:

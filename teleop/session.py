@@ -1,25 +1,24 @@
-"""The only control loop: one thread beside one robot, at the robot's own rate, whoever drives.
+"""One robot's driving: orders and commands in, actions out, one control period a call. It has no thread or clock.
 
-Orders (a lease, begin, finish, e-stop) and commands come in from the network's thread; states go out to it through
-`publish`, answers through `report`; what happened leaves as `Events`s through a bounded queue. The network can
-be late, wrong or gone: nothing here waits for it.
+Orders (a lease, begin, finish, e-stop) come through `obey`, commands through `offer`; states go out through `publish`,
+answers through `report`; what happened leaves as `Events`s through a bounded queue. Whenever driving ends, whatever
+ended it, the arm brakes within its limits of acceleration and jerk, and then holds. `loop.py` gives it its thread.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import structlog
 
-from sim.control import SHAPING, Controller
+from sim.control import SHAPING, Controller, Directive
 from sim.kinematics import Hands
-from sim.robot import Observation, Robot, RobotError, UnstableWorldError
+from sim.robot import Action, Observation, Robot, RobotError, UnstableWorldError
 from teleop import control
 from teleop.descriptor import flatten
 from teleop.messages import Command, Safety, State
@@ -31,11 +30,21 @@ _log = structlog.get_logger()
 _INBOX: Final = 64
 """Commands kept between two ticks; more is a flood, and the oldest are dropped and counted."""
 _ROOM_FOR_END: Final = 1
+_AT_REST: Final = 1e-9
+"""A target that moves by less than this in a period, rad or m, stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The two clocks of a host; a test hands in its own."""
+
+    monotonic_ns: Callable[[], int] = time.monotonic_ns
+    wall_ns: Callable[[], int] = time.time_ns
 
 
 @dataclass(frozen=True, slots=True)
 class Shutdown:
-    """Ends the loop; an open episode ends with it."""
+    """Ends the driving; an open episode ends with it."""
 
 
 Order = (
@@ -58,8 +67,8 @@ class _Episode:
     steps: int = 0
 
 
-class ControlLoop:
-    """Drives one robot. `offer` and `order` may be called from any thread; all else is the loop's own."""
+class Session:
+    """Drives one robot. All belongs to one thread, but `offer`, `estopped` and `dropped`, which are anyone's."""
 
     def __init__(
         self,
@@ -69,25 +78,35 @@ class ControlLoop:
         events: Events,
         publish: Callable[[bytes], None],
         report: Callable[[control.Message], None],
+        clock: Clock | None = None,
     ) -> None:
-        self._robot, self._address, self._name = robot, address, name
+        self.name = name
+        self.running = True
+        self._robot, self._address, self._clock = robot, address, clock or Clock()
         self._events, self._publish, self._report = events, publish, report
         self._spec = robot.spec
         self._hands = Hands(robot.spec)
         self._controller = Controller(robot.spec)
         self._inbox: deque[tuple[bytes, int]] = deque(maxlen=_INBOX)
-        self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
+        self._outside: Counter[Drop] = Counter()
+        """What was dropped before the gate; only `offer` counts here."""
         self._interlock = Interlock()
         self._gate = Gate(0)
         self._lease: control.LeaseOrder | None = None
+        self._asked: control.BeginOrder | None = None
+        """An episode that begins once the arm is at rest."""
         self._episode: _Episode | None = None
         self._newest: Command | None = None
         self._seen: Observation = robot.observe()
+        self._sent: Action | None = None
+        """The last target, while the arm may still be moving towards one; None at rest."""
         self._limited = False
         self._state_seq = 0
-        self._running = True
-        self.late_ticks = 0
-        self._thread = threading.Thread(target=self._run, name=f"control {name}", daemon=True)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing will happen before the next order: nobody has the robot, and it stands."""
+        return self._lease is None and self._sent is None
 
     @property
     def estopped(self) -> bool:
@@ -96,69 +115,33 @@ class ControlLoop:
 
     @property
     def dropped(self) -> dict[str, int]:
-        """How many commands of this lease did not count, by reason."""
-        return {reason.value: count for reason, count in self._gate.dropped.items()}
-
-    def start(self) -> None:
-        """Start the loop's thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the loop and wait for it; an open episode ends as the host's loss."""
-        self.order(Shutdown())
-        self._thread.join()
+        """How many commands since the lease began did not count, by reason."""
+        return {reason.value: count for reason, count in {**self._gate.dropped, **self._outside}.items()}
 
     def offer(self, data: bytes) -> None:
         """Hand in a command's bytes, as they came."""
-        self._inbox.append((data, time.monotonic_ns()))
+        if self._lease is None:
+            self._outside[Drop.NO_LEASE] += 1
+            return
+        if len(self._inbox) == _INBOX:
+            self._outside[Drop.FLOOD] += 1
+        self._inbox.append((data, self._clock.monotonic_ns()))
 
-    def order(self, order: Order) -> None:
-        """Hand in an order of the control plane."""
-        self._orders.put(order)
-
-    def _run(self) -> None:
-        try:
-            self._loop()
-        except Exception as error:  # noqa: BLE001  the supervisor: whatever broke, the robot stays where it is
-            _log.exception("control loop broke; the robot holds until its host is restarted", robot=self._name)
-            self._interlock.estop()
-            self._end(EndReason.ROBOT_FAULT)
-            self._report(control.Estopped(f"host: {error}"))
-
-    def _loop(self) -> None:
-        due = time.monotonic()
-        while self._running:
-            if self._lease is None:
-                self._obey(self._orders.get())
-                due = time.monotonic()
-                continue
-            due = self._wait_until(due + self._spec.period_s)
-            if self._running and self._lease is not None:
-                self._tick()
-
-    def _wait_until(self, due: float) -> float:
-        """Obey orders until `due`; return when the tick really is, so that a late one does not make many."""
-        while (left := due - time.monotonic()) > 0.0:
-            try:
-                self._obey(self._orders.get(timeout=left))
-            except queue.Empty:
-                break
-        late = time.monotonic() - due
-        if late < self._spec.period_s:
-            return due
-        self.late_ticks += 1
-        return due + late
-
-    def _tick(self) -> None:
+    def tick(self) -> None:
+        """Do one control period."""
         self._admit()
-        state = self._interlock.tick(time.monotonic_ns())
+        state = self._interlock.tick(self._clock.monotonic_ns())
         driving = state is Safety.DRIVING and self._newest is not None
-        episode = self._episode
         try:
+            if self._asked and self._sent is None:
+                self._reset(self._asked)
+            episode = self._episode
             if episode and driving and not episode.recording:
                 self._start_recording(episode)
             if episode and episode.recording:
                 self._step(episode, self._newest if driving else None, state)
+            elif self._sent is not None:
+                self._send(self._controller.hold())
             elif not self._spec.simulated:
                 self._seen = self._robot.observe()
         except UnstableWorldError as error:
@@ -167,10 +150,24 @@ class ControlLoop:
             self._fail(EndReason.ROBOT_FAULT, error)
         self._publish(self._state().encode())
 
+    def stalled(self) -> None:
+        """Go on after a time in which nothing was sent. A simulated world stood still too; a real arm came to rest."""
+        if self._spec.simulated:
+            self._interlock.expire()
+            return
+        if self._sent is not None:
+            self._controller.stand()
+            self._sent = None
+        self._interlock.estop()
+        self._end(EndReason.ROBOT_FAULT)
+
+    def broke(self) -> None:
+        """Send nothing more: what was to do it broke. The robot holds its last target."""
+        self._interlock.estop()
+        self._end(EndReason.ROBOT_FAULT)
+
     def _admit(self) -> None:
-        if len(self._inbox) == _INBOX:
-            self._gate.drop(Drop.FLOOD)
-        while self._inbox:
+        for _ in range(len(self._inbox)):
             data, arrived_ns = self._inbox.popleft()
             command = self._gate.admit(data, arrived_ns)
             if command is not None:
@@ -186,7 +183,7 @@ class ControlLoop:
             EpisodeStart(
                 episode=episode.order.episode,
                 robot=self._address,
-                robot_name=self._name,
+                robot_name=self.name,
                 spec=self._spec,
                 operator=lease.operator,
                 grant=lease.grant.values,
@@ -194,17 +191,25 @@ class ControlLoop:
                 seed=episode.order.seed,
                 nonce=episode.order.nonce,
                 initial=self._seen,
-                t_mono_ns=time.monotonic_ns(),
-                t_wall_ns=time.time_ns(),
+                t_mono_ns=self._clock.monotonic_ns(),
+                t_wall_ns=self._clock.wall_ns(),
             )
         )
+
+    def _send(self, directive: Directive) -> Action:
+        """Let the robot do one period; return what it applied."""
+        applied = self._robot.send_action(directive.action)
+        target, before = directive.action, self._sent
+        moving = before is None or np.abs(target.joint_position - before.joint_position).max() > _AT_REST
+        self._sent = target if moving else None
+        self._seen = self._robot.observe()
+        return applied
 
     def _step(self, episode: _Episode, command: Command | None, state: Safety) -> None:
         setpoint = None if command is None else setpoint_of(command, self._spec)
         directive = self._controller.hold() if setpoint is None else self._controller.step(setpoint, self._seen)
-        sent_ns = time.monotonic_ns()
-        applied = self._robot.send_action(directive.action)
-        self._seen = self._robot.observe()
+        sent_ns = self._clock.monotonic_ns()
+        applied = self._send(directive)
         self._limited = any(event.rule not in SHAPING for event in directive.limits)
         if self._events.qsize() >= QUEUE_STEPS - _ROOM_FOR_END:
             self._end(EndReason.RECORDER_FULL)
@@ -218,8 +223,8 @@ class ControlLoop:
                 applied_ee_pose=self._hands.poses(applied.joint_position),
                 observed=self._seen,
                 t_sent_ns=sent_ns,
-                t_observed_ns=time.monotonic_ns(),
-                t_wall_ns=time.time_ns(),
+                t_observed_ns=self._clock.monotonic_ns(),
+                t_wall_ns=self._clock.wall_ns(),
                 limits=directive.limits,
             )
         )
@@ -228,18 +233,22 @@ class ControlLoop:
             self._end(EndReason.STEP_LIMIT)
 
     def _fail(self, reason: EndReason, error: RobotError) -> None:
-        _log.error("robot failed", robot=self._name, reason=reason.value, error=str(error))
+        _log.error("robot failed", robot=self.name, reason=reason.value, error=str(error))
+        self._sent = None  # there is nothing that braking could be sent to
         self._end(reason)
         self._interlock.expire()
 
     def _end(self, reason: EndReason) -> None:
         """Close the open episode, if any, and report it."""
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            self._report(control.Ended(asked.episode, False, 0, None, False, reason))
         episode, self._episode = self._episode, None
         if episode is None:
             return
         success = self._seen.success
         if episode.recording:
-            now = time.monotonic_ns(), time.time_ns()
+            now = self._clock.monotonic_ns(), self._clock.wall_ns()
             self._events.put(EpisodeEnd(episode.order.episode, episode.steps, success, reason, *now))
         kept = episode.steps > 0  # a recorder keeps nothing of an episode without a step
         self._report(control.Ended(episode.order.episode, kept, episode.steps, success, kept and reason.valid, reason))
@@ -255,13 +264,14 @@ class ControlLoop:
             epoch=self._gate.epoch,
             seq=self._state_seq,
             applied=newest.seq if newest else 0,
-            t_host_us=time.monotonic_ns() // 1000,
+            t_host_us=self._clock.monotonic_ns() // 1000,
             t_client_us=newest.t_client_us if newest else 0,
             progress=self._seen.progress,
             values=flatten(self._spec, self._seen),
         )
 
-    def _obey(self, order: Order) -> None:
+    def obey(self, order: Order) -> None:
+        """Carry out an order of the control plane."""
         match order:
             case control.LeaseOrder():
                 self._take_lease(order)
@@ -279,19 +289,22 @@ class ControlLoop:
                 self._clear(order)
             case Shutdown():
                 self._end(EndReason.HOST_LOST)
-                self._running = False
+                self._lease, self.running = None, False
 
     def _take_lease(self, order: control.LeaseOrder) -> None:
         self._end(EndReason.REVOKED)
         self._lease, self._gate = order, Gate(order.epoch)
         self._newest, self._state_seq = None, 0
         self._inbox.clear()
+        self._outside.clear()
         self._interlock.expire()
 
     def _release(self, order: control.Revoke) -> None:
         if self._lease is None or order.epoch != self._lease.epoch:
             return
         self._end(order.reason)
+        if self.dropped:
+            _log.info("commands dropped", robot=self.name, epoch=order.epoch, **self.dropped)
         self._lease, self._newest = None, None
         self._interlock.expire()
 
@@ -299,10 +312,16 @@ class ControlLoop:
         if self._lease is None:
             return
         self._end(EndReason.REVOKED)
+        self._asked = order
+        if self._sent is None:
+            self._reset(order)
+
+    def _reset(self, order: control.BeginOrder) -> None:
+        self._asked = None
         try:
             self._seen = self._robot.reset(order.seed)
         except RobotError as error:
-            _log.error("reset failed", robot=self._name, error=str(error))
+            _log.error("reset failed", robot=self.name, error=str(error))
             self._report(control.Ended(order.episode, False, 0, None, False, EndReason.ROBOT_FAULT))
             return
         self._controller.start(self._seen)
@@ -313,7 +332,7 @@ class ControlLoop:
         try:
             self._interlock.clear()
         except IllegalMoveError as error:
-            _log.info("nothing to clear", robot=self._name, error=str(error))
+            _log.info("nothing to clear", robot=self.name, error=str(error))
         self._report(control.Cleared(order.by))
 
     def _leased(self) -> control.LeaseOrder:

@@ -201,6 +201,8 @@ async def test_anyone_stops_and_only_the_owner_clears(house):
         await passer_by.send({"type": "estop", "robot": robot})
         await driver.wait_for("estopped")
         await settle(driver, lambda state: state.safety is Safety.ESTOPPED)
+        for _ in range(BRAKING):
+            await driver.next_state()
         before = ee(driver)
         await push(driver, 4)
         assert np.array_equal(ee(driver), before)

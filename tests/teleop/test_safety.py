@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from teleop.messages import Command, Mode, Safety
-from teleop.safety import STALE_NS, WATCHDOG_NS, Drop, Gate, IllegalMoveError, Interlock
+from teleop.safety import DELAY_RISE_PPM, STALE_NS, WATCHDOG_NS, Drop, Gate, IllegalMoveError, Interlock
 
 EPOCH = 5
 MS = 1_000_000
@@ -92,11 +92,13 @@ class GateMachine(RuleBasedStateMachine):
     def begin(self, offset: int) -> None:
         self.gate, self.offset = Gate(EPOCH), offset
         self.now, self.highest = 2 * 10**15, 0
-        self.fastest: int | None = None
+        self.fastest: float | None = None
 
     @rule(passed=st.integers(0, 400 * MS))
     def time_passes(self, passed: int) -> None:
         self.now += passed
+        if self.fastest is not None:
+            self.fastest += passed * DELAY_RISE_PPM / 1e6
 
     @rule(
         epoch=st.sampled_from([EPOCH, EPOCH - 1, EPOCH + 1, 0]),
@@ -135,6 +137,29 @@ def test_unsynchronised_clocks_make_nothing_stale(offset_s):
     for seq in range(1, 20):
         now += 33 * MS
         assert gate.admit(command(seq, now + offset_s * 10**9, EPOCH), now + 5 * MS) is not None
+
+
+def test_a_lag_that_grows_slowly_is_stale_in_the_end():
+    gate, start = Gate(EPOCH), 10**15
+    lags_ms = [seq * 0.3 for seq in range(2000)]  # 10 ms a second, as where a queue on the way fills up
+    passed = [
+        gate.admit(command(seq, start + seq * 33 * MS), start + seq * 33 * MS + int(lag * MS)) is not None
+        for seq, lag in enumerate(lags_ms, start=1)
+    ]
+    oldest = max(lag for lag, fresh in zip(lags_ms, passed, strict=True) if fresh)
+    assert STALE_NS / MS <= oldest < 1.5 * STALE_NS / MS
+    assert not any(passed[-100:])
+
+
+def test_a_way_that_became_longer_for_good_is_accepted_in_time():
+    gate, start = Gate(EPOCH), 10**15
+    assert gate.admit(command(1, start), start)
+    waited_s = next(
+        seq * 0.1
+        for seq in range(2, 10_000)
+        if gate.admit(command(seq, start + seq * 100 * MS), start + seq * 100 * MS + 2 * STALE_NS)
+    )
+    assert 60 < waited_s < 180
 
 
 def test_a_burst_that_waited_in_a_queue_is_stale():

@@ -1,0 +1,184 @@
+"""One robot's session by hand: how it comes to rest, where it starts again, and what makes it do neither."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sim.control import Limit
+from teleop import control
+from teleop.messages import Mode, Safety
+from teleop.safety import WATCHDOG_NS
+from teleop.session import Shutdown
+from teleop.steps import EndReason, Step
+from tests.teleop.sessions import GRANT, MS, PANDA, Bench
+
+FORWARD = [0.25, 0.1, 0.1, 0.0, 0.0, 0.0, 1.0]
+BRAKING = 6
+"""Periods in which a Panda brakes from any speed."""
+
+
+def driving(*, simulated: bool = True) -> Bench:
+    bench = Bench(simulated=simulated)
+    bench.ready()
+    bench.drive(Mode.EE_TWIST, FORWARD, 8)
+    assert bench.states[-1].safety is Safety.DRIVING
+    return bench
+
+
+def steps_of(bench: Bench) -> list[Step]:
+    return [event for event in list(bench.events.queue) if isinstance(event, Step)]
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        control.EstopOrder("anyone"),
+        control.FinishOrder(EndReason.FINISHED),
+        control.Revoke(1, EndReason.OPERATOR_LOST),
+        control.Revoke(1, EndReason.HOST_LOST),
+        control.LeaseOrder("M", 2, "0xA", GRANT, "0x", "lift"),
+        control.BeginOrder("next", 2, "0x02"),
+        Shutdown(),
+        None,
+    ],
+    ids=lambda order: "silence" if order is None else type(order).__name__,
+)
+@pytest.mark.parametrize("simulated", [True, False], ids=["simulated", "real"])
+def test_whatever_ends_the_driving_the_arm_brakes_softly_and_stands(order, simulated):
+    bench = driving(simulated=simulated)
+    moving, ending = bench.robot.sent[-4:], len(bench.robot.sent)
+    if order is not None:
+        bench.session.obey(order)
+    bench.now_ns += WATCHDOG_NS
+    bench.tick(BRAKING + 20)
+    sent = bench.robot.sent[ending:]
+    path = np.array([*moving, *sent, *[sent[-1]] * (BRAKING + 4)])
+    softest = PANDA.joint_jerk_max_rad_s3 * PANDA.period_s**3 * (1 + 1e-6)
+    assert (np.abs(np.diff(path, 3, axis=0)) <= softest).all(), "it stopped harder than it may"
+    assert np.abs(path[4] - path[3]).max() > 0.1 * np.abs(path[3] - path[2]).max(), "its target froze"
+    assert np.abs(path[3 + BRAKING :] - path[-1]).max() < 1e-8, "it went on"
+    assert bench.session.idle == isinstance(order, control.Revoke | Shutdown)
+
+
+def test_the_next_episode_begins_once_the_arm_is_at_rest():
+    bench = driving()
+    bench.session.obey(control.FinishOrder(EndReason.FINISHED))
+    bench.session.obey(control.BeginOrder("next", 2, "0x02"))
+    assert not any(isinstance(report, control.Ready) and report.episode == "next" for report in bench.reports)
+    bench.tick(BRAKING + 2)
+    assert control.Ready("next", 2) in bench.reports
+
+
+def test_an_episode_that_was_asked_for_and_never_began_is_answered():
+    bench = driving()
+    bench.session.obey(control.BeginOrder("next", 2, "0x02"))
+    bench.session.obey(control.FinishOrder(EndReason.FINISHED))
+    assert control.Ended("next", False, 0, None, False, EndReason.FINISHED) in bench.reports
+
+
+def test_an_arm_that_expired_moves_again_only_after_a_release():
+    bench = driving()
+    bench.now_ns += WATCHDOG_NS
+    bench.tick(BRAKING)
+    stood = bench.robot.sent[-1]
+    bench.drive(Mode.EE_TWIST, FORWARD, 10)
+    assert bench.states[-1].safety is Safety.EXPIRED
+    assert np.abs(bench.robot.sent[-1] - stood).max() < 1e-9
+    bench.say()
+    bench.tick()
+    bench.drive(Mode.EE_TWIST, FORWARD, 3)
+    assert np.abs(bench.robot.sent[-1] - stood).max() > 1e-3
+
+
+@pytest.mark.parametrize("mode", [Mode.EE_POSE, Mode.JOINT_POSITION])
+@pytest.mark.parametrize("expires", [True, False], ids=["after an expiry", "after a release"])
+def test_a_far_target_at_re_engagement_starts_from_where_the_arm_is(mode, expires):
+    """What a program asks for is absolute; it is gone to from the last target, at rest, within every limit."""
+    bench = driving()
+    if expires:
+        bench.now_ns += WATCHDOG_NS
+    bench.say()
+    bench.tick(BRAKING + 2)
+    stood, seen = bench.robot.sent[-1], len(steps_of(bench))
+    far = {
+        Mode.EE_POSE: [0.6, -0.3, 0.5, 1.0, 0.0, 0.0, 0.0, 1.0],
+        Mode.JOINT_POSITION: [*(PANDA.home_rad + 0.6), 1.0],
+    }[mode]
+    bench.say()
+    bench.tick()
+    bench.drive(mode, far, 1)
+    first = np.abs(bench.robot.sent[-1] - stood)
+    assert (first <= PANDA.joint_jerk_max_rad_s3 * PANDA.period_s**3).all()
+    bench.drive(mode, far, 3)
+    rules = {event.rule for step in steps_of(bench)[seen:] for event in step.limits}
+    assert rules & {Limit.EE_VELOCITY, Limit.JOINT_VELOCITY}, "and it says that it does so slowly"
+
+
+def test_a_hand_that_is_sent_by_joints_stays_in_its_workspace_and_says_so():
+    bench = Bench()
+    bench.ready()
+    rules = set()
+    for joint in range(7):
+        for sign in (1.0, -1.0):
+            goal = PANDA.home_rad.copy()
+            goal[joint] += 2.0 * sign
+            for _ in range(25):
+                bench.drive(Mode.JOINT_POSITION, [*goal, 1.0], 1)
+                end = PANDA.end_effectors[0]
+                assert (bench.hand() > end.workspace_lower_m - 0.01).all()
+                assert (bench.hand() < end.workspace_upper_m + 0.01).all()
+            rules |= {event.rule for step in steps_of(bench) for event in step.limits}
+    assert Limit.WORKSPACE in rules
+
+
+def test_a_stop_is_latched_without_a_lease_and_through_the_next_one():
+    bench = Bench()
+    bench.session.obey(control.EstopOrder("anyone"))
+    assert bench.session.estopped
+    assert bench.session.idle
+    bench.ready()
+    bench.drive(Mode.EE_TWIST, FORWARD, 5)
+    assert bench.states[-1].safety is Safety.ESTOPPED
+    assert not bench.robot.sent
+    bench.session.obey(control.ClearOrder("owner"))
+    bench.drive(Mode.EE_TWIST, FORWARD, 5)
+    assert not bench.robot.sent, "cleared, it must be armed first"
+    bench.say()
+    bench.tick()
+    bench.drive(Mode.EE_TWIST, FORWARD, 5)
+    assert bench.robot.sent
+
+
+@pytest.mark.parametrize("simulated", [True, False], ids=["simulated", "real"])
+def test_after_a_stall_nothing_goes_on_by_itself(simulated):
+    bench = driving(simulated=simulated)
+    stood = bench.robot.sent[-1]
+    bench.now_ns += 3_000 * MS
+    bench.say(Mode.EE_TWIST, FORWARD, dead_man=True)  # fresh, as the network has not stalled
+    bench.session.stalled()
+    bench.drive(Mode.EE_TWIST, FORWARD, BRAKING)
+    after = bench.robot.sent[-1]
+    if simulated:
+        assert bench.states[-1].safety is Safety.EXPIRED
+        assert bench.session._episode is not None
+        assert np.abs(after - stood).max() < 0.2
+    else:
+        assert bench.states[-1].safety is Safety.ESTOPPED
+        assert np.array_equal(after, stood), "a real arm has come to rest meanwhile"
+        assert bench.reports[-1].reason is EndReason.ROBOT_FAULT
+    bench.drive(Mode.EE_TWIST, FORWARD, BRAKING)
+    assert np.abs(bench.robot.sent[-1] - after).max() < 1e-8
+
+
+def test_more_commands_than_fit_are_dropped_and_each_is_counted():
+    bench = Bench()
+    bench.say()
+    bench.lease()
+    for _ in range(100):
+        bench.say()
+    bench.tick()
+    assert bench.session.dropped == {"flood": 36}
+    bench.session.obey(control.Revoke(bench.epoch, EndReason.LEFT))
+    bench.say()
+    assert bench.session.dropped == {"flood": 36, "no_lease": 1}
