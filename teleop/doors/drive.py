@@ -189,9 +189,7 @@ def _open(cards: list[dict[str, Any]], task: str) -> dict[str, Any]:
     able = [one for one in cards if one["online"] and task in ("", *(other["name"] for other in one["tasks"]))]
     able = [one for one in able if one["tasks"] and not one["estopped"]]
     if not able:
-        raise NoSuchRobotError(
-            f"expected a robot online that offers {task or 'a task'}, found none; is a host running?"
-        )
+        raise NoSuchRobotError(f"expected a robot online that offers {task or 'a task'}, found none; start a host")
     return min(able, key=lambda one: (one["state"] != "free", one["queue_length"]))
 
 
@@ -281,10 +279,8 @@ class RecordingPilot:
         joints, hands = recording.applied_joint_position.shape[1], recording.applied_gripper.shape[1]
         here = robot["model"], len(robot["joint_names"]), len(robot["end_effectors"])
         if (recording.meta.robot.model, joints, hands) != here:
-            said = f"{recording.meta.robot.model} with {joints} joints and {hands} end effectors"
-            raise OtherRobotError(
-                f"expected an episode of a {here[0]} with {here[1]} and {here[2]}, got one of a {said}"
-            )
+            said = "expected an episode of a {} with {} joints and {} end effectors, got one of a {} with {} and {}"
+            raise OtherRobotError(said.format(*here, recording.meta.robot.model, joints, hands))
         self._joints, self._gripper = recording.applied_joint_position, recording.applied_gripper
         self._row, self._last_seq = 0, 0
 

@@ -1,0 +1,332 @@
+"""What a bad network costs: scripted operators lift over the real hub and host, through a matrix of conditions.
+
+Hub, hosts and operators are three processes of one machine. Between operators and hub lies `tests/netsim.py`, a TCP
+proxy that delays, jitters, loses (which over TCP is a late retransmission that holds up all behind it) and stalls, in
+both directions alike. Several robots are driven at a time; jobs of all conditions are mixed, so that what else the
+machine does falls on all alike, and the first row (nothing done to the network) shows what is not the network's.
+The hosts' process looks at every step that safety let through, and so knows how far a robot went on after it expired.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import queue
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import numpy as np
+import structlog
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from sim.catalogue import make_world
+from teleop.client import Driver, RefusedError
+from teleop.doors.processes import Child, end_with_parent, free_port, interrupt_on_signals, wait_for_hub
+from teleop.host import Host, registration
+from teleop.identity import ROBOT_REGISTRATION, Domain, new_key
+from teleop.messages import Safety
+from teleop.pilot import expert, fly
+from teleop.steps import EpisodeEnd, Events, Step
+from tests.netsim import Network, Way, network
+
+LIMIT_S: Final = 30.0
+"""A lift that is not done by then has failed; the scripted operator takes about 3 s without a network."""
+BATCH: Final = 3
+"""Episodes of one lease."""
+STILL_RAD: Final = 1e-9
+RTO_S: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What is done to the network. Jitter is in each direction, on top of half the round trip."""
+
+    rtt_ms: int = 0
+    jitter_ms: int = 0
+    loss_percent: float = 0.0
+    retransmit: str = ""
+    """`fast`: a later segment shows the loss, 1.25 round trips and one pause between commands; `timeout`: RTO."""
+    stall: str = ""
+
+    @property
+    def way(self) -> Way:
+        """Each direction."""
+        rtt_s = self.rtt_ms / 1000
+        return Way(
+            delay_s=rtt_s / 2,
+            jitter_s=self.jitter_ms / 1000,
+            loss=self.loss_percent / 100,
+            retransmit_s=1.25 * rtt_s + 0.033 if self.retransmit == "fast" else RTO_S + rtt_s,
+            stall_every_s=10.0 if self.stall else 0.0,
+            stall_s=1.0 if self.stall else 0.0,
+        )
+
+
+STALL: Final = "1 s in 10 s"
+MATRIX: Final = (
+    *(Condition(rtt) for rtt in (0, 50, 100, 200, 300, 500)),
+    *(Condition(rtt, jitter) for jitter in (30, 100) for rtt in (50, 100, 200, 300)),
+    *(Condition(rtt, 0, loss, "fast") for loss in (2, 5) for rtt in (50, 100, 200)),
+    *(Condition(rtt, 0, 2, "timeout") for rtt in (50, 200)),
+    *(Condition(rtt, 0, 0, "", STALL) for rtt in (0, 100, 300)),
+    Condition(100, 30, 2, "fast", STALL),
+)
+
+
+@dataclass(slots=True)
+class Found:
+    """What came of one condition."""
+
+    seconds: list[float] = field(default_factory=list)
+    """On the robot, from the first driven step to success."""
+    episodes: int = 0
+    refused: int = 0
+    driven_s: float = 0.0
+    expiries: int = 0
+    stop_ms: float = 0.0
+    stop_mm: float = 0.0
+    round_trips_ms: list[float] = field(default_factory=list)
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    def row(self, condition: Condition) -> dict[str, Any]:
+        """Return plain JSON."""
+        return {
+            **asdict(condition),
+            "episodes": self.episodes,
+            "success_rate": round(len(self.seconds) / self.episodes, 3) if self.episodes else None,
+            "completion_p50_s": round(statistics.median(self.seconds), 2) if self.seconds else None,
+            "command_to_state_p50_ms": round(statistics.median(self.round_trips_ms)) if self.round_trips_ms else None,
+            "expiries_per_min": round(60 * self.expiries / self.driven_s, 1) if self.driven_s else None,
+            "expiries": self.expiries,
+            "dropped": self.dropped,
+            "stop_max_ms": round(self.stop_ms),
+            "stop_max_mm": round(self.stop_mm, 1),
+            "refused": self.refused,
+        }
+
+
+# --- the hosts' process
+
+
+def watch_steps(host: Host, events: Events) -> None:
+    """Print, for each episode, what safety let through after it expired."""
+    steps: list[Step] = []
+    for event in iter(events.get, None):
+        if isinstance(event, Step):
+            steps.append(event)
+        elif isinstance(event, EpisodeEnd):
+            said: dict[str, Any] = {"robot": host.key.address, "episode": event.episode, "success": event.success}
+            said |= {**stops(steps), "dropped": host.control.dropped}
+            sys.stdout.write(json.dumps(said) + "\n")
+            sys.stdout.flush()
+            steps = []
+
+
+def stops(steps: list[Step]) -> dict[str, float]:
+    """Return how often the robot expired, and the longest that it then went on: ms of motion, mm of the hand."""
+    expiries, longest, farthest, moved, first = 0, 0, 0.0, 0, 0
+    start = np.zeros(3)
+    for before, step in pairwise(steps):
+        if step.safety is not Safety.EXPIRED:
+            continue
+        if before.safety is not Safety.EXPIRED:
+            expiries, moved, start, first = expiries + 1, 0, before.applied_ee_pose[0, :3], step.index
+        if np.abs(step.applied.joint_position - before.applied.joint_position).max() > STILL_RAD:
+            moved = step.index - first + 1
+        longest = max(longest, moved)
+        farthest = max(farthest, float(np.linalg.norm(step.applied_ee_pose[0, :3] - start)))
+    return {"steps": len(steps), "expiries": expiries, "stop_periods": longest, "stop_m": farthest}
+
+
+async def serve_hosts(hub: str, count: int) -> None:
+    """Bring simulated arms online, until this process's standard input ends."""
+    async with httpx.AsyncClient(base_url=hub, trust_env=False) as http, asyncio.TaskGroup() as group:
+        config = (await http.get("/api/config")).raise_for_status().json()
+        domain = Domain(config["chain_id"], config["vault"])
+        for number in range(count):
+            key, owner, robot = new_key(), new_key(), make_world("panda", "lift")
+            events: Events = queue.Queue()
+            host = Host(hub, key, f"panda-{number + 1}", robot, events)
+            values = dict(registration(key, owner.address, host.name, robot))
+            body = {"registration": values, "signature": ROBOT_REGISTRATION.sign(owner, domain, values)}
+            (await http.post("/api/robots", json=body)).raise_for_status()
+            threading.Thread(target=watch_steps, args=(host, events), daemon=True).start()
+            group.create_task(host.serve())
+
+
+# --- the operators' process
+
+
+@dataclass(slots=True)
+class Bench:
+    """Jobs, and what comes of them."""
+
+    networks: dict[Condition, Network]
+    jobs: list[tuple[Condition, int]]
+    found: dict[Condition, Found]
+    episodes: dict[str, Condition] = field(default_factory=dict)
+    total: int = 0
+
+    async def work(self, robot: str) -> None:
+        """Drive one robot through jobs until none is left."""
+        while self.jobs:
+            condition, count = self.jobs.pop()
+            try:
+                await self._lease(robot, condition, count)
+            except (RefusedError, httpx.HTTPError) as error:
+                self.found[condition].refused += 1
+                print(f"{condition}: {error}", file=sys.stderr)
+            print(f"{len(self.jobs)} jobs left", file=sys.stderr)
+
+    async def _lease(self, robot: str, condition: Condition, count: int) -> None:
+        found = self.found[condition]
+        async with Driver(f"http://127.0.0.1:{self.networks[condition].port}", new_key()) as driver:
+            await driver.join(robot, "lift", queued=lambda *_: None)
+            for _ in range(count):
+                ended = await _fly(driver)
+                found.episodes += 1
+                if ended["episode"]:
+                    self.episodes[ended["episode"]] = condition
+            found.round_trips_ms += [trip / 1e3 for trip in driver.round_trips_us]
+            await driver.leave()
+
+    def take(self, said: dict[str, Any]) -> None:
+        """Book what the hosts saw of one episode."""
+        condition = self.episodes.get(said["episode"])
+        if condition is None:
+            return
+        found = self.found[condition]
+        found.driven_s += said["steps"] / 20.0
+        if said["success"]:
+            found.seconds.append(said["steps"] / 20.0)
+        found.expiries += said["expiries"]
+        found.stop_ms = max(found.stop_ms, said["stop_periods"] * 50.0)
+        found.stop_mm = max(found.stop_mm, said["stop_m"] * 1e3)
+
+
+async def _fly(driver: Driver) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            return dict((await fly(driver, expert)).ended)
+    except TimeoutError:
+        return await driver.finish()
+
+
+async def measure(hub_port: int, robots: int, episodes: int, seed: int) -> Bench:
+    """Drive all of the matrix."""
+    url = f"http://127.0.0.1:{hub_port}"
+    jobs = [(condition, BATCH) for condition in MATRIX for _ in range(episodes // BATCH)]
+    random.Random(seed).shuffle(jobs)
+    async with AsyncExitStack() as stack:
+        networks = {
+            one: await stack.enter_async_context(network(hub_port, one.way, seed=seed + number))
+            for number, one in enumerate(MATRIX)
+        }
+        bench = Bench(networks, jobs, {one: Found() for one in MATRIX}, total=len(jobs))
+        free = await _free_robots(url, robots)
+        await asyncio.gather(*(bench.work(robot) for robot in free))
+    return bench
+
+
+def _book(bench: Bench, said_all: list[dict[str, Any]]) -> None:
+    """Book the hosts' words; a lease's drops are counted up, and start anew with the next lease."""
+    last: dict[str, tuple[Condition, dict[str, int]]] = {}
+    for said in said_all:
+        bench.take(said)
+        condition, dropped = bench.episodes.get(said["episode"]), said["dropped"]
+        if condition is None:
+            continue
+        known = last.get(said["robot"])
+        before = known[1] if known and known[0] == condition else {}
+        totals = bench.found[condition].dropped
+        for reason, count in dropped.items():
+            new = count - before.get(reason, 0)
+            totals[reason] = totals.get(reason, 0) + (new if new >= 0 else count)
+        last[said["robot"]] = condition, dropped
+
+
+async def _free_robots(url: str, count: int) -> list[str]:
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+        while True:
+            cards = (await http.get("/api/robots")).raise_for_status().json()
+            free = [one["robot"] for one in cards if one["state"] == "free"]
+            if len(free) == count:
+                return free
+            await asyncio.sleep(0.1)  # the hub is another process
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Return the table of docs/driving.md."""
+    head = ("RTT", "jitter", "loss", "stall", "done", "median", "command to state", "expiries/min", "stale", "stop")
+    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    for one in rows:
+        loss = f"{one['loss_percent']:g} %, {one['retransmit']}" if one["loss_percent"] else "0"
+        stale = str(one["dropped"].get("stale", 0))
+        done = f"{one['success_rate']:.0%} of {one['episodes']}"
+        median = "" if one["completion_p50_s"] is None else f"{one['completion_p50_s']:.1f} s"
+        stop = f"{one['stop_max_ms']} ms, {one['stop_max_mm']:.0f} mm" if one["expiries"] else ""
+        trip, expiries = f"{one['command_to_state_p50_ms']} ms", f"{one['expiries_per_min']:g}"
+        cells = (one["rtt_ms"], one["jitter_ms"], loss, one["stall"], done, median, trip, expiries, stale, stop)
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Print one JSON object on the last line."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--robots", type=int, default=6, help="driven at a time")
+    options.add_argument("--episodes", type=int, default=12, help=f"of each condition, a multiple of {BATCH}")
+    options.add_argument("--seed", type=int, default=4)
+    options.add_argument("--json", action="store_true", help="only the JSON object")
+    options.add_argument("--hosts", help=argparse.SUPPRESS)
+    chosen = options.parse_args()
+    if chosen.hosts:
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+        interrupt_on_signals()
+        end_with_parent()
+        asyncio.run(serve_hosts(chosen.hosts, chosen.robots))
+        return
+    start = time.monotonic()
+    bench = _run(chosen)
+    rows = [found.row(condition) for condition, found in bench.found.items()]
+    if not chosen.json:
+        print("command:", " ".join(sys.argv))
+        print(table(rows))
+    print(json.dumps({"conditions": rows, "robots": chosen.robots, "seconds": round(time.monotonic() - start)}))
+
+
+def _run(chosen: argparse.Namespace) -> Bench:
+    with tempfile.TemporaryDirectory(prefix="armshare-network-") as name:
+        data, port = Path(name), free_port(0)
+        url = f"http://127.0.0.1:{port}"
+        with (data / "log").open("wb") as log, (data / "said").open("wb") as said:
+            hub = Child("hub", ["hub", "--data", name, "--port", str(port)], log)
+            try:
+                wait_for_hub(url, hub)
+                arguments = [sys.executable, __file__, "--hosts", url, "--robots", str(chosen.robots)]
+                hosts = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=said, stderr=log)
+                try:
+                    bench = asyncio.run(measure(port, chosen.robots, chosen.episodes, chosen.seed))
+                finally:
+                    hosts.communicate(timeout=30)  # ends its standard input, and so itself
+            finally:
+                hub.stop()
+        _book(bench, [json.loads(line) for line in (data / "said").read_text().splitlines()])
+        return bench
+
+
+if __name__ == "__main__":
+    main()
