@@ -72,7 +72,7 @@ export class Drive {
       (message) => this.#link?.tell({ type: 'text', text: JSON.stringify(message) }),
       (view) => this.#changed(view),
     )
-    this.devices = new Devices(this.input, obey)
+    this.devices = new Devices(this, obey)
     this.#timer = setInterval(() => {
       this.devices.poll()
       this.sendIntent()

@@ -7,6 +7,7 @@ import {
   DirectionalLight,
   DoubleSide,
   Fog,
+  Group,
   HemisphereLight,
   Mesh,
   MeshBasicMaterial,
@@ -218,6 +219,32 @@ export class Stage {
     this.#pace.drawn(nowMs)
     this.#changed = false
     return true
+  }
+
+  /** Draw in a headset until its session ends: the person stands where the camera is, and looks at the robot. */
+  async present(session: XRSession, frame: () => void): Promise<void> {
+    const { xr } = this.renderer
+    const eyes = new Group()
+    const { x, y } = this.camera.position.clone().sub(this.controls.target).setZ(0).normalize()
+    eyes.position.copy(this.controls.target).add(new Vector3(x, y, 0.5))
+    eyes.rotation.order = 'ZXY'
+    eyes.rotation.set(Math.PI / 2, 0, Math.atan2(x, -y))
+    const camera = this.camera.clone()
+    eyes.add(camera)
+    this.scene.add(eyes)
+    xr.enabled = true
+    xr.setReferenceSpaceType('local')
+    await xr.setSession(session)
+    this.renderer.setAnimationLoop(() => {
+      frame()
+      this.renderer.render(this.scene, camera)
+    })
+    session.addEventListener('end', () => {
+      this.renderer.setAnimationLoop(null)
+      xr.enabled = false
+      this.scene.remove(eyes)
+      this.touch()
+    })
   }
 
   /** Something in the scene is new. */
