@@ -24,6 +24,7 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from sim.catalogue import require_pair
 from teleop import serving
 from teleop.doors import processes, simulation
 from teleop.doors.failures import PlatformError, actionable
@@ -66,9 +67,13 @@ def run(
     robot: Annotated[list[str] | None, typer.Option(help="Robots to simulate, such as panda:lift.")] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Start chain, hub and a host with two simulated robots; Ctrl-C ends all of it."""
-    err.print("starting the chain, the hub and two simulated robots ...")
-    with processes.platform(data, port, robot or ["panda", "panda"]) as (url, children):
+    """Start chain, hub and a host with simulated robots, two Pandas where none is named; Ctrl-C ends all of it."""
+    wanted = robot or ["panda:lift", "panda:lift"]
+    for one in wanted:
+        kind, _, task = one.partition(":")
+        require_pair(kind, task or "lift")
+    err.print(f"starting the chain, the hub and {', '.join(wanted)} ...")
+    with processes.platform(data, port, wanted) as (url, children):
         out.print(f"\n  armshare is at [bold]{url}[/bold]   (Ctrl-C ends it; everything is kept in {data})\n")
         if open_page and _has_screen():
             webbrowser.open(url)

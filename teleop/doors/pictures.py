@@ -20,6 +20,7 @@ from sim.picture import Picture
 from sim.render import Shot, open_renderer, render, require, stage_of
 from sim.robot import RobotError
 from sim.stage import Stage
+from teleop.doors.failures import PlatformError
 
 if TYPE_CHECKING:
     pass
@@ -58,7 +59,7 @@ def render_episode(folder: Path, shot: dict[str, Any], target: Path, executor: E
     if wanted.width % 2 or wanted.height % 2:
         raise OddSizeError(f"expected an even width and height for a video, got {wanted.width}x{wanted.height}")
     require(wanted, episode.observations)
-    target.mkdir(parents=True, exist_ok=True)
+    _make(target)
     rate = Fraction(meta.spec.control_hz).limit_denominator(1000)
     last: Picture | None = None
     extrinsics = []
@@ -103,7 +104,7 @@ def _write_planes(target: Path, camera: str, number: int, picture: Picture) -> N
 
 def gallery(target: Path, executor: Executor) -> Iterator[tuple[str, str]]:
     """Write `TASK-ROBOT.jpg` for every pair and a sheet of all tasks, `all.jpg`; yield each pair as it is drawn."""
-    target.mkdir(parents=True, exist_ok=True)
+    _make(target)
     found: dict[tuple[str, str], Any] = {}
     for pair, picture in zip(pairs(), executor.map(_posed, pairs()), strict=True):
         _write(target / f"{pair[1]}-{pair[0]}.jpg", picture[:, :, ::-1])
@@ -146,6 +147,13 @@ def _sheet(pictures: Sequence[Any]) -> Any:
     small += [np.full_like(small[0], 255)] * (-len(small) % _SHEET_COLUMNS)
     rows = [np.hstack(small[first : first + _SHEET_COLUMNS]) for first in range(0, len(small), _SHEET_COLUMNS)]
     return np.vstack(rows)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PlatformError(f"expected to write into {folder}: {error}; name another folder with --to") from error
 
 
 def _write(path: Path, pixels: Any) -> None:
