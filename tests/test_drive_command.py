@@ -18,7 +18,9 @@ import numpy as np
 import pytest
 
 from recorder.episode import read_episode
-from teleop.client import Driver
+from sim.control import Twist
+from teleop.client import SESSION_MS, Driver
+from teleop.doors import drive as drive_door
 from teleop.doors.drive import (
     KeyFileError,
     NoSuchRobotError,
@@ -45,6 +47,13 @@ GOLDEN = ROOT / "tests/recorder/golden/good"
 
 
 @pytest.fixture(scope="module")
+def house(house):
+    """The platform, once its robot is there."""
+    asyncio.run(online(house))
+    return house
+
+
+@pytest.fixture(scope="module")
 def key(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("wallet") / "keys" / "operator.key"
 
@@ -60,7 +69,6 @@ def driven(house, key: Path, *options: str, code: int = 0) -> dict:
 @pytest.fixture(scope="module")
 def lifted(house, key) -> dict:
     """What the scripted operator's drive said."""
-    asyncio.run(online(house))
     return driven(house, key, "--robot", "panda-1", "--task", "lift", "--expert")
 
 
@@ -205,6 +213,29 @@ async def test_a_policy_that_breaks_ends_the_drive_with_one_line_and_frees_the_r
     assert outcome.episodes == []
     async with Driver(house.url, new_key()) as other:
         await other.join(await robot_of(other), "lift")
+
+
+async def test_a_grant_that_comes_near_its_end_is_renewed_and_a_discarded_episode_counts_as_driven(house, monkeypatch):
+    monkeypatch.setattr(drive_door, "RENEW_MS", SESSION_MS)
+    outcome, told = Outcome("", "panda-1", "", 2), []
+    await drive(house.url, new_key(), outcome, lambda *_: Discarding(), told.append)
+    assert sum(line.startswith("queued") for line in told) == 2, "it signed in, and queued, again"
+    assert len(set(outcome.discarded)) == 2
+    assert (outcome.left, outcome.complete) == (0, False)
+    async with Driver(house.url, new_key()) as other:
+        states = {(await other.call("GET", f"/api/episodes/{one}"))["state"] for one in outcome.discarded}
+    assert states == {"discarded"}
+
+
+class Discarding:
+    """Goes up for a few states, and then leaves the episode out."""
+
+    def __init__(self) -> None:
+        self.states = 0
+
+    def act(self, _state, _values):
+        self.states += 1
+        return Ask.DISCARD if self.states > 5 else Twist(np.array([[0.0, 0.0, 0.05, 0.0, 0.0, 0.0]]), np.ones(1))
 
 
 def test_a_key_that_others_may_read_is_refused(tmp_path):

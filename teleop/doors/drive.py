@@ -21,7 +21,8 @@ from recorder.episode import read_episode
 from recorder.manifest import EPISODE_FILE
 from sim.control import Joints
 from teleop import pilot
-from teleop.client import Driver, RefusedError
+from teleop.accounts import now_ms
+from teleop.client import SESSION_MS, Driver, RefusedError
 from teleop.doors.failures import DoorError, PlatformError, StageError
 from teleop.gamepad import GamepadPilot, opened
 from teleop.identity import load_key
@@ -30,6 +31,8 @@ from teleop.pilot import Answer, Ask, Descriptor, Flight, Pilot, PilotMaker, Val
 from teleop.policy import load
 
 _WAIT_S: Final = 20
+RENEW_MS: Final = 600_000
+"""So long before a grant ends, no episode is begun under it: one that outlives its grant is refused."""
 _SETTLE_STATES: Final = 20
 """How long the last row of a recorded episode is held, for the robot to arrive there."""
 
@@ -75,12 +78,17 @@ class Outcome:
     operator: str
     robot: str = ""
     task: str = ""
-    asked: int = 0
+    asked: int = 1
     episodes: list[Episode] = field(default_factory=list)
     discarded: list[str] = field(default_factory=list)
     expiries: int = 0
     """How often the robot expired under way, for want of a fresh command."""
     interrupted: bool = False
+
+    @property
+    def left(self) -> int:
+        """How many are still to be driven."""
+        return self.asked - len(self.episodes) - len(self.discarded)
 
     @property
     def complete(self) -> bool:
@@ -102,11 +110,19 @@ async def drive(url: str, wallet: LocalAccount, outcome: Outcome, make: PilotMak
     Whatever ends it (an error, or being cancelled) first releases the dead-man and gives the robot back: an episode
     that is being driven then ends as `left`, which is invalid and never scored.
     """
+    while outcome.left and not outcome.interrupted:
+        await _session(url, wallet, outcome, make, tell)
+
+
+async def _session(url: str, wallet: LocalAccount, outcome: Outcome, make: PilotMaker, tell: Progress) -> None:
+    """Drive under one grant, until all is driven or the grant comes near its end."""
     async with _signed_in(url, wallet) as driver:
         robot = await _choose(driver, outcome)
+        renew_ms = now_ms() + SESSION_MS - RENEW_MS
         try:
             await driver.join(outcome.robot, outcome.task, queued=lambda place, of: tell(_queued(robot, place, of)))
-            while len(outcome.episodes) + len(outcome.discarded) < outcome.asked:
+            await _one(driver, make, outcome, tell)
+            while outcome.left and now_ms() < renew_ms:
                 await _one(driver, make, outcome, tell)
         except asyncio.CancelledError:
             outcome.interrupted = True
@@ -198,7 +214,7 @@ def _queued(robot: dict[str, Any], position: int, length: int) -> str:
 
 
 async def _one(driver: Driver, make: PilotMaker, outcome: Outcome, tell: Progress) -> None:
-    number = len(outcome.episodes) + len(outcome.discarded) + 1
+    number = outcome.asked - outcome.left + 1
     tell(f"episode {number} of {outcome.asked}: driving {driver.robot['name']}, {driver.task['instruction']}")
     flight = await pilot.fly(driver, make)
     outcome.expiries += flight.expiries

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import numpy as np
@@ -74,6 +75,12 @@ def test_what_does_not_fit_the_robot_is_refused_in_words(given, said):
 
 def test_a_policy_holds_by_returning_none_and_is_found_in_the_working_directory(module):
     assert asked(module("def act(values, robot): return None") + ":act") is Ask.HOLD
+
+
+def test_the_policy_in_the_docs_fits(pytestconfig, module):
+    page = (pytestconfig.rootpath / "docs/driving.md").read_text()
+    (text,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert asked(module(text) + ":still").gripper.tolist() == [1.0]
 
 
 def test_a_class_is_made_anew_for_each_episode(module):
