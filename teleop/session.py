@@ -306,6 +306,7 @@ class Session:
         if self.dropped:
             _log.info("commands dropped", robot=self.name, epoch=order.epoch, **self.dropped)
         self._lease, self._newest = None, None
+        self._inbox.clear()
         self._interlock.expire()
 
     def _begin(self, order: control.BeginOrder) -> None:

@@ -74,7 +74,7 @@ class Bench:
             self.reports.append,
             Clock(lambda: self.now_ns, lambda: self.now_ns),
         )
-        self.epoch = self.seq = 0
+        self.epoch, self.seq = 10, 0
 
     def lease(self, epoch: int = 0) -> None:
         """Give the robot to an operator."""

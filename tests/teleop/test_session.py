@@ -35,9 +35,9 @@ def steps_of(bench: Bench) -> list[Step]:
     [
         control.EstopOrder("anyone"),
         control.FinishOrder(EndReason.FINISHED),
-        control.Revoke(1, EndReason.OPERATOR_LOST),
-        control.Revoke(1, EndReason.HOST_LOST),
-        control.LeaseOrder("M", 2, "0xA", GRANT, "0x", "lift"),
+        control.Revoke(11, EndReason.OPERATOR_LOST),
+        control.Revoke(11, EndReason.HOST_LOST),
+        control.LeaseOrder("M", 12, "0xA", GRANT, "0x", "lift"),
         control.BeginOrder("next", 2, "0x02"),
         Shutdown(),
         None,

@@ -1,0 +1,146 @@
+"""The loop's threads: one that drives, and one that notices when the first stands still."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+
+from sim.robot import Action
+from teleop import control
+from teleop.loop import ControlLoop
+from teleop.messages import Command, Mode, Safety, State
+from teleop.steps import EndReason
+from teleop.supervisor import Supervisor
+from tests.teleop.sessions import GRANT, PANDA, Puppet
+
+WAIT_S = 20.0
+
+
+def test_a_stall_is_noticed_once_and_owned_up_to_once():
+    now, told = [0], []
+    watch = Supervisor("x", 1.0, lambda: now[0], told.append)
+    watch.check()
+    assert not watch.beat(), "a loop that has not begun is not stalled"
+    for _ in range(3):
+        now[0] += 900_000_000
+        watch.check()
+        assert not watch.beat()
+    for _ in range(3):
+        now[0] += 700_000_000
+        watch.check()
+    assert told == [1.4]
+    assert watch.stalls == 1
+    assert watch.beat()
+    assert not watch.beat()
+
+
+def test_a_loop_that_has_nothing_to_do_is_not_stalled():
+    now, told = [0], []
+    watch = Supervisor("x", 1.0, lambda: now[0], told.append)
+    watch.beat()
+    watch.rest()
+    now[0] += 10**12
+    watch.check()
+    assert not watch.beat()
+    assert not told
+
+
+@dataclass
+class Sticking(Puppet):
+    """A robot whose bus hangs, once, in the middle of an action."""
+
+    sticks: threading.Event = field(default_factory=threading.Event)
+    stuck: threading.Event = field(default_factory=threading.Event)
+    free: threading.Event = field(default_factory=threading.Event)
+    threads: set[str] = field(default_factory=set)
+
+    def send_action(self, action: Action) -> Action:
+        """Hang where that was asked for."""
+        self.threads.add(threading.current_thread().name)
+        if self.sticks.is_set() and not self.free.is_set():
+            self.stuck.set()
+            self.free.wait(WAIT_S)
+        return super().send_action(action)
+
+
+class Rig:
+    """A loop with a robot that can hang, and what it says."""
+
+    def __init__(self, *, simulated: bool) -> None:
+        self.robot = Sticking(replace(PANDA, simulated=simulated))
+        self.reports: queue.SimpleQueue[control.Message] = queue.SimpleQueue()
+        self.states: queue.SimpleQueue[State] = queue.SimpleQueue()
+        self.seq = 0
+        self.loop = ControlLoop(
+            self.robot,
+            "0xC",
+            "rig",
+            queue.Queue(),
+            lambda data: self.states.put(State.decode(data)),
+            self.reports.put,
+        )
+
+    def until(self, safety: Safety, *, pressed: bool) -> State:
+        """Send commands until the robot is in that state."""
+        while True:
+            self.seq += 1
+            values = [0.01, 0, 0, 0, 0, 0, 1] if pressed else []
+            mode = Mode.EE_TWIST if pressed else Mode.NEUTRAL
+            self.loop.offer(command(mode, self.seq, values, dead_man=pressed))
+            state = self.states.get(timeout=WAIT_S)
+            if state.safety is safety:
+                return state
+
+    def reported(self, kind: type[control.Message]) -> control.Message:
+        """Return the next report of that kind."""
+        while not isinstance(report := self.reports.get(timeout=WAIT_S), kind):
+            pass
+        return report
+
+
+def command(mode: Mode, seq: int, values, *, dead_man: bool) -> bytes:
+    return Command(mode, dead_man, 1, seq, 0, time.monotonic_ns() // 1000, np.array(values, np.float32)).encode()
+
+
+@pytest.fixture(params=[True, False], ids=["simulated", "real"])
+def rig(request) -> Iterator[Rig]:
+    rig = Rig(simulated=request.param)
+    rig.loop.start()
+    rig.loop.order(control.LeaseOrder("L", 1, "0xA", GRANT, "0x", "lift"))
+    rig.loop.order(control.BeginOrder("E", 1, "0x01"))
+    rig.until(Safety.ARMED, pressed=False)
+    rig.until(Safety.DRIVING, pressed=True)
+    yield rig
+    rig.robot.free.set()
+    rig.loop.stop()
+
+
+def test_a_robot_that_hangs_is_noticed_told_of_and_touched_by_its_own_thread_only(rig):
+    rig.robot.sticks.set()
+    assert rig.robot.stuck.wait(WAIT_S)
+    if rig.robot.spec.simulated:
+        while not rig.loop.stalls:
+            rig.robot.free.wait(0.01)
+    else:
+        stopped = rig.reported(control.Estopped)
+        assert stopped.by.startswith("host: the control loop has stood still")
+    rig.robot.free.set()
+    rig.until(Safety.EXPIRED if rig.robot.spec.simulated else Safety.ESTOPPED, pressed=True)
+    assert rig.loop.stalls == 1
+    assert rig.robot.threads == {"control rig"}
+    if not rig.robot.spec.simulated:
+        assert rig.reported(control.Ended).reason is EndReason.ROBOT_FAULT
+        rig.loop.order(control.ClearOrder("owner"))
+        rig.until(Safety.ARMED, pressed=False)
+
+
+def test_a_loop_that_breaks_stops_the_robot_and_says_why(rig):
+    rig.robot.send_action = lambda action: 1 / 0
+    assert "division by zero" in rig.reported(control.Estopped).by
+    assert rig.loop.estopped
