@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -247,7 +247,7 @@ async def drive_once(driver: Driver, robot: str) -> dict[str, Any]:
     return ended
 
 
-async def contribute(driver: Driver, ended: Any, robot: str) -> Episode:
+async def contribute(driver: Driver, ended: Mapping[str, Any], robot: str) -> Episode:
     """Sign an episode, and return what the hub made of it."""
     episode = ended["episode"]
     answer = await driver.http.get(f"/api/episodes/{episode}/manifest", params={"wait_s": _WAIT_S})
