@@ -32,6 +32,8 @@ export interface Robot {
   estopped: boolean
   state: 'offline' | 'free' | 'driven' | 'stopped'
   queue_length: number
+  /** Who drives, where the hub tells. */
+  driver?: string | null
   tasks: RobotTask[]
 }
 

@@ -20,6 +20,7 @@ const hears =
 
 const open: Step = (session) => session.opened(1, 'token')
 const join: Step = (session) => session.join(GRANT, '0xsig')
+const watch: Step = (session) => session.watch('0xR')
 const begin: Step = (session) => session.begin()
 const finish: Step = (session) => session.finish()
 
@@ -27,6 +28,7 @@ const TO: Record<Exclude<Phase, 'closed'>, Step[]> = {
   connecting: [],
   greeting: [open],
   welcomed: [open, hears(WELCOME)],
+  watching: [open, hears(WELCOME), watch],
   joining: [open, hears(WELCOME), join],
   queued: [open, hears(WELCOME), join, hears(QUEUED)],
   granted: [open, hears(WELCOME), join, hears(GRANTED)],
@@ -78,6 +80,7 @@ test.each(HEARD)('"%s" is heard only where it belongs', (_, message, allowed) =>
 const SAID: [string, Step, readonly Phase[]][] = [
   ['open', open, ['connecting']],
   ['join', join, ['welcomed']],
+  ['watch', watch, ['welcomed', 'queued']],
   ['begin', begin, ['granted', 'ended']],
   ['finish', finish, ['live']],
 ]

@@ -2,6 +2,7 @@
 //
 //   connecting -> greeting -> welcomed -> joining -> queued -> granted -> resetting -> live -> ending -> ended
 //                                                                 ^            |___________________________|
+// A spectator goes from `welcomed` to `watching`, and stays there.
 // `left` or a lost socket closes it from anywhere. An illegal move raises SessionError, which closes it too.
 
 import type { Descriptor, Task } from './descriptor'
@@ -10,6 +11,7 @@ export type Phase =
   | 'connecting'
   | 'greeting'
   | 'welcomed'
+  | 'watching'
   | 'joining'
   | 'queued'
   | 'granted'
@@ -143,6 +145,7 @@ export class Session {
   /** See the robot while another drives it. */
   watch(robot: string): void {
     if (this.view.phase === 'queued') this.#send({ type: 'watch', robot })
+    else this.#say('watch', ['welcomed'], 'watching', { type: 'watch', robot })
   }
 
   disconnected(reason: string): void {
