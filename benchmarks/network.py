@@ -20,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
@@ -49,8 +50,11 @@ BATCH: Final = 3
 STILL_RAD: Final = 1e-9
 RTO_S: Final = 0.2
 TICK_S: Final = 0.02
-STALLED_S: Final = 0.1
-"""This process late by so much comes near the watchdog's 150 ms, whatever the network does."""
+STALLED_S: Final = 0.07
+"""A process late by so much comes, with the pause between two commands, near the watchdog's 150 ms."""
+AFTER_S: Final = 0.5
+"""An expiry so soon after such a stall (and a way through the network) is the machine's."""
+Span = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,8 @@ class Found:
     refused: int = 0
     driven_s: float = 0.0
     expiries: int = 0
+    machine_expiries: int = 0
+    """Those that a stall of this machine explains."""
     stop_ms: float = 0.0
     stop_mm: float = 0.0
     round_trips_ms: list[float] = field(default_factory=list)
@@ -114,11 +120,21 @@ class Found:
             "command_to_state_p50_ms": round(statistics.median(self.round_trips_ms)) if self.round_trips_ms else None,
             "expiries_per_min": round(60 * self.expiries / self.driven_s, 1) if self.driven_s else None,
             "expiries": self.expiries,
+            "machine_expiries": self.machine_expiries,
             "dropped": self.dropped,
             "stop_max_ms": round(self.stop_ms),
             "stop_max_mm": round(self.stop_mm, 1),
             "refused": self.refused,
         }
+
+
+async def watch_machine(tell: Callable[[Span], None]) -> None:
+    """Tell of each time that this process was not given the processor for long, which is not the network's doing."""
+    while True:
+        before = time.monotonic()
+        await asyncio.sleep(TICK_S)
+        if time.monotonic() - before > TICK_S + STALLED_S:
+            tell((before, time.monotonic()))
 
 
 # --- the hosts' process
@@ -133,25 +149,31 @@ def watch_steps(host: Host, events: Events) -> None:
         elif isinstance(event, EpisodeEnd):
             said: dict[str, Any] = {"robot": host.key.address, "episode": event.episode, "success": event.success}
             said |= {**stops(steps), "dropped": host.control.dropped}
-            sys.stdout.write(json.dumps(said) + "\n")
-            sys.stdout.flush()
+            _say(said)
             steps = []
 
 
-def stops(steps: list[Step]) -> dict[str, float]:
-    """Return how often the robot expired, and the longest that it then went on: ms of motion, mm of the hand."""
-    expiries, longest, farthest, moved, first = 0, 0, 0.0, 0, 0
+def _say(said: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(said) + "\n")
+    sys.stdout.flush()
+
+
+def stops(steps: list[Step]) -> dict[str, Any]:
+    """Return when the robot expired, and the longest that it then went on: periods of motion, m of the hand."""
+    expired_s: list[float] = []
+    longest, farthest, moved, first = 0, 0.0, 0, 0
     start = np.zeros(3)
     for before, step in pairwise(steps):
         if step.safety is not Safety.EXPIRED:
             continue
         if before.safety is not Safety.EXPIRED:
-            expiries, moved, start, first = expiries + 1, 0, before.applied_ee_pose[0, :3], step.index
+            expired_s.append(step.t_sent_ns / 1e9)
+            moved, start, first = 0, before.applied_ee_pose[0, :3], step.index
         if np.abs(step.applied.joint_position - before.applied.joint_position).max() > STILL_RAD:
             moved = step.index - first + 1
         longest = max(longest, moved)
         farthest = max(farthest, float(np.linalg.norm(step.applied_ee_pose[0, :3] - start)))
-    return {"steps": len(steps), "expiries": expiries, "stop_periods": longest, "stop_m": farthest}
+    return {"steps": len(steps), "expired_s": expired_s, "stop_periods": longest, "stop_m": farthest}
 
 
 async def serve_hosts(hub: str, count: int) -> None:
@@ -168,6 +190,7 @@ async def serve_hosts(hub: str, count: int) -> None:
             (await http.post("/api/robots", json=body)).raise_for_status()
             threading.Thread(target=watch_steps, args=(host, events), daemon=True).start()
             group.create_task(host.serve())
+        group.create_task(watch_machine(lambda span: _say({"stall": span})))
 
 
 # --- the operators' process
@@ -181,14 +204,7 @@ class Bench:
     jobs: list[tuple[Condition, int]]
     found: dict[Condition, Found]
     episodes: dict[str, Condition] = field(default_factory=dict)
-    machine_stalls: int = 0
-
-    async def watch_machine(self) -> None:
-        """Count how often this process was not given the processor for long, which is not the network's doing."""
-        while True:
-            before = time.monotonic()
-            await asyncio.sleep(TICK_S)
-            self.machine_stalls += time.monotonic() - before > TICK_S + STALLED_S
+    stalls: list[Span] = field(default_factory=list)
 
     async def work(self, robot: str) -> None:
         """Drive one robot through jobs until none is left."""
@@ -213,6 +229,11 @@ class Bench:
             found.round_trips_ms += [trip / 1e3 for trip in driver.round_trips_us]
             await driver.leave()
 
+    def _was_machine(self, at_s: float, condition: Condition) -> bool:
+        """Whether a process had stalled when a robot expired; all processes share one monotonic clock."""
+        way_s = condition.way.delay_s + condition.way.jitter_s
+        return any(start <= at_s <= end + way_s + AFTER_S for start, end in self.stalls)
+
     def take(self, said: dict[str, Any]) -> None:
         """Book what the hosts saw of one episode."""
         condition = self.episodes.get(said["episode"])
@@ -222,7 +243,9 @@ class Bench:
         found.driven_s += said["steps"] / 20.0
         if said["success"]:
             found.seconds.append(said["steps"] / 20.0)
-        found.expiries += said["expiries"]
+        machine = sum(self._was_machine(at_s, condition) for at_s in said["expired_s"])
+        found.expiries += len(said["expired_s"]) - machine
+        found.machine_expiries += machine
         found.stop_ms = max(found.stop_ms, said["stop_periods"] * 50.0)
         found.stop_mm = max(found.stop_mm, said["stop_m"] * 1e3)
 
@@ -247,7 +270,7 @@ async def measure(hub_port: int, robots: int, episodes: int, seed: int) -> Bench
         }
         bench = Bench(networks, jobs, {one: Found() for one in MATRIX})
         free = await _free_robots(url, robots)
-        watching = asyncio.create_task(bench.watch_machine())
+        watching = asyncio.create_task(watch_machine(bench.stalls.append))
         await asyncio.gather(*(bench.work(robot) for robot in free))
         watching.cancel()
     return bench
@@ -255,8 +278,9 @@ async def measure(hub_port: int, robots: int, episodes: int, seed: int) -> Bench
 
 def _book(bench: Bench, said_all: list[dict[str, Any]]) -> None:
     """Book the hosts' words; a lease's drops are counted up, and start anew with the next lease."""
+    bench.stalls += [tuple(said["stall"]) for said in said_all if "stall" in said]
     last: dict[str, tuple[Condition, dict[str, int]]] = {}
-    for said in said_all:
+    for said in (one for one in said_all if "episode" in one):
         bench.take(said)
         condition, dropped = bench.episodes.get(said["episode"]), said["dropped"]
         if condition is None:
@@ -289,7 +313,8 @@ def table(rows: list[dict[str, Any]]) -> str:
         stale = str(one["dropped"].get("stale", 0))
         done = f"{one['success_rate']:.0%} of {one['episodes']}"
         median = "" if one["completion_p50_s"] is None else f"{one['completion_p50_s']:.1f} s"
-        stop = f"{one['stop_max_ms']} ms, {one['stop_max_mm']:.0f} mm" if one["expiries"] else ""
+        stopped = one["expiries"] + one["machine_expiries"]
+        stop = f"{one['stop_max_ms']} ms, {one['stop_max_mm']:.0f} mm" if stopped else ""
         trip, expiries = f"{one['command_to_state_p50_ms']} ms", f"{one['expiries_per_min']:g}"
         cells = (one["rtt_ms"], one["jitter_ms"], loss, one["stall"], done, median, trip, expiries, stale, stop)
         lines.append("| " + " | ".join(map(str, cells)) + " |")
@@ -318,7 +343,7 @@ def main() -> None:
         print("command:", " ".join(sys.argv))
         print(table(rows))
     seconds = round(time.monotonic() - start)
-    said = {"robots": chosen.robots, "seconds": seconds, "machine_stalls": bench.machine_stalls, "conditions": rows}
+    said = {"robots": chosen.robots, "seconds": seconds, "machine_stalls": len(bench.stalls), "conditions": rows}
     print(json.dumps(said))
 
 
