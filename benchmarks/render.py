@@ -245,13 +245,29 @@ def compare(
         for name, frames in names.items():
             pipes[name].send(frames)
             took[name].append(pipes[name].recv())
-    for name, pipe in pipes.items():
-        if shown is not None:
+    if shown is not None:
+        pictures = {}
+        for name, pipe in pipes.items():
             pipe.send(-1)
-            shown.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(shown / f"{name}-{width}x{height}.png"), pipe.recv()[:, :, ::-1])
+            pictures[name] = pipe.recv()
+        write_side_by_side(shown / f"{width}x{height}.png", pictures)
+    for pipe in pipes.values():
         pipe.send(None)
     return {name: 1.0 / statistics.median(times) for name, times in took.items()}
+
+
+def write_side_by_side(path: Path, pictures: dict[str, np.ndarray]) -> None:
+    """Write the same frame by every renderer, three in a row, each with its name."""
+    named = []
+    for name, picture in pictures.items():
+        drawn = np.ascontiguousarray(picture[:, :, ::-1])
+        cv2.putText(
+            drawn, name.replace("_", " "), (12, 28), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (40, 40, 40), 2, cv2.LINE_AA
+        )
+        named.append(drawn)
+    named += [np.full_like(named[0], 255)] * (-len(named) % 3)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.vstack([np.hstack(named[first : first + 3]) for first in range(0, len(named), 3)]))
 
 
 def episode_fps(seen: Seen, width: int, height: int, rounds: int) -> float:
@@ -271,7 +287,7 @@ def main() -> None:
     """Print one JSON object on the last line."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rounds", type=int, default=9)
-    options.add_argument("--pictures", type=Path, help="a folder for one picture of each renderer")
+    options.add_argument("--pictures", type=Path, help="a folder for the same frame by each renderer")
     options.add_argument("--json", action="store_true", help="only the JSON object")
     chosen = options.parse_args()
     seen = recorded()
