@@ -25,6 +25,7 @@ from teleop.identity import Domain, SignatureError
 from teleop.messages import JSON_BYTES_MAX, PROTOCOL
 from teleop.outbox import Outbox
 from teleop.registry import Registry, UnknownRobotAddressError
+from teleop.schema import published
 from teleop.tables import RobotRow
 
 _log = structlog.get_logger()
@@ -142,6 +143,14 @@ def router(driving: Driving) -> APIRouter:
             raise ApiError(404, "unknown_file", f"expected a file of the model {name}, got {path!r}")
         return FileResponse(file, headers={"Cache-Control": "max-age=3600"})
 
+    @routes.get("/api/protocol")
+    def protocol() -> dict[str, Any]:
+        return published()
+
+    @routes.get("/api/counts")
+    def counts() -> dict[str, Any]:
+        return driving.hub.census()
+
     @routes.websocket("/ws/drive")
     async def drive(socket: WebSocket) -> None:
         await _served(socket, lambda outbox: _operator(driving, socket, outbox))
@@ -237,12 +246,21 @@ async def _operator_frames(hub: Hub, seat: Seat, socket: WebSocket, outbox: Outb
         frame = await _frame(socket)
         allowance = commands if isinstance(frame, bytes) else controls
         if not allowance.take():
-            hub.counts["commands_flood" if isinstance(frame, bytes) else "controls_flood"] += 1
-            await asyncio.sleep(1.0 / allowance.per_s)  # nothing more is read meanwhile: it slows only its sender
+            await _slow(hub, frame, allowance, outbox)
         elif isinstance(frame, bytes):
             hub.command(seat, frame)
         else:
             await _serve_control(hub, seat, frame, outbox)
+
+
+async def _slow(hub: Hub, frame: str | bytes, allowance: Allowance, outbox: Outbox) -> None:
+    """Drop a frame of a flood, and read no more for a while: that slows only whoever sent it."""
+    if isinstance(frame, bytes):
+        hub.counts["commands_flood"] += 1
+    else:
+        hub.counts["controls_flood"] += 1
+        outbox.control(control.error("flood", f"expected at most {allowance.per_s} frames a second; this one is lost"))
+    await asyncio.sleep(1.0 / allowance.per_s)
 
 
 async def _serve_control(hub: Hub, seat: Seat, frame: str, outbox: Outbox) -> None:

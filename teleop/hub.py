@@ -115,6 +115,18 @@ class Hub:
         self._seats: set[Seat] = set()
         self.counts: Counter[str] = Counter()
 
+    def census(self) -> dict[str, Any]:
+        """Return who is here, and what has been counted since the hub began."""
+        docks = self.docks.values()
+        return {
+            "operators": len(self._seats),
+            "robots": len(docks),
+            "holding": sum(dock.holder is not None for dock in docks),
+            "queued": sum(len(dock.queue) for dock in docks),
+            "watching": sum(len(dock.watchers) for dock in docks),
+            "counts": dict(self.counts),
+        }
+
     # --- robots
 
     async def dock(self, hello: control.HostHello, challenge: str, outbox: Outbox) -> Dock:

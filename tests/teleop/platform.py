@@ -83,17 +83,25 @@ async def hub_at(data: Path, lease_s: float = 900.0, port: int = 0) -> AsyncIter
 @asynccontextmanager
 async def platform(data: Path, robot: Robot | None = None, lease_s: float = 900.0) -> AsyncIterator[Platform]:
     """A hub, and one robot online (the lifting Panda unless another is given)."""
-    async with hub_at(data, lease_s) as (url, hub, registry):
-        robot = robot or make_world("panda", "lift")
-        key, owner = new_key(), new_key()
-        events: Events = queue.Queue()
-        host = Host(url, key, "robot-1", robot, events)
-        values = registration(key, owner.address, "robot-1", robot)
-        registry.register(values, ROBOT_REGISTRATION.sign(owner, DOMAIN, values))
-        task = asyncio.create_task(host.serve())
-        await host.online.wait()
-        house = Platform(url, hub, registry, DOMAIN, owner, robot, key, host, events, [task])
-        try:
-            yield house
-        finally:
-            await house.stop_host()
+    async with hub_at(data, lease_s) as (url, hub, registry), hosted(url, hub, registry, robot) as house:
+        yield house
+
+
+@asynccontextmanager
+async def hosted(
+    url: str, hub: Hub, registry: Registry, robot: Robot | None = None, name: str = "robot-1"
+) -> AsyncIterator[Platform]:
+    """One robot, online at that hub."""
+    robot = robot or make_world("panda", "lift")
+    key, owner = new_key(), new_key()
+    events: Events = queue.Queue()
+    host = Host(url, key, name, robot, events)
+    values = registration(key, owner.address, name, robot)
+    registry.register(values, ROBOT_REGISTRATION.sign(owner, DOMAIN, values))
+    task = asyncio.create_task(host.serve())
+    await host.online.wait()
+    house = Platform(url, hub, registry, DOMAIN, owner, robot, key, host, events, [task])
+    try:
+        yield house
+    finally:
+        await house.stop_host()

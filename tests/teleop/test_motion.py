@@ -66,7 +66,8 @@ class Motion(RuleBasedStateMachine):
     @initialize(simulated=st.booleans(), follows=st.sampled_from([1.0, 1.0, 0.5, 0.0]))
     def begin_all(self, simulated: bool, follows: float) -> None:
         self.bench = Bench(simulated=simulated, follows=follows)
-        self.path = [PANDA.home_rad.copy()] * 4
+        self.stood = PANDA.home_rad.copy()
+        self.path = [self.stood] * 4
         self.inbox: deque[Sent] = deque()
         self.leased = self.open = self.stopped = False
         self.armed = self.pressed = False
@@ -191,8 +192,8 @@ class Motion(RuleBasedStateMachine):
 
     def tick(self) -> None:
         bench = self.bench
+        before, self.stood = len(bench.robot.sent), bench.robot.joints.copy()
         self.hear()
-        before = len(bench.robot.sent)
         bench.tick()
         self.account()
         self.hear()
@@ -206,7 +207,7 @@ class Motion(RuleBasedStateMachine):
         for report in self.bench.reports[self.heard :]:
             if isinstance(report, control.Ready):
                 self.open = True
-                self.path += [self.bench.robot.joints.copy()] * 4
+                self.path += [PANDA.home_rad if self.bench.robot.spec.simulated else self.stood] * 4
             elif isinstance(report, control.Ended):
                 self.open = False
         self.heard = len(self.bench.reports)
