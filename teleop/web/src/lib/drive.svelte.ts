@@ -12,6 +12,8 @@ import { seal, type Stage, type Verdict } from './finish'
 import { Input } from './input'
 import { Playback } from './interp'
 import { type FromLink, Link } from './link'
+import { Replay } from './replay.svelte'
+import { review } from './review.svelte'
 import { type Pose, poseOf } from './servo'
 import { holdsLease, Session, type View } from './session'
 import { typedData } from './typed'
@@ -47,6 +49,10 @@ export class Drive {
   verdict = $state.raw<Verdict | null>(null)
   /** Why the episode was refused or could not be handed in. */
   refusal = $state.raw<Refusal | null>(null)
+  /** The episode is over, and its operator looks at it before it is handed in. */
+  reviewing = $state(false)
+  discarded = $state(false)
+  replay = $state.raw(new Replay())
   /** From the end of the episode to its score. */
   sealedMs = $state<number | null>(null)
   /** What went wrong with the visit itself. */
@@ -84,6 +90,7 @@ export class Drive {
       this.robot = await this.account.api.robot(robot)
       this.layout = new Layout(this.robot.descriptor.observation)
       this.playback = new Playback(1250 / this.robot.descriptor.control_hz, this.layout.quaternions)
+      this.replay = new Replay(this.layout.quaternions)
       this.#link = new Link('/ws/drive', (message) => this.#heard(message))
     } catch (error) {
       this.#fail(error)
@@ -107,6 +114,7 @@ export class Drive {
 
   again(): void {
     this.verdict = this.refusal = this.stage = this.sealedMs = null
+    this.reviewing = this.discarded = false
     this.#session.begin()
   }
 
@@ -177,8 +185,18 @@ export class Drive {
     this.#link.tell({ type: 'intent', intent: { ...intent, deadMan: this.deadMan } })
   }
 
+  /** What to draw: after an episode, the replay of it. */
+  picture(nowMs: number): Float32Array | null {
+    return (this.#replaying ? this.replay.values(nowMs) : null) ?? this.playback?.at(nowMs) ?? null
+  }
+
+  get #replaying(): boolean {
+    return Boolean(this.view?.ended) && !this.live
+  }
+
   /** The newest state has been drawn. */
   shown(): void {
+    this.replay.shownS = this.#replaying ? this.replay.atS : null
     if (this.state) this.#link?.tell({ type: 'shown', seq: this.state.seq })
   }
 
@@ -213,6 +231,7 @@ export class Drive {
     this.state = state
     this.playback?.push(state, atMs - performance.timeOrigin)
     if (!state.recording || !this.live) return
+    this.replay.push(state)
     this.#firstSeq ??= state.seq
     this.steps = state.seq - this.#firstSeq + 1
   }
@@ -229,7 +248,7 @@ export class Drive {
     else if (view.phase === 'queued' && this.robot) this.#session.watch(this.robot.robot)
     else if (view.phase === 'granted' && view.lease && before !== 'resetting') this.#granted(view.lease.epoch)
     else if (view.phase === 'live' && before === 'resetting') this.#ready()
-    else if (view.phase === 'ended') void this.#ended()
+    else if (view.phase === 'ended') this.#ended()
     else if (view.phase === 'closed') this.#link?.tell({ type: 'over' })
   }
 
@@ -261,6 +280,7 @@ export class Drive {
   #ready(): void {
     this.input.neutral()
     this.playback?.clear()
+    this.replay.clear()
     this.steps = 0
     this.#firstSeq = null
     this.#fresh = true
@@ -274,18 +294,46 @@ export class Drive {
     this.#link?.tell({ type: 'openings', openings: this.input.grippers })
   }
 
-  async #ended(): Promise<void> {
+  #ended(): void {
     this.input.neutral()
-    const { episode, valid } = this.view?.ended ?? {}
-    const { account, robot } = this
+    this.replay.scrub(this.replay.lengthS)
     // An episode that does not count is not signed.
-    if (!episode || !valid || !account.wallet || !account.config || !robot) return
-    const since = this.#askedMs || performance.now()
+    if (!this.view?.ended?.episode || !this.view.ended.valid) return
+    this.reviewing = review.first
+    if (this.reviewing) this.replay.play()
+    else void this.handIn(this.#askedMs || performance.now())
     this.#askedMs = 0
-    try {
-      this.verdict = await this.#seal(account.config, episode, account.wallet.address, robot.robot)
-      this.sealedMs = performance.now() - since
+  }
+
+  async handIn(sinceMs = performance.now()): Promise<void> {
+    const { account, robot } = this
+    const episode = this.view?.ended?.episode
+    if (!episode || !robot) return
+    this.reviewing = false
+    await this.#told(async (config, operator) => {
+      this.verdict = await this.#seal(config, episode, operator, robot.robot)
+      this.sealedMs = performance.now() - sinceMs
       await account.refreshBalance()
+    })
+  }
+
+  async discard(): Promise<void> {
+    const episode = this.view?.ended?.episode
+    if (!episode) return
+    this.reviewing = false
+    await this.#told(async () => {
+      await this.account.renewed(() => this.account.api.discard(episode))
+      this.refusal = null
+      this.discarded = true
+    })
+  }
+
+  /** Do what can be refused, and keep why. */
+  async #told(work: (config: Config, operator: string) => Promise<void>): Promise<void> {
+    const { config, wallet } = this.account
+    if (!config || !wallet) return
+    try {
+      await work(config, wallet.address)
     } catch (error) {
       this.refusal =
         error instanceof ApiError

@@ -50,22 +50,21 @@ export class Playback {
     if (hostMs <= first.hostMs) return first.values
     if (hostMs >= last.hostMs) return last.values
     const after = this.#states.findIndex((state) => state.hostMs >= hostMs)
-    return this.#blend(this.#states[after - 1] ?? first, this.#states[after] ?? last, hostMs)
+    const [before, behind] = [this.#states[after - 1] ?? first, this.#states[after] ?? last]
+    const part = (hostMs - before.hostMs) / (behind.hostMs - before.hostMs)
+    return blend(before.values, behind.values, part, this.#quaternions)
   }
+}
 
-  #blend(before: Stamped, after: Stamped, hostMs: number): Float32Array {
-    const part = (hostMs - before.hostMs) / (after.hostMs - before.hostMs)
-    const mix = (i: number, sign: number): number =>
-      (before.values[i] as number) * (1 - part) + sign * part * (after.values[i] as number)
-    const values = before.values.map((_, i) => mix(i, 1))
-    for (const start of this.#quaternions) {
-      // q and -q are the same turn: take the nearer one.
-      const dot = [0, 1, 2, 3].reduce(
-        (sum, i) => sum + (before.values[start + i] as number) * (after.values[start + i] as number),
-        0,
-      )
-      if (dot < 0) for (let i = start; i < start + 4; i++) values[i] = mix(i, -1)
-    }
-    return values
+/** Between two states: each value in proportion, each quaternion (not of length 1) the nearer way round. */
+export function blend(before: Float32Array, after: Float32Array, part: number, quaternions: readonly number[]): Float32Array {
+  const mix = (i: number, sign: number): number =>
+    (before[i] as number) * (1 - part) + sign * part * (after[i] as number)
+  const values = before.map((_, i) => mix(i, 1))
+  for (const start of quaternions) {
+    // q and -q are the same turn.
+    const dot = [0, 1, 2, 3].reduce((sum, i) => sum + (before[start + i] as number) * (after[start + i] as number), 0)
+    if (dot < 0) for (let i = start; i < start + 4; i++) values[i] = mix(i, -1)
   }
+  return values
 }

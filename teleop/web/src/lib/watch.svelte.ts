@@ -23,7 +23,7 @@ export class Watch {
   live = $state(false)
   trouble = $state<string | null>(null)
   readonly part = 0
-  playback: Playback | null = null
+  #playback: Playback | null = null
   readonly #session: Session
   #timer: ReturnType<typeof setInterval> | null = null
   #link: Link | null = null
@@ -42,7 +42,7 @@ export class Watch {
     try {
       this.robot = this.card = await this.account.api.robot(robot)
       const { observation, control_hz } = this.robot.descriptor
-      this.playback = new Playback(1250 / control_hz, new Layout(observation).quaternions)
+      this.#playback = new Playback(1250 / control_hz, new Layout(observation).quaternions)
       this.#link = new Link('/ws/drive', (message) => this.#heard(message))
       this.#timer = setInterval(() => void this.#poll(robot), POLL_MS)
     } catch (error) {
@@ -66,6 +66,10 @@ export class Watch {
 
   clear(): void {
     if (this.robot) this.#session.clear(this.robot.robot)
+  }
+
+  picture(nowMs: number): Float32Array | null {
+    return this.#playback?.at(nowMs) ?? null
   }
 
   /** Nobody waits to hear what a spectator has been shown. */
@@ -93,12 +97,12 @@ export class Watch {
   }
 
   #seen(state: State, atMs: number): void {
-    if (state.epoch !== this.#epoch) this.playback?.clear()
+    if (state.epoch !== this.#epoch) this.#playback?.clear()
     this.#epoch = state.epoch
     this.#heardMs = performance.now()
     this.live = true
     this.state = state
-    this.playback?.push(state, atMs - performance.timeOrigin)
+    this.#playback?.push(state, atMs - performance.timeOrigin)
   }
 
   async #poll(robot: string): Promise<void> {

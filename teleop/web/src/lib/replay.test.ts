@@ -1,0 +1,53 @@
+import { expect, test } from 'vitest'
+import { Replay } from './replay.svelte'
+
+/** Values that count 0, 10, 20... at 20 Hz. */
+function recorded(states = 21): Replay {
+  const replay = new Replay()
+  for (let i = 0; i < states; i++) replay.push({ tHostUs: BigInt(7_000_000 + 50_000 * i), values: Float32Array.of(10 * i) })
+  return replay
+}
+
+const value = (replay: Replay, nowMs = 0) => replay.values(nowMs)?.[0]
+
+test('nothing recorded has nothing to show', () => {
+  expect(new Replay().values(0)).toBeNull()
+})
+
+test('a scrubber goes to any moment, also between two states, and no further than the end', () => {
+  const replay = recorded()
+  expect(replay.lengthS).toBeCloseTo(1)
+  for (const [atS, wanted] of [[0, 0], [0.5, 100], [0.525, 105], [1, 200], [9, 200], [-1, 0]] as const) {
+    replay.scrub(atS)
+    expect(value(replay)).toBeCloseTo(wanted)
+  }
+})
+
+test('it plays at the speed of the robot, pauses, and stops at the end', () => {
+  const replay = recorded()
+  replay.play()
+  value(replay, 1000)
+  expect(value(replay, 1250)).toBeCloseTo(50)
+  replay.pause()
+  expect(value(replay, 1900)).toBeCloseTo(50)
+  replay.play()
+  value(replay, 2000)
+  expect(value(replay, 2100)).toBeCloseTo(70)
+  expect(value(replay, 9000)).toBeCloseTo(200)
+  expect(replay.playing).toBe(false)
+})
+
+test('played again at its end, it begins anew', () => {
+  const replay = recorded()
+  replay.scrub(1)
+  replay.play()
+  expect(replay.atS).toBe(0)
+})
+
+test('a state that came before does not go back in time, and another episode forgets this one', () => {
+  const replay = recorded()
+  replay.push({ tHostUs: 7_000_000n, values: Float32Array.of(99) })
+  expect(replay.lengthS).toBeCloseTo(1)
+  replay.clear()
+  expect(replay.values(0)).toBeNull()
+})
