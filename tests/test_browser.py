@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -42,9 +43,16 @@ SPACEMOUSE = """
         held = setInterval(report, 16)
     }
 """
+AXE = Path(__file__).parents[1] / "node_modules" / "axe-core" / "axe.min.js"
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+SETTLED = """() => Promise.allSettled(document.getAnimations()
+    .filter((each) => each.effect.getTiming().iterations !== Infinity).map((each) => each.finished))"""
+NOT_REACHED = """[...document.querySelectorAll('a[href], button:enabled, input:enabled')]
+    .filter((at) => at.checkVisibility() && (at.tabIndex < 0 || at.closest('[inert]')))
+    .map((at) => at.outerHTML.slice(0, 80))"""
 TRIES = 20
 TASK_OF = dict(pairs())
-ONLINE = [robot for robot in ROBOTS if robot in TASK_OF]
+ONLINE: list[str] = [robot for robot in ROBOTS if robot in TASK_OF]
 """Every kind of robot that there is a task for."""
 PATIENCE_MS = 60_000  # software WebGL on a shared machine; nothing is asserted of time
 
@@ -244,7 +252,7 @@ def test_a_key_that_a_person_chose_moves_the_hand_is_kept_and_stands_in_the_help
     page.get_by_test_id("open-controls").click()
     page.get_by_test_id("bind-keys-x+").click()
     page.keyboard.press("i")
-    expect(page.get_by_test_id("bind-keys-x+")).to_have_text("I")
+    expect(page.get_by_test_id("bind-keys-x+").locator("kbd")).to_have_text("I")
     page.keyboard.press("Escape")
     page.get_by_test_id("controls").wait_for(state="detached")
     page.reload()
@@ -360,3 +368,86 @@ def test_a_spectator_sees_the_drive_and_the_owner_stops_it_and_alone_clears_it(b
     assert seen.complaints == []  # type: ignore[attr-defined]
     owner.close()
     operator.close()
+
+
+def test_an_operator_who_wants_to_sees_the_replay_first_then_discards_or_hands_in(
+    browser: Browser, house: House
+) -> None:
+    context = browser.new_context(viewport={"width": 800, "height": 600})
+    context.add_init_script("localStorage.setItem('armshare.review', 'first')")
+    page = opened(context, house.url)
+    sign_in(page)
+    take_robot(page)
+    for decision in ("discard", "submit"):
+        start = numbers(page, "ee-position")
+        drive(page, "w", "ee-position", 0, start[0] + 0.05)
+        page.get_by_test_id("finish").click()
+        page.get_by_test_id(decision).wait_for()
+        expect(page.get_by_test_id("score")).to_have_count(0)
+        scrubber = page.get_by_test_id("scrubber")
+        page.wait_for_function("document.querySelector('[data-testid=scrubber]').valueAsNumber > 0.2")  # it plays
+        scrubber.fill("0")
+        expect(page.get_by_role("button", name="Play the replay")).to_be_visible()
+        assert picture_at(page, "0") != picture_at(page, str(scrubber.get_attribute("max")))
+        page.get_by_test_id(decision).click()
+        if decision == "discard":
+            page.get_by_test_id("discarded").wait_for()
+            page.get_by_test_id("again").click()
+            expect(page.get_by_test_id("step-count")).to_have_text("0", timeout=PATIENCE_MS)
+    page.get_by_test_id("score").wait_for()
+    assert page.complaints == []  # type: ignore[attr-defined]
+    context.close()
+
+
+def picture_at(page: Page, at_s: str) -> bytes:
+    """Return the picture of the robot at this moment of the replay."""
+    page.get_by_test_id("scrubber").fill(at_s)
+    shown = "const at = document.querySelector('[data-testid=scrubber]'); return at.dataset.shown == at.value"
+    page.wait_for_function(f"() => {{ {shown} }}")
+    return page.screenshot(clip={"x": 0, "y": 150, "width": 380, "height": 300})
+
+
+def test_every_page_has_contrast_and_labels_in_light_and_dark_on_a_desk_and_a_phone(
+    browser: Browser, house: House
+) -> None:
+    context = browser.new_context(reduced_motion="reduce")
+    context.add_init_script(path=AXE)
+    page = opened(context, house.url)
+    page.get_by_test_id("make-wallet").wait_for()
+    faults = checked(page, "sign-in")
+    sign_in(page)
+    page.get_by_test_id("robot-card").first.wait_for()
+    faults += checked(page, "lobby")
+    robot = page.get_by_test_id("robot-card").first.get_attribute("data-robot")
+    take_robot(page)
+    faults += checked(page, "drive")
+    page.keyboard.press("h")
+    faults += checked(page, "help")
+    page.get_by_test_id("open-controls").click()
+    faults += checked(page, "controls")
+    page.keyboard.press("Escape")
+    page.keyboard.press("h")
+    drive(page, "w", "ee-position", 0, numbers(page, "ee-position")[0] + 0.02)
+    page.get_by_test_id("finish").click()
+    page.get_by_test_id("score").wait_for()
+    faults += checked(page, "result")
+    page.goto(f"{house.url}/#/watch/{robot}")
+    page.get_by_test_id("driver").wait_for()
+    faults += checked(page, "watch")
+    assert faults == [], "\n".join(faults)
+    context.close()
+
+
+def checked(page: Page, what: str) -> list[str]:
+    """Return what axe-core finds against WCAG A and AA in each scheme and at each size, and what Tab does not reach."""
+    faults = []
+    for width, height in ((1024, 700), (390, 844)):
+        page.set_viewport_size({"width": width, "height": height})
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            page.evaluate(SETTLED)
+            for fault in page.evaluate(f"axe.run(document, {{ runOnly: {WCAG} }})")["violations"]:
+                at = [(node["target"][-1], [one["message"] for one in node["any"]][:1]) for node in fault["nodes"]]
+                faults.append(f"{what} {scheme} {width}: {fault['id']} at {at}")
+        faults += [f"{what} {width}: {name} is not reached by Tab" for name in page.evaluate(NOT_REACHED)]
+    return faults
