@@ -7,16 +7,23 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, Literal
 
 import numpy as np
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 from sim.catalogue import make_world
 from sim.world import World
 from teleop.doors.processes import platform
 from tests.browser import chromium
 
+Scheme = Literal["light", "dark"]
 TARGET = Path(__file__).parents[1] / "docs" / "screenshots"
+SIZES: Final[tuple[tuple[Scheme, int, int], ...]] = (
+    ("light", 1440, 900),
+    ("dark", 1440, 900),
+    ("light", 390, 844),
+)
 ARMED = "document.querySelector('[data-testid=safety-state]')?.dataset.state === 'armed'"
 DRIVING = "document.querySelector('[data-testid=safety-state]').dataset.state === 'driving'"
 DRAWN = "!document.body.innerText.includes('Loading what the robot')"
@@ -96,19 +103,13 @@ class Person:
         time.sleep(1.5)
 
 
-def pictures(browser: Browser, url: str, data: Path, scheme: str, width: int, height: int) -> None:
+def pictures(browser: Browser, url: str, data: Path, scheme: Scheme, width: int, height: int) -> None:
     """Take the pictures of one colour scheme and size."""
-    context = browser.new_context(
-        viewport={"width": width, "height": height},
-        color_scheme=scheme,
-        has_touch=width < 600,
-        reduced_motion="reduce",
-    )
-    context.set_default_timeout(60_000)
+    context = opened(browser, scheme, width, height)
     page, name = context.new_page(), f"{'phone' if width < 600 else 'desktop'}-{scheme}"
 
-    def shot(what: str) -> None:
-        page.screenshot(path=str(TARGET / f"{what}-{name}.png"))
+    def shot(what: str, of: Page = page) -> None:
+        of.screenshot(path=str(TARGET / f"{what}-{name}.png"))
 
     page.goto(url)
     page.get_by_test_id("make-wallet").wait_for()
@@ -120,6 +121,56 @@ def pictures(browser: Browser, url: str, data: Path, scheme: str, width: int, he
     page.get_by_test_id("drive").first.click()
     page.wait_for_function(ARMED)
     page.wait_for_function(DRAWN)
+    page.get_by_test_id("open-controls").click()
+    time.sleep(SETTLE_S)
+    shot("controls")
+    page.keyboard.press("Escape")
+    page.get_by_test_id("controls").wait_for(state="detached")
+    if width > 600:
+        page.keyboard.press("h")
+        time.sleep(SETTLE_S)
+        shot("help")
+        page.keyboard.press("h")
+    lift(page, data)
+    shot("drive")
+    page.keyboard.up("r")
+    owner = owner_of(browser, url, data, scheme, width, height)
+    time.sleep(SETTLE_S)
+    shot("watch", owner)
+    owner.context.close()
+    page.get_by_test_id("finish").click()
+    page.get_by_test_id("score").wait_for()
+    time.sleep(SETTLE_S)
+    shot("result")
+    page.get_by_test_id("scrubber").fill("4")
+    time.sleep(SETTLE_S)
+    shot("replay")
+    context.close()
+
+
+def opened(browser: Browser, scheme: Scheme, width: int, height: int) -> BrowserContext:
+    """Return a browser of this colour scheme and size."""
+    size: ViewportSize = {"width": width, "height": height}
+    touch = width < 600
+    context = browser.new_context(viewport=size, color_scheme=scheme, has_touch=touch, reduced_motion="reduce")
+    context.set_default_timeout(60_000)
+    return context
+
+
+def owner_of(browser: Browser, url: str, data: Path, scheme: Scheme, width: int, height: int) -> Page:
+    """Return the page on which the robot's owner watches it."""
+    page = opened(browser, scheme, width, height).new_page()
+    page.goto(url)
+    page.get_by_role("button", name="Import a key").click()
+    page.get_by_label("Private key").fill((data / "keys" / "owner.key").read_text().strip())
+    page.get_by_role("button", name="Use it").click()
+    page.locator("[data-testid=robot-card][data-state=driven]").get_by_test_id("watch").click()
+    page.locator("[data-testid=drive-view][data-loaded=true]").wait_for()
+    return page
+
+
+def lift(page: Page, data: Path) -> None:
+    """Grasp the cube and hold it, on its way up."""
     world = make_world("panda", "lift")
     world.connect()
     person = Person(page, data, world)
@@ -128,13 +179,6 @@ def pictures(browser: Browser, url: str, data: Path, scheme: str, width: int, he
     time.sleep(SETTLE_S)
     person.keep_driving("r")
     page.wait_for_function(DRIVING)
-    shot("drive")
-    page.keyboard.up("r")
-    page.get_by_test_id("finish").click()
-    page.get_by_test_id("score").wait_for()
-    time.sleep(SETTLE_S)
-    shot("result")
-    context.close()
 
 
 def main() -> None:
@@ -147,7 +191,7 @@ def main() -> None:
             platform(data, 0, ["panda", "panda"], log) as (url, _children),
             chromium() as browser,
         ):
-            for scheme, width, height in (("light", 1440, 900), ("dark", 1440, 900), ("light", 390, 844)):
+            for scheme, width, height in SIZES:
                 pictures(browser, url, data, scheme, width, height)
 
 

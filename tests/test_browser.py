@@ -222,6 +222,8 @@ def test_a_gamepad_drives_while_its_dead_man_is_held_and_stops_when_it_is_unplug
     page.get_by_test_id("spacemouse").get_by_role("button").click()
     expect(page.get_by_test_id("spacemouse")).to_contain_text("Fake SpaceMouse")
     page.get_by_role("button", name="Close the controls").click()
+    page.keyboard.press("Space")
+    expect(page.get_by_role("dialog")).to_have_count(0)  # the keys are the robot's again
     before = numbers(page, "ee-position")
     page.evaluate("cap(0, 0, -350)")
     page.wait_for_function(f"{HAND_Z} > {before[2] + 0.02}")
@@ -426,7 +428,9 @@ def test_every_page_has_contrast_and_labels_in_light_and_dark_on_a_desk_and_a_ph
     page.get_by_test_id("open-controls").click()
     faults += checked(page, "controls")
     page.keyboard.press("Escape")
+    page.get_by_test_id("controls").wait_for(state="detached")
     page.keyboard.press("h")
+    page.get_by_role("complementary").wait_for(state="detached")
     drive(page, "w", "ee-position", 0, numbers(page, "ee-position")[0] + 0.02)
     page.get_by_test_id("finish").click()
     page.get_by_test_id("score").wait_for()
