@@ -34,6 +34,8 @@ COMMANDS_PER_S: Final = 250
 """More commands a second than this from one client are dropped and counted."""
 CONTROLS_PER_S: Final = 50
 """The same for control frames, apart, so that no flood of commands loses a stop."""
+_DRAINED: Final = 8
+"""A flood is read, and dropped, at up to so many times what is allowed; the rest waits at its sender."""
 CLOSE: Final = {"protocol": 4400, "auth": 4401, "too_large": 1009}
 
 
@@ -260,7 +262,7 @@ async def _slow(hub: Hub, frame: str | bytes, allowance: Allowance, outbox: Outb
     else:
         hub.counts["controls_flood"] += 1
         outbox.control(control.error("flood", f"expected at most {allowance.per_s} frames a second; this one is lost"))
-    await asyncio.sleep(1.0 / allowance.per_s)
+    await asyncio.sleep(1.0 / (_DRAINED * allowance.per_s))
 
 
 async def _serve_control(hub: Hub, seat: Seat, frame: str, outbox: Outbox) -> None:

@@ -50,6 +50,9 @@ ASKED = st.sampled_from([Mode.EE_TWIST, Mode.EE_TWIST, Mode.EE_POSE, Mode.JOINT_
 KINDS = st.sampled_from(
     ["good", "good", "good", "released", "old_epoch", "replayed", "stale", "not_finite", "cut", "noise"]
 )
+CONTINUED = ("released", "old_epoch", "replayed", "stale", "not_finite", "noise")
+ENDS = st.sampled_from(["silence", "finish", "lease ends", "next lease", "stop", "stall", *CONTINUED])
+"""How a drive ends; the last are kinds of commands that go on."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,30 @@ class Motion(RuleBasedStateMachine):
         self.a_lease_begins()
         self.bench.begin()
         self.stream("released", (Mode.NEUTRAL, []), 1)
+
+    @rule(asked=ASKED, periods=st.integers(1, 12), end=ENDS)
+    def the_operator_drives(self, asked, periods: int, end: str) -> None:
+        self.the_owner_clears()
+        self.the_operator_is_ready()
+        self.stream("good", asked, periods)
+        order = {
+            "silence": lambda: None,
+            "finish": self.an_episode_is_finished,
+            "lease ends": lambda: self.the_lease_ends(EndReason.OPERATOR_LOST),
+            "next lease": self.a_lease_begins,
+            "stop": self.someone_stops,
+            "stall": self.the_loop_stalls,
+        }.get(end)
+        if order is None:
+            self.stream(end, asked, BRAKING + 3)
+            return
+        order()
+        if end == "next lease":
+            self.bench.begin()
+        if end in ("silence", "finish", "lease ends"):
+            self.time_passes(BRAKING + 5)
+        else:
+            self.stream("good", asked, BRAKING + 3)
 
     @rule()
     def an_episode_is_finished(self) -> None:
@@ -270,4 +297,4 @@ class Motion(RuleBasedStateMachine):
 
 
 TestMotion = Motion.TestCase
-TestMotion.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestMotion.settings = settings(max_examples=120, stateful_step_count=20, deadline=None)
