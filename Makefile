@@ -8,7 +8,7 @@ BIN := .venv/bin
 STAMPS := .setup
 WEB := $(shell find teleop/web/src -type f 2>/dev/null) $(wildcard teleop/web/*.ts teleop/web/*.json teleop/web/*.html teleop/web/public/*) teleop/wire.json teleop/typed_data.json recorder/typed_data.json
 
-.PHONY: help run test setup lint pytest vitest bench peers screenshots lock clean tools chromium opengl
+.PHONY: help run test setup lint pytest vitest bench soak peers screenshots lock clean tools chromium opengl
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/'
@@ -34,6 +34,9 @@ pytest: setup
 
 bench: setup ## measure speed; every benchmark prints its command and one JSON object
 	@for script in benchmarks/*.py; do echo "\$$ $(BIN)/python $$script --json"; $(BIN)/python $$script --json; done
+
+soak: setup ## ten thousand connections that come and go; what is left of them
+	@$(BIN)/python -m tests.soak --json $(ARGS)
 
 peers: $(STAMPS)/peers
 

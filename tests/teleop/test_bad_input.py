@@ -1,0 +1,428 @@
+"""Whatever comes through a real socket: no crash, no motion, one counted drop, and nobody else is slowed.
+
+One hub, one robot's host, one operator who holds it, all on an event loop in a thread of its own; Hypothesis says what
+is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any, get_args
+
+import httpx
+import numpy as np
+import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import serve
+from websockets.exceptions import ConnectionClosed
+
+from teleop import api, control
+from teleop.client import Driver, RefusedError
+from teleop.descriptor import describe
+from teleop.host import Host, registration
+from teleop.hub import Place, Seat
+from teleop.identity import HOST_HELLO, ROBOT_REGISTRATION, new_key
+from teleop.messages import COMMAND_BYTES_MAX, PROTOCOL, Command, Mode, Safety
+from teleop.tables import LeaseRow
+from tests.teleop.platform import DOMAIN, Platform, hosted, platform
+from tests.teleop.sessions import PANDA, Puppet
+
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module")
+"""Hypothesis takes what the hub's thread draws meanwhile for its own."""
+FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(FEW, max_examples=120)
+FORWARD = np.array([0.2, 0, 0, 0, 0, 0, 1], np.float32)
+JUNK = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=20),
+    st.lists(st.integers(), max_size=3),
+    st.dictionaries(st.text(max_size=5), st.integers(), max_size=3),
+)
+DEEP = st.sampled_from(["[", '{"type":', '{"type":"hello","descriptor":{"a":']).map(lambda open_: open_ * 1500)
+
+
+def frames_of(party: Any) -> st.SearchStrategy[str]:
+    """JSON frames that look like one of `party`'s messages: any field may be right, wrong, missing or too much."""
+
+    def of(message: type[control.Message]) -> st.SearchStrategy[str]:
+        tag = message.__struct_config__.tag
+        known = {
+            name: st.one_of(JUNK, st.just(str(PROTOCOL)), st.just(PROTOCOL))
+            for name in message.__struct_encode_fields__
+        }
+        fields = st.fixed_dictionaries({}, optional=known)
+        more = st.one_of(st.just({}), st.just({}), st.dictionaries(st.text(max_size=8), JUNK, max_size=2))
+        return st.builds(lambda own, extra: json.dumps({**extra, **own, "type": tag}), fields, more)
+
+    raw = st.one_of(st.text(max_size=200), JUNK.map(json.dumps), DEEP)
+    return st.one_of(*(of(message) for message in get_args(party)), raw)
+
+
+def refused(read: Callable[[str], object]) -> Callable[[str], bool]:
+    """Return whether a frame is none that `read` accepts."""
+
+    def is_refused(frame: str) -> bool:
+        try:
+            read(frame)
+        except control.ControlError:
+            return True
+        return False
+
+    return is_refused
+
+
+@dataclass
+class Stage:
+    """The platform in its thread, with an operator who has armed the robot."""
+
+    portal: BlockingPortal
+    house: Platform
+    driver: Driver
+    other: Driver
+    drops: int = 0
+    before: Any = None
+    joints: list[np.ndarray] = field(default_factory=list)
+
+    def dropped(self) -> int:
+        """How many commands were dropped so far, by the hub and the host."""
+        hub = sum(count for name, count in self.house.hub.counts.items() if name.startswith("commands_"))
+        return hub + sum(self.house.host.control.dropped.values())
+
+    async def send(self, data: bytes) -> None:
+        """Send bytes as the holder, and heartbeats until they have been dropped; require that nothing moved."""
+        before, dropped = self.driver.values(self.driver.state)["joint_position"], self.dropped()
+        await self.driver._socket.send(data)
+        while self.dropped() == dropped:
+            state = await self.driver.next_state()
+            assert state.safety is not Safety.DRIVING
+        assert self.dropped() == dropped + 1
+        assert np.array_equal(self.driver.values(self.driver.state)["joint_position"], before)
+
+    async def ask(self, frame: str) -> dict[str, Any]:
+        """Send a control frame as somebody who holds nothing; return the one answer."""
+        await self.other._socket.send(frame)
+        answer: dict[str, Any] = await self.other._messages.get()
+        assert self.other._messages.empty()
+        return answer
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Let the loop's other tasks go on until that holds."""
+    while not holds():  # noqa: ASYNC110  what is waited for is a count, and nobody's event
+        await asyncio.sleep(0.001)
+
+
+async def engage(driver: Driver, house: Platform) -> None:
+    await driver.join(house.robot_key.address, "lift")
+    await driver.begin()
+    await driver.armed()
+
+
+async def works(driver: Driver) -> None:
+    """Require that the robot can be driven."""
+    await driver.armed()
+    before = driver.values(driver.state)["joint_position"]
+    for _ in range(6):
+        await driver.command(Mode.EE_TWIST, FORWARD, dead_man=True)
+        await driver.next_state()
+    assert not np.array_equal(driver.values(driver.state)["joint_position"], before)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory) -> Iterator[Stage]:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        patch.setattr(api, "CONTROLS_PER_S", 10**6)  # Hypothesis asks faster than people
+        patch.setattr(api, "COMMANDS_PER_S", 10**6)
+        portal = stack.enter_context(start_blocking_portal("asyncio"))
+
+        def entered(context):
+            return stack.enter_context(portal.wrap_async_context_manager(context))
+
+        house = entered(platform(tmp_path_factory.mktemp("bad")))
+        driver, other = entered(house.driver()), entered(house.driver())
+        portal.call(engage, driver, house)
+        yield Stage(portal, house, driver, other)
+
+
+GOOD = Command(Mode.EE_TWIST, True, 0, 2**31, 0, 0, FORWARD)
+NO_COMMANDS = st.one_of(
+    st.binary(max_size=COMMAND_BYTES_MAX + 50),
+    st.builds(lambda cut: GOOD.encode()[:cut], st.integers(0, len(GOOD.encode()) - 1)),
+    st.builds(lambda more: GOOD.encode() + more, st.binary(min_size=1, max_size=40)),
+    st.builds(lambda epoch: replace(GOOD, epoch=epoch).encode(), st.integers(2, 2**32 - 1)),
+    st.builds(
+        lambda at, bad: replace(GOOD, epoch=1, values=np.insert(FORWARD, at, bad)).encode(),
+        st.integers(0, 7),
+        st.sampled_from([np.nan, np.inf, -np.inf]),
+    ),
+    st.builds(
+        lambda at, byte: (data := bytearray(GOOD.encode())).__setitem__(at, byte) or bytes(data),
+        st.sampled_from([0, 1, 24, 25, 26, 27]),
+        st.integers(16, 255),
+    ),
+)
+
+
+@FEW
+@given(data=NO_COMMANDS)
+def test_bytes_that_are_no_command_of_the_lease_are_one_drop_and_no_motion(stage, data):
+    stage.portal.call(stage.send, data)
+
+
+@MANY
+@given(frame=frames_of(control.FromOperator).filter(refused(control.from_operator)))
+def test_a_control_frame_that_is_none_is_one_answer_and_one_count(stage, frame):
+    counts = stage.house.hub.counts
+    before = sum(count for name, count in counts.items() if name.startswith("controls_"))
+    answer = stage.portal.call(stage.ask, frame)
+    assert (answer["type"], answer["code"] in ("malformed", "unknown_type")) == ("error", True)
+    assert "expected" in answer["message"]
+    assert sum(count for name, count in counts.items() if name.startswith("controls_")) == before + 1
+
+
+@MANY
+@given(message=st.one_of(*(st.from_type(kind) for kind in get_args(control.FromOperator))))
+def test_a_control_frame_that_cannot_be_served_is_one_answer(stage, message):
+    """Well-formed, with values at random: nothing of it is this operator's to do."""
+    answer = stage.portal.call(stage.ask, control.encode(message))
+    assert answer["type"] == "error"
+    assert answer["code"] in ("state", "robot_offline")
+
+
+@MANY
+@given(
+    frame=st.one_of(frames_of(control.FromOperator), st.binary(max_size=60)), path=st.sampled_from(["drive", "host"])
+)
+def test_a_stranger_whose_first_frame_is_wrong_hears_why_and_is_closed(stage, frame, path):
+    async def knock() -> None:
+        async with connect(f"{stage.house.url.replace('http', 'ws')}/ws/{path}", proxy=None) as socket:
+            if path == "host":
+                await socket.recv()
+            await socket.send(frame)
+            answer = json.loads(await socket.recv())
+            assert (answer["type"], answer["code"] in ("protocol", "auth", "malformed", "unknown_type")) == (
+                "error",
+                True,
+            )
+            with pytest.raises(ConnectionClosed):
+                await socket.recv()
+            assert socket.close_code in (4400, 4401)
+
+    stage.portal.call(knock)
+
+
+@pytest.fixture(scope="module")
+def bad_host(stage) -> Iterator[ClientConnection]:
+    """A robot that is registered and proves its key, and then says anything."""
+    socket = stage.portal.call(_dialled, stage.house)
+    yield socket
+    stage.portal.call(socket.close)
+
+
+async def _dialled(house: Platform) -> ClientConnection:
+    key, owner, robot = new_key(), new_key(), Puppet(PANDA)
+    values = registration(key, owner.address, "bad", robot)
+    house.registry.register(values, ROBOT_REGISTRATION.sign(owner, DOMAIN, values))
+    socket = await connect(house.url.replace("http", "ws") + "/ws/host", proxy=None)
+    challenge = json.loads(await socket.recv())["challenge"]
+    signature = HOST_HELLO.sign(key, DOMAIN, {"robot": key.address, "challenge": challenge})
+    hello = control.HostHello(PROTOCOL, key.address, signature, describe("bad", PANDA), False)
+    await socket.send(control.encode(hello))
+    assert json.loads(await socket.recv())["type"] == "welcome"
+    return socket
+
+
+@MANY
+@given(
+    frame=st.one_of(
+        frames_of(control.FromHost),
+        st.one_of(*(st.from_type(kind) for kind in get_args(control.FromHost)[1:])).map(control.encode),
+        st.binary(max_size=5000),
+    )
+)
+def test_a_host_may_say_anything_and_the_hub_goes_on(stage, bad_host, frame):
+    counts = stage.house.hub.counts
+
+    async def say() -> None:
+        asked = counts["hosts_unknown_type"]
+        await bad_host.send(frame)
+        await bad_host.send('{"type":"over"}')
+        await until(lambda: counts["hosts_unknown_type"] > asked)
+
+    stage.portal.call(say)
+    assert bad_host.close_code is None
+
+
+@pytest.mark.parametrize("tasks", [5, [7], [{}], [{"name": 1}], {"name": "lift"}])
+def test_a_host_whose_tasks_have_no_names_is_turned_away(stage, tasks):
+    async def dial() -> None:
+        house, key, owner = stage.house, new_key(), new_key()
+        values = registration(key, owner.address, "nameless", Puppet(PANDA))
+        house.registry.register(values, ROBOT_REGISTRATION.sign(owner, DOMAIN, values))
+        async with connect(house.url.replace("http", "ws") + "/ws/host", proxy=None) as socket:
+            challenge = json.loads(await socket.recv())["challenge"]
+            signature = HOST_HELLO.sign(key, DOMAIN, {"robot": key.address, "challenge": challenge})
+            await socket.send(
+                control.encode(control.HostHello(PROTOCOL, key.address, signature, {"tasks": tasks}, False))
+            )
+            assert json.loads(await socket.recv())["code"] == "malformed"
+
+    stage.portal.call(dial)
+
+
+def test_after_all_that_the_robot_drives_as_before(stage):
+    stage.portal.call(works, stage.driver)
+    assert stage.house.host.control.stalls == 0
+    census = stage.house.hub.census()
+    assert (census["operators"], census["holding"]) == (2, 1)
+
+
+@settings(FEW, max_examples=20)
+@given(
+    frame=st.one_of(
+        frames_of(control.ToHost).filter(refused(control.to_host)),
+        st.from_type(control.LeaseOrder).map(control.encode),
+    )
+)
+def test_a_host_survives_a_hub_that_says_anything(frame):
+    """It closes on what is no message, refuses whom no wallet let drive, and dials again; the robot is not touched."""
+    asyncio.run(_beset(frame))
+
+
+async def _beset(frame: str) -> None:
+    dialled: asyncio.Queue[None] = asyncio.Queue()
+
+    async def hub(socket) -> None:
+        await socket.send(control.encode(control.Challenge(PROTOCOL, "0x" + "11" * 32, DOMAIN.chain_id, DOMAIN.vault)))
+        await socket.recv()
+        dialled.put_nowait(None)
+        if dialled.qsize() > 1:
+            return
+        await socket.send(frame)
+        await socket.send(Command(Mode.EE_TWIST, True, 1, 1, 0, 0, FORWARD).encode())
+        await socket.send("no message")
+        await socket.wait_closed()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("teleop.host._BACKOFF_S", (0.0,))
+        async with serve(hub, "127.0.0.1", 0) as server:
+            robot = Puppet(PANDA)
+            host = Host(
+                f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", new_key(), "x", robot, asyncio.Queue()
+            )
+            serving = asyncio.create_task(host.serve())
+            await until(lambda: dialled.qsize() > 1 or serving.done())
+            assert not serving.done(), serving.exception()
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+            assert not robot.sent
+
+
+pytest_anyio = pytest.mark.anyio
+
+
+@pytest_anyio
+async def test_a_flood_slows_only_whoever_sends_it(tmp_path):
+    async with (
+        platform(tmp_path) as house,
+        hosted(house.url, house.hub, house.registry, name="robot-2") as next_door,
+        house.driver() as loud,
+        next_door.driver() as quiet,
+    ):
+        await engage(loud, house)
+        await engage(quiet, next_door)
+
+        async def flood() -> None:
+            while True:
+                await loud.command(Mode.EE_TWIST, FORWARD, dead_man=True)
+                await asyncio.sleep(0)  # this loop is also the hub's
+
+        counts, now = house.hub.counts, asyncio.get_running_loop().time
+        flooding = asyncio.create_task(flood())
+        await until(lambda: counts["commands_flood"] > 0)
+        read, begun = counts["commands_flood"], now()
+        for _ in range(40):
+            number = await quiet.command(Mode.NEUTRAL)
+            while (await quiet.next_state()).applied < number and not next_door.host.control.dropped:
+                pass
+        dropped = next_door.host.control.dropped
+        assert set(dropped) <= {"stale"}, "this machine may stall by itself"
+        assert sum(dropped.values()) <= 2
+        most = (api._DRAINED * api.COMMANDS_PER_S) * (now() - begun)
+        assert counts["commands_flood"] - read <= most, "the hub reads more of a flood than it must"
+        loud._socket.transport.abort()  # or it would first have to be read to the end
+        await asyncio.gather(flooding, return_exceptions=True)
+
+
+@pytest_anyio
+async def test_a_stop_is_not_lost_in_a_flood_of_commands(tmp_path):
+    async with platform(tmp_path) as house, house.driver() as driver:
+        await engage(driver, house)
+        for _ in range(2 * api.COMMANDS_PER_S):
+            await driver.command(Mode.EE_TWIST, FORWARD, dead_man=True)
+        await driver.send({"type": "estop", "robot": house.robot_key.address})
+        await driver.wait_for("estopped")
+        assert house.host.control.estopped
+        assert house.hub.counts["commands_flood"] > 0
+
+
+@pytest_anyio
+async def test_a_flood_of_control_frames_is_answered_and_dropped(tmp_path):
+    async with platform(tmp_path) as house, house.driver() as loud:
+        for _ in range(2 * api.CONTROLS_PER_S):
+            await loud.send({"type": "finish"})
+        codes = [(await loud._messages.get())["code"] for _ in range(2 * api.CONTROLS_PER_S)]
+        assert codes[0] == "state"
+        assert codes.count("flood") == house.hub.counts["controls_flood"] > 0
+        await asyncio.sleep(0)
+        with pytest.raises(RefusedError, match=r"robot_offline|flood"):
+            await loud.join("0x000000000000000000000000000000000000dEaD", "lift")
+
+
+@pytest_anyio
+async def test_three_hundred_connections_leave_no_seat_and_no_lease(tmp_path):
+    async with platform(tmp_path) as house, house.driver() as driver:
+        token = driver.http.headers["Authorization"].removeprefix("Bearer ")
+        hello = json.dumps({"type": "hello", "protocol": PROTOCOL, "token": token})
+        watch = json.dumps({"type": "watch", "robot": house.robot_key.address})
+        tasks = len(asyncio.all_tasks())
+        gc.collect()
+        before = sum(isinstance(one, Seat | Place) for one in gc.get_objects())
+        for number in range(300):
+            socket = await connect(house.url.replace("http", "ws") + "/ws/drive", proxy=None)
+            if number % 3:
+                await socket.send(hello)
+                await socket.recv()
+            if number % 3 == 2:
+                await socket.send(watch)
+            if number % 2:
+                socket.transport.abort()
+            else:
+                await socket.close()
+        for _ in range(5):
+            async with house.driver() as passing:
+                await engage(passing, house)
+        await until(lambda: house.hub.census()["operators"] == 1 and len(asyncio.all_tasks()) <= tasks)
+        census = house.hub.census()
+        assert (census["holding"], census["queued"], census["watching"]) == (0, 0, 0)
+        with house.registry._sessions() as db:
+            leases = list(db.scalars(select(LeaseRow)))
+        assert len(leases) == 5
+        assert all(lease.ended_ms for lease in leases)
+        gc.collect()
+        left = [one for one in gc.get_objects() if isinstance(one, Seat | Place)]
+        assert len(left) - before == 0
+        async with httpx.AsyncClient(base_url=house.url) as http:
+            assert (await http.get("/api/counts")).json()["operators"] == 1
