@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import queue
 
 import httpx
 import numpy as np
@@ -15,10 +16,12 @@ from websockets.exceptions import ConnectionClosed
 from sim.catalogue import make_world
 from teleop.accounts import now_ms
 from teleop.client import Driver, RefusedError
-from teleop.identity import SESSION_GRANT, new_key
+from teleop.control import ClearOrder, EstopOrder, encode
+from teleop.host import Host, registration
+from teleop.identity import ROBOT_REGISTRATION, SESSION_GRANT, new_key
 from teleop.messages import Command, Mode, Safety
 from teleop.steps import EndReason, EpisodeEnd, EpisodeStart, Step
-from tests.teleop.platform import Platform, hub_at, platform
+from tests.teleop.platform import DOMAIN, Platform, hub_at, platform
 
 pytestmark = pytest.mark.anyio
 
@@ -411,3 +414,86 @@ async def test_files_outside_a_model_are_not_served(house):
             answer = await http.get(f"/assets/models/{path}")
             assert answer.status_code == 404, path
             assert answer.json()["error"]["message"].startswith("expected")
+
+
+def first_of(events: list) -> tuple[list[Step], EpisodeEnd]:
+    """The steps and the end of the first episode."""
+    ended = next(at for at, event in enumerate(events) if isinstance(event, EpisodeEnd))
+    return [event for event in events[:ended] if isinstance(event, Step)], events[ended]
+
+
+async def test_a_reload_in_the_middle_ends_the_episode_and_the_operator_drives_again(house):
+    wallet = new_key()
+    async with house.driver(wallet) as before:
+        await live(house, before)
+        await push(before, 6)
+        before._socket.transport.abort()  # a browser that is reloaded says nothing
+        async with house.driver(wallet) as after:
+            await live(house, after)
+            await push(after, 2)
+            assert after._epoch > before._epoch
+    steps, end = first_of(drained(house))
+    assert (end.reason, end.steps) == (EndReason.OPERATOR_LOST, len(steps))
+    assert end.steps >= 4
+
+
+async def test_a_second_sign_in_takes_nobodys_place(house):
+    wallet = new_key()
+    async with house.driver(wallet) as driver:
+        await live(house, driver)
+        await push(driver, 3)
+        async with house.driver(wallet) as other:
+            await push(driver, 3)
+            assert other.state is None
+        await push(driver, 3)
+        assert driver.state.recording
+        assert (await driver.finish())["valid"]
+
+
+async def test_a_second_connection_that_joins_ends_the_episode_of_the_first(house):
+    wallet = new_key()
+    async with house.driver(wallet) as first, house.driver(wallet) as second:
+        await live(house, first)
+        await push(first, 6)
+        await live(house, second)
+        await push(second, 2)
+    steps, end = first_of(drained(house))
+    assert (end.reason, end.steps) == (EndReason.OPERATOR_LOST, len(steps))
+    assert end.steps >= 4
+
+
+async def test_a_hub_that_restarts_in_the_middle_finds_the_robot_again_as_it_was_left(tmp_path):
+    events = queue.Queue()
+    async with hub_at(tmp_path) as (url, hub, registry):
+        port = int(url.rpartition(":")[2])
+        key, owner, robot = new_key(), new_key(), make_world("panda", "lift")
+        host = Host(url, key, "robot-1", robot, events)
+        values = registration(key, owner.address, "robot-1", robot)
+        registry.register(values, ROBOT_REGISTRATION.sign(owner, DOMAIN, values))
+        serving = asyncio.create_task(host.serve())
+        await host.online.wait()
+        house = Platform(url, hub, registry, DOMAIN, owner, robot, key, host, events, [serving])
+        async with house.driver() as driver:
+            await live(house, driver)
+            await push(driver, 6)
+            hub.docks[key.address].outbox.control(encode(EstopOrder("somebody")))
+            await driver.wait_for("estopped")
+    await host.offline.wait()
+    async with hub_at(tmp_path, port=port) as (url, hub, _registry):
+        await host.online.wait()
+        assert hub.docks[key.address].estopped, "a stop outlives the hub"
+        hub.docks[key.address].outbox.control(encode(ClearOrder("owner")))
+        async with Driver(url, new_key()) as driver:
+            await driver.send({"type": "watch", "robot": key.address})
+            await driver.wait_for("watching")
+            while hub.docks[key.address].estopped:
+                await driver.wait_for("cleared")
+            await live(house, driver)
+            await push(driver, 6)
+            assert driver._epoch > 1, "epochs go on where they were"
+    await host.offline.wait()
+    await house.stop_host()
+    ends = [event for event in drained(house) if isinstance(event, EpisodeEnd)]
+    assert [end.reason for end in ends] == [EndReason.ESTOPPED, ends[1].reason]
+    assert ends[1].reason in (EndReason.HOST_LOST, EndReason.OPERATOR_LOST)
+    assert all(end.steps >= 4 for end in ends)
