@@ -45,8 +45,11 @@ SPACEMOUSE = """
 """
 AXE = Path(__file__).parents[1] / "node_modules" / "axe-core" / "axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
-SETTLED = """() => Promise.allSettled(document.getAnimations()
-    .filter((each) => each.effect.getTiming().iterations !== Infinity).map((each) => each.finished))"""
+SETTLED = """async () => {
+    for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame)  // the new scheme is styled, its changes begun
+    const ending = document.getAnimations().filter((each) => each.effect.getTiming().iterations !== Infinity)
+    await Promise.allSettled(ending.map((each) => each.finished))
+}"""
 NOTE_STATES = """() => {
     const at = document.querySelector('[data-testid=safety-state]')
     window.noted = new Set()
