@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -36,9 +36,9 @@ __all__ = ["BulletClient", "new_client", "pybullet"]
 class Client(BulletClient):  # type: ignore[misc]  # the library has no types
     """One engine. It may outlive the interpreter's modules without complaint."""
 
-    def __del__(self) -> None:
-        """Disconnect, unless the process is ending and the operating system does that."""
-        if not sys.is_finalizing():
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        """Disconnect, unless the process is ending: then the operating system does that, and modules may be gone."""
+        if not is_finalizing():
             super().__del__()
 
 
