@@ -173,6 +173,7 @@ def _card(driving: Driving, row: RobotRow) -> dict[str, Any]:
         "name": row.name,
         "model": row.model,
         "owner": row.owner,
+        "driver": dock.holder.seat.address if dock is not None and dock.holder is not None else None,
         "simulated": row.simulated,
         "online": dock is not None,
         "estopped": dock is not None and dock.estopped,
