@@ -38,6 +38,11 @@ _AHEAD_RAD: Final = 1.0
 _LOOK_RAD: Final = 0.1
 """How near to each other the places are that are looked at."""
 _HALVINGS: Final = 6
+_NEAR_RAD: Final = 0.2
+_WELL_INSIDE_M: Final = 0.03
+"""More than what curves add within `_NEAR_RAD`, all joints' together: half its square, for arms up to 1.5 m long."""
+_OVERSHOOT_M: Final = 0.005
+"""How far beyond its workspace a hand may come to rest that follows a pose within it, as its joints cut corners."""
 _EPSILON: Final = 1e-9
 
 
@@ -120,6 +125,10 @@ class Directive:
 
 
 Note = Callable[[Limit, int, float, float], None]
+
+
+def _unnoted(rule: Limit, axis: int, requested: float, applied: float) -> None:
+    """Take note of nothing."""
 
 
 class Controller:
@@ -211,7 +220,7 @@ class Controller:
         spec, last = self._spec, self._action.joint_position
         inside = clipped(wanted, spec.joint_lower_rad, spec.joint_upper_rad)
         asked_rad_s = (inside - self._wanted) * spec.control_hz
-        smooth = self._within_workspaces(inside, note) if free else self._smoother.towards(inside)
+        smooth = self._within_workspaces(inside, note) if free else self._smoother.towards(inside, self._may_rest)
         smooth = clipped(smooth, spec.joint_lower_rad, spec.joint_upper_rad)
         # Never further from `measured` than the lead, yet never moved by this rule when the last target led already.
         low = np.minimum(measured - TRACKING_MAX_RAD, last)
@@ -230,22 +239,43 @@ class Controller:
         last = self._action.joint_position
         away = goal - last
         far = float(np.abs(away).max())
-        bounds = [hand.bounds(last) for hand in self._hands]
-
-        def stays(joints: Vector, note: Note = _unnoted) -> bool:
-            return all(hand.stays(joints, within, note) for hand, within in zip(self._hands, bounds, strict=True))
-
+        stays = self._stays(last, overshoot_m=0.0)
         looks = math.ceil(min(far, _AHEAD_RAD) / _LOOK_RAD)
         parts = [min(look * _LOOK_RAD / far, 1.0) for look in range(1, looks + 1)]
         beyond = next((part for part in parts if not stays(last + part * away)), None)
         if beyond is None:
             return self._smoother.towards(goal, stays)
-        stays(last + beyond * away, note)
+        self._stays(last, note, overshoot_m=0.0)(last + beyond * away)
         inside = max(beyond - _LOOK_RAD / far, 0.0)
         for _ in range(_HALVINGS):
             middle = 0.5 * (inside + beyond)
             inside, beyond = (middle, beyond) if stays(last + middle * away) else (inside, middle)
         return self._smoother.towards(last + inside * away, stays)
+
+    def _may_rest(self, joints: Vector) -> bool:
+        """Whether joints (J,) that follow poses may come to rest there: at a glance far inside, else looked at well."""
+        within = (joints > self._spec.joint_lower_rad).all() and (joints < self._spec.joint_upper_rad).all()
+        if within and all(hand.well_inside(joints) for hand in self._hands):
+            return True
+        return self._stays(self._action.joint_position)(joints)
+
+    def _stays(
+        self, last: Vector, note: Note = _unnoted, *, overshoot_m: float = _OVERSHOOT_M
+    ) -> Callable[[Vector], bool]:
+        """Return what says whether joints (J,) are within their limits, with every hand within its workspace.
+
+        What is outside already at `last` (J,) may come back in, and goes no farther out.
+        """
+        lower = np.minimum(self._spec.joint_lower_rad, last) - _EPSILON
+        upper = np.maximum(self._spec.joint_upper_rad, last) + _EPSILON
+        bounds = [hand.bounds(last, overshoot_m) for hand in self._hands]
+
+        def stays(joints: Vector) -> bool:
+            if (joints < lower).any() or (joints > upper).any():
+                return False
+            return all(hand.stays(joints, within, note) for hand, within in zip(self._hands, bounds, strict=True))
+
+        return stays
 
     def _note_joints(self, wanted: Vector, inside: Vector, asked_rad_s: Vector, note: Note) -> None:
         spec = self._spec
@@ -286,9 +316,9 @@ class _Hand:
         self._posture = self._kinematics.at(joints[self.joints])
         self._pose = self._posture.pose
 
-    def bounds(self, joints: Vector) -> tuple[Vector, Vector]:
+    def bounds(self, joints: Vector, overshoot_m: float) -> tuple[Vector, Vector]:
         """Return the lower and upper corner (3,) of where the hand may go from where `joints` (J,) put it."""
-        return self._bounds(self._kinematics.forward(joints[self.joints])[:3])
+        return self._bounds(self._kinematics.forward(joints[self.joints])[:3], overshoot_m)
 
     def stays(self, joints: Vector, bounds: tuple[Vector, Vector], note: Note) -> bool:
         """Whether `joints` (J,) put the hand within `bounds`."""
@@ -298,9 +328,23 @@ class _Hand:
             note(Limit.WORKSPACE, 3 * self._index + axis, there[axis], inside[axis])
         return bool((there == inside).all())
 
-    def _bounds(self, here: Vector) -> tuple[Vector, Vector]:
+    def well_inside(self, joints: Vector) -> bool:
+        """Whether `joints` (J,) are so near the commanded ones that the Jacobian puts the hand inside for certain."""
+        solved = self._posture
+        away = joints[self.joints] - solved.q
+        if np.abs(away).sum() > _NEAR_RAD:
+            return False
+        there = solved.pose[:3] + solved.jacobian[:3].dot(away)
+        end = self._end
+        return bool(
+            (there > end.workspace_lower_m + _WELL_INSIDE_M).all()
+            and (there < end.workspace_upper_m - _WELL_INSIDE_M).all()
+        )
+
+    def _bounds(self, here: Vector, overshoot_m: float = 0.0) -> tuple[Vector, Vector]:
         # An arm that starts outside its workspace may come back in, and is never thrown there.
-        return np.minimum(self._end.workspace_lower_m, here), np.maximum(self._end.workspace_upper_m, here)
+        lower, upper = self._end.workspace_lower_m - overshoot_m, self._end.workspace_upper_m + overshoot_m
+        return np.minimum(lower, here), np.maximum(upper, here)
 
     def towards(self, pose: Vector) -> Vector:
         """Return the twist (6,) that reaches `pose` within one period."""
@@ -370,10 +414,6 @@ class _Base:
         ahead, turn = self._speeds * self._period_s
         middle = heading + 0.5 * turn
         return np.array((x + ahead * np.cos(middle), y + ahead * np.sin(middle), heading + turn))
-
-
-def _unnoted(rule: Limit, axis: int, requested: float, applied: float) -> None:
-    """Take note of nothing."""
 
 
 def _counts(setpoint: Setpoint) -> tuple[int, ...]:

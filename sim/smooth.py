@@ -9,7 +9,15 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-from ruckig import ControlInterface, InputParameter, OutputParameter, Ruckig, RuckigError, Trajectory
+from ruckig import (
+    ControlInterface,
+    InputParameter,
+    OutputParameter,
+    Ruckig,
+    RuckigError,
+    Synchronization,
+    Trajectory,
+)
 
 from sim.robot import RobotSpec, Vector, clipped
 
@@ -50,7 +58,7 @@ class Smoother:
         Where `may_stop` says that a stop after that step would end (J,) where it must not, stop already.
         """
         before = self._position, self._in.current_position, self._in.current_velocity, self._in.current_acceleration
-        self._in.control_interface = ControlInterface.Position
+        self._in.control_interface, self._in.synchronization = ControlInterface.Position, Synchronization.Time
         self._in.target_position = goal[self._smooth].tolist()
         self._in.target_velocity = self._still
         position = self._next(goal)
@@ -61,12 +69,16 @@ class Smoother:
 
     def stop(self, goal: Vector) -> Vector:
         """Return the next position (J,) on the fastest way to rest; a base's joints go to their goal (J,)."""
-        self._in.control_interface = ControlInterface.Velocity
-        self._in.target_velocity = self._still
+        self._brake()
         return self._next(goal)
 
+    def _brake(self) -> None:
+        # Each joint as fast as it can: one that waited for the slowest would run on, and past its limit.
+        self._in.control_interface, self._in.synchronization = ControlInterface.Velocity, Synchronization.No
+        self._in.target_velocity = self._still
+
     def _end_of_stop(self) -> Vector:
-        self._in.control_interface = ControlInterface.Velocity
+        self._brake()
         end = self._position.copy()
         try:
             self._ruckig.calculate(self._in, self._stopping)

@@ -190,3 +190,31 @@ def test_near_a_singularity_a_hand_slows_down_says_so_and_comes_back():
     for _ in range(20):
         measured = made.step(twist(-0.1, 0.0, -0.2), seen(measured)).action.joint_position
     assert KINEMATICS.forward(measured)[2] < before[2] - 0.1
+
+
+def test_a_joint_that_stops_never_waits_for_a_slower_one():
+    """It would run on meanwhile, and past a limit that it was about to reach."""
+    made = controller()
+    slow, fast = 5, 0
+    goal = SPEC.home_rad.copy()
+    goal[fast], goal[slow] = goal[fast] + 2.5, goal[slow] + 0.25
+    path = [SPEC.home_rad]
+    for _ in range(12):
+        path.append(made.step(Joints(goal, np.array([1.0])), seen(path[-1])).action.joint_position)
+    begun = len(path) - 1
+    path.extend(made.hold().action.joint_position for _ in range(20))
+    speed = (path[begun] - path[begun - 1])[slow] / SPEC.period_s
+    alone = speed * np.sqrt(speed / SPEC.joint_jerk_max_rad_s3[slow])  # up to no more than the highest acceleration
+    assert (path[-1] - path[begun])[slow] == pytest.approx(alone, rel=0.02)
+
+
+@settings(max_examples=60, deadline=None)
+@given(turns=arrays(np.float64, (25, 6), elements=st.floats(-3, 3)))
+def test_a_hand_that_is_twisted_about_rests_within_a_few_millimetres_of_its_workspace(turns):
+    made = controller()
+    joints = SPEC.home_rad
+    for values in np.repeat(turns, 4, axis=0):
+        joints = made.step(twist(*values), seen(joints)).action.joint_position
+        hand = KINEMATICS.forward(joints)[:3]
+        assert (hand >= END.workspace_lower_m - 0.008).all()
+        assert (hand <= END.workspace_upper_m + 0.008).all()

@@ -25,7 +25,7 @@ PROMISED_NS = 150 * MS
 INBOX = 64
 BRAKING = 6
 """Periods in which a Panda brakes from any speed."""
-WORKSPACE_M = 0.012
+WORKSPACE_M = 0.008
 HANDS = Hands(PANDA)
 END = PANDA.end_effectors[0]
 
@@ -297,4 +297,4 @@ class Motion(RuleBasedStateMachine):
 
 
 TestMotion = Motion.TestCase
-TestMotion.settings = settings(max_examples=120, stateful_step_count=20, deadline=None)
+TestMotion.settings = settings(max_examples=400, stateful_step_count=20, deadline=None)
