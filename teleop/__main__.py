@@ -130,12 +130,19 @@ def host(
     instruction: Annotated[str, typer.Option(help="A real arm's task, in words.")] = "",
     name: Annotated[str, typer.Option(help="What operators see; a number is added for several.")] = "",
     calibration: Annotated[Path | None, typer.Option(help="The real arm's calibration file.")] = None,
+    camera: Annotated[
+        list[str] | None, typer.Option(help="A camera beside it: NAME=DEVICE, or NAME=DEVICE@640x480; may be repeated.")
+    ] = None,
     data: Data = Path("data"),
     child: IsChild = False,
 ) -> None:
     """Bring robots online. This process runs beside the robot and dials out to the hub."""
     from teleop.doors.host import Wanted, serve
+    from teleop.sources import camera_of
 
+    cameras = tuple(camera_of(one) for one in camera) if camera else None
+    if cameras and len(robot) > 1:
+        raise PlatformError("expected one --robot where there is a --camera; start a host for each")
     if child:
         processes.end_with_parent()
     parts = [one.partition(":") for one in robot]
@@ -147,6 +154,7 @@ def host(
             port=port,
             calibration=calibration,
             instruction=instruction,
+            cameras=cameras,
         )
         for number, (kind, _, said) in enumerate(parts, start=1)
     ]

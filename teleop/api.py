@@ -18,11 +18,13 @@ from sim.catalogue import UnknownRobotError, model
 from teleop import control
 from teleop.accounts import Accounts, NotSignedInError
 from teleop.allowance import Allowance
+from teleop.cameras import Viewer
 from teleop.control import ControlError
 from teleop.errors import ApiError
+from teleop.frames import FRAME_MESSAGE_BYTES_MAX, Seen
 from teleop.hub import Dock, Hub, Seat
 from teleop.identity import Domain, SignatureError
-from teleop.messages import JSON_BYTES_MAX, PROTOCOL
+from teleop.messages import JSON_BYTES_MAX, PROTOCOL, WireError
 from teleop.outbox import Outbox
 from teleop.registry import Registry, UnknownRobotAddressError
 from teleop.schema import published
@@ -34,6 +36,8 @@ COMMANDS_PER_S: Final = 250
 """More commands a second than this from one client are dropped and counted."""
 CONTROLS_PER_S: Final = 50
 """The same for control frames, apart, so that no flood of commands loses a stop."""
+SEEN_PER_S: Final = 250
+"""Answers to camera frames."""
 _DRAINED: Final = 8
 """A flood is read, and dropped, at up to so many times what is allowed; the rest waits at its sender."""
 CLOSE: Final = {"protocol": 4400, "auth": 4401, "too_large": 1009}
@@ -74,10 +78,13 @@ class Driving:
 
     def host(self, request: Request) -> str:
         """Return the address of the robot whose upload token came; raise NotSignedInError."""
-        token = bearer(request)
+        return self.dock(bearer(request)).address
+
+    def dock(self, token: str) -> Dock:
+        """Return the robot whose upload token this is; raise NotSignedInError."""
         for dock in self.hub.docks.values():
-            if secrets.compare_digest(dock.upload_token, token):
-                return dock.address
+            if secrets.compare_digest(dock.upload_token.encode(), token.encode()):
+                return dock
         raise NotSignedInError("expected the upload token of a robot that is online; connect its host again")
 
 
@@ -161,6 +168,14 @@ def router(driving: Driving) -> APIRouter:
     async def host(socket: WebSocket) -> None:
         await _served(socket, lambda outbox: _host(driving, socket, outbox))
 
+    @routes.websocket("/ws/camera")
+    async def camera(socket: WebSocket) -> None:
+        await _served(socket, lambda outbox: _viewer(driving, socket, outbox))
+
+    @routes.websocket("/ws/host/camera")
+    async def host_camera(socket: WebSocket) -> None:
+        await _served(socket, lambda _outbox: _host_camera(driving, socket))
+
     return routes
 
 
@@ -209,14 +224,14 @@ async def _send(socket: WebSocket, outbox: Outbox) -> None:
         return  # the peer is gone; whoever reads the socket hears of it
 
 
-async def _frame(socket: WebSocket) -> str | bytes:
+async def _frame(socket: WebSocket, most: int = JSON_BYTES_MAX) -> str | bytes:
     message = await socket.receive()
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", 1005))
     text = message.get("text")
     frame: str | bytes = text if text is not None else message["bytes"]
-    if len(frame) > JSON_BYTES_MAX:
-        raise ControlError("too_large", f"expected at most {JSON_BYTES_MAX} bytes a frame, got {len(frame)}")
+    if len(frame) > most:
+        raise ControlError("too_large", f"expected at most {most} bytes a frame, got {len(frame)}")
     return frame
 
 
@@ -306,3 +321,71 @@ async def _host_frames(hub: Hub, dock: Dock, socket: WebSocket) -> None:
         except ControlError as error:
             hub.counts[f"hosts_{error.code}"] += 1
             _log.warning("a host said what it should not", robot=dock.address, error=str(error))
+
+
+async def _viewer(driving: Driving, socket: WebSocket, outbox: Outbox) -> None:
+    frame = await _first(socket)
+    control.require_protocol(frame, "reload the page, or update the client")
+    look = control.from_viewer(frame)
+    try:
+        await asyncio.to_thread(driving.accounts.address_of, look.token)
+    except NotSignedInError as error:
+        raise ControlError("auth", str(error)) from error
+    cameras = driving.hub.online(look.robot).cameras
+    viewer = cameras.join(look.camera, look.codecs)
+    try:
+        outbox.control(control.encode(control.Looking(look.camera, viewer.stream.name)))
+        sending = asyncio.create_task(_send_frames(socket, viewer))
+        reading = asyncio.create_task(_read_seen(driving.hub, socket, viewer))
+        done, others = await asyncio.wait((sending, reading), return_when=asyncio.FIRST_COMPLETED)
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        for task in done:
+            task.result()
+    finally:
+        cameras.leave(viewer)
+
+
+async def _send_frames(socket: WebSocket, viewer: Viewer) -> None:
+    while (data := await viewer.next()) is not None:
+        await socket.send_bytes(data)
+    raise ControlError("robot_offline", "expected a robot that is online; its host is gone, look again later")
+
+
+async def _read_seen(hub: Hub, socket: WebSocket, viewer: Viewer) -> None:
+    allowance = Allowance(SEEN_PER_S)
+    while True:
+        frame = await _frame(socket)
+        if not allowance.take():
+            hub.counts["seen_flood"] += 1
+            await asyncio.sleep(1.0 / (_DRAINED * allowance.per_s))
+            continue
+        try:
+            viewer.seen(Seen.decode(_bytes(frame)))
+        except WireError:
+            hub.counts["seen_malformed"] += 1
+
+
+async def _host_camera(driving: Driving, socket: WebSocket) -> None:
+    """Relay a host's frames, and answer each."""
+    frame = await _first(socket)
+    control.require_protocol(frame, "update the host")
+    try:
+        dock = driving.dock(control.from_camera(frame).token)
+    except NotSignedInError as error:
+        raise ControlError("auth", str(error)) from error
+    while driving.hub.docks.get(dock.address) is dock:
+        data = _bytes(await _frame(socket, FRAME_MESSAGE_BYTES_MAX))
+        try:
+            answer = dock.cameras.frame(data)
+        except WireError:
+            driving.hub.counts["frames_malformed"] += 1
+            continue
+        driving.hub.counts["frames"] += 1
+        await socket.send_bytes(answer.encode())
+    raise ControlError("auth", "expected the token of the robot's present connection")
+
+
+def _bytes(frame: str | bytes) -> bytes:
+    return frame if isinstance(frame, bytes) else b""

@@ -100,6 +100,18 @@ class Watch(Message, frozen=True, tag=_snake):
     robot: str
 
 
+class Look(Message, frozen=True, tag=_snake):
+    """Viewer: the first frame of /ws/camera. `codecs` in the order in which they are liked."""
+
+    protocol: int
+    token: str
+    robot: str
+    camera: str
+    codecs: list[str]
+
+
+FromViewer = Look
+
 FromOperator = Hello | Join | Begin | Finish | Leave | Estop | Clear | Watch
 
 
@@ -149,6 +161,15 @@ class Cleared(Message, frozen=True, tag=_snake, rename=None):
 
     by: str
 
+
+class CameraHello(Message, frozen=True, tag="hello", rename=None):
+    """Host: the first frame of /ws/host/camera; the token is that of its uploads."""
+
+    protocol: int
+    token: str
+
+
+FromCamera = CameraHello
 
 FromHost = HostHello | Refused | Ready | Ended | Estopped | Cleared
 
@@ -212,7 +233,31 @@ class ClearOrder(Message, frozen=True, tag="clear", rename=None):
     by: str
 
 
-ToHost = Challenge | HostWelcome | LeaseOrder | BeginOrder | FinishOrder | Revoke | EstopOrder | ClearOrder | Refusal
+class Stream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One camera in one codec."""
+
+    camera: str
+    codec: str
+
+
+class Looked(Message, frozen=True, tag=_snake, rename=None):
+    """Hub to host: at exactly these cameras someone looks."""
+
+    streams: list[Stream]
+
+
+ToHost = (
+    Looked
+    | Challenge
+    | HostWelcome
+    | LeaseOrder
+    | BeginOrder
+    | FinishOrder
+    | Revoke
+    | EstopOrder
+    | ClearOrder
+    | Refusal
+)
 
 
 class Welcome(Message, frozen=True, tag=_snake, rename=None):
@@ -278,6 +323,16 @@ class RobotCleared(Message, frozen=True, tag="cleared", rename=None):
     by: str
 
 
+class Looking(Message, frozen=True, tag=_snake, rename=None):
+    """Hub to viewer: frames follow, of this camera in this codec."""
+
+    camera: str
+    codec: str
+
+
+ToViewer = Looking | Refusal
+
+
 class Watching(Message, frozen=True, tag=_snake, rename=None):
     """Hub to operator: the robot's states follow."""
 
@@ -291,6 +346,8 @@ ToOperator = (
 _Any = TypeVar("_Any")
 _FROM_OPERATOR: Final[msgspec.json.Decoder[FromOperator]] = msgspec.json.Decoder(FromOperator)
 _FROM_HOST: Final[msgspec.json.Decoder[FromHost]] = msgspec.json.Decoder(FromHost)
+_FROM_VIEWER: Final[msgspec.json.Decoder[FromViewer]] = msgspec.json.Decoder(FromViewer)
+_FROM_CAMERA: Final[msgspec.json.Decoder[FromCamera]] = msgspec.json.Decoder(FromCamera)
 _TO_HOST: Final[msgspec.json.Decoder[ToHost]] = msgspec.json.Decoder(ToHost)
 
 
@@ -302,6 +359,16 @@ def from_operator(text: str | bytes) -> FromOperator:
 def from_host(text: str | bytes) -> FromHost:
     """Read a host's frame; raise ControlError."""
     return _decoded(_FROM_HOST, text)
+
+
+def from_viewer(text: str | bytes) -> FromViewer:
+    """Read a viewer's first frame; raise ControlError."""
+    return _decoded(_FROM_VIEWER, text)
+
+
+def from_camera(text: str | bytes) -> FromCamera:
+    """Read the first frame of a host's cameras; raise ControlError."""
+    return _decoded(_FROM_CAMERA, text)
 
 
 def to_host(text: str | bytes) -> ToHost:

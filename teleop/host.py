@@ -7,7 +7,7 @@ safety of the robot is the control loop's alone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,10 +20,12 @@ from sim.robot import Robot
 from teleop import control
 from teleop.accounts import now_ms
 from teleop.descriptor import describe
+from teleop.host_cameras import HostCameras
 from teleop.identity import HOST_HELLO, SESSION_GRANT, Domain, SignatureError
 from teleop.loop import ControlLoop
 from teleop.messages import JSON_BYTES_MAX, PROTOCOL
 from teleop.outbox import Outbox
+from teleop.sources import CameraSpec, cameras_of
 from teleop.steps import EndReason, Events
 
 _log = structlog.get_logger()
@@ -43,7 +45,16 @@ class Uplink:
 class Host:
     """One robot's host. `serve` runs until it is cancelled."""
 
-    def __init__(self, hub_url: str, key: LocalAccount, name: str, robot: Robot, events: Events) -> None:
+    def __init__(
+        self,
+        hub_url: str,
+        key: LocalAccount,
+        name: str,
+        robot: Robot,
+        events: Events,
+        cameras: Sequence[CameraSpec] | None = None,
+    ) -> None:
+        """`cameras`: those of a real robot; where none are given, a simulated one has those of its scene."""
         self.key, self.name = key, name
         self.uplink: Uplink | None = None
         """Read by the recorder's thread; replaced as a whole."""
@@ -52,6 +63,9 @@ class Host:
         self._outbox: Outbox | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._epoch = 0
+        if cameras is None:
+            cameras = cameras_of(robot.spec) if robot.spec.simulated else ()
+        self.cameras = HostCameras(self._hub_url, robot.spec, cameras)
         robot.connect()
         self.control = ControlLoop(robot, key.address, name, events, self._publish, self._report)
         self.online, self.offline = asyncio.Event(), asyncio.Event()
@@ -74,6 +88,7 @@ class Host:
                 attempt += 1
         finally:
             await asyncio.to_thread(self.control.stop)
+            await asyncio.to_thread(self.cameras.close)
             self._robot.disconnect()
 
     def _dial(self) -> connect:
@@ -90,6 +105,8 @@ class Host:
             self.online.clear()
             self.offline.set()
             self._outbox, self.uplink = None, None
+            self.cameras.uplink("")
+            self.cameras.look([])
             self.control.order(control.Revoke(self._epoch, EndReason.HOST_LOST))
 
     async def _converse(self, socket: ClientConnection, domain: Domain, outbox: Outbox) -> None:
@@ -115,7 +132,8 @@ class Host:
         domain = Domain(challenge.chain_id, challenge.vault)
         values = {"robot": self.key.address, "challenge": challenge.challenge}
         signature = HOST_HELLO.sign(self.key, domain, values)
-        descriptor = describe(self.name, self._robot.spec)
+        described = [camera.describe() for camera in self.cameras.cameras]
+        descriptor = {**describe(self.name, self._robot.spec), "cameras": described}
         hello = control.HostHello(PROTOCOL, self.key.address, signature, descriptor, self.control.estopped)
         await socket.send(control.encode(hello))
         return domain
@@ -124,6 +142,7 @@ class Host:
         match message:
             case control.HostWelcome():
                 self.uplink = Uplink(self._hub_url, message.upload_token, domain)
+                self.cameras.uplink(message.upload_token)
                 self.offline.clear()
                 self.online.set()
                 _log.info("online", robot=self.name, hub=self._hub_url)
@@ -134,6 +153,8 @@ class Host:
                     self.control.order(message)
                 else:
                     outbox.control(control.encode(control.Refused(message.lease, refusal)))
+            case control.Looked():
+                self.cameras.look(message.streams)
             case control.Refusal():
                 raise control.ControlError(message.code, message.message)
             case control.Challenge():
@@ -157,11 +178,14 @@ class Host:
         return None
 
     def _publish(self, state: bytes) -> None:
+        self.cameras.show(state)
         outbox, loop = self._outbox, self._loop
         if outbox is not None and loop is not None:
             loop.call_soon_threadsafe(outbox.latest, state)
 
     def _report(self, message: control.Message) -> None:
+        if isinstance(message, control.Ready):
+            self.cameras.scene(message.seed)
         outbox, loop = self._outbox, self._loop
         if outbox is not None and loop is not None:
             loop.call_soon_threadsafe(outbox.control, control.encode(message))

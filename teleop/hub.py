@@ -19,6 +19,7 @@ import structlog
 
 from teleop import control
 from teleop.accounts import now_ms
+from teleop.cameras import Cameras
 from teleop.control import ControlError, Grant
 from teleop.identity import HOST_HELLO, SESSION_GRANT, Domain, SignatureError, require_address
 from teleop.messages import COMMAND_BYTES_MAX, PROTOCOL, STATE_BYTES_MAX
@@ -90,6 +91,7 @@ class Dock:
     outbox: Outbox
     upload_token: str
     estopped: bool
+    cameras: Cameras
     holder: Place | None = None
     queue: list[Place] = field(default_factory=list)
     watchers: set[Seat] = field(default_factory=set)
@@ -124,6 +126,7 @@ class Hub:
             "holding": sum(dock.holder is not None for dock in docks),
             "queued": sum(len(dock.queue) for dock in docks),
             "watching": sum(len(dock.watchers) for dock in docks),
+            "looking": sum(dock.cameras.watching for dock in docks),
             "counts": dict(self.counts),
         }
 
@@ -136,11 +139,13 @@ class Hub:
         descriptor = {**hello.descriptor, "name": row.name}
         _require_tasks(descriptor)
         await asyncio.to_thread(self._registry.describe, row.address, descriptor)
+        cameras = Cameras(descriptor.get("cameras", []), lambda asked: outbox.control(control.encode(asked)))
         before = self.docks.pop(row.address, None)
         if before is not None:
             await self.undock(before)
             before.outbox.close()
-        dock = Dock(row.address, row.owner, descriptor, outbox, secrets.token_urlsafe(32), hello.estopped)
+        token = secrets.token_urlsafe(32)
+        dock = Dock(row.address, row.owner, descriptor, outbox, token, hello.estopped, cameras)
         self.docks[row.address] = dock
         outbox.control(control.encode(control.HostWelcome(dock.upload_token)))
         _log.info("robot online", robot=row.address, name=row.name)
@@ -153,6 +158,7 @@ class Hub:
         for place in [dock.holder, *dock.queue]:
             if place is not None:
                 await self._end(place, "host_lost", EndReason.HOST_LOST)
+        dock.cameras.end()
         for seat in list(dock.watchers):
             dock.watchers.discard(seat)
             seat.watching = None
@@ -252,12 +258,12 @@ class Hub:
                     raise ControlError("state", "expected a robot or a queue to leave; join one")
                 await self._end(seat.place, "left", EndReason.LEFT)
             case control.Watch():
-                self._watch(seat, self._online(message.robot))
+                self._watch(seat, self.online(message.robot))
             case control.Estop():
-                dock = self._online(message.robot)
+                dock = self.online(message.robot)
                 dock.outbox.control(control.encode(control.EstopOrder(seat.address)))
             case control.Clear():
-                dock = self._online(message.robot)
+                dock = self.online(message.robot)
                 if dock.owner != seat.address:
                     raise ControlError("not_owner", f"expected the owner {dock.owner} to clear, got {seat.address}")
                 dock.outbox.control(control.encode(control.ClearOrder(seat.address)))
@@ -268,7 +274,7 @@ class Hub:
         if seat.place is not None:
             raise ControlError("state", "expected one robot at a time; leave the one you are at first")
         grant = message.grant
-        dock = self._online(grant.robot)
+        dock = self.online(grant.robot)
         self._check_grant(seat, dock, grant, message.signature)
         for other in [dock.holder, *dock.queue]:
             if other is not None and other.seat.address == seat.address:
@@ -379,7 +385,8 @@ class Hub:
             told = control.Queued(dock.address, position, len(dock.queue))
             place.seat.outbox.control(control.encode(told))
 
-    def _online(self, robot: str) -> Dock:
+    def online(self, robot: str) -> Dock:
+        """Return a robot's connection; raise ControlError where there is none."""
         dock = self.docks.get(robot)
         if dock is None:
             raise ControlError("robot_offline", f"expected a robot that is online, got {robot!r}; see GET /api/robots")

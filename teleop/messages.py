@@ -60,12 +60,13 @@ SUCCEEDED: Final[int] = WIRE["state_flags"]["succeeded"]
 LIMITED: Final[int] = WIRE["state_flags"]["limited"]
 
 
-def _header(message: str) -> struct.Struct:
+def header_of(message: str) -> struct.Struct:
+    """Return the layout of a message's header."""
     return struct.Struct("<" + "".join(_FORMATS[kind] for _, kind, _ in WIRE["messages"][message]["header"]))
 
 
-_COMMAND: Final = _header("command")
-_STATE: Final = _header("state")
+_COMMAND: Final = header_of("command")
+_STATE: Final = header_of("state")
 _COMMAND_KIND: Final[int] = WIRE["messages"]["command"]["kind"]
 _STATE_KIND: Final[int] = WIRE["messages"]["state"]["kind"]
 _COMMAND_VALUES_MAX: Final[int] = WIRE["limits"]["command_values"]

@@ -19,6 +19,9 @@ PARTIES: Final = {
     "hub_to_operator": control.ToOperator,
     "host_to_hub": control.FromHost,
     "hub_to_host": control.ToHost,
+    "viewer_to_hub": control.FromViewer,
+    "hub_to_viewer": control.ToViewer,
+    "camera_to_hub": control.FromCamera,
 }
 """Who may say what to whom."""
 
@@ -26,22 +29,26 @@ PARTIES: Final = {
 def made() -> dict[str, Any]:
     """Return the schema: one definition for each message, and under each direction one of those that go there."""
     directions, definitions = msgspec.json.schema_components(
-        [message for party in PARTIES.values() for message in get_args(party)], ref_template="#/$defs/{name}"
+        [message for party in PARTIES.values() for message in _messages(party)], ref_template="#/$defs/{name}"
     )
     by_party, start = {}, 0
     for name, party in PARTIES.items():
-        count = len(get_args(party))
+        count = len(_messages(party))
         by_party[name] = {"oneOf": list(directions[start : start + count])}
         start += count
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "/api/protocol",
         "title": f"armshare control plane, protocol {PROTOCOL}",
-        "description": "Text frames of /ws/drive and /ws/host; PROTOCOL.md says what follows what.",
+        "description": "Text frames of every websocket; PROTOCOL.md says what follows what.",
         "protocol": PROTOCOL,
         "anyOf": [{"$ref": f"#/$defs/{name}"} for name in by_party],
         "$defs": {**by_party, **definitions},
     }
+
+
+def _messages(party: Any) -> tuple[Any, ...]:
+    return get_args(party) or (party,)
 
 
 def published() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How this project's FastAPI apps are served: uvicorn on uvloop, websockets without compression, small frames only."""
+"""How this project's FastAPI apps are served: uvicorn on uvloop, websockets without compression."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ import socket
 import uvicorn
 from fastapi import FastAPI
 
-from teleop.messages import JSON_BYTES_MAX
+from teleop.frames import FRAME_MESSAGE_BYTES_MAX
 
 
 def config(app: FastAPI) -> uvicorn.Config:
-    """Return the server's configuration. It logs nothing of its own: the rooms log what matters."""
+    """Return the server's configuration. It logs nothing of its own: the rooms log what matters.
+
+    The largest message is a camera's frame; every socket that reads none allows less (`api.py`).
+    """
     return uvicorn.Config(
         app,
         loop="uvloop",
         ws="websockets-sansio",
-        ws_max_size=JSON_BYTES_MAX,
+        ws_max_size=FRAME_MESSAGE_BYTES_MAX,
         ws_per_message_deflate=False,
         ws_ping_interval=5.0,
         ws_ping_timeout=5.0,

@@ -25,6 +25,7 @@ from teleop.hardware.calibration import read_calibration
 from teleop.hardware.feetech import FREE, So101
 from teleop.host import Host, registration
 from teleop.identity import ROBOT_REGISTRATION, Domain, load_key
+from teleop.sources import CameraSpec
 from teleop.steps import Events
 
 _log = structlog.get_logger()
@@ -42,6 +43,8 @@ class Wanted:
     port: str = ""
     calibration: Path | None = None
     instruction: str = ""
+    cameras: tuple[CameraSpec, ...] | None = None
+    """Those of a real robot; a simulated one has those of its scene."""
 
     def open(self) -> Robot:
         """Return the robot, not yet connected; raise RobotError where there is none of that name."""
@@ -65,7 +68,7 @@ async def _serve_one(hub_url: str, folder: Path, owner: LocalAccount, wanted: Wa
     key, robot = load_key(folder / "robot.key"), wanted.open()
     domain = await _register(hub_url, key, owner, wanted.name, robot)
     events: Events = queue.Queue()
-    host = Host(hub_url, key, wanted.name, robot, events)
+    host = Host(hub_url, key, wanted.name, robot, events, wanted.cameras)
     async with _recording(host, hub_url, folder, key, domain, events):
         await host.serve()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from teleop.host import Host, registration
 from teleop.hub import Hub
 from teleop.identity import ROBOT_REGISTRATION, Domain, new_key
 from teleop.registry import Registry
+from teleop.sources import CameraSpec
 from teleop.steps import Events
 
 DOMAIN = Domain(31337, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
@@ -89,13 +90,18 @@ async def platform(data: Path, robot: Robot | None = None, lease_s: float = 900.
 
 @asynccontextmanager
 async def hosted(
-    url: str, hub: Hub, registry: Registry, robot: Robot | None = None, name: str = "robot-1"
+    url: str,
+    hub: Hub,
+    registry: Registry,
+    robot: Robot | None = None,
+    name: str = "robot-1",
+    cameras: Sequence[CameraSpec] | None = None,
 ) -> AsyncIterator[Platform]:
     """One robot, online at that hub."""
     robot = robot or make_world("panda", "lift")
     key, owner = new_key(), new_key()
     events: Events = queue.Queue()
-    host = Host(url, key, name, robot, events)
+    host = Host(url, key, name, robot, events, cameras)
     values = registration(key, owner.address, name, robot)
     registry.register(values, ROBOT_REGISTRATION.sign(owner, DOMAIN, values))
     task = asyncio.create_task(host.serve())

@@ -1,0 +1,152 @@
+"""The hub's relay of one robot's cameras: each is encoded once, by its host, however many look at it.
+
+A host sends the streams that someone looks at, and no others. Everything runs on one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from teleop import control
+from teleop.control import ControlError
+from teleop.frames import CAMERAS_MAX, Codec, Frame, Seen
+from teleop.video import Feed
+
+CODECS: Final = {codec.name.lower(): codec for codec in Codec}
+Key = tuple[int, Codec]
+
+
+@dataclass(eq=False, slots=True)
+class Viewer:
+    """One reader of one stream."""
+
+    stream: Stream
+    feed: Feed = field(default_factory=Feed)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    over: bool = False
+    """The robot is gone."""
+
+    async def next(self) -> bytes | None:
+        """Wait for the frame that goes next; None once the robot is gone."""
+        while not self.over:
+            frame = self.feed.take(time.monotonic_ns())
+            if frame is not None:
+                return frame
+            self.wake.clear()
+            await self.wake.wait()
+        return None
+
+    def seen(self, answer: Seen) -> None:
+        """Take note of the reader's answer."""
+        self.feed.seen(answer.seq, time.monotonic_ns(), want_key=answer.want_key)
+        self.wake.set()
+
+
+@dataclass(eq=False, slots=True)
+class Stream:
+    """One camera in one codec, and who looks."""
+
+    camera: str
+    number: int
+    codec: Codec
+    viewers: set[Viewer] = field(default_factory=set)
+    last: tuple[int, bytes] | None = None
+    """The newest picture that can be shown by itself to whoever comes next: of JPEG, each can."""
+
+    @property
+    def name(self) -> str:
+        """The codec's name on the control plane."""
+        return self.codec.name.lower()
+
+    def frame(self, frame: Frame, data: bytes) -> None:
+        """Offer a frame to everyone who looks."""
+        self.last = (frame.seq, data) if self.codec is Codec.JPEG else None
+        for viewer in self.viewers:
+            viewer.feed.offer(frame.seq, frame.key, data)
+            viewer.wake.set()
+
+
+class Cameras:
+    """All streams of one robot. `ask` tells its host which ones to send."""
+
+    def __init__(self, described: Sequence[Mapping[str, Any]], ask: Callable[[control.Looked], None]) -> None:
+        """Read the descriptor's `cameras`; raise ControlError where they are not as PROTOCOL.md says."""
+        self._ask = ask
+        self._streams: dict[Key, Stream] = {}
+        self._offered = _offered(described)
+
+    def join(self, camera: str, codecs: Sequence[str]) -> Viewer:
+        """Let someone look at a camera, in the first of their codecs that the host offers; raise ControlError."""
+        names = [name for name, _ in self._offered]
+        if camera not in names:
+            raise ControlError("unknown_camera", f"expected one of {names} at this robot, got {camera!r}")
+        number = names.index(camera)
+        offered = self._offered[number][1]
+        codec = next((CODECS[name] for name in codecs if name in offered), None)
+        if codec is None:
+            raise ControlError("codec", f"expected one of {list(offered)} for {camera}, got {list(codecs)}")
+        stream = self._streams.setdefault((number, codec), Stream(camera, number, codec))
+        viewer = Viewer(stream)
+        stream.viewers.add(viewer)
+        if len(stream.viewers) == 1:
+            self._tell()
+        if stream.last is not None:
+            seq, data = stream.last
+            viewer.feed.offer(seq, True, data)
+        return viewer
+
+    def leave(self, viewer: Viewer) -> None:
+        """Someone looks no more."""
+        stream = viewer.stream
+        stream.viewers.discard(viewer)
+        if not stream.viewers and self._streams.pop((stream.number, stream.codec), None) is not None:
+            self._tell()
+
+    def frame(self, data: bytes) -> Seen:
+        """Relay a frame of the host's; return the answer to it. Raises WireError."""
+        frame = Frame.decode(data)
+        stream = self._streams.get((frame.camera, frame.codec))
+        if stream is None:
+            return Seen(frame.camera, frame.codec, frame.seq)
+        stream.frame(frame, data)
+        broken = any(viewer.feed.broken for viewer in stream.viewers)
+        return Seen(frame.camera, frame.codec, frame.seq, want_key=broken)
+
+    def asked(self) -> control.Looked:
+        """Return which streams someone looks at."""
+        return control.Looked([control.Stream(stream.camera, stream.name) for stream in self._streams.values()])
+
+    def end(self) -> None:
+        """The robot is gone."""
+        for stream in self._streams.values():
+            for viewer in stream.viewers:
+                viewer.over = True
+                viewer.wake.set()
+
+    @property
+    def watching(self) -> int:
+        """How many look."""
+        return sum(len(stream.viewers) for stream in self._streams.values())
+
+    def _tell(self) -> None:
+        self._ask(self.asked())
+
+
+def _offered(described: Sequence[Mapping[str, Any]]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return each camera's name and codecs."""
+    if not isinstance(described, list) or len(described) > CAMERAS_MAX:
+        raise ControlError("malformed", f"expected `cameras` in the descriptor to be a list of at most {CAMERAS_MAX}")
+    found = []
+    for camera in described:
+        name, codecs = (camera.get("name"), camera.get("codecs")) if isinstance(camera, dict) else (None, None)
+        if not isinstance(name, str) or not isinstance(codecs, list) or not all(one in CODECS for one in codecs):
+            known = ", ".join(CODECS)
+            raise ControlError(
+                "malformed", f"expected each camera to have a name and codecs of {known}, got {camera!r}"
+            )
+        found.append((name, tuple(codecs)))
+    return found

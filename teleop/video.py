@@ -1,0 +1,105 @@
+"""Camera frames on their way to one reader: only the newest waits, and it goes when the reader has credit.
+
+Without credits a slow reader sees seconds of the past: frames queue where nobody counts them, in the sockets' buffers.
+A reader answers each few frames (`Seen`); how many may be unanswered is about its round trip in frames and one more,
+and less while its answers come late. Both ends of a frame's way use this: host to hub, and hub to viewer. It has no
+socket and no clock; every time is handed in, monotonic nanoseconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Final
+
+from teleop.safety import DELAY_RISE_PPM
+
+CREDITS_MAX: Final = 8
+_START: Final = 2
+_GAIN: Final = 0.125
+"""How much of each new interval goes into their mean."""
+_LATE: Final = 0.75
+"""An answer that took so many intervals longer than the fastest found a queue before it."""
+
+
+class Window:
+    """How many frames may be unanswered, and how many are."""
+
+    def __init__(self) -> None:
+        self.credits = _START
+        self._sent: deque[tuple[int, int]] = deque()
+        self._least_ns = math.inf
+        self._interval_ns = 0.0
+        self._last_ns = 0
+
+    @property
+    def free(self) -> bool:
+        """Whether another frame may go."""
+        return len(self._sent) < self.credits
+
+    def sent(self, seq: int, now_ns: int) -> None:
+        """Take note of a frame that goes."""
+        if self._last_ns:
+            interval = now_ns - self._last_ns
+            self._interval_ns += _GAIN * (interval - self._interval_ns) if self._interval_ns else interval
+        self._last_ns = now_ns
+        self._sent.append((seq, now_ns))
+
+    def seen(self, seq: int, now_ns: int) -> None:
+        """Take note of an answer: up to `seq`, all has been read. One for a frame that never went changes nothing."""
+        if not any(number == seq for number, _ in self._sent):
+            return
+        number, at_ns = self._sent.popleft()
+        while number != seq:
+            number, at_ns = self._sent.popleft()
+        self._adapt(float(now_ns - at_ns))
+
+    def _adapt(self, took_ns: float) -> None:
+        # The fastest answer is forgotten slowly, so that a way which became longer for good is not taken for a queue.
+        self._least_ns = min(took_ns, self._least_ns * (1.0 + DELAY_RISE_PPM / 1e6))
+        if took_ns > self._least_ns + _LATE * self._interval_ns:
+            self.credits = max(1, self.credits - 1)
+        elif self._interval_ns:
+            wanted = round(self._least_ns / self._interval_ns) + 1  # what was on its way, at this pace, and one more
+            self.credits = max(1, min(wanted, self.credits + 1, CREDITS_MAX))
+
+
+class Feed:
+    """The frames of one camera in one codec, towards one reader."""
+
+    def __init__(self) -> None:
+        self._window = Window()
+        self._waiting: tuple[int, bytes] | None = None
+        self.broken = True
+        """Whether a frame was left out since the last key frame: only another key frame can be shown."""
+        self.skipped = 0
+        """Frames that a key frame replaced while they waited, or that could not be shown without one left out."""
+
+    def offer(self, seq: int, key: bool, data: bytes) -> None:
+        """Let a frame wait. A key frame takes the place of any other; one that needs others waits behind none."""
+        if key:
+            self.skipped += self._waiting is not None
+            self._waiting, self.broken = (seq, data), False
+        elif self.broken or self._waiting is not None:
+            self.skipped += 1
+            self.broken = True
+        else:
+            self._waiting = (seq, data)
+
+    def take(self, now_ns: int) -> bytes | None:
+        """Return the frame that goes now, if one waits and there is credit."""
+        if self._waiting is None or not self._window.free:
+            return None
+        (seq, data), self._waiting = self._waiting, None
+        self._window.sent(seq, now_ns)
+        return data
+
+    def seen(self, seq: int, now_ns: int, *, want_key: bool = False) -> None:
+        """Take note of the reader's answer, and of whether it cannot go on without a key frame."""
+        self._window.seen(seq, now_ns)
+        self.broken = self.broken or want_key
+
+    @property
+    def free(self) -> bool:
+        """Whether a frame that came now would go at once."""
+        return self._waiting is None and self._window.free

@@ -1,0 +1,260 @@
+"""Cameras over real sockets and the real camera process: simulated and real ones, one encoding for all who look."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from websockets.asyncio.client import connect
+
+from teleop.client import RefusedError
+from teleop.frames import Codec, Frame
+from teleop.messages import PROTOCOL, Mode
+from teleop.sources import CameraError, CameraSpec, camera_of
+from teleop.viewer import Looking
+from tests.teleop.platform import hosted, hub_at, platform
+from tests.teleop.sessions import PANDA, Puppet
+
+pytestmark = pytest.mark.anyio
+DRIVING = [0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
+
+
+def token_of(driver) -> str:
+    return driver.http.headers["Authorization"].removeprefix("Bearer ")
+
+
+@asynccontextmanager
+async def driven(driver, robot: str):
+    """A drive that goes on in the background."""
+    await driver.join(robot, "lift")
+    await driver.begin()
+    await driver.armed()
+
+    async def drive() -> None:
+        while True:
+            await driver.command(Mode.EE_TWIST, DRIVING, dead_man=True)
+            await asyncio.sleep(0.04)
+
+    task = asyncio.create_task(drive())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def opened(frame: Frame) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(frame.payload, np.uint8), cv2.IMREAD_COLOR)
+
+
+async def test_whoever_looks_sees_what_the_camera_sees_of_the_newest_state(tmp_path):
+    async with platform(tmp_path) as house, house.driver() as driver:
+        robot = house.robot_key.address
+        cameras = (await driver.call("GET", f"/api/robots/{robot}"))["descriptor"]["cameras"]
+        assert [camera["name"] for camera in cameras] == ["front", "side", "wrist"]
+        async with driven(driver, robot), Looking(house.url, token_of(driver), robot, "front") as looking:
+            assert looking.codec == "jpeg"
+            frames = []
+            while len(frames) < 4:
+                frames.append(await looking.next())
+                await looking.answer(frames[-1])
+            seqs, states = [frame.seq for frame in frames], [frame.state for frame in frames]
+            assert seqs == sorted(set(seqs))
+            assert states == sorted(set(states))
+            assert states[0] > 0
+            assert abs(driver.state.seq - states[-1]) < 40, "of this lease, and of now"
+            pictures = [opened(frame) for frame in frames]
+            assert {picture.shape for picture in pictures} == {(480, 640, 3)}
+            assert pictures[0].std() > 20, "a scene, not a blank"
+            assert not np.array_equal(pictures[0], pictures[-1]), "the arm moves"
+        census = await driver.call("GET", "/api/counts")
+        assert census["looking"] == 0
+
+
+async def test_h264_is_chosen_by_who_likes_it_and_decodes_frame_by_frame(tmp_path):
+    import av
+
+    async with platform(tmp_path) as house, house.driver() as driver:
+        robot, decoder = house.robot_key.address, av.CodecContext.create("h264", "r")
+        looked = Looking(house.url, token_of(driver), robot, "front", ["vp9", "h264", "jpeg"])
+        async with driven(driver, robot), looked as looking:
+            assert looking.codec == "h264"
+            shapes, kinds = [], []
+            while len(shapes) < 6:
+                frame = await looking.next()
+                await looking.answer(frame, want_key=len(shapes) == 3)
+                kinds.append(frame.key)
+                shapes += [out.to_ndarray(format="rgb24").shape for out in decoder.decode(av.Packet(frame.payload))]
+            assert set(shapes) == {(480, 640, 3)}
+            assert kinds[0], "the first stands for itself"
+            assert not all(kinds)
+            while not kinds[-1]:  # what was asked for in between comes
+                frame = await looking.next()
+                await looking.answer(frame)
+                kinds.append(frame.key)
+
+
+async def test_one_encoding_serves_all_and_a_slow_viewer_slows_nobody_and_sees_the_present(tmp_path):
+    async with platform(tmp_path) as house, house.driver() as driver:
+        robot, token = house.robot_key.address, token_of(driver)
+        async with (
+            driven(driver, robot),
+            Looking(house.url, token, robot, "front") as quick,
+            Looking(house.url, token, robot, "front") as slow,
+        ):
+            held = [await slow.next(), await slow.next()]  # and answers none
+            seen = {}
+            while len(seen) < 15:
+                frame = await quick.next()
+                await quick.answer(frame)
+                seen[frame.seq] = frame.payload
+            for frame in held:
+                assert seen.get(frame.seq, frame.payload) == frame.payload, "the very bytes"
+            await slow.answer(held[-1])
+            after = await slow.next()
+            assert after.seq > held[-1].seq + 5, "what was new meanwhile was not queued"
+            dock = house.hub.docks[robot]
+            assert dock.cameras.watching == 2
+
+
+async def test_nothing_is_drawn_where_nobody_looks(tmp_path):
+    async with platform(tmp_path) as house, house.driver() as driver:
+        robot = house.robot_key.address
+        async with driven(driver, robot):
+            assert house.host.cameras._process is None
+            async with Looking(house.url, token_of(driver), robot, "wrist") as looking:
+                await looking.answer(await looking.next())
+            process = house.host.cameras._process
+            while house.host.cameras._streams.streams:
+                await driver.next_state()
+            count = house.hub.counts["frames"]
+            for _ in range(20):
+                await driver.next_state()
+            assert house.hub.counts["frames"] <= count + 1, "one may have been on its way"
+            async with Looking(house.url, token_of(driver), robot, "side") as looking:
+                assert (await looking.next()).camera == 1
+            assert house.host.cameras._process is process
+    assert process.returncode is not None, "it ends with its host"
+
+
+async def test_a_camera_process_that_dies_is_started_again_by_the_next_who_looks(tmp_path):
+    async with platform(tmp_path) as house, house.driver() as driver:
+        robot = house.robot_key.address
+        async with driven(driver, robot):
+            async with Looking(house.url, token_of(driver), robot, "front") as looking:
+                await looking.next()
+                first = house.host.cameras._process
+                first.kill()
+                await asyncio.to_thread(first.wait)
+                for _ in range(5):  # the drive goes on
+                    await driver.next_state()
+            async with Looking(house.url, token_of(driver), robot, "front") as looking:
+                await looking.next()
+            assert house.host.cameras._process is not first
+
+
+@pytest.fixture
+def film(tmp_path):
+    """A file that OpenCV plays as a camera: frame n is as bright as n."""
+    path = str(tmp_path / "film.avi")
+    writer = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*"MJPG"), 30, (320, 240))
+    for number in range(60):
+        writer.write(np.full((240, 320, 3), 4 * number, np.uint8))
+    writer.release()
+    return path
+
+
+async def test_a_real_camera_takes_the_same_path_whether_or_not_anyone_drives(tmp_path, film):
+    robot = Puppet(replace(PANDA, simulated=False))
+    cameras = [CameraSpec("desk", 320, 240, device=film)]
+    async with (
+        hub_at(tmp_path) as (url, hub, registry),
+        hosted(url, hub, registry, robot, cameras=cameras) as house,
+        house.driver() as driver,
+    ):
+        address = house.robot_key.address
+        async with Looking(url, token_of(driver), address, "desk") as looking:
+            frames = []
+            while len(frames) < 5:
+                frames.append(await looking.next())
+                await looking.answer(frames[-1])
+        brightness = [float(opened(frame).mean()) for frame in frames]
+        assert {(frame.width, frame.height, frame.state) for frame in frames} == {(320, 240, 0)}
+        assert len(set(brightness)) > 1, "it plays"
+        assert [frame.t_host_us for frame in frames] == sorted(frame.t_host_us for frame in frames)
+
+
+@pytest.mark.parametrize(
+    ("camera", "codecs", "code", "said"),
+    [
+        ("ceiling", ["jpeg"], "unknown_camera", "expected one of ['front', 'side', 'wrist']"),
+        ("front", ["vp9"], "codec", "expected one of ['jpeg', 'h264']"),
+    ],
+)
+async def test_what_is_not_there_is_refused_by_name(tmp_path, camera, codecs, code, said):
+    async with platform(tmp_path) as house, house.driver() as driver:
+        with pytest.raises(RefusedError) as refused:
+            async with Looking(house.url, token_of(driver), house.robot_key.address, camera, codecs):
+                pass
+        assert refused.value.code == code
+        assert said in str(refused.value)
+
+
+async def test_a_stranger_sees_nothing_and_sends_no_pictures(tmp_path):
+    async with platform(tmp_path) as house:
+        with pytest.raises(RefusedError) as refused:
+            async with Looking(house.url, "guessed", house.robot_key.address, "front"):
+                pass
+        assert refused.value.code == "auth"
+        async with connect(house.url.replace("http", "ws") + "/ws/host/camera", proxy=None) as socket:
+            await socket.send(json.dumps({"type": "hello", "protocol": PROTOCOL, "token": "guessed"}))
+            assert json.loads(await socket.recv())["code"] == "auth"
+
+
+async def test_noise_is_counted_and_hurts_nobody(tmp_path):
+    async with platform(tmp_path) as house, house.driver() as driver:
+        robot, token = house.robot_key.address, token_of(driver)
+        async with driven(driver, robot), Looking(house.url, token, robot, "front") as looking:
+            for noise in (b"", b"\x04", os.urandom(12), "text", os.urandom(500)):
+                await looking.send(noise)
+            frame = await looking.next()
+            await looking.answer(replace(frame, seq=frame.seq + 1000))
+            await looking.answer(frame)
+            while (await looking.next()).seq <= frame.seq:
+                pass
+            assert house.hub.counts["seen_malformed"] == 5
+        upload = house.hub.docks[robot].upload_token
+        async with connect(house.url.replace("http", "ws") + "/ws/host/camera", proxy=None) as socket:
+            await socket.send(json.dumps({"type": "hello", "protocol": PROTOCOL, "token": upload}))
+            await socket.send(os.urandom(100))
+            stray = Frame(9, Codec.JPEG, True, 8, 8, 7, 0, 0, b"?")  # of a camera that nobody looks at
+            await socket.send(stray.encode())
+            assert await socket.recv(), "answered, and shown to nobody"
+            assert house.hub.counts["frames_malformed"] == 1
+
+
+async def test_viewers_hear_that_the_robot_is_gone(tmp_path):
+    async with platform(tmp_path) as house, house.driver() as driver:
+        async with Looking(house.url, token_of(driver), house.robot_key.address, "front") as looking:
+            await house.stop_host()
+            with pytest.raises(RefusedError) as refused:
+                await looking.next()
+        assert refused.value.code == "robot_offline"
+
+
+@pytest.mark.parametrize("said", ["", "desk", "desk=", "=0", "desk=0@", "desk=0@640", "desk=0@9x9", "desk=0@640xhigh"])
+def test_a_camera_said_wrongly_is_refused(said):
+    with pytest.raises(CameraError, match="expected a camera"):
+        camera_of(said)
+
+
+def test_a_camera_is_said_by_name_device_and_size():
+    assert camera_of("desk=/dev/video0") == CameraSpec("desk", device="/dev/video0")
+    assert camera_of("desk=rtsp://a@b/c@1280x720") == CameraSpec("desk", 1280, 720, device="rtsp://a@b/c")
+    assert camera_of("desk=rtsp://a@b/c") == CameraSpec("desk", device="rtsp://a@b/c")
