@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import cv2
@@ -43,7 +44,7 @@ class CameraSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     height: int = HEIGHT
     fps: float = FPS
     device: str = ""
-    """What OpenCV opens: a number, a path, or a URL."""
+    """What OpenCV opens: a number, a path, or a URL. A film is played over and over."""
 
     def describe(self) -> dict[str, Any]:
         """Return what the descriptor says of it."""
@@ -205,17 +206,28 @@ class CaptureSource:
                 _log.warning("camera not opened; trying again", camera=self._spec.name, device=device)
                 time.sleep(_RETRY_S)
                 continue
-            while self._running:
-                done, bgr = capture.read()
-                t_us = time.monotonic_ns() // 1000
-                if not done:
-                    _log.warning("camera gave no picture; opening it again", camera=self._spec.name, device=device)
-                    time.sleep(_RETRY_S)
-                    break
-                self._newest = Sight(self._fitted(bgr), t_us, 0)
-                self.number += 1
-                self._news()
+            self._take(capture, film=Path(device).is_file())
             capture.release()
+
+    def _take(self, capture: cv2.VideoCapture, *, film: bool) -> None:
+        """Take pictures, no more a second than described, until there are none; a film is played at that rate."""
+        period_s, due = 1.0 / self._spec.fps, time.monotonic()
+        while self._running:
+            if film:
+                time.sleep(max(0.0, due - time.monotonic()))
+            done, bgr = capture.read()
+            now_ns = time.monotonic_ns()
+            if not done:
+                if not film:
+                    _log.warning("camera gave no picture; opening it again", camera=self._spec.name)
+                    time.sleep(_RETRY_S)
+                return
+            if now_ns / 1e9 < due - 0.5 * period_s:
+                continue
+            due = max(due + period_s, now_ns / 1e9)
+            self._newest = Sight(self._fitted(bgr), now_ns // 1000, 0)
+            self.number += 1
+            self._news()
 
     def _fitted(self, bgr: Any) -> Pixels:
         """Return (H, W, 3) RGB of the size that was described: a device may give another."""

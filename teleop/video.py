@@ -46,12 +46,11 @@ class Window:
         self._sent.append((seq, now_ns))
 
     def seen(self, seq: int, now_ns: int) -> None:
-        """Take note of an answer: up to `seq`, all has been read. One for a frame that never went changes nothing."""
-        if not any(number == seq for number, _ in self._sent):
+        """Take note of an answer: up to `seq`, all has been read. One for what never went changes nothing."""
+        if not self._sent or not self._sent[0][0] <= seq <= self._sent[-1][0]:
             return
-        number, at_ns = self._sent.popleft()
-        while number != seq:
-            number, at_ns = self._sent.popleft()
+        while self._sent and self._sent[0][0] <= seq:
+            _, at_ns = self._sent.popleft()
         self._adapt(float(now_ns - at_ns))
 
     def _adapt(self, took_ns: float) -> None:

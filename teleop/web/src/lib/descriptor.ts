@@ -60,6 +60,14 @@ export interface Task {
   max_steps: number
 }
 
+export interface CameraOffered {
+  name: string
+  width: number
+  height: number
+  fps: number
+  codecs: string[]
+}
+
 export interface Descriptor {
   name: string
   model: string
@@ -73,6 +81,8 @@ export interface Descriptor {
   observation: ArraySpec[]
   scene: { bodies: SceneBody[] }
   tasks: Task[]
+  /** Of hosts that have any. */
+  cameras?: CameraOffered[]
 }
 
 /** What the keys can move: each hand, then the base. */
