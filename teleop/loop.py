@@ -16,13 +16,20 @@ import structlog
 
 from sim.robot import Robot
 from teleop import control
+from teleop.messages import dead_man_of
 from teleop.session import Order, Session, Shutdown
 from teleop.steps import Events
 from teleop.supervisor import STALL_PERIODS, Supervisor
 
 _log = structlog.get_logger()
+_EAGER: Final = 0.5
+"""The part of a period after which a press may be answered, where the robot stands."""
 _STOP_S: Final = 10.0
 """How long `stop` waits for a loop that stands still."""
+
+
+class Pressed:
+    """The operator pressed the dead-man: where the robot stands, its next period need not wait to begin."""
 
 
 class ControlLoop:
@@ -40,7 +47,8 @@ class ControlLoop:
         self._session = Session(robot, address, name, events, publish, report)
         self._name, self._report = name, report
         self._simulated, self._period_s = robot.spec.simulated, robot.spec.period_s
-        self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[Order | Pressed] = queue.SimpleQueue()
+        self._pressed = False
         self.late_ticks = 0
         self._supervisor = Supervisor(name, STALL_PERIODS * self._period_s, time.monotonic_ns, self._stalled)
         self._thread = threading.Thread(target=self._run, name=f"control {name}", daemon=True)
@@ -76,6 +84,9 @@ class ControlLoop:
     def offer(self, data: bytes) -> None:
         """Hand in a command's bytes, as they came."""
         self._session.offer(data)
+        before, self._pressed = self._pressed, dead_man_of(data)
+        if self._pressed and not before:
+            self._orders.put(Pressed())
 
     def order(self, order: Order) -> None:
         """Hand in an order of the control plane."""
@@ -96,20 +107,30 @@ class ControlLoop:
         while self._session.running or not self._session.idle:
             if self._session.idle:
                 self._supervisor.rest()
-                self._obey(self._orders.get())
+                order = self._orders.get()
+                if not isinstance(order, Pressed):
+                    self._obey(order)
                 due = time.monotonic()
                 continue
-            due = self._wait_until(due + self._period_s)
+            due = self._wait_until(due, due + self._period_s)
             self._session.tick()
             self._beat()
 
-    def _wait_until(self, due: float) -> float:
-        """Obey orders until `due`; return when the tick really is, so that a late one does not make many."""
+    def _wait_until(self, last: float, due: float) -> float:
+        """Obey orders until `due`; return when the tick really is, so that a late one does not make many.
+
+        A robot that stands is in the middle of nothing: a press moves the tick forward, to now or to the middle of the
+        period since `last`, and the ticks after it go from there.
+        """
         while (left := due - time.monotonic()) > 0.0:
             try:
-                self._obey(self._orders.get(timeout=left))
+                order = self._orders.get(timeout=left)
             except queue.Empty:
                 break
+            if not isinstance(order, Pressed):
+                self._obey(order)
+            elif self._session.at_rest:
+                due = min(due, max(time.monotonic(), last + _EAGER * self._period_s))
         late = time.monotonic() - due
         if late < self._period_s:
             return due

@@ -67,6 +67,7 @@ def header_of(message: str) -> struct.Struct:
 
 _COMMAND: Final = header_of("command")
 _STATE: Final = header_of("state")
+_FLAGS_AT: Final = 3
 _COMMAND_KIND: Final[int] = WIRE["messages"]["command"]["kind"]
 _STATE_KIND: Final[int] = WIRE["messages"]["state"]["kind"]
 _COMMAND_VALUES_MAX: Final[int] = WIRE["limits"]["command_values"]
@@ -154,6 +155,11 @@ class State:
             progress=None if math.isnan(progress) else progress,
             values=np.frombuffer(data, "<f4", offset=_STATE.size),
         )
+
+
+def dead_man_of(data: bytes) -> bool:
+    """Whether these bytes, if they are a command, say that the dead-man is held: a glance, before they are read."""
+    return len(data) > _FLAGS_AT and bool(data[_FLAGS_AT] & DEAD_MAN)
 
 
 def _unpack(header: struct.Struct, data: bytes, name: str, kind: int, most: int) -> tuple[Any, ...]:

@@ -109,6 +109,11 @@ class Session:
         return self._lease is None and self._sent is None
 
     @property
+    def at_rest(self) -> bool:
+        """Whether the robot stands at its last target."""
+        return self._sent is None
+
+    @property
     def estopped(self) -> bool:
         """Whether the e-stop is latched."""
         return self._interlock.state is Safety.ESTOPPED

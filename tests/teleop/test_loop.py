@@ -72,8 +72,8 @@ class Sticking(Puppet):
 class Rig:
     """A loop with a robot that can hang, and what it says."""
 
-    def __init__(self, *, simulated: bool) -> None:
-        self.robot = Sticking(replace(PANDA, simulated=simulated))
+    def __init__(self, *, simulated: bool, control_hz: float = PANDA.control_hz) -> None:
+        self.robot = Sticking(replace(PANDA, simulated=simulated, control_hz=control_hz))
         self.reports: queue.SimpleQueue[control.Message] = queue.SimpleQueue()
         self.states: queue.SimpleQueue[State] = queue.SimpleQueue()
         self.seq = 0
@@ -89,13 +89,17 @@ class Rig:
     def until(self, safety: Safety, *, pressed: bool) -> State:
         """Send commands until the robot is in that state."""
         while True:
-            self.seq += 1
-            values = [0.01, 0, 0, 0, 0, 0, 1] if pressed else []
-            mode = Mode.EE_TWIST if pressed else Mode.NEUTRAL
-            self.loop.offer(command(mode, self.seq, values, dead_man=pressed))
+            self.send(pressed=pressed)
             state = self.states.get(timeout=WAIT_S)
             if state.safety is safety:
                 return state
+
+    def send(self, *, pressed: bool) -> None:
+        """Send a command."""
+        self.seq += 1
+        values = [0.01, 0, 0, 0, 0, 0, 1] if pressed else []
+        mode = Mode.EE_TWIST if pressed else Mode.NEUTRAL
+        self.loop.offer(command(mode, self.seq, values, dead_man=pressed))
 
     def reported(self, kind: type[control.Message]) -> control.Message:
         """Return the next report of that kind."""
@@ -144,3 +148,40 @@ def test_a_loop_that_breaks_stops_the_robot_and_says_why(rig):
     rig.robot.send_action = lambda action: 1 / 0
     assert "division by zero" in rig.reported(control.Estopped).by
     assert rig.loop.estopped
+
+
+def test_a_press_is_answered_before_the_period_ends_where_the_robot_stands_and_only_there():
+    """With a period of a second, an answer within three quarters was not waited for."""
+    period_us = 1_000_000
+    rig = Rig(simulated=True, control_hz=1.0)
+    pressed, over = threading.Event(), threading.Event()
+
+    def stream() -> None:
+        while not over.wait(0.03):
+            rig.send(pressed=pressed.is_set())
+
+    def next_in(*safety: Safety) -> State:
+        while (state := rig.states.get(timeout=WAIT_S)).safety not in safety:
+            pass
+        return state
+
+    rig.loop.start()
+    rig.loop.order(control.LeaseOrder("L", 1, "0xA", GRANT, "0x", "lift"))
+    rig.loop.order(control.BeginOrder("E", 1, "0x01"))
+    streaming = threading.Thread(target=stream)
+    streaming.start()
+    try:
+        armed = next_in(Safety.ARMED)
+        pressed.set()
+        first = next_in(Safety.DRIVING)
+        assert first.t_host_us - armed.t_host_us < 0.75 * period_us
+        pressed.clear()
+        while rig.loop._pressed:
+            over.wait(0.01)
+        pressed.set()  # while it moves
+        second = next_in(Safety.DRIVING)
+        assert second.t_host_us - first.t_host_us > 0.75 * period_us
+    finally:
+        over.set()
+        streaming.join()
+        rig.loop.stop()
