@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import httpx
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
@@ -468,3 +470,42 @@ def checked(page: Page, what: str) -> list[str]:
                 faults.append(f"{what} {scheme} {width}: {fault['id']} at {at}")
         faults += [f"{what} {width}: {name} is not reached by Tab" for name in page.evaluate(NOT_REACHED)]
     return faults
+
+
+def frames_come(page: Page, camera: str, codec: str) -> None:
+    """Check that pictures of a camera come in that codec, and that they are no blank."""
+    page.wait_for_function(
+        """([name, codec]) => {
+            const at = document.querySelector(`[data-testid=camera][data-camera=${name}]`)
+            return at?.dataset.codec === codec && +at.dataset.frames >= 3
+        }""",
+        arg=[camera, codec],
+    )
+    shown = page.locator(f"[data-testid=camera][data-camera={camera}] canvas").screenshot()
+    assert len(np.unique(cv2.imdecode(np.frombuffer(shown, np.uint8), cv2.IMREAD_GRAYSCALE))) > 50
+
+
+def test_an_operator_looks_through_the_robots_cameras_by_jpeg_and_by_h264(page: Page) -> None:
+    sign_in(page)
+    take_robot(page)
+    assert page.get_by_test_id("camera").count() == 0, "a simulated robot is drawn from its states"
+    for camera in ("front", "wrist"):
+        page.get_by_test_id("open-camera").filter(has_text=camera).click()
+    for camera in ("front", "wrist"):
+        frames_come(page, camera, "jpeg")
+    page.get_by_test_id("less-data").click()
+    frames_come(page, "front", "h264")
+    page.get_by_label("front camera, larger").click()
+    page.get_by_label("front camera, smaller").click()
+    page.get_by_test_id("open-camera").filter(has_text="front").click()
+    expect(page.locator("[data-testid=camera][data-camera=front]")).to_have_count(0)
+    assert page.complaints == []  # type: ignore[attr-defined]
+
+
+def test_cameras_on_a_phone_lie_under_nothing(phone: Page) -> None:
+    take_robot(phone, named("panda"))
+    phone.get_by_test_id("open-camera").filter(has_text="side").tap()
+    frames_come(phone, "side", "jpeg")
+    phone.get_by_label("side camera, larger").tap()
+    phone.get_by_label("side camera, smaller").wait_for()
+    assert phone.complaints == []  # type: ignore[attr-defined]
