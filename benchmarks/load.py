@@ -6,7 +6,8 @@ operator's command at 20 Hz, on a clock of its own; a finished lift is followed 
 `rtt_p50_ms`, `rtt_p99_ms`: from sending a command to the state that says it was applied; that holds the wait for the
 robot's next tick (25 ms on average, 50 ms at most). `late_fraction`: the part of recorded control steps that began more
 than one period (50 ms) later than they were due, one period after the step before. `lost_steps`: steps that the robots
-reported and that are not in the recorded files. `cpu_cores`: of all processes together. With `--curve`, 1, 2, 4, ...
+reported and that are not in the recorded files. `cpu_cores`: of all processes together,
+and of each part. With `--curve`, 1, 2, 4, ...
 clients up to `--clients`, one JSON object a line.
 """
 
@@ -105,7 +106,8 @@ async def measure(
         before, began = _cpu_s(children), time.perf_counter()
         start.set()
         outcomes = await asyncio.gather(*driving, return_exceptions=True)
-        cores = (_cpu_s(children) - before) / (time.perf_counter() - began)
+        wall, after = time.perf_counter() - began, _cpu_s(children)
+        cores = {part: (after[part] - before[part]) / wall for part in after}
     finally:
         for driver in drivers:
             await driver.__aexit__(None, None, None)
@@ -122,7 +124,8 @@ async def measure(
         "rtt_p99_ms": round(float(p99), 1),
         "commands": len(trips_ms),
         "clients_lost": len(broken),
-        "cpu_cores": round(cores, 2),
+        "cpu_cores": round(sum(cores.values()), 2),
+        "cpu_cores_of": {part: round(used, 2) for part, used in cores.items()},
     }, steps
 
 
@@ -134,12 +137,16 @@ async def _online(driver: Driver, count: int) -> list[str]:
         await asyncio.sleep(0.1)
 
 
-def _cpu_s(children: list[Child]) -> float:
-    processes = [psutil.Process()]
-    for child in children:
-        process = psutil.Process(child.process_id)
-        processes += [process, *process.children(recursive=True)]
-    return sum(sum(process.cpu_times()[:2]) for process in processes)
+def _cpu_s(children: list[Child]) -> dict[str, float]:
+    """Return the CPU time of each part of the platform: what the hub starts is verification and the chain."""
+    hub, *hosts = (psutil.Process(child.process_id) for child in children)
+    parts = {
+        "clients": [psutil.Process()],
+        "hub": [hub],
+        "verification": hub.children(recursive=True),
+        "hosts": [one for host in hosts for one in [host, *host.children(recursive=True)]],
+    }
+    return {part: sum(sum(one.cpu_times()[:2]) for one in processes) for part, processes in parts.items()}
 
 
 def recorded(data: Path, steps: dict[str, int]) -> dict[str, Any]:
