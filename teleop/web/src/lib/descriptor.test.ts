@@ -4,6 +4,7 @@ import { basePose, type Descriptor, Layout, LayoutError, partsOf, stageAt } from
 const array = (name: string, ...shape: number[]) => ({ name, shape, unit: '', doc: '' })
 const hand = (name: string) => ({
   name,
+  link: name,
   workspace_lower_m: [0, 0, 0] as [number, number, number],
   workspace_upper_m: [1, 1, 1] as [number, number, number],
   gripper_joints: {},

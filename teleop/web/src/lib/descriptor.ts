@@ -33,11 +33,14 @@ export interface SceneBody {
   /** The array (7,), or (n, 7) with `row`, that says where it is; null: it stands still. */
   pose_from: string | null
   row: number | null
+  /** It is where a thing, or a hand, shall come. */
+  goal: boolean
   parts: Part[]
 }
 
 export interface EndEffector {
   name: string
+  link: string
   workspace_lower_m: Triple
   workspace_upper_m: Triple
   gripper_joints: Record<string, [closed: number, open: number]>
