@@ -9,6 +9,7 @@ import { controls } from './controls.svelte'
 import { basePose, Layout, partsOf } from './descriptor'
 import { Devices } from './devices.svelte'
 import { seal, type Stage, type Verdict } from './finish'
+import { behindRad, type Hint, Hints } from './hints'
 import { Input } from './input'
 import { Playback } from './interp'
 import { Latency } from './latency'
@@ -40,6 +41,8 @@ export class Drive {
   /** The newest state. */
   state = $state.raw<State | null>(null)
   health = $state.raw<Health | null>(null)
+  /** What holds the arm back. */
+  hint = $state<Hint | null>(null)
   steps = $state(0)
   /** Which keys are down, for the picture of the keyboard. */
   held = $state.raw<ReadonlySet<string>>(new Set())
@@ -69,6 +72,7 @@ export class Drive {
   #task: string
   #firstSeq: number | null = null
   #openings: number[] | null = null
+  readonly #hints = new Hints()
   #intents = 0
   #latency = new Latency()
   #askedMs = 0
@@ -240,10 +244,16 @@ export class Drive {
     if (this.#fresh) this.#adopt()
     this.state = state
     this.playback?.push(state, atMs - performance.timeOrigin)
+    this.#heed(state, atMs, this.layout)
     if (!state.recording || !this.live) return
     this.replay.push(state)
     this.#firstSeq ??= state.seq
     this.steps = state.seq - this.#firstSeq + 1
+  }
+
+  #heed(state: State, atMs: number, layout: Layout): void {
+    const [joints, targets] = ['joint_position', 'commanded_joint_position'].map((name) => layout.get(state.values, name))
+    this.hint = this.#hints.take(state.limits, behindRad(joints ?? null, targets ?? null), atMs)
   }
 
   #changed(view: View): void {
@@ -292,6 +302,7 @@ export class Drive {
     this.input.neutral()
     this.playback?.clear()
     this.replay.clear()
+    this.#hints.clear()
     this.steps = 0
     this.#firstSeq = null
     this.#fresh = true

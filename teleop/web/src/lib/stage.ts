@@ -31,12 +31,13 @@ export interface Palette {
   floor: string
   line: string
   accent: string
+  warn: string
   shadow: number
   light: number
 }
 
-export const LIGHT: Palette = { sky: '#e3e9e6', floor: '#eef2f0', line: '#9fb0a9', accent: '#0a7d66', shadow: 0.2, light: 1 }
-export const DARK: Palette = { sky: '#0c1211', floor: '#18211f', line: '#40524c', accent: '#59dcb8', shadow: 0.5, light: 0.95 }
+export const LIGHT: Palette = { sky: '#e3e9e6', floor: '#eef2f0', line: '#9fb0a9', accent: '#0a7d66', warn: '#c47a00', shadow: 0.2, light: 1 }
+export const DARK: Palette = { sky: '#0c1211', floor: '#18211f', line: '#40524c', accent: '#59dcb8', warn: '#f3b95f', shadow: 0.5, light: 0.95 }
 
 /**
  * Where one looks from (over the shoulder, from behind, from the side, from above), and how much nearer than what shows
