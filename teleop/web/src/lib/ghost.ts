@@ -1,7 +1,7 @@
 // The robot as it was last sent, drawn translucent where that differs from where it is: under delay, in contact, and at
 // a limit of speed the target leads.
 
-import { Color, FrontSide, Mesh, MeshLambertMaterial, Quaternion, Vector3 } from 'three'
+import { Color, Mesh, MeshLambertMaterial, Quaternion, Vector3 } from 'three'
 import type { URDFRobot } from 'urdf-loader'
 import type { Descriptor } from './descriptor'
 import { Fade } from './fade'
@@ -13,12 +13,14 @@ const APART_RAD = (1.5 * Math.PI) / 180
 const PLAIN = 4
 const OPACITY = 0.42
 const FADE_MS = 150
+/** Where a part has not moved, the robot itself is seen. */
+const BEHIND = { polygonOffset: true, polygonOffsetFactor: 2, polygonOffsetUnits: 8 }
 
 export class Ghost {
   readonly robot: URDFRobot
   readonly #descriptor: Descriptor
   readonly #fade = new Fade(FADE_MS)
-  readonly #material = new MeshLambertMaterial({ transparent: true, opacity: 0, side: FrontSide })
+  readonly #material = new MeshLambertMaterial({ transparent: true, opacity: 0, ...BEHIND })
 
   /** Drawn like `robot`, which is copied as it is now. */
   constructor(robot: URDFRobot, descriptor: Descriptor) {
