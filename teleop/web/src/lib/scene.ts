@@ -34,6 +34,8 @@ import { LIMIT_RULES, type State } from './wire'
 
 /** What lies further from the robot than this was lost, and is not looked for. */
 const FAR_M = 4
+/** Of a value that is drawn (m, rad, parts of a quaternion), less than what can be seen: things at rest are not redrawn. */
+const UNSEEN = 1e-4
 
 export class Scene {
   readonly stage: Stage
@@ -116,7 +118,7 @@ export class Scene {
 
   /** Pose everything from a state's values, in the order of the descriptor. */
   pose(values: Float32Array): void {
-    if (this.#drawn?.every((value, i) => value === values[i])) return
+    if (this.#drawn?.every((value, i) => Math.abs(value - (values[i] as number)) < UNSEEN)) return
     this.#drawn = values
     this.stage.touch()
     if (this.#robot) {

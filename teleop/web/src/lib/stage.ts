@@ -213,7 +213,10 @@ export class Stage {
   /** Draw where something changed and it is time to; whether the picture is the newest. */
   render(nowMs: number): boolean {
     this.controls.update()
-    if (!this.#changed) return true
+    if (!this.#changed) {
+      this.#pace.rest()
+      return true
+    }
     if (!this.#pace.due(nowMs)) return false
     this.#economise()
     this.renderer.render(this.scene, this.camera)
