@@ -57,6 +57,11 @@ test('arrays lie end to end, and a body may be one row of several', () => {
   expect(layout.quaternions).toEqual([7, 14])
 })
 
+test('a speed is not a place', () => {
+  const layout = new Layout([array('joint_position', 2), { ...array('cube_velocity', 3), unit: 'm/s' }, array('opening', 1)])
+  expect(layout.places).toEqual([0, 1, 5])
+})
+
 test('a state that is not as long as the descriptor says is refused', () => {
   const layout = new Layout(descriptor({}).observation)
   expect(() => layout.get(values.subarray(1), 'joint_position')).toThrow(LayoutError)

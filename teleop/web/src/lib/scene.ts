@@ -35,7 +35,7 @@ import { LIMIT_RULES, type State } from './wire'
 /** What lies further from the robot than this was lost, and is not looked for. */
 const FAR_M = 4
 /** Of a value that is drawn (m, rad, parts of a quaternion), less than what can be seen: things at rest are not redrawn. */
-const UNSEEN = 1e-4
+const UNSEEN = 2e-4
 
 export class Scene {
   readonly stage: Stage
@@ -118,7 +118,7 @@ export class Scene {
 
   /** Pose everything from a state's values, in the order of the descriptor. */
   pose(values: Float32Array): void {
-    if (this.#drawn?.every((value, i) => Math.abs(value - (values[i] as number)) < UNSEEN)) return
+    if (this.#drawn && !this.#differ(this.#drawn, values)) return
     this.#drawn = values
     this.stage.touch()
     if (this.#robot) {
@@ -171,6 +171,11 @@ export class Scene {
       if (object instanceof Mesh) object.geometry.dispose()
     })
     this.stage.dispose()
+  }
+
+  #differ(one: Float32Array, other: Float32Array): boolean {
+    const { places, size } = this.layout
+    return other.length !== size || places.some((i) => Math.abs((one[i] as number) - (other[i] as number)) >= UNSEEN)
   }
 
   /** What belongs to the hands, in order; a mobile base carries it along. */
