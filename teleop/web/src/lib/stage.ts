@@ -53,6 +53,8 @@ export const OVER_THE_SHOULDER = 0
 export const FROM_BEHIND = 1
 const UP = new Vector3(0, 0, 1)
 const FOV_DEG = 36
+/** So many slow frames more than fast ones, and less is drawn. */
+const SLOW_FRAMES = 8
 /** Where the light comes from, seen from the subject, in its radii. */
 const SUN = new Vector3(-0.9, -2.2, 3)
 
@@ -264,7 +266,7 @@ export class Stage {
   /** Where frames come slowly for a while, draw fewer pixels, and at last no shadows. */
   #economise(): void {
     this.#slowFrames = this.#pace.slow ? this.#slowFrames + 1 : Math.max(0, this.#slowFrames - 1)
-    if (this.#slowFrames < 20) return
+    if (this.#slowFrames < SLOW_FRAMES) return
     this.#slowFrames = 0
     if (this.#ratio > 0.6) {
       this.#ratio = Math.max(0.6, this.#ratio * 0.75)
