@@ -51,9 +51,9 @@ def parameters() -> str:
 
 
 def physical(body: Body) -> Body:
-    """Return what the physics know of a body: without its colours, and without what is only seen."""
+    """Return what the physics know of a body: without its colours and mark, and without what is only seen."""
     solid = tuple(replace(part, rgba=None) for part in body.parts if part.solid)
-    return replace(body, rgba=_UNSEEN, parts=solid)
+    return replace(body, rgba=_UNSEEN, parts=solid, goal=False)
 
 
 class Bodies:

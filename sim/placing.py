@@ -84,20 +84,20 @@ def upright(yaw_rad: float) -> Quaternion:
 
 
 def tray(name: str, half_m: float, wall_m: float, rgba: Rgba) -> Body:
-    """Return an open box that stands fixed on the floor: inside `half_m` to each side, walls of that height."""
+    """Return an open box to put things into, fixed on the floor: inside `half_m` to each side, walls of that height."""
     thick = 0.1 * half_m
     out, tall = half_m + thick, 0.5 * wall_m
     parts = [Part(Box((out, out, 0.5 * thick)), (0.0, 0.0, 0.5 * thick))]
     for x, y in ((1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)):
         extents = (0.5 * thick, out, tall) if x else (out, 0.5 * thick, tall)
         parts.append(Part(Box(extents), (x * (half_m + 0.5 * thick), y * (half_m + 0.5 * thick), tall)))
-    return Body(name, tuple(parts), rgba, pose_from=f"{name}_pose")
+    return Body(name, tuple(parts), rgba, pose_from=f"{name}_pose", goal=True)
 
 
 def mark(name: str, radius_m: float, rgba: Rgba) -> Body:
-    """Return a disc that is painted on the floor."""
+    """Return a disc that is painted on the floor, for something to come to."""
     disc = Part(Cylinder(radius_m, 0.002), (0.0, 0.0, 0.001), solid=False)
-    return Body(name, (disc,), rgba, pose_from=f"{name}_pose")
+    return Body(name, (disc,), rgba, pose_from=f"{name}_pose", goal=True)
 
 
 def ring(inside_m: float, height_m: float, thick_m: float, sides: int = 8) -> tuple[Part, ...]:

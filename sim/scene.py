@@ -85,6 +85,9 @@ class Body:
     pose_from: str | None = None
     """The observation array (7,), or (n, 7) with `row`, that says where it is."""
     row: int | None = None
+    goal: bool = False
+    """Whether it is where the task's things, or a hand, shall come: an operator's display marks it. Physics does not
+    know."""
 
 
 @dataclass(frozen=True, slots=True)

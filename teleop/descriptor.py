@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.robot import EndEffector, MobileBase, Observation, RobotSpec, TaskSpec
+from sim.robot import Action, ArraySpec, EndEffector, MobileBase, Observation, RobotSpec, TaskSpec
 from sim.scene import Part, Scene
 from teleop.messages import Values
 
@@ -29,7 +29,7 @@ def describe(name: str, spec: RobotSpec) -> dict[str, Any]:
         "base": None if spec.base is None else _base(spec.base),
         "observation": [
             {"name": array.name, "shape": list(array.shape), "unit": array.unit, "doc": array.doc}
-            for array in spec.observation
+            for array in (*spec.observation, *_commanded(spec))
         ],
         "scene": _scene(spec.scene),
         "tasks": [] if spec.task is None else [describe_task(spec.task)],
@@ -82,6 +82,7 @@ def _scene(scene: Scene) -> dict[str, Any]:
                 "orientation": list(body.orientation),
                 "pose_from": body.pose_from,
                 "row": body.row,
+                "goal": body.goal,
                 "parts": [_part(part) for part in body.parts],
             }
             for body in scene.bodies
@@ -98,6 +99,20 @@ def _part(part: Part) -> dict[str, Any]:
     }
 
 
-def flatten(spec: RobotSpec, seen: Observation) -> Values:
-    """Return the observation's arrays end to end, in the order of `spec.observation`, float32."""
-    return np.concatenate([seen.values[array.name].ravel() for array in spec.observation]).astype(np.float32)
+def _commanded(spec: RobotSpec) -> tuple[ArraySpec, ...]:
+    """Return the arrays that a state has after the robot's own: where it was last sent, never recorded as observed."""
+    return (
+        ArraySpec("commanded_joint_position", (spec.joints,), "rad", "the joints' last target, after all limits"),
+        ArraySpec("commanded_gripper_position", (spec.hands,), "1", "the grippers' last target: 0 closed, 1 open"),
+    )
+
+
+def flatten(spec: RobotSpec, seen: Observation, target: Action | None) -> Values:
+    """Return a state's arrays end to end, in the order of the descriptor's `observation`, float32.
+
+    Where nothing was sent (`target` is None), the robot was sent where it is.
+    """
+    joints = seen.values["joint_position"] if target is None else target.joint_position
+    gripper = seen.values.get("gripper_position", np.ones(spec.hands)) if target is None else target.gripper
+    arrays = [seen.values[array.name].ravel() for array in spec.observation]
+    return np.concatenate((*arrays, joints, gripper), dtype=np.float32, casting="same_kind")

@@ -58,6 +58,8 @@ DEAD_MAN: Final[int] = WIRE["command_flags"]["dead_man"]
 RECORDING: Final[int] = WIRE["state_flags"]["recording"]
 SUCCEEDED: Final[int] = WIRE["state_flags"]["succeeded"]
 LIMITED: Final[int] = WIRE["state_flags"]["limited"]
+LIMIT_RULES: Final[dict[str, int]] = WIRE["limit_rules"]
+"""The bit of each rule in a state's `limits`, by the name that `sim.control.Limit` has for it."""
 
 
 def header_of(message: str) -> struct.Struct:
@@ -118,6 +120,8 @@ class State:
     recording: bool
     succeeded: bool
     limited: bool
+    limits: int
+    """Which rules changed what was asked for in the last period: bits of `LIMIT_RULES`."""
     epoch: int
     seq: int
     applied: int
@@ -125,7 +129,7 @@ class State:
     t_client_us: int
     progress: float | None
     values: Values
-    """The robot's observation arrays, flattened in the order of its descriptor's `observation`, float32."""
+    """The arrays of the descriptor's `observation`, flattened in its order, float32."""
 
     def encode(self) -> bytes:
         """Return the message's bytes."""
@@ -133,13 +137,14 @@ class State:
         progress = math.nan if self.progress is None else self.progress
         head = (_STATE_KIND, PROTOCOL, self.safety, flags, self.epoch, self.seq, self.applied)
         times = (self.t_host_us, self.t_client_us)
-        return _STATE.pack(*head, *times, progress, len(self.values), 0) + self.values.astype("<f4").tobytes()
+        values = self.values.astype("<f4", copy=False).tobytes()
+        return _STATE.pack(*head, *times, progress, len(self.values), self.limits) + values
 
     @classmethod
     def decode(cls, data: bytes) -> State:
         """Read a state; raise WireError unless every byte is accounted for."""
         head = _unpack(_STATE, data, "state", _STATE_KIND, _STATE_VALUES_MAX)
-        _, _, safety, flags, epoch, seq, applied, t_host_us, t_client_us, progress, _, _ = head
+        _, _, safety, flags, epoch, seq, applied, t_host_us, t_client_us, progress, _, limits = head
         if safety not in Safety._value2member_map_:
             raise WireError(f"expected safety {[s.value for s in Safety]}, got {safety}")
         return cls(
@@ -147,6 +152,7 @@ class State:
             recording=bool(flags & RECORDING),
             succeeded=bool(flags & SUCCEEDED),
             limited=bool(flags & LIMITED),
+            limits=limits,
             epoch=epoch,
             seq=seq,
             applied=applied,

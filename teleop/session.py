@@ -21,7 +21,7 @@ from sim.kinematics import Hands
 from sim.robot import Action, Observation, Robot, RobotError, UnstableWorldError
 from teleop import control
 from teleop.descriptor import flatten
-from teleop.messages import Command, Safety, State
+from teleop.messages import LIMIT_RULES, Command, Safety, State
 from teleop.safety import Drop, Gate, IllegalMoveError, Interlock
 from teleop.setpoints import setpoint_of
 from teleop.steps import QUEUE_STEPS, EndReason, EpisodeEnd, EpisodeStart, Events, Step
@@ -30,6 +30,7 @@ _log = structlog.get_logger()
 _INBOX: Final = 64
 """Commands kept between two ticks; more is a flood, and the oldest are dropped and counted."""
 _ROOM_FOR_END: Final = 1
+_SHAPING: Final = sum(LIMIT_RULES[rule] for rule in SHAPING)
 _AT_REST: Final = 1e-9
 """A target that moves by less than this in a period, rad or m, stands."""
 
@@ -100,7 +101,10 @@ class Session:
         self._seen: Observation = robot.observe()
         self._sent: Action | None = None
         """The last target, while the arm may still be moving towards one; None at rest."""
-        self._limited = False
+        self._applied: Action | None = None
+        """This period's target as the robot took it; None where it was sent none."""
+        self._limits = 0
+        """The rules that changed this period's target, bits of `LIMIT_RULES`."""
         self._state_seq = 0
 
     @property
@@ -134,6 +138,7 @@ class Session:
 
     def tick(self) -> None:
         """Do one control period."""
+        self._applied, self._limits = None, 0
         self._admit()
         state = self._interlock.tick(self._clock.monotonic_ns())
         driving = state is Safety.DRIVING and self._newest is not None
@@ -203,7 +208,9 @@ class Session:
 
     def _send(self, directive: Directive) -> Action:
         """Let the robot do one period; return what it applied."""
-        applied = self._robot.send_action(directive.action)
+        for event in directive.limits:
+            self._limits |= LIMIT_RULES[event.rule]
+        applied = self._applied = self._robot.send_action(directive.action)
         target, before = directive.action, self._sent
         moving = before is None or np.abs(target.joint_position - before.joint_position).max() > _AT_REST
         self._sent = target if moving else None
@@ -215,7 +222,6 @@ class Session:
         directive = self._controller.hold() if setpoint is None else self._controller.step(setpoint, self._seen)
         sent_ns = self._clock.monotonic_ns()
         applied = self._send(directive)
-        self._limited = any(event.rule not in SHAPING for event in directive.limits)
         if self._events.qsize() >= QUEUE_STEPS - _ROOM_FOR_END:
             self._end(EndReason.RECORDER_FULL)
             return
@@ -265,14 +271,15 @@ class Session:
             safety=self._interlock.state,
             recording=episode is not None and episode.recording,
             succeeded=bool(self._seen.success),
-            limited=self._limited,
+            limited=bool(self._limits & ~_SHAPING),
+            limits=self._limits,
             epoch=self._gate.epoch,
             seq=self._state_seq,
             applied=newest.seq if newest else 0,
             t_host_us=self._clock.monotonic_ns() // 1000,
             t_client_us=newest.t_client_us if newest else 0,
             progress=self._seen.progress,
-            values=flatten(self._spec, self._seen),
+            values=flatten(self._spec, self._seen, self._applied),
         )
 
     def obey(self, order: Order) -> None:

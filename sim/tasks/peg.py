@@ -51,7 +51,7 @@ class Peg:
             friction=0.8,
             pose_from="peg_pose",
         )
-        block = Body("block", _block(scale), (0.42, 0.45, 0.50, 1.0), pose_from="block_pose")
+        block = Body("block", _block(scale), (0.42, 0.45, 0.50, 1.0), pose_from="block_pose", goal=True)
         return placed(robot.field, rng, [block, peg], 0.13 * scale)
 
     def stages(self, values: Values) -> Sequence[float]:

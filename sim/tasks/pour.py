@@ -78,7 +78,9 @@ class Pour:
         here = spot(replace(robot.field, center_m=(x, y - 0.6 * side * across), half_extents_m=half), rng, (), 0.0)
         there = spot(replace(robot.field, center_m=(x, y + 0.6 * side * across), half_extents_m=half), rng, (), 0.0)
         outward = -0.5 * np.pi * side + _TURN_RAD * float(rng.uniform(-1.0, 1.0))
-        bowl = Body("bowl", ring(BOWL_INSIDE_M, BOWL_HEIGHT_M, THICK_M, sides=12), BLUE, pose_from="bowl_pose")
+        bowl = Body(
+            "bowl", ring(BOWL_INSIDE_M, BOWL_HEIGHT_M, THICK_M, sides=12), BLUE, pose_from="bowl_pose", goal=True
+        )
         cup = Body("cup", _cup(), CHINA, mass_kg=CUP_MASS_KG, friction=1.0, pose_from="cup_pose")
         return at(bowl, *there), at(cup, *here, outward), *_balls(*here)
 

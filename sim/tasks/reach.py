@@ -41,7 +41,9 @@ class Reach:
         beside = replace(robot.field, center_m=(x, y + 0.65 * side * across), half_extents_m=(along, 0.35 * across))
         x, y = spot(beside, rng, (), 0.0)
         height = rng.uniform(LOW_M, HIGH_M) * robot.field.scale
-        ball = Body("target", (Part(Sphere(0.018), solid=False),), (0.98, 0.80, 0.20, 1.0), pose_from="target_pose")
+        ball = Body(
+            "target", (Part(Sphere(0.018), solid=False),), (0.98, 0.80, 0.20, 1.0), pose_from="target_pose", goal=True
+        )
         return (replace(ball, position_m=(x, y, float(height))),)
 
     def stages(self, values: Values) -> Sequence[float]:

@@ -70,7 +70,7 @@ def plate(name: str, scale: float, rgba: Rgba) -> Body:
     half = PLATE_M * scale
     pale: Rgba = (0.4 + 0.6 * rgba[0], 0.4 + 0.6 * rgba[1], 0.4 + 0.6 * rgba[2], 1.0)
     part = Part(Box((half, half, 0.001)), (0.0, 0.0, 0.001), solid=False)
-    return Body(name, (part,), pale, pose_from=f"{name}_pose")
+    return Body(name, (part,), pale, pose_from=f"{name}_pose", goal=True)
 
 
 def away_m(values: Values, name: str) -> float:

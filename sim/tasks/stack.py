@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -38,7 +39,9 @@ class Stack:
     def bodies(self, robot: RobotDescription, rng: np.random.Generator) -> tuple[Body, ...]:
         """Place the cubes."""
         scale = robot.field.scale
-        return placed(robot.field, rng, [cube("red", scale), cube("green", scale, GREEN)], 0.12 * scale)
+        return placed(
+            robot.field, rng, [cube("red", scale), replace(cube("green", scale, GREEN), goal=True)], 0.12 * scale
+        )
 
     def stages(self, values: Values) -> Sequence[float]:
         """Return the hand's nearness to the red cube, its nearness to the place over the green one, and success."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
 
+from sim.bodies import physical
 from sim.catalogue import ROBOTS, TASKS, description, make_world, pairs, task
 from sim.check import drive
 from sim.control import Controller
@@ -360,3 +362,24 @@ def spill(operator: Operator) -> Script:
     tip = 2.0 * float(np.sign(operator.at("cup_pose")[1] - operator.at("bowl_pose")[1]))
     place, turned = hand.pose[:3].copy(), multiply(from_rotvec(np.array((tip, 0.0, 0.0))), hand.pose[3:])
     yield from hand.to(lambda: (place, turned))
+
+
+GOALS = {
+    "fetch": ["goal"],
+    "handover": ["goal"],
+    "peg": ["block"],
+    "pick_place": ["bin"],
+    "pour": ["bowl"],
+    "push": ["goal"],
+    "reach": ["target"],
+    "sort": ["red_plate", "green_plate", "blue_plate"],
+    "stack": ["green"],
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_where_a_task_leads_is_marked_for_its_operator_and_nothing_to_physics(name):
+    placed = setting(description(task(name).robots[0]), task(name), 1).bodies
+    assert [body.name for body in placed if body.goal] == GOALS.get(name, [])
+    for body in placed:
+        assert physical(replace(body, goal=True)) == physical(replace(body, goal=False))

@@ -51,7 +51,7 @@ def command_of(fields) -> Command:
 
 
 def state_of(fields) -> State:
-    names = ("recording", "succeeded", "limited", "epoch", "seq", "applied")
+    names = ("recording", "succeeded", "limited", "limits", "epoch", "seq", "applied")
     return State(
         Safety[fields["safety"].upper()],
         *(fields[name] for name in names),

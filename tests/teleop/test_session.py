@@ -7,7 +7,8 @@ import pytest
 
 from sim.control import Limit
 from teleop import control
-from teleop.messages import Mode, Safety
+from teleop.descriptor import describe
+from teleop.messages import LIMIT_RULES, Mode, Safety
 from teleop.safety import WATCHDOG_NS
 from teleop.session import Shutdown
 from teleop.steps import EndReason, Step
@@ -182,3 +183,59 @@ def test_more_commands_than_fit_are_dropped_and_each_is_counted():
     bench.session.obey(control.Revoke(bench.epoch, EndReason.LEFT))
     bench.say()
     assert bench.session.dropped == {"flood": 36, "no_lease": 1}
+
+
+def commanded(bench: Bench, index: int = -1) -> np.ndarray:
+    """Return where a state says that the joints were sent."""
+    return bench.states[index].values[-PANDA.joints - PANDA.hands : -PANDA.hands]
+
+
+def test_a_state_says_where_the_arm_was_sent_and_what_it_lacks_of_it():
+    bench = Bench(follows=0.3)
+    bench.ready()
+    assert commanded(bench) == pytest.approx(PANDA.home_rad, abs=1e-6), "sent nowhere, it was sent where it is"
+    bench.drive(Mode.EE_TWIST, FORWARD, 8)
+    assert commanded(bench) == pytest.approx(bench.robot.sent[-1], abs=1e-6)
+    assert np.abs(bench.states[-1].values[: PANDA.joints] - commanded(bench)).max() > 1e-3, "it lags behind"
+    bench.session.obey(control.FinishOrder(EndReason.FINISHED))
+    bench.tick(BRAKING + 4)
+    assert commanded(bench) == pytest.approx(bench.robot.joints, abs=1e-6), "nothing is sent any more"
+
+
+def test_a_state_is_as_long_as_the_descriptor_says():
+    bench = driving()
+    arrays = describe("bench", bench.robot.spec)["observation"]
+    assert [array["name"] for array in arrays[-2:]] == ["commanded_joint_position", "commanded_gripper_position"]
+    assert len(bench.states[-1].values) == sum(int(np.prod(array["shape"])) for array in arrays)
+
+
+def test_a_state_names_the_rules_that_hold_the_arm_in_the_same_period():
+    bench = Bench()
+    bench.ready()
+    bench.drive(Mode.EE_TWIST, [0.29, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0], 40)
+    assert bench.states[-1].limits & LIMIT_RULES[Limit.WORKSPACE], "it stands at the wall, and is pushed against it"
+    assert bench.states[-1].limited
+    bench.say()
+    bench.tick()
+    assert (bench.states[-1].limits, bench.states[-1].limited) == (0, False)
+
+
+def test_an_arm_that_cannot_follow_is_named_as_such():
+    bench = Bench(follows=0.0)
+    bench.ready()
+    bench.drive(Mode.EE_TWIST, FORWARD, 40)
+    assert bench.states[-1].limits & LIMIT_RULES[Limit.TRACKING]
+
+
+def test_the_last_limit_is_forgotten_once_the_episode_is_over():
+    bench = Bench()
+    bench.ready()
+    bench.drive(Mode.EE_TWIST, [0.29, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0], 40)
+    bench.session.obey(control.FinishOrder(EndReason.FINISHED))
+    bench.tick(2)
+    assert (bench.states[-1].limits, bench.states[-1].limited) == (0, False)
+
+
+def test_every_rule_has_a_bit_of_its_own_on_the_wire():
+    assert set(LIMIT_RULES) == set(Limit)
+    assert sorted(LIMIT_RULES.values()) == [1 << bit for bit in range(len(Limit))]

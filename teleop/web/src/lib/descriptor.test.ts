@@ -4,6 +4,7 @@ import { basePose, type Descriptor, Layout, LayoutError, partsOf, stageAt } from
 const array = (name: string, ...shape: number[]) => ({ name, shape, unit: '', doc: '' })
 const hand = (name: string) => ({
   name,
+  link: name,
   workspace_lower_m: [0, 0, 0] as [number, number, number],
   workspace_upper_m: [1, 1, 1] as [number, number, number],
   gripper_joints: {},
@@ -54,6 +55,11 @@ test('arrays lie end to end, and a body may be one row of several', () => {
   expect([...(layout.get(values, 'cube_pose', 1) ?? [])]).toEqual([11, 12, 13, 14, 15, 16, 17])
   expect(layout.get(values, 'bin_pose')).toBeNull()
   expect(layout.quaternions).toEqual([7, 14])
+})
+
+test('a speed is not a place', () => {
+  const layout = new Layout([array('joint_position', 2), { ...array('cube_velocity', 3), unit: 'm/s' }, array('opening', 1)])
+  expect(layout.places).toEqual([0, 1, 5])
 })
 
 test('a state that is not as long as the descriptor says is refused', () => {

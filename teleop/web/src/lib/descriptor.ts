@@ -33,11 +33,14 @@ export interface SceneBody {
   /** The array (7,), or (n, 7) with `row`, that says where it is; null: it stands still. */
   pose_from: string | null
   row: number | null
+  /** It is where a thing, or a hand, shall come. */
+  goal: boolean
   parts: Part[]
 }
 
 export interface EndEffector {
   name: string
+  link: string
   workspace_lower_m: Triple
   workspace_upper_m: Triple
   gripper_joints: Record<string, [closed: number, open: number]>
@@ -106,19 +109,23 @@ export class Layout {
   readonly size: number
   /** Where the quaternions of the poses begin. */
   readonly quaternions: readonly number[]
+  /** Which values say where something is, and not how fast. */
+  readonly places: readonly number[]
   readonly #at = new Map<string, [start: number, end: number]>()
 
   constructor(observation: readonly ArraySpec[]) {
     let start = 0
-    const quaternions: number[] = []
+    const [quaternions, places]: [number[], number[]] = [[], []]
     for (const array of observation) {
       const end = start + array.shape.reduce((product, side) => product * side, 1)
       this.#at.set(array.name, [start, end])
       if (array.name.endsWith('_pose')) for (let row = start; row < end; row += 7) quaternions.push(row + 3)
+      if (!array.unit.includes('/s')) for (let i = start; i < end; i++) places.push(i)
       start = end
     }
     this.size = start
     this.quaternions = quaternions
+    this.places = places
   }
 
   /** The named array, or one row of seven of it; null where this robot has none. */

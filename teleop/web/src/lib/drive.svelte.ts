@@ -9,8 +9,10 @@ import { controls } from './controls.svelte'
 import { basePose, Layout, partsOf } from './descriptor'
 import { Devices } from './devices.svelte'
 import { seal, type Stage, type Verdict } from './finish'
+import { behindRad, type Hint, Hints } from './hints'
 import { Input } from './input'
 import { Playback } from './interp'
+import { Latency } from './latency'
 import { type FromLink, Link } from './link'
 import { Replay } from './replay.svelte'
 import { review } from './review.svelte'
@@ -22,6 +24,8 @@ import { PROTOCOL, type State } from './wire'
 
 const GRANT_MS = 2 * 3600 * 1000
 const INTENT_MS = 33
+/** A performance measure: from a key going down to the frame that first shows its command applied. */
+const INPUT_TO_PICTURE = 'input-to-picture'
 
 export interface Refusal {
   code: string
@@ -37,6 +41,8 @@ export class Drive {
   /** The newest state. */
   state = $state.raw<State | null>(null)
   health = $state.raw<Health | null>(null)
+  /** What holds the arm back. */
+  hint = $state<Hint | null>(null)
   steps = $state(0)
   /** Which keys are down, for the picture of the keyboard. */
   held = $state.raw<ReadonlySet<string>>(new Set())
@@ -66,6 +72,9 @@ export class Drive {
   #task: string
   #firstSeq: number | null = null
   #openings: number[] | null = null
+  readonly #hints = new Hints()
+  #intents = 0
+  #latency = new Latency()
   #askedMs = 0
   /** No state of this episode has come yet. */
   #fresh = true
@@ -89,7 +98,7 @@ export class Drive {
     try {
       this.robot = await this.account.api.robot(robot)
       this.layout = new Layout(this.robot.descriptor.observation)
-      this.playback = new Playback(1250 / this.robot.descriptor.control_hz, this.layout.quaternions)
+      this.playback = new Playback(1000 / this.robot.descriptor.control_hz, this.layout.quaternions)
       this.replay = new Replay(this.layout.quaternions)
       this.#link = new Link('/ws/drive', (message) => this.#heard(message))
     } catch (error) {
@@ -173,8 +182,8 @@ export class Drive {
     return this.robot !== null && this.robot.owner === this.account.wallet?.address
   }
 
-  /** Tell the link what is wanted now; it forgets what is not renewed. */
-  sendIntent(): void {
+  /** Tell the link what is wanted now; it forgets what is not renewed. `pressedMs`: when the key of it went down. */
+  sendIntent(pressedMs?: number): void {
     const held = this.input.held()
     if (held.size !== this.held.size || [...held].some((code) => !this.held.has(code))) this.held = new Set(held)
     this.gripper = this.input.grippers[this.part] ?? 1
@@ -182,7 +191,8 @@ export class Drive {
     if (!this.#link || !this.view || !holdsLease(this.view)) return
     const intent = this.input.intent(performance.now(), this.#openings)
     this.deadMan = intent.deadMan && this.live
-    this.#link.tell({ type: 'intent', intent: { ...intent, deadMan: this.deadMan } })
+    this.#link.tell({ type: 'intent', intent: { ...intent, deadMan: this.deadMan }, number: ++this.#intents })
+    if (pressedMs !== undefined) this.#latency.pressed(pressedMs, this.#intents)
   }
 
   /** What to draw: after an episode, the replay of it. */
@@ -197,7 +207,10 @@ export class Drive {
   /** The newest state has been drawn. */
   shown(): void {
     this.replay.shownS = this.#replaying ? this.replay.atS : null
-    if (this.state) this.#link?.tell({ type: 'shown', seq: this.state.seq })
+    if (!this.state) return
+    this.#link?.tell({ type: 'shown', seq: this.state.seq })
+    const start = this.#latency.shown(this.state.applied)
+    if (start !== null) performance.measure(INPUT_TO_PICTURE, { start, end: performance.now() })
   }
 
   dispose(): void {
@@ -213,6 +226,7 @@ export class Drive {
       if (message.type === 'open') this.#session.opened(PROTOCOL, this.account.api.token ?? '')
       else if (message.type === 'text') this.#session.received(message.text)
       else if (message.type === 'state') this.#seen(message.state, message.atMs)
+      else if (message.type === 'sent') this.#latency.sent(message.number, message.seq)
       else if (message.type === 'health') this.health = message.health
       else if (message.type === 'closed') this.#session.disconnected(message.reason || 'connection_lost')
       else this.trouble = message.message
@@ -230,10 +244,16 @@ export class Drive {
     if (this.#fresh) this.#adopt()
     this.state = state
     this.playback?.push(state, atMs - performance.timeOrigin)
+    this.#heed(state, atMs, this.layout)
     if (!state.recording || !this.live) return
     this.replay.push(state)
     this.#firstSeq ??= state.seq
     this.steps = state.seq - this.#firstSeq + 1
+  }
+
+  #heed(state: State, atMs: number, layout: Layout): void {
+    const [joints, targets] = ['joint_position', 'commanded_joint_position'].map((name) => layout.get(state.values, name))
+    this.hint = this.#hints.take(state.limits, behindRad(joints ?? null, targets ?? null), atMs)
   }
 
   #changed(view: View): void {
@@ -271,6 +291,7 @@ export class Drive {
 
   #granted(epoch: number): void {
     const { base, end_effectors } = this.robot?.descriptor ?? { base: null, end_effectors: [] }
+    this.#latency = new Latency()
     const speeds = base && { forwardMS: base.speed_max_m_s, turnRadS: base.turn_max_rad_s }
     this.#link?.tell({ type: 'lease', epoch, hands: end_effectors.length, base: speeds })
     this.sendIntent()
@@ -281,6 +302,7 @@ export class Drive {
     this.input.neutral()
     this.playback?.clear()
     this.replay.clear()
+    this.#hints.clear()
     this.steps = 0
     this.#firstSeq = null
     this.#fresh = true

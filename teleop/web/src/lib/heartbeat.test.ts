@@ -34,6 +34,7 @@ function operator() {
         recording: true,
         succeeded: false,
         limited: false,
+        limits: 0,
         epoch: EPOCH,
         seq: Math.round(nowMs),
         applied: 1,
@@ -107,6 +108,33 @@ test('the robot is asked to move slower while the round trip is 300 ms or more',
   }
   expect(speed(250)).toBeCloseTo(LINEAR_MAX_M_S)
   expect(speed(320)).toBeCloseTo(0.4 * LINEAR_MAX_M_S)
+})
+
+test('a change is said at once, the same again with the next tick', () => {
+  const at = operator()
+  at.tick()
+  const nowMs = 1000 + TICK_MS + 20
+  at.input.press('KeyA')
+  expect(at.heartbeat.want(at.input.intent(nowMs, [1]), nowMs)).toBe(0)
+  expect(at.heartbeat.want(at.input.intent(nowMs, [1]), nowMs)).toBeNull()
+  at.input.neutral()
+  expect(at.heartbeat.want(at.input.intent(nowMs, [1]), nowMs)).toBe(0)
+})
+
+test('changes without end are never a flood', () => {
+  const at = operator()
+  let [sent, dueMs] = [0, Infinity]
+  for (let nowMs = 2000; nowMs < 3000; nowMs++) {
+    at.input.hold('drag', { y: nowMs / 4000 })
+    const waitMs = at.heartbeat.want(at.input.intent(nowMs, [1]), nowMs)
+    if (waitMs !== null) dueMs = Math.min(dueMs, nowMs + waitMs)
+    if (nowMs < dueMs && nowMs % 33 !== 0) continue
+    at.heartbeat.command(nowMs)
+    sent += 1
+    dueMs = Infinity
+  }
+  expect(sent).toBeGreaterThan(100)
+  expect(sent).toBeLessThan(170)
 })
 
 test('nothing held is said as neutral', () => {

@@ -1,14 +1,18 @@
-// What an operator's end says, tick by tick, for as long as it holds a lease: the newest intent as a command, or neutral.
+// What an operator's end says for as long as it holds a lease, tick by tick, and at once where something else is wanted:
+// the newest intent as a command, or neutral.
 //
 // Pure: time comes in as an argument. An intent that the page has not renewed for STALL_MS counts as let go: a page that
 // hangs must not keep the arm moving. While the connection is bad, the robot is asked to move slower.
 
+import { AXES } from './bindings'
 import { Connection, type Health, REDUCED } from './connection'
 import type { Intent } from './input'
 import { type BaseSpeeds, Twist } from './twist'
 import { decodeState, encodeCommand, type State } from './wire'
 
 const STALL_MS = 250
+/** Between two commands: together with the ticks, far fewer than what the hub takes for a flood (250 a second). */
+const SPACING_MS = 8
 
 export class Heartbeat {
   #epoch: number | null = null
@@ -27,8 +31,17 @@ export class Heartbeat {
     this.#connection = new Connection()
   }
 
-  want(intent: Intent, nowMs: number): void {
+  /** The number of the newest command. */
+  get seq(): number {
+    return this.#seq
+  }
+
+  /** Take an intent; returns in how many ms it shall be said, or null where the next tick is soon enough. */
+  want(intent: Intent, nowMs: number): number | null {
+    const last = this.#intent?.value
     this.#intent = { value: intent, atMs: nowMs }
+    if (last && same(last, intent)) return null
+    return Math.max(0, this.#tickedMs + SPACING_MS - nowMs)
   }
 
   /** Start from the openings that are seen. */
@@ -66,3 +79,11 @@ export class Heartbeat {
     return encodeCommand(deadMan ? { ...head, mode: 'ee_twist', values } : { ...head, mode: 'neutral', values: [] })
   }
 }
+
+const same = (one: Intent, other: Intent): boolean =>
+  one.deadMan === other.deadMan &&
+  one.slow === other.slow &&
+  one.part === other.part &&
+  AXES.every((axis) => one.axes[axis] === other.axes[axis]) &&
+  one.grippers.length === other.grippers.length &&
+  one.grippers.every((opening, hand) => opening === other.grippers[hand])

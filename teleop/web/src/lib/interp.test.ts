@@ -9,6 +9,7 @@ const seen = (hostMs: number, ...values: number[]): State => ({
   recording: true,
   succeeded: false,
   limited: false,
+  limits: 0,
   epoch: 1,
   seq: hostMs,
   applied: 0,
@@ -22,42 +23,90 @@ test('nothing is drawn before the first state', () => {
   expect(new Playback(60).at(0)).toBeNull()
 })
 
-test('between two states the picture is between them, late by the delay', () => {
-  const playback = new Playback(50)
-  playback.push(seen(1000, 0), 5000)
-  playback.push(seen(1050, 1), 5050)
-  expect(playback.at(5050)?.[0]).toBeCloseTo(0)
-  expect(playback.at(5075)?.[0]).toBeCloseTo(0.5)
-  expect(playback.at(5500)?.[0]).toBeCloseTo(1)
+const PERIOD_MS = 50
+const RAMP_MS = 1.1 * PERIOD_MS
+
+/** Numbers in [0, 1) from a seed. */
+function chance(seed: number): () => number {
+  let x = seed
+  return () => (x = (x * 16807) % 2147483647) / 2147483647
+}
+
+test('the first state is drawn at once', () => {
+  const playback = new Playback(PERIOD_MS)
+  playback.push(seen(1000, 7), 5000)
+  expect(playback.at(5001)?.[0]).toBe(7)
 })
 
-test('a state that the network delayed does not make the picture jump back', () => {
-  const playback = new Playback(50)
+test('the picture sets out for a state in the first frame after it came, and is there within a ramp', () => {
+  const playback = new Playback(PERIOD_MS)
   playback.push(seen(1000, 0), 5000)
-  playback.push(seen(1050, 1), 5200)
-  expect(playback.at(5075)?.[0]).toBeCloseTo(0.5)
+  playback.at(5040)
+  playback.push(seen(1050, 1), 5050)
+  expect(playback.at(5056)?.[0]).toBeCloseTo(16 / (16 + RAMP_MS - 6))
+  expect(playback.at(5050 + RAMP_MS)?.[0]).toBe(1)
+})
+
+test('however states and frames come, no value overshoots, jumps or turns back, and all arrive', () => {
+  for (let seed = 1; seed <= 50; seed++) {
+    const random = chance(seed)
+    const playback = new Playback(PERIOD_MS)
+    const arrivals = Array.from({ length: 40 }, (_, i) => [i, i * PERIOD_MS + 60 * random() ** 3] as const)
+    let [nowMs, target, before, next] = [0, 0, 0, 0]
+    while (nowMs < 40 * PERIOD_MS + 200) {
+      const frameMs = 4 + 30 * random()
+      nowMs += frameMs
+      for (; next < arrivals.length && (arrivals[next]?.[1] ?? 0) <= nowMs; next++) {
+        target = Math.max(target, arrivals[next]?.[0] ?? 0)
+        playback.push(seen(1000 + (arrivals[next]?.[0] ?? 0), arrivals[next]?.[0] ?? 0), arrivals[next]?.[1] ?? 0)
+      }
+      const shown = playback.at(nowMs)?.[0]
+      if (shown === undefined) continue
+      expect(shown).toBeGreaterThanOrEqual(before)
+      expect(shown).toBeLessThanOrEqual(target)
+      if (target > before) expect(shown).toBeGreaterThan(before)
+      before = shown
+    }
+    expect(before).toBe(39)
+  }
+})
+
+test('states that come evenly are drawn at an even speed', () => {
+  const playback = new Playback(PERIOD_MS)
+  const speeds: number[] = []
+  let before = 0
+  for (let nowMs = 0; nowMs < 2000; nowMs += 10) {
+    if (nowMs % PERIOD_MS === 0) playback.push(seen(nowMs + 1, nowMs), nowMs)
+    const shown = playback.at(nowMs)?.[0] ?? 0
+    if (nowMs > 1000) speeds.push((shown - before) / 10)
+    before = shown
+  }
+  for (const speed of speeds) expect(speed).toBeCloseTo(1)
 })
 
 test('a new scene, whose clock starts again, is drawn at once', () => {
-  const playback = new Playback(50)
+  const playback = new Playback(PERIOD_MS)
   playback.push(seen(1000, 0), 5000)
+  playback.at(5010)
   playback.push(seen(10, 7), 6000)
   expect(playback.at(6001)?.[0]).toBe(7)
 })
 
-test('a state that comes twice is drawn once', () => {
-  const playback = new Playback(50)
+test('a state that comes twice sets out once', () => {
+  const playback = new Playback(PERIOD_MS)
   playback.push(seen(1000, 0), 5000)
+  playback.at(5050)
   playback.push(seen(1050, 1), 5050)
-  playback.push(seen(1050, 1), 5051)
-  expect(playback.at(5075)?.[0]).toBeCloseTo(0.5)
+  playback.push(seen(1050, 1), 5090)
+  expect(playback.at(5050 + RAMP_MS)?.[0]).toBe(1)
 })
 
 test('a quaternion goes the short way, also where its sign flips', () => {
-  const playback = new Playback(0, [0])
+  const playback = new Playback(PERIOD_MS, [0])
   playback.push(seen(0, 0, 0, 0, 1), 0)
-  playback.push(seen(100, 0, 0, 0, -1), 100)
-  expect(Math.abs(playback.at(50)?.[3] ?? 0)).toBeCloseTo(1)
+  playback.at(50)
+  playback.push(seen(100, 0, 0, 0, -1), 50)
+  expect(Math.abs(playback.at(80)?.[3] ?? 0)).toBeCloseTo(1)
 })
 
 test('arrays are found by their names in the order of the descriptor', () => {

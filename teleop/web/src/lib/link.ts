@@ -10,7 +10,8 @@ export type ToLink =
   | { type: 'text'; text: string }
   | { type: 'lease'; epoch: number; hands: number; base: BaseSpeeds | null }
   | { type: 'over' }
-  | { type: 'intent'; intent: Intent }
+  /** `number` counts the intents. */
+  | { type: 'intent'; intent: Intent; number: number }
   | { type: 'openings'; openings: number[] }
   | { type: 'shown'; seq: number }
   | { type: 'close' }
@@ -20,6 +21,8 @@ export type FromLink =
   | { type: 'text'; text: string }
   /** `atMs` counts from the Unix epoch, monotonic within the page. */
   | { type: 'state'; state: State; atMs: number }
+  /** Command `seq` was the first that said intent `number`, which asked for something else than the one before. */
+  | { type: 'sent'; number: number; seq: number }
   | { type: 'health'; health: Health }
   | { type: 'malformed'; message: string }
   | { type: 'closed'; code: number; reason: string }

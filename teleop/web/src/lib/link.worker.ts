@@ -1,6 +1,7 @@
 // The worker that owns the socket and the heartbeat, so that drawing can never delay a command.
 
 import { Heartbeat } from './heartbeat'
+import type { Intent } from './input'
 import type { FromLink, ToLink } from './link'
 
 const PERIOD_MS = 1000 / 30
@@ -9,6 +10,8 @@ const HEALTH_EVERY = 6
 const heartbeat = new Heartbeat()
 let socket: WebSocket | null = null
 let ticks = 0
+/** The number of the newest intent that asks for a change, until a command has said it. */
+let changed: number | null = null
 
 const tell = (message: FromLink, transfer: Transferable[] = []): void => self.postMessage(message, { transfer })
 
@@ -33,12 +36,28 @@ function hear(data: ArrayBuffer): void {
   }
 }
 
-function tick(): void {
-  const nowMs = performance.now()
+function send(): void {
   if (socket?.readyState !== WebSocket.OPEN) return
-  const command = heartbeat.command(nowMs)
-  if (command) socket.send(command)
-  if (++ticks % HEALTH_EVERY === 0) tell({ type: 'health', health: heartbeat.health(nowMs) })
+  const command = heartbeat.command(performance.now())
+  if (!command) return
+  socket.send(command)
+  if (changed !== null) tell({ type: 'sent', number: changed, seq: heartbeat.seq })
+  changed = null
+}
+
+function tick(): void {
+  send()
+  if (socket?.readyState !== WebSocket.OPEN) return
+  if (++ticks % HEALTH_EVERY === 0) tell({ type: 'health', health: heartbeat.health(performance.now()) })
+}
+
+/** Say a change at once, or as soon as it may be said. */
+function want(intent: Intent, number: number): void {
+  const waitMs = heartbeat.want(intent, performance.now())
+  if (waitMs === null) return
+  changed = number
+  if (waitMs === 0) send()
+  else setTimeout(() => changed !== null && send(), waitMs)
 }
 
 self.onmessage = ({ data }: MessageEvent<ToLink>) => {
@@ -46,7 +65,7 @@ self.onmessage = ({ data }: MessageEvent<ToLink>) => {
   else if (data.type === 'text') socket?.send(data.text)
   else if (data.type === 'lease') heartbeat.lease(data.epoch, data.hands, data.base)
   else if (data.type === 'over') heartbeat.lease(null)
-  else if (data.type === 'intent') heartbeat.want(data.intent, performance.now())
+  else if (data.type === 'intent') want(data.intent, data.number)
   else if (data.type === 'openings') heartbeat.reset(data.openings)
   else if (data.type === 'shown') heartbeat.shown(data.seq)
   else if (data.type === 'close') socket?.close(1000)

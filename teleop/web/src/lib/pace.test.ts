@@ -23,3 +23,13 @@ test('slow drawing takes about half of the time', () => {
   expect(share).toBeGreaterThan(0.4)
   expect(share).toBeLessThan(0.6)
 })
+
+test('a time in which nothing changed is not one in which drawing was slow', () => {
+  const pace = new Pace()
+  for (let nowMs = 0; nowMs < 20_000; nowMs += 1000) {
+    expect(pace.due(nowMs)).toBe(true)
+    pace.drawn(nowMs)
+    pace.rest()
+  }
+  expect(pace.slow).toBe(false)
+})

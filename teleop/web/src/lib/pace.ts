@@ -23,6 +23,11 @@ export class Pace {
     return !this.slow || sinceMs >= 2 * this.#frameMs
   }
 
+  /** Nothing was to be drawn at this tick: the time until the next frame is none that drawing takes. */
+  rest(): void {
+    this.#waiting = false
+  }
+
   drawn(nowMs: number): void {
     this.#drawnMs = nowMs
     this.#waiting = true

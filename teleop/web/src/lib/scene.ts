@@ -1,4 +1,5 @@
-// The picture: the robot and the things beside it, posed from the values of a state.
+// The picture: the robot and the things beside it, posed from the values of a state, and what helps to drive it: where it
+// was sent, where its hands may not go, and where something shall come.
 
 import {
   Box3,
@@ -23,11 +24,18 @@ import {
 import type { URDFRobot } from 'urdf-loader'
 import { basePose, type Descriptor, type EndEffector, Layout, type Part, type SceneBody, type Shape } from './descriptor'
 import { cornersOf } from './framing'
+import { Ghost } from './ghost'
+import { Goal } from './goals'
+import { setPosture } from './posture'
 import { FROM_BEHIND, outline, OVER_THE_SHOULDER, type Palette, Stage } from './stage'
 import { loadRobot } from './urdf'
+import { Walls } from './walls'
+import { LIMIT_RULES, type State } from './wire'
 
 /** What lies further from the robot than this was lost, and is not looked for. */
 const FAR_M = 4
+/** Of a value that is drawn (m, rad, parts of a quaternion), less than what can be seen: things at rest are not redrawn. */
+const UNSEEN = 2e-4
 
 export class Scene {
   readonly stage: Stage
@@ -36,7 +44,11 @@ export class Scene {
   readonly #bodies = new Map<SceneBody, Group>()
   readonly #plumbs: Plumb[]
   readonly #workspaces: Mesh[]
+  readonly #walls: Walls[]
+  readonly #goals: Goal[] = []
   #robot: URDFRobot | null = null
+  #ghost: Ghost | null = null
+  #palette: Palette | null = null
   /** The robot at rest, and the floor that its hands reach. */
   #atRest: Box3 | null = null
   #framed = false
@@ -46,8 +58,14 @@ export class Scene {
     this.stage = new Stage(canvas)
     this.layout = new Layout(descriptor.observation)
     this.#descriptor = descriptor
-    for (const body of descriptor.scene.bodies) this.#bodies.set(body, this.#add(thing(body)))
+    for (const body of descriptor.scene.bodies) {
+      const drawn = this.#add(thing(body))
+      this.#bodies.set(body, drawn)
+      if (body.goal) this.#goals.push(new Goal(drawn))
+    }
+    for (const goal of this.#goals) this.#add(goal.group)
     this.#workspaces = descriptor.end_effectors.map(workspace)
+    this.#walls = descriptor.end_effectors.map((end) => new Walls(end))
     this.#plumbs = descriptor.end_effectors.map(() => new Plumb())
     for (const plumb of this.#plumbs) this.#add(plumb.group)
   }
@@ -56,17 +74,16 @@ export class Scene {
   async load(): Promise<void> {
     const robot = await loadRobot(this.#descriptor.urdf)
     this.#robot = robot
+    this.#ghost = new Ghost(robot, this.#descriptor)
     this.#add(robot)
-    this.#rest(robot)
-    // A mobile base carries the workspace along.
-    this.#descriptor.end_effectors.forEach((end, i) => {
-      const carrier = end.base_link === null ? robot : robot.links[end.base_link]
-      const floor = this.#workspaces[i]
-      if (carrier && floor) carrier.add(floor)
-    })
+    this.#add(this.#ghost.robot)
+    setPosture(robot, this.#descriptor, null, null)
+    this.#carry(robot, this.#workspaces)
     this.#drawn = null
     robot.updateMatrixWorld(true)
     this.#atRest = new Box3().setFromObject(robot)
+    this.#carry(robot, this.#walls.map(({ mesh }) => mesh))
+    if (this.#palette) this.paint(this.#palette)
     // Two arms would hide each other.
     this.stage.frame(this.#atRest, this.#descriptor.end_effectors.length > 1 ? FROM_BEHIND : OVER_THE_SHOULDER)
     this.stage.touch()
@@ -90,17 +107,24 @@ export class Scene {
   }
 
   paint(palette: Palette): void {
+    this.#palette = palette
     this.stage.paint(palette)
+    this.#ghost?.paint(palette.accent)
+    for (const walls of this.#walls) walls.paint(palette.warn)
+    for (const goal of this.#goals) goal.paint(palette.accent)
     for (const plumb of this.#plumbs) plumb.paint(palette.accent)
     for (const drawn of this.#workspaces) (drawn.material as MeshBasicMaterial).color.set(palette.accent)
   }
 
   /** Pose everything from a state's values, in the order of the descriptor. */
   pose(values: Float32Array): void {
-    if (this.#drawn?.every((value, i) => value === values[i])) return
+    if (this.#drawn && !this.#differ(this.#drawn, values)) return
     this.#drawn = values
     this.stage.touch()
-    if (this.#robot) this.#joints(this.#robot, values)
+    if (this.#robot) {
+      const [joints, openings] = ['joint_position', 'gripper_position'].map((name) => this.layout.get(values, name))
+      setPosture(this.#robot, this.#descriptor, joints ?? null, openings ?? null)
+    }
     for (const [body, drawn] of this.#bodies) {
       const pose = body.pose_from ? this.layout.get(values, body.pose_from, body.row) : null
       if (pose) place(drawn, pose)
@@ -111,6 +135,22 @@ export class Scene {
     })
     this.#follow(values)
     if (!this.#framed) this.#frame()
+  }
+
+  /** One frame of what comes and goes, for the values that were posed and, where the robot is driven, its newest state. */
+  step(state: State | null, nowMs: number): void {
+    const succeeded = state?.succeeded ?? false
+    const changed = [
+      ...this.#goals.map((goal) => goal.step(!succeeded, nowMs)),
+      ...this.#walls.map((walls, i) => this.#touch(walls, i, state, nowMs)),
+      this.#lead(nowMs),
+    ]
+    if (changed.includes(true)) this.stage.touch()
+  }
+
+  /** Whether the target is drawn apart from the robot, and which walls its hands touch. */
+  get signs(): { ghost: boolean; walls: string } {
+    return { ghost: this.#ghost?.visible ?? false, walls: this.#walls.flatMap(({ touched }) => touched).join(' ') }
   }
 
   /** Where a hand is drawn, by number; null for the base. */
@@ -126,30 +166,39 @@ export class Scene {
   }
 
   dispose(): void {
+    this.#ghost?.dispose()
     this.stage.scene.traverse((object) => {
       if (object instanceof Mesh) object.geometry.dispose()
     })
     this.stage.dispose()
   }
 
-  #joints(robot: URDFRobot, values: Float32Array): void {
-    const angles = this.layout.get(values, 'joint_position')
-    this.#descriptor.joint_names.forEach((name, i) => turn(robot, name, angles?.[i] ?? 0))
-    const openings = this.layout.get(values, 'gripper_position')
-    if (openings) this.#open(robot, openings)
+  #differ(one: Float32Array, other: Float32Array): boolean {
+    const { places, size } = this.layout
+    return other.length !== size || places.some((i) => Math.abs((one[i] as number) - (other[i] as number)) >= UNSEEN)
   }
 
-  #rest(robot: URDFRobot): void {
-    this.#descriptor.joint_names.forEach((name, i) => turn(robot, name, this.#descriptor.home_rad[i] ?? 0))
-    this.#open(robot, [])
+  /** What belongs to the hands, in order; a mobile base carries it along. */
+  #carry(robot: URDFRobot, things: readonly Object3D[]): void {
+    things.forEach((thing, i) => this.#carrier(robot, i)?.add(thing))
   }
 
-  /** A hand of which nothing is known is drawn open. */
-  #open(robot: URDFRobot, openings: ArrayLike<number>): void {
-    this.#descriptor.end_effectors.forEach((end, i) => {
-      for (const [name, [closed, open]] of Object.entries(end.gripper_joints))
-        turn(robot, name, closed + (openings[i] ?? 1) * (open - closed))
-    })
+  #carrier(robot: URDFRobot, hand: number): Object3D | undefined {
+    const link = this.#descriptor.end_effectors[hand]?.base_link ?? null
+    return link === null ? robot : robot.links[link]
+  }
+
+  #touch(walls: Walls, index: number, state: State | null, nowMs: number): boolean {
+    const hand = this.hand(index)
+    const carrier = this.#robot && this.#carrier(this.#robot, index)
+    if (!hand || !carrier) return false
+    return walls.step(carrier.worldToLocal(hand), ((state?.limits ?? 0) & LIMIT_RULES.workspace) !== 0, nowMs)
+  }
+
+  #lead(nowMs: number): boolean {
+    const joints = this.#drawn && this.layout.get(this.#drawn, 'commanded_joint_position')
+    if (!this.#robot || !this.#ghost || !this.#drawn || !joints) return false
+    return this.#ghost.step(this.#robot, joints, this.layout.get(this.#drawn, 'commanded_gripper_position'), nowMs)
   }
 
   /** The robot, and the things that are not too far to go to. */
@@ -174,14 +223,6 @@ export class Scene {
     this.stage.scene.add(object)
     return object
   }
-}
-
-/** The drawn joint follows what was measured, also beyond the URDF's own limits. */
-function turn(robot: URDFRobot, name: string, value: number): void {
-  const joint = robot.joints[name]
-  if (!joint) return
-  joint.ignoreLimits = true
-  joint.setJointValue(value)
 }
 
 /** The floor below a hand's workspace. */

@@ -31,12 +31,13 @@ export interface Palette {
   floor: string
   line: string
   accent: string
+  warn: string
   shadow: number
   light: number
 }
 
-export const LIGHT: Palette = { sky: '#e3e9e6', floor: '#eef2f0', line: '#9fb0a9', accent: '#0a7d66', shadow: 0.2, light: 1 }
-export const DARK: Palette = { sky: '#0c1211', floor: '#18211f', line: '#40524c', accent: '#59dcb8', shadow: 0.5, light: 0.95 }
+export const LIGHT: Palette = { sky: '#e3e9e6', floor: '#eef2f0', line: '#9fb0a9', accent: '#0a7d66', warn: '#c47a00', shadow: 0.2, light: 1 }
+export const DARK: Palette = { sky: '#0c1211', floor: '#18211f', line: '#40524c', accent: '#59dcb8', warn: '#f3b95f', shadow: 0.5, light: 0.95 }
 
 /**
  * Where one looks from (over the shoulder, from behind, from the side, from above), and how much nearer than what shows
@@ -52,6 +53,8 @@ export const OVER_THE_SHOULDER = 0
 export const FROM_BEHIND = 1
 const UP = new Vector3(0, 0, 1)
 const FOV_DEG = 36
+/** So many slow frames more than fast ones, and less is drawn. */
+const SLOW_FRAMES = 8
 /** Where the light comes from, seen from the subject, in its radii. */
 const SUN = new Vector3(-0.9, -2.2, 3)
 
@@ -212,7 +215,10 @@ export class Stage {
   /** Draw where something changed and it is time to; whether the picture is the newest. */
   render(nowMs: number): boolean {
     this.controls.update()
-    if (!this.#changed) return true
+    if (!this.#changed) {
+      this.#pace.rest()
+      return true
+    }
     if (!this.#pace.due(nowMs)) return false
     this.#economise()
     this.renderer.render(this.scene, this.camera)
@@ -260,7 +266,7 @@ export class Stage {
   /** Where frames come slowly for a while, draw fewer pixels, and at last no shadows. */
   #economise(): void {
     this.#slowFrames = this.#pace.slow ? this.#slowFrames + 1 : Math.max(0, this.#slowFrames - 1)
-    if (this.#slowFrames < 20) return
+    if (this.#slowFrames < SLOW_FRAMES) return
     this.#slowFrames = 0
     if (this.#ratio > 0.6) {
       this.#ratio = Math.max(0.6, this.#ratio * 0.75)

@@ -42,7 +42,7 @@ export class Watch {
     try {
       this.robot = this.card = await this.account.api.robot(robot)
       const { observation, control_hz } = this.robot.descriptor
-      this.#playback = new Playback(1250 / control_hz, new Layout(observation).quaternions)
+      this.#playback = new Playback(1000 / control_hz, new Layout(observation).quaternions)
       this.#link = new Link('/ws/drive', (message) => this.#heard(message))
       this.#timer = setInterval(() => void this.#poll(robot), POLL_MS)
     } catch (error) {

@@ -34,6 +34,7 @@ const stateOf = (fields: Fields): State => ({
   recording: fields.recording as boolean,
   succeeded: fields.succeeded as boolean,
   limited: fields.limited as boolean,
+  limits: fields.limits as number,
   epoch: fields.epoch,
   seq: fields.seq,
   applied: fields.applied as number,

@@ -8,9 +8,12 @@ import spec from '../../../wire.json'
 export const PROTOCOL: number = spec.protocol
 export const MODES = spec.modes
 export const SAFETY = spec.safety
+/** The bit of each rule in a state's `limits`. */
+export const LIMIT_RULES = spec.limit_rules
 
 export type Safety = keyof typeof SAFETY
 export type Mode = keyof typeof MODES
+export type LimitRule = keyof typeof LIMIT_RULES
 
 /** A binary message is not what `wire.json` says. */
 export class WireError extends Error {
@@ -34,6 +37,8 @@ export interface State {
   recording: boolean
   succeeded: boolean
   limited: boolean
+  /** Which rules changed what was asked for in the last period: bits of `LIMIT_RULES`. */
+  limits: number
   epoch: number
   seq: number
   applied: number
@@ -92,6 +97,7 @@ export function encodeState(state: State): ArrayBuffer {
     t_host_us: state.tHostUs,
     t_client_us: state.tClientUs,
     progress: state.progress ?? NaN,
+    limits: state.limits,
   })
 }
 
@@ -125,6 +131,7 @@ export function decodeState(data: ArrayBuffer): State {
     recording: Boolean(flags & spec.state_flags.recording),
     succeeded: Boolean(flags & spec.state_flags.succeeded),
     limited: Boolean(flags & spec.state_flags.limited),
+    limits: Number(head['limits']),
     epoch: Number(head['epoch']),
     seq: Number(head['seq']),
     applied: Number(head['applied']),
