@@ -227,6 +227,17 @@ export class Stage {
     return true
   }
 
+  /** When the graphics have finished what was drawn last, on the page's clock: `render` only hands it over. */
+  async drawn(): Promise<number> {
+    const gl = this.renderer.getContext() as WebGL2RenderingContext
+    const sync = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0)
+    gl.flush()
+    while (sync && gl.getSyncParameter(sync, gl.SYNC_STATUS) === gl.UNSIGNALED && !gl.isContextLost())
+      await new Promise((later) => setTimeout(later, 1))
+    gl.deleteSync(sync)
+    return performance.now()
+  }
+
   /** Draw in a headset until its session ends: the person stands where the camera is, and looks at the robot. */
   async present(session: XRSession, frame: () => void): Promise<void> {
     const { xr } = this.renderer
