@@ -1,4 +1,4 @@
-"""The first drive in the real processes: a new wallet is not paid, shows that it can drive, and is paid from then on."""
+"""The first drive in the real processes: a new wallet is not paid, shows that it can drive, and is paid after that."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.sync_api import Page, expect
 
 from teleop.doors.demo import demo
 from teleop.doors.processes import platform
+from tests.browser import chromium
 from tests.conftest import House
+from tests.test_browser import STATE_IS, TRIES, opened, sign_in, take_robot
 from tests.test_house import armshare
 
 
@@ -56,3 +59,77 @@ def test_a_terminal_says_what_was_practice_and_what_was_missing(strict: House, t
     lifted, text = driven("--expert")
     assert int(lifted["episodes"][0]["pay"]) > 0
     assert "practice" not in text
+
+
+def hold(page: Page, key: str, until: str) -> None:
+    """Hold a key until the page shows what is waited for; let go where the robot must be armed again."""
+    shown = f"document.querySelector('{until}') !== null"
+    for _ in range(TRIES):
+        if page.evaluate(shown):
+            return
+        page.wait_for_function(STATE_IS, arg=["armed", "holding"])
+        page.keyboard.down(key)
+        page.wait_for_function(f"{shown} || ({STATE_IS})(['expired'])")
+        page.keyboard.up(key)
+    pytest.fail(f"{until} did not come in {TRIES} tries of {key}")
+
+
+def done(step: str) -> str:
+    return f'[data-testid=guide-{step}][data-done="true"]'
+
+
+def grip(page: Page, until: str) -> None:
+    """Press the gripper's key; where the drive expires on the way, the next motion takes the gripper along."""
+    page.wait_for_function(STATE_IS, arg=["armed", "holding"])
+    page.keyboard.press("Space")
+    page.wait_for_function(f"document.querySelector('{until}') !== null || ({STATE_IS})(['expired'])")
+    hold(page, "f", until)
+
+
+def test_a_new_wallet_is_guided_through_its_first_drive_is_told_and_is_paid_from_then_on(strict: House) -> None:
+    with chromium() as browser:
+        context = browser.new_context(viewport={"width": 1280, "height": 800})
+        page = opened(context, strict.url)
+        sign_in(page)
+        page.get_by_test_id("not-qualified").wait_for()
+        take_robot(page)
+        guide = page.get_by_test_id("guide")
+        expect(guide).to_have_attribute("data-due", "move_x")
+        expect(guide.locator(".now kbd")).to_have_text(["W", "S"])
+
+        hold(page, "w", done("move_x"))
+        page.get_by_test_id("finish").click()
+        missing = page.get_by_test_id("practice")
+        expect(missing).to_have_attribute("data-passed", "false")
+        expect(page.get_by_test_id("check-move_x")).to_have_attribute("data-passed", "true")
+        expect(page.get_by_test_id("check-let_go")).to_have_attribute("data-passed", "false")
+        page.get_by_test_id("again").click()
+
+        expect(guide).to_have_attribute("data-due", "move_x")
+        for key, step in (("w", "move_x"), ("a", "move_y"), ("r", "move_z")):
+            hold(page, key, done(step))
+        grip(page, '[data-testid=guide-gripper][data-share="0.5"]')
+        grip(page, done("gripper"))
+        page.locator("[data-testid=guide-let_go][data-share='0.9']").wait_for(state="attached")
+        hold(page, "s", done("let_go"))
+        expect(guide).to_have_attribute("data-due", "finish")
+        page.locator("[data-testid=guide-finish][data-share='1']").wait_for(state="attached")
+        page.keyboard.press("Enter")
+        passed = page.get_by_test_id("practice")
+        expect(passed).to_have_attribute("data-passed", "true")
+        expect(passed).to_contain_text("You are qualified")
+        expect(page.get_by_test_id("balance").first).to_have_attribute("data-earned", "0")
+
+        page.get_by_test_id("again").click()
+        page.get_by_test_id("safety-state").wait_for()
+        expect(page.get_by_test_id("step-count")).to_have_text("0")
+        expect(guide).to_have_count(0)
+        hold(page, "w", "[data-testid=finish]:enabled")
+        page.get_by_test_id("finish").click()
+        page.get_by_test_id("score").wait_for()
+        expect(page.get_by_test_id("practice")).to_have_count(0)
+        page.goto(f"{strict.url}/#/")
+        page.get_by_test_id("robot-card").first.wait_for()
+        expect(page.get_by_test_id("not-qualified")).to_have_count(0)
+        assert page.complaints == []  # type: ignore[attr-defined]
+        context.close()

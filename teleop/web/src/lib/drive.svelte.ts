@@ -9,6 +9,7 @@ import { controls } from './controls.svelte'
 import { basePose, Layout, partsOf } from './descriptor'
 import { Devices } from './devices.svelte'
 import { seal, type Stage, type Verdict } from './finish'
+import { Guide, type Step } from './guide'
 import { Input } from './input'
 import { Playback } from './interp'
 import { type FromLink, Link } from './link'
@@ -53,6 +54,8 @@ export class Drive {
   reviewing = $state(false)
   discarded = $state(false)
   replay = $state.raw(new Replay())
+  /** What the first drive has yet to show; null where this wallet is paid already. */
+  guided = $state.raw<Step[] | null>(null)
   /** From the end of the episode to its score. */
   sealedMs = $state<number | null>(null)
   /** What went wrong with the visit itself. */
@@ -69,6 +72,7 @@ export class Drive {
   #askedMs = 0
   /** No state of this episode has come yet. */
   #fresh = true
+  #guide: Guide | null = null
 
   /** `obey` is what a device's buttons order. */
   constructor(account: Account, task: string, obey: (order: Order) => void) {
@@ -232,6 +236,10 @@ export class Drive {
     this.playback?.push(state, atMs - performance.timeOrigin)
     if (!state.recording || !this.live) return
     this.replay.push(state)
+    if (this.#guide) {
+      this.#guide.see(state)
+      this.guided = this.#guide.steps
+    }
     this.#firstSeq ??= state.seq
     this.steps = state.seq - this.#firstSeq + 1
   }
@@ -284,6 +292,10 @@ export class Drive {
     this.steps = 0
     this.#firstSeq = null
     this.#fresh = true
+    const { robot, layout } = this
+    const operator = this.account.operator
+    this.#guide = robot && layout && operator?.qualified === false ? new Guide(robot.descriptor, layout, operator.needs) : null
+    this.guided = this.#guide?.steps ?? null
   }
 
   /** Want the grippers as they are, so that the first motion does not move them. */
@@ -313,7 +325,7 @@ export class Drive {
     await this.#told(async (config, operator) => {
       this.verdict = await this.#seal(config, episode, operator, robot.robot)
       this.sealedMs = performance.now() - sinceMs
-      await account.refreshBalance()
+      await Promise.all([account.refreshBalance(), account.refreshOperator()])
     })
   }
 
