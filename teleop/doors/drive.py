@@ -125,7 +125,7 @@ async def _session(url: str, wallet: LocalAccount, outcome: Outcome, make: Pilot
         robot = await _choose(driver, outcome)
         renew_ms = now_ms() + SESSION_MS - RENEW_MS
         try:
-            await driver.join(outcome.robot, outcome.task, queued=lambda place, of: tell(_queued(robot, place, of)))
+            await driver.join(outcome.robot, outcome.task, queued=lambda *place: tell(_queued(robot, *place)))
             await _one(driver, make, outcome, tell)
             while outcome.left and now_ms() < renew_ms:
                 await _one(driver, make, outcome, tell)
@@ -224,8 +224,8 @@ def _open(cards: list[dict[str, Any]], task: str) -> dict[str, Any]:
     return min(able, key=lambda one: (one["state"] != "free", one["queue_length"]))
 
 
-def _queued(robot: dict[str, Any], position: int, length: int) -> str:
-    return f"queued for {robot['name']}: position {position} of {length}"
+def _queued(robot: dict[str, Any], position: int, length: int, wait_s: int) -> str:
+    return f"queued for {robot['name']}: position {position} of {length}, probably {wait_s} s"
 
 
 async def _one(driver: Driver, make: PilotMaker, outcome: Outcome, tell: Progress) -> None:

@@ -17,6 +17,7 @@ import { Replay } from './replay.svelte'
 import { review } from './review.svelte'
 import { type Pose, poseOf } from './servo'
 import { holdsLease, Session, type View } from './session'
+import { announceTurn } from './turn'
 import { typedData } from './typed'
 import { keyWallet, type Wallet } from './wallet'
 import { PROTOCOL, type State } from './wire'
@@ -252,6 +253,7 @@ export class Drive {
       if (view.phase === 'granted' && wasStopped && !this.stopped) queueMicrotask(() => this.#session.begin())
       return
     }
+    if (before === 'queued' && view.phase === 'granted') announceTurn(this.robot?.name ?? 'The robot')
     if (view.phase === 'welcomed') void this.#join(view).catch((error: unknown) => this.#fail(error))
     else if (view.phase === 'queued' && this.robot) this.#session.watch(this.robot.robot)
     else if (view.phase === 'granted' && view.lease && before !== 'resetting') this.#granted(view.lease.epoch)
