@@ -44,7 +44,7 @@ class Check:
     measured: float
     """m, s, a share or a count, as the name says; rounded to four decimals."""
     sentence: str
-    """What was measured, and what is needed."""
+    """What was measured, and what is needed where that is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,36 +101,36 @@ def _moves(position_m: Array) -> Iterable[Check]:
     """Check each axis: the hand (of several, the one that came farthest along it) went at least `MOVED_M`."""
     span_m = np.ptp(position_m.reshape(len(position_m), -1, 3), axis=0).max(axis=0)
     for (name, words), moved_m in zip(AXES, span_m.tolist(), strict=True):
-        said = f"The hand moved {moved_m * 100:.1f} cm {words}; at least {MOVED_M * 100:.0f} cm are needed."
-        yield _check(f"move_{name}", moved_m >= MOVED_M, moved_m, said)
+        said = f"The hand moved {moved_m * 100:.1f} cm {words}"
+        yield _check(f"move_{name}", moved_m >= MOVED_M, moved_m, said, f"at least {MOVED_M * 100:.0f} cm are needed")
 
 
 def _gripper(applied: Array) -> Check:
     """Check that a gripper of (N, K) openings was sent closed, and open again after that."""
     times = max(reopenings(column) for column in applied.T)
-    said = f"The gripper was closed and opened again {times} times; once is needed."
-    return _check("gripper", times >= 1, times, said)
+    said = f"The gripper was {'' if times else 'not '}closed and opened again"
+    return _check("gripper", times >= 1, times, said, "that is needed once")
 
 
 def _rest(t_s: Array, safety: NDArray[np.uint8]) -> Check:
     rest_s = longest_rest_s(t_s, safety)
-    said = f"You let go for {rest_s:.1f} s and then drove on; at least {REST_S:.1f} s are needed."
-    return _check("let_go", rest_s >= REST_S, rest_s, said)
+    said = f"You let go for {rest_s:.1f} s and then drove on"
+    return _check("let_go", rest_s >= REST_S, rest_s, said, f"at least {REST_S:.1f} s are needed")
 
 
 def _limits(limited: NDArray[np.bool_]) -> Check:
     share = float(np.mean(limited))
-    said = f"In {share:.0%} of the steps a limit cut what you asked for; at most {LIMITED_MAX:.0%} are allowed."
-    return _check("limits", share <= LIMITED_MAX, share, said)
+    said = f"In {share:.0%} of the steps a limit cut what you asked for"
+    return _check("limits", share <= LIMITED_MAX, share, said, f"at most {LIMITED_MAX:.0%} may be cut")
 
 
 def _duration(duration_s: float) -> Check:
-    said = f"The drive took {duration_s:.1f} s; at least {DURATION_S:.0f} s are needed."
-    return _check("duration", duration_s >= DURATION_S, duration_s, said)
+    said = f"The drive took {duration_s:.1f} s"
+    return _check("duration", duration_s >= DURATION_S, duration_s, said, f"at least {DURATION_S:.0f} s are needed")
 
 
-def _check(name: str, found: bool, measured: float, sentence: str) -> Check:
-    return Check(name, found, round(float(measured), 4), sentence)
+def _check(name: str, found: bool, measured: float, said: str, needed: str) -> Check:
+    return Check(name, found, round(float(measured), 4), f"{said}." if found else f"{said}; {needed}.")
 
 
 def reopenings(opening: Array) -> int:

@@ -15,7 +15,7 @@ from teleop.doors.demo import demo
 from teleop.doors.processes import platform
 from tests.browser import chromium
 from tests.conftest import House
-from tests.test_browser import STATE_IS, TRIES, opened, sign_in, take_robot
+from tests.test_browser import AXE, STATE_IS, TRIES, checked, opened, sign_in, take_robot
 from tests.test_house import armshare
 
 
@@ -88,23 +88,30 @@ def grip(page: Page, until: str) -> None:
 
 def test_a_new_wallet_is_guided_through_its_first_drive_is_told_and_is_paid_from_then_on(strict: House) -> None:
     with chromium() as browser:
-        context = browser.new_context(viewport={"width": 1280, "height": 800})
+        context = browser.new_context(reduced_motion="reduce")
+        context.add_init_script(path=AXE)
         page = opened(context, strict.url)
         sign_in(page)
         page.get_by_test_id("not-qualified").wait_for()
+        page.get_by_test_id("robot-card").first.wait_for()
+        faults = checked(page, "lobby before the first drive")
         take_robot(page)
         guide = page.get_by_test_id("guide")
         expect(guide).to_have_attribute("data-due", "move_x")
         expect(guide.locator(".now kbd")).to_have_text(["W", "S"])
 
+        faults += checked(page, "guide")
         hold(page, "w", done("move_x"))
         page.get_by_test_id("finish").click()
         missing = page.get_by_test_id("practice")
         expect(missing).to_have_attribute("data-passed", "false")
         expect(page.get_by_test_id("check-move_x")).to_have_attribute("data-passed", "true")
         expect(page.get_by_test_id("check-let_go")).to_have_attribute("data-passed", "false")
+        faults += checked(page, "practice")
+        assert faults == [], "\n".join(faults)
         page.get_by_test_id("again").click()
 
+        page.set_viewport_size({"width": 1280, "height": 800})
         expect(guide).to_have_attribute("data-due", "move_x")
         for key, step in (("w", "move_x"), ("a", "move_y"), ("r", "move_z")):
             hold(page, key, done(step))
@@ -117,7 +124,7 @@ def test_a_new_wallet_is_guided_through_its_first_drive_is_told_and_is_paid_from
         page.keyboard.press("Enter")
         passed = page.get_by_test_id("practice")
         expect(passed).to_have_attribute("data-passed", "true")
-        expect(passed).to_contain_text("You are qualified")
+        expect(passed).to_contain_text("from now on, accepted episodes are paid")
         expect(page.get_by_test_id("balance").first).to_have_attribute("data-earned", "0")
 
         page.get_by_test_id("again").click()

@@ -72,8 +72,21 @@ def test_a_drive_that_shows_everything_passes_and_says_what_was_measured() -> No
     assert passed(checks)
     assert [one.name for one in checks] == ["move_x", "move_y", "move_z", "gripper", "let_go", "limits", "duration"]
     assert [one.measured for one in checks] == [0.1, 0.1, 0.1, 1.0, 1.0, 0.0, 6.0]
-    assert checks[1].sentence == "The hand moved 10.0 cm left and right; at least 5 cm are needed."
-    assert "let go for 1.0 s" in checks[4].sentence
+    assert checks[1].sentence == "The hand moved 10.0 cm left and right."
+    assert checks[4].sentence == "You let go for 1.0 s and then drove on."
+
+
+def test_a_drive_that_shows_nothing_is_told_what_is_needed() -> None:
+    still = Practice(facts_along(np.zeros((21, 3))), np.full(20, Safety.DRIVING, np.uint8), True)
+    assert [one.sentence for one in check(along(still, limited=np.ones(20, bool)))] == [
+        "The hand moved 0.0 cm away and back; at least 5 cm are needed.",
+        "The hand moved 0.0 cm left and right; at least 5 cm are needed.",
+        "The hand moved 0.0 cm up and down; at least 5 cm are needed.",
+        "The gripper was not closed and opened again; that is needed once.",
+        "You let go for 0.0 s and then drove on; at least 0.5 s are needed.",
+        "In 100% of the steps a limit cut what you asked for; at most 25% may be cut.",
+        "The drive took 1.0 s; at least 5 s are needed.",
+    ]
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
