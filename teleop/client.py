@@ -153,7 +153,8 @@ class Driver:
         if message["type"] in ("left", "closed"):
             raise RefusedError("left", f"waiting for {kind}: {message.get('reason')}")
 
-    async def join(self, robot: str, task: str, *, queued: Callable[[int, int, int], None] | None = None
+    async def join(
+        self, robot: str, task: str, *, queued: Callable[[int, int, int], None] | None = None
     ) -> dict[str, Any]:
         """Queue for a robot, and return `granted` when it is ours.
 

@@ -202,6 +202,18 @@ def test_success_at_the_task_is_not_needed() -> None:
     assert failed(along(first_drive(), success=False)) == set()
 
 
+def test_the_published_thresholds_are_the_ones_that_hold() -> None:
+    rules = (Path(__file__).parents[2] / "docs" / "scoring.md").read_text()
+    for name, needed in (
+        ("`move_x`, `move_y`, `move_z`", f"{MOVED_M * 100:.0f} cm each"),
+        ("`let_go`", f"{REST_S} s"),
+        ("`limits`", f"at most {LIMITED_MAX * 100:.0f} %"),
+        ("`duration`", f"{DURATION_S:.0f} s"),
+    ):
+        [row] = [line for line in rules.splitlines() if line.startswith(f"| {name} |")]
+        assert row.endswith(f"| {needed} |")
+
+
 def recorded_first_drive(folder: Path, episode: str, **drive: object) -> Path:
     """Record a drive of the fake arm that shows everything, as a host does."""
     start, steps, end = fake_episode(steps=120, episode=episode, **drive)
