@@ -252,11 +252,11 @@ def practised(world: World, episode: str) -> str:
     return world.listed(episode, EpisodeState.VERIFIED)
 
 
-def told(world: World, *episodes: str) -> list[Verdict]:
+def told(world: World, *episodes: str, at_ms: int = 1) -> list[Verdict]:
     """Run a pipeline until `episodes` are scored, one after the other."""
 
     async def run() -> list[Verdict]:
-        async with world.pipeline() as running:
+        async with world.pipeline(clock_ms=lambda: at_ms) as running:
             found = []
             for episode in episodes:
                 running.submit(episode)
@@ -296,6 +296,14 @@ def test_before_the_first_drive_has_passed_nothing_is_paid_and_after_it_everythi
     assert paid.practice is None
     assert paid.paid
     assert paid.pay_wei == earned(world) > 0
+
+
+def test_what_is_told_of_an_operator_is_of_the_last_practice_drive(world: World) -> None:
+    for at_ms, episode in ((5, "e2"), (7, "e1"), (6, "e3")):
+        told(world, world.verified(episode, seed=at_ms), at_ms=at_ms)
+    assert operator(world).episode == "e1"
+    told(world, practised(world, "e0"), at_ms=9)
+    assert (operator(world).episode, operator(world).since_ms) == ("e0", 9)
 
 
 def test_the_score_of_a_practice_drive_is_what_anyone_recomputes(world: World) -> None:
