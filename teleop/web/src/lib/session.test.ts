@@ -52,6 +52,10 @@ function at(phase: Exclude<Phase, 'closed'>) {
 
 const PHASES = Object.keys(TO) as (keyof typeof TO)[]
 
+test('who is queued knows the place, the length and the wait that the hub expects', () => {
+  expect(at('queued').session.view.queue).toEqual({ position: 2, length: 2, waitS: 90 })
+})
+
 test('a whole visit says hello, join, begin, finish, begin again and leave, in this order', () => {
   const { session, sent } = at('ended')
   session.begin()
