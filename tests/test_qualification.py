@@ -15,7 +15,7 @@ from teleop.doors.demo import demo
 from teleop.doors.processes import platform
 from tests.browser import chromium
 from tests.conftest import House
-from tests.test_browser import AXE, STATE_IS, TRIES, checked, opened, sign_in, take_robot
+from tests.test_browser import AXE, PATIENCE_MS, STATE_IS, TRIES, checked, opened, sign_in, take_robot
 from tests.test_house import armshare
 
 
@@ -104,32 +104,35 @@ def test_a_new_wallet_is_guided_through_its_first_drive_is_told_and_is_paid_from
         hold(page, "w", done("move_x"))
         page.get_by_test_id("finish").click()
         missing = page.get_by_test_id("practice")
+        missing.wait_for()
         expect(missing).to_have_attribute("data-passed", "false")
         expect(page.get_by_test_id("check-move_x")).to_have_attribute("data-passed", "true")
-        expect(page.get_by_test_id("check-let_go")).to_have_attribute("data-passed", "false")
+        expect(page.get_by_test_id("check-gripper")).to_have_attribute("data-passed", "false")
         faults += checked(page, "practice")
         assert faults == [], "\n".join(faults)
         page.get_by_test_id("again").click()
 
         page.set_viewport_size({"width": 1280, "height": 800})
-        expect(guide).to_have_attribute("data-due", "move_x")
+        expect(guide).to_have_attribute("data-due", "move_x", timeout=PATIENCE_MS)
         for key, step in (("w", "move_x"), ("a", "move_y"), ("r", "move_z")):
             hold(page, key, done(step))
         grip(page, '[data-testid=guide-gripper][data-share="0.5"]')
         grip(page, done("gripper"))
-        page.locator("[data-testid=guide-let_go][data-share='0.9']").wait_for(state="attached")
+        rested = "[data-testid=guide-let_go]:is([data-share='0.9'], [data-done=true])"  # done before, on a slow machine
+        page.locator(rested).wait_for(state="attached")
         hold(page, "s", done("let_go"))
         expect(guide).to_have_attribute("data-due", "finish")
         page.locator("[data-testid=guide-finish][data-share='1']").wait_for(state="attached")
         page.keyboard.press("Enter")
         passed = page.get_by_test_id("practice")
+        passed.wait_for()
         expect(passed).to_have_attribute("data-passed", "true")
         expect(passed).to_contain_text("from now on, accepted episodes are paid")
         expect(page.get_by_test_id("balance").first).to_have_attribute("data-earned", "0")
 
         page.get_by_test_id("again").click()
         page.get_by_test_id("safety-state").wait_for()
-        expect(page.get_by_test_id("step-count")).to_have_text("0")
+        expect(page.get_by_test_id("step-count")).to_have_text("0", timeout=PATIENCE_MS)
         expect(guide).to_have_count(0)
         hold(page, "w", "[data-testid=finish]:enabled")
         page.get_by_test_id("finish").click()
