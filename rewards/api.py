@@ -1,10 +1,11 @@
-"""The rewards room's door to the network: scores, balances, payout roots, claims and settlement over HTTP."""
+"""The rewards room's door to the network: scores, operators, balances, payout roots, claims and settlement."""
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Annotated, Any, Final, Protocol
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -12,8 +13,10 @@ from fastapi.concurrency import run_in_threadpool
 
 from recorder.catalogue import Catalogue, UnknownEpisodeError
 from recorder.states import EpisodeState
+from rewards.operators import NOT_QUALIFIED, PRACTICE
 from rewards.payouts import NothingSettledError, Root, RootVoidError, UnknownRootError
 from rewards.pipeline import Pipeline, Verdict
+from rewards.qualification import NEEDS, Check, passed
 from rewards.score import ONE_PPM, VERSION
 from rewards.vault import ChainError, ChainUnreachableError, NothingToClaimError, VaultRefusedError
 from teleop.errors import ApiError
@@ -41,12 +44,22 @@ def router(pipeline: Pipeline, catalogue: Catalogue, signed_in: SignedIn, admin_
             raise await run_in_threadpool(_not_scored, catalogue, episode)
         return _verdict(found)
 
+    @routes.get("/api/operators/{address}")
+    async def operator(address: str) -> dict[str, Any]:
+        _require_address(address)
+        found = await pipeline.operator(address)
+        return {
+            "address": address,
+            "qualified": found.qualified,
+            "since_ms": found.since_ms,
+            "episode": found.episode,
+            "checks": [asdict(one) for one in found.checks],
+            "needs": NEEDS,
+        }
+
     @routes.get("/api/balances/{address}")
     async def balances(address: str) -> dict[str, Any]:
-        try:
-            require_address(address)
-        except SignatureError as error:
-            raise ApiError(422, "address", str(error)) from error
+        _require_address(address)
         with _chain_errors():
             found = await pipeline.statement(address)
         return {
@@ -107,6 +120,16 @@ def _verdict(found: Verdict) -> dict[str, Any]:
         "price": str(found.price_wei),
         "pay": str(found.pay_wei),
         "paid": found.paid,
+        "practice": None if found.practice is None else _practice(found.practice),
+    }
+
+
+def _practice(checks: tuple[Check, ...]) -> dict[str, Any]:
+    return {
+        "reason": NOT_QUALIFIED,
+        "sentence": PRACTICE,
+        "passed": passed(checks),
+        "checks": [asdict(one) for one in checks],
     }
 
 
@@ -120,6 +143,13 @@ def _root(root: Root) -> dict[str, Any]:
         "transaction": root.transaction,
         "created_ms": root.created_ms,
     }
+
+
+def _require_address(address: str) -> None:
+    try:
+        require_address(address)
+    except SignatureError as error:
+        raise ApiError(422, "address", str(error)) from error
 
 
 def _not_scored(catalogue: Catalogue, episode: str) -> ApiError:

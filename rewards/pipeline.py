@@ -2,8 +2,8 @@
 needs.
 
 Work is found in two ways: `submit` says that an episode was just verified, and a search of the tables (at the start,
-and then every half minute) finds what nobody said, or what a crash left over. An episode's score and its pay are
-written in one database transaction.
+and then every half minute) finds what nobody said, or what a crash left over. An episode's score and its pay, or the
+checks of a practice drive, are written in one database transaction.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ from recorder.manifest import EPISODE_FILE
 from recorder.states import EpisodeState
 from recorder.store import Store
 from recorder.tables import EpisodeRow
-from rewards import ledger
+from rewards import ledger, operators
+from rewards.operators import Operator
 from rewards.payouts import Paid, Payouts, Root
-from rewards.score import VERSION, Score, pay_wei, recompute
-from rewards.tables import ScoreRow, TransactionRow
+from rewards.qualification import Check, appraise, from_json
+from rewards.score import VERSION, Score, pay_wei
+from rewards.tables import PracticeRow, ScoreRow, TransactionRow
 from teleop.accounts import now_ms
 from teleop.db import Sessions
 
@@ -54,6 +56,8 @@ class Verdict:
     pay_wei: int
     paid: bool
     """Whether the ledger has it; an accepted episode waits while its task's pool is empty."""
+    practice: tuple[Check, ...] | None
+    """The checks of a practice drive, which earns nothing; None for an episode of a qualified wallet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +81,16 @@ class Pipeline:
         payouts: Payouts,
         prices: Mapping[str, int],
         *,
+        qualification: bool,
         executor: Executor | None = None,
         settle_every_s: float = 0.0,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
-        """`prices`: task -> wei for a score of 1. `executor` scores (None: threads). 0 settles only when asked."""
+        """`prices`: task -> wei for a score of 1. `executor` scores (None: threads). 0 settles only when asked.
+
+        With `qualification`, what a wallet drives is practice until a drive of it has passed the checks.
+        """
+        self._qualification = qualification
         self._sessions, self._store, self._payouts, self._prices = sessions, store, payouts, prices
         self._executor, self._settle_every_s, self._clock_ms = executor, settle_every_s, clock_ms
         self._work: asyncio.Queue[str] = asyncio.Queue()
@@ -132,6 +141,10 @@ class Pipeline:
             if not self._waiting[episode]:
                 del self._waiting[episode]
         return await asyncio.to_thread(self._verdict, episode)
+
+    async def operator(self, address: str) -> Operator:
+        """Return whether a wallet is qualified, and its last practice drive."""
+        return await asyncio.to_thread(self._operator, address)
 
     async def statement(self, address: str) -> Statement:
         """Return an operator's account, with what only the chain knows; raise ChainError where it is silent."""
@@ -184,8 +197,8 @@ class Pipeline:
         task = await asyncio.to_thread(self._task, episode)
         if task is None:
             return
-        scored = await asyncio.get_running_loop().run_in_executor(self._executor, recompute, task.file)
-        await asyncio.to_thread(self._keep, task, scored)
+        scored, checks = await asyncio.get_running_loop().run_in_executor(self._executor, appraise, task.file)
+        await asyncio.to_thread(self._keep, task, scored, checks if self._qualification else None)
         for waiter in self._waiting.get(episode, ()):
             waiter.set()
 
@@ -227,7 +240,7 @@ class Pipeline:
                 return None
         return _Task(episode, row.task, row.operator, self._store.path(episode, EPISODE_FILE))
 
-    def _keep(self, task: _Task, scored: Score) -> None:
+    def _keep(self, task: _Task, scored: Score, checks: tuple[Check, ...] | None) -> None:
         price_wei = self._prices.get(task.name, 0)
         row = {
             "episode": task.episode,
@@ -242,12 +255,13 @@ class Pipeline:
             "pay_wei": pay_wei(scored, price_wei),
             "scored_ms": self._clock_ms(),
         }
-        paid = ledger.write(self._sessions, lambda db: _keep(db, ScoreRow(**row)))
+        paid = ledger.write(self._sessions, lambda db: _keep(db, ScoreRow(**row), checks))
         _log.info("scored", episode=task.episode, score_ppm=scored.score_ppm, accepted=scored.accepted, paid=paid)
 
     def _verdict(self, episode: str) -> Verdict | None:
         with self._sessions() as db:
             row = db.get(ScoreRow, (episode, VERSION))
+            practice = db.get(PracticeRow, episode)
             paid = row is not None and ledger.booked(db, f"episode:{episode}")
         if row is None:
             return None
@@ -261,7 +275,12 @@ class Pipeline:
             row.price_wei,
             row.pay_wei,
             paid,
+            None if practice is None else from_json(practice.checks),
         )
+
+    def _operator(self, address: str) -> Operator:
+        with self._sessions() as db:
+            return operators.read(db, address, required=self._qualification)
 
     def _statement(self, address: str, claimed_wei: int, wallet_wei: int) -> Statement:
         account = ledger.operator(address)
@@ -291,10 +310,15 @@ def _unpaid() -> Select[Any]:
     return owed.order_by(ScoreRow.scored_ms, ScoreRow.episode)
 
 
-def _keep(db: Session, row: ScoreRow) -> bool:
-    """Write a score with its pay, unless it is written; return whether it was paid now."""
+def _keep(db: Session, row: ScoreRow, checks: tuple[Check, ...] | None) -> bool:
+    """Write a score with its pay, unless it is written; return whether it was paid now.
+
+    With `checks`, the episode of a wallet that is not qualified is practice.
+    """
     if db.get(ScoreRow, (row.episode, row.version)) is not None:
         return False
+    if operators.practised(db, row.episode, row.operator, checks, row.scored_ms):
+        row.pay_wei = 0
     db.add(row)
     db.flush()
     return _pay(db, row)

@@ -1,4 +1,4 @@
-"""What the database keeps for this room: scores, the ledger, payout roots.
+"""What the database keeps for this room: scores, practice drives, the ledger, payout roots.
 
 Foreign keys point to an earlier room only. Scores and the ledger only ever grow: the tables of `APPEND_ONLY` refuse
 UPDATE and DELETE by themselves, through triggers, so that no later mistake can rewrite what somebody earned.
@@ -38,6 +38,20 @@ class ScoreRow(Base):
     pay_wei: Mapped[int] = mapped_column(Wei)
     """What it earns; it is paid where the ledger has the transaction `episode:<episode>`."""
     scored_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class PracticeRow(Base):
+    """An episode that a wallet drove before it was qualified: checked, and never paid."""
+
+    __tablename__ = "practices"
+
+    episode: Mapped[str] = mapped_column(String(64), ForeignKey("episodes.episode"), primary_key=True)
+    operator: Mapped[str] = mapped_column(String(42), index=True)
+    passed: Mapped[bool]
+    """The first that passed qualifies the wallet, for good."""
+    checks: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    """Each a `rewards.qualification.Check`."""
+    checked_ms: Mapped[int] = mapped_column(BigInteger)
 
 
 class TransactionRow(Base):
@@ -99,7 +113,7 @@ class LeafRow(Base):
     cumulative_wei: Mapped[int] = mapped_column(Wei)
 
 
-APPEND_ONLY: Final = ("scores", "ledger_transactions", "ledger_postings", "payout_leaves")
+APPEND_ONLY: Final = ("scores", "practices", "ledger_transactions", "ledger_postings", "payout_leaves")
 
 
 def append_only_statements(table: str, dialect: str) -> tuple[str, ...]:

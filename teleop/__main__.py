@@ -174,6 +174,9 @@ def drive(
         Path | None, typer.Option(exists=True, file_okay=False, help="Drive as in this recorded episode's folder.")
     ] = None,
     gamepad: Annotated[Path | None, typer.Option(help="Drive by a gamepad, such as /dev/input/js0.")] = None,
+    first_drive: Annotated[
+        bool, typer.Option("--first-drive", help="Show all that a wallet must show once before it is paid.")
+    ] = False,
     key: Annotated[
         Path | None, typer.Option(help="The wallet's key file, made if missing; else one in your own data folder.")
     ] = None,
@@ -186,12 +189,13 @@ def drive(
     from teleop.doors import drive as driving
 
     given = {"--policy": policy, "--expert": expert, "--episode": episode, "--gamepad": gamepad}
+    given["--first-drive"] = first_drive
     if sum(bool(value) for value in given.values()) != 1:
         named = ", ".join(name for name, value in given.items() if value) or "none"
         raise typer.BadParameter(f"expected one of {', '.join(given)}, got {named}")
     wallet = driving.wallet_in(key or driving.own_key_file())
     outcome = driving.Outcome(wallet.address, robot, task, episodes)
-    with driving.pilots(policy=policy, episode=episode, gamepad=gamepad) as make:
+    with driving.pilots(policy=policy, episode=episode, gamepad=gamepad, first_drive=first_drive) as make:
         try:
             driving.run(driving.drive(hub, wallet, outcome, make, _say))
         finally:

@@ -194,6 +194,7 @@ def _card(driving: Driving, row: RobotRow) -> dict[str, Any]:
         "estopped": dock is not None and dock.estopped,
         "state": state,
         "queue_length": len(dock.queue) if dock else 0,
+        "wait_s": driving.hub.wait_s(dock, len(dock.queue)) if dock else None,
         "tasks": [{**task, "price": str(driving.prices.get(task["name"], 0))} for task in tasks],
     }
 

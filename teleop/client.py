@@ -153,10 +153,12 @@ class Driver:
         if message["type"] in ("left", "closed"):
             raise RefusedError("left", f"waiting for {kind}: {message.get('reason')}")
 
-    async def join(self, robot: str, task: str, *, queued: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+    async def join(
+        self, robot: str, task: str, *, queued: Callable[[int, int, int], None] | None = None
+    ) -> dict[str, Any]:
         """Queue for a robot, and return `granted` when it is ours.
 
-        With `queued`, which is told of each position and the queue's length, wait as long as that takes.
+        With `queued`, which is told each position, the queue's length and the probable wait (s), wait that long.
         """
         grant = {
             "operator": self.wallet.address,
@@ -171,7 +173,7 @@ class Driver:
 
         def told(message: dict[str, Any]) -> None:
             if queued is not None and message["type"] == "queued":
-                queued(message["position"], message["length"])
+                queued(message["position"], message["length"], message["wait_s"])
 
         granted = await self.wait_for("granted", within_s=None if queued else ANSWER_S, told=told)
         self._epoch, self._seq, self._answered = granted["epoch"], 0, 0

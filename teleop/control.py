@@ -274,6 +274,8 @@ class Queued(Message, frozen=True, tag=_snake, rename=None):
     robot: str
     position: Count
     length: Count
+    wait_s: Count
+    """How long that will probably take."""
 
 
 class Granted(Message, frozen=True, tag=_snake, rename=None):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -27,6 +27,7 @@ from teleop.outbox import Outbox
 from teleop.registry import Registry
 from teleop.steps import EndReason
 from teleop.tables import LeaseRow, Ticket
+from teleop.waiting import REMEMBERED, wait_s
 
 _log = structlog.get_logger()
 GRANT_MS_MAX: Final = 24 * 3_600_000
@@ -71,7 +72,13 @@ class Place:
     state: LeaseState = LeaseState.QUEUED
     row: LeaseRow | None = None
     ticket: Ticket | None = None
-    expires_ms: int = 0
+    since_ms: int | None = None
+    """When the robot was handed over; None before."""
+
+    @property
+    def held_ms(self) -> int:
+        """For how long it has been holding the robot: 0 before the robot is handed over."""
+        return 0 if self.since_ms is None else now_ms() - self.since_ms
 
     def move(self, to: LeaseState) -> None:
         """Go on; raise ControlError where that is not the next state."""
@@ -96,6 +103,8 @@ class Dock:
     queue: list[Place] = field(default_factory=list)
     watchers: set[Seat] = field(default_factory=set)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    past_s: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    """How long the last leases took."""
 
     def task(self, name: str) -> dict[str, Any] | None:
         """Return the task called `name`, if this robot has it."""
@@ -140,12 +149,14 @@ class Hub:
         _require_tasks(descriptor)
         await asyncio.to_thread(self._registry.describe, row.address, descriptor)
         cameras = Cameras(descriptor.get("cameras", []), lambda asked: outbox.control(control.encode(asked)))
+        past_s = await asyncio.to_thread(self._registry.lease_lengths_s, row.address, REMEMBERED)
         before = self.docks.pop(row.address, None)
         if before is not None:
             await self.undock(before)
             before.outbox.close()
         token = secrets.token_urlsafe(32)
         dock = Dock(row.address, row.owner, descriptor, outbox, token, hello.estopped, cameras)
+        dock.past_s.extend(past_s)
         self.docks[row.address] = dock
         outbox.control(control.encode(control.HostWelcome(dock.upload_token)))
         _log.info("robot online", robot=row.address, name=row.name)
@@ -319,7 +330,7 @@ class Hub:
 
     def _hand_over(self, place: Place, row: LeaseRow) -> None:
         place.move(LeaseState.GRANTED)
-        place.expires_ms = now_ms() + self._lease_ms
+        place.since_ms = now_ms()
         self.counts["leases"] += 1
         dock, grant = place.dock, place.grant
         dock.outbox.control(
@@ -335,7 +346,7 @@ class Hub:
             raise ControlError("state", "expected no open episode to begin one; finish the open one")
         if place.dock.estopped:
             raise ControlError("state", "the robot is e-stopped; its owner can clear that")
-        if place.dock.queue and now_ms() > place.expires_ms:
+        if place.dock.queue and place.held_ms > self._lease_ms:
             await self._end(place, "expired", EndReason.REVOKED)
             return
         if place.row is None:
@@ -351,7 +362,7 @@ class Hub:
         """End leases that are over while others wait. Called now and then."""
         for dock in list(self.docks.values()):
             place = dock.holder
-            if place is not None and dock.queue and place.row is not None and now_ms() > place.expires_ms:
+            if place is not None and dock.queue and place.row is not None and place.held_ms > self._lease_ms:
                 await self._end(place, "expired", EndReason.REVOKED)
 
     async def _end(self, place: Place, reason: str, order: EndReason) -> None:
@@ -367,6 +378,7 @@ class Hub:
             dock.queue.remove(place)
         if dock.holder is place and place.row is not None:
             dock.holder = None
+            dock.past_s.append(place.held_ms / 1000)
             dock.outbox.control(control.encode(control.Revoke(place.row.epoch, order)))
             await asyncio.to_thread(self._registry.close_lease, place.row.lease, reason)
         self._tell_positions(dock)
@@ -380,9 +392,15 @@ class Hub:
         dock.watchers.add(seat)
         seat.outbox.control(control.encode(control.Watching(dock.descriptor)))
 
+    def wait_s(self, dock: Dock, ahead: int) -> int:
+        """Return how long somebody with `ahead` others before them in the queue will probably wait, s."""
+        holder = dock.holder
+        held_s = None if holder is None else holder.held_ms / 1000
+        return round(wait_s(held_s, ahead, tuple(dock.past_s), self._lease_ms / 1000))
+
     def _tell_positions(self, dock: Dock) -> None:
         for position, place in enumerate(dock.queue, start=1):
-            told = control.Queued(dock.address, position, len(dock.queue))
+            told = control.Queued(dock.address, position, len(dock.queue), self.wait_s(dock, position - 1))
             place.seat.outbox.control(control.encode(told))
 
     def online(self, robot: str) -> Dock:

@@ -84,6 +84,13 @@ class Registry:
             if row.ended_ms is None:
                 row.ended_ms, row.reason = now_ms(), reason
 
+    def lease_lengths_s(self, robot: str, count: int) -> list[float]:
+        """Return how long the last `count` leases of a robot took, oldest first, s."""
+        ended = select(LeaseRow).where(LeaseRow.robot == robot, LeaseRow.ended_ms.is_not(None))
+        with self._sessions() as db:
+            rows = db.scalars(ended.order_by(LeaseRow.epoch.desc()).limit(count)).all()
+        return [(row.ended_ms - row.started_ms) / 1000 for row in reversed(rows) if row.ended_ms is not None]
+
     def issue_ticket(self, lease: LeaseRow, task: str) -> Ticket:
         """Ask for an episode: its identity, and a seed and nonce that neither operator nor host could choose."""
         ticket = Ticket(

@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     lease_s: float = 900.0
     """How long one operator may hold a robot while others wait."""
 
+    qualification: bool = True
+    """Whether a wallet's drives are unpaid practice until one of them has passed the checks of the first drive."""
+
     prices: dict[str, int] = {
         "reach": 5 * 10**17,
         "lift": 10**18,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import tempfile
 import time
@@ -183,6 +184,7 @@ def lift(page: Page, data: Path) -> None:
 
 def main() -> None:
     """Start a platform of its own, and take every picture."""
+    os.environ["ARMSHARE_QUALIFICATION"] = "false"  # the person in the pictures has had their first drive
     TARGET.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="armshare-screenshots-") as name:
         data = Path(name)

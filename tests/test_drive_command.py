@@ -173,7 +173,7 @@ def test_ctrl_c_lets_go_and_gives_the_robot_back(house, key, tmp_path):
     [
         (
             ["--expert", "--policy", "a:b"],
-            "one of --policy, --expert, --episode, --gamepad, got --policy, --expert",
+            "--episode, --gamepad, --first-drive, got --policy, --expert",
         ),
         (["--policy", "not_there:act"], "UnknownPolicyError: not_there:act: No module named 'not_there'"),
     ],

@@ -24,6 +24,7 @@ from teleop import pilot
 from teleop.accounts import now_ms
 from teleop.client import SESSION_MS, Driver, RefusedError
 from teleop.doors.failures import DoorError, PlatformError, StageError
+from teleop.first_drive import FirstDrive
 from teleop.gamepad import GamepadPilot, opened
 from teleop.identity import load_key
 from teleop.messages import Safety, State
@@ -69,6 +70,10 @@ class Episode:
     digest: str
     receipt_index: int
     pay: str
+    practice: bool
+    """Whether it earns nothing, being of a wallet that was not qualified yet."""
+    missing: list[str]
+    """Which checks of the first drive it did not pass, in words."""
 
 
 @dataclass(slots=True)
@@ -120,7 +125,7 @@ async def _session(url: str, wallet: LocalAccount, outcome: Outcome, make: Pilot
         robot = await _choose(driver, outcome)
         renew_ms = now_ms() + SESSION_MS - RENEW_MS
         try:
-            await driver.join(outcome.robot, outcome.task, queued=lambda place, of: tell(_queued(robot, place, of)))
+            await driver.join(outcome.robot, outcome.task, queued=lambda *place: tell(_queued(robot, *place)))
             await _one(driver, make, outcome, tell)
             while outcome.left and now_ms() < renew_ms:
                 await _one(driver, make, outcome, tell)
@@ -155,9 +160,11 @@ async def _signed_in(url: str, wallet: LocalAccount) -> AsyncIterator[Driver]:
 
 
 @contextlib.contextmanager
-def pilots(*, policy: str, episode: Path | None, gamepad: Path | None) -> Iterator[PilotMaker]:
-    """Yield what makes the pilots: of a policy, a recorded episode, a gamepad, or else the tasks' own operators."""
-    if gamepad is not None:
+def pilots(*, policy: str, episode: Path | None, gamepad: Path | None, first_drive: bool) -> Iterator[PilotMaker]:
+    """Yield what makes the pilots: a policy, a recorded episode, a gamepad, the first drive, or else the experts."""
+    if first_drive:
+        yield FirstDrive
+    elif gamepad is not None:
         with opened(gamepad) as device:
             yield lambda robot, _task: GamepadPilot(device, robot)
     elif episode is not None:
@@ -173,9 +180,17 @@ def lines(outcome: Outcome) -> Iterator[str]:
         state = "[green]accepted[/green]" if one.accepted else "[red]not accepted[/red]"
         said = f"{one.steps} steps, {done}, score {one.score:.3f}, receipt {one.receipt_index}"
         yield f"{state}  {one.episode}  {said}"
+        if one.practice:
+            yield "  " + _practised(one)
     yield from (f"discarded {episode}" for episode in outcome.discarded)
     if outcome.interrupted:
         yield "interrupted: the robot was given back; an episode that was being driven is kept as invalid, not scored"
+
+
+def _practised(one: Episode) -> str:
+    if one.missing:
+        return f"practice, not paid, and not qualified yet: {' '.join(one.missing)}"
+    return "practice, not paid: every check of the first drive passed, and what is accepted from now on is paid"
 
 
 async def _choose(driver: Driver, outcome: Outcome) -> dict[str, Any]:
@@ -209,8 +224,8 @@ def _open(cards: list[dict[str, Any]], task: str) -> dict[str, Any]:
     return min(able, key=lambda one: (one["state"] != "free", one["queue_length"]))
 
 
-def _queued(robot: dict[str, Any], position: int, length: int) -> str:
-    return f"queued for {robot['name']}: position {position} of {length}"
+def _queued(robot: dict[str, Any], position: int, length: int, wait_s: int) -> str:
+    return f"queued for {robot['name']}: position {position} of {length}, probably {wait_s} s"
 
 
 async def _one(driver: Driver, make: PilotMaker, outcome: Outcome, tell: Progress) -> None:
@@ -239,9 +254,9 @@ def _counting(flight: Flight) -> str:
     return str(ended["episode"])
 
 
-async def drive_once(driver: Driver, robot: str) -> dict[str, Any]:
-    """Drive one episode by the task's scripted operator, which sees only what the wire gives; return `ended`."""
-    ended = dict((await pilot.fly(driver, pilot.expert)).ended)
+async def drive_once(driver: Driver, robot: str, make: PilotMaker = pilot.expert) -> dict[str, Any]:
+    """Drive one episode by a pilot, which sees only what the wire gives; return `ended`."""
+    ended = dict((await pilot.fly(driver, make)).ended)
     if not ended["valid"]:
         raise StageError(f"expected a valid episode of {robot}, got {ended}")
     return ended
@@ -268,6 +283,8 @@ async def contribute(driver: Driver, ended: Mapping[str, Any], robot: str) -> Ep
         digest=verified["digest"],
         receipt_index=verified["receipt"]["log_index"],
         pay=score["pay"],
+        practice=score["practice"] is not None,
+        missing=[one["sentence"] for one in (score["practice"] or {"checks": []})["checks"] if not one["passed"]],
     )
 
 

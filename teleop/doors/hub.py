@@ -178,6 +178,7 @@ def _pipeline(parts: Parts, scorers: Executor) -> Pipeline:
         parts.store,
         payouts,
         settings.prices,
+        qualification=settings.qualification,
         executor=scorers,
         settle_every_s=settings.settle_every_s,
     )

@@ -110,6 +110,32 @@ def test_a_score_says_how_it_came_about_and_what_it_pays(scored):
     assert isinstance(scored["reasons"], list)
 
 
+def test_a_practice_episode_is_answered_with_its_checks_and_the_operator_with_what_is_needed(world):
+    world.qualification = True
+    with served(world) as client:
+        scored = client.get("/api/episodes/e1/score?wait_s=30").json()
+        known = client.get(f"/api/operators/{ADA}").json()
+        new = client.get(f"/api/operators/{BOB}").json()
+    practice = scored["practice"]
+    assert (scored["accepted"], scored["pay"], scored["paid"]) == (True, "0", False)
+    assert (practice["reason"], practice["passed"]) == ("not_qualified", False)
+    assert {one["name"]: one["passed"] for one in practice["checks"]}["let_go"] is False
+    assert all(set(one) == {"name", "passed", "measured", "sentence"} for one in practice["checks"])
+    needs = {"moved_m": 0.05, "rest_s": 0.5, "duration_s": 5.0, "limited": 0.25}
+    about = {"qualified": False, "since_ms": None, "needs": needs}
+    assert known == {"address": ADA, **about, "episode": "e1", "checks": practice["checks"]}
+    assert new == {"address": BOB, **about, "episode": None, "checks": []}
+
+
+def test_where_no_first_drive_is_asked_for_everyone_is_qualified_and_nothing_is_practice(scored, client):
+    assert scored["practice"] is None
+    assert client.get(f"/api/operators/{BOB}").json()["qualified"] is True
+
+
+def test_a_name_that_is_no_address_is_no_operator(client):
+    assert "address" in refused(client.get("/api/operators/ada"), 422, "address")
+
+
 def test_an_unknown_episode_has_no_score(client):
     assert "e9" in refused(client.get("/api/episodes/e9/score"), 404, "unknown_episode")
 

@@ -108,6 +108,7 @@ class World:
     sessions: sessionmaker[Session]
     store: Store
     prices: dict[str, int] = field(default_factory=lambda: {"lift": PRICE_WEI})
+    qualification: bool = False
     log_size: int = 0
     count: int = 0
 
@@ -118,7 +119,8 @@ class World:
 
     def pipeline(self, **options: Any) -> Pipeline:
         """Return a pipeline as after a restart."""
-        return Pipeline(self.sessions, self.store, self.payouts(), self.prices, clock_ms=lambda: 1, **options)
+        options = {"qualification": self.qualification, "clock_ms": lambda: 1, **options}
+        return Pipeline(self.sessions, self.store, self.payouts(), self.prices, **options)
 
     def verified(self, episode: str, *, operator: str = ADA, **drive: Any) -> str:
         """Put a verified episode into the store and the table, as the recorder's intake does."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from sim.control import Twist
 from teleop import pilot
 from teleop.client import Driver, RefusedError
+from teleop.first_drive import SPEED_M_S, FirstDrive
 from teleop.identity import new_key
 from teleop.messages import Safety
 from teleop.pilot import Ask, expert, fly
@@ -214,3 +216,17 @@ async def test_an_end_that_overtakes_the_finish_is_no_error_later(house):
 
 def test_commands_are_as_frequent_as_the_protocol_wants():
     assert 20 <= 1 / pilot.HEARTBEAT_S <= 60
+
+
+def test_the_first_drive_goes_through_every_leg_whatever_the_connection_leaves_out():
+    for every in (1, 3, 50):  # one state in so many comes; a longer pause counts as a short one
+        first = FirstDrive({"end_effectors": [{}, {}], "control_hz": 20.0}, "lift")
+        asked = [first.act(SimpleNamespace(seq=seq), {}) for seq in range(0, 300 * every, every)]
+        assert asked[-1] is Ask.FINISH
+        assert Ask.HOLD in asked
+        moves = [one for one in asked if isinstance(one, Twist)]
+        velocities = {tuple(float(value) for value in one.twist[0, :3]) for one in moves}
+        assert {velocity[axis] for velocity in velocities for axis in range(3)} == {-SPEED_M_S, 0.0, SPEED_M_S}
+        assert sum(any(velocity) for velocity in velocities) == 6
+        assert {tuple(one.gripper) for one in moves} == {(0.0, 0.0), (1.0, 1.0)}
+        assert not any(one.twist[1].any() for one in moves), "the other hand stays"

@@ -1,6 +1,6 @@
 // Who is signed in here, and what the hub is: the one state that every page shares.
 
-import { Api, ApiError, type Balance, type Config, type SignedIn } from './api'
+import { Api, ApiError, type Balance, type Config, type Operator, type SignedIn } from './api'
 import { injected, keptKey, throwaway, type Wallet } from './wallet'
 
 const KEPT = 'armshare.sign-in'
@@ -12,6 +12,8 @@ export class Account {
   config = $state.raw<Config | null>(null)
   wallet = $state.raw<Wallet | null>(null)
   balance = $state.raw<Balance | null>(null)
+  /** Whether this wallet is paid already, and what its first drive must show. */
+  operator = $state.raw<Operator | null>(null)
   /** Whether the first look at what is kept here is over. */
   ready = $state(false)
   /** Why the hub cannot be used. */
@@ -39,6 +41,10 @@ export class Account {
 
   async refreshBalance(): Promise<void> {
     if (this.wallet) this.balance = await this.api.balance(this.wallet.address)
+  }
+
+  async refreshOperator(): Promise<void> {
+    if (this.wallet) this.operator = await this.api.operator(this.wallet.address)
   }
 
   /** A 401 means that the sign-in ran out: make a new one where that needs no question. */
@@ -74,6 +80,7 @@ export class Account {
     this.api.token = token
     this.wallet = wallet
     void this.refreshBalance().catch(() => null)
+    void this.refreshOperator().catch(() => null)
   }
 
   #forget(): void {
@@ -81,6 +88,7 @@ export class Account {
     this.api.token = null
     this.wallet = null
     this.balance = null
+    this.operator = null
   }
 }
 

@@ -32,6 +32,8 @@ export interface Robot {
   estopped: boolean
   state: 'offline' | 'free' | 'driven' | 'stopped'
   queue_length: number
+  /** How long somebody who queues now will probably wait; null where it is offline. */
+  wait_s: number | null
   /** Who drives, where the hub tells. */
   driver?: string | null
   tasks: RobotTask[]
@@ -72,6 +74,41 @@ export interface Episode {
   created_ms: number
 }
 
+/** One thing that the first drive must show, as the hub measured it. */
+export interface Check {
+  name: string
+  passed: boolean
+  measured: number
+  sentence: string
+}
+
+/** An episode of a wallet that was not qualified: checked, and not paid. */
+export interface Practice {
+  reason: 'not_qualified'
+  sentence: string
+  passed: boolean
+  checks: Check[]
+}
+
+/** What the first drive must show. */
+export interface Needs {
+  moved_m: number
+  rest_s: number
+  duration_s: number
+  limited: number
+}
+
+export interface Operator {
+  address: string
+  /** Accepted episodes are paid. */
+  qualified: boolean
+  since_ms: number | null
+  /** The last practice drive, and its checks. */
+  episode: string | null
+  checks: Check[]
+  needs: Needs
+}
+
 export interface Score {
   episode: string
   version: string | number
@@ -80,6 +117,7 @@ export interface Score {
   vector: Record<string, number | null>
   reasons: string[]
   pay: string
+  practice: Practice | null
 }
 
 export interface SignedIn {
@@ -119,6 +157,7 @@ export class Api {
   robots = () => this.#json<Robot[]>('GET', '/api/robots')
   robot = (robot: string) => this.#json<RobotDetail>('GET', `/api/robots/${robot}`)
   balance = (address: string) => this.#json<Balance>('GET', `/api/balances/${address}`)
+  operator = (address: string) => this.#json<Operator>('GET', `/api/operators/${address}`)
   claim = () => this.#json<Claimed>('POST', '/api/claim')
   discard = (episode: string) => this.#call('POST', `/api/episodes/${episode}/discard`)
   score = (episode: string) => this.#json<Score>('GET', `/api/episodes/${episode}/score?wait_s=5`)

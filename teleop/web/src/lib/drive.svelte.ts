@@ -9,6 +9,7 @@ import { controls } from './controls.svelte'
 import { basePose, Layout, partsOf } from './descriptor'
 import { Devices } from './devices.svelte'
 import { seal, type Stage, type Verdict } from './finish'
+import { Guide, type Step } from './guide'
 import { behindRad, type Hint, Hints } from './hints'
 import { Input } from './input'
 import { Playback } from './interp'
@@ -18,6 +19,7 @@ import { Replay } from './replay.svelte'
 import { review } from './review.svelte'
 import { type Pose, poseOf } from './servo'
 import { holdsLease, Session, type View } from './session'
+import { announceTurn } from './turn'
 import { typedData } from './typed'
 import { keyWallet, type Wallet } from './wallet'
 import { PROTOCOL, type State } from './wire'
@@ -59,6 +61,8 @@ export class Drive {
   reviewing = $state(false)
   discarded = $state(false)
   replay = $state.raw(new Replay())
+  /** What the first drive has yet to show; null where this wallet is paid already. */
+  guided = $state.raw<Step[] | null>(null)
   /** From the end of the episode to its score. */
   sealedMs = $state<number | null>(null)
   /** What went wrong with the visit itself. */
@@ -78,6 +82,7 @@ export class Drive {
   #askedMs = 0
   /** No state of this episode has come yet. */
   #fresh = true
+  #guide: Guide | null = null
 
   /** `obey` is what a device's buttons order. */
   constructor(account: Account, task: string, obey: (order: Order) => void) {
@@ -248,6 +253,10 @@ export class Drive {
     this.#heed(state, atMs, this.layout)
     if (!state.recording || !this.live) return
     this.replay.push(state)
+    if (this.#guide) {
+      this.#guide.see(state)
+      this.guided = this.#guide.steps
+    }
     this.#firstSeq ??= state.seq
     this.steps = state.seq - this.#firstSeq + 1
   }
@@ -265,6 +274,7 @@ export class Drive {
       if (view.phase === 'granted' && wasStopped && !this.stopped) queueMicrotask(() => this.#session.begin())
       return
     }
+    if (before === 'queued' && view.phase === 'granted') announceTurn(this.robot?.name ?? 'The robot')
     if (view.phase === 'welcomed') void this.#join(view).catch((error: unknown) => this.#fail(error))
     else if (view.phase === 'queued' && this.robot) this.#session.watch(this.robot.robot)
     else if (view.phase === 'granted' && view.lease && before !== 'resetting') this.#granted(view.lease.epoch)
@@ -307,6 +317,10 @@ export class Drive {
     this.steps = 0
     this.#firstSeq = null
     this.#fresh = true
+    const { robot, layout } = this
+    const operator = this.account.operator
+    this.#guide = robot && layout && operator?.qualified === false ? new Guide(robot.descriptor, layout, operator.needs) : null
+    this.guided = this.#guide?.steps ?? null
   }
 
   /** Want the grippers as they are, so that the first motion does not move them. */
@@ -336,7 +350,7 @@ export class Drive {
     await this.#told(async (config, operator) => {
       this.verdict = await this.#seal(config, episode, operator, robot.robot)
       this.sealedMs = performance.now() - sinceMs
-      await account.refreshBalance()
+      await Promise.all([account.refreshBalance(), account.refreshOperator()])
     })
   }
 

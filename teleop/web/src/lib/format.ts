@@ -20,6 +20,13 @@ export function clock(seconds: number): string {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`
 }
 
+/** A wait as one would say it: 200 s -> "about 3 minutes". */
+export function wait(seconds: number): string {
+  const minutes = Math.round(seconds / 60)
+  if (minutes < 1) return 'less than a minute'
+  return minutes === 1 ? 'about a minute' : `about ${minutes} minutes`
+}
+
 const RELATIVE = new Intl.RelativeTimeFormat('en', { numeric: 'auto', style: 'narrow' })
 
 export function ago(thenMs: number, nowMs: number): string {

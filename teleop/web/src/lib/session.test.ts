@@ -4,7 +4,7 @@ import { holdsLease, Session, SessionError, type Phase, type View } from './sess
 const DESCRIPTOR = { name: 'panda-1', control_hz: 20 }
 const TASK = { name: 'lift', version: 1, instruction: 'Lift.', max_steps: 1200 }
 const WELCOME = { type: 'welcome', protocol: 1, address: '0xA', nonce: '0x01' }
-const QUEUED = { type: 'queued', robot: '0xR', position: 2, length: 2 }
+const QUEUED = { type: 'queued', robot: '0xR', position: 2, length: 2, wait_s: 90 }
 const GRANTED = { type: 'granted', lease: 'l', epoch: 7, robot: DESCRIPTOR, task: TASK }
 const READY = { type: 'ready', episode: 'e1', seed: 3, task: TASK }
 const ENDED = { type: 'ended', episode: 'e1', steps: 40, success: true, valid: true, reason: 'finished' }
@@ -51,6 +51,10 @@ function at(phase: Exclude<Phase, 'closed'>) {
 }
 
 const PHASES = Object.keys(TO) as (keyof typeof TO)[]
+
+test('who is queued knows the place, the length and the wait that the hub expects', () => {
+  expect(at('queued').session.view.queue).toEqual({ position: 2, length: 2, waitS: 90 })
+})
 
 test('a whole visit says hello, join, begin, finish, begin again and leave, in this order', () => {
   const { session, sent } = at('ended')

@@ -41,7 +41,7 @@ export interface Ended {
 type Incoming =
   | { type: 'welcome'; protocol: number; address: string; nonce: string }
   | { type: 'watching'; robot: Descriptor }
-  | { type: 'queued'; robot: string; position: number; length: number }
+  | { type: 'queued'; robot: string; position: number; length: number; wait_s: number }
   | { type: 'granted'; lease: string; epoch: number; robot: Descriptor; task: Task }
   | { type: 'ready'; episode: string; seed: number; task: Task }
   | ({ type: 'ended' } & Ended)
@@ -58,7 +58,8 @@ export interface Fault {
 export interface View {
   phase: Phase
   nonce: string | null
-  queue: { position: number; length: number } | null
+  /** `waitS` is what the hub expected when it last told the position. */
+  queue: { position: number; length: number; waitS: number } | null
   lease: { id: string; epoch: number; robot: Descriptor; task: Task } | null
   episode: string | null
   ended: Ended | null
@@ -167,7 +168,7 @@ export class Session {
       case 'watching':
         return {}
       case 'queued':
-        return { phase: 'queued', queue: { position: message.position, length: message.length } }
+        return { phase: 'queued', queue: { position: message.position, length: message.length, waitS: message.wait_s } }
       case 'granted': {
         const { lease, epoch, robot, task } = message
         return { phase: 'granted', queue: null, fault: null, lease: { id: lease, epoch, robot, task } }

@@ -1,0 +1,13 @@
+import { expect, test } from 'vitest'
+import { wait } from './format'
+
+test.each([
+  [0, 'less than a minute'],
+  [29, 'less than a minute'],
+  [30, 'about a minute'],
+  [89, 'about a minute'],
+  [90, 'about 2 minutes'],
+  [900, 'about 15 minutes'],
+])('a wait of %i s is %s', (seconds, said) => {
+  expect(wait(seconds)).toBe(said)
+})
