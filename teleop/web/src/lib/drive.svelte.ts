@@ -210,13 +210,13 @@ export class Drive {
   }
 
   /** The newest state has been drawn. */
-  shown(drawn: () => Promise<number>): void {
+  shown(finished: () => number): void {
     this.replay.shownS = this.#replaying ? this.replay.atS : null
     if (!this.state) return
     this.#link?.tell({ type: 'shown', seq: this.state.seq })
     const start = this.#latency.shown(this.state.applied)
     const detail = { state: this.state.seq }
-    if (start !== null) void drawn().then((end) => performance.measure(INPUT_TO_PICTURE, { start, end, detail }))
+    if (start !== null) performance.measure(INPUT_TO_PICTURE, { start, end: finished(), detail })
   }
 
   dispose(): void {

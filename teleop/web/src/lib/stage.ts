@@ -24,6 +24,7 @@ import {
 } from 'three'
 import { OrbitControls } from 'three/examples/jsm/controls/OrbitControls.js'
 import { distanceFor, type Free } from './framing'
+import { drawsBySoftware } from './graphics'
 import { Pace } from './pace'
 
 export interface Palette {
@@ -112,11 +113,12 @@ export class Stage {
   #ratio: number
 
   constructor(canvas: HTMLCanvasElement) {
-    this.renderer = new WebGLRenderer({ canvas, antialias: true, powerPreference: 'high-performance' })
+    const software = drawsBySoftware()
+    this.renderer = new WebGLRenderer({ canvas, antialias: !software, powerPreference: 'high-performance' })
     this.renderer.shadowMap.enabled = true
     this.renderer.shadowMap.type = PCFShadowMap
     this.renderer.toneMapping = NeutralToneMapping
-    this.#ratio = Math.min(devicePixelRatio, 2)
+    this.#ratio = software ? Math.min(devicePixelRatio, 1) : Math.min(devicePixelRatio, 2)
     this.camera.up.copy(UP)
     this.controls = new OrbitControls(this.camera, canvas)
     this.controls.enableDamping = true
@@ -227,14 +229,13 @@ export class Stage {
     return true
   }
 
-  /** When the graphics have finished what was drawn last, on the page's clock: `render` only hands it over. */
-  async drawn(): Promise<number> {
-    const gl = this.renderer.getContext() as WebGL2RenderingContext
-    const sync = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0)
-    gl.flush()
-    while (sync && gl.getSyncParameter(sync, gl.SYNC_STATUS) === gl.UNSIGNALED && !gl.isContextLost())
-      await new Promise((later) => setTimeout(later, 1))
-    gl.deleteSync(sync)
+  /**
+   * When what was just drawn is finished, on the page's clock: `render` only hands it over. Waits for it, and is asked
+   * seldom. (A fence tells it too, but only a frame or two later.)
+   */
+  finished(): number {
+    const gl = this.renderer.getContext()
+    gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4))
     return performance.now()
   }
 
@@ -289,7 +290,7 @@ export class Stage {
 
   #light(): void {
     this.#sun.castShadow = true
-    this.#sun.shadow.mapSize.set(2048, 2048)
+    this.#sun.shadow.mapSize.setScalar(drawsBySoftware() ? 1024 : 2048)
     this.#sun.shadow.radius = 2.5
     this.#sun.shadow.bias = -0.001
     this.#sun.shadow.normalBias = 0.02

@@ -6,6 +6,8 @@ import { type MaterialInfo, MTLLoader } from 'three/examples/jsm/loaders/MTLLoad
 import { OBJLoader } from 'three/examples/jsm/loaders/OBJLoader.js'
 import { STLLoader } from 'three/examples/jsm/loaders/STLLoader.js'
 import URDFLoader, { type URDFRobot } from 'urdf-loader'
+import { drawsBySoftware } from './graphics'
+import { simplified } from './simplify'
 
 /** A part of the description could not be had. */
 export class ModelError extends Error {
@@ -27,9 +29,17 @@ export async function loadRobot(url: string): Promise<URDFRobot> {
   loader.workingPath = url.slice(0, url.lastIndexOf('/') + 1)
   const robot = loader.parse(text)
   await Promise.all(meshes)
+  const fine = new Map<Mesh['geometry'], Mesh[]>()
   robot.traverse((object) => {
-    if (object instanceof Mesh) soften(object)
+    if (!(object instanceof Mesh)) return
+    soften(object)
+    fine.set(object.geometry, [...(fine.get(object.geometry) ?? []), object])
   })
+  if (drawsBySoftware())
+    for (const [geometry, users] of fine) {
+      const coarse = await simplified(geometry)
+      for (const mesh of users) mesh.geometry = coarse
+    }
   return robot
 }
 
