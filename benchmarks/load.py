@@ -100,7 +100,7 @@ async def measure(
     try:
         for driver in drivers:
             await driver.__aenter__()
-        robots = await _online(drivers[0], clients)
+        robots = await _online(drivers[0], clients, children)
         driving = [
             asyncio.create_task(drive(driver, robot, start, end, episode_s, steps))
             for driver, robot in zip(drivers, robots, strict=True)
@@ -133,8 +133,10 @@ async def measure(
     }, steps
 
 
-async def _online(driver: Driver, count: int) -> list[str]:
+async def _online(driver: Driver, count: int, children: list[Child]) -> list[str]:
     while True:
+        for child in children:
+            child.require_alive()
         free = [one["robot"] for one in await driver.call("GET", "/api/robots") if one["state"] == "free"]
         if len(free) >= count:
             return free[:count]

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from teleop.identity import kept_secret
 
 _ALGORITHM: Final = b"\x01"
 _SIGNED_BY: Final = "\N{EM DASH} "
@@ -64,12 +65,8 @@ class LogKey:
 
 def load_log_key(path: Path, origin: str) -> LogKey:
     """Return the key kept in `path`, made with owner-only permissions if it is not there."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(Ed25519PrivateKey.generate().private_bytes_raw().hex() + "\n")
-    return LogKey(origin, Ed25519PrivateKey.from_private_bytes(bytes.fromhex(path.read_text().strip())))
+    kept = kept_secret(path, lambda: Ed25519PrivateKey.generate().private_bytes_raw().hex())
+    return LogKey(origin, Ed25519PrivateKey.from_private_bytes(bytes.fromhex(kept)))
 
 
 def open_checkpoint(note: str, verifier: str) -> Checkpoint:

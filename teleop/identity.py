@@ -6,9 +6,11 @@ A later room signs its own statements with the same `Domain`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -111,10 +113,23 @@ def new_key() -> LocalAccount:
 
 def load_key(path: Path) -> LocalAccount:
     """Return the key kept in `path`, made with owner-only permissions if it is not there."""
+    account: LocalAccount = Account.from_key(kept_secret(path, lambda: "0x" + bytes(new_key().key).hex()))
+    return account
+
+
+def kept_secret(path: Path, make: Callable[[], str]) -> str:
+    """Return the secret kept in `path`, made with owner-only permissions if it is not there.
+
+    Of several processes that find none, one makes it and all read the same; none ever sees a part of it.
+    """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor, name = tempfile.mkstemp(prefix=path.name, dir=path.parent)  # owner-only
         with os.fdopen(descriptor, "w") as file:
-            file.write("0x" + bytes(new_key().key).hex() + "\n")
-    account: LocalAccount = Account.from_key(path.read_text().strip())
-    return account
+            file.write(make() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(name, path)
+        Path(name).unlink()
+    return path.read_text().strip()

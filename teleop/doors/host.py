@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,6 +31,9 @@ from teleop.steps import Events
 
 _log = structlog.get_logger()
 _RETRY_S: Final = 1.0
+_SWITCH_S: Final = 0.001
+"""How long one thread may keep the others waiting for the interpreter: with Python's 5 ms, half of the control periods of
+thirty robots in one process that began late, began late for that (`benchmarks/load.py`)."""
 HTTP_S: Final = 30.0
 
 
@@ -58,6 +62,7 @@ class Wanted:
 
 async def serve(hub_url: str, data: Path, wanted: list[Wanted]) -> None:
     """Bring robots online and keep them there until cancelled."""
+    sys.setswitchinterval(_SWITCH_S)
     owner = load_key(data / "keys" / "owner.key")
     async with asyncio.TaskGroup() as group:
         for one in wanted:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor
@@ -42,7 +41,7 @@ from teleop.api import Driving
 from teleop.api import router as teleop_router
 from teleop.db import Sessions, migrate, open_engine, open_sessions
 from teleop.hub import Hub
-from teleop.identity import load_key
+from teleop.identity import kept_secret, load_key
 from teleop.messages import PROTOCOL
 from teleop.registry import Registry
 from teleop.settings import Settings
@@ -223,13 +222,8 @@ def _config(parts: Parts) -> dict[str, Any]:
 
 
 def load_token(path: Path) -> str:
-    """Return the secret kept in `path`, made with owner-only permissions if it is not there."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(32) + "\n")
-    return path.read_text().strip()
+    """Return the secret kept in `path`, made if it is not there."""
+    return kept_secret(path, lambda: secrets.token_urlsafe(32))
 
 
 @contextmanager
