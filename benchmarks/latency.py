@@ -4,7 +4,8 @@ Hub, host, camera process and Chromium share the machine, over loopback; Chromiu
 there is no GPU here. Keys are pressed and let go again and again, at random moments, with the robot at rest.
 
 `input_to_picture_p50_ms`, `_p95_ms`: from the keydown event to the end of the first frame of the page in which the pose
-that answers it was drawn (the page's own `input-to-picture` measures). `camera_path_p50_ms`, `_p95_ms`: from the
+that answers it was drawn (the page's own `input-to-picture` measures). `input_to_state_p50_ms`, `_p95_ms`: the part until the answering state has
+come to the page's thread; `drawing_p50_ms`: the part that the graphics take. `camera_path_p50_ms`, `_p95_ms`: from the
 observation of a state to its picture (640x480, JPEG) on the page: drawn in the camera process, encoded,
 relayed, decoded, and put on the canvas. Both machines' clocks are one here. `input_to_camera_p50_ms`, `_p95_ms`: from
 the keydown event to the first camera picture of a state that answers it. `round_trip_p50_ms`: as the page shows it.
@@ -43,12 +44,12 @@ STANDS = "['armed', 'holding'].includes(document.querySelector('[data-testid=saf
 SEEN = "(count) => noted.camera.length > count"
 
 
-def measure(url: str, presses: int) -> dict[str, Any]:
+def measure(url: str, presses: int, width: int, height: int) -> dict[str, Any]:
     """Return the figures."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page = browser.new_page(viewport={"width": width, "height": height})
         page.set_default_timeout(PATIENCE_MS)
         page.add_init_script(NOTE)
         page.goto(url)
@@ -76,9 +77,13 @@ def measure(url: str, presses: int) -> dict[str, Any]:
         if any(shown["state"] >= one["state"] for shown in cameras)
     ]
     return {
+        "window": f"{width}x{height}",
         "presses": len(inputs),
         "input_to_picture_p50_ms": percentile([one["ms"] for one in inputs], 50),
         "input_to_picture_p95_ms": percentile([one["ms"] for one in inputs], 95),
+        "input_to_state_p50_ms": percentile([one["heardMs"] for one in inputs], 50),
+        "input_to_state_p95_ms": percentile([one["heardMs"] for one in inputs], 95),
+        "drawing_p50_ms": percentile([one["ms"] - one["handedMs"] for one in inputs], 50),
         "camera_frames": len(cameras),
         "camera_path_p50_ms": percentile(path_ms, 50),
         "camera_path_p95_ms": percentile(path_ms, 95),
@@ -109,6 +114,7 @@ def main() -> None:
     """Print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--presses", type=int, default=60)
+    parser.add_argument("--size", type=int, nargs=2, default=[1280, 800], help="of the window, pixels")
     parser.add_argument("--json", action="store_true", help="print one JSON object (the default)")
     options = parser.parse_args()
     with (
@@ -116,7 +122,7 @@ def main() -> None:
         (Path(folder) / "log").open("wb") as log,
         platform(Path(folder), 0, ["panda:lift"], log) as (url, _children),
     ):
-        figures = measure(url, options.presses)
+        figures = measure(url, options.presses, *options.size)
     json.dump(figures, sys.stdout)
     print()
 

@@ -154,6 +154,7 @@ def opened(browser: Browser, scheme: Scheme, width: int, height: int) -> Browser
     size: ViewportSize = {"width": width, "height": height}
     touch = width < 600
     context = browser.new_context(viewport=size, color_scheme=scheme, has_touch=touch, reduced_motion="reduce")
+    context.add_init_script("localStorage.setItem('armshare.graphics', 'full')")  # as with a graphics chip
     context.set_default_timeout(60_000)
     return context
 

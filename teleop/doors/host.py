@@ -32,8 +32,8 @@ from teleop.steps import Events
 _log = structlog.get_logger()
 _RETRY_S: Final = 1.0
 _SWITCH_S: Final = 0.001
-"""How long one thread may keep the others waiting for the interpreter: with Python's 5 ms, half of the control periods of
-thirty robots in one process that began late, began late for that (`benchmarks/load.py`)."""
+"""How long one thread may keep the others waiting for the interpreter. With Python's 5 ms, three times as many control
+periods of 32 robots on two cores began late (`benchmarks/load.py`)."""
 HTTP_S: Final = 30.0
 
 

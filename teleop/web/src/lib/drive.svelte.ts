@@ -74,6 +74,8 @@ export class Drive {
   readonly #timer: ReturnType<typeof setInterval>
   #link: Link | null = null
   #task: string
+  /** When the newest state came to this thread. */
+  #heardMs = 0
   #firstSeq: number | null = null
   #openings: number[] | null = null
   readonly #hints = new Hints()
@@ -215,8 +217,9 @@ export class Drive {
     if (!this.state) return
     this.#link?.tell({ type: 'shown', seq: this.state.seq })
     const start = this.#latency.shown(this.state.applied)
-    const detail = { state: this.state.seq }
-    if (start !== null) performance.measure(INPUT_TO_PICTURE, { start, end: finished(), detail })
+    if (start === null) return
+    const detail = { state: this.state.seq, heardMs: this.#heardMs - start, handedMs: performance.now() - start }
+    performance.measure(INPUT_TO_PICTURE, { start, end: finished(), detail })
   }
 
   dispose(): void {
@@ -249,6 +252,7 @@ export class Drive {
     this.#openings = openings && [...openings]
     if (this.#fresh) this.#adopt()
     this.state = state
+    this.#heardMs = performance.now()
     this.playback?.push(state, atMs - performance.timeOrigin)
     this.#heed(state, atMs, this.layout)
     if (!state.recording || !this.live) return

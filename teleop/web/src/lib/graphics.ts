@@ -1,9 +1,11 @@
 // Whether pictures are drawn by the processor: there is no graphics chip, or the browser may not use it.
 
+const KEPT = 'armshare.graphics'
 let known: boolean | null = null
 
+/** Then less is drawn, unless this browser was told to draw all (`armshare.graphics` in its local storage is `full`). */
 export function drawsBySoftware(): boolean {
-  return (known ??= bySoftware(rendererName()))
+  return (known ??= localStorage.getItem(KEPT) !== 'full' && bySoftware(rendererName()))
 }
 
 export const bySoftware = (name: string): boolean => /swiftshader|llvmpipe|softpipe|software|basic render/i.test(name)

@@ -54,6 +54,8 @@ export const OVER_THE_SHOULDER = 0
 export const FROM_BEHIND = 1
 const UP = new Vector3(0, 0, 1)
 const FOV_DEG = 36
+/** Pixels drawn for each pixel of the page, each way, where drawing is slow. */
+const RATIO_MIN = 0.6
 /** So many slow frames more than fast ones, and less is drawn. */
 const SLOW_FRAMES = 8
 /** Where the light comes from, seen from the subject, in its radii. */
@@ -118,7 +120,7 @@ export class Stage {
     this.renderer.shadowMap.enabled = true
     this.renderer.shadowMap.type = PCFShadowMap
     this.renderer.toneMapping = NeutralToneMapping
-    this.#ratio = software ? Math.min(devicePixelRatio, 1) : Math.min(devicePixelRatio, 2)
+    this.#ratio = software ? RATIO_MIN : Math.min(devicePixelRatio, 2)
     this.camera.up.copy(UP)
     this.controls = new OrbitControls(this.camera, canvas)
     this.controls.enableDamping = true
@@ -280,8 +282,8 @@ export class Stage {
     this.#slowFrames = this.#pace.slow ? this.#slowFrames + 1 : Math.max(0, this.#slowFrames - 1)
     if (this.#slowFrames < SLOW_FRAMES) return
     this.#slowFrames = 0
-    if (this.#ratio > 0.6) {
-      this.#ratio = Math.max(0.6, this.#ratio * 0.75)
+    if (this.#ratio > RATIO_MIN) {
+      this.#ratio = Math.max(RATIO_MIN, this.#ratio * 0.75)
       this.renderer.setPixelRatio(this.#ratio)
     } else if (this.renderer.shadowMap.autoUpdate) {
       this.#sun.castShadow = false
@@ -289,8 +291,8 @@ export class Stage {
   }
 
   #light(): void {
-    this.#sun.castShadow = true
-    this.#sun.shadow.mapSize.setScalar(drawsBySoftware() ? 1024 : 2048)
+    this.#sun.castShadow = !drawsBySoftware()
+    this.#sun.shadow.mapSize.set(2048, 2048)
     this.#sun.shadow.radius = 2.5
     this.#sun.shadow.bias = -0.001
     this.#sun.shadow.normalBias = 0.02
