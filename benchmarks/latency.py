@@ -4,11 +4,13 @@ Hub, host, camera process and Chromium share the machine, over loopback; Chromiu
 there is no GPU here. Keys are pressed and let go again and again, at random moments, with the robot at rest.
 
 `input_to_picture_p50_ms`, `_p95_ms`: from the keydown event to the end of the first frame of the page in which the pose
-that answers it was drawn (the page's own `input-to-picture` measures). `input_to_state_p50_ms`, `_p95_ms`: the part until the answering state has
-come to the page's thread; `drawing_p50_ms`: the part that the graphics take. `camera_path_p50_ms`, `_p95_ms`: from the
-observation of a state to its picture (640x480, JPEG) on the page: drawn in the camera process, encoded,
-relayed, decoded, and put on the canvas. Both machines' clocks are one here. `input_to_camera_p50_ms`, `_p95_ms`: from
-the keydown event to the first camera picture of a state that answers it. `round_trip_p50_ms`: as the page shows it.
+that answers it was drawn (the page's own `input-to-picture` measures). Of it, `input_to_state_p50_ms`, `_p95_ms`: until
+the state that was drawn had come to the page's thread; `drawing_p50_ms`: what the graphics took.
+
+`camera_path_p50_ms`, `_p95_ms`: from the observation of a state to its picture (640x480, JPEG) on the page: drawn in
+the camera process, encoded, relayed, decoded, and put on the canvas. Both machines' clocks are one here.
+`input_to_camera_p50_ms`, `_p95_ms`: from the keydown event to the first camera picture of a state that answers it.
+`round_trip_p50_ms`: as the page shows it.
 """
 
 from __future__ import annotations

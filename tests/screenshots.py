@@ -25,6 +25,7 @@ SIZES: Final[tuple[tuple[Scheme, int, int], ...]] = (
     ("dark", 1440, 900),
     ("light", 390, 844),
 )
+SEEN = "[...document.querySelectorAll('[data-testid=camera]')].every((each) => +each.dataset.frames > 0)"
 ARMED = "document.querySelector('[data-testid=safety-state]')?.dataset.state === 'armed'"
 DRIVING = "document.querySelector('[data-testid=safety-state]').dataset.state === 'driving'"
 DRAWN = "!document.body.innerText.includes('Loading what the robot')"
@@ -135,6 +136,11 @@ def pictures(browser: Browser, url: str, data: Path, scheme: Scheme, width: int,
     lift(page, data)
     shot("drive")
     page.keyboard.up("r")
+    for camera in ("front", "wrist"):
+        page.get_by_test_id("open-camera").filter(has_text=camera).click()
+    page.wait_for_function(SEEN)
+    time.sleep(SETTLE_S)
+    shot("cameras")
     owner = owner_of(browser, url, data, scheme, width, height)
     time.sleep(SETTLE_S)
     shot("watch", owner)
