@@ -117,7 +117,7 @@ def pictures(browser: Browser, url: str, data: Path, scheme: Scheme, width: int,
     page.get_by_test_id("make-wallet").wait_for()
     shot("sign-in")
     page.get_by_test_id("make-wallet").click()
-    page.get_by_test_id("robot-card").first.wait_for()
+    page.locator("[data-testid=robot-card][data-state=free] img").nth(1).wait_for()
     time.sleep(SETTLE_S)
     shot("lobby")
     page.get_by_test_id("drive").first.click()
