@@ -180,7 +180,11 @@ def run(clients: int, seconds: float, episode_s: float) -> dict[str, Any]:
         data = Path(name)
         with platform(data, clients) as (url, children):
             found, steps = asyncio.run(measure(url, clients, seconds, episode_s, children))
-        return {**found, **recorded(data, steps)}
+        kept = recorded(data, steps)
+        if kept["lost_steps"]:
+            left = sorted(str(path.relative_to(data)) for path in data.glob("host/*/recording/*"))
+            print((data / "log").read_text()[-4000:], "left in recording:", *left, sep="\n", file=sys.stderr)
+        return {**found, **kept}
 
 
 def main() -> None:

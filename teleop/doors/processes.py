@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import IO, Final
 
 import httpx
+import structlog
 
 from teleop import serving
 from teleop.doors.failures import PlatformError
 
+_log = structlog.get_logger()
 ROOMS: Final = ("sim", "teleop", "recorder", "rewards")
 START_S: Final = 90.0
 STOP_S: Final = 15.0
@@ -116,6 +118,7 @@ class Child:
         try:
             self._process.wait(STOP_S)
         except subprocess.TimeoutExpired:
+            _log.error("does not end; killed. What it had recorded is saved when it starts again", process=self.name)
             self._process.kill()
             self._process.wait()
         if self._process.stdin:
