@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import queue
-import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,9 +30,6 @@ from teleop.steps import Events
 
 _log = structlog.get_logger()
 _RETRY_S: Final = 1.0
-_SWITCH_S: Final = 0.001
-"""How long one thread may keep the others waiting for the interpreter. With Python's 5 ms, three times as many control
-periods of 32 robots on two cores began late (`benchmarks/load.py`)."""
 HTTP_S: Final = 30.0
 
 
@@ -62,7 +58,6 @@ class Wanted:
 
 async def serve(hub_url: str, data: Path, wanted: list[Wanted]) -> None:
     """Bring robots online and keep them there until cancelled."""
-    sys.setswitchinterval(_SWITCH_S)
     owner = load_key(data / "keys" / "owner.key")
     async with asyncio.TaskGroup() as group:
         for one in wanted:
