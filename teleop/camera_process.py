@@ -132,7 +132,7 @@ class CameraProcess:
                 async with self._dial() as hub:
                     await hub.send(control.encode(control.CameraHello(PROTOCOL, token)))
                     await self._converse(hub)
-            except (OSError, TimeoutError, WebSocketException) as error:
+            except (OSError, TimeoutError, WebSocketException, WireError) as error:
                 _log.warning("hub not reached with pictures", hub=self._setup.hub_url, error=str(error))
             await asyncio.sleep(_BACKOFF_S)
 
@@ -232,19 +232,19 @@ async def _run(parent: socket.socket) -> None:
     setup = ORDERS.decode(await loop.sock_recv(parent, ORDER_BYTES_MAX))
     assert isinstance(setup, Setup), f"expected the setup first, got {setup}"
     process = CameraProcess(setup)
-    serving = asyncio.create_task(process.serve())
     try:
-        while data := await loop.sock_recv(parent, ORDER_BYTES_MAX):
-            if data[:1] == b"{":
-                process.obey(ORDERS.decode(data))
-            else:
+        async with asyncio.TaskGroup() as group:  # where one of the two breaks, the process ends, and says why
+            serving = group.create_task(process.serve())
+            while data := await loop.sock_recv(parent, ORDER_BYTES_MAX):
+                if data[:1] == b"{":
+                    process.obey(ORDERS.decode(data))
+                    continue
                 try:
                     process.show(data)
                 except WireError as error:
                     _log.error("a state that cannot be read", error=str(error))
+            serving.cancel()
     finally:
-        serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
         process.close()
 
 

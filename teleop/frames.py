@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final
+from typing import Final
 
-from teleop.messages import PROTOCOL, WIRE, WireError, header_of
+from teleop.messages import PROTOCOL, WIRE, WireError, head_of, header_of
 
 
 class Codec(IntEnum):
@@ -49,8 +48,8 @@ class Frame:
     @classmethod
     def decode(cls, data: bytes) -> Frame:
         """Read a frame; raise WireError where the header is not one, or there is no picture."""
-        head = _unpack(_FRAME, data, "frame", _FRAME_KIND)
-        camera, codec, flags, reserved, width, height, seq, state, t_host_us = head
+        head = head_of(_FRAME, data, "frame", _FRAME_KIND)
+        _, _, camera, codec, flags, reserved, width, height, seq, state, t_host_us = head
         _require(camera, codec, flags, reserved)
         if not _FRAME.size < len(data) <= FRAME_MESSAGE_BYTES_MAX:
             raise WireError(f"expected a picture of 1 to {FRAME_BYTES_MAX} bytes, got {len(data) - _FRAME.size}")
@@ -73,22 +72,11 @@ class Seen:
     @classmethod
     def decode(cls, data: bytes) -> Seen:
         """Read an answer; raise WireError unless every byte is accounted for."""
-        camera, codec, flags, reserved, seq = _unpack(_SEEN, data, "seen", _SEEN_KIND)
+        _, _, camera, codec, flags, reserved, seq = head_of(_SEEN, data, "seen", _SEEN_KIND)
         _require(camera, codec, flags, reserved)
         if len(data) != _SEEN.size:
             raise WireError(f"expected a seen of {_SEEN.size} bytes, got {len(data)}")
         return cls(camera, Codec(codec), seq, bool(flags))
-
-
-def _unpack(header: struct.Struct, data: bytes, name: str, kind: int) -> tuple[Any, ...]:
-    if len(data) < header.size:
-        raise WireError(f"expected a {name} of at least {header.size} bytes, got {len(data)}")
-    head = header.unpack_from(data)
-    if head[0] != kind:
-        raise WireError(f"expected kind {kind} ({name}), got {head[0]}")
-    if head[1] != PROTOCOL:
-        raise WireError(f"expected protocol {PROTOCOL}, got {head[1]}; update the older side")
-    return head[2:]
 
 
 def _require(camera: int, codec: int, flags: int, reserved: int) -> None:

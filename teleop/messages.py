@@ -168,7 +168,8 @@ def dead_man_of(data: bytes) -> bool:
     return len(data) > _FLAGS_AT and bool(data[_FLAGS_AT] & DEAD_MAN)
 
 
-def _unpack(header: struct.Struct, data: bytes, name: str, kind: int, most: int) -> tuple[Any, ...]:
+def head_of(header: struct.Struct, data: bytes, name: str, kind: int) -> tuple[Any, ...]:
+    """Return a message's header; raise WireError where it is another kind's, or another protocol's."""
     if len(data) < header.size:
         raise WireError(f"expected a {name} of at least {header.size} bytes, got {len(data)}")
     head = header.unpack_from(data)
@@ -176,6 +177,11 @@ def _unpack(header: struct.Struct, data: bytes, name: str, kind: int, most: int)
         raise WireError(f"expected kind {kind} ({name}), got {head[0]}")
     if head[1] != PROTOCOL:
         raise WireError(f"expected protocol {PROTOCOL}, got {head[1]}; update the older side")
+    return head
+
+
+def _unpack(header: struct.Struct, data: bytes, name: str, kind: int, most: int) -> tuple[Any, ...]:
+    head = head_of(header, data, name, kind)
     count = head[-2]
     if count > most:
         raise WireError(f"expected at most {most} values in a {name}, got {count}")

@@ -179,7 +179,7 @@ class CaptureSource:
         """`news` is called from the thread for each picture."""
         self._spec, self._news = spec, news
         self._newest: Sight | None = None
-        self._running = True
+        self._closed = threading.Event()
         self.number = 0
         self._thread = threading.Thread(target=self._read, name=f"camera {spec.name}", daemon=True)
         self._thread.start()
@@ -192,11 +192,11 @@ class CaptureSource:
 
     def close(self) -> None:
         """Let go of the device."""
-        self._running = False
+        self._closed.set()
         self._thread.join(_RETRY_S + 1.0)
 
     def _read(self) -> None:
-        while self._running:
+        while not self._closed.is_set():
             device = self._spec.device
             capture = cv2.VideoCapture(int(device) if device.isdecimal() else device)
             capture.set(cv2.CAP_PROP_FRAME_WIDTH, self._spec.width)
@@ -204,7 +204,7 @@ class CaptureSource:
             capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
             if not capture.isOpened():
                 _log.warning("camera not opened; trying again", camera=self._spec.name, device=device)
-                time.sleep(_RETRY_S)
+                self._closed.wait(_RETRY_S)
                 continue
             self._take(capture, film=Path(device).is_file())
             capture.release()
@@ -212,15 +212,15 @@ class CaptureSource:
     def _take(self, capture: cv2.VideoCapture, *, film: bool) -> None:
         """Take pictures, no more a second than described, until there are none; a film is played at that rate."""
         period_s, due = 1.0 / self._spec.fps, time.monotonic()
-        while self._running:
+        while not self._closed.is_set():
             if film:
-                time.sleep(max(0.0, due - time.monotonic()))
+                self._closed.wait(max(0.0, due - time.monotonic()))
             done, bgr = capture.read()
             now_ns = time.monotonic_ns()
             if not done:
                 if not film:
                     _log.warning("camera gave no picture; opening it again", camera=self._spec.name)
-                    time.sleep(_RETRY_S)
+                    self._closed.wait(_RETRY_S)
                 return
             if now_ns / 1e9 < due - 0.5 * period_s:
                 continue
