@@ -110,6 +110,8 @@ async def measure(
         before, began = _cpu_s(children), time.perf_counter()
         start.set()
         outcomes = await asyncio.gather(*driving, return_exceptions=True)
+        for child in children:
+            child.require_alive()
         wall, after = time.perf_counter() - began, _cpu_s(children)
         cores = {part: (after[part] - before[part]) / wall for part in after}
     finally:

@@ -41,6 +41,9 @@ class Signatures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return canonical(self)
 
 
+SIGNATURES_JSON: Final = msgspec.json.Decoder(Signatures)
+
+
 class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """receipt.json."""
 
@@ -57,6 +60,9 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def encode(self) -> bytes:
         """Return canonical JSON."""
         return canonical(self)
+
+
+RECEIPT_JSON: Final = msgspec.json.Decoder(Receipt)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import msgspec
-
 from recorder import manifest as manifests
-from recorder.bundle import Bundle, Receipt, Signatures
+from recorder.bundle import RECEIPT_JSON, SIGNATURES_JSON, Bundle, Receipt, Signatures
 from recorder.episode import Episode
 from recorder.manifest import Manifest
 from teleop.identity import Domain
@@ -80,12 +78,12 @@ class Case:
     @property
     def signatures(self) -> Signatures:
         """signatures.json; raises msgspec.DecodeError."""
-        return msgspec.json.decode(self.bundle.signatures or b"", type=Signatures)
+        return SIGNATURES_JSON.decode(self.bundle.signatures or b"")
 
     @property
     def receipt(self) -> Receipt:
         """receipt.json; raises msgspec.DecodeError."""
-        return msgspec.json.decode(self.bundle.receipt or b"", type=Receipt)
+        return RECEIPT_JSON.decode(self.bundle.receipt or b"")
 
     @property
     def digest(self) -> str:

@@ -24,9 +24,9 @@ from recorder.arrivals import Arrivals
 from recorder.bundle import (
     MANIFEST_FILE,
     RECEIPT_FILE,
+    RECEIPT_JSON,
     SIGNATURES_FILE,
     Bundle,
-    Receipt,
     Signatures,
     domain_meta,
     read_bundle,
@@ -218,7 +218,7 @@ class Intake:
 
 
 def _receipt(row: EpisodeRow) -> bytes:
-    return msgspec.convert(row.receipt, Receipt).encode()
+    return RECEIPT_JSON.decode(msgspec.json.encode(row.receipt)).encode()
 
 
 def _verify_signed(folder: Path, signatures: bytes, trust: Trust) -> None:

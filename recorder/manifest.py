@@ -84,6 +84,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return canonical(self)
 
 
+_MANIFEST: Final = msgspec.json.Decoder(Manifest)
+
+
 def of_episode(episode: Episode, *, size: int, sha256: str, root: str, previous: str, software: str) -> Manifest:
     """Return the manifest of an episode whose file has this size in bytes, SHA-256 and content root (0x-hex)."""
     meta, end = episode.meta, episode.end
@@ -140,7 +143,7 @@ def decode(data: bytes) -> Manifest:
     """Read a manifest; raise NotCanonicalError or SchemaError."""
     require_canonical(data)
     try:
-        manifest = msgspec.json.decode(data, type=Manifest)
+        manifest = _MANIFEST.decode(data)
     except ValueError as error:
         raise SchemaError(f"expected the keys and types of FORMAT.md section 3: {error}") from error
     if (manifest.format, manifest.version) != (FORMAT, VERSION):

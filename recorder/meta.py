@@ -192,6 +192,9 @@ class Meta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return data
 
 
+_META: Final = msgspec.json.Decoder(Meta)
+
+
 def canonical(value: object) -> bytes:
     """Return RFC 8785 JSON of structs or plain values; raise MetaError where a number has no place in it."""
     try:
@@ -203,7 +206,7 @@ def canonical(value: object) -> bytes:
 def decode_meta(data: bytes) -> Meta:
     """Read `/meta`; raise MetaError unless it is canonical, typed, and of a version that is known."""
     try:
-        meta = msgspec.json.decode(data, type=Meta)
+        meta = _META.decode(data)
     except (ValueError, RecursionError) as error:
         raise MetaError(f"/meta is not what FORMAT.md section 1.1 says: {error}") from error
     if (meta.format, meta.version) != (FORMAT, VERSION):

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import msgspec
 from eth_account.signers.local import LocalAccount
 
 from recorder import manifest as manifests
-from recorder.bundle import MANIFEST_FILE, SIGNATURES_FILE, Receipt, Signatures, unsigned
+from recorder.bundle import MANIFEST_FILE, SIGNATURES_FILE, SIGNATURES_JSON, Receipt, Signatures, unsigned
 from recorder.description import hash_file
 from recorder.episode import read_episode
 from recorder.files import move, sync_folder, write_atomic
@@ -55,7 +54,7 @@ def seal(file: Path, folder: Path, *, key: LocalAccount, domain: Domain, previou
 def read_sealed(folder: Path) -> SealedEpisode:
     """Return the sealed episode that is in a whole bundle folder."""
     manifest = manifests.decode((folder / MANIFEST_FILE).read_bytes())
-    signatures = msgspec.json.decode((folder / SIGNATURES_FILE).read_bytes(), type=Signatures)
+    signatures = SIGNATURES_JSON.decode((folder / SIGNATURES_FILE).read_bytes())
     return SealedEpisode(manifest.episode, folder, signatures.digest, manifest.valid)
 
 

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import httpx
-import msgspec
 import structlog
 
 from recorder import manifest as manifests
-from recorder.bundle import MANIFEST_FILE, SIGNATURES_FILE, Signatures
+from recorder.bundle import MANIFEST_FILE, SIGNATURES_FILE, SIGNATURES_JSON
 from recorder.files import move, write_atomic
 from recorder.manifest import EPISODE_FILE
 from recorder.uploads import TUS_VERSION
@@ -63,7 +62,10 @@ class Uploader:
         token: Callable[[], str],
         backoff: Backoff | None = None,
     ) -> None:
-        """`folder` is the recorder's; `client` has the hub's base URL; `token` gives the current upload token."""
+        """`folder` is the recorder's; `client` has the hub's base URL; `token` gives the upload token, "" offline.
+
+        Whoever comes online again calls `wake`.
+        """
         self._folder, self._client, self._token = folder, client, token
         self._backoff = backoff or Backoff()
         self._work = threading.Condition()
@@ -87,7 +89,8 @@ class Uploader:
         failures = 0
         while not self._stopping:
             try:
-                self.upload_pending()
+                if self._token():
+                    self.upload_pending()
                 failures = 0
                 self._rest(None)
             except (UploadFailedError, httpx.TransportError, OSError) as error:
@@ -178,7 +181,7 @@ class Uploader:
 
     def _seal(self, bundle: Path, upload: str) -> str:
         text = (bundle / MANIFEST_FILE).read_bytes()
-        signatures = msgspec.json.decode((bundle / SIGNATURES_FILE).read_bytes(), type=Signatures)
+        signatures = SIGNATURES_JSON.decode((bundle / SIGNATURES_FILE).read_bytes())
         body = {"manifest": text.decode(), "robot_signature": signatures.robot, "upload": upload}
         episode = manifests.decode(text).episode
         answer = self._client.post(f"/api/episodes/{episode}/seal", json=body, headers=self._headers())
@@ -194,7 +197,10 @@ class Uploader:
         _log.error("episode refused by the hub", episode=bundle.name, refusal=str(error))
 
     def _headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self._token()}", "Tus-Resumable": TUS_VERSION}
+        token = self._token()
+        if not token:
+            raise UploadFailedError("the connection to the hub was lost; it goes on once it is back")
+        return {"Authorization": f"Bearer {token}", "Tus-Resumable": TUS_VERSION}
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:

@@ -11,9 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
-from recorder.bundle import Bundle, Signatures, read_bundle
+from recorder.bundle import SIGNATURES_JSON, Bundle, read_bundle
 from recorder.case import Case, Trust
 from recorder.gates import GATES
 from recorder.refusals import BundleIncomplete
@@ -64,7 +62,7 @@ def require_gates(bundle: Bundle, trust: Trust, names: Collection[str]) -> None:
 def claimed_domain(bundle: Bundle) -> Domain:
     """Return the domain that signatures.json itself names; raise BundleIncomplete where it names none."""
     try:
-        found = msgspec.json.decode(bundle.signatures or b"", type=Signatures).domain
+        found = SIGNATURES_JSON.decode(bundle.signatures or b"").domain
     except ValueError as error:
         raise BundleIncomplete(f"expected signatures.json with its domain: {error}") from error
     return Domain(found.chain_id, found.vault)

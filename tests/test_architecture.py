@@ -13,6 +13,7 @@ from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("sim", "teleop", "recorder", "rewards")
+_TYPED = {"msgspec.convert", "msgspec.json.decode"}
 HEAVY = {"pybullet", "fastapi", "web3", "h5py", "uvicorn", "sqlalchemy", "httpx", "scservo_sdk"}
 
 
@@ -53,6 +54,21 @@ def modules() -> list[Path]:
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_says_what_it_is(path):
     assert ast.get_docstring(ast.parse(path.read_text())), "a module opens with a sentence that says what it is"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_reads_json_into_structs_is_made_at_import(path):
+    """msgspec fills a struct's table of types at its first use, without a lock.
+
+    Two threads at once crash the process there: a host whose robots' first episodes ended together did. Made at import,
+    a decoder has filled it before there are threads.
+    """
+    tree = ast.parse(path.read_text())
+    calls = {node: ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    made = {call for one in tree.body if isinstance(one, ast.Assign | ast.AnnAssign) for call in ast.walk(one)}
+    late = [node.lineno for node, name in calls.items() if name.endswith(".Decoder") and node not in made]
+    typed = [node.lineno for node, name in calls.items() if name in _TYPED and (node.keywords or node.args[1:])]
+    assert not late + typed, f"lines {late + typed}: make a msgspec.json.Decoder for the type at the module's level"
 
 
 def test_the_package_ships_what_it_reads():

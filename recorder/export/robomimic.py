@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import h5py
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from recorder import manifest as manifests
-from recorder.bundle import MANIFEST_FILE, SIGNATURES_FILE, Signatures
+from recorder.bundle import MANIFEST_FILE, SIGNATURES_FILE, SIGNATURES_JSON
 from recorder.episode import Episode, read_episode
 from recorder.files import move
 from recorder.manifest import EPISODE_FILE, Manifest
@@ -148,7 +147,7 @@ def _attributes(episode: Episode, samples: int) -> dict[str, Any]:
 
 
 def _provenance(bundle: Path, manifest: Manifest) -> dict[str, Any]:
-    signatures = msgspec.json.decode((bundle / SIGNATURES_FILE).read_bytes(), type=Signatures)
+    signatures = SIGNATURES_JSON.decode((bundle / SIGNATURES_FILE).read_bytes())
     return {
         "episode": manifest.episode,
         "digest": signatures.digest,

@@ -93,7 +93,7 @@ class Child:
     def __init__(self, name: str, arguments: list[str], log: IO[bytes] | None) -> None:
         self.name = name
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "teleop", *arguments, "--child"],
+            [sys.executable, "-X", "faulthandler", "-m", "teleop", *arguments, "--child"],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,

@@ -95,6 +95,8 @@ class JointCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 Calibration = Mapping[str, JointCalibration]
 """For each name of SERVO_NAMES, its servo."""
 
+_CALIBRATION: Final = msgspec.json.Decoder(dict[str, JointCalibration])
+
 
 def default_calibration() -> Calibration:
     """Return that of an arm whose servos were centred (tick 2048) at each joint's zero, with the URDF's limits.
@@ -115,7 +117,7 @@ def default_calibration() -> Calibration:
 def read_calibration(path: Path) -> Calibration:
     """Read a calibration file; raise CalibrationError."""
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=dict[str, JointCalibration])
+        found = _CALIBRATION.decode(path.read_bytes())
     except OSError as error:
         raise CalibrationError(f"expected a calibration file at {path}, got {error.strerror}") from error
     except msgspec.MsgspecError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from recorder.recording import Recorder
 from recorder.uploader import Backoff, Uploader, UploadFailedError
@@ -206,6 +207,46 @@ def test_a_running_uploader_keeps_trying_until_the_hub_is_there(tmp_path: Path, 
             thread.join(20)
             assert not thread.is_alive()
         assert states(url, "episode-1") == ["uploaded"]
+
+
+def test_an_uploader_that_is_offline_waits_to_be_woken(tmp_path: Path, hub: Hub, url: str) -> None:
+    host = recorded(tmp_path / "host", "episode-1")
+    hub.begin("episode-1")
+    tokens, asked, arrived = [""], threading.Event(), threading.Event()
+
+    def token() -> str:
+        asked.set()
+        return tokens[-1]
+
+    class Watching(httpx.HTTPTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            answer = super().handle_request(request)
+            if request.url.path.endswith("/seal"):
+                arrived.set()
+            return answer
+
+    with capture_logs() as said, httpx.Client(base_url=url, transport=Watching()) as client:
+        made = Uploader(host, client, token, Backoff(0.01, 0.05))
+        thread = threading.Thread(target=made.run)
+        thread.start()
+        assert asked.wait(20)
+        tokens.append(ROBOT.address)
+        made.wake()
+        assert arrived.wait(20)
+        made.stop()
+        thread.join(20)
+    assert [line["event"] for line in said if line["log_level"] != "info"] == []
+
+
+def test_a_connection_that_is_lost_between_two_requests_sets_nothing_aside(tmp_path: Path, hub: Hub, url: str) -> None:
+    host = recorded(tmp_path / "host", "episode-1")
+    hub.begin("episode-1")
+    tokens = iter([ROBOT.address, "", *[ROBOT.address] * 10])
+    with httpx.Client(base_url=url) as client:
+        made = Uploader(host, client, lambda: next(tokens))
+        with pytest.raises(UploadFailedError, match="connection to the hub was lost"):
+            made.upload_pending()
+        assert made.upload_pending() == ["episode-1"]
 
 
 def test_waking_a_running_uploader_sends_what_came_since(tmp_path: Path, hub: Hub, url: str) -> None:
