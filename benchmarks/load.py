@@ -1,6 +1,7 @@
 """How many operators drive at once: real websocket clients, each with a simulated lift robot of its own, all recorded.
 
-Hub, hosts (one for each core), and the clients (this process) share the machine. Each client sends its scripted
+Hub, host (a process for each robot), and the clients (this process) share the machine. Each client begins at
+a time of its own within the first `--episode` seconds, as people do, which are not counted; it sends its scripted
 operator's command at 20 Hz, on a clock of its own; it lifts the cube, holds it until `--episode` seconds are over (a
 person needs 10 to 20 for a lift, the script 3), finishes, and begins the next.
 
@@ -17,7 +18,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import random
 import sys
 import tempfile
@@ -47,20 +47,17 @@ TOGETHER_S = 3.0
 
 @contextmanager
 def platform(data: Path, robots: int) -> Iterator[tuple[str, list[Child]]]:
-    """Start a hub, and a host for each core with its part of the robots."""
-    port, hosts = free_port(0), min(os.cpu_count() or 1, robots)
+    """Start a hub, and a host with all robots."""
+    port = free_port(0)
     url = f"http://127.0.0.1:{port}"
     with ExitStack() as stack:
         log = stack.enter_context((data / "log").open("wb"))
         children = [Child("hub", ["hub", "--data", str(data), "--port", str(port)], log)]
         stack.callback(children[0].stop)
         wait_for_hub(url, children[0])
-        for host in range(hosts):
-            own = [f"{ROBOT}:{TASK}"] * len(range(host, robots, hosts))
-            wanted = [part for robot in own for part in ("--robot", robot)]
-            arguments = ["host", "--hub", url, "--data", str(data), "--name", f"load{host}", *wanted]
-            children.append(Child(f"host {host}", arguments, log))
-            stack.callback(children[-1].stop)
+        wanted = [part for _ in range(robots) for part in ("--robot", f"{ROBOT}:{TASK}")]
+        children.append(Child("host", ["host", "--hub", url, "--data", str(data), "--name", "load", *wanted], log))
+        stack.callback(children[-1].stop)
         yield url, children
 
 
@@ -70,7 +67,7 @@ async def drive(
     """Drive lifts until it is over; note how many steps each episode has by the robot's word."""
     await driver.join(robot, TASK)
     await start.wait()
-    driver.round_trips_us.clear()
+    await asyncio.sleep(random.uniform(0.0, episode_s))
     while time.perf_counter() < end[0]:
         await driver.begin()
         expert = task_named(TASK).expert(description(driver.model))
@@ -106,9 +103,12 @@ async def measure(
             for driver, robot in zip(drivers, robots, strict=True)
         ]
         await asyncio.sleep(TOGETHER_S)
-        end[0] = time.perf_counter() + seconds
-        before, began = _cpu_s(children), time.perf_counter()
+        end[0] = time.perf_counter() + episode_s + seconds
         start.set()
+        await asyncio.sleep(episode_s)
+        for driver in drivers:
+            driver.round_trips_us.clear()
+        before, began = _cpu_s(children), time.perf_counter()
         outcomes = await asyncio.gather(*driving, return_exceptions=True)
         for child in children:
             child.require_alive()

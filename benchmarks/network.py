@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import queue
 import random
 import statistics
 import subprocess
@@ -183,7 +182,7 @@ async def serve_hosts(hub: str, count: int) -> None:
         domain = Domain(config["chain_id"], config["vault"])
         for number in range(count):
             key, owner, robot = new_key(), new_key(), make_world("panda", "lift")
-            events: Events = queue.Queue()
+            events = Events()
             host = Host(hub, key, f"panda-{number + 1}", robot, events)
             values = dict(registration(key, owner.address, host.name, robot))
             body = {"registration": values, "signature": ROBOT_REGISTRATION.sign(owner, domain, values)}

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import queue
 import sys
 import tempfile
 import time
@@ -87,7 +86,7 @@ async def measure(url: str, hub: Child, folder: Path, spectators: int, seconds: 
     """Return the figures."""
     spec = replace(make_world("panda", "lift").spec, simulated=False)
     key, owner = new_key(), new_key()
-    events: Events = queue.Queue()
+    events = Events()
     camera = CameraSpec("desk", WIDTH, HEIGHT, FPS, device=film(folder / "film.avi"))
     async with Driver(url, new_key()) as driver:
         values = registration(key, owner.address, "watched", Still(spec))

@@ -14,7 +14,6 @@ Nothing here can stall control: the session only ever puts into the queue.
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +31,7 @@ from recorder.seal import SealedEpisode, read_sealed, seal
 from recorder.writer import EpisodeWriter
 from sim.robot import RobotModel
 from teleop.identity import Domain
-from teleop.steps import EpisodeEnd, EpisodeEvent, EpisodeStart, Step
+from teleop.steps import EpisodeEnd, EpisodeEvent, EpisodeStart, Events, Step
 
 _log = structlog.get_logger()
 _FOLDERS: Final = ("recording", "sealed", "uploaded", "refused", "damaged")
@@ -63,7 +62,7 @@ class Recorder:
         finished = sorted(recording.glob("*.h5"))
         return handed + [sealed for file in finished if (sealed := self._seal(file)) is not None]
 
-    def run(self, events: queue.Queue[EpisodeEvent | None]) -> None:
+    def run(self, events: Events) -> None:
         """Record until None comes. An episode that is open then stays open, as after a crash."""
         while (event := events.get()) is not None:
             try:

@@ -34,6 +34,11 @@ class EpisodeMismatchError(WriterError):
     """An end belongs to another episode, or counts other steps."""
 
 
+def commit_steps(control_hz: float) -> int:
+    """Return how many steps are brought to the disk together."""
+    return max(1, round(COMMIT_EVERY_S * control_hz))
+
+
 class EpisodeWriter:
     """One open recording. Not thread-safe: one thread starts, appends and finishes."""
 
@@ -46,7 +51,7 @@ class EpisodeWriter:
         self._shapes = dict(meta.spec.arrays)
         self._waiting: list[Step] = []
         self._committed = 0
-        self._commit_steps = max(1, round(COMMIT_EVERY_S * meta.spec.control_hz))
+        self._commit_steps = commit_steps(meta.spec.control_hz)
 
     @classmethod
     def start(cls, part: Path, start: EpisodeStart, urdf_sha256: dict[str, str]) -> EpisodeWriter:

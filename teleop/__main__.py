@@ -137,12 +137,13 @@ def host(
     child: IsChild = False,
 ) -> None:
     """Bring robots online. This process runs beside the robot and dials out to the hub."""
-    from teleop.doors.host import Wanted, serve
+    from teleop.doors.host import Wanted
+    from teleop.doors.robots import serve
     from teleop.sources import camera_of
 
     cameras = tuple(camera_of(one) for one in camera) if camera else None
-    if cameras and len(robot) > 1:
-        raise PlatformError("expected one --robot where there is a --camera; start a host for each")
+    if (cameras or port) and len(robot) > 1:
+        raise PlatformError("expected one --robot where there is a --port or a --camera; start a host for each")
     if child:
         processes.end_with_parent()
     parts = [one.partition(":") for one in robot]

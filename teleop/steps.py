@@ -97,5 +97,21 @@ class EpisodeEnd:
 
 EpisodeEvent = EpisodeStart | Step | EpisodeEnd
 
-Events = queue.Queue[EpisodeEvent | None]
-"""The stream that leaves this room; None says that no more will come."""
+
+class Events(queue.Queue[EpisodeEvent | None]):
+    """The stream that leaves this room; None says that no more will come.
+
+    Whoever waits in `get` is woken for a start or an end at once, for steps by `steps_together`: waking a thread for
+    each step costs the control loop more than handing the step on.
+    """
+
+    def __init__(self, steps_together: int = 1) -> None:
+        super().__init__()
+        self._steps_together = steps_together
+
+    def put(self, item: EpisodeEvent | None, block: bool = True, timeout: float | None = None) -> None:
+        """Hand on an event, without ever waiting for whoever takes it."""
+        with self.mutex:
+            self._put(item)
+            if not isinstance(item, Step) or self._qsize() >= self._steps_together:
+                self.not_empty.notify()

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from teleop.host import Host, registration
 from teleop.identity import ROBOT_REGISTRATION, Domain, new_key
+from teleop.steps import Events
 from tests.browser import chromium
 from tests.conftest import House
 from tests.teleop.sessions import PANDA, Puppet
@@ -50,7 +51,7 @@ def held_arm(house: House, name: str) -> Iterator[None]:
     loop, started = asyncio.new_event_loop(), queue.SimpleQueue[asyncio.Task[None]]()
 
     async def serve() -> None:
-        host = Host(house.url, key, name, robot, queue.Queue())
+        host = Host(house.url, key, name, robot, Events())
         serving = asyncio.create_task(host.serve())
         await host.online.wait()
         started.put(serving)

@@ -1,9 +1,9 @@
-"""A host, composed: robots, their keys and owner, and for each a recorder and an uploader in threads of their own."""
+"""A robot's host, composed: robot, key and owner, and a recorder and an uploader in threads of their own."""
 
 from __future__ import annotations
 
 import asyncio
-import queue
+import gc
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +18,7 @@ from eth_account.signers.local import LocalAccount
 from recorder.recording import Recorder
 from recorder.seal import SealedEpisode
 from recorder.uploader import Uploader
+from recorder.writer import commit_steps
 from sim.catalogue import UnknownRobotError, make_world
 from sim.robot import Robot, TaskSpec
 from teleop.doors.failures import NotOnlineError
@@ -56,19 +57,15 @@ class Wanted:
         return make_world(self.kind, self.task)
 
 
-async def serve(hub_url: str, data: Path, wanted: list[Wanted]) -> None:
-    """Bring robots online and keep them there until cancelled."""
-    owner = load_key(data / "keys" / "owner.key")
-    async with asyncio.TaskGroup() as group:
-        for one in wanted:
-            group.create_task(_serve_one(hub_url, data / "host" / one.name, owner, one))
-
-
-async def _serve_one(hub_url: str, folder: Path, owner: LocalAccount, wanted: Wanted) -> None:
+async def serve_one(hub_url: str, data: Path, wanted: Wanted) -> None:
+    """Bring one robot online and keep it there until cancelled."""
+    owner, folder = load_key(data / "keys" / "owner.key"), data / "host" / wanted.name
     key, robot = load_key(folder / "robot.key"), wanted.open()
     domain = await _register(hub_url, key, owner, wanted.name, robot)
-    events: Events = queue.Queue()
+    events = Events(commit_steps(robot.spec.control_hz))
     host = Host(hub_url, key, wanted.name, robot, events, wanted.cameras)
+    gc.collect()
+    gc.freeze()  # what is here stays: looking through it again would hold a motion up for longer than a period
     async with _recording(host, hub_url, folder, key, domain, events):
         await host.serve()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import queue
 from pathlib import Path
 
 import pytest
@@ -18,14 +17,14 @@ from recorder.refusals import OperatorSignatureInvalid
 from recorder.seal import SealedEpisode, seal
 from recorder.verify import verify_bundle
 from recorder.writer import EpisodeWriter
-from teleop.steps import EndReason, EpisodeEvent
+from teleop.steps import EndReason, Events
 
 from .bundles import record
 from .factory import DOMAIN, ROBOT, fake_end, fake_episode, fake_start
 
 
-def events_of(*episodes: object) -> queue.Queue[EpisodeEvent | None]:
-    events: queue.Queue[EpisodeEvent | None] = queue.Queue()
+def events_of(*episodes: object) -> Events:
+    events = Events()
     for start, steps, end in episodes:
         for event in (start, *steps, end):
             if event is not None:

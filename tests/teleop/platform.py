@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import queue
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -100,7 +99,7 @@ async def hosted(
     """One robot, online at that hub."""
     robot = robot or make_world("panda", "lift")
     key, owner = new_key(), new_key()
-    events: Events = queue.Queue()
+    events = Events()
     host = Host(url, key, name, robot, events, cameras)
     values = registration(key, owner.address, name, robot)
     registry.register(values, ROBOT_REGISTRATION.sign(owner, DOMAIN, values))

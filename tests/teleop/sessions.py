@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -61,7 +60,7 @@ class Bench:
         task = replace(PANDA.task, max_steps=max_steps)
         self.robot = Puppet(replace(PANDA, simulated=simulated, task=task), follows)
         self.now_ns = 10**12
-        self.events: Events = queue.Queue()
+        self.events = Events()
         self.reports: list[control.Message] = []
         self.states: list[State] = []
         self.hands = Hands(PANDA)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import queue
 
 import httpx
 import numpy as np
@@ -20,7 +19,7 @@ from teleop.control import ClearOrder, EstopOrder, encode
 from teleop.host import Host, registration
 from teleop.identity import ROBOT_REGISTRATION, SESSION_GRANT, new_key
 from teleop.messages import Command, Mode, Safety
-from teleop.steps import EndReason, EpisodeEnd, EpisodeStart, Step
+from teleop.steps import EndReason, EpisodeEnd, EpisodeStart, Events, Step
 from tests.teleop.platform import DOMAIN, Platform, hub_at, platform
 
 pytestmark = pytest.mark.anyio
@@ -463,7 +462,7 @@ async def test_a_second_connection_that_joins_ends_the_episode_of_the_first(hous
 
 
 async def test_a_hub_that_restarts_in_the_middle_finds_the_robot_again_as_it_was_left(tmp_path):
-    events = queue.Queue()
+    events = Events()
     async with hub_at(tmp_path) as (url, hub, registry):
         port = int(url.rpartition(":")[2])
         key, owner, robot = new_key(), new_key(), make_world("panda", "lift")

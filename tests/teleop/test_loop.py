@@ -15,7 +15,7 @@ from sim.robot import Action
 from teleop import control
 from teleop.loop import ControlLoop
 from teleop.messages import Command, Mode, Safety, State
-from teleop.steps import EndReason
+from teleop.steps import EndReason, Events
 from teleop.supervisor import Supervisor
 from tests.teleop.sessions import GRANT, PANDA, Puppet
 
@@ -81,7 +81,7 @@ class Rig:
             self.robot,
             "0xC",
             "rig",
-            queue.Queue(),
+            Events(),
             lambda data: self.states.put(State.decode(data)),
             self.reports.put,
         )

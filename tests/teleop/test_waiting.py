@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import queue
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -14,6 +13,7 @@ from hypothesis import strategies as some
 from sim.catalogue import make_world
 from teleop.accounts import now_ms
 from teleop.host import Host
+from teleop.steps import Events
 from teleop.waiting import REMEMBERED, wait_s
 from tests.teleop.platform import Platform, hosted, hub_at, platform
 
@@ -131,7 +131,7 @@ async def test_a_robot_that_comes_back_is_still_known_by_its_last_leases(tmp_pat
         known = hub.docks[robot].past_s
         assert list(known) == [100.0, 300.0, 200.0]
         await house.stop_host()
-        again = Host(url, house.robot_key, "robot-1", make_world("panda", "lift"), queue.Queue())
+        again = Host(url, house.robot_key, "robot-1", make_world("panda", "lift"), Events())
         house.tasks[0] = asyncio.create_task(again.serve())
         await until(lambda: robot in hub.docks)
         assert hub.docks[robot].past_s is not known
