@@ -7,8 +7,10 @@ safety of the robot is the control loop's alone.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -53,8 +55,12 @@ class Host:
         robot: Robot,
         events: Events,
         cameras: Sequence[CameraSpec] | None = None,
+        latch: Path | None = None,
     ) -> None:
-        """`cameras`: those of a real robot; where none are given, a simulated one has those of its scene."""
+        """`cameras`: those of a real robot; where none are given, a simulated one has those of its scene.
+
+        `latch`: the file that says by whom the robot is stopped, while it is; so a stop outlives the process.
+        """
         self.key, self.name = key, name
         self.uplink: Uplink | None = None
         """Read by the recorder's thread; replaced as a whole."""
@@ -67,7 +73,9 @@ class Host:
             cameras = cameras_of(robot.spec) if robot.spec.simulated else ()
         self.cameras = HostCameras(self._hub_url, robot.spec, cameras)
         robot.connect()
-        self.control = ControlLoop(robot, key.address, name, events, self._publish, self._report)
+        self._latch = latch
+        stopped_by = latch.read_text() if latch is not None and latch.exists() else None
+        self.control = ControlLoop(robot, key.address, name, events, self._publish, self._report, stopped_by)
         self.online, self.offline = asyncio.Event(), asyncio.Event()
         self.offline.set()
 
@@ -187,8 +195,24 @@ class Host:
         if isinstance(message, control.Ready):
             self.cameras.scene(message.seed)
         outbox, loop = self._outbox, self._loop
+        if loop is not None and isinstance(message, control.Estopped | control.Cleared):
+            loop.call_soon_threadsafe(self._keep, message)
         if outbox is not None and loop is not None:
             loop.call_soon_threadsafe(outbox.control, control.encode(message))
+
+    def _keep(self, message: control.Estopped | control.Cleared) -> None:
+        if self._latch is None:
+            return
+        try:
+            if isinstance(message, control.Cleared):
+                self._latch.unlink(missing_ok=True)
+                return
+            with self._latch.open("w") as file:
+                file.write(message.by)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            _log.error("whether the robot is stopped will not outlive this process", robot=self.name, error=str(error))
 
 
 def registration(key: LocalAccount, owner: str, name: str, robot: Robot) -> Mapping[str, Any]:

@@ -43,8 +43,12 @@ class ControlLoop:
         events: Events,
         publish: Callable[[bytes], None],
         report: Callable[[control.Message], None],
+        stopped_by: str | None = None,
     ) -> None:
+        """`stopped_by`: who has stopped the robot before, where nobody has cleared that yet."""
         self._session = Session(robot, address, name, events, publish, report)
+        if stopped_by is not None:
+            self._session.obey(control.EstopOrder(stopped_by))
         self._name, self._report = name, report
         self._simulated, self._period_s = robot.spec.simulated, robot.spec.period_s
         self._orders: queue.SimpleQueue[Order | Pressed] = queue.SimpleQueue()

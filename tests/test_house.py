@@ -39,11 +39,11 @@ ROOT = Path(__file__).parents[1]
 ARM = 10**18
 
 
-async def robot_of(driver: Driver, name: str = "panda-1") -> str:
-    """Return the address of the robot of that name, once it is free."""
+async def robot_of(driver: Driver, name: str = "panda-1", state: str = "free") -> str:
+    """Return the address of the robot of that name, once it is in that state."""
     while True:
         for robot in await driver.call("GET", "/api/robots"):
-            if robot["name"] == name and robot["state"] == "free":
+            if robot["name"] == name and robot["state"] == state:
                 return str(robot["robot"])
         await asyncio.sleep(0.05)
 

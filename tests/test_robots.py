@@ -59,6 +59,36 @@ async def test_a_robot_that_crashes_comes_back_with_what_it_recorded_and_the_oth
     assert "a robot's process ended; starting another" in said
 
 
+async def test_a_stop_outlives_a_crash_until_the_owner_clears_it(tmp_path):
+    with (tmp_path / "log").open("wb") as log, platform(tmp_path, 0, ["panda", "panda"], log) as (url, (_hub, host)):
+        async with Driver(url, new_key()) as driver, Driver(url, new_key()) as passer_by:
+            robot = await robot_of(driver, "panda-1")
+            await driver.join(robot, "lift")
+            await driver.begin()
+            await driver.armed()
+            for _ in range(12):
+                await driver.command(Mode.EE_TWIST, [0.05, 0, 0, 0, 0, 0, 1], dead_man=True)
+                await driver.next_state()
+            process = recording(host.process_id, "panda-1")
+            await passer_by.send({"type": "watch", "robot": robot})
+            await passer_by.wait_for("watching")
+            await passer_by.send({"type": "estop", "robot": robot})
+            await passer_by.wait_for("estopped")
+            assert (tmp_path / "host" / "panda-1" / "stopped").exists(), "nobody is told before it lasts"
+            process.send_signal(signal.SIGKILL)
+            with pytest.raises(RefusedError, match="host_lost"):
+                await passer_by.wait_for("closed")
+        async with Driver(url, new_key()) as driver:
+            assert await robot_of(driver, "panda-1", "stopped") == robot
+            await driver.join(robot, "lift")
+            with pytest.raises(RefusedError, match="e-stopped; its owner can clear that"):
+                await driver.begin()
+            done = await asyncio.to_thread(armshare, "clear", "panda-1", "--hub", url, "--data", str(tmp_path))
+            assert done.returncode == 0, done.stderr
+            assert (await drive_once(driver, robot))["valid"]
+        assert not (tmp_path / "host" / "panda-1" / "stopped").exists()
+
+
 async def test_robots_end_with_their_host_however_it_ends(tmp_path):
     with (tmp_path / "log").open("wb") as log, platform(tmp_path, 0, ["panda", "panda"], log) as (url, (_hub, host)):
         async with Driver(url, new_key()) as driver:

@@ -63,7 +63,7 @@ async def serve_one(hub_url: str, data: Path, wanted: Wanted) -> None:
     key, robot = load_key(folder / "robot.key"), wanted.open()
     domain = await _register(hub_url, key, owner, wanted.name, robot)
     events = Events(commit_steps(robot.spec.control_hz))
-    host = Host(hub_url, key, wanted.name, robot, events, wanted.cameras)
+    host = Host(hub_url, key, wanted.name, robot, events, wanted.cameras, folder / "stopped")
     gc.collect()
     gc.freeze()  # what is here stays: looking through it again would hold a motion up for longer than a period
     async with _recording(host, hub_url, folder, key, domain, events):
