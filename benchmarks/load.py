@@ -1,15 +1,15 @@
 """How many operators drive at once: real websocket clients, each with a simulated lift robot of its own, all recorded.
 
-Hub, host (a process for each robot), and the clients (this process) share the machine. Each client begins at
-a time of its own within the first `--episode` seconds, as people do, which are not counted; it sends its scripted
-operator's command at 20 Hz, on a clock of its own; it lifts the cube, holds it until `--episode` seconds are over (a
-person needs 10 to 20 for a lift, the script 3), finishes, and begins the next.
+Hub, host (a process for each robot), and the clients (this process) share the machine. Each client begins at a time
+of its own within the first `--episode` seconds, as people do, which are not counted. It sends its scripted operator's
+command at 20 Hz, on a clock of its own: it lifts the cube, holds it until `--episode` seconds are over (a person needs
+10 to 20 for a lift, the script 3), finishes, and begins the next.
 
 `rtt_p50_ms`, `rtt_p99_ms`: from sending a command to the state that says it was applied; that holds the wait for the
 robot's next tick (25 ms on average, 50 ms at most). `late_fraction`: the part of recorded control steps that began more
 than one period (50 ms) later than they were due, one period after the step before. `lost_steps`: steps that the robots
-reported and that are not in the recorded files. `cpu_cores`: of all processes together,
-and of each part. With `--curve`, 1, 2, 4, ...
+reported and that are not in the recorded files. `cpu_cores`: of all processes together, and of each part.
+`mib_per_robot`: memory of the host and its robots' processes, by the robot. With `--curve`, 1, 2, 4, ...
 clients up to `--clients`, one JSON object a line.
 """
 
@@ -114,6 +114,7 @@ async def measure(
             child.require_alive()
         wall, after = time.perf_counter() - began, _cpu_s(children)
         cores = {part: (after[part] - before[part]) / wall for part in after}
+        hosts_mib = _memory_mib(children[1])
     finally:
         for driver in drivers:
             await driver.__aexit__(None, None, None)
@@ -132,6 +133,7 @@ async def measure(
         "clients_lost": len(broken),
         "cpu_cores": round(sum(cores.values()), 2),
         "cpu_cores_of": {part: round(used, 2) for part, used in cores.items()},
+        "mib_per_robot": round(hosts_mib / clients, 1),
     }, steps
 
 
@@ -155,6 +157,12 @@ def _cpu_s(children: list[Child]) -> dict[str, float]:
         "hosts": [one for host in hosts for one in [host, *host.children(recursive=True)]],
     }
     return {part: sum(sum(one.cpu_times()[:2]) for one in processes) for part, processes in parts.items()}
+
+
+def _memory_mib(host: Child) -> float:
+    """Return what a host and its robots hold, MiB; what several processes share is counted once."""
+    process = psutil.Process(host.process_id)
+    return sum(one.memory_full_info().pss for one in [process, *process.children(recursive=True)]) / 2**20
 
 
 def recorded(data: Path, steps: dict[str, int]) -> dict[str, Any]:
