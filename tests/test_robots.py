@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import signal
+import threading
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import psutil
 import pytest
 
 from teleop.client import Driver, RefusedError
+from teleop.doors import robots
 from teleop.doors.demo import contribute, drive_once
 from teleop.doors.processes import platform
 from teleop.identity import new_key
@@ -99,6 +103,35 @@ async def test_robots_end_with_their_host_however_it_ends(tmp_path):
             os.kill(host.process_id, signal.SIGKILL)
             _gone, alive = await asyncio.to_thread(psutil.wait_procs, family, 60)
             assert alive == []
+
+
+def heeding(ready: Connection) -> None:
+    """Do nothing until interrupted."""
+    signal.signal(signal.SIGINT, lambda *_: os._exit(7))
+    ready.send(True)
+    threading.Event().wait()
+
+
+def deaf(ready: Connection) -> None:
+    """Do nothing for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ready.send(True)
+    threading.Event().wait()
+
+
+@pytest.mark.parametrize(("does", "wait_s", "code"), [(heeding, 120.0, 7), (deaf, 0.0, -signal.SIGKILL)])
+async def test_a_robots_process_is_interrupted_first_and_killed_where_that_is_in_vain(monkeypatch, does, wait_s, code):
+    monkeypatch.setattr(robots, "_STOP_S", wait_s)
+    context = multiprocessing.get_context("forkserver")
+    ready, saying = context.Pipe(duplex=False)
+    with ready:
+        process = context.Process(target=does, args=(saying,), daemon=True)
+        process.start()
+        saying.close()
+        assert await asyncio.to_thread(ready.recv)
+        await robots._stop(process)
+    assert process.exitcode == code
+    process.close()
 
 
 @pytest.mark.parametrize("wrong", ["nobody:lift", "panda:juggle"])

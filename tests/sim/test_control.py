@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from sim import rotation
 from sim.catalogue import make_world
 from sim.control import (
+    EE_ROTATION_MAX_RAD_S,
     EE_SPEED_MAX_M_S,
     GRIPPER_SPEED_MAX_1_S,
     SINGULAR_STOP,
@@ -26,6 +27,7 @@ from sim.kinematics import Kinematics
 from sim.robot import Observation
 
 SPEC = make_world("panda", "lift").spec
+HUSKY = make_world("husky", "lift").spec
 KINEMATICS = Kinematics.of(SPEC)
 END = SPEC.end_effectors[0]
 WIRE_FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -116,6 +118,54 @@ def test_too_fast_is_as_fast_as_allowed_and_recorded():
     directive = controller().step(twist(3.0), seen(SPEC.home_rad))
     event = directive.limits[0]
     assert (event.rule, event.requested, event.applied) == (Limit.EE_VELOCITY, 3.0, EE_SPEED_MAX_M_S)
+
+
+def test_a_hand_that_is_asked_to_go_and_turn_too_fast_gets_no_farther_than_it_may():
+    made, measured, periods = controller(), SPEC.home_rad, 12
+    before = KINEMATICS.forward(measured)
+    for _ in range(periods):
+        directive = made.step(twist(0.0, 0.9, 0.0, 0.0, 0.0, 9.0), seen(measured))
+        asked = {event.rule: (event.requested, event.applied) for event in directive.limits}
+        assert asked[Limit.EE_VELOCITY] == (0.9, EE_SPEED_MAX_M_S)
+        assert asked[Limit.EE_ROTATION] == (9.0, EE_ROTATION_MAX_RAD_S)
+        measured = directive.action.joint_position
+    after = KINEMATICS.forward(measured)
+    for_s = periods * SPEC.period_s
+    assert np.linalg.norm(after[:3] - before[:3]) <= EE_SPEED_MAX_M_S * for_s
+    assert rotation.angle_between(after[3:], before[3:]) <= EE_ROTATION_MAX_RAD_S * for_s
+
+
+def test_a_gripper_starts_from_where_it_is():
+    made = Controller(SPEC)
+    made.start(Observation({"joint_position": SPEC.home_rad, "gripper_position": np.array([0.2])}))
+    assert made.hold().action.gripper == [0.2]
+
+
+def test_a_base_goes_no_faster_than_it_may_starts_and_stops_on_its_ramp_and_says_so():
+    base, made, path = HUSKY.base, Controller(HUSKY), [HUSKY.home_rad]
+    made.start(seen(HUSKY.home_rad))
+    for _ in range(16):
+        directive = made.step(Twist(np.zeros((1, 6)), np.ones(1), np.array([9.0, 9.0])), seen(path[-1]))
+        assert [event.axis for event in directive.limits if event.rule is Limit.BASE_VELOCITY] == [0, 1]
+        path.append(directive.action.joint_position)
+    path.extend(made.hold().action.joint_position for _ in range(16))
+    moved = np.diff([HUSKY.home_rad, *path], axis=0) / HUSKY.period_s
+    ahead, turning = np.hypot(moved[:, 0], moved[:, 1]), moved[:, 2]
+    assert (ahead.max(), turning.max()) == pytest.approx((base.speed_max_m_s, base.turn_max_rad_s))
+    assert np.abs(np.diff(ahead)).max() <= base.acceleration_max_m_s2 * HUSKY.period_s + 1e-9
+    assert np.abs(np.diff(turning)).max() <= base.turn_acceleration_max_rad_s2 * HUSKY.period_s + 1e-9
+    assert np.abs(moved[-1]).max() < 1e-9, "held, it still moves"
+
+
+def test_a_base_that_has_come_to_rest_meanwhile_does_not_roll_on():
+    made, joints = Controller(HUSKY), HUSKY.home_rad
+    made.start(seen(joints))
+    for _ in range(8):
+        joints = made.step(
+            Twist(np.zeros((1, 6)), np.ones(1), np.array([0.5, 0.5])), seen(joints)
+        ).action.joint_position
+    made.stand()
+    assert np.array_equal(made.hold().action.joint_position[:3], joints[:3])
 
 
 def test_a_jump_in_joint_space_is_slewed_never_an_error():

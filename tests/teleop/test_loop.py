@@ -13,7 +13,7 @@ import pytest
 
 from sim.robot import Action
 from teleop import control
-from teleop.loop import ControlLoop
+from teleop.loop import ControlLoop, Pressed
 from teleop.messages import Command, Mode, Safety, State
 from teleop.steps import EndReason, Events
 from teleop.supervisor import Supervisor
@@ -148,6 +148,29 @@ def test_a_loop_that_breaks_stops_the_robot_and_says_why(rig):
     rig.robot.send_action = lambda action: 1 / 0
     assert "division by zero" in rig.reported(control.Estopped).by
     assert rig.loop.estopped
+
+
+def test_a_loop_that_is_stopped_lets_the_arm_come_to_rest_first(rig):
+    rig.loop.stop()
+    before, last = rig.robot.sent[-2:]
+    assert np.abs(last - before).max() < 1e-9
+
+
+def test_a_period_that_a_press_shortens_is_no_shorter_than_half_and_a_late_one_is_not_made_up_for():
+    rig = Rig(simulated=True)
+    period_s, begun = PANDA.period_s, time.monotonic()
+    rig.loop._orders.put(Pressed())
+    assert rig.loop._wait_until(begun, begun + period_s) >= begun + 0.5 * period_s
+    now = time.monotonic()
+    assert rig.loop._wait_until(now - 4.0 * period_s, now - 3.0 * period_s) >= now
+    assert rig.loop.late_ticks >= 1
+
+
+def test_a_dead_man_that_stays_pressed_is_one_press():
+    rig = Rig(simulated=True)
+    for pressed in (True, True, False, True):
+        rig.send(pressed=pressed)
+    assert rig.loop._orders.qsize() == 2
 
 
 def test_a_press_is_answered_before_the_period_ends_where_the_robot_stands_and_only_there():

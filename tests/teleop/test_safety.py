@@ -25,7 +25,7 @@ class InterlockMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.interlock = Interlock()
-        self.now = 10**15
+        self.now = 0
         self.last_command: int | None = None
         self.released_since_expiry = False
         self.stopped = False

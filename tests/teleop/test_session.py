@@ -11,7 +11,7 @@ from teleop.descriptor import describe
 from teleop.messages import LIMIT_RULES, Mode, Safety
 from teleop.safety import WATCHDOG_NS
 from teleop.session import Shutdown
-from teleop.steps import EndReason, Step
+from teleop.steps import QUEUE_STEPS, EndReason, EpisodeEnd, Step
 from tests.teleop.sessions import GRANT, MS, PANDA, Bench
 
 FORWARD = [0.25, 0.1, 0.1, 0.0, 0.0, 0.0, 1.0]
@@ -92,6 +92,18 @@ def test_an_arm_that_expired_moves_again_only_after_a_release():
     assert np.abs(bench.robot.sent[-1] - stood).max() > 1e-3
 
 
+def test_driving_starts_from_where_the_arm_is_then_and_not_where_it_was_at_the_reset():
+    bench = Bench(simulated=False)
+    bench.lease()
+    bench.begin()
+    sunk = bench.robot.joints = PANDA.home_rad + 0.1
+    bench.say()
+    bench.tick()
+    bench.drive(Mode.EE_TWIST, FORWARD, 1)
+    first = np.abs(bench.robot.sent[0] - sunk)
+    assert (first <= PANDA.joint_jerk_max_rad_s3 * PANDA.period_s**3).all()
+
+
 @pytest.mark.parametrize("mode", [Mode.EE_POSE, Mode.JOINT_POSITION])
 @pytest.mark.parametrize("expires", [True, False], ids=["after an expiry", "after a release"])
 def test_a_far_target_at_re_engagement_starts_from_where_the_arm_is(mode, expires):
@@ -155,8 +167,9 @@ def test_a_stop_is_latched_without_a_lease_and_through_the_next_one():
 def test_after_a_stall_nothing_goes_on_by_itself(simulated):
     bench = driving(simulated=simulated)
     stood = bench.robot.sent[-1]
-    bench.now_ns += 3_000 * MS
-    bench.say(Mode.EE_TWIST, FORWARD, dead_man=True)  # fresh, as the network has not stalled
+    for _ in range(30):
+        bench.now_ns += 100 * MS
+        bench.say(Mode.EE_TWIST, FORWARD, dead_man=True)  # fresh, as the network has not stalled
     bench.session.stalled()
     bench.drive(Mode.EE_TWIST, FORWARD, BRAKING)
     after = bench.robot.sent[-1]
@@ -183,6 +196,27 @@ def test_more_commands_than_fit_are_dropped_and_each_is_counted():
     bench.session.obey(control.Revoke(bench.epoch, EndReason.LEFT))
     bench.say()
     assert bench.session.dropped == {"flood": 36, "no_lease": 1}
+
+
+def test_an_episode_ends_at_the_step_limit_of_its_task_and_counts():
+    bench = Bench(max_steps=5)
+    bench.ready()
+    bench.drive(Mode.EE_TWIST, FORWARD, 8)
+    assert [step.index for step in steps_of(bench)] == [0, 1, 2, 3, 4]
+    assert bench.reports[-1] == control.Ended("E", True, 5, None, True, EndReason.STEP_LIMIT)
+
+
+def test_a_recorder_that_falls_too_far_behind_ends_the_episode():
+    bench = driving()
+    while bench.events.qsize() < QUEUE_STEPS - 2:
+        bench.events.put(None)
+    for _ in range(3):
+        bench.say(Mode.EE_TWIST, FORWARD, dead_man=True)
+        bench.now_ns += 50 * MS
+        bench.session.tick()
+    assert bench.events.qsize() == QUEUE_STEPS
+    assert isinstance(bench.events.queue[-1], EpisodeEnd)
+    assert (bench.reports[-1].reason, bench.reports[-1].valid) == (EndReason.RECORDER_FULL, False)
 
 
 def commanded(bench: Bench, index: int = -1) -> np.ndarray:
