@@ -123,12 +123,16 @@ class ControlLoop:
     def _wait_until(self, last: float, due: float) -> float:
         """Obey orders until `due`; return when the tick really is, so that a late one does not make many.
 
+        What waits already is obeyed even where the tick is late: a stop counts however slow the robot is.
+
         A robot that stands is in the middle of nothing: a press moves the tick forward, to now or to the middle of the
         period since `last`, and the ticks after it go from there.
         """
-        while (left := due - time.monotonic()) > 0.0:
+        waiting = self._orders.qsize()
+        while (left := due - time.monotonic()) > 0.0 or waiting > 0:
+            waiting -= 1
             try:
-                order = self._orders.get(timeout=left)
+                order = self._orders.get(timeout=max(left, 0.0))
             except queue.Empty:
                 break
             if not isinstance(order, Pressed):

@@ -166,6 +166,15 @@ def test_a_period_that_a_press_shortens_is_no_shorter_than_half_and_a_late_one_i
     assert rig.loop.late_ticks >= 1
 
 
+def test_a_stop_is_obeyed_where_every_tick_is_late():
+    rig = Rig(simulated=True)
+    rig.loop.order(control.LeaseOrder("L", 1, "0xA", GRANT, "0x", "lift"))
+    rig.loop.order(control.EstopOrder("anyone"))
+    now = time.monotonic()
+    rig.loop._wait_until(now - 2.0, now - 1.0)
+    assert rig.loop.estopped
+
+
 def test_a_dead_man_that_stays_pressed_is_one_press():
     rig = Rig(simulated=True)
     for pressed in (True, True, False, True):
