@@ -20,6 +20,8 @@ class Supervisor:
         """Prepare; `stalled` is called from the thread, once for each stall, with how long it lasts so far, s."""
         self.stalls = 0
         self._most_ns, self._now_ns, self._stalled = int(most_s * 1e9), now_ns, stalled
+        self._turn = threading.Lock()
+        """Held where a beat is read or made: a loop that runs again either finds the mark, or was never told of."""
         self._beaten_ns: int | None = None
         self._noticed_ns: int | None = None
         """The beat after which a stall was noticed."""
@@ -37,8 +39,9 @@ class Supervisor:
 
     def beat(self) -> bool:
         """Say that the loop runs; return whether it was stalled since the beat before."""
-        before, self._beaten_ns = self._beaten_ns, self._now_ns()
-        return before is not None and before == self._noticed_ns
+        with self._turn:
+            before, self._beaten_ns = self._beaten_ns, self._now_ns()
+            return before is not None and before == self._noticed_ns
 
     def rest(self) -> None:
         """Say that the loop has nothing to do, and may be silent until its next beat."""
@@ -46,10 +49,11 @@ class Supervisor:
 
     def check(self) -> None:
         """Notice a stall."""
-        beaten, now = self._beaten_ns, self._now_ns()
-        if beaten is None or beaten == self._noticed_ns or now - beaten <= self._most_ns:
-            return
-        self._noticed_ns = beaten
+        with self._turn:
+            beaten, now = self._beaten_ns, self._now_ns()
+            if beaten is None or beaten == self._noticed_ns or now - beaten <= self._most_ns:
+                return
+            self._noticed_ns = beaten
         self.stalls += 1
         self._stalled((now - beaten) / 1e9)
 

@@ -40,6 +40,26 @@ def test_a_stall_is_noticed_once_and_owned_up_to_once():
     assert not watch.beat()
 
 
+def test_a_loop_that_runs_again_while_its_stall_is_noticed_finds_that_out():
+    """Else everyone would hear that the robot is stopped, and it would not be."""
+    now, told, found = [0], [], []
+    again = threading.Thread(target=lambda: found.append(watch.beat()))
+
+    def clock() -> int:
+        if now[0] and not again.ident:
+            again.start()
+            while again.is_alive() and not watch._turn.locked():
+                pass
+        return now[0]
+
+    watch = Supervisor("x", 1.0, clock, told.append)
+    watch.beat()
+    now[0] = 2_000_000_000
+    watch.check()
+    again.join()
+    assert (told, found) == ([2.0], [True])
+
+
 def test_a_loop_that_has_nothing_to_do_is_not_stalled():
     now, told = [0], []
     watch = Supervisor("x", 1.0, lambda: now[0], told.append)
