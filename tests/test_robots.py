@@ -100,6 +100,7 @@ async def test_robots_end_with_their_host_however_it_ends(tmp_path):
                 await robot_of(driver, name)
             family = psutil.Process(host.process_id).children(recursive=True)
             assert len(family) >= 3, "the process that robots are forked from, and two robots"
+            assert sum(os.getsid(one.pid) == one.pid for one in family) == 2, "Ctrl-C reaches none of the robots"
             os.kill(host.process_id, signal.SIGKILL)
             _gone, alive = await asyncio.to_thread(psutil.wait_procs, family, 60)
             assert alive == []
