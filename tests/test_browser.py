@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from sim.catalogue import ROBOTS, pairs
 from teleop.doors.processes import platform
+from teleop.messages import PROTOCOL
 from tests.browser import chromium, watched
 from tests.conftest import House
 
@@ -60,6 +61,35 @@ NOTE_STATES = """() => {
 NOT_REACHED = """[...document.querySelectorAll('a[href], button:enabled, input:enabled')]
     .filter((at) => at.checkVisibility() && (at.tabIndex < 0 || at.closest('[inert]')))
     .map((at) => at.outerHTML.slice(0, 80))"""
+SPEAK_ANOTHER_VERSION = """([said, protocol]) => {
+    window.socket = []
+    new BroadcastChannel('socket').onmessage = ({ data }) => window.socket.push(data)
+    function before(said, protocol) {
+        const noted = new BroadcastChannel('socket')
+        const named = (data) => typeof data === 'string' && JSON.parse(data).type === said
+        const other = (data) => (named(data) ? JSON.stringify({ ...JSON.parse(data), protocol }) : data)
+        self.WebSocket = class extends WebSocket {
+            constructor(url) {
+                super(url)
+                const say = (event) => Object.defineProperty(event, 'data', { value: other(event.data) })
+                this.addEventListener('message', say)
+                this.addEventListener('close', () => noted.postMessage('closed'))
+            }
+            send(data) {
+                noted.postMessage(typeof data === 'string' ? JSON.parse(data).type : 'command')
+                super.send(other(data))
+            }
+        }
+    }
+    const script = (text) => URL.createObjectURL(new Blob([text], { type: 'text/javascript' }))
+    const first = script(`(${before})(${JSON.stringify(said)}, ${protocol})`)
+    window.Worker = class extends Worker {
+        constructor(url, options) {
+            super(script(`import '${first}'; import '${url}'`), options)
+        }
+    }
+}"""
+"""Until the page is loaded again, its messages of that type, in either direction, name that protocol."""
 TRIES = 20
 TASK_OF = dict(pairs())
 ONLINE: list[str] = [robot for robot in ROBOTS if robot in TASK_OF]
@@ -385,6 +415,33 @@ def test_a_spectator_sees_the_drive_and_the_owner_stops_it_and_alone_clears_it(b
     assert seen.complaints == []  # type: ignore[attr-defined]
     owner.close()
     operator.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ("hello", f"Expected protocol {PROTOCOL}, got {PROTOCOL + 1}; reload the page, or update the client."),
+        ("welcome", f"Expected protocol {PROTOCOL}, got {PROTOCOL + 1}; reload the page, or update the hub."),
+    ],
+    ids=["the hub refuses the page", "the page refuses the hub"],
+)
+def test_where_page_and_hub_are_of_different_versions_a_person_is_told_to_reload_and_nothing_is_driven(
+    page: Page, said: str, sentence: str
+) -> None:
+    sign_in(page)
+    page.evaluate(SPEAK_ANOTHER_VERSION, [said, PROTOCOL + 1])
+    card = page.locator("[data-testid=robot-card][data-state=free]")
+    robot = card.get_attribute("data-robot")
+    for leads_to in (f"#/watch/{robot}", f"#/drive/{robot}/lift"):
+        page.evaluate("(to) => { socket.length = 0; location.hash = to }", leads_to)
+        expect(page.get_by_role("status").filter(has_text=sentence)).to_be_visible(timeout=PATIENCE_MS)
+        page.keyboard.down("w")
+        page.wait_for_function("socket.includes('closed')")
+        page.keyboard.up("w")
+        assert page.evaluate("socket") == ["hello", "closed"], "no command, no wish, no second try"
+    page.get_by_role("button", name="Reload the page").click()
+    page.wait_for_function(ARMED)
+    assert page.complaints == []  # type: ignore[attr-defined]
 
 
 def test_an_operator_who_wants_to_sees_the_replay_first_then_discards_or_hands_in(

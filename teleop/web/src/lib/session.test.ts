@@ -156,6 +156,17 @@ test('a lease is held from the grant until the session is over', () => {
   expect(held).toEqual(['granted', 'resetting', 'live', 'ending', 'ended'])
 })
 
+test.each([
+  ['as ours', { ...WELCOME, protocol: 2 }],
+  ['of another shape', { type: 'greeted', protocol: 2 }],
+])('a hub of another version is refused by name, and nothing is said to it: %s', (_, message) => {
+  const { session, sent } = at('greeting')
+  const said = 'expected protocol 1, got 2; reload the page, or update the hub'
+  expect(() => hears(message)(session)).toThrow(new SessionError(said))
+  expect(session.view).toMatchObject({ phase: 'greeting', fault: { code: 'protocol', message: said } })
+  expect(sent.map((each) => each.type)).toEqual(['hello'])
+})
+
 test.each(['', '[]', 'null', '{"type":7}', '{"type":"surprise"}'])('%j from the hub is an error', (text) => {
   expect(() => at('live').session.received(text)).toThrow(SessionError)
 })

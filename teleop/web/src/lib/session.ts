@@ -106,6 +106,7 @@ export class Session {
   view: View = FIRST
   readonly #send: (message: object) => void
   readonly #changed: (view: View) => void
+  #protocol = 0
 
   constructor(send: (message: object) => void, changed: (view: View) => void) {
     this.#send = send
@@ -113,6 +114,7 @@ export class Session {
   }
 
   opened(protocol: number, token: string): void {
+    this.#protocol = protocol
     this.#say('open', ['connecting'], 'greeting', { type: 'hello', protocol, token })
   }
 
@@ -155,10 +157,21 @@ export class Session {
 
   received(text: string): void {
     if (this.view.phase === 'closed') return
-    const message = parse(text)
+    const said = parse(text)
+    if (this.view.phase === 'greeting') this.#requireProtocol(said)
+    const message = known(said)
     const allowed = HEARD_IN[message.type]
     if (allowed && !allowed.includes(this.view.phase)) throw this.#illegal(`"${message.type}"`, allowed)
     this.#move(this.#heard(message))
+  }
+
+  /** Refuse a hub of another version by name, whatever else its first message holds. */
+  #requireProtocol(said: unknown): void {
+    const theirs = (said as { protocol?: unknown } | null)?.protocol
+    if (theirs === undefined || theirs === this.#protocol) return
+    const message = `expected protocol ${this.#protocol}, got ${theirs}; reload the page, or update the hub`
+    this.#move({ fault: { code: 'protocol', message } })
+    throw new SessionError(message)
   }
 
   #heard(message: Incoming): Partial<View> {
@@ -222,15 +235,17 @@ const KNOWN = new Set([
   'error',
 ])
 
-function parse(text: string): Incoming {
-  let message: unknown
+function parse(text: string): unknown {
   try {
-    message = JSON.parse(text)
+    return JSON.parse(text)
   } catch {
     throw new SessionError(`expected a JSON message from the hub, got ${text.slice(0, 80)}`)
   }
-  const type = (message as { type?: unknown } | null)?.type
+}
+
+function known(said: unknown): Incoming {
+  const type = (said as { type?: unknown } | null)?.type
   if (typeof type !== 'string' || !KNOWN.has(type))
-    throw new SessionError(`expected a message of a known type from the hub, got ${text.slice(0, 80)}`)
-  return message as Incoming
+    throw new SessionError(`expected a message of a known type from the hub, got ${JSON.stringify(said).slice(0, 80)}`)
+  return said as Incoming
 }
