@@ -41,7 +41,7 @@ soak: setup ## ten thousand connections that come and go; what is left of them
 peers: $(STAMPS)/peers
 
 screenshots: setup chromium ## take the pictures in docs/screenshots
-	@$(BIN)/python -m tests.screenshots
+	@$(BIN)/python -m tests.screenshots $(ARGS)
 
 lock: ## choose newer versions: rewrites requirements.lock (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \

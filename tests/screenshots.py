@@ -1,11 +1,16 @@
-"""Makes the pictures in `docs/screenshots/`: a person lifts the cube by keys, in Chromium. `make screenshots`."""
+"""Makes the pictures in `docs/screenshots/`: a person lifts the cube by keys, in Chromium, and has a first drive.
+
+`make screenshots` takes all, `make screenshots ARGS=guide` those of the first drive.
+"""
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -29,6 +34,10 @@ SEEN = "[...document.querySelectorAll('[data-testid=camera]')].every((each) => +
 ARMED = "document.querySelector('[data-testid=safety-state]')?.dataset.state === 'armed'"
 DRIVING = "document.querySelector('[data-testid=safety-state]').dataset.state === 'driving'"
 DRAWN = "!document.body.innerText.includes('Loading what the robot')"
+DONE = "document.querySelector('[data-testid=guide-{}]').dataset.done === 'true'"
+HALF = "+document.querySelector('[data-testid=guide-{}]').dataset.share > 0.5"
+HOLDING = "document.querySelector('[data-testid=safety-state]').dataset.state === 'holding'"
+EXPIRED = "document.querySelector('[data-testid=safety-state]').dataset.state === 'expired'"
 KEYS = (("w", "s"), ("a", "d"), ("r", "f"))
 SETTLE_S = 0.4
 GIVE_UP_S = 20.0
@@ -108,10 +117,10 @@ class Person:
 def pictures(browser: Browser, url: str, data: Path, scheme: Scheme, width: int, height: int) -> None:
     """Take the pictures of one colour scheme and size."""
     context = opened(browser, scheme, width, height)
-    page, name = context.new_page(), f"{'phone' if width < 600 else 'desktop'}-{scheme}"
+    page = context.new_page()
 
     def shot(what: str, of: Page = page) -> None:
-        of.screenshot(path=str(TARGET / f"{what}-{name}.png"))
+        of.screenshot(path=str(TARGET / f"{what}-{named(scheme, width)}.png"))
 
     page.goto(url)
     page.get_by_test_id("make-wallet").wait_for()
@@ -155,6 +164,39 @@ def pictures(browser: Browser, url: str, data: Path, scheme: Scheme, width: int,
     context.close()
 
 
+def first_drive(browser: Browser, url: str, _data: Path, scheme: Scheme, width: int, height: int) -> None:
+    """Take the picture of the guide, two steps done and a third on its way."""
+    context = opened(browser, scheme, width, height)
+    page = context.new_page()
+    page.goto(url)
+    page.get_by_test_id("make-wallet").click()
+    page.locator("[data-testid=robot-card][data-state=free]").get_by_test_id("drive").click()
+    page.wait_for_function(ARMED)
+    page.wait_for_function(DRAWN)
+    for key, step in (("w", "move_x"), ("a", "move_y")):
+        press(page, key, DONE.format(step))
+        page.keyboard.up(key)
+    page.keyboard.down("Shift")
+    press(page, "r", HALF.format("move_z"))
+    page.screenshot(path=str(TARGET / f"guide-{named(scheme, width)}.png"))
+    context.close()
+
+
+def press(page: Page, key: str, until: str) -> None:
+    """Hold a key until that is so; after a gap in the connection, let go for a moment, so that the arm is armed."""
+    while not page.evaluate(until):
+        page.wait_for_function(f"{ARMED} || {DRIVING} || {HOLDING}")
+        page.keyboard.down(key)
+        page.wait_for_function(f"{until} || {EXPIRED}")
+        if not page.evaluate(until):
+            page.keyboard.up(key)
+
+
+def named(scheme: Scheme, width: int) -> str:
+    """Return the end of a picture's name."""
+    return f"{'phone' if width < 600 else 'desktop'}-{scheme}"
+
+
 def opened(browser: Browser, scheme: Scheme, width: int, height: int) -> BrowserContext:
     """Return a browser of this colour scheme and size."""
     size: ViewportSize = {"width": width, "height": height}
@@ -189,20 +231,25 @@ def lift(page: Page, data: Path) -> None:
     page.wait_for_function(DRIVING)
 
 
-def main() -> None:
-    """Start a platform of its own, and take every picture."""
-    os.environ["ARMSHARE_QUALIFICATION"] = "false"  # the person in the pictures has had their first drive
+TAKEN: Final = {"drive": ("false", ["panda", "panda"], pictures), "guide": ("true", ["panda"], first_drive)}
+"""Of each set: whether wallets must have a first drive, the robots, and who takes it."""
+
+
+def main(wanted: Sequence[str]) -> None:
+    """Take these sets of pictures, each on a platform of its own."""
     TARGET.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="armshare-screenshots-") as name:
-        data = Path(name)
-        with (
-            (data / "log").open("wb") as log,
-            platform(data, 0, ["panda", "panda"], log) as (url, _children),
-            chromium() as browser,
-        ):
-            for scheme, width, height in SIZES:
-                pictures(browser, url, data, scheme, width, height)
+    for one in wanted:
+        os.environ["ARMSHARE_QUALIFICATION"], robots, take = TAKEN[one]
+        with tempfile.TemporaryDirectory(prefix="armshare-screenshots-") as name:
+            data = Path(name)
+            with (
+                (data / "log").open("wb") as log,
+                platform(data, 0, robots, log) as (url, _children),
+                chromium() as browser,
+            ):
+                for scheme, width, height in SIZES:
+                    take(browser, url, data, scheme, width, height)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:] or list(TAKEN))
