@@ -28,6 +28,7 @@ from teleop.messages import JSON_BYTES_MAX, PROTOCOL, WireError
 from teleop.outbox import Outbox
 from teleop.registry import Registry, UnknownRobotAddressError
 from teleop.schema import published
+from teleop.serving import framed_socket
 from teleop.tables import RobotRow
 
 _log = structlog.get_logger()
@@ -170,7 +171,7 @@ def router(driving: Driving) -> APIRouter:
 
     @routes.websocket("/ws/camera")
     async def camera(socket: WebSocket) -> None:
-        await _served(socket, lambda outbox: _viewer(driving, socket, outbox))
+        await _served(socket, lambda _outbox: _viewer(driving, socket))
 
     @routes.websocket("/ws/host/camera")
     async def host_camera(socket: WebSocket) -> None:
@@ -324,7 +325,7 @@ async def _host_frames(hub: Hub, dock: Dock, socket: WebSocket) -> None:
             _log.warning("a host said what it should not", robot=dock.address, error=str(error))
 
 
-async def _viewer(driving: Driving, socket: WebSocket, outbox: Outbox) -> None:
+async def _viewer(driving: Driving, socket: WebSocket) -> None:
     frame = await _first(socket)
     control.require_protocol(frame, "reload the page, or update the client")
     look = control.from_viewer(frame)
@@ -335,23 +336,22 @@ async def _viewer(driving: Driving, socket: WebSocket, outbox: Outbox) -> None:
     cameras = driving.hub.online(look.robot).cameras
     viewer = cameras.join(look.camera, look.codecs)
     try:
-        outbox.control(control.encode(control.Looking(look.camera, viewer.stream.name)))
-        sending = asyncio.create_task(_send_frames(socket, viewer))
-        reading = asyncio.create_task(_read_seen(driving.hub, socket, viewer))
-        done, others = await asyncio.wait((sending, reading), return_when=asyncio.FIRST_COMPLETED)
+        await socket.send_text(control.encode(control.Looking(look.camera, viewer.stream.name)))
+        viewer.socket = framed_socket(socket.scope)
+        viewer.send()
+        reading, gone = (
+            asyncio.create_task(_read_seen(driving.hub, socket, viewer)),
+            asyncio.create_task(viewer.gone.wait()),
+        )
+        done, others = await asyncio.wait((reading, gone), return_when=asyncio.FIRST_COMPLETED)
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-        for task in done:
-            task.result()
+        if reading in done:
+            reading.result()
+        raise ControlError("robot_offline", "expected a robot that is online; its host is gone, look again later")
     finally:
         cameras.leave(viewer)
-
-
-async def _send_frames(socket: WebSocket, viewer: Viewer) -> None:
-    while (data := await viewer.next()) is not None:
-        await socket.send_bytes(data)
-    raise ControlError("robot_offline", "expected a robot that is online; its host is gone, look again later")
 
 
 async def _read_seen(hub: Hub, socket: WebSocket, viewer: Viewer) -> None:
@@ -384,7 +384,8 @@ async def _host_camera(driving: Driving, socket: WebSocket) -> None:
             driving.hub.counts["frames_malformed"] += 1
             continue
         driving.hub.counts["frames"] += 1
-        await socket.send_bytes(answer.encode())
+        if answer is not None:
+            await socket.send_bytes(answer.encode())
     raise ControlError("auth", "expected the token of the robot's present connection")
 
 

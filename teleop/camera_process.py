@@ -80,7 +80,7 @@ class _Channel:
     codec: Codec
     source: Source
     encoder: Encoder
-    feed: Feed
+    feed: Feed[bytes]
     shown: int = -1
     """The number of what was sent last."""
     seq: int = 0
@@ -196,7 +196,8 @@ class CameraProcess:
             channel.key_ns = now_ns
         channel.seq += 1
         height, width = sight.rgb.shape[:2]
-        frame = Frame(channel.camera, channel.codec, key, width, height, channel.seq, sight.state, sight.t_us, payload)
+        head = (channel.camera, channel.codec, key, width, height, channel.seq, sight.state, sight.t_us)
+        frame = Frame(*head, payload, asks=channel.feed.asks)
         channel.feed.offer(channel.seq, key, frame.encode())
         return channel.feed.take(time.monotonic_ns())
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from teleop import control
 from teleop.control import ControlError
 from teleop.frames import CAMERAS_MAX, Codec, Frame, Seen
+from teleop.serving import FramedSocket, framed
 from teleop.video import Feed
 
 CODECS: Final = {codec.name.lower(): codec for codec in Codec}
 Key = tuple[int, Codec]
+Relayed = tuple[bytes, bytes]
+"""A frame as it goes to readers: one that shall not answer, and one that shall."""
 
 
 @dataclass(eq=False, slots=True)
@@ -25,25 +28,25 @@ class Viewer:
     """One reader of one stream."""
 
     stream: Stream
-    feed: Feed = field(default_factory=Feed)
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-    over: bool = False
+    socket: FramedSocket | None = None
+    """Where frames go, once the reader has been told of the codec."""
+    feed: Feed[Relayed] = field(default_factory=Feed)
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
     """The robot is gone."""
 
-    async def next(self) -> bytes | None:
-        """Wait for the frame that goes next; None once the robot is gone."""
-        while not self.over:
-            frame = self.feed.take(time.monotonic_ns())
-            if frame is not None:
-                return frame
-            self.wake.clear()
-            await self.wake.wait()
-        return None
+    def send(self) -> None:
+        """Send the frame that waits, where there is credit and the socket is free; else the next answer does."""
+        if self.socket is None or not self.socket.free:
+            return
+        asks = self.feed.asks
+        relayed = self.feed.take(time.monotonic_ns())
+        if relayed is not None:
+            self.socket.write(relayed[asks])
 
     def seen(self, answer: Seen) -> None:
         """Take note of the reader's answer."""
         self.feed.seen(answer.seq, time.monotonic_ns(), want_key=answer.want_key)
-        self.wake.set()
+        self.send()
 
 
 @dataclass(eq=False, slots=True)
@@ -54,7 +57,7 @@ class Stream:
     number: int
     codec: Codec
     viewers: set[Viewer] = field(default_factory=set)
-    last: tuple[int, bytes] | None = None
+    last: tuple[int, Relayed] | None = None
     """The newest picture that can be shown by itself to whoever comes next: of JPEG, each can."""
 
     @property
@@ -62,12 +65,13 @@ class Stream:
         """The codec's name on the control plane."""
         return self.codec.name.lower()
 
-    def frame(self, frame: Frame, data: bytes) -> None:
+    def frame(self, frame: Frame) -> None:
         """Offer a frame to everyone who looks."""
-        self.last = (frame.seq, data) if self.codec is Codec.JPEG else None
+        relayed = framed(replace(frame, asks=False).encode()), framed(replace(frame, asks=True).encode())
+        self.last = (frame.seq, relayed) if self.codec is Codec.JPEG else None
         for viewer in self.viewers:
-            viewer.feed.offer(frame.seq, frame.key, data)
-            viewer.wake.set()
+            viewer.feed.offer(frame.seq, frame.key, relayed)
+            viewer.send()
 
 
 class Cameras:
@@ -95,8 +99,8 @@ class Cameras:
         if len(stream.viewers) == 1:
             self._tell()
         if stream.last is not None:
-            seq, data = stream.last
-            viewer.feed.offer(seq, True, data)
+            seq, relayed = stream.last
+            viewer.feed.offer(seq, True, relayed)
         return viewer
 
     def leave(self, viewer: Viewer) -> None:
@@ -106,15 +110,15 @@ class Cameras:
         if not stream.viewers and self._streams.pop((stream.number, stream.codec), None) is not None:
             self._tell()
 
-    def frame(self, data: bytes) -> Seen:
-        """Relay a frame of the host's; return the answer to it. Raises WireError."""
+    def frame(self, data: bytes) -> Seen | None:
+        """Relay a frame of the host's; return the answer where it asks, or a key is needed. Raises WireError."""
         frame = Frame.decode(data)
         stream = self._streams.get((frame.camera, frame.codec))
-        if stream is None:
-            return Seen(frame.camera, frame.codec, frame.seq)
-        stream.frame(frame, data)
-        broken = any(viewer.feed.broken for viewer in stream.viewers)
-        return Seen(frame.camera, frame.codec, frame.seq, want_key=broken)
+        broken = False
+        if stream is not None:
+            stream.frame(frame)
+            broken = any(viewer.feed.broken for viewer in stream.viewers)
+        return Seen(frame.camera, frame.codec, frame.seq, want_key=broken) if frame.asks or broken else None
 
     def asked(self) -> control.Looked:
         """Return which streams someone looks at."""
@@ -124,8 +128,7 @@ class Cameras:
         """The robot is gone."""
         for stream in self._streams.values():
             for viewer in stream.viewers:
-                viewer.over = True
-                viewer.wake.set()
+                viewer.gone.set()
 
     @property
     def watching(self) -> int:

@@ -17,6 +17,7 @@ class Codec(IntEnum):
 
 
 KEY: Final[int] = WIRE["frame_flags"]["key"]
+ASKS: Final[int] = WIRE["frame_flags"]["asks"]
 FRAME_BYTES_MAX: Final[int] = WIRE["limits"]["frame_bytes"]
 CAMERAS_MAX: Final[int] = WIRE["limits"]["cameras"]
 _FRAME: Final = header_of("frame")
@@ -39,10 +40,13 @@ class Frame:
     state: int
     t_host_us: int
     payload: bytes
+    asks: bool = False
+    """Whether its reader shall answer once it has read it."""
 
     def encode(self) -> bytes:
         """Return the message's bytes."""
-        head = (_FRAME_KIND, PROTOCOL, self.camera, self.codec, KEY * self.key, 0, self.width, self.height)
+        flags = KEY * self.key | ASKS * self.asks
+        head = (_FRAME_KIND, PROTOCOL, self.camera, self.codec, flags, 0, self.width, self.height)
         return _FRAME.pack(*head, self.seq, self.state, self.t_host_us) + self.payload
 
     @classmethod
@@ -50,10 +54,11 @@ class Frame:
         """Read a frame; raise WireError where the header is not one, or there is no picture."""
         head = head_of(_FRAME, data, "frame", _FRAME_KIND)
         _, _, camera, codec, flags, reserved, width, height, seq, state, t_host_us = head
-        _require(camera, codec, flags, reserved)
+        _require(camera, codec, flags & ~ASKS, reserved)
         if not _FRAME.size < len(data) <= FRAME_MESSAGE_BYTES_MAX:
             raise WireError(f"expected a picture of 1 to {FRAME_BYTES_MAX} bytes, got {len(data) - _FRAME.size}")
-        return cls(camera, Codec(codec), bool(flags), width, height, seq, state, t_host_us, data[_FRAME.size :])
+        key, asks, payload = bool(flags & KEY), bool(flags & ASKS), data[_FRAME.size :]
+        return cls(camera, Codec(codec), key, width, height, seq, state, t_host_us, payload, asks)
 
 
 @dataclass(frozen=True, slots=True)

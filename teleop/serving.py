@@ -3,11 +3,54 @@
 from __future__ import annotations
 
 import socket
+from typing import Final, Protocol
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import Scope
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame, Opcode
 
 from teleop.frames import FRAME_MESSAGE_BYTES_MAX
+
+_EXTENSION: Final = "armshare.framed"
+
+
+class FramedSocket(Protocol):
+    """A websocket that takes `framed` messages."""
+
+    @property
+    def free(self) -> bool:
+        """Whether a message can go now: the socket is open, and its peer reads as fast as it is written to."""
+
+    def write(self, message: bytes) -> None:
+        """Send a `framed` message."""
+
+
+class _Websocket(WebSocketsSansIOProtocol):
+    """uvicorn's websocket, which is a `FramedSocket` to its application."""
+
+    async def run_asgi(self) -> None:
+        self.scope["extensions"][_EXTENSION] = {"socket": self}
+        await super().run_asgi()
+
+    @property
+    def free(self) -> bool:
+        return self.writable.is_set() and not (self.disconnected or self.close_sent)
+
+    def write(self, message: bytes) -> None:
+        self.transport.write(message)
+
+
+def framed(data: bytes) -> bytes:
+    """Return a binary message as a server sends it: framed once, however many it goes to."""
+    return Frame(Opcode.BINARY, data).serialize(mask=False)
+
+
+def framed_socket(scope: Scope) -> FramedSocket:
+    """Return the socket below a websocket: what it is given is not copied, and waits for no task."""
+    socket: FramedSocket = scope["extensions"][_EXTENSION]["socket"]
+    return socket
 
 
 def config(app: FastAPI) -> uvicorn.Config:
@@ -18,7 +61,7 @@ def config(app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
-        ws="websockets-sansio",
+        ws=_Websocket,
         ws_max_size=FRAME_MESSAGE_BYTES_MAX,
         ws_per_message_deflate=False,
         ws_ping_interval=5.0,

@@ -1,20 +1,26 @@
 """Camera frames on their way to one reader: only the newest waits, and it goes when the reader has credit.
 
 Without credits a slow reader sees seconds of the past: frames queue where nobody counts them, in the sockets' buffers.
-A reader answers each few frames (`Seen`); how many may be unanswered is about its round trip in frames and one more,
-and less while its answers come late. Both ends of a frame's way use this: host to hub, and hub to viewer. It has no
-socket and no clock; every time is handed in, monotonic nanoseconds.
+A reader answers (`Seen`) the frames that ask for it: each that takes the last credit, and at least every third. How
+many may be unanswered is about its round trip in frames, one more, and those that share an answer; and less while its
+answers come late. Both ends of a frame's way use this: host to hub, and hub to viewer. It has no socket and no clock;
+every time is handed in, monotonic nanoseconds.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from teleop.safety import DELAY_RISE_PPM
 
+T = TypeVar("T")
 CREDITS_MAX: Final = 8
+TOGETHER: Final = 3
+"""An answer costs both ends as much as a frame: so many frames share one,"""
+_TOGETHER_NS: Final = 80_000_000
+"""where they come within this time, so that a queue is noticed in it."""
 _START: Final = 2
 _GAIN: Final = 0.125
 """How much of each new interval goes into their mean."""
@@ -28,6 +34,7 @@ class Window:
     def __init__(self) -> None:
         self.credits = _START
         self._sent: deque[tuple[int, int]] = deque()
+        self._unasked = 0
         self._least_ns = math.inf
         self._interval_ns = 0.0
         self._last_ns = 0
@@ -37,12 +44,18 @@ class Window:
         """Whether another frame may go."""
         return len(self._sent) < self.credits
 
+    @property
+    def asks(self) -> bool:
+        """Whether the frame that goes next asks for an answer; one that takes the last credit does, else none comes."""
+        return self._unasked + 1 >= TOGETHER or len(self._sent) + 1 >= self.credits
+
     def sent(self, seq: int, now_ns: int) -> None:
         """Take note of a frame that goes."""
         if self._last_ns:
             interval = now_ns - self._last_ns
             self._interval_ns += _GAIN * (interval - self._interval_ns) if self._interval_ns else interval
         self._last_ns = now_ns
+        self._unasked = 0 if self.asks else self._unasked + 1
         self._sent.append((seq, now_ns))
 
     def seen(self, seq: int, now_ns: int) -> None:
@@ -56,25 +69,28 @@ class Window:
     def _adapt(self, took_ns: float) -> None:
         # The fastest answer is forgotten slowly, so that a way which became longer for good is not taken for a queue.
         self._least_ns = min(took_ns, self._least_ns * (1.0 + DELAY_RISE_PPM / 1e6))
-        if took_ns > self._least_ns + _LATE * self._interval_ns:
-            self.credits = max(1, self.credits - 1)
-        elif self._interval_ns:
-            wanted = round(self._least_ns / self._interval_ns) + 1  # what was on its way, at this pace, and one more
-            self.credits = max(1, min(wanted, self.credits + 1, CREDITS_MAX))
+        if not self._interval_ns:
+            return
+        # What was on its way, at this pace, one more, and those that share its answer.
+        sharing = min(TOGETHER - 1, int(_TOGETHER_NS / self._interval_ns))
+        late = took_ns > self._least_ns + _LATE * self._interval_ns
+        wanted = 1 if late else min(math.ceil(self._least_ns / self._interval_ns) + 1 + sharing, CREDITS_MAX)
+        # One less at most: as an answer frees one at least, those unanswered that ask for none never take all credits.
+        self.credits = max(1, self.credits - 1, min(wanted, self.credits + 1))
 
 
-class Feed:
-    """The frames of one camera in one codec, towards one reader."""
+class Feed(Generic[T]):
+    """The frames of one camera in one codec, towards one reader; each a `T` that it hands on."""
 
     def __init__(self) -> None:
         self._window = Window()
-        self._waiting: tuple[int, bytes] | None = None
+        self._waiting: tuple[int, T] | None = None
         self.broken = True
         """Whether a frame was left out since the last key frame: only another key frame can be shown."""
         self.skipped = 0
         """Frames that a key frame replaced while they waited, or that could not be shown without one left out."""
 
-    def offer(self, seq: int, key: bool, data: bytes) -> None:
+    def offer(self, seq: int, key: bool, data: T) -> None:
         """Let a frame wait. A key frame takes the place of any other; one that needs others waits behind none."""
         if key:
             self.skipped += self._waiting is not None
@@ -85,7 +101,7 @@ class Feed:
         else:
             self._waiting = (seq, data)
 
-    def take(self, now_ns: int) -> bytes | None:
+    def take(self, now_ns: int) -> T | None:
         """Return the frame that goes now, if one waits and there is credit."""
         if self._waiting is None or not self._window.free:
             return None
@@ -97,6 +113,11 @@ class Feed:
         """Take note of the reader's answer, and of whether it cannot go on without a key frame."""
         self._window.seen(seq, now_ns)
         self.broken = self.broken or want_key
+
+    @property
+    def asks(self) -> bool:
+        """Whether the frame that is taken next has to ask for an answer."""
+        return self._window.asks
 
     @property
     def free(self) -> bool:

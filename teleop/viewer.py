@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Sequence
 from types import TracebackType
@@ -16,8 +15,6 @@ from teleop.frames import FRAME_MESSAGE_BYTES_MAX, Frame, Seen
 from teleop.messages import PROTOCOL
 
 CODECS: Final = ("jpeg",)
-TOGETHER: Final = 3
-WAIT_S: Final = 0.04
 
 
 class Looking:
@@ -34,9 +31,6 @@ class Looking:
             "codecs": list(codecs),
         }
         self._socket: ClientConnection | None = None
-        self._unanswered = 0
-        self._timer: asyncio.TimerHandle | None = None
-        self._answering: asyncio.Task[None] | None = None
         self.codec = ""
         """What the hub has chosen."""
 
@@ -54,10 +48,6 @@ class Looking:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._answering is not None:
-            await asyncio.gather(self._answering, return_exceptions=True)
         if self._socket is not None:
             await self._socket.close()
 
@@ -70,22 +60,11 @@ class Looking:
         return Frame.decode(data)
 
     async def read(self) -> Frame:
-        """Return the next frame, and answer as the page does: several at once, yet none later than `WAIT_S`."""
+        """Return the next frame, answered where it asks for that."""
         frame = await self.next()
-        self._unanswered += 1
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._unanswered >= TOGETHER:
-            self._unanswered = 0
+        if frame.asks:
             await self.answer(frame)
-        else:
-            self._timer = asyncio.get_running_loop().call_later(WAIT_S, self._late, frame)
         return frame
-
-    def _late(self, frame: Frame) -> None:
-        self._unanswered, self._timer = 0, None
-        self._answering = asyncio.create_task(self.answer(frame))
 
     async def answer(self, frame: Frame, *, want_key: bool = False) -> None:
         """Say that this frame, and all before it, have been read: the hub sends more."""

@@ -13,10 +13,13 @@ import numpy as np
 import pytest
 from websockets.asyncio.client import connect
 
+from teleop.cameras import Cameras
 from teleop.client import RefusedError
-from teleop.frames import Codec, Frame
+from teleop.frames import Codec, Frame, Seen
 from teleop.messages import PROTOCOL, Mode
+from teleop.serving import framed
 from teleop.sources import CameraError, CameraSpec, camera_of
+from teleop.video import CREDITS_MAX
 from teleop.viewer import Looking
 from tests.teleop.platform import hosted, hub_at, platform
 from tests.teleop.sessions import PANDA, Puppet
@@ -121,6 +124,40 @@ async def test_one_encoding_serves_all_and_a_slow_viewer_slows_nobody_and_sees_t
             assert after.seq > held[-1].seq + 5, "what was new meanwhile was not queued"
             dock = house.hub.docks[robot]
             assert dock.cameras.watching == 2
+
+
+async def test_whoever_answers_what_asks_for_it_and_no_more_sees_on_and_on(tmp_path):
+    async with platform(tmp_path) as house, house.driver() as driver:
+        robot = house.robot_key.address
+        async with driven(driver, robot), Looking(house.url, token_of(driver), robot, "front") as looking:
+            frames = [await looking.read() for _ in range(3 * CREDITS_MAX)]
+            seqs = [frame.seq for frame in frames]
+            assert seqs == sorted(set(seqs))
+            assert sum(frame.asks for frame in frames) < len(frames), "several share an answer"
+
+
+def test_a_socket_that_takes_no_more_is_not_written_to_and_gets_the_newest_once_it_does():
+    class Pipe:
+        free, written = False, []
+
+        def write(self, message: bytes) -> None:
+            self.written.append(message)
+
+    asked, pipe = [], Pipe()
+    cameras = Cameras([{"name": "front", "codecs": ["jpeg"]}], asked.append)
+    viewer = cameras.join("front", ["jpeg"])
+    shown = [Frame(0, Codec.JPEG, True, 8, 8, seq, 0, 0, bytes([seq])) for seq in range(1, 5)]
+    cameras.frame(shown[0].encode())
+    viewer.socket = pipe
+    cameras.frame(shown[1].encode())
+    assert pipe.written == []
+    pipe.free = True
+    viewer.send()
+    cameras.frame(shown[2].encode())
+    cameras.frame(shown[3].encode())
+    assert pipe.written == [framed(shown[1].encode()), framed(replace(shown[2], asks=True).encode())], "two credits"
+    viewer.seen(Seen(0, Codec.JPEG, 3))
+    assert len(pipe.written) == 3
 
 
 async def test_nothing_is_drawn_where_nobody_looks(tmp_path):
@@ -233,7 +270,7 @@ async def test_noise_is_counted_and_hurts_nobody(tmp_path):
         async with connect(house.url.replace("http", "ws") + "/ws/host/camera", proxy=None) as socket:
             await socket.send(json.dumps({"type": "hello", "protocol": PROTOCOL, "token": upload}))
             await socket.send(os.urandom(100))
-            stray = Frame(9, Codec.JPEG, True, 8, 8, 7, 0, 0, b"?")  # of a camera that nobody looks at
+            stray = Frame(9, Codec.JPEG, True, 8, 8, 7, 0, 0, b"?", asks=True)  # of a camera that nobody looks at
             await socket.send(stray.encode())
             assert await socket.recv(), "answered, and shown to nobody"
             assert house.hub.counts["frames_malformed"] == 1

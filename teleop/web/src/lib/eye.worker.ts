@@ -1,14 +1,13 @@
-// The worker that looks through one camera: reads frames, decodes and draws the newest, and answers. The page's own
-// thread never waits for a picture.
+// The worker that looks through one camera: reads frames, decodes and draws the newest, and answers those that ask for it.
+// The page's own thread never waits for a picture.
 
-import { Credit, WAIT_MS } from './credit'
 import { type FromEye, H264, type LookAt, type ToEye } from './eye'
 import { type Codec, decodeFrame, encodeSeen, type Frame } from './frames'
 
 const RETRY_MS = 2000
 const FOREVER = new Set(['auth', 'unknown_camera', 'codec', 'protocol', 'malformed'])
 
-type Shown = Pick<Frame, 'camera' | 'codec' | 'seq' | 'state' | 'tHostUs'>
+type Shown = Pick<Frame, 'camera' | 'codec' | 'seq' | 'asks' | 'state' | 'tHostUs'>
 
 const tell = (message: FromEye): void => self.postMessage(message)
 
@@ -16,14 +15,13 @@ class Looker {
   readonly #at: LookAt
   readonly #canvas: OffscreenCanvas
   readonly #context: OffscreenCanvasRenderingContext2D
-  #credit = new Credit()
   #socket: WebSocket | null = null
   #decoder: VideoDecoder | null = null
   #decoding: Map<number, Shown> = new Map()
+  #decoded: Shown | null = null
   /** What came while another was drawn: only the newest. */
   #waiting: Frame | null = null
   #drawing = false
-  #newest: Shown | null = null
   #fastestMs = Infinity
   #over = false
 
@@ -33,7 +31,6 @@ class Looker {
     const context = canvas.getContext('2d', { alpha: false, desynchronized: true })
     if (!context) throw new Error('This browser cannot draw in a worker.')
     this.#context = context
-    setInterval(() => this.#answer(this.#credit.due(performance.now())), WAIT_MS / 2)
     this.#open()
   }
 
@@ -58,7 +55,6 @@ class Looker {
       if (!this.#over) setTimeout(() => this.#open(), RETRY_MS)
     }
     this.#socket = socket
-    this.#credit = new Credit()
     this.#fastestMs = Infinity
   }
 
@@ -70,7 +66,7 @@ class Looker {
 
   #came(frame: Frame): void {
     if (frame.codec === 'h264') this.#decode(frame)
-    else if (this.#drawing) this.#waiting = frame // a later answer counts for those left out
+    else if (this.#drawing) this.#waiting = { ...frame, asks: frame.asks || this.#waiting?.asks === true } // it answers for those left out
     else void this.#draw(frame)
   }
 
@@ -80,44 +76,45 @@ class Looker {
     this.#drawing = false
     const next = this.#waiting
     this.#waiting = null
-    if (picture) this.#show(picture, frame, next !== null)
-    else this.#read(frame, true)
+    if (picture) this.#show(picture, frame)
+    else this.#read(frame)
     picture?.close()
     if (next) void this.#draw(next)
   }
 
   #decode(frame: Frame): void {
     const decoder = (this.#decoder ??= this.#decoderOf(frame))
-    if (!decoder) return
+    if (!decoder) return this.#answer(frame, true)
+    this.#decoded = frame
     const timestamp = Number(frame.tHostUs)
     this.#decoding.set(timestamp, frame)
     decoder.decode(new EncodedVideoChunk({ type: frame.key ? 'key' : 'delta', timestamp, data: frame.payload }))
   }
 
   #decoderOf(frame: Frame): VideoDecoder | null {
-    if (!frame.key) {
-      this.#socket?.send(encodeSeen(frame, true))
-      return null
-    }
+    if (!frame.key) return null
     this.#decoding.clear()
     const decoder = new VideoDecoder({
       output: (picture) => {
         const shown = this.#decoding.get(picture.timestamp)
         this.#decoding.delete(picture.timestamp)
-        if (shown) this.#show(picture, shown, decoder.decodeQueueSize > 0)
+        if (shown) this.#show(picture, shown)
         picture.close()
       },
-      error: () => (this.#decoder = null), // the next frame asks for a key frame
+      error: () => {
+        this.#decoder = null
+        if (this.#decoded) this.#answer(this.#decoded, true) // for those that it swallowed, too
+      },
     })
     decoder.configure(H264)
     return decoder
   }
 
-  #show(picture: ImageBitmap | VideoFrame, frame: Shown, behind: boolean): void {
+  #show(picture: ImageBitmap | VideoFrame, frame: Shown): void {
     const [width, height] = 'displayWidth' in picture ? [picture.displayWidth, picture.displayHeight] : [picture.width, picture.height]
     if (this.#canvas.width !== width || this.#canvas.height !== height) Object.assign(this.#canvas, { width, height })
     this.#context.drawImage(picture, 0, 0)
-    this.#read(frame, behind)
+    this.#read(frame)
     const atMs = performance.timeOrigin + performance.now()
     // The two clocks are never compared: how much later than the fastest it was.
     const tookMs = atMs - Number(frame.tHostUs) / 1000
@@ -125,13 +122,12 @@ class Looker {
     tell({ type: 'shown', state: frame.state, tHostUs: frame.tHostUs, atMs, ageMs: tookMs - this.#fastestMs })
   }
 
-  #read(frame: Shown, behind: boolean): void {
-    this.#newest = frame
-    this.#answer(this.#credit.drawn(performance.now(), behind))
+  #read(frame: Shown): void {
+    if (frame.asks) this.#answer(frame, false)
   }
 
-  #answer(now: boolean): void {
-    if (now && this.#newest && this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(encodeSeen(this.#newest))
+  #answer(frame: Shown, wantKey: boolean): void {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(encodeSeen(frame, wantKey))
   }
 }
 

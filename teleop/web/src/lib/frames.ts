@@ -11,6 +11,8 @@ export interface Frame {
   codec: Codec
   /** Whether it can be shown without any before it. */
   key: boolean
+  /** Whether it is to be answered once it has been read. */
+  asks: boolean
   width: number
   height: number
   seq: number
@@ -53,6 +55,7 @@ export function decodeFrame(data: ArrayBuffer): Frame {
     camera: u8('camera'),
     codec,
     key: Boolean(u8('flags') & spec.frame_flags.key),
+    asks: Boolean(u8('flags') & spec.frame_flags.asks),
     width: u16('width'),
     height: u16('height'),
     seq: u32('seq'),
