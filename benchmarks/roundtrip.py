@@ -47,7 +47,7 @@ async def measure(url: str, seconds: float, episodes: int, children: list[Child]
         "hub_mib": _mib(children[0]),
         "hub_verifier_mib": _mib(children[0], "spawn_main"),
         "chain_mib": _mib(children[0], "anvil"),
-        "host_mib": _mib(children[1]),
+        "host_mib": _host_mib(children[1]),
     }
 
 
@@ -104,6 +104,13 @@ def main() -> None:
     if not chosen.json:
         print("command:", " ".join(sys.argv))
     print(json.dumps(found))
+
+
+def _host_mib(host: Child) -> float:
+    """Return what a host and its robots' processes hold, MiB; what several share is counted once."""
+    process = psutil.Process(host.process_id)
+    family = [process, *process.children(recursive=True)]
+    return round(sum(one.memory_full_info().pss for one in family) / 2**20, 1)
 
 
 async def _when_online(url: str, chosen: argparse.Namespace, children: list[Child]) -> dict[str, Any]:
