@@ -124,6 +124,7 @@ async def measure(
     for one in broken:
         if not isinstance(one, (RefusedError, TimeoutError)):
             raise one
+        print("a client was lost:", repr(one), file=sys.stderr)
     return {
         "clients": clients,
         "seconds": seconds,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -338,7 +339,7 @@ async def _viewer(driving: Driving, socket: WebSocket) -> None:
     try:
         await socket.send_text(control.encode(control.Looking(look.camera, viewer.stream.name)))
         viewer.socket = framed_socket(socket.scope)
-        viewer.send()
+        viewer.send(time.monotonic_ns())
         reading, gone = (
             asyncio.create_task(_read_seen(driving.hub, socket, viewer)),
             asyncio.create_task(viewer.gone.wait()),

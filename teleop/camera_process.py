@@ -15,7 +15,7 @@ import os
 import socket
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -80,7 +80,7 @@ class _Channel:
     codec: Codec
     source: Source
     encoder: Encoder
-    feed: Feed[bytes]
+    feed: Feed[Frame]
     shown: int = -1
     """The number of what was sent last."""
     seq: int = 0
@@ -197,9 +197,9 @@ class CameraProcess:
         channel.seq += 1
         height, width = sight.rgb.shape[:2]
         head = (channel.camera, channel.codec, key, width, height, channel.seq, sight.state, sight.t_us)
-        frame = Frame(*head, payload, asks=channel.feed.asks)
-        channel.feed.offer(channel.seq, key, frame.encode())
-        return channel.feed.take(time.monotonic_ns())
+        channel.feed.offer(channel.seq, key, Frame(*head, payload))
+        taken = channel.feed.take(time.monotonic_ns())
+        return replace(taken[0], asks=taken[1]).encode() if taken is not None else None
 
     def _look_at(self, wanted: set[tuple[str, Codec]]) -> None:
         """Open what is new, close what nobody looks at any more."""

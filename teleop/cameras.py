@@ -34,19 +34,17 @@ class Viewer:
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     """The robot is gone."""
 
-    def send(self) -> None:
+    def send(self, now_ns: int) -> None:
         """Send the frame that waits, where there is credit and the socket is free; else the next answer does."""
-        if self.socket is None or not self.socket.free:
-            return
-        asks = self.feed.asks
-        relayed = self.feed.take(time.monotonic_ns())
-        if relayed is not None:
+        if self.socket is not None and self.socket.free and (taken := self.feed.take(now_ns)) is not None:
+            relayed, asks = taken
             self.socket.write(relayed[asks])
 
     def seen(self, answer: Seen) -> None:
         """Take note of the reader's answer."""
-        self.feed.seen(answer.seq, time.monotonic_ns(), want_key=answer.want_key)
-        self.send()
+        now_ns = time.monotonic_ns()
+        self.feed.seen(answer.seq, now_ns, want_key=answer.want_key)
+        self.send(now_ns)
 
 
 @dataclass(eq=False, slots=True)
@@ -69,9 +67,10 @@ class Stream:
         """Offer a frame to everyone who looks."""
         relayed = framed(replace(frame, asks=False).encode()), framed(replace(frame, asks=True).encode())
         self.last = (frame.seq, relayed) if self.codec is Codec.JPEG else None
+        now_ns = time.monotonic_ns()
         for viewer in self.viewers:
             viewer.feed.offer(frame.seq, frame.key, relayed)
-            viewer.send()
+            viewer.send(now_ns)
 
 
 class Cameras:

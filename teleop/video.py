@@ -44,19 +44,21 @@ class Window:
         """Whether another frame may go."""
         return len(self._sent) < self.credits
 
-    @property
-    def asks(self) -> bool:
-        """Whether the frame that goes next asks for an answer; one that takes the last credit does, else none comes."""
-        return self._unasked + 1 >= TOGETHER or len(self._sent) + 1 >= self.credits
+    def sent(self, seq: int, now_ns: int) -> bool:
+        """Take note of a frame that goes; return whether it asks for an answer.
 
-    def sent(self, seq: int, now_ns: int) -> None:
-        """Take note of a frame that goes."""
+        One that takes the last credit does, else none would come, and one that is the third since.
+        """
         if self._last_ns:
             interval = now_ns - self._last_ns
             self._interval_ns += _GAIN * (interval - self._interval_ns) if self._interval_ns else interval
         self._last_ns = now_ns
-        self._unasked = 0 if self.asks else self._unasked + 1
         self._sent.append((seq, now_ns))
+        self._unasked += 1
+        if self._unasked < TOGETHER and len(self._sent) < self.credits:
+            return False
+        self._unasked = 0
+        return True
 
     def seen(self, seq: int, now_ns: int) -> None:
         """Take note of an answer: up to `seq`, all has been read. One for what never went changes nothing."""
@@ -101,23 +103,17 @@ class Feed(Generic[T]):
         else:
             self._waiting = (seq, data)
 
-    def take(self, now_ns: int) -> T | None:
-        """Return the frame that goes now, if one waits and there is credit."""
+    def take(self, now_ns: int) -> tuple[T, bool] | None:
+        """Return the frame that goes now, if one waits and there is credit, and whether it asks for an answer."""
         if self._waiting is None or not self._window.free:
             return None
         (seq, data), self._waiting = self._waiting, None
-        self._window.sent(seq, now_ns)
-        return data
+        return data, self._window.sent(seq, now_ns)
 
     def seen(self, seq: int, now_ns: int, *, want_key: bool = False) -> None:
         """Take note of the reader's answer, and of whether it cannot go on without a key frame."""
         self._window.seen(seq, now_ns)
         self.broken = self.broken or want_key
-
-    @property
-    def asks(self) -> bool:
-        """Whether the frame that is taken next has to ask for an answer."""
-        return self._window.asks
 
     @property
     def free(self) -> bool:

@@ -152,7 +152,7 @@ def test_a_socket_that_takes_no_more_is_not_written_to_and_gets_the_newest_once_
     cameras.frame(shown[1].encode())
     assert pipe.written == []
     pipe.free = True
-    viewer.send()
+    viewer.send(0)
     cameras.frame(shown[2].encode())
     cameras.frame(shown[3].encode())
     assert pipe.written == [framed(shown[1].encode()), framed(replace(shown[2], asks=True).encode())], "two credits"

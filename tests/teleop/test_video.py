@@ -80,9 +80,8 @@ def follow(fps: float, takes_ms: float, way_ms: float, seconds: float) -> tuple[
                 answered += asked
                 if asked:
                     answers.append((busy_until + way_ms * MS, number))
-            asks = feed.asks
-            if (number := feed.take(now)) is not None:
-                on_way.append((now + way_ms * MS, number, asks))
+            if (taken := feed.take(now)) is not None:
+                on_way.append((now + way_ms * MS, *taken))
         made[seq] = now
         feed.offer(seq, True, seq)
     return ages, answered
@@ -111,8 +110,7 @@ def test_credits_stay_within_bounds_and_never_end_with_no_answer_to_come_whateve
         now += gap
         if sends and window.free:
             seq += 1
-            asked = seq if window.asks else asked
-            window.sent(seq, now)
+            asked = seq if window.sent(seq, now) else asked
         elif not sends:
             window.seen(number, now)
             seen = max(seen, number if number <= seq else 0)
@@ -131,8 +129,8 @@ def test_what_a_reader_gets_can_be_decoded(steps):
             keys |= {seq} if step == "key" else set()
             feed.offer(seq, step == "key", seq.to_bytes(4))
         elif step == "take":
-            data = feed.take(seq)
-            got += [] if data is None else [int.from_bytes(data)]
+            taken = feed.take(seq)
+            got += [] if taken is None else [int.from_bytes(taken[0])]
         elif answered < len(got):
             answered += 1
             feed.seen(got[answered - 1], seq, want_key=step == "lost")
@@ -145,15 +143,15 @@ def test_the_newest_picture_waits_and_a_reader_that_lost_one_waits_for_a_key_fra
     assert feed.broken
     for seq in (1, 2, 3):
         feed.offer(seq, True, bytes([seq]))
-    assert feed.take(0) == b"\x03"
+    assert feed.take(0)[0] == b"\x03"
     assert feed.skipped == 2
     feed.offer(4, False, b"\x04")
     feed.offer(5, False, b"\x05")
     assert feed.broken, "5 would need 4 to be decoded, which waits; whatever comes after 5 would need 5"
     feed.seen(3, 0)
-    assert feed.take(0) == b"\x04"
+    assert feed.take(0)[0] == b"\x04"
     feed.offer(6, False, b"\x06")
     assert feed.take(0) is None
     feed.offer(7, True, b"\x07")
     assert not feed.broken
-    assert feed.take(0) == b"\x07"
+    assert feed.take(0)[0] == b"\x07"
