@@ -85,6 +85,8 @@ class _Channel:
     """The number of what was sent last."""
     seq: int = 0
     key_ns: int = -_KEY_GAP_NS
+    want_key: bool = False
+    """Whether some reader waits for a key frame; those who need none go on meanwhile."""
 
 
 class CameraProcess:
@@ -168,7 +170,8 @@ class CameraProcess:
             seen = Seen.decode(answer)
             channel = self._channels.get((seen.camera, seen.codec))
             if channel is not None:
-                channel.feed.seen(seen.seq, time.monotonic_ns(), want_key=seen.want_key)
+                channel.feed.seen(seen.seq, time.monotonic_ns())
+                channel.want_key = channel.want_key or seen.want_key
                 self._news.set()
 
     async def _pump(self, hub: ClientConnection) -> None:
@@ -190,10 +193,11 @@ class CameraProcess:
             return None  # there is nothing to see yet
         channel.shown = number
         now_ns = time.monotonic_ns()
-        ask_key = channel.feed.broken and now_ns - channel.key_ns >= _KEY_GAP_NS
+        wanted = channel.feed.broken or channel.want_key
+        ask_key = wanted and now_ns - channel.key_ns >= _KEY_GAP_NS
         payload, key = channel.encoder.encode(sight.rgb, sight.t_us, key=ask_key)
         if key:
-            channel.key_ns = now_ns
+            channel.key_ns, channel.want_key = now_ns, False
         channel.seq += 1
         height, width = sight.rgb.shape[:2]
         head = (channel.camera, channel.codec, key, width, height, channel.seq, sight.state, sight.t_us)

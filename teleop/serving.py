@@ -34,6 +34,11 @@ class _Websocket(WebSocketsSansIOProtocol):
         self.scope["extensions"][_EXTENSION] = {"socket": self}
         await super().run_asgi()
 
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()  # to close would wait for a peer that reads nothing, perhaps for ever
+
     @property
     def free(self) -> bool:
         return self.writable.is_set() and not (self.disconnected or self.close_sent)

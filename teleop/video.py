@@ -62,9 +62,11 @@ class Window:
 
     def seen(self, seq: int, now_ns: int) -> None:
         """Take note of an answer: up to `seq`, all has been read. One for what never went changes nothing."""
-        if not self._sent or not self._sent[0][0] <= seq <= self._sent[-1][0]:
+        # By place, not by size: a camera that was opened anew counts from 1 again.
+        places = [place for place, (number, _) in enumerate(self._sent, start=1) if number == seq]
+        if not places:
             return
-        while self._sent and self._sent[0][0] <= seq:
+        for _ in range(places[-1]):
             _, at_ns = self._sent.popleft()
         self._adapt(float(now_ns - at_ns))
 
@@ -86,7 +88,7 @@ class Feed(Generic[T]):
 
     def __init__(self) -> None:
         self._window = Window()
-        self._waiting: tuple[int, T] | None = None
+        self._waiting: tuple[int, bool, T] | None = None
         self.broken = True
         """Whether a frame was left out since the last key frame: only another key frame can be shown."""
         self.skipped = 0
@@ -96,24 +98,26 @@ class Feed(Generic[T]):
         """Let a frame wait. A key frame takes the place of any other; one that needs others waits behind none."""
         if key:
             self.skipped += self._waiting is not None
-            self._waiting, self.broken = (seq, data), False
+            self._waiting, self.broken = (seq, key, data), False
         elif self.broken or self._waiting is not None:
             self.skipped += 1
             self.broken = True
         else:
-            self._waiting = (seq, data)
+            self._waiting = (seq, key, data)
 
     def take(self, now_ns: int) -> tuple[T, bool] | None:
         """Return the frame that goes now, if one waits and there is credit, and whether it asks for an answer."""
         if self._waiting is None or not self._window.free:
             return None
-        (seq, data), self._waiting = self._waiting, None
+        (seq, _, data), self._waiting = self._waiting, None
         return data, self._window.sent(seq, now_ns)
 
     def seen(self, seq: int, now_ns: int, *, want_key: bool = False) -> None:
         """Take note of the reader's answer, and of whether it cannot go on without a key frame."""
         self._window.seen(seq, now_ns)
-        self.broken = self.broken or want_key
+        if want_key and (self._waiting is None or not self._waiting[1]):
+            self.skipped += self._waiting is not None
+            self._waiting, self.broken = None, True
 
     @property
     def free(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from websockets.asyncio.client import connect
 
+from teleop import serving
 from teleop.cameras import Cameras
 from teleop.client import RefusedError
 from teleop.frames import Codec, Frame, Seen
@@ -160,6 +162,58 @@ def test_a_socket_that_takes_no_more_is_not_written_to_and_gets_the_newest_once_
     assert len(pipe.written) == 3
 
 
+@asynccontextmanager
+async def filming(house):
+    """The socket of a host's cameras, for a test that says itself what they send."""
+    token = house.hub.docks[house.robot_key.address].upload_token
+    async with connect(house.url.replace("http", "ws") + "/ws/host/camera", proxy=None) as host:
+        await host.send(json.dumps({"type": "hello", "protocol": PROTOCOL, "token": token}))
+        yield host
+
+
+async def test_a_viewer_goes_on_where_the_camera_was_opened_anew_and_counts_from_one_again(tmp_path):
+    async with (
+        platform(tmp_path) as house,
+        house.driver() as driver,
+        filming(house) as host,
+        Looking(house.url, token_of(driver), house.robot_key.address, "front") as looking,
+    ):
+        for seq in (100, *range(1, 10)):
+            await host.send(Frame(0, Codec.JPEG, True, 8, 8, seq, 0, 0, b"?").encode())
+            assert (await looking.read()).seq == seq
+
+
+async def test_a_viewer_that_reads_nothing_at_all_is_let_go(tmp_path, monkeypatch):
+    config, listen = serving.config, serving.listen
+
+    def impatient(app):
+        found = config(app)
+        found.ws_ping_interval = found.ws_ping_timeout = 1.5
+        return found
+
+    def narrow(host: str, port: int) -> socket.socket:
+        """As far away: on this machine alone, sockets hold megabytes."""
+        listener = listen(host, port)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
+        return listener
+
+    monkeypatch.setattr(serving, "config", impatient)
+    monkeypatch.setattr(serving, "listen", narrow)
+    async with (
+        platform(tmp_path) as house,
+        house.driver() as driver,
+        filming(house) as host,
+        Looking(house.url, token_of(driver), house.robot_key.address, "front") as looking,
+    ):
+        looking._socket.transport.pause_reading()
+        for seq in range(1, 4):
+            await host.send(Frame(0, Codec.JPEG, True, 8, 8, seq, 0, 0, os.urandom(200_000)).encode())
+        async with asyncio.timeout(15):
+            while (await driver.call("GET", "/api/counts"))["looking"]:
+                pass
+        looking._socket.transport.abort()
+
+
 async def test_nothing_is_drawn_where_nobody_looks(tmp_path):
     async with platform(tmp_path) as house, house.driver() as driver:
         robot = house.robot_key.address
@@ -225,6 +279,24 @@ async def test_a_real_camera_takes_the_same_path_whether_or_not_anyone_drives(tm
         assert {(frame.width, frame.height, frame.state) for frame in frames} == {(320, 240, 0)}
         assert len(set(brightness)) > 1, "it plays"
         assert [frame.t_host_us for frame in frames] == sorted(frame.t_host_us for frame in frames)
+
+
+async def test_a_slow_viewer_of_h264_slows_nobody(tmp_path, film):
+    robot = Puppet(replace(PANDA, simulated=False))
+    cameras = [CameraSpec("desk", 320, 240, device=film)]
+    async with (
+        hub_at(tmp_path) as (url, hub, registry),
+        hosted(url, hub, registry, robot, cameras=cameras) as house,
+        house.driver() as driver,
+    ):
+        looked = url, token_of(driver), house.robot_key.address, "desk", ["h264"]
+        async with Looking(*looked) as quick, Looking(*looked) as slow:
+            await slow.next()  # and answers nothing
+            frames = [await quick.read() for _ in range(60)]
+    keys = [frame.key for frame in frames]
+    assert 2 < sum(keys) < 20, "the slow one has key frames asked for, four a second at most"
+    seqs = [frame.seq for frame in frames]
+    assert seqs[-1] - seqs[0] < 75, "all others go to whoever needs none"
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,32 @@ def test_credits_stay_within_bounds_and_never_end_with_no_answer_to_come_whateve
         assert window.free or asked > seen
 
 
+@given(st.lists(st.integers(1, 12), max_size=8), st.integers(0, 100 * MS))
+def test_whoever_counts_from_one_again_is_answered_again(opened_after, gap):
+    """A camera is opened anew, after so many frames, each time; its reader answers what asks, and goes on."""
+    window, now = Window(), 0
+    for frames in opened_after:
+        for seq in range(1, frames + 1):
+            now += gap
+            assert window.free
+            if window.sent(seq, now):
+                window.seen(seq, now)
+
+
+def test_a_reader_that_cannot_go_on_is_sent_nothing_that_needs_what_it_lost():
+    feed = Feed()
+    for seq in (1, 2):
+        feed.offer(seq, seq == 1, seq)
+        assert feed.take(0)[0] == seq
+    feed.offer(3, False, 3)
+    feed.seen(2, 0, want_key=True)
+    assert feed.take(0) is None
+    feed.offer(4, True, 4)
+    feed.seen(2, 0, want_key=True)
+    assert not feed.broken, "what it wants waits for it"
+    assert feed.take(0)[0] == 4
+
+
 @given(st.lists(st.sampled_from(["key", "delta", "delta", "take", "seen", "lost"]), max_size=80))
 def test_what_a_reader_gets_can_be_decoded(steps):
     """Each frame that is no key frame comes straight after the one before it; a key frame may come at any time."""
