@@ -74,7 +74,7 @@ class Host:
         self.cameras = HostCameras(self._hub_url, robot.spec, cameras)
         robot.connect()
         self._latch = latch
-        stopped_by = latch.read_text() if latch is not None and latch.exists() else None
+        stopped_by = latch.read_text(errors="replace") if latch is not None and latch.exists() else None
         self.control = ControlLoop(robot, key.address, name, events, self._publish, self._report, stopped_by)
         self.online, self.offline = asyncio.Event(), asyncio.Event()
         self.offline.set()

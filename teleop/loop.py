@@ -110,7 +110,7 @@ class ControlLoop:
         due = time.monotonic()
         while self._session.running or not self._session.idle:
             if self._session.idle:
-                self._supervisor.rest()
+                self._heed(stalled=self._supervisor.rest())
                 order = self._orders.get()
                 if not isinstance(order, Pressed):
                     self._obey(order)
@@ -151,7 +151,10 @@ class ControlLoop:
         self._beat()
 
     def _beat(self) -> None:
-        if self._supervisor.beat():
+        self._heed(stalled=self._supervisor.beat())
+
+    def _heed(self, *, stalled: bool) -> None:
+        if stalled:
             _log.warning("control loop runs again", robot=self._name)
             self._session.stalled()
 

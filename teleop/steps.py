@@ -101,8 +101,8 @@ EpisodeEvent = EpisodeStart | Step | EpisodeEnd
 class Events(queue.Queue[EpisodeEvent | None]):
     """The stream that leaves this room; None says that no more will come.
 
-    Whoever waits in `get` is woken for a start or an end at once, for steps by `steps_together`: waking a thread for
-    each step costs the control loop more than handing the step on.
+    Whoever waits in `get` is woken for a start or an end at once, and for every `steps_together`th step of an episode:
+    waking a thread for each step costs the control loop more than handing the step on.
     """
 
     def __init__(self, steps_together: int = 1) -> None:
@@ -113,5 +113,5 @@ class Events(queue.Queue[EpisodeEvent | None]):
         """Hand on an event, without ever waiting for whoever takes it."""
         with self.mutex:
             self._put(item)
-            if not isinstance(item, Step) or self._qsize() >= self._steps_together:
+            if not isinstance(item, Step) or (item.index + 1) % self._steps_together == 0:
                 self.not_empty.notify()

@@ -43,9 +43,11 @@ class Supervisor:
             before, self._beaten_ns = self._beaten_ns, self._now_ns()
             return before is not None and before == self._noticed_ns
 
-    def rest(self) -> None:
-        """Say that the loop has nothing to do, and may be silent until its next beat."""
-        self._beaten_ns = None
+    def rest(self) -> bool:
+        """Say that the loop has nothing to do, and may be silent until its next beat; return what `beat` does."""
+        with self._turn:
+            before, self._beaten_ns = self._beaten_ns, None
+            return before is not None and before == self._noticed_ns
 
     def check(self) -> None:
         """Notice a stall."""

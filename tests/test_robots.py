@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
+from contextlib import nullcontext
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import ClassVar
 
 import psutil
 import pytest
 
+from sim.catalogue import make_world
 from teleop.client import Driver, RefusedError
+from teleop.doors import host as host_door
 from teleop.doors import robots
 from teleop.doors.demo import contribute, drive_once
+from teleop.doors.failures import NotOnlineError
 from teleop.doors.processes import platform
+from teleop.host import Host
 from teleop.identity import new_key
 from teleop.messages import Mode
 from teleop.steps import EpisodeEnd, EpisodeStart, Events, Step
 
+from .teleop.sessions import PANDA, Puppet
 from .test_house import armshare, robot_of, state_of
 
 pytestmark = pytest.mark.anyio
@@ -106,6 +119,87 @@ async def test_robots_end_with_their_host_however_it_ends(tmp_path):
             assert alive == []
 
 
+async def test_robots_go_on_and_are_kept_where_what_they_were_forked_from_is_gone(tmp_path):
+    with (tmp_path / "log").open("wb") as log, platform(tmp_path, 0, ["panda", "panda"], log) as (url, (_hub, host)):
+        async with Driver(url, new_key()) as driver:
+            robot, other = await robot_of(driver, "panda-1"), await robot_of(driver, "panda-2")
+            await driver.join(robot, "lift")
+            await driver.begin()
+            await driver.armed()
+            for _ in range(12):
+                await driver.command(Mode.EE_TWIST, [0.05, 0, 0, 0, 0, 0, 1], dead_man=True)
+                await driver.next_state()
+            going_on = recording(host.process_id, "panda-1")
+            origin = going_on.parent()
+            (crashing,) = (one for one in origin.children() if one != going_on)
+            origin.kill()
+            for _ in range(12):
+                await driver.command(Mode.EE_TWIST, [0.05, 0, 0, 0, 0, 0, 1], dead_man=True)
+                await driver.next_state()
+            crashing.kill()
+            await robot_of(driver, "panda-2", "offline")
+            assert await robot_of(driver, "panda-2") == other
+            assert going_on.is_running(), "and no second one beside it"
+    _gone, alive = await asyncio.to_thread(psutil.wait_procs, [going_on], 20)
+    assert [one for one in alive if one.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def test_ctrl_c_ends_a_host_in_order_while_it_loads_what_its_robots_share(tmp_path):
+    program = [sys.executable, "-m", "teleop", "host", "--robot", "panda", "--robot", "panda"]
+    program += ["--hub", "http://127.0.0.1:9", "--data", str(tmp_path)]
+    host = subprocess.Popen(program, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not any("forkserver" in part for one in psutil.Process(host.pid).children() for part in one.cmdline()):
+        time.sleep(0.02)
+    time.sleep(0.5)
+    os.killpg(host.pid, signal.SIGINT)  # as a terminal does: to all of its group
+    _out, said = host.communicate(timeout=60)
+    assert host.returncode == 0
+    assert "Traceback" not in said
+
+
+class Troubled(BaseHTTPRequestHandler):
+    """A hub that is being restarted: it cannot register anyone at first."""
+
+    answers: ClassVar[list[int]] = []
+
+    def do_GET(self) -> None:
+        self._answer(200)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(self.answers.pop(0))
+
+    def _answer(self, status: int) -> None:
+        body = json.dumps({"chain_id": 31337, "vault": "0x5FbDB2315678afecb367f032d93F642f64180aa3"}).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(("answers", "refused"), [([503, 502, 201], False), ([422], True)])
+async def test_a_hub_with_trouble_is_waited_for_and_one_that_refuses_is_not(monkeypatch, answers, refused):
+    """Else one robot that is started anew in that moment would end all robots of its host."""
+    monkeypatch.setattr(host_door, "_RETRY_S", 0.0)
+    monkeypatch.setattr(Troubled, "answers", answers)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Troubled) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        registering = host_door._register(
+            f"http://127.0.0.1:{server.server_port}", new_key(), new_key(), "panda-1", make_world("panda", "lift")
+        )
+        try:
+            with pytest.raises(NotOnlineError) if refused else nullcontext():
+                await registering
+        finally:
+            server.shutdown()
+            thread.join()
+    assert answers == []
+
+
 def heeding(ready: Connection) -> None:
     """Do nothing until interrupted."""
     signal.signal(signal.SIGINT, lambda *_: os._exit(7))
@@ -143,15 +237,30 @@ def test_a_robot_that_there_is_none_of_ends_the_host_with_its_name(house, tmp_pa
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("kept", [b"0xA", b"", b"\xff\xfe"])
+def test_whatever_is_left_of_who_stopped_a_robot_it_is_stopped(tmp_path, kept):
+    (tmp_path / "stopped").write_bytes(kept)
+    robot = Puppet(replace(PANDA, simulated=False))
+    host = Host("http://127.0.0.1:9", new_key(), "arm", robot, Events(), latch=tmp_path / "stopped")
+    assert host.control.estopped
+
+
+def steps(*indices: int) -> list[Step]:
+    found = [object.__new__(Step) for _ in indices]
+    for step, index in zip(found, indices, strict=True):
+        object.__setattr__(step, "index", index)
+    return found
+
+
 def test_whoever_takes_events_is_woken_for_starts_ends_and_many_steps_and_the_loop_never_waits():
     events, woken = Events(steps_together=3), []
     events.not_empty.notify = lambda: woken.append(events._qsize())
-    start, step, end = (object.__new__(kind) for kind in (EpisodeStart, Step, EpisodeEnd))
-    for event in (start, step, step, step):
+    start, end = (object.__new__(kind) for kind in (EpisodeStart, EpisodeEnd))
+    first = steps(0, 1, 2, 3)
+    for event in (start, *first):
         events.put(event)
-    assert woken == [1, 3, 4]
-    taken = [events.get() for _ in range(4)]
-    assert taken == [start, step, step, step]
-    for event in (step, step, end, None):
+    assert woken == [1, 4]
+    assert [events.get() for _ in range(5)] == [start, *first]
+    for event in (*steps(4, 5, 6), end, None):
         events.put(event)
-    assert woken == [1, 3, 4, 3, 4]
+    assert woken == [1, 4, 2, 4, 5], "at the steps that a recorder brings to the disk, whatever it has taken before"

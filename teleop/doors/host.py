@@ -71,19 +71,21 @@ async def serve_one(hub_url: str, data: Path, wanted: Wanted) -> None:
 
 
 async def _register(hub_url: str, key: LocalAccount, owner: LocalAccount, name: str, robot: Robot) -> Domain:
-    """Tell the hub of the robot, signed by its owner; wait for a hub that is not there yet."""
+    """Tell the hub of the robot, signed by its owner; wait for a hub that is not there yet, or has trouble."""
     values = dict(registration(key, owner.address, name, robot))
     async with httpx.AsyncClient(base_url=hub_url, timeout=HTTP_S, trust_env=False) as http:
         while True:
             try:
                 config = (await http.get("/api/config")).raise_for_status().json()
+                domain = Domain(config["chain_id"], config["vault"])
+                body = {"registration": values, "signature": ROBOT_REGISTRATION.sign(owner, domain, values)}
+                answer = await http.post("/api/robots", json=body)
+                if answer.is_server_error:
+                    answer.raise_for_status()
                 break
             except (httpx.TransportError, httpx.HTTPStatusError) as error:
                 _log.warning("waiting for the hub", hub=hub_url, error=str(error))
                 await asyncio.sleep(_RETRY_S)
-        domain = Domain(config["chain_id"], config["vault"])
-        body = {"registration": values, "signature": ROBOT_REGISTRATION.sign(owner, domain, values)}
-        answer = await http.post("/api/robots", json=body)
     if answer.is_error:
         raise NotOnlineError(f"the hub did not register {name}: {answer.text}")
     return domain

@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from contextlib import suppress
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
@@ -31,6 +32,7 @@ _PAUSES_S: Final = (1.0, 2.0, 5.0, 15.0, 60.0)
 """Before a crashed robot is started anew, by how often it crashed within `_STEADY_S` of its start."""
 _STEADY_S: Final = 60.0
 _STOP_S: Final = 12.0
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 async def serve(hub_url: str, data: Path, wanted: list[Wanted]) -> None:
@@ -50,6 +52,19 @@ async def serve(hub_url: str, data: Path, wanted: list[Wanted]) -> None:
             group.create_task(_keep(context, hub_url, data, one))
 
 
+def _ensure_origin() -> None:
+    """Start what robots are forked from, where it does not run.
+
+    A signal to all of the host's group does not end it: it ends with its robots. One to a robot waits until that obeys.
+    """
+    resource_tracker.ensure_running()  # which lets signals through once it has started
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 async def _keep(context: ForkServerContext, hub_url: str, data: Path, wanted: Wanted) -> None:
     """Keep one robot's process running; end it when cancelled. It is simulated: a real arm has a host of its own."""
     crashes = 0
@@ -58,29 +73,35 @@ async def _keep(context: ForkServerContext, hub_url: str, data: Path, wanted: Wa
         arguments = hub_url, data, wanted, saying
         process = context.Process(target=_robot, args=arguments, name=f"robot {wanted.name}", daemon=False)
         started = time.monotonic()
+        _ensure_origin()
         process.start()
         saying.close()
         with said:
             try:
-                await _ended(process)
+                await _readable(said.fileno())  # its last word, or its end
+                await _readable(process.sentinel)
             finally:
                 await _stop(process)
+                code = process.exitcode
+                process.close()  # what it was forked from may be gone before it: it ends as where its host is gone
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(_readable(said.fileno()), _STOP_S)
             with suppress(EOFError):  # it said nothing: it crashed
                 raise PlatformError(said.recv())
         crashes = crashes + 1 if time.monotonic() - started < _STEADY_S else 1
         pause_s = _PAUSES_S[min(crashes, len(_PAUSES_S)) - 1]
-        _log.error("a robot's process ended; starting another", robot=wanted.name, code=process.exitcode, in_s=pause_s)
+        _log.error("a robot's process ended; starting another", robot=wanted.name, code=code, in_s=pause_s)
         await asyncio.sleep(pause_s)
 
 
-async def _ended(process: ForkServerProcess) -> None:
-    """Wait for the end of a process."""
-    loop, ended = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_reader(process.sentinel, ended.set)
+async def _readable(descriptor: int) -> None:
+    """Wait until there is something to read, or nothing ever again."""
+    loop, found = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, found.set)
     try:
-        await ended.wait()
+        await found.wait()
     finally:
-        loop.remove_reader(process.sentinel)
+        loop.remove_reader(descriptor)
 
 
 async def _stop(process: ForkServerProcess) -> None:
@@ -100,7 +121,7 @@ def _robot(hub_url: str, data: Path, wanted: Wanted, saying: Connection) -> None
     interrupt_on_signals()
     threading.Thread(target=_end_with_parent, name="parent watch", daemon=True).start()
     try:
-        asyncio.run(serve_one(hub_url, data, wanted))
+        asyncio.run(_serve(hub_url, data, wanted))
     except KeyboardInterrupt:
         return
     except Exception as error:
@@ -108,6 +129,11 @@ def _robot(hub_url: str, data: Path, wanted: Wanted, saying: Connection) -> None
         if not found:
             raise
         saying.send(f"{wanted.name}: {'; '.join(str(one) for one in found)}")
+
+
+async def _serve(hub_url: str, data: Path, wanted: Wanted) -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+    await serve_one(hub_url, data, wanted)
 
 
 def _end_with_parent() -> None:

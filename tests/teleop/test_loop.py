@@ -60,6 +60,17 @@ def test_a_loop_that_runs_again_while_its_stall_is_noticed_finds_that_out():
     assert (told, found) == ([2.0], [True])
 
 
+def test_a_loop_that_stood_still_before_it_rests_finds_that_out():
+    now, told = [0], []
+    watch = Supervisor("x", 1.0, lambda: now[0], told.append)
+    watch.beat()
+    now[0] = 2_000_000_000
+    watch.check()
+    assert told == [2.0]
+    assert watch.rest()
+    assert not watch.beat()
+
+
 def test_a_loop_that_has_nothing_to_do_is_not_stalled():
     now, told = [0], []
     watch = Supervisor("x", 1.0, lambda: now[0], told.append)
