@@ -8,9 +8,10 @@ from typing import Final, Protocol
 import cv2
 
 from sim.picture import Pixels
-from teleop.frames import Codec
+from teleop.frames import FRAME_BYTES_MAX, Codec
 
 JPEG_QUALITY: Final = 80
+_QUALITY_STEP: Final = 10
 _CRF: Final = "23"
 _CLOCK: Final = Fraction(1, 1_000_000)
 
@@ -23,14 +24,20 @@ class Encoder(Protocol):
 
 
 class JpegEncoder:
-    """Each picture by itself."""
+    """Each picture by itself; of less quality from the first one on that would be larger than a frame may be."""
+
+    def __init__(self) -> None:
+        self._quality = JPEG_QUALITY
 
     def encode(self, rgb: Pixels, t_us: int, *, key: bool) -> tuple[bytes, bool]:
         """Return the picture as JPEG."""
-        done, data = cv2.imencode(".jpg", rgb[:, :, ::-1], (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
-        if not done:
-            raise ValueError(f"expected a picture (H, W, 3) of uint8, got {rgb.shape} of {rgb.dtype}")
-        return data.tobytes(), True
+        while True:
+            done, data = cv2.imencode(".jpg", rgb[:, :, ::-1], (cv2.IMWRITE_JPEG_QUALITY, self._quality))
+            if not done:
+                raise ValueError(f"expected a picture (H, W, 3) of uint8, got {rgb.shape} of {rgb.dtype}")
+            if data.size <= FRAME_BYTES_MAX or self._quality <= _QUALITY_STEP:
+                return data.tobytes(), True
+            self._quality -= _QUALITY_STEP
 
 
 class H264Encoder:

@@ -17,7 +17,8 @@ from websockets.asyncio.client import connect
 from teleop import serving
 from teleop.cameras import Cameras
 from teleop.client import RefusedError
-from teleop.frames import Codec, Frame, Seen
+from teleop.encoders import open_encoder
+from teleop.frames import FRAME_BYTES_MAX, Codec, Frame, Seen
 from teleop.messages import PROTOCOL, Mode
 from teleop.serving import framed
 from teleop.sources import CameraError, CameraSpec, camera_of
@@ -279,6 +280,15 @@ async def test_a_real_camera_takes_the_same_path_whether_or_not_anyone_drives(tm
         assert {(frame.width, frame.height, frame.state) for frame in frames} == {(320, 240, 0)}
         assert len(set(brightness)) > 1, "it plays"
         assert [frame.t_host_us for frame in frames] == sorted(frame.t_host_us for frame in frames)
+
+
+def test_a_picture_of_much_detail_is_no_larger_than_a_frame_may_be():
+    coarse = np.random.default_rng(0).integers(0, 255, (270, 480, 3), np.uint8)
+    fine, plain = cv2.resize(coarse, (1920, 1080)), np.zeros((1080, 1920, 3), np.uint8)
+    encoder = open_encoder(Codec.JPEG, 1920, 1080)
+    sizes = [len(encoder.encode(picture, 0, key=False)[0]) for picture in (fine, plain, fine)]
+    assert 0.5 * FRAME_BYTES_MAX < sizes[0] <= FRAME_BYTES_MAX
+    assert sizes[2] == sizes[0]
 
 
 async def test_a_slow_viewer_of_h264_slows_nobody(tmp_path, film):
