@@ -86,6 +86,7 @@ async def _keep(context: ForkServerContext, hub_url: str, data: Path, wanted: Wa
                 process.close()  # what it was forked from may be gone before it: it ends as where its host is gone
                 with suppress(TimeoutError):
                     await asyncio.wait_for(_readable(said.fileno()), _STOP_S)
+            await _readable(said.fileno())  # no second one beside it
             with suppress(EOFError):  # it said nothing: it crashed
                 raise PlatformError(said.recv())
         crashes = crashes + 1 if time.monotonic() - started < _STEADY_S else 1
