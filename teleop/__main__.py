@@ -113,7 +113,8 @@ def hub(
         try:
             listener = serving.listen(settings.host, settings.port)
         except OSError as error:
-            raise PlatformError(f"port {settings.port} of {settings.host} is taken; choose another --port") from error
+            what = f"expected a free port {settings.port} of an address of this machine, {settings.host}"
+            raise PlatformError(f"{what}: {error.strerror}; choose another --port or --host") from error
         with opened_chain(settings) as (chain, deployment):
             app = make_app(settings, chain, deployment, workers)
             uvicorn.Server(serving.config(app)).run([listener])

@@ -444,6 +444,22 @@ def test_where_page_and_hub_are_of_different_versions_a_person_is_told_to_reload
     assert page.complaints == []  # type: ignore[attr-defined]
 
 
+def test_a_drive_that_another_window_took_over_shows_no_state_and_no_link_of_before(page: Page) -> None:
+    sign_in(page)
+    take_robot(page)
+    expect(page.get_by_test_id("link")).to_be_visible()
+    page.keyboard.down("w")
+    page.wait_for_function(STATE_IS, arg=["driving"])
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.wait_for_function(ARMED)
+    expect(page.get_by_role("heading", name="The visit is over")).to_be_visible()
+    expect(page.get_by_test_id("safety-state")).to_have_attribute("data-state", "expired")
+    expect(page.get_by_test_id("link")).to_have_count(0)
+    page.keyboard.up("w")
+    other.close()
+
+
 def test_an_operator_who_wants_to_sees_the_replay_first_then_discards_or_hands_in(
     browser: Browser, house: House
 ) -> None:

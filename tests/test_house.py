@@ -255,6 +255,11 @@ async def test_the_owner_releases_a_stop_by_the_command_line(house):
         await passer_by.wait_for("estopped")
         stranger = await asyncio.to_thread(armshare, "clear", "panda-1", "--hub", house.url, "--data", "/nonexistent")
         assert stranger.returncode == 2
+        away = await asyncio.to_thread(
+            armshare, "clear", "panda-1", "--hub", "http://127.0.0.1:9", "--data", str(house.data)
+        )
+        assert away.returncode == 2
+        assert "expected a hub at http://127.0.0.1:9" in away.stderr
         done = await asyncio.to_thread(armshare, "clear", "panda-1", "--hub", house.url, "--data", str(house.data))
         assert done.returncode == 0, done.stderr
         await passer_by.wait_for("cleared")

@@ -121,7 +121,7 @@ async def drive(url: str, wallet: LocalAccount, outcome: Outcome, make: PilotMak
 
 async def _session(url: str, wallet: LocalAccount, outcome: Outcome, make: PilotMaker, tell: Progress) -> None:
     """Drive under one grant, until all is driven or the grant comes near its end."""
-    async with _signed_in(url, wallet) as driver:
+    async with signed_in(url, wallet) as driver:
         robot = await _choose(driver, outcome)
         renew_ms = now_ms() + SESSION_MS - RENEW_MS
         try:
@@ -149,7 +149,7 @@ def run(driving: Coroutine[Any, Any, None]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _signed_in(url: str, wallet: LocalAccount) -> AsyncIterator[Driver]:
+async def signed_in(url: str, wallet: LocalAccount) -> AsyncIterator[Driver]:
     """Yield an operator's connection; raise PlatformError where there is no hub."""
     async with contextlib.AsyncExitStack() as stack:
         try:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from teleop.client import Driver
+from teleop.doors.drive import signed_in
 from teleop.doors.failures import NotOnlineError
 from teleop.identity import load_key
 
 
 async def clear(hub: str, data: Path, robot: str) -> None:
-    """Release the e-stop of a robot, named by address or name; raise NotOnlineError or RefusedError."""
+    """Release the e-stop of a robot, named by address or name; raise PlatformError, NotOnlineError or RefusedError."""
     path = data / "keys" / "owner.key"
     if not path.is_file():
         raise NotOnlineError(f"expected the owner's key in {path}, found none; name the host's folder with --data")
-    async with Driver(hub, load_key(path)) as driver:
+    async with signed_in(hub, load_key(path)) as driver:
         robots = await driver.call("GET", "/api/robots")
         found = [one["robot"] for one in robots if robot in (one["robot"], one["name"])]
         if len(found) != 1:
