@@ -410,8 +410,14 @@ def test_a_spectator_sees_the_drive_and_the_owner_stops_it_and_alone_clears_it(b
     for each in (page, seen):
         each.wait_for_function(STATE_IS, arg=["estopped"])
     expect(page.get_by_test_id("clear")).to_have_count(0)
+    page.set_viewport_size({"width": 390, "height": 844})
+    told = page.get_by_role("alert").filter(has_text="The robot's owner clears it.")
+    told.click(trial=True, timeout=PATIENCE_MS)  # it lies under nothing
+    expect(page.get_by_test_id("again")).to_be_disabled()
     seen.get_by_test_id("clear").click()
     page.wait_for_function(STATE_IS, arg=["armed", "holding", "expired"])
+    expect(page.get_by_test_id("again")).to_be_enabled()
+    expect(told).to_have_count(0)
     assert seen.complaints == []  # type: ignore[attr-defined]
     owner.close()
     operator.close()
