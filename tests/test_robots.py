@@ -75,6 +75,13 @@ async def test_a_robot_that_crashes_comes_back_with_what_it_recorded_and_the_oth
     assert "a robot's process ended; starting another" in said
 
 
+async def moved(driver: Driver) -> None:
+    """Drive so many steps that a recorder has some of them on the disk."""
+    for _ in range(12):
+        await driver.command(Mode.EE_TWIST, [0.05, 0, 0, 0, 0, 0, 1], dead_man=True)
+        await driver.next_state()
+
+
 async def test_a_stop_outlives_a_crash_until_the_owner_clears_it(tmp_path):
     with (tmp_path / "log").open("wb") as log, platform(tmp_path, 0, ["panda", "panda"], log) as (url, (_hub, host)):
         async with Driver(url, new_key()) as driver, Driver(url, new_key()) as passer_by:
@@ -82,9 +89,7 @@ async def test_a_stop_outlives_a_crash_until_the_owner_clears_it(tmp_path):
             await driver.join(robot, "lift")
             await driver.begin()
             await driver.armed()
-            for _ in range(12):
-                await driver.command(Mode.EE_TWIST, [0.05, 0, 0, 0, 0, 0, 1], dead_man=True)
-                await driver.next_state()
+            await moved(driver)
             process = recording(host.process_id, "panda-1")
             await passer_by.send({"type": "watch", "robot": robot})
             await passer_by.wait_for("watching")
@@ -125,16 +130,12 @@ async def test_robots_go_on_and_are_kept_where_what_they_were_forked_from_is_gon
             await driver.join(robot, "lift")
             await driver.begin()
             await driver.armed()
-            for _ in range(12):
-                await driver.command(Mode.EE_TWIST, [0.05, 0, 0, 0, 0, 0, 1], dead_man=True)
-                await driver.next_state()
+            await moved(driver)
             going_on = recording(host.process_id, "panda-1")
             origin = going_on.parent()
             (crashing,) = (one for one in origin.children() if one != going_on)
             origin.kill()
-            for _ in range(12):
-                await driver.command(Mode.EE_TWIST, [0.05, 0, 0, 0, 0, 0, 1], dead_man=True)
-                await driver.next_state()
+            await moved(driver)
             crashing.kill()
             await robot_of(driver, "panda-2", "offline")
             assert await robot_of(driver, "panda-2") == other
