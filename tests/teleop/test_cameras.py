@@ -77,7 +77,7 @@ async def test_whoever_looks_sees_what_the_camera_sees_of_the_newest_state(tmp_p
             assert abs(driver.state.seq - states[-1]) < 40, "of this lease, and of now"
             pictures = [opened(frame) for frame in frames]
             assert {picture.shape for picture in pictures} == {(480, 640, 3)}
-            assert pictures[0].std() > 20, "a scene, not a blank"
+            assert pictures[0].std() > 9, "a scene, not a blank: half of the dullest of 80 scenes"
             assert not np.array_equal(pictures[0], pictures[-1]), "the arm moves"
         census = await driver.call("GET", "/api/counts")
         assert census["looking"] == 0
