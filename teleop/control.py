@@ -278,6 +278,14 @@ class Queued(Message, frozen=True, tag=_snake, rename=None):
     """How long that will probably take."""
 
 
+class Waiting(Message, frozen=True, tag=_snake, rename=None):
+    """Hub to operator who holds a robot: how many wait for it, again whenever that changes."""
+
+    length: Count
+    left_s: Count
+    """After this long the robot goes on to the next, if anyone waits then."""
+
+
 class Granted(Message, frozen=True, tag=_snake, rename=None):
     """Hub to operator: the robot is yours."""
 
@@ -342,7 +350,17 @@ class Watching(Message, frozen=True, tag=_snake, rename=None):
 
 
 ToOperator = (
-    Welcome | Queued | Granted | EpisodeReady | EpisodeEnded | Left | RobotStopped | RobotCleared | Watching | Refusal
+    Welcome
+    | Queued
+    | Waiting
+    | Granted
+    | EpisodeReady
+    | EpisodeEnded
+    | Left
+    | RobotStopped
+    | RobotCleared
+    | Watching
+    | Refusal
 )
 
 _Any = TypeVar("_Any")

@@ -74,6 +74,8 @@ class Place:
     ticket: Ticket | None = None
     since_ms: int | None = None
     """When the robot was handed over; None before."""
+    waiting: int = 0
+    """How many wait for the robot, as its holder was told last."""
 
     @property
     def held_ms(self) -> int:
@@ -402,6 +404,11 @@ class Hub:
         for position, place in enumerate(dock.queue, start=1):
             told = control.Queued(dock.address, position, len(dock.queue), self.wait_s(dock, position - 1))
             place.seat.outbox.control(control.encode(told))
+        holder, length = dock.holder, len(dock.queue)
+        if holder is not None and holder.since_ms is not None and holder.waiting != length:
+            holder.waiting = length
+            left_s = max(0, self._lease_ms - holder.held_ms) // 1000
+            holder.seat.outbox.control(control.encode(control.Waiting(length, left_s)))
 
     def online(self, robot: str) -> Dock:
         """Return a robot's connection; raise ControlError where there is none."""

@@ -111,6 +111,8 @@ async def test_everyone_in_a_queue_is_told_their_place_and_wait_and_the_card_say
             for driver, expected in ((second, [(1, 1, 160)]), (third, [(1, 2, 160), (2, 2, 360)])):
                 joins.append(asyncio.create_task(driver.join(robot, "lift", queued=lambda *at: told.put_nowait(at))))
                 assert sorted([await told.get() for _ in expected]) == expected
+                here = await holder.wait_for("waiting")
+                assert (here["length"], here["left_s"]) == (len(expected), LEASE_S - 40)
             card = (await holder.call("GET", "/api/robots"))[0]
             assert (card["state"], card["queue_length"], card["wait_s"]) == ("driven", 2, 560)
             clock.pass_s(60)
@@ -118,8 +120,11 @@ async def test_everyone_in_a_queue_is_told_their_place_and_wait_and_the_card_say
             await joins[0]
             moved_up = sorted([await told.get() for _ in range(3)])
             assert moved_up == [(1, 1, 100), (1, 2, 0), (2, 2, 100)], "the leases were 100, 300 and 100 s long"
+            assert (await second.wait_for("waiting"))["length"] == 1, "told with the robot itself"
             joins[1].cancel()
             await asyncio.gather(joins[1], return_exceptions=True)
+            await third.leave()
+            assert (await second.wait_for("waiting"))["length"] == 0, "nobody any more"
 
 
 @pytest.mark.anyio
