@@ -35,7 +35,7 @@ from recorder.manifest import EPISODE_FILE
 from sim.catalogue import description
 from sim.catalogue import task as task_named
 from teleop.client import Driver, RefusedError
-from teleop.doors.processes import Child, free_port, wait_for_hub
+from teleop.doors.processes import Child, hub_process
 from teleop.identity import new_key
 from teleop.messages import Safety
 from teleop.setpoints import values_of
@@ -48,17 +48,13 @@ TOGETHER_S = 3.0
 @contextmanager
 def platform(data: Path, robots: int) -> Iterator[tuple[str, list[Child]]]:
     """Start a hub, and a host with all robots."""
-    port = free_port(0)
-    url = f"http://127.0.0.1:{port}"
     with ExitStack() as stack:
         log = stack.enter_context((data / "log").open("wb"))
-        children = [Child("hub", ["hub", "--data", str(data), "--port", str(port)], log)]
-        stack.callback(children[0].stop)
-        wait_for_hub(url, children[0])
+        url, hub = stack.enter_context(hub_process(data, 0, log))
         wanted = [part for _ in range(robots) for part in ("--robot", f"{ROBOT}:{TASK}")]
-        children.append(Child("host", ["host", "--hub", url, "--data", str(data), "--name", "load", *wanted], log))
-        stack.callback(children[-1].stop)
-        yield url, children
+        host = Child("host", ["host", "--hub", url, "--data", str(data), "--name", "load", *wanted], log)
+        stack.callback(host.stop)
+        yield url, [hub, host]
 
 
 async def drive(

@@ -25,6 +25,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -34,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from sim.catalogue import make_world
 from teleop.client import Driver, RefusedError
-from teleop.doors.processes import Child, end_with_parent, free_port, interrupt_on_signals, wait_for_hub
+from teleop.doors.processes import end_with_parent, hub_process, interrupt_on_signals
 from teleop.host import Host, registration
 from teleop.identity import ROBOT_REGISTRATION, Domain, new_key
 from teleop.messages import Safety
@@ -348,20 +349,18 @@ def main() -> None:
 
 def _run(chosen: argparse.Namespace) -> Bench:
     with tempfile.TemporaryDirectory(prefix="armshare-network-") as name:
-        data, port = Path(name), free_port(0)
-        url = f"http://127.0.0.1:{port}"
-        with (data / "log").open("wb") as log, (data / "said").open("wb") as said:
-            hub = Child("hub", ["hub", "--data", name, "--port", str(port)], log)
+        data = Path(name)
+        with (
+            (data / "log").open("wb") as log,
+            (data / "said").open("wb") as said,
+            hub_process(data, 0, log) as (url, _hub),
+        ):
+            arguments = [sys.executable, __file__, "--hosts", url, "--robots", str(chosen.robots)]
+            hosts = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=said, stderr=log)
             try:
-                wait_for_hub(url, hub)
-                arguments = [sys.executable, __file__, "--hosts", url, "--robots", str(chosen.robots)]
-                hosts = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=said, stderr=log)
-                try:
-                    bench = asyncio.run(measure(port, chosen.robots, chosen.episodes, chosen.seed))
-                finally:
-                    hosts.communicate(timeout=30)  # ends its standard input, and so itself
+                bench = asyncio.run(measure(urlsplit(url).port or 0, chosen.robots, chosen.episodes, chosen.seed))
             finally:
-                hub.stop()
+                hosts.communicate(timeout=30)  # ends its standard input, and so itself
         _book(bench, [json.loads(line) for line in (data / "said").read_text().splitlines()])
         return bench
 

@@ -25,7 +25,7 @@ import psutil
 from sim.catalogue import make_world
 from sim.robot import Action, Observation, RobotSpec
 from teleop.client import Driver
-from teleop.doors.processes import Child, free_port, wait_for_hub
+from teleop.doors.processes import Child, hub_process
 from teleop.host import Host, registration
 from teleop.identity import ROBOT_REGISTRATION, new_key
 from teleop.sources import CameraSpec
@@ -137,15 +137,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--json", action="store_true", help="print one JSON object (the default)")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("wb") as log:
-        port = free_port(0)
-        url = f"http://127.0.0.1:{port}"
-        hub = Child("hub", ["hub", "--data", folder, "--port", str(port)], log)
-        try:
-            wait_for_hub(url, hub)
-            figures = asyncio.run(measure(url, hub, Path(folder), options.spectators, options.seconds))
-        finally:
-            hub.stop()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        (Path(folder) / "log").open("wb") as log,
+        hub_process(Path(folder), 0, log) as (url, hub),
+    ):
+        figures = asyncio.run(measure(url, hub, Path(folder), options.spectators, options.seconds))
     json.dump(figures, sys.stdout)
     print()
 

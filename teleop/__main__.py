@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+import socket
 import sys
 import tempfile
 import webbrowser
@@ -101,6 +102,7 @@ def hub(
         str, typer.Option(help="An EVM chain's JSON-RPC; without it the embedded one.", envvar="ARMSHARE_CHAIN_URL")
     ] = "",
     child: IsChild = False,
+    listener: Annotated[int | None, typer.Option(hidden=True, help="The listening socket that was inherited.")] = None,
 ) -> None:
     """Start a hub, with the embedded chain unless --chain-url names another."""
     from teleop.doors.hub import make_app, opened_chain
@@ -109,15 +111,14 @@ def hub(
     if child:
         processes.end_with_parent()
     settings = _settings(data=data, host=host, port=port, chain_url=chain_url)
-    with _interruptible(), processes.locked(data), opened_workers() as workers:
-        try:
-            listener = serving.listen(settings.host, settings.port)
-        except OSError as error:
-            what = f"expected a free port {settings.port} of an address of this machine, {settings.host}"
-            raise PlatformError(f"{what}: {error.strerror}; choose another --port or --host") from error
+    with _interruptible(), processes.locked(data, "hub"), opened_workers() as workers:
+        listening = processes.listening(host, port) if listener is None else socket.socket(fileno=listener)
+        settings = settings.model_copy(update={"port": listening.getsockname()[1]})
         with opened_chain(settings) as (chain, deployment):
             app = make_app(settings, chain, deployment, workers)
-            uvicorn.Server(serving.config(app)).run([listener])
+            if not child:
+                out.print(f"\n  the hub is at [bold]{settings.url}[/bold]   (Ctrl-C ends it)\n", highlight=False)
+            uvicorn.Server(serving.config(app)).run([listening])
 
 
 @cli.command()

@@ -69,6 +69,7 @@ class Host:
         self._outbox: Outbox | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._epoch = 0
+        self._started = False
         if cameras is None:
             cameras = cameras_of(robot.spec) if robot.spec.simulated else ()
         self.cameras = HostCameras(self._hub_url, robot.spec, cameras)
@@ -79,10 +80,23 @@ class Host:
         self.online, self.offline = asyncio.Event(), asyncio.Event()
         self.offline.set()
 
+    def start(self) -> None:
+        """Start the control loop, which guards the robot. Idempotent."""
+        if not self._started:
+            self._started, self._loop = True, asyncio.get_running_loop()
+            self.control.start()
+
+    async def stop(self) -> None:
+        """End the control loop, and let go of the robot. Idempotent."""
+        if self._started:
+            self._started = False
+            await asyncio.to_thread(self.control.stop)
+        await asyncio.to_thread(self.cameras.close)
+        self._robot.disconnect()
+
     async def serve(self) -> None:
-        """Keep the robot online: dial, serve, and dial again after a pause that grows."""
-        self._loop = asyncio.get_running_loop()
-        self.control.start()
+        """Keep the robot online until cancelled: dial, serve, and dial again after a pause that grows. Then `stop`."""
+        self.start()
         attempt = 0
         try:
             while True:
@@ -95,9 +109,7 @@ class Host:
                 await asyncio.sleep(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)])
                 attempt += 1
         finally:
-            await asyncio.to_thread(self.control.stop)
-            await asyncio.to_thread(self.cameras.close)
-            self._robot.disconnect()
+            await self.stop()
 
     def _dial(self) -> connect:
         url = self._hub_url.replace("http", "ws", 1) + "/ws/host"

@@ -22,6 +22,7 @@ from recorder.writer import commit_steps
 from sim.catalogue import UnknownRobotError, make_world
 from sim.robot import Robot, TaskSpec
 from teleop.doors.failures import NotOnlineError
+from teleop.doors.processes import locked
 from teleop.hardware.calibration import read_calibration
 from teleop.hardware.feetech import FREE, So101
 from teleop.host import Host, registration
@@ -58,16 +59,25 @@ class Wanted:
 
 
 async def serve_one(hub_url: str, data: Path, wanted: Wanted) -> None:
-    """Bring one robot online and keep it there until cancelled."""
+    """Bring one robot online and keep it there until cancelled.
+
+    The hub hears of a robot once it is here: it is opened, and guarded, before it is registered. Raises PlatformError,
+    NotOnlineError or the robot's RobotError.
+    """
     owner, folder = load_key(data / "keys" / "owner.key"), data / "host" / wanted.name
-    key, robot = load_key(folder / "robot.key"), wanted.open()
-    domain = await _register(hub_url, key, owner, wanted.name, robot)
-    events = Events(commit_steps(robot.spec.control_hz))
-    host = Host(hub_url, key, wanted.name, robot, events, wanted.cameras, folder / "stopped")
-    gc.collect()
-    gc.freeze()  # what is here stays: looking through it again would hold a motion up for longer than a period
-    async with _recording(host, hub_url, folder, key, domain, events):
-        await host.serve()
+    with locked(folder, f"host of {wanted.name}"):
+        key, robot = load_key(folder / "robot.key"), wanted.open()
+        events = Events(commit_steps(robot.spec.control_hz))
+        host = Host(hub_url, key, wanted.name, robot, events, wanted.cameras, folder / "stopped")
+        gc.collect()
+        gc.freeze()  # what is here stays: looking through it again would hold a motion up for longer than a period
+        try:
+            host.start()
+            domain = await _register(hub_url, key, owner, wanted.name, robot)
+            async with _recording(host, hub_url, folder, key, domain, events):
+                await host.serve()
+        finally:
+            await host.stop()
 
 
 async def _register(hub_url: str, key: LocalAccount, owner: LocalAccount, name: str, robot: Robot) -> Domain:

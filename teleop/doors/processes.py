@@ -10,10 +10,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from socket import socket
 from typing import IO, Final
 
 import httpx
@@ -38,25 +39,24 @@ def require_own_names() -> None:
 
 
 @contextmanager
-def locked(data: Path) -> Iterator[None]:
-    """Hold a data folder for one hub; raise PlatformError where another holds it."""
-    data.mkdir(parents=True, exist_ok=True)
-    with (data / "hub.lock").open("w") as file:
+def locked(folder: Path, what: str) -> Iterator[None]:
+    """Hold a folder for one process, which is `what`; raise PlatformError where another holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise PlatformError(f"another hub runs on {data}; end it, or name another folder with --data") from error
+            raise PlatformError(f"another {what} runs on {folder}; end it, or name another --data") from error
         yield
 
 
-def free_port(wanted: int) -> int:
-    """Return `wanted`, or a free port where it is 0 or taken."""
+def listening(host: str, port: int) -> socket:
+    """Return a listening socket; port 0 takes a free one. Raises PlatformError where there is none to be had."""
     try:
-        listener = serving.listen("127.0.0.1", wanted)
-    except OSError:
-        listener = serving.listen("127.0.0.1", 0)
-    with listener:
-        return int(listener.getsockname()[1])
+        return serving.listen(host, port)
+    except OSError as error:
+        what = f"expected a free port {port} of an address of this machine, {host}"
+        raise PlatformError(f"{what}: {error.strerror}; choose another --port or --host") from error
 
 
 @contextmanager
@@ -90,13 +90,15 @@ def end_with_parent() -> None:
 class Child:
     """One of our processes. Its standard input stays open for as long as we live."""
 
-    def __init__(self, name: str, arguments: list[str], log: IO[bytes] | None) -> None:
+    def __init__(self, name: str, arguments: list[str], log: IO[bytes] | None, inherited: Sequence[int] = ()) -> None:
+        """`inherited`: the file descriptors that it is given."""
         self.name = name
         self._process = subprocess.Popen(
             [sys.executable, "-X", "faulthandler", "-m", "teleop", *arguments, "--child"],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
+            pass_fds=inherited,
             start_new_session=True,  # Ctrl-C reaches us alone, so that we end the parts in order
         )
 
@@ -138,19 +140,34 @@ def platform(
     data: Path, port: int, robots: list[str], log: IO[bytes] | None = None
 ) -> Iterator[tuple[str, list[Child]]]:
     """Start hub and host; yield the hub's URL once it answers, and the processes. End both, the host first."""
-    port = free_port(port)
-    url = f"http://127.0.0.1:{port}"
     with ExitStack() as stack:
-        hub = Child("hub", ["hub", "--data", str(data), "--port", str(port)], log)
-        stack.callback(hub.stop)
-        wait_for_hub(url, hub)
+        url, hub = stack.enter_context(hub_process(data, port, log))
         wanted = [part for robot in robots for part in ("--robot", robot)]
         host = Child("host", ["host", "--hub", url, "--data", str(data), *wanted], log)
         stack.callback(host.stop)
         yield url, [hub, host]
 
 
-def wait_for_hub(url: str, hub: Child) -> None:
+@contextmanager
+def hub_process(data: Path, port: int, log: IO[bytes] | None = None) -> Iterator[tuple[str, Child]]:
+    """Start a hub; yield its URL once it answers, and its process. End it.
+
+    Its port is taken before it starts, and handed to it: nothing else can answer at that URL. Raises PlatformError
+    where the port is taken (0 takes a free one), or the hub ends or takes too long.
+    """
+    with listening("127.0.0.1", port) as listener:
+        address, port = listener.getsockname()
+        listener_arguments = ["--port", str(port), "--listener", str(listener.fileno())]
+        hub = Child("hub", ["hub", "--data", str(data), *listener_arguments], log, [listener.fileno()])
+    try:
+        url = f"http://{address}:{port}"
+        _wait_for_hub(url, hub)
+        yield url, hub
+    finally:
+        hub.stop()
+
+
+def _wait_for_hub(url: str, hub: Child) -> None:
     """Return once the hub answers; raise PlatformError where it ends or takes too long."""
     deadline = time.monotonic() + START_S
     with httpx.Client(timeout=2.0, trust_env=False) as client:
