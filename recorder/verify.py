@@ -61,8 +61,10 @@ def require_gates(bundle: Bundle, trust: Trust, names: Collection[str]) -> None:
 
 def claimed_domain(bundle: Bundle) -> Domain:
     """Return the domain that signatures.json itself names; raise BundleIncomplete where it names none."""
+    if bundle.signatures is None:
+        raise BundleIncomplete("expected an episode's folder with signatures.json in it, found none")
     try:
-        found = SIGNATURES_JSON.decode(bundle.signatures or b"").domain
+        found = SIGNATURES_JSON.decode(bundle.signatures).domain
     except ValueError as error:
         raise BundleIncomplete(f"expected signatures.json with its domain: {error}") from error
     return Domain(found.chain_id, found.vault)

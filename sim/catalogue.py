@@ -58,7 +58,7 @@ def require_pair(robot: str, task_name: str) -> tuple[str, str]:
         raise UnknownRobotError(f"expected one of {', '.join(ROBOTS)}, got {robot!r}")
     able = task(task_name).robots
     if robot not in able:
-        raise UnknownTaskError(f"expected one of {', '.join(able)} for {task_name}, got {robot!r}")
+        raise UnknownTaskError(f"expected one of {', '.join(able)} at the task {task_name}, got {robot!r}")
     return robot, task_name
 
 

@@ -15,11 +15,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import structlog
 import typer
 import uvicorn
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -44,7 +46,17 @@ Data = Annotated[
 Port = Annotated[
     int, typer.Option(min=0, max=65535, help="The hub's port; 0 takes a free one.", envvar="ARMSHARE_PORT")
 ]
-HubUrl = Annotated[str, typer.Option(help="The hub's URL.")]
+
+
+def _hub_url(given: str) -> str:
+    parts = urlsplit(given)
+    if given and not (parts.scheme in ("http", "https") and parts.hostname):
+        raise typer.BadParameter(f"expected http:// or https:// and a host, such as {HUB}, got {given!r}")
+    return given.rstrip("/")
+
+
+HUB = "http://127.0.0.1:8000"
+HubUrl = Annotated[str, typer.Option(help="The hub's URL.", callback=_hub_url)]
 Folders = Annotated[list[Path], typer.Argument(help="Folders of episodes.", exists=True, file_okay=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line.")]
 IsChild = Annotated[bool, typer.Option("--child", hidden=True)]
@@ -126,7 +138,7 @@ def host(
     robot: Annotated[
         list[str], typer.Option(help="A simulated robot and its task, such as panda:lift; with --port, a real so101.")
     ],
-    hub: HubUrl = "http://127.0.0.1:8000",
+    hub: HubUrl = HUB,
     port: Annotated[str, typer.Option(help="The real arm's serial device.")] = "",
     task: Annotated[str, typer.Option(help="What to do, where --robot does not say.")] = "",
     instruction: Annotated[str, typer.Option(help="A real arm's task, in words.")] = "",
@@ -149,17 +161,18 @@ def host(
     if child:
         processes.end_with_parent()
     parts = [one.partition(":") for one in robot]
+    called = [name or kind for kind, _, _ in parts]
     wanted = [
         Wanted(
             kind=kind,
-            name=f"{name or kind}-{number}" if len(robot) > 1 or not name else name,
+            name=name if name and len(robot) == 1 else f"{called[at]}-{called[: at + 1].count(called[at])}",
             task=said or task or ("free" if port else "lift"),
             port=port,
             calibration=calibration,
             instruction=instruction,
             cameras=cameras,
         )
-        for number, (kind, _, said) in enumerate(parts, start=1)
+        for at, (kind, _, said) in enumerate(parts)
     ]
     with _interruptible():
         asyncio.run(serve(hub, data, wanted))
@@ -167,7 +180,7 @@ def host(
 
 @cli.command()
 def drive(
-    hub: HubUrl = "http://127.0.0.1:8000",
+    hub: HubUrl = HUB,
     robot: Annotated[str, typer.Option(help="Its name or address; else the one where the wait is shortest.")] = "",
     task: Annotated[str, typer.Option(help="What to do; else the first that the robot offers.")] = "",
     episodes: Annotated[int, typer.Option(min=1, help="How many to drive.")] = 1,
@@ -265,7 +278,7 @@ def _caption(outcome: dict[str, Any]) -> str:
 def verify(
     bundles: Folders,
     pins: Annotated[Path | None, typer.Option(help="A saved /api/config: whose receipts to trust. Offline.")] = None,
-    hub: Annotated[str, typer.Option(help="Ask this hub for /api/config instead.")] = "",
+    hub: Annotated[str, typer.Option(help="Ask this hub for /api/config instead.", callback=_hub_url)] = "",
     replay: Annotated[bool, typer.Option(help="Re-simulate simulated episodes, bit for bit.")] = True,
     score: Annotated[bool, typer.Option(help="Recompute the score too.")] = False,
     as_json: AsJson = False,
@@ -273,7 +286,7 @@ def verify(
     """Check episodes, gate by gate; the first gate that refuses is named. Exit code 1 where one is refused."""
     from teleop.doors import researcher
 
-    config = json.loads(pins.read_text()) if pins else _config(hub) if hub else None
+    config = researcher.pins(pins) if pins else _config(hub) if hub else None
     reports = [researcher.check(bundle, config, replay=replay, score=score) for bundle in bundles]
     for report in reports:
         for line in researcher.lines(report):
@@ -326,7 +339,7 @@ def render(
 @cli.command()
 def fetch(
     target: Annotated[Path, typer.Argument(help="Where to put the bundles, a folder for each episode.")],
-    hub: HubUrl = "http://127.0.0.1:8000",
+    hub: HubUrl = HUB,
     task: Annotated[str, typer.Option(help="Only this task's.")] = "",
     operator: Annotated[str, typer.Option(help="Only this operator's.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 1000,
@@ -338,6 +351,9 @@ def fetch(
         shown = progress.add_task("", total=None)
         for _ in researcher.fetch(hub, target, task=task, operator=operator, limit=limit):
             progress.advance(shown)
+    if not progress.tasks[0].completed:
+        asked = [f"{name} {value}" for name, value in (("task", task), ("operator", operator)) if value]
+        err.print(f"no verified episode there{' of ' if asked else ''}{' and '.join(asked)}", highlight=False)
 
 
 @cli.command()
@@ -355,7 +371,7 @@ def export(
 @cli.command()
 def clear(
     robot: Annotated[str, typer.Argument(help="The robot's address or name.")],
-    hub: HubUrl = "http://127.0.0.1:8000",
+    hub: HubUrl = HUB,
     data: Data = Path("data"),
 ) -> None:
     """Release a robot's e-stop, as its owner (keys/owner.key below --data)."""
@@ -366,7 +382,20 @@ def clear(
 
 
 @cli.command()
-def settle(data: Data = Path("data"), hub: HubUrl = "http://127.0.0.1:8000") -> None:
+def remove(
+    robot: Annotated[str, typer.Argument(help="The robot's address or name.")],
+    hub: HubUrl = HUB,
+    data: Data = Path("data"),
+) -> None:
+    """Take a robot that is away for good from the hub's list, as its owner; its episodes stay."""
+    from teleop.doors.owner import remove as take_away
+
+    asyncio.run(take_away(hub, data, robot))
+    out.print(f"{robot} is no longer listed; its host brings it back")
+
+
+@cli.command()
+def settle(data: Data = Path("data"), hub: HubUrl = HUB) -> None:
     """Settle all that is earned in a new root now, as the platform's operator."""
     if not (data / "keys" / "admin.token").is_file():
         raise PlatformError(f"expected the hub's data folder, with keys/admin.token, got {data}; name it with --data")
@@ -381,6 +410,9 @@ def settle(data: Data = Path("data"), hub: HubUrl = "http://127.0.0.1:8000") -> 
 def _settings(**given: Any) -> Settings:
     try:
         return Settings(**given)
+    except SettingsError as error:
+        said = f"{error} ({error.__cause__})" if error.__cause__ else str(error)
+        raise PlatformError(f"a setting is not what docs/operating.md says: {said}") from error
     except ValidationError as error:
         said = "; ".join(f"ARMSHARE_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors())
         raise PlatformError(f"a setting is not what docs/operating.md says: {said}") from error
@@ -405,12 +437,21 @@ def main() -> None:
     try:
         cli()
     except Exception as error:
-        found = actionable(error)
+        found = actionable(error) or _of_a_file(error)
         if not found:
             raise
         for one in found:
             err.print(f"[red]{type(one).__name__}[/red]: {escape(str(one))}", highlight=False, soft_wrap=True)
         sys.exit(2)
+
+
+def _of_a_file(error: Exception) -> list[Exception]:
+    """What a person named that cannot be read or written."""
+    if not isinstance(error, OSError) or error.filename is None:
+        return []
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return [PlatformError(f"expected a folder, a file is there: {error.filename}")]
+    return [PlatformError(f"cannot use {error.filename}: {error.strerror}")]
 
 
 if __name__ == "__main__":

@@ -142,6 +142,18 @@ def router(driving: Driving) -> APIRouter:
             raise ApiError(422, "registration", str(error)) from error
         return _card(driving, row)
 
+    @routes.delete("/api/robots/{robot}", status_code=204)
+    def remove(robot: str, owner: str = Depends(driving.operator)) -> Response:
+        if robot in driving.hub.docks:
+            raise ApiError(409, "online", "expected a robot that is away; it is online: end its host first")
+        try:
+            registry.remove(robot, owner)
+        except UnknownRobotAddressError as error:
+            raise ApiError(404, "unknown_robot", str(error)) from error
+        except SignatureError as error:
+            raise ApiError(403, "not_owner", str(error)) from error
+        return Response(status_code=204)
+
     @routes.get("/assets/models/{name}/{path:path}", include_in_schema=False)
     def asset(name: str, path: str) -> FileResponse:
         try:

@@ -112,7 +112,7 @@ class Driver:
         if answer.is_error:
             said = answer.json().get("error", {}) if "json" in answer.headers.get("content-type", "") else {}
             raise RefusedError(said.get("code", str(answer.status_code)), said.get("message", answer.text))
-        return answer.json()
+        return answer.json() if answer.content else None
 
     async def send(self, message: dict[str, Any]) -> None:
         """Send a control message."""

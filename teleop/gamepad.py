@@ -119,7 +119,12 @@ def opened(path: Path) -> Iterator[Gamepad]:
     except OSError as error:
         raise GamepadError(f"expected a gamepad such as /dev/input/js0, got {path}: {error.strerror}") from error
     try:
-        yield Gamepad(descriptor, str(path))
+        gamepad = Gamepad(descriptor, str(path))
+        try:
+            gamepad.poll()  # how it stands
+        except GamepadError as error:
+            raise GamepadError(f"expected a gamepad such as /dev/input/js0, got {path}: it says nothing") from error
+        yield gamepad
     finally:
         os.close(descriptor)
 

@@ -36,6 +36,7 @@ class Registry:
             row = known or RobotRow(address=robot, owner=owner, created_ms=now_ms(), epoch=0)
             row.name, row.model = str(registration["name"])[:64], str(registration["model"])[:64]
             row.simulated, row.signature = bool(registration["simulated"]), signature
+            row.removed_ms = None
             db.add(row)
         return row
 
@@ -50,15 +51,27 @@ class Registry:
         return found
 
     def robots(self) -> list[RobotRow]:
-        """Return every robot, by name."""
+        """Return every robot that its owner has not removed, by name."""
+        listed = select(RobotRow).where(RobotRow.removed_ms.is_(None)).order_by(RobotRow.name, RobotRow.address)
         with self._sessions() as db:
-            return list(db.scalars(select(RobotRow).order_by(RobotRow.name, RobotRow.address)))
+            return list(db.scalars(listed))
+
+    def remove(self, address: str, owner: str) -> None:
+        """Take a robot from the list, as its owner; its history stays, and registered again it is back.
+
+        Raises UnknownRobotAddressError, and SignatureError where it is another's.
+        """
+        row = self.robot(address)
+        if row.owner != owner:
+            raise SignatureError(f"expected the owner {row.owner} to remove {row.name}, got {owner}")
+        with self._sessions() as db, db.begin():
+            db.get_one(RobotRow, address).removed_ms = now_ms()
 
     def describe(self, address: str, descriptor: dict[str, Any]) -> None:
         """Keep what a robot's host says of it."""
         with self._sessions() as db, db.begin():
             row = db.get_one(RobotRow, address)
-            row.descriptor = descriptor
+            row.descriptor, row.removed_ms = descriptor, None
 
     def open_lease(self, grant: Grant, signature: str, values: dict[str, Any]) -> LeaseRow:
         """Start a lease with the robot's next epoch."""

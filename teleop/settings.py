@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -16,7 +18,7 @@ class Settings(BaseSettings):
     """Accounts, episodes, keys, the log and the chain's state live here."""
     host: str = "127.0.0.1"
     """The address that the hub listens on."""
-    port: int = 8000
+    port: int = Field(8000, ge=0, le=65535)
     """The port that the hub listens on; 0 takes a free one."""
     public_url: str = ""
     """What operators' browsers call this hub, for sign-in (EIP-4361); empty means http://host:port."""
@@ -24,23 +26,23 @@ class Settings(BaseSettings):
     """JSON-RPC of an EVM chain; empty starts the embedded one (anvil)."""
     token: str = ""
     """The ERC-20 that an outside chain's vault pays in; the embedded chain makes a test token."""
-    vault_delay_s: int = 48 * 3600
+    vault_delay_s: int = Field(48 * 3600, ge=0)
     """For how long a payout root can be disputed on an outside chain; the embedded one does not wait."""
-    vault_bond_wei: int = 0
+    vault_bond_wei: int = Field(0, ge=0)
     """What disputing costs someone who is no guardian, on an outside chain."""
     guardian: str = ""
     """Who may pause and dispute on an outside chain."""
     arbiter: str = ""
     """Who decides disputes on an outside chain; never the hub."""
-    settle_every_s: float = 60.0
+    settle_every_s: float = Field(60.0, ge=0.0)
     """How often earned pay is settled in a new root; 0 settles only when asked."""
-    lease_s: float = 900.0
+    lease_s: float = Field(900.0, gt=0.0)
     """How long one operator may hold a robot while others wait."""
 
     qualification: bool = True
     """Whether a wallet's drives are unpaid practice until one of them has passed the checks of the first drive."""
 
-    prices: dict[str, int] = {
+    prices: dict[str, Annotated[int, Field(ge=0)]] = {
         "reach": 5 * 10**17,
         "lift": 10**18,
         "push": 10**18,

@@ -54,6 +54,8 @@ class RobotRow(Base):
     descriptor: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     epoch: Mapped[int] = mapped_column(Integer, default=0)
     created_ms: Mapped[int] = mapped_column(BigInteger)
+    removed_ms: Mapped[int | None] = mapped_column(BigInteger)
+    """When its owner took it from the list; registered again, it is back."""
 
 
 class LeaseRow(Base):

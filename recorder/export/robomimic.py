@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from recorder import manifest as manifests
 from recorder.bundle import MANIFEST_FILE, SIGNATURES_FILE, SIGNATURES_JSON
-from recorder.episode import Episode, read_episode
+from recorder.episode import Episode, EpisodeError, read_episode
 from recorder.files import move
-from recorder.manifest import EPISODE_FILE, Manifest
+from recorder.manifest import EPISODE_FILE, Manifest, ManifestError
 from recorder.meta import SpecMeta
 from sim.robot import Vector
 
@@ -41,6 +41,14 @@ class NothingToExportError(ExportError):
 
 class MixedRobotsError(ExportError):
     """Episodes of robots with other joints, limits or observations do not fit into one file."""
+
+
+class UnreadableBundleError(ExportError):
+    """A folder holds no bundle that can be read."""
+
+
+class TargetError(ExportError):
+    """The file cannot be written there."""
 
 
 class MixedTasksError(ExportError):
@@ -147,7 +155,10 @@ def _attributes(episode: Episode, samples: int) -> dict[str, Any]:
 
 
 def _provenance(bundle: Path, manifest: Manifest) -> dict[str, Any]:
-    signatures = SIGNATURES_JSON.decode((bundle / SIGNATURES_FILE).read_bytes())
+    try:
+        signatures = SIGNATURES_JSON.decode((bundle / SIGNATURES_FILE).read_bytes())
+    except (OSError, ValueError) as error:
+        raise UnreadableBundleError(f"expected {SIGNATURES_FILE} of an episode in {bundle}: {error}") from error
     return {
         "episode": manifest.episode,
         "digest": signatures.digest,
@@ -192,12 +203,17 @@ def _require_alike(first: Episode, other: Episode) -> None:
 
 
 def _read(bundle: Path) -> tuple[Manifest, Episode]:
-    return manifests.decode((bundle / MANIFEST_FILE).read_bytes()), read_episode(bundle / EPISODE_FILE)
+    try:
+        return manifests.decode((bundle / MANIFEST_FILE).read_bytes()), read_episode(bundle / EPISODE_FILE)
+    except (OSError, ManifestError, EpisodeError) as error:
+        raise UnreadableBundleError(f"expected an episode's four files in {bundle}: {error}") from error
 
 
 @contextmanager
 def _whole(target: Path) -> Iterator[h5py.File]:
-    """Give a file that takes the place of `target` only when all of it has been written."""
+    """Give a file that takes the place of `target` only when all of it has been written; raise TargetError."""
+    if target.is_dir() or not target.parent.is_dir():
+        raise TargetError(f"expected a file to write, in a folder that exists, got {target}")
     beside = target.with_name(target.name + ".tmp")
     try:
         with h5py.File(beside, "w") as file:

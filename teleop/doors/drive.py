@@ -17,13 +17,13 @@ from websockets.exceptions import WebSocketException
 
 from recorder.contribute import Driven, countersign
 from recorder.episode import Episode as Recording
-from recorder.episode import read_episode
-from recorder.manifest import EPISODE_FILE
 from sim.control import Joints
 from teleop import pilot
 from teleop.accounts import now_ms
 from teleop.client import SESSION_MS, Driver, RefusedError
-from teleop.doors.failures import DoorError, PlatformError, StageError
+from teleop.doors.failures import DoorError, StageError
+from teleop.doors.processes import no_hub
+from teleop.doors.researcher import episode_in
 from teleop.first_drive import FirstDrive
 from teleop.gamepad import GamepadPilot, opened
 from teleop.identity import load_key
@@ -155,7 +155,7 @@ async def signed_in(url: str, wallet: LocalAccount) -> AsyncIterator[Driver]:
         try:
             driver = await stack.enter_async_context(Driver(url, wallet))
         except (httpx.TransportError, WebSocketException, OSError) as error:
-            raise PlatformError(f"expected a hub at {url}: {error}; start one, or name it with --hub") from error
+            raise no_hub(url, error) from error
         yield driver
 
 
@@ -331,7 +331,7 @@ class RecordingPilot:
 
 def recorded(folder: Path) -> PilotMaker:
     """Return what re-drives the episode in `folder`; raise an EpisodeError where there is none."""
-    recording = read_episode(folder / EPISODE_FILE)
+    recording = episode_in(folder)
 
     def make(robot: Descriptor, _task: str) -> Pilot:
         return RecordingPilot(recording, robot)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+from teleop.client import Driver
 from teleop.doors.drive import signed_in
 from teleop.doors.failures import NotOnlineError
 from teleop.identity import load_key
@@ -11,6 +14,22 @@ from teleop.identity import load_key
 
 async def clear(hub: str, data: Path, robot: str) -> None:
     """Release the e-stop of a robot, named by address or name; raise PlatformError, NotOnlineError or RefusedError."""
+    async with _owner(hub, data, robot) as (driver, address):
+        await driver.send({"type": "watch", "robot": address})
+        await driver.wait_for("watching")
+        await driver.send({"type": "clear", "robot": address})
+        await driver.wait_for("cleared")
+
+
+async def remove(hub: str, data: Path, robot: str) -> None:
+    """Take a robot that is away from the hub's list; raise PlatformError, NotOnlineError or RefusedError."""
+    async with _owner(hub, data, robot) as (driver, address):
+        await driver.call("DELETE", f"/api/robots/{address}")
+
+
+@asynccontextmanager
+async def _owner(hub: str, data: Path, robot: str) -> AsyncIterator[tuple[Driver, str]]:
+    """Sign in as the owner whose key lies below `data`; yield that, and the address of the robot that is meant."""
     path = data / "keys" / "owner.key"
     if not path.is_file():
         raise NotOnlineError(f"expected the owner's key in {path}, found none; name the host's folder with --data")
@@ -20,7 +39,4 @@ async def clear(hub: str, data: Path, robot: str) -> None:
         if len(found) != 1:
             names = ", ".join(f"{one['name']} {one['robot']}" for one in robots)
             raise NotOnlineError(f"expected one robot called {robot!r}, found {len(found)} among: {names or 'none'}")
-        await driver.send({"type": "watch", "robot": found[0]})
-        await driver.wait_for("watching")
-        await driver.send({"type": "clear", "robot": found[0]})
-        await driver.wait_for("cleared")
+        yield driver, found[0]

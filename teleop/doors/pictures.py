@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import cv2
 import numpy as np
 
-from recorder.episode import Episode, read_episode
-from recorder.manifest import EPISODE_FILE
+from recorder.episode import Episode
 from sim.catalogue import make_world, pairs, task
 from sim.check import drive
 from sim.picture import Picture
@@ -21,6 +20,7 @@ from sim.render import Shot, open_renderer, render, require, stage_of
 from sim.robot import RobotError
 from sim.stage import Stage
 from teleop.doors.failures import PlatformError
+from teleop.doors.researcher import episode_in
 
 if TYPE_CHECKING:
     pass
@@ -51,7 +51,7 @@ def render_episode(folder: Path, shot: dict[str, Any], target: Path, executor: E
     """
     import av
 
-    episode = read_episode(folder / EPISODE_FILE)
+    episode = episode_in(folder)
     meta = episode.meta
     if not meta.robot.simulated:
         raise NotSimulatedError(f"expected an episode of a simulated robot, got one of {meta.robot.name}")

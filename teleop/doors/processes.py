@@ -66,7 +66,14 @@ def client_of(hub: str) -> Iterator[httpx.Client]:
         try:
             yield client
         except httpx.TransportError as error:
-            raise PlatformError(f"expected a hub at {hub}: {error}; start one, or name it with --hub") from error
+            raise no_hub(hub, error) from error
+
+
+def no_hub(url: str, error: Exception) -> PlatformError:
+    """Return what to say where no hub is reached at `url`."""
+    if "[SSL" in str(error):
+        return PlatformError(f"expected a hub with a certificate at {url}, got {error}; is it http:// there?")
+    return PlatformError(f"expected a hub at {url}: {error}; start one, or name it with --hub")
 
 
 def interrupt_on_signals() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,16 +12,40 @@ import httpx
 
 from recorder.bundle import BUNDLE_FILES, read_bundle
 from recorder.case import Trust
-from recorder.episode import read_episode
+from recorder.episode import Episode, EpisodeError, FileMissingError, read_episode
 from recorder.manifest import EPISODE_FILE
 from recorder.refusals import GateError
 from recorder.verify import claimed_domain, verify
 from rewards.score import recompute
 from sim.robot import RobotError
+from teleop.doors.failures import PlatformError
 from teleop.doors.processes import client_of
-from teleop.identity import Domain
+from teleop.identity import Domain, SignatureError, require_address
 
 _PAGE = 200
+_PINS = ("chain_id", "vault", "hub", "log_public_key")
+
+
+def pins(file: Path) -> dict[str, Any]:
+    """Return a saved `/api/config`; raise PlatformError where the file is none."""
+    try:
+        found = json.loads(file.read_bytes())
+    except ValueError as error:
+        raise PlatformError(f"expected a saved /api/config in {file}, got no JSON: {error}") from error
+    missing = [name for name in _PINS if not isinstance(found, dict) or name not in found]
+    if missing:
+        raise PlatformError(f"expected a saved /api/config in {file}, which lacks {', '.join(missing)}")
+    return dict(found)
+
+
+def episode_in(folder: Path) -> Episode:
+    """Return the recording in a bundle's folder; raise an EpisodeError, which names the folder."""
+    try:
+        return read_episode(folder / EPISODE_FILE)
+    except FileMissingError:
+        raise  # it does already
+    except EpisodeError as error:
+        raise type(error)(f"{folder}: {error}") from error
 
 
 def check(bundle: Path, config: dict[str, Any] | None, *, replay: bool, score: bool) -> dict[str, Any]:
@@ -28,14 +53,14 @@ def check(bundle: Path, config: dict[str, Any] | None, *, replay: bool, score: b
     from recorder.replayed import replayed  # here, so that a check without it loads no physics
 
     read = read_bundle(bundle)
-    trust = Trust(
-        domain=Domain(config["chain_id"], config["vault"]) if config else claimed_domain(read),
-        replay=replayed if replay else None,
-        hub=config["hub"] if config else None,
-        log_key=config["log_public_key"] if config else None,
-    )
     report: dict[str, Any] = {"bundle": str(bundle), "pinned": config is not None, "refused": None}
     try:
+        trust = Trust(
+            domain=Domain(config["chain_id"], config["vault"]) if config else claimed_domain(read),
+            replay=replayed if replay else None,
+            hub=config["hub"] if config else None,
+            log_key=config["log_public_key"] if config else None,
+        )
         found = verify(read, trust)
     except GateError as error:
         return {**report, "refused": type(error).__name__, "message": str(error)}
@@ -77,7 +102,7 @@ def replay(bundle: Path) -> dict[str, Any]:
     """
     from recorder.replayed import replayed, warm  # here, so that other checks load no physics
 
-    episode = read_episode(bundle / EPISODE_FILE)
+    episode = episode_in(bundle)
     warm()
     start = time.perf_counter()
     report: dict[str, Any] = {"bundle": str(bundle), "episode": episode.meta.episode, "states": episode.steps + 1}
@@ -107,7 +132,15 @@ def differs(report: dict[str, Any]) -> bool:
 
 
 def fetch(hub: str, target: Path, *, task: str, operator: str, limit: int) -> Iterator[str]:
-    """Download verified episodes' bundles below `target`, yielding each id; what is there already is left alone."""
+    """Download verified episodes' bundles below `target`, yielding each id; what is there already is left alone.
+
+    Raises PlatformError for an operator that is no address, or where there is no hub.
+    """
+    if operator:
+        try:
+            require_address(operator)
+        except SignatureError as error:
+            raise PlatformError(f"--operator: {error}") from error
     wanted = {"state": "verified", "limit": str(_PAGE), "task": task, "operator": operator}
     with client_of(hub) as client:
         after, left = "", limit

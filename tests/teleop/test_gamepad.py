@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -165,9 +166,8 @@ def test_a_gamepad_that_is_gone_is_said(device):
         device.gamepad.poll()
 
 
-def test_what_is_no_gamepad_is_refused_with_its_path(tmp_path):
-    with (
-        pytest.raises(GamepadError, match=r"expected a gamepad such as /dev/input/js0, got .*js9: No such file"),
-        opened(tmp_path / "js9"),
-    ):
+@pytest.mark.parametrize(("path", "why"), [("/dev/nobody", "No such file"), ("/dev/null", "it says nothing")])
+def test_what_is_no_gamepad_is_refused_with_its_path(path, why):
+    said = f"expected a gamepad such as /dev/input/js0, got {path}: {why}"
+    with pytest.raises(GamepadError, match=said), opened(Path(path)):
         pass
