@@ -54,6 +54,7 @@ def router(pipeline: Pipeline, catalogue: Catalogue, signed_in: SignedIn, admin_
             "since_ms": found.since_ms,
             "episode": found.episode,
             "checks": [asdict(one) for one in found.checks],
+            "shown": found.shown,
             "needs": NEEDS,
         }
 

@@ -1,4 +1,4 @@
-"""Which wallets are paid: a wallet's drives are practice until one passes every check, and paid from the next one on.
+"""Which wallets are paid: a wallet's drives are practice until they pass every check, and paid from the next one on.
 
 What was practice stays practice: it is never paid, also not under later rules.
 """
@@ -11,14 +11,14 @@ from typing import Final
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from rewards.qualification import Check, from_json, passed
+from rewards.qualification import LASTING, Check, from_json, passed, with_shown
 from rewards.tables import PracticeRow
 
 NOT_QUALIFIED: Final = "not_qualified"
 """Why a practice drive earns nothing."""
 PRACTICE: Final = (
-    "The first drive is practice: it is scored and earns nothing. Once one drive has passed every check, the "
-    "accepted ones after it are paid."
+    "The first drive is practice: it is scored and earns nothing. What it has shown stays shown; once every check has "
+    "passed, the accepted drives after that are paid."
 )
 
 
@@ -34,6 +34,8 @@ class Operator:
     """Its last practice drive."""
     checks: tuple[Check, ...]
     """Of that drive."""
+    shown: tuple[str, ...]
+    """Which `qualification.LASTING` checks its practice drives have passed."""
 
 
 def practised(db: Session, episode: str, address: str, checks: tuple[Check, ...] | None, now_ms: int) -> bool:
@@ -45,6 +47,7 @@ def practised(db: Session, episode: str, address: str, checks: tuple[Check, ...]
         return True
     if checks is None or _since_ms(db, address) is not None:
         return False
+    checks = with_shown(checks, _shown(db, address))
     plain = [asdict(one) for one in checks]
     db.add(PracticeRow(episode=episode, operator=address, passed=passed(checks), checks=plain, checked_ms=now_ms))
     return True
@@ -60,7 +63,14 @@ def read(db: Session, address: str, *, required: bool) -> Operator:
         since_ms=since_ms,
         episode=None if last is None else last.episode,
         checks=() if last is None else from_json(last.checks),
+        shown=_shown(db, address),
     )
+
+
+def _shown(db: Session, address: str) -> tuple[str, ...]:
+    practices = db.scalars(select(PracticeRow.checks).where(PracticeRow.operator == address))
+    found = {one.name for checks in practices for one in from_json(checks) if one.passed}
+    return tuple(name for name in LASTING if name in found)
 
 
 def _since_ms(db: Session, address: str) -> int | None:

@@ -88,7 +88,7 @@ class Pipeline:
     ) -> None:
         """`prices`: task -> wei for a score of 1. `executor` scores (None: threads). 0 settles only when asked.
 
-        With `qualification`, what a wallet drives is practice until a drive of it has passed the checks.
+        With `qualification`, what a wallet drives is practice until its drives have passed the checks.
         """
         self._qualification = qualification
         self._sessions, self._store, self._payouts, self._prices = sessions, store, payouts, prices

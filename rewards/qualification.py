@@ -1,14 +1,15 @@
 """Whether an episode shows that its operator can drive: checks on what was recorded, pure; what leaves is `Check`s.
 
-The first drive of a wallet is practice. It earns nothing, and an episode that passes every check here qualifies the
-wallet for pay. `docs/scoring.md` states the checks for people; success at the task is not among them.
+The first drives of a wallet are practice. They earn nothing, and once an episode passes every check here, with what
+earlier ones have shown, the wallet is qualified for pay. `docs/scoring.md` states the checks for people; success at
+the task is not among them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,6 +32,8 @@ LIMITED_MAX: Final = 0.25
 """The largest share of steps in which a limit may cut the operator's wish."""
 NEEDS: Final = {"moved_m": MOVED_M, "rest_s": REST_S, "duration_s": DURATION_S, "limited": LIMITED_MAX}
 """The thresholds as the HTTP API gives them."""
+LASTING: Final = ("move_x", "move_y", "move_z", "gripper", "let_go")
+"""What need be shown once only, in whichever practice drive; the other checks are of each drive."""
 AXES: Final = (("x", "away and back"), ("y", "left and right"), ("z", "up and down"))
 _RELEASED: Final = (Safety.HOLDING, Safety.ARMED)
 
@@ -74,6 +77,16 @@ def practice_of(episode: Episode) -> Practice:
 def passed(checks: Iterable[Check]) -> bool:
     """Return whether an episode with these checks qualifies its operator."""
     return all(one.passed for one in checks)
+
+
+def with_shown(checks: Iterable[Check], shown: Collection[str]) -> tuple[Check, ...]:
+    """Return the checks of a drive, where those that are `LASTING` and were `shown` by an earlier one pass too."""
+    return tuple(
+        replace(one, passed=True, sentence=f"{one.sentence.partition(';')[0]}; an earlier drive has shown it.")
+        if not one.passed and one.name in LASTING and one.name in shown
+        else one
+        for one in checks
+    )
 
 
 def check(practice: Practice) -> tuple[Check, ...]:

@@ -214,14 +214,17 @@ def test_the_published_thresholds_are_the_ones_that_hold() -> None:
         assert row.endswith(f"| {needed} |")
 
 
-def recorded_first_drive(folder: Path, episode: str, **drive: object) -> Path:
-    """Record a drive of the fake arm that shows everything, as a host does."""
-    start, steps, end = fake_episode(steps=120, episode=episode, **drive)
+def recorded_first_drive(
+    folder: Path, episode: str, *, moves: bool = True, rests: bool = True, steps: int = 120, **drive: object
+) -> Path:
+    """Record a drive of the fake arm that shows everything, or all but one part, as a host does."""
+    start, steps, end = fake_episode(steps=steps, episode=episode, **drive)
     for index in range(len(steps)):
-        place = np.array([0.3, 0.0, 0.2, 0, 0, 0, 1]) + 0.1 * np.array([index > 20, index > 40, index > 60, 0, 0, 0, 0])
+        gone = 0.1 * moves * np.array([index > 20, index > 40, index > 60, 0, 0, 0, 0])
+        place = np.array([0.3, 0.0, 0.2, 0, 0, 0, 1]) + gone
         seen = replace(steps[index].observed, values={**steps[index].observed.values, "ee_pose": place})
         applied = replace(steps[index].applied, gripper=np.array([0.0 if 70 < index < 90 else 1.0]))
-        safety = Safety.HOLDING if 30 <= index < 45 else Safety.DRIVING
+        safety = Safety.HOLDING if rests and 30 <= index < 45 else Safety.DRIVING
         steps[index] = replace(steps[index], observed=seen, applied=applied, safety=safety, limits=())
     return write_episode(folder, start, steps, end)
 
@@ -245,9 +248,9 @@ def world(tmp_path: Path) -> Iterator[World]:
     made.sessions.kw["bind"].dispose()
 
 
-def practised(world: World, episode: str) -> str:
-    """Put a drive of Ada's that shows everything, and fails the task, among the verified ones."""
-    file = recorded_first_drive(world.folder / "recorded", episode, success=False)
+def practised(world: World, episode: str, **shows: object) -> str:
+    """Put a drive of Ada's that shows everything, or what is said, and fails the task, among the verified ones."""
+    file = recorded_first_drive(world.folder / "recorded", episode, success=False, **shows)
     world.store.adopt(episode, "episode.h5", file)
     return world.listed(episode, EpisodeState.VERIFIED)
 
@@ -298,6 +301,23 @@ def test_before_the_first_drive_has_passed_nothing_is_paid_and_after_it_everythi
     assert paid.pay_wei == earned(world) > 0
 
 
+def test_what_a_practice_drive_has_shown_later_ones_need_not_show_again(world: World) -> None:
+    [moved] = told(world, practised(world, "e1", rests=False))
+    assert not passed(moved.practice)
+    assert operator(world).shown == ("move_x", "move_y", "move_z", "gripper")
+    assert operator(world, BOB).shown == ()
+    short = told(world, practised(world, "e2", moves=False, steps=80))[0].practice
+    named = {one.name: one for one in short}
+    assert [name for name, one in named.items() if not one.passed] == ["duration"], "which each drive must show itself"
+    assert named["move_z"].sentence == "The hand moved 0.0 cm up and down; an earlier drive has shown it."
+    assert named["move_z"].measured == 0.0
+    assert not operator(world).qualified
+    [rested] = told(world, practised(world, "e3", moves=False))
+    assert passed(rested.practice)
+    assert not rested.paid
+    assert operator(world).qualified
+
+
 def test_what_is_told_of_an_operator_is_of_the_last_practice_drive(world: World) -> None:
     for at_ms, episode in ((5, "e2"), (7, "e1"), (6, "e3")):
         told(world, world.verified(episode, seed=at_ms), at_ms=at_ms)
@@ -315,7 +335,7 @@ def test_the_score_of_a_practice_drive_is_what_anyone_recomputes(world: World) -
 def test_a_wallet_is_qualified_by_its_own_drives_only(world: World) -> None:
     told(world, practised(world, "e1"))
     assert operator(world).qualified
-    assert operator(world, BOB) == Operator(False, None, None, ())
+    assert operator(world, BOB) == Operator(False, None, None, (), ())
     [other] = told(world, world.verified("e2", operator=BOB))
     assert other.practice is not None
     assert earned(world, BOB) == 0
@@ -345,7 +365,7 @@ def test_where_no_first_drive_is_asked_for_the_first_episode_is_paid(world: Worl
     [found] = told(world, world.verified("e1"))
     assert found.practice is None
     assert found.paid
-    assert operator(world) == Operator(True, None, None, ())
+    assert operator(world) == Operator(True, None, None, (), ())
 
 
 def test_a_crash_leaves_neither_score_nor_qualification(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
