@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -350,8 +349,7 @@ async def _viewer(driving: Driving, socket: WebSocket) -> None:
     viewer = cameras.join(look.camera, look.codecs)
     try:
         await socket.send_text(control.encode(control.Looking(look.camera, viewer.stream.name)))
-        viewer.socket = framed_socket(socket.scope)
-        viewer.send(time.monotonic_ns())
+        viewer.start(framed_socket(socket.scope))
         reading, gone = (
             asyncio.create_task(_read_seen(driving.hub, socket, viewer)),
             asyncio.create_task(viewer.gone.wait()),

@@ -34,8 +34,14 @@ class Viewer:
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     """The robot is gone."""
 
+    def start(self, socket: FramedSocket) -> None:
+        """Send frames from now on; one that waits goes at once."""
+        self.socket = socket
+        socket.freed = lambda: self.send(time.monotonic_ns())
+        socket.freed()
+
     def send(self, now_ns: int) -> None:
-        """Send the frame that waits, where there is credit and the socket is free; else the next answer does."""
+        """Send the frame that waits, where there is credit and the socket is free; else it goes when they are."""
         if self.socket is not None and self.socket.free and (taken := self.feed.take(now_ns)) is not None:
             relayed, asks = taken
             self.socket.write(relayed[asks])

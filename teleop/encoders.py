@@ -13,6 +13,9 @@ from teleop.frames import FRAME_BYTES_MAX, Codec
 JPEG_QUALITY: Final = 80
 _QUALITY_STEP: Final = 10
 _CRF: Final = "23"
+_FRAMES_PER_S: Final = 30
+_BUFFER_BITS: Final = 6 * FRAME_BYTES_MAX
+"""x264's model of the reader's buffer, which no frame may overfill: three quarters of the largest frame."""
 _CLOCK: Final = Fraction(1, 1_000_000)
 
 
@@ -41,7 +44,10 @@ class JpegEncoder:
 
 
 class H264Encoder:
-    """Annex B without B-frames: each picture leaves as it comes, and only key frames stand for themselves."""
+    """Annex B without B-frames: each picture leaves as it comes, and only key frames stand for themselves.
+
+    Of less quality where one would be larger than a frame may be.
+    """
 
     def __init__(self, width: int, height: int) -> None:
         """`width` and `height` are even: colours are stored for two pixels at a time."""
@@ -51,8 +57,16 @@ class H264Encoder:
         self._codec = av.CodecContext.create("libx264", "w")
         self._codec.width, self._codec.height, self._codec.pix_fmt = width, height, "yuv420p"
         self._codec.time_base = _CLOCK
+        self._codec.framerate = Fraction(_FRAMES_PER_S)
         self._codec.thread_count = 1
-        self._codec.options = {"preset": "ultrafast", "tune": "zerolatency", "profile": "baseline", "crf": _CRF}
+        self._codec.options = {
+            "preset": "ultrafast",
+            "tune": "zerolatency",
+            "profile": "baseline",
+            "crf": _CRF,
+            "bufsize": str(_BUFFER_BITS),
+            "maxrate": str(_BUFFER_BITS * _FRAMES_PER_S),
+        }
 
     def encode(self, rgb: Pixels, t_us: int, *, key: bool) -> tuple[bytes, bool]:
         """Return the picture as an access unit of H.264."""

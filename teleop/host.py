@@ -223,6 +223,11 @@ class Host:
                 file.write(message.by)
                 file.flush()
                 os.fsync(file.fileno())
+            folder = os.open(self._latch.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
         except OSError as error:
             _log.error("whether the robot is stopped will not outlive this process", robot=self.name, error=str(error))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import uvicorn
@@ -19,6 +20,9 @@ _EXTENSION: Final = "armshare.framed"
 class FramedSocket(Protocol):
     """A websocket that takes `framed` messages."""
 
+    freed: Callable[[], None]
+    """Called when the peer reads again as fast as it is written to."""
+
     @property
     def free(self) -> bool:
         """Whether a message can go now: the socket is open, and its peer reads as fast as it is written to."""
@@ -29,6 +33,12 @@ class FramedSocket(Protocol):
 
 class _Websocket(WebSocketsSansIOProtocol):
     """uvicorn's websocket, which is a `FramedSocket` to its application."""
+
+    freed: Callable[[], None] = staticmethod(lambda: None)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.freed()
 
     async def run_asgi(self) -> None:
         self.scope["extensions"][_EXTENSION] = {"socket": self}

@@ -109,11 +109,13 @@ async def _stop(process: ForkServerProcess) -> None:
     """Interrupt a process and wait; kill it where it does not end in time."""
     if process.is_alive() and process.pid:
         os.kill(process.pid, signal.SIGINT)
-        await asyncio.to_thread(process.join, _STOP_S)
-        if process.is_alive():
+        try:
+            await asyncio.wait_for(_readable(process.sentinel), _STOP_S)
+        except TimeoutError:
             _log.error("does not end; killed. What it had recorded is saved when it starts again", process=process.name)
             process.kill()
-    await asyncio.to_thread(process.join)
+    await _readable(process.sentinel)
+    process.join()
 
 
 def _robot(hub_url: str, data: Path, wanted: Wanted, saying: Connection) -> None:

@@ -12,6 +12,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+import uvicorn
+from fastapi import FastAPI, WebSocket
 from websockets.asyncio.client import connect
 
 from teleop import serving
@@ -289,6 +291,46 @@ def test_a_picture_of_much_detail_is_no_larger_than_a_frame_may_be():
     sizes = [len(encoder.encode(picture, 0, key=False)[0]) for picture in (fine, plain, fine)]
     assert 0.5 * FRAME_BYTES_MAX < sizes[0] <= FRAME_BYTES_MAX
     assert sizes[2] == sizes[0]
+
+
+def test_h264_of_much_detail_is_no_larger_than_a_frame_may_be_and_decodes():
+    import av
+
+    random = np.random.default_rng(0)
+    encoder, decoder = open_encoder(Codec.H264, 1920, 1080), av.CodecContext.create("h264", "r")
+    for number in range(6):
+        picture = random.integers(0, 255, (1080, 1920, 3), np.uint8)
+        data, key = encoder.encode(picture, number * 33_333, key=number in (0, 3))
+        assert key == (number in (0, 3))
+        assert len(data) <= FRAME_BYTES_MAX
+        assert len(decoder.decode(av.Packet(data))) == 1
+
+
+async def test_what_waits_for_a_reader_that_was_slow_goes_when_it_reads_again():
+    app, paused, held = FastAPI(), asyncio.Event(), asyncio.Event()
+
+    @app.websocket("/")
+    async def serve(websocket: WebSocket) -> None:
+        await websocket.accept()
+        reader = serving.framed_socket(websocket.scope)
+        while reader.free:
+            reader.write(framed(b"x" * 65536))
+        reader.freed = lambda: reader.write(framed(b"what waited"))
+        paused.set()
+        await held.wait()
+
+    with serving.listen("127.0.0.1", 0) as listener:
+        server = uvicorn.Server(serving.config(app))
+        serving_it = asyncio.create_task(server.serve([listener]))
+        try:
+            async with connect(f"ws://127.0.0.1:{listener.getsockname()[1]}", proxy=None, max_queue=1) as reader:
+                await paused.wait()
+                while await reader.recv() != b"what waited":
+                    pass
+                held.set()
+        finally:
+            server.should_exit = True
+            await serving_it
 
 
 async def test_a_slow_viewer_of_h264_slows_nobody(tmp_path, film):
