@@ -389,38 +389,47 @@ def test_on_a_phone_everything_to_touch_is_on_the_screen(phone: Page) -> None:
     assert phone.complaints == []  # type: ignore[attr-defined]
 
 
-def test_a_spectator_sees_the_drive_and_the_owner_stops_it_and_alone_clears_it(browser: Browser, house: House) -> None:
-    operator, owner = (browser.new_context(viewport={"width": 800, "height": 600}) for _ in range(2))
-    page = opened(operator, house.url)
+def watch_robot(page: Page, name: str = "panda-1") -> None:
+    card = page.locator(f"[data-testid=robot-card][data-robot-name={name}]")
+    expect(card).to_have_attribute("data-state", "driven", timeout=PATIENCE_MS)
+    card.get_by_test_id("watch").click()
+    page.locator("[data-testid=drive-view][data-loaded=true]").wait_for()
+
+
+def test_a_spectator_sees_the_drive_and_stops_it_and_the_owner_alone_clears_it(browser: Browser, house: House) -> None:
+    contexts = [browser.new_context(viewport={"width": 800, "height": 600}) for _ in range(3)]
+    page, seen, owner = (opened(context, house.url) for context in contexts)
     sign_in(page)
     take_robot(page)
-    seen = opened(owner, house.url)
-    sign_in_with(seen, (house.data / "keys" / "owner.key").read_text())
-    card = seen.locator("[data-testid=robot-card][data-robot-name=panda-1]")
-    expect(card).to_have_attribute("data-state", "driven")
-    expect(card).to_contain_text("Your robot")
-    card.get_by_test_id("watch").click()
-    seen.locator("[data-testid=drive-view][data-loaded=true]").wait_for()
+    sign_in(seen)
+    watch_robot(seen)
+    sign_in_with(owner, (house.data / "keys" / "owner.key").read_text())
+    expect(owner.locator("[data-testid=robot-card][data-robot-name=panda-1]")).to_contain_text("Your robot")
+    watch_robot(owner)
     seen.evaluate(NOTE_STATES)
     drive(page, "w", "ee-position", 0, numbers(page, "ee-position")[0] + 0.05)
     seen.wait_for_function("noted.has('driving')")
-    expect(seen.get_by_test_id("driver")).to_contain_text("rive")
+    expect(seen.get_by_test_id("driver")).to_contain_text("Driven by 0x")
+    expect(seen.get_by_test_id("drive")).to_have_text("Queue to drive")
     expect(seen.get_by_test_id("finish")).to_have_count(0)
     seen.get_by_test_id("estop").click()
-    for each in (page, seen):
+    for each in (page, seen, owner):
         each.wait_for_function(STATE_IS, arg=["estopped"])
-    expect(page.get_by_test_id("clear")).to_have_count(0)
+        expect(each.get_by_test_id("clear")).to_have_count(int(each is owner))
+    expect(seen.get_by_test_id("stopped")).to_have_text("Stopped by you. The robot's owner clears it.")
+    expect(seen.get_by_test_id("drive")).to_have_count(0)
     page.set_viewport_size({"width": 390, "height": 844})
     told = page.get_by_role("alert").filter(has_text="The robot's owner clears it.")
     told.click(trial=True, timeout=PATIENCE_MS)  # it lies under nothing
     expect(page.get_by_test_id("again")).to_be_disabled()
-    seen.get_by_test_id("clear").click()
+    owner.get_by_test_id("clear").click()
     page.wait_for_function(STATE_IS, arg=["armed", "holding", "expired"])
     expect(page.get_by_test_id("again")).to_be_enabled()
     expect(told).to_have_count(0)
+    expect(seen.get_by_test_id("drive")).to_be_visible()
     assert seen.complaints == []  # type: ignore[attr-defined]
-    owner.close()
-    operator.close()
+    for context in contexts:
+        context.close()
 
 
 @pytest.mark.parametrize(
@@ -450,7 +459,7 @@ def test_where_page_and_hub_are_of_different_versions_a_person_is_told_to_reload
     assert page.complaints == []  # type: ignore[attr-defined]
 
 
-def test_a_drive_that_another_window_took_over_shows_no_state_and_no_link_of_before(page: Page) -> None:
+def test_a_second_window_of_the_same_wallet_takes_a_drive_over_once_that_is_confirmed(page: Page) -> None:
     sign_in(page)
     take_robot(page)
     expect(page.get_by_test_id("link")).to_be_visible()
@@ -458,7 +467,17 @@ def test_a_drive_that_another_window_took_over_shows_no_state_and_no_link_of_bef
     page.wait_for_function(STATE_IS, arg=["driving"])
     page.wait_for_function("+document.querySelector('[data-testid=step-count]').innerText > 5")
     other = page.context.new_page()
-    other.goto(page.url)
+    other.goto(page.url.split("#")[0])
+    card = other.locator("[data-testid=robot-card][data-robot-name=panda-1]")
+    expect(card).to_contain_text("You drive this in another window")
+    expect(card.get_by_test_id("drive")).to_have_count(0)
+    card.get_by_test_id("watch").click()
+    expect(other.get_by_test_id("driver")).to_have_text("You drive this in another window.")
+    expect(other.get_by_test_id("drive")).to_have_count(0)
+    other.get_by_test_id("take-over").click()
+    expect(other.get_by_role("status").filter(has_text="That ends the drive in the other window.")).to_be_visible()
+    expect(page.get_by_role("heading", name="The visit is over")).to_have_count(0)
+    other.get_by_test_id("take-over-now").click()
     other.wait_for_function(ARMED)
     expect(page.get_by_role("heading", name="The visit is over")).to_be_visible()
     expect(page.get_by_test_id("safety-state")).to_have_attribute("data-state", "expired")
@@ -466,6 +485,27 @@ def test_a_drive_that_another_window_took_over_shows_no_state_and_no_link_of_bef
     expect(page.get_by_test_id("cut-short")).to_be_visible()
     page.keyboard.up("w")
     other.close()
+
+
+def test_a_reload_within_a_drive_is_told_once_and_a_reload_outside_of_one_is_not(page: Page) -> None:
+    sign_in(page)
+    take_robot(page)
+    told = page.get_by_test_id("interrupted")
+    page.reload()
+    page.wait_for_function(ARMED)
+    expect(told).to_have_count(0)
+    for told_again in (page.get_by_role("button", name="Dismiss"), page.get_by_label("Leave, back to the lobby")):
+        page.keyboard.down("w")
+        page.wait_for_function("+document.querySelector('[data-testid=step-count]').innerText > 5")
+        page.reload()
+        page.keyboard.up("w")
+        page.wait_for_function(ARMED)
+        expect(told).to_contain_text("What you drove until then is kept, and does not count.")
+        told_again.click()
+    expect(told).to_be_visible()  # in the lobby too, until it is dismissed
+    page.reload()
+    page.get_by_test_id("signed-in").wait_for()
+    expect(told).to_have_count(0)
 
 
 def test_an_operator_who_wants_to_sees_the_replay_first_then_discards_or_hands_in(

@@ -12,6 +12,7 @@ import { seal, type Stage, type Verdict } from './finish'
 import { Guide, type Step } from './guide'
 import { behindRad, type Hint, Hints } from './hints'
 import { Input } from './input'
+import { interrupted } from './interrupted.svelte'
 import { Playback } from './interp'
 import { Latency } from './latency'
 import { type FromLink, Link } from './link'
@@ -261,6 +262,7 @@ export class Drive {
       this.#guide.see(state)
       this.guided = this.#guide.steps
     }
+    if (this.#firstSeq === null) interrupted.recording()
     this.#firstSeq ??= state.seq
     this.steps = state.seq - this.#firstSeq + 1
   }
@@ -278,6 +280,7 @@ export class Drive {
       if (view.phase === 'granted' && wasStopped && !this.stopped) queueMicrotask(() => this.#session.begin())
       return
     }
+    if (view.phase === 'ended' || view.phase === 'closed') interrupted.over()
     if (before === 'queued' && view.phase === 'granted') announceTurn(this.robot?.name ?? 'The robot')
     if (view.phase === 'welcomed') void this.#join(view).catch((error: unknown) => this.#fail(error))
     else if (view.phase === 'queued' && this.robot) this.#session.watch(this.robot.robot)
