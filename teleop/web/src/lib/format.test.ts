@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { wait } from './format'
+import { left, wait } from './format'
 
 test.each([
   [0, 'less than a minute'],
@@ -10,4 +10,13 @@ test.each([
   [900, 'about 15 minutes'],
 ])('a wait of %i s is %s', (seconds, said) => {
   expect(wait(seconds)).toBe(said)
+})
+
+test.each([
+  [-3, '0 s'],
+  [59.9, '59 s'],
+  [60, '1 min'],
+  [899, '14 min'],
+])('%i s are left as %s', (seconds, said) => {
+  expect(left(seconds)).toBe(said)
 })

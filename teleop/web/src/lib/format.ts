@@ -27,6 +27,11 @@ export function wait(seconds: number): string {
   return minutes === 1 ? 'about a minute' : `about ${minutes} minutes`
 }
 
+/** What is left of a time, as one would count it down: never more than there is. */
+export function left(seconds: number): string {
+  return seconds < 60 ? `${Math.max(0, Math.floor(seconds))} s` : `${Math.floor(seconds / 60)} min`
+}
+
 const RELATIVE = new Intl.RelativeTimeFormat('en', { numeric: 'auto', style: 'narrow' })
 
 export function ago(thenMs: number, nowMs: number): string {

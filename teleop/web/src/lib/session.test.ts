@@ -167,6 +167,33 @@ test.each([
   expect(sent.map((each) => each.type)).toEqual(['hello'])
 })
 
-test.each(['', '[]', 'null', '{"type":7}', '{"type":"surprise"}'])('%j from the hub is an error', (text) => {
+test.each(['', '[]', 'null', '{"type":7}'])('%j from the hub is an error', (text) => {
   expect(() => at('live').session.received(text)).toThrow(SessionError)
+})
+
+test.each(PHASES)('a message of an unknown type changes nothing while %s', (phase) => {
+  const { session, sent } = at(phase)
+  const [before, said] = [session.view, sent.length]
+  hears({ type: 'surprise', length: 'odd' })(session)
+  expect(session.view).toEqual(before)
+  expect(sent.length).toBe(said)
+})
+
+test('who holds a robot is told how many wait, and how long it is theirs, until nobody waits', () => {
+  const { session } = at('live')
+  expect(session.view.waiting).toBeNull()
+  hears({ type: 'waiting', length: 2, left_s: 840 })(session)
+  expect(session.view).toMatchObject({ phase: 'live', waiting: { length: 2, leftS: 840 } })
+  hears({ type: 'waiting', length: 1, left_s: 830 })(session)
+  hears(ENDED)(session)
+  expect(session.view).toMatchObject({ phase: 'ended', waiting: { length: 1, leftS: 830 } })
+  hears({ type: 'waiting', length: 0, left_s: 800 })(session)
+  expect(session.view.waiting).toBeNull()
+})
+
+test('who has lost the robot is not told of those who wait for it any more', () => {
+  const { session } = at('live')
+  hears({ type: 'waiting', length: 2, left_s: 0 })(session)
+  hears(LEFT)(session)
+  expect(session.view.waiting).toBeNull()
 })

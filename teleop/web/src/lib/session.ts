@@ -45,6 +45,7 @@ type Incoming =
   | { type: 'granted'; lease: string; epoch: number; robot: Descriptor; task: Task }
   | { type: 'ready'; episode: string; seed: number; task: Task }
   | ({ type: 'ended' } & Ended)
+  | { type: 'waiting'; length: number; left_s: number }
   | { type: 'left'; reason: string }
   | { type: 'estopped'; robot: string; by: string }
   | { type: 'cleared'; robot: string }
@@ -61,6 +62,8 @@ export interface View {
   /** `waitS` is what the hub expected when it last told the position. */
   queue: { position: number; length: number; waitS: number } | null
   lease: { id: string; epoch: number; robot: Descriptor; task: Task } | null
+  /** How many wait while this operator holds the robot, and when it goes on to them, as the hub last told; null: nobody. */
+  waiting: { length: number; leftS: number } | null
   episode: string | null
   ended: Ended | null
   /** Who pressed the emergency stop, null once it is cleared; undefined where nothing was heard of it. */
@@ -75,6 +78,7 @@ const FIRST: View = {
   nonce: null,
   queue: null,
   lease: null,
+  waiting: null,
   episode: null,
   ended: null,
   stoppedBy: undefined,
@@ -152,7 +156,7 @@ export class Session {
   }
 
   disconnected(reason: string): void {
-    if (this.view.phase !== 'closed') this.#move({ phase: 'closed', closed: reason })
+    if (this.view.phase !== 'closed') this.#move({ phase: 'closed', waiting: null, closed: reason })
   }
 
   received(text: string): void {
@@ -160,6 +164,7 @@ export class Session {
     const said = parse(text)
     if (this.view.phase === 'greeting') this.#requireProtocol(said)
     const message = known(said)
+    if (!message) return
     const allowed = HEARD_IN[message.type]
     if (allowed && !allowed.includes(this.view.phase)) throw this.#illegal(`"${message.type}"`, allowed)
     this.#move(this.#heard(message))
@@ -184,7 +189,7 @@ export class Session {
         return { phase: 'queued', queue: { position: message.position, length: message.length, waitS: message.wait_s } }
       case 'granted': {
         const { lease, epoch, robot, task } = message
-        return { phase: 'granted', queue: null, fault: null, lease: { id: lease, epoch, robot, task } }
+        return { phase: 'granted', queue: null, waiting: null, fault: null, lease: { id: lease, epoch, robot, task } }
       }
       case 'ready':
         return { phase: 'live', episode: message.episode, ended: null, fault: null }
@@ -192,8 +197,10 @@ export class Session {
         const { episode, steps, success, valid, reason } = message
         return { phase: 'ended', ended: { episode, steps, success, valid, reason } }
       }
+      case 'waiting':
+        return { waiting: message.length > 0 ? { length: message.length, leftS: message.left_s } : null }
       case 'left':
-        return { phase: 'closed', closed: message.reason }
+        return { phase: 'closed', waiting: null, closed: message.reason }
       case 'estopped':
         return { stoppedBy: message.by }
       case 'cleared':
@@ -229,6 +236,7 @@ const KNOWN = new Set([
   'granted',
   'ready',
   'ended',
+  'waiting',
   'left',
   'estopped',
   'cleared',
@@ -243,9 +251,10 @@ function parse(text: string): unknown {
   }
 }
 
-function known(said: unknown): Incoming {
+/** What the hub said; null where it is of a type that this page does not know: of a newer hub, and no reason to stop. */
+function known(said: unknown): Incoming | null {
   const type = (said as { type?: unknown } | null)?.type
-  if (typeof type !== 'string' || !KNOWN.has(type))
-    throw new SessionError(`expected a message of a known type from the hub, got ${JSON.stringify(said).slice(0, 80)}`)
-  return said as Incoming
+  if (typeof type !== 'string')
+    throw new SessionError(`expected a message with a type from the hub, got ${JSON.stringify(said).slice(0, 80)}`)
+  return KNOWN.has(type) ? (said as Incoming) : null
 }
