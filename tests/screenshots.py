@@ -35,7 +35,7 @@ ARMED = "document.querySelector('[data-testid=safety-state]')?.dataset.state ===
 DRIVING = "document.querySelector('[data-testid=safety-state]').dataset.state === 'driving'"
 DRAWN = "!document.body.innerText.includes('Loading what the robot')"
 DONE = "document.querySelector('[data-testid=guide-{}]').dataset.done === 'true'"
-HALF = "+document.querySelector('[data-testid=guide-{}]').dataset.share > 0.5"
+HALF = "+document.querySelector('[data-testid=guide-{}]').dataset.share >= 0.5"
 HOLDING = "document.querySelector('[data-testid=safety-state]').dataset.state === 'holding'"
 EXPIRED = "document.querySelector('[data-testid=safety-state]').dataset.state === 'expired'"
 KEYS = (("w", "s"), ("a", "d"), ("r", "f"))
@@ -173,9 +173,10 @@ def first_drive(browser: Browser, url: str, _data: Path, scheme: Scheme, width: 
     page.locator("[data-testid=robot-card][data-state=free]").get_by_test_id("drive").click()
     page.wait_for_function(ARMED)
     page.wait_for_function(DRAWN)
-    for key, step in (("w", "move_x"), ("a", "move_y")):
-        press(page, key, DONE.format(step))
-        page.keyboard.up(key)
+    for there, back, step in (("w", "s", "move_x"), ("a", "d", "move_y")):
+        for key, until in ((there, HALF), (back, DONE)):
+            press(page, key, until.format(step))
+            page.keyboard.up(key)
     page.keyboard.down("Shift")
     press(page, "r", HALF.format("move_z"))
     page.screenshot(path=str(TARGET / f"guide-{named(scheme, width)}.png"))

@@ -78,6 +78,12 @@ def done(step: str) -> str:
     return f'[data-testid=guide-{step}][data-done="true"]'
 
 
+def there_and_back(page: Page, away: str, back: str, step: str) -> None:
+    """Move the hand away until the guide has seen it, and back until that is done too."""
+    hold(page, away, f'[data-testid=guide-{step}]:is([data-share^="0.5"], [data-done="true"])')
+    hold(page, back, done(step))
+
+
 def grip(page: Page, until: str) -> None:
     """Press the gripper's key; where the drive expires on the way, the next motion takes the gripper along."""
     page.wait_for_function(STATE_IS, arg=["armed", "holding"])
@@ -101,7 +107,9 @@ def test_a_new_wallet_is_guided_through_its_first_drive_is_told_and_is_paid_from
         expect(guide.locator(".now kbd")).to_have_text(["W", "S"])
 
         faults += checked(page, "guide")
-        hold(page, "w", done("move_x"))
+        hold(page, "w", '[data-testid=guide-move_x][data-share^="0.5"]')
+        expect(guide).to_have_attribute("data-due", "move_x")
+        hold(page, "s", done("move_x"))
         page.get_by_test_id("finish").click()
         missing = page.get_by_test_id("practice")
         missing.wait_for()
@@ -113,9 +121,9 @@ def test_a_new_wallet_is_guided_through_its_first_drive_is_told_and_is_paid_from
         page.get_by_test_id("again").click()
 
         page.set_viewport_size({"width": 1280, "height": 800})
-        expect(guide).to_have_attribute("data-due", "move_x", timeout=PATIENCE_MS)
-        for key, step in (("w", "move_x"), ("a", "move_y"), ("r", "move_z")):
-            hold(page, key, done(step))
+        expect(page.get_by_test_id("step-count")).to_have_text("0", timeout=PATIENCE_MS)
+        for away, back, step in (("w", "s", "move_x"), ("a", "d", "move_y"), ("r", "f", "move_z")):
+            there_and_back(page, away, back, step)
         grip(page, '[data-testid=guide-gripper][data-share="0.5"]')
         grip(page, done("gripper"))
         rested = "[data-testid=guide-let_go]:is([data-share='0.9'], [data-done=true])"  # done before, on a slow machine

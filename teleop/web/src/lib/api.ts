@@ -107,6 +107,8 @@ export interface Operator {
   episode: string | null
   checks: Check[]
   needs: Needs
+  /** What its practice drives have shown so far, by the names of the guide's steps; an older hub does not tell. */
+  shown?: string[]
 }
 
 export interface Score {

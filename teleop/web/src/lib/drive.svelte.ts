@@ -326,7 +326,8 @@ export class Drive {
     this.#fresh = true
     const { robot, layout } = this
     const operator = this.account.operator
-    this.#guide = robot && layout && operator?.qualified === false ? new Guide(robot.descriptor, layout, operator.needs) : null
+    const practice = robot && layout && operator?.qualified === false
+    this.#guide = practice ? new Guide(robot.descriptor, layout, operator.needs, operator.shown) : null
     this.guided = this.#guide?.steps ?? null
   }
 

@@ -18,9 +18,9 @@ function robot(hands: number, grips = true) {
 }
 
 /** Drives a robot of so many hands, one state for each period. */
-function driven(hands = 1, grips = true) {
+function driven(hands = 1, grips = true, shown?: string[]) {
   const { descriptor, layout } = robot(hands, grips)
-  const guide = new Guide(descriptor, layout, NEEDS)
+  const guide = new Guide(descriptor, layout, NEEDS, shown)
   let period = 0
   const see = (safety: Safety, places: number[][] = [HOME], openings: number[] = [1], count = 1) => {
     const poses = Array.from({ length: hands }, (_, hand) => [...(places[hand] ?? HOME), 0, 0, 0, 1]).flat()
@@ -47,12 +47,47 @@ test.each([0, 1, 2])('axis %i is done once the hand came as far along it as the 
   expect(done()).toEqual([['move_x', 'move_y', 'move_z'][axis]])
 })
 
+const along = (axis: number, m: number) => HOME.map((at, i) => at + (i === axis ? m : 0))
+
+test.each([0, 1, 2])('axis %i is done once the hand has also come half of the way back', (axis) => {
+  const { guide, see, done } = driven()
+  for (const m of [0, 0.03, 0.06]) see('driving', [along(axis, m)])
+  expect(done()).toEqual([])
+  expect(guide.steps[axis]?.share).toBe(0.5)
+  see('driving', [along(axis, 0.2)])
+  see('driving', [along(axis, 0.11)])
+  expect(done(), 'the farther away, the longer the way back').toEqual([])
+  see('driving', [along(axis, 0.099)])
+  expect(done()).toEqual([['move_x', 'move_y', 'move_z'][axis]])
+  see('driving', [along(axis, 0.6)])
+  expect(done(), 'what was shown stays shown').toEqual([['move_x', 'move_y', 'move_z'][axis]])
+})
+
+test('a hand that trembles shows nothing', () => {
+  const { guide, see } = driven()
+  for (const m of [0, 0.001, -0.001, 0.001]) see('driving', [along(0, m)])
+  expect(guide.steps[0]?.share).toBeLessThan(0.1)
+})
+
+test('what earlier drives have shown counts from the start, whatever this one shows', () => {
+  const { guide, see, done } = driven(1, true, ['move_x', 'let_go', 'duration'])
+  expect(done()).toEqual(['move_x', 'let_go'])
+  expect(due(guide.steps)?.name).toBe('move_y')
+  see('driving', [HOME])
+  see('driving', [along(0, 0.03)])
+  expect(guide.steps[0]).toEqual({ name: 'move_x', share: 1, done: true })
+  see('driving', [along(1, 0.06)])
+  see('driving', [along(1, 0)])
+  expect(done()).toEqual(['move_x', 'move_y', 'let_go'])
+})
+
 test('of two hands either may show an axis, but not half each', () => {
   const { see, done } = driven(2)
   see('driving', [HOME, HOME])
   see('driving', [[0.33, 0, 0.4], [0.27, 0, 0.4]])
   expect(done()).toEqual([])
   see('driving', [HOME, [0.36, 0, 0.4]])
+  see('driving', [HOME, [0.28, 0, 0.4]])
   expect(done()).toEqual(['move_x'])
 })
 

@@ -18,9 +18,22 @@ const AXES = ['move_x', 'move_y', 'move_z'] as const
 const CLOSED = 0.4
 const OPEN = 0.6
 
-interface Span {
+/** How much of the way out a hand must come back, for a move there and back. */
+const BACK = 0.5
+
+/** Where a hand has been along an axis, m. */
+interface Way {
   lower: number
   upper: number
+  /** The farthest that it came up, and down, from any place where it had been. */
+  rise: number
+  fall: number
+}
+
+/** In [0, 1]: how much of a move there and back it was; `neededM` is how far the hub wants it to have been. */
+function shared({ lower, upper, rise, fall }: Way, neededM: number): number {
+  const far = Math.max(upper - lower, neededM)
+  return (Math.min(1, (upper - lower) / neededM) + Math.min(1, Math.min(rise, fall) / (BACK * far))) / 2
 }
 
 export class Guide {
@@ -28,7 +41,9 @@ export class Guide {
   readonly #layout: Layout
   readonly #needs: Needs
   /** Of each hand, along each axis. */
-  readonly #spans: Span[][]
+  readonly #ways: Way[][]
+  /** What was shown once stays shown. */
+  readonly #shown: Set<string>
   /** Of each gripper: not open yet, open, then closed, then opened again. */
   readonly #grips: ('unknown' | 'open' | 'closed' | 'reopened')[]
   #firstUs: bigint | null = null
@@ -38,11 +53,13 @@ export class Guide {
   #restS = 0
   #rested = false
 
-  constructor(descriptor: Descriptor, layout: Layout, needs: Needs) {
+  /** `shown`: what earlier drives have shown already. */
+  constructor(descriptor: Descriptor, layout: Layout, needs: Needs, shown: readonly string[] = []) {
     this.#descriptor = descriptor
     this.#layout = layout
     this.#needs = needs
-    this.#spans = descriptor.end_effectors.map(() => AXES.map(() => ({ lower: Infinity, upper: -Infinity })))
+    this.#shown = new Set(shown)
+    this.#ways = descriptor.end_effectors.map(() => AXES.map(() => ({ lower: Infinity, upper: -Infinity, rise: 0, fall: 0 })))
     this.#grips = descriptor.end_effectors.map(() => 'unknown')
   }
 
@@ -52,10 +69,7 @@ export class Guide {
     this.#firstUs ??= state.tHostUs
     this.#descriptor.end_effectors.forEach((end, hand) => {
       const place = this.#layout.get(state.values, end.pose)
-      this.#spans[hand]?.forEach((span, axis) => {
-        span.lower = Math.min(span.lower, place?.[axis] ?? Infinity)
-        span.upper = Math.max(span.upper, place?.[axis] ?? -Infinity)
-      })
+      this.#ways[hand]?.forEach((way, axis) => this.#moved(way, axis, place?.[axis]))
     })
     this.#layout.get(state.values, 'gripper_position')?.forEach((opening, hand) => this.#gripped(opening, hand))
     this.#heldStill(state)
@@ -63,20 +77,36 @@ export class Guide {
 
   /** What there is to show, in order. */
   get steps(): Step[] {
-    const { moved_m, rest_s, duration_s } = this.#needs
-    const moves = AXES.map((name, axis) => {
-      const spans = this.#spans.map((hand) => hand[axis]).map((span) => (span ? span.upper - span.lower : 0))
-      return step(name, Math.max(...spans) / moved_m)
-    })
+    const { rest_s, duration_s } = this.#needs
+    const moves = AXES.map((name, axis) => this.#step(name, this.#share(axis)))
     const grip = this.#grips.includes('reopened') ? 1 : this.#grips.includes('closed') ? 0.5 : 0
-    const gripper = this.#canGrip ? [step('gripper', grip)] : []
-    const rest = step('let_go', this.#rested ? 1 : Math.min(this.#restS / rest_s, 0.9))
+    const gripper = this.#canGrip ? [this.#step('gripper', grip)] : []
+    const rest = this.#step('let_go', this.#rested ? 1 : Math.min(this.#restS / rest_s, 0.9))
     const seconds = this.#firstUs === null ? 0 : Number(this.#nowUs - this.#firstUs) / 1e6
     return [...moves, ...gripper, rest, { ...step('finish', seconds / duration_s), done: false }]
   }
 
   get #canGrip(): boolean {
     return this.#descriptor.end_effectors.some((end) => Object.keys(end.gripper_joints).length > 0)
+  }
+
+  #moved(way: Way, axis: number, at: number | undefined): void {
+    if (at === undefined) return
+    way.lower = Math.min(way.lower, at)
+    way.upper = Math.max(way.upper, at)
+    way.rise = Math.max(way.rise, at - way.lower)
+    way.fall = Math.max(way.fall, way.upper - at)
+    const name = AXES[axis]
+    if (name && this.#share(axis) >= 1) this.#shown.add(name)
+  }
+
+  /** Of the hand that has shown most of this axis. */
+  #share(axis: number): number {
+    return Math.max(...this.#ways.map((hand) => (hand[axis] ? shared(hand[axis], this.#needs.moved_m) : 0)))
+  }
+
+  #step(name: StepName, share: number): Step {
+    return step(name, this.#shown.has(name) ? 1 : share)
   }
 
   #gripped(opening: number, hand: number): void {
