@@ -220,6 +220,12 @@ def test_a_person_signs_in_drives_by_keys_finishes_and_sees_score_receipt_and_ba
     proof = httpx.get(f"{house.url}/api/log/proof/{index}").json()
     assert proof["index"] == index, "what the page shows is in the log"
     assert page.get_by_test_id("balance").first.inner_text().strip()
+    scored = score.inner_text().split()[0]
+    pay = page.get_by_test_id("pay").inner_text()
+    page.get_by_role("link", name="Back to the lobby").click()
+    newest = page.get_by_test_id("episode").first
+    expect(newest.get_by_test_id("episode-score")).to_have_text(f"score {scored}")
+    expect(newest.get_by_test_id("episode-pay")).to_have_text("not paid" if pay.startswith("0 ") else f"+{pay}")
     assert page.complaints == []  # type: ignore[attr-defined]
 
 
