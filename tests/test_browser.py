@@ -222,7 +222,7 @@ def test_a_person_signs_in_drives_by_keys_finishes_and_sees_score_receipt_and_ba
     assert page.get_by_test_id("balance").first.inner_text().strip()
     scored = score.inner_text().split()[0]
     pay = page.get_by_test_id("pay").inner_text()
-    page.get_by_role("link", name="Back to the lobby").click()
+    page.get_by_role("link", name="Back to the lobby", exact=True).click()
     newest = page.get_by_test_id("episode").first
     expect(newest.get_by_test_id("episode-score")).to_have_text(f"score {scored}")
     expect(newest.get_by_test_id("episode-pay")).to_have_text("not paid" if pay.startswith("0 ") else f"+{pay}")
@@ -312,8 +312,12 @@ def test_a_key_that_a_person_chose_moves_the_hand_is_kept_and_stands_in_the_help
     page.reload()
     page.locator("[data-testid=drive-view][data-loaded=true]").wait_for()
     page.wait_for_function(ARMED)
-    page.keyboard.press("h")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.keyboard.press("?")
     expect(page.get_by_role("complementary").locator("kbd").first).to_have_text("I")
+    expect(page.get_by_role("button", name="Change the controls")).to_be_in_viewport(ratio=1)
+    page.keyboard.press("h")
+    expect(page.get_by_role("complementary")).to_have_count(0)
     before = numbers(page, "ee-position")
     drive(page, "i", "ee-position", 0, before[0] + 0.02)
 
@@ -549,6 +553,29 @@ def picture_at(page: Page, at_s: str) -> bytes:
     shown = "const at = document.querySelector('[data-testid=scrubber]'); return at.dataset.shown == at.value"
     page.wait_for_function(f"() => {{ {shown} }}")
     return page.screenshot(clip={"x": 0, "y": 150, "width": 380, "height": 300})
+
+
+def test_on_a_phone_there_is_help_and_the_replay_is_seen_above_the_result(browser: Browser, house: House) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    page = opened(context, house.url)
+    sign_in(page)
+    take_robot(page)
+    page.get_by_role("button", name="Help", exact=True).tap()
+    expect(page.get_by_role("complementary")).to_contain_text("Left pad")
+    for part in ("heading", "button"):
+        for shown in page.get_by_role("complementary").get_by_role(part).all():
+            shown.click(trial=True)  # reached by scrolling, and under nothing
+    page.get_by_role("button", name="Close the help").tap()
+    drive(page, "w", "ee-position", 0, numbers(page, "ee-position")[0] + 0.05)
+    page.get_by_test_id("finish").tap()
+    page.get_by_test_id("score").wait_for()
+    for each in ("estop", "scrubber", "again"):
+        expect(page.get_by_test_id(each)).to_be_in_viewport(ratio=1)
+        page.get_by_test_id(each).click(trial=True)
+    assert page.evaluate("document.elementFromPoint(195, 280).tagName") == "CANVAS"
+    assert picture_at(page, "0") != picture_at(page, str(page.get_by_test_id("scrubber").get_attribute("max")))
+    assert page.complaints == []  # type: ignore[attr-defined]
+    context.close()
 
 
 def test_every_page_has_contrast_and_labels_in_light_and_dark_on_a_desk_and_a_phone(

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type Action, actionOf, ACTIONS, changesOf, GAMEPAD, isOrder, KEYS, labelOf, motionOf, rebound, withChanges } from './bindings'
+import { type Action, actionFor, actionOf, ACTIONS, changesOf, GAMEPAD, isOrder, KEYS, labelOf, motionOf, rebound, withChanges } from './bindings'
 
 test.each([
   ['keys', KEYS],
@@ -48,4 +48,11 @@ test('a label is what stands on the key', () => {
   expect(labelOf('Digit1')).toBe('1')
   expect(labelOf('b7')).toBe('RT')
   expect(labelOf('a3-')).toBe('right stick ↑')
+})
+
+test('`?` opens the help on every keyboard, unless its key was given to another action', () => {
+  for (const code of ['Slash', 'Minus']) expect(actionFor(KEYS, { code, key: '?' })).toBe('help')
+  expect(actionFor(KEYS, { code: 'KeyH', key: 'h' })).toBe('help')
+  expect(actionFor(KEYS, { code: 'Slash', key: '/' })).toBeUndefined()
+  expect(actionFor(rebound(KEYS, 'x+', 'Slash'), { code: 'Slash', key: '?' })).toBe('x+')
 })

@@ -92,6 +92,9 @@ export const GAMEPAD: Bound = {
 /** This key stops the robot, whatever else is chosen. */
 export const STOP_KEY = 'Escape'
 
+/** What this key types opens the help, wherever it stands on a keyboard, and beside the chosen one. */
+export const HELP_KEY = '?'
+
 const MOTION = /^(x|y|z|roll|pitch|yaw)([+-])$/
 
 /** The axis that an action moves, and which way. */
@@ -108,6 +111,10 @@ const everyAction = (controls: (action: Action) => readonly string[]): Bound =>
 
 export const actionOf = (bound: Bound, control: string): Action | undefined =>
   actions.find((action) => bound[action].includes(control))
+
+/** What a key does that is pressed: the one chosen for it; else `?` opens the help. */
+export const actionFor = (bound: Bound, { code, key }: Pick<KeyboardEvent, 'code' | 'key'>): Action | undefined =>
+  actionOf(bound, code) ?? (key === HELP_KEY ? 'help' : undefined)
 
 /** Give an action this control and no other; who had it before has it no more. The stop key stays what it is. */
 export function rebound(bound: Bound, action: Action, control: string): Bound {
