@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { Connection, gradeOf } from './connection'
+import { Connection, gradeOf, gradeOfLoss } from './connection'
 
 /** States at 20 Hz, each `delay` ms under way, that echo a command sent `trip` ms before they came. */
 function after(delays: readonly number[], { trip = 40, missing = new Set<number>() } = {}): [Connection, number] {
@@ -34,8 +34,36 @@ test('an uneven connection has jitter', () => {
 })
 
 test('states that do not come are loss', () => {
-  const [connection, nowMs] = after(Array(100).fill(20), { missing: new Set([10, 20, 21, 40]) })
-  expect(connection.health(nowMs).loss).toBeCloseTo(0.04)
+  const [connection, nowMs] = after(Array(160).fill(20), { missing: new Set([60, 70, 71, 90]) })
+  expect(connection.health(nowMs)).toMatchObject({ loss: expect.closeTo(0.04, 2), grade: 'good' })
+})
+
+test('what did not come while the page began, or before a command was answered, is no loss', () => {
+  const [connection, nowMs] = after(Array(100).fill(20), { missing: new Set(Array.from({ length: 18 }, (_, i) => 2 * i + 1)) })
+  expect(connection.health(nowMs)).toMatchObject({ loss: 0, grade: 'good' })
+  const unanswered = new Connection()
+  for (const seq of [1, 50, 100]) unanswered.take({ seq, tHostUs: BigInt(50_000 * seq), tClientUs: 0n }, 50 * seq)
+  expect(unanswered.health(5000).loss).toBe(0)
+})
+
+test('one state that is missed at first is one of a hundred', () => {
+  const [connection, nowMs] = after(Array(44).fill(20), { missing: new Set([42]) })
+  expect(connection.health(nowMs).loss).toBeCloseTo(0.01)
+})
+
+test.each([
+  [0.049, 'good'],
+  [0.05, 'fair'],
+  [0.149, 'fair'],
+  [0.15, 'slow'],
+  [0.51, 'slow'],
+])('a loss of %d is %s, and the word says so', (loss, grade) => {
+  expect(gradeOfLoss(loss)).toBe(grade)
+})
+
+test('where half of the states do not come the connection is not called good, though each is in time', () => {
+  const [connection, nowMs] = after(Array(160).fill(20), { missing: new Set(Array.from({ length: 50 }, (_, i) => 60 + 2 * i)) })
+  expect(connection.health(nowMs)).toMatchObject({ roundTripMs: 40, ageMs: 0, grade: 'slow' })
 })
 
 test('a state gets older while none comes after it, and was old where it came late', () => {
