@@ -214,6 +214,8 @@ def test_a_person_signs_in_drives_by_keys_finishes_and_sees_score_receipt_and_ba
     score = page.get_by_test_id("score")
     score.wait_for()
     assert 0.0 <= float(score.inner_text().split()[0]) <= 100.0
+    (episode,) = httpx.get(f"{house.url}/api/episodes", params={"limit": 1}).json()["episodes"]
+    expect(page.get_by_test_id("step-count")).to_have_text(str(episode["steps"]))
     receipt = page.get_by_test_id("receipt-index")
     receipt.wait_for(state="attached")
     index = int("".join(filter(str.isdigit, receipt.inner_text())))
@@ -576,6 +578,25 @@ def test_on_a_phone_there_is_help_and_the_replay_is_seen_above_the_result(browse
     assert picture_at(page, "0") != picture_at(page, str(page.get_by_test_id("scrubber").get_attribute("max")))
     assert page.complaints == []  # type: ignore[attr-defined]
     context.close()
+
+
+def test_a_page_whose_hub_is_away_says_so_once_blames_no_host_and_tries_again(page: Page) -> None:
+    sign_in(page)
+    card = page.locator("[data-testid=robot-card][data-state=free]")
+    robot = card.get_attribute("data-robot")
+    page.route("**/api/**", lambda route: route.abort())
+    told = page.get_by_role("alert").filter(has_text="The hub cannot be reached.")
+    expect(told).to_contain_text("This page tries again by itself.")
+    unknown = page.locator("[data-testid=robot-card][data-state=unknown]")
+    expect(unknown).to_contain_text("Not known now")
+    expect(unknown.get_by_role("link")).to_have_count(0)
+    page.unroute("**/api/**")
+    card.wait_for()
+    expect(told).to_have_count(0)
+    page.route("**/api/robots/*", lambda _route: None)  # it is under way
+    page.goto(f"{page.url.split('#')[0]}#/drive/{robot}/lift")
+    expect(page.get_by_role("heading", name="Reaching the hub")).to_be_visible()
+    expect(page.get_by_text("Loading what the robot looks like")).to_have_count(0)
 
 
 def test_every_page_has_contrast_and_labels_in_light_and_dark_on_a_desk_and_a_phone(

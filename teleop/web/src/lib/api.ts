@@ -186,8 +186,8 @@ export class Api {
     if (this.token) headers['Authorization'] = `Bearer ${this.token}`
     if (body !== undefined) headers['Content-Type'] = 'application/json'
     const init: RequestInit = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
-    const response = await fetch(path, init).catch((error: unknown) => {
-      throw new ApiError('unreachable', `The hub did not answer: ${String(error)}. Check the connection.`, 0)
+    const response = await fetch(path, init).catch(() => {
+      throw new ApiError('unreachable', 'The hub cannot be reached. Check the connection.', 0)
     })
     if (!response.ok) throw await refusal(response)
     return response

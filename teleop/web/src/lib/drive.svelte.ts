@@ -342,6 +342,8 @@ export class Drive {
   #ended(): void {
     this.input.neutral()
     this.replay.scrub(this.replay.lengthS)
+    // The state of the last step is not shown where the host ends the episode with it.
+    if (this.view?.ended?.episode) this.steps = this.view.ended.steps
     // An episode that does not count is not signed.
     if (!this.view?.ended?.episode || !this.view.ended.valid) return
     this.reviewing = review.first

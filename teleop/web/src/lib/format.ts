@@ -56,7 +56,7 @@ export function sentence(text: string): string {
 
 const ENDINGS: Record<string, string> = {
   finished: 'You finished.',
-  step_limit: 'The step limit was reached.',
+  step_limit: 'The time was up: the step limit was reached.',
   left: 'You left.',
   operator_lost: 'The connection to you was lost.',
   revoked: 'The lease was taken back.',
