@@ -1,4 +1,4 @@
-"""Two people at one robot: the second sees place and wait, looks elsewhere, and is called when it is their turn."""
+"""Two people at one robot: the first hears of the second, who sees place and wait, and is called when it is time."""
 
 from __future__ import annotations
 
@@ -51,6 +51,14 @@ def test_who_waits_sees_place_and_wait_and_is_called_when_it_is_their_turn(brows
     waiting.get_by_test_id("tell-me").click()
     expect(waiting.get_by_test_id("tell-me")).to_have_count(0)
     assert waiting.title() == "armshare"
+
+    told = page.get_by_test_id("waiting")
+    expect(told).to_have_text(re.compile(r"^1 waits; yours for \d+ (min|s) more$"))
+    expect(page.get_by_role("status").filter(has_text="1 waits for this robot.")).to_have_count(1)
+    waiting.get_by_role("link", name="Leave the queue").click()
+    expect(told).to_have_count(0)
+    card.get_by_test_id("drive").click()
+    expect(told).to_be_visible()
 
     waiting.evaluate(HIDE)
     first.close()
