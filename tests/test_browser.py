@@ -615,7 +615,7 @@ def test_every_page_has_contrast_and_labels_in_light_and_dark_on_a_desk_and_a_ph
     faults += checked(page, "drive")
     page.keyboard.press("h")
     faults += checked(page, "help")
-    page.get_by_test_id("open-controls").click()
+    page.get_by_role("button", name="Change the controls").click()
     faults += checked(page, "controls")
     page.keyboard.press("Escape")
     page.get_by_test_id("controls").wait_for(state="detached")
