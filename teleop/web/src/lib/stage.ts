@@ -54,8 +54,10 @@ export const OVER_THE_SHOULDER = 0
 export const FROM_BEHIND = 1
 const UP = new Vector3(0, 0, 1)
 const FOV_DEG = 36
-/** Pixels drawn for each pixel of the page, each way, where drawing is slow. */
-const RATIO_MIN = 0.6
+/** Pixels drawn for each pixel of the page, each way, without a graphics chip; */
+const RATIO_SOFTWARE = 0.6
+/** and where drawing is slow all the same. */
+const RATIO_MIN = 0.4
 /** So many slow frames more than fast ones, and less is drawn. */
 const SLOW_FRAMES = 8
 /** Where the light comes from, seen from the subject, in its radii. */
@@ -120,7 +122,7 @@ export class Stage {
     this.renderer.shadowMap.enabled = true
     this.renderer.shadowMap.type = PCFShadowMap
     this.renderer.toneMapping = NeutralToneMapping
-    this.#ratio = software ? RATIO_MIN : Math.min(devicePixelRatio, 2)
+    this.#ratio = software ? RATIO_SOFTWARE : Math.min(devicePixelRatio, 2)
     this.camera.up.copy(UP)
     this.controls = new OrbitControls(this.camera, canvas)
     this.controls.enableDamping = true
