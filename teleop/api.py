@@ -349,9 +349,11 @@ async def _viewer(driving: Driving, socket: WebSocket) -> None:
     viewer = cameras.join(look.camera, look.codecs)
     try:
         await socket.send_text(control.encode(control.Looking(look.camera, viewer.stream.name)))
-        viewer.start(framed_socket(socket.scope))
+        peer, allowance = framed_socket(socket.scope), Allowance(SEEN_PER_S)
+        peer.read = lambda data: len(data) <= JSON_BYTES_MAX and allowance.take() and _seen(driving.hub, viewer, data)
+        viewer.start(peer)
         reading, gone = (
-            asyncio.create_task(_read_seen(driving.hub, socket, viewer)),
+            asyncio.create_task(_read_others(driving.hub, socket)),
             asyncio.create_task(viewer.gone.wait()),
         )
         done, others = await asyncio.wait((reading, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -365,18 +367,21 @@ async def _viewer(driving: Driving, socket: WebSocket) -> None:
         cameras.leave(viewer)
 
 
-async def _read_seen(hub: Hub, socket: WebSocket, viewer: Viewer) -> None:
-    allowance = Allowance(SEEN_PER_S)
+def _seen(hub: Hub, viewer: Viewer, data: bytes) -> bool:
+    """Take a viewer's answer, as it comes: a task for each would cost more than the answer."""
+    try:
+        viewer.seen(Seen.decode(data))
+    except WireError:
+        hub.counts["seen_malformed"] += 1
+    return True
+
+
+async def _read_others(hub: Hub, socket: WebSocket) -> None:
+    """Drop what is no answer, and what is more of them than is allowed: that is read slowly."""
     while True:
         frame = await _frame(socket)
-        if not allowance.take():
-            hub.counts["seen_flood"] += 1
-            await asyncio.sleep(1.0 / (_DRAINED * allowance.per_s))
-            continue
-        try:
-            viewer.seen(Seen.decode(_bytes(frame)))
-        except WireError:
-            hub.counts["seen_malformed"] += 1
+        hub.counts["seen_flood" if isinstance(frame, bytes) else "seen_malformed"] += 1
+        await asyncio.sleep(1.0 / (_DRAINED * SEEN_PER_S))
 
 
 async def _host_camera(driving: Driving, socket: WebSocket) -> None:

@@ -22,6 +22,8 @@ class FramedSocket(Protocol):
 
     freed: Callable[[], None]
     """Called when the peer reads again as fast as it is written to."""
+    read: Callable[[bytes], bool]
+    """Given each binary message as it comes; where it returns False, the application receives it, in its turn."""
 
     @property
     def free(self) -> bool:
@@ -35,6 +37,11 @@ class _Websocket(WebSocketsSansIOProtocol):
     """uvicorn's websocket, which is a `FramedSocket` to its application."""
 
     freed: Callable[[], None] = staticmethod(lambda: None)
+    read: Callable[[bytes], bool] = staticmethod(lambda _: False)
+
+    def handle_bytes(self, event: Frame) -> None:
+        if not (event.fin and self.read(bytes(event.data))):
+            super().handle_bytes(event)
 
     def resume_writing(self) -> None:
         super().resume_writing()

@@ -17,11 +17,12 @@ from fastapi import FastAPI, WebSocket
 from websockets.asyncio.client import connect
 
 from teleop import serving
+from teleop.api import SEEN_PER_S
 from teleop.cameras import Cameras
 from teleop.client import RefusedError
 from teleop.encoders import open_encoder
 from teleop.frames import FRAME_BYTES_MAX, Codec, Frame, Seen
-from teleop.messages import PROTOCOL, Mode
+from teleop.messages import JSON_BYTES_MAX, PROTOCOL, Mode
 from teleop.serving import framed
 from teleop.sources import CameraError, CameraSpec, camera_of
 from teleop.video import CREDITS_MAX
@@ -398,6 +399,31 @@ async def test_noise_is_counted_and_hurts_nobody(tmp_path):
             await socket.send(stray.encode())
             assert await socket.recv(), "answered, and shown to nobody"
             assert house.hub.counts["frames_malformed"] == 1
+
+
+async def to_the_end(looking: Looking) -> None:
+    while True:
+        await looking.next()
+
+
+async def test_a_flood_of_answers_is_read_slowly_and_slows_only_who_sent_it(tmp_path):
+    async with platform(tmp_path) as house, house.driver() as driver:
+        robot, token = house.robot_key.address, token_of(driver)
+        async with (
+            driven(driver, robot),
+            Looking(house.url, token, robot, "front") as flooding,
+            Looking(house.url, token, robot, "front") as other,
+        ):
+            frame = await flooding.next()
+            for _ in range(2 * SEEN_PER_S):
+                await flooding.answer(frame)
+            before = (await other.read()).seq
+            while not house.hub.counts["seen_flood"]:
+                assert (await other.read()).seq > before
+            await flooding.send(bytes(JSON_BYTES_MAX + 1))
+            with pytest.raises(RefusedError, match="expected at most 65536 bytes a frame"):
+                await to_the_end(flooding)
+            assert (await other.read()).seq > before
 
 
 async def test_viewers_hear_that_the_robot_is_gone(tmp_path):
