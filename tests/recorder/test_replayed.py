@@ -77,7 +77,11 @@ def changed(meta: Meta, part: str, **values: object) -> Meta:
 CHANGES: dict[str, tuple[Callable[[Meta], Meta], type[Exception], str]] = {
     "robot": (lambda m: changed(m, "robot", model="pandora"), UnknownRobotError, r"expected one of panda, .*'pandora'"),
     "task": (lambda m: changed(m, "task", name="juggle"), UnknownTaskError, r"expected one of .*lift.*, got 'juggle'"),
-    "pair": (lambda m: changed(m, "robot", model="dual_panda"), UnknownTaskError, r"for lift, got 'dual_panda'"),
+    "pair": (
+        lambda m: changed(m, "robot", model="dual_panda"),
+        UnknownTaskError,
+        r"at the task lift, got 'dual_panda'",
+    ),
     "version": (lambda m: changed(m, "task", version=9), TaskMismatchError, "expected version 1 of lift.*, got 9"),
     "real": (lambda m: changed(m, "robot", simulated=False), NotSimulatedError, "expected an episode of a simulated"),
     "urdf": (

@@ -123,8 +123,14 @@ def test_a_practice_episode_is_answered_with_its_checks_and_the_operator_with_wh
     assert all(set(one) == {"name", "passed", "measured", "sentence"} for one in practice["checks"])
     needs = {"moved_m": 0.05, "rest_s": 0.5, "duration_s": 5.0, "limited": 0.25}
     about = {"qualified": False, "since_ms": None, "needs": needs}
-    assert known == {"address": ADA, **about, "episode": "e1", "checks": practice["checks"]}
-    assert new == {"address": BOB, **about, "episode": None, "checks": []}
+    assert known == {
+        "address": ADA,
+        **about,
+        "episode": "e1",
+        "checks": practice["checks"],
+        "shown": ["move_y", "move_z"],
+    }
+    assert new == {"address": BOB, **about, "episode": None, "checks": [], "shown": []}
 
 
 def test_where_no_first_drive_is_asked_for_everyone_is_qualified_and_nothing_is_practice(scored, client):

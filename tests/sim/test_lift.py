@@ -59,5 +59,5 @@ def test_unknown_names_say_what_there_is():
         description("panad")
     with pytest.raises(UnknownTaskError, match=r"expected one of .*lift"):
         task("lfit")
-    with pytest.raises(UnknownTaskError, match=r"expected one of panda.* for lift, got 'dual_panda'"):
+    with pytest.raises(UnknownTaskError, match=r"expected one of panda.* at the task lift, got 'dual_panda'"):
         make_world("dual_panda", "lift")
