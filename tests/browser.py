@@ -35,9 +35,16 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
-def watched(page: Page) -> list[str]:
-    """Return a list that fills with whatever the page complains of."""
-    complaints: list[str] = []
-    page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    return complaints
+_HEARD: dict[Page, list[str]] = {}
+
+
+def watch(page: Page) -> None:
+    """Take note of whatever a page complains of from now on."""
+    heard = _HEARD.setdefault(page, [])
+    page.on("console", lambda said: heard.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: heard.append(str(error)))
+
+
+def complaints(page: Page) -> list[str]:
+    """Return what a page that is watched has complained of."""
+    return _HEARD[page]

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sim.catalogue import ROBOTS, pairs
 from teleop.doors.processes import platform
 from teleop.messages import PROTOCOL
-from tests.browser import chromium, watched
+from tests.browser import chromium, complaints, watch
 from tests.conftest import House
 
 ARMED = "document.querySelector('[data-testid=safety-state]')?.dataset.state === 'armed'"
@@ -119,7 +119,7 @@ def named(robot: str) -> str:
 def opened(context: BrowserContext, url: str) -> Page:
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
-    page.complaints = watched(page)  # type: ignore[attr-defined]
+    watch(page)
     page.goto(url)
     return page
 
@@ -228,7 +228,7 @@ def test_a_person_signs_in_drives_by_keys_finishes_and_sees_score_receipt_and_ba
     newest = page.get_by_test_id("episode").first
     expect(newest.get_by_test_id("episode-score")).to_have_text(f"score {scored}")
     expect(newest.get_by_test_id("episode-pay")).to_have_text("not paid" if pay.startswith("0 ") else f"+{pay}")
-    assert page.complaints == []  # type: ignore[attr-defined]
+    assert complaints(page) == []
 
 
 def test_a_drive_stops_when_the_page_loses_the_keyboard(page: Page) -> None:
@@ -299,7 +299,7 @@ def test_the_hand_follows_a_mouse_that_drags_it_and_only_while_the_button_is_dow
     assert page.evaluate(raised)
     page.mouse.up()
     page.wait_for_function(STATE_IS, arg=["armed", "holding", "expired"])
-    assert page.complaints == []  # type: ignore[attr-defined]
+    assert complaints(page) == []
 
 
 def test_a_key_that_a_person_chose_moves_the_hand_is_kept_and_stands_in_the_help(page: Page) -> None:
@@ -352,7 +352,7 @@ def test_every_robot_is_drawn_whole_with_the_stages_of_its_task(visitor: Page, r
     take_robot(visitor, named(robot))
     expect(visitor.get_by_text(instruction)).to_be_visible()
     assert visitor.get_by_test_id("stage").inner_text().strip()
-    assert visitor.complaints == []  # type: ignore[attr-defined]
+    assert complaints(visitor) == []
 
 
 @pytest.mark.skipif("husky" not in ONLINE, reason="no task for a mobile base")
@@ -368,7 +368,7 @@ def test_an_operator_drives_the_base_by_keys_and_the_arm_goes_along(visitor: Pag
     visitor.keyboard.press("1")
     visitor.get_by_test_id("ee-position").wait_for()
     assert numbers(visitor, "ee-position")[1] > hand[1] + 0.05, "the hand has turned left with the base"
-    assert visitor.complaints == []  # type: ignore[attr-defined]
+    assert complaints(visitor) == []
 
 
 @pytest.mark.skipif("dual_panda" not in ONLINE, reason="no task for two hands")
@@ -382,7 +382,7 @@ def test_an_operator_switches_hands_and_only_the_chosen_one_moves(visitor: Page)
     visitor.keyboard.press("1")
     assert numbers(visitor, "ee-position") == pytest.approx(left, abs=0.005)
     drive(visitor, "r", "ee-position", 2, left[2] + 0.05)
-    assert visitor.complaints == []  # type: ignore[attr-defined]
+    assert complaints(visitor) == []
 
 
 @pytest.mark.skipif("husky" not in ONLINE, reason="no task for a mobile base")
@@ -398,7 +398,7 @@ def test_on_a_phone_everything_to_touch_is_on_the_screen(phone: Page) -> None:
     base.tap()
     expect(phone.get_by_role("application", name="Drive")).to_be_in_viewport(ratio=1)
     expect(phone.get_by_role("application")).to_have_count(1)  # a base does not lift
-    assert phone.complaints == []  # type: ignore[attr-defined]
+    assert complaints(phone) == []
 
 
 def watch_robot(page: Page, name: str = "panda-1") -> None:
@@ -439,7 +439,7 @@ def test_a_spectator_sees_the_drive_and_stops_it_and_the_owner_alone_clears_it(b
     expect(page.get_by_test_id("again")).to_be_enabled()
     expect(told).to_have_count(0)
     expect(seen.get_by_test_id("drive")).to_be_visible()
-    assert seen.complaints == []  # type: ignore[attr-defined]
+    assert complaints(seen) == []
     for context in contexts:
         context.close()
 
@@ -468,7 +468,7 @@ def test_where_page_and_hub_are_of_different_versions_a_person_is_told_to_reload
         assert page.evaluate("socket") == ["hello", "closed"], "no command, no wish, no second try"
     page.get_by_role("button", name="Reload the page").click()
     page.wait_for_function(ARMED)
-    assert page.complaints == []  # type: ignore[attr-defined]
+    assert complaints(page) == []
 
 
 def test_a_second_window_of_the_same_wallet_takes_a_drive_over_once_that_is_confirmed(page: Page) -> None:
@@ -545,7 +545,7 @@ def test_an_operator_who_wants_to_sees_the_replay_first_then_discards_or_hands_i
             page.get_by_test_id("again").click()
             expect(page.get_by_test_id("step-count")).to_have_text("0", timeout=PATIENCE_MS)
     page.get_by_test_id("score").wait_for()
-    assert page.complaints == []  # type: ignore[attr-defined]
+    assert complaints(page) == []
     context.close()
 
 
@@ -576,7 +576,7 @@ def test_on_a_phone_there_is_help_and_the_replay_is_seen_above_the_result(browse
         page.get_by_test_id(each).click(trial=True)
     assert page.evaluate("document.elementFromPoint(195, 280).tagName") == "CANVAS"
     assert picture_at(page, "0") != picture_at(page, str(page.get_by_test_id("scrubber").get_attribute("max")))
-    assert page.complaints == []  # type: ignore[attr-defined]
+    assert complaints(page) == []
     context.close()
 
 
@@ -674,7 +674,7 @@ def test_an_operator_looks_through_the_robots_cameras_by_jpeg_and_by_h264(page: 
     page.get_by_label("front camera, smaller").click()
     page.get_by_test_id("open-camera").filter(has_text="front").click()
     expect(page.locator("[data-testid=camera][data-camera=front]")).to_have_count(0)
-    assert page.complaints == []  # type: ignore[attr-defined]
+    assert complaints(page) == []
 
 
 def test_cameras_on_a_phone_lie_under_nothing(phone: Page) -> None:
@@ -683,4 +683,4 @@ def test_cameras_on_a_phone_lie_under_nothing(phone: Page) -> None:
     frames_come(phone, "side", "jpeg")
     phone.get_by_label("side camera, larger").tap()
     phone.get_by_label("side camera, smaller").wait_for()
-    assert phone.complaints == []  # type: ignore[attr-defined]
+    assert complaints(phone) == []

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from teleop.doors.demo import demo
 from teleop.doors.processes import platform
-from tests.browser import chromium
+from tests.browser import chromium, complaints
 from tests.conftest import House
 from tests.test_browser import AXE, PATIENCE_MS, STATE_IS, TRIES, checked, opened, sign_in, take_robot
 from tests.test_house import armshare
@@ -150,5 +150,5 @@ def test_a_new_wallet_is_guided_through_its_first_drive_is_told_and_is_paid_from
         page.goto(f"{strict.url}/#/")
         page.get_by_test_id("robot-card").first.wait_for()
         expect(page.get_by_test_id("not-qualified")).to_have_count(0)
-        assert page.complaints == []  # type: ignore[attr-defined]
+        assert complaints(page) == []
         context.close()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser import chromium
+from tests.browser import chromium, complaints
 from tests.conftest import House
 from tests.test_browser import ARMED, HIDE, opened, sign_in, take_robot
 
@@ -68,5 +68,5 @@ def test_who_waits_sees_place_and_wait_and_is_called_when_it_is_their_turn(brows
     waiting.evaluate(SHOW)
     assert waiting.title() == "armshare"
     waiting.wait_for_function(ARMED)
-    assert waiting.complaints == []  # type: ignore[attr-defined]
+    assert complaints(waiting) == []
     second.close()

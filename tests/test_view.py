@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from teleop.host import Host, registration
 from teleop.identity import ROBOT_REGISTRATION, Domain, new_key
 from teleop.steps import Events
-from tests.browser import chromium
+from tests.browser import chromium, complaints
 from tests.conftest import House
 from tests.teleop.sessions import PANDA, Puppet
 from tests.test_browser import PATIENCE_MS, STATE_IS, TRIES, numbers, opened, sign_in, take_robot
@@ -91,7 +91,7 @@ def test_a_hand_that_is_driven_into_its_workspace_lights_up_the_wall_and_it_is_s
     hold_until(page, "s", f"{VIEW}.walls === ''")
     page.keyboard.up("s")
     assert numbers(page, "ee-position")[0] < x
-    assert page.complaints == []  # type: ignore[attr-defined]
+    assert complaints(page) == []
 
 
 def test_where_something_holds_the_arm_its_target_is_drawn_and_it_is_said(page: Page, house: House) -> None:
@@ -101,7 +101,7 @@ def test_where_something_holds_the_arm_its_target_is_drawn_and_it_is_said(page: 
         hold_until(page, "w", f"{VIEW}.ghost === 'true' && {HINT} === 'blocked'")
         expect(page.get_by_test_id("hint")).to_have_text("Blocked: something holds the arm")
         page.keyboard.up("w")
-        assert page.complaints == []  # type: ignore[attr-defined]
+        assert complaints(page) == []
 
 
 def test_the_page_measures_how_long_a_key_takes_to_its_picture(page: Page) -> None:
