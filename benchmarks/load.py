@@ -22,8 +22,6 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +33,7 @@ from recorder.manifest import EPISODE_FILE
 from sim.catalogue import description
 from sim.catalogue import task as task_named
 from teleop.client import Driver, RefusedError
-from teleop.doors.processes import Child, hub_process
+from teleop.doors.processes import Child, platform
 from teleop.identity import new_key
 from teleop.messages import Safety
 from teleop.setpoints import values_of
@@ -43,18 +41,6 @@ from teleop.setpoints import values_of
 ROBOT, TASK = "panda", "lift"
 PERIOD_NS = 50_000_000
 TOGETHER_S = 3.0
-
-
-@contextmanager
-def platform(data: Path, robots: int) -> Iterator[tuple[str, list[Child]]]:
-    """Start a hub, and a host with all robots."""
-    with ExitStack() as stack:
-        log = stack.enter_context((data / "log").open("wb"))
-        url, hub = stack.enter_context(hub_process(data, 0, log))
-        wanted = [part for _ in range(robots) for part in ("--robot", f"{ROBOT}:{TASK}")]
-        host = Child("host", ["host", "--hub", url, "--data", str(data), "--name", "load", *wanted], log)
-        stack.callback(host.stop)
-        yield url, [hub, host]
 
 
 async def drive(
@@ -185,7 +171,8 @@ def run(clients: int, seconds: float, episode_s: float) -> dict[str, Any]:
     """Measure with so many clients."""
     with tempfile.TemporaryDirectory(prefix="armshare-load-") as name:
         data = Path(name)
-        with platform(data, clients) as (url, children):
+        robots = [f"{ROBOT}:{TASK}"] * clients
+        with (data / "log").open("wb") as log, platform(data, 0, robots, log) as (url, children):
             found, steps = asyncio.run(measure(url, clients, seconds, episode_s, children))
         kept = recorded(data, steps)
         if kept["lost_steps"]:
