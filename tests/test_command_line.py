@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -11,10 +12,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from teleop.client import Driver
 from teleop.doors.processes import Child
+from teleop.identity import new_key
 from tests.conftest import House
 from tests.emulators.feetech import FeetechBus
-from tests.test_house import armshare
+from tests.test_house import armshare, robot_of
 
 
 @pytest.fixture(scope="module")
@@ -120,12 +123,14 @@ def arm(house: House, tmp_path: Path) -> Iterator[tuple[Path, Child]]:
             host.stop()
 
 
-def card_of(house: House, name: str, *states: str | None) -> None:
-    """Return once the robot of that name is in one of the states; None: not listed."""
-    while True:
-        found = {one["name"]: one["state"] for one in httpx.get(f"{house.url}/api/robots").json()}
-        if found.get(name) in states:
-            return
+def until(house: House, name: str, state: str) -> None:
+    """Return once the robot of that name is in that state."""
+
+    async def wait() -> None:
+        async with Driver(house.url, new_key()) as visitor:
+            await robot_of(visitor, name, state)
+
+    asyncio.run(wait())
 
 
 def test_its_owner_alone_removes_a_robot_that_is_away_and_its_host_brings_it_back(
@@ -133,11 +138,11 @@ def test_its_owner_alone_removes_a_robot_that_is_away_and_its_host_brings_it_bac
 ):
     folder, host = arm
     remove = ["remove", "passing", "--hub", house.url, "--data"]
-    card_of(house, "passing", "free")
+    until(house, "passing", "free")
     there = armshare(*remove, str(folder))
     assert (there.returncode, "end its host first" in there.stderr) == (2, True)
     host.stop()
-    card_of(house, "passing", "offline")
+    until(house, "passing", "offline")
     stranger = armshare(*remove, str(house.data))
     assert (stranger.returncode, "expected the owner" in stranger.stderr) == (2, True)
     done = armshare(*remove, str(folder))
@@ -147,7 +152,7 @@ def test_its_owner_alone_removes_a_robot_that_is_away_and_its_host_brings_it_bac
         "host", ["host", "--robot", "panda", "--name", "passing", "--hub", house.url, "--data", str(folder)], None
     )
     try:
-        card_of(house, "passing", "free")
+        until(house, "passing", "free")
     finally:
         again.stop()
     assert armshare(*remove, str(folder)).returncode == 0

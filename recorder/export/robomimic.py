@@ -43,16 +43,16 @@ class MixedRobotsError(ExportError):
     """Episodes of robots with other joints, limits or observations do not fit into one file."""
 
 
+class MixedTasksError(ExportError):
+    """Episodes of several tasks do not fit into one file."""
+
+
 class UnreadableBundleError(ExportError):
     """A folder holds no bundle that can be read."""
 
 
 class TargetError(ExportError):
     """The file cannot be written there."""
-
-
-class MixedTasksError(ExportError):
-    """Episodes of several tasks do not fit into one file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -21,9 +21,6 @@ from sim.robot import RobotError
 from sim.stage import Stage
 from teleop.doors.failures import PlatformError
 from teleop.doors.researcher import episode_in
-
-if TYPE_CHECKING:
-    pass
 
 GALLERY_SEED: Final = 7
 _FINE: Final = 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,13 +11,17 @@ import h5py
 import numpy as np
 import pytest
 
+from recorder.bundle import MANIFEST_FILE, SIGNATURES_FILE
 from recorder.episode import read_episode
 from recorder.export.robomimic import (
     MixedRobotsError,
     MixedTasksError,
     NothingToExportError,
+    TargetError,
+    UnreadableBundleError,
     export,
 )
+from recorder.manifest import EPISODE_FILE
 
 from .bundles import good_bundle
 from .factory import WALLET
@@ -112,6 +117,28 @@ def test_mixed_robots_and_tasks_are_refused_and_leave_nothing(bundles: list[Path
         export([], target)
     assert target.read_text() == "what was here before"
     assert not target.with_name("demos.hdf5.tmp").exists()
+
+
+def test_where_no_file_can_be_written_nothing_is_and_what_is_there_stays(bundles: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    for target in (tmp_path / "there", tmp_path / "nowhere" / "demos.hdf5"):
+        with pytest.raises(TargetError, match=str(target)):
+            export(bundles, target)
+    assert list(tmp_path.rglob("*")) == [tmp_path / "there"]
+
+
+@pytest.mark.parametrize("name", [EPISODE_FILE, MANIFEST_FILE, SIGNATURES_FILE])
+@pytest.mark.parametrize("broken", [False, True], ids=["missing", "broken"])
+def test_a_bundle_that_cannot_be_read_is_named_and_leaves_nothing(
+    bundles: list[Path], tmp_path: Path, name: str, broken: bool
+) -> None:
+    bad = Path(shutil.copytree(bundles[1], tmp_path / "bad"))
+    (bad / name).unlink()
+    if broken:
+        (bad / name).write_text("{}")
+    with pytest.raises(UnreadableBundleError, match=str(bad)):
+        export([bundles[0], bad], tmp_path / "demos.hdf5")
+    assert list(tmp_path.iterdir()) == [bad]
 
 
 def test_the_same_bundles_give_the_same_file(bundles: list[Path], tmp_path: Path) -> None:
