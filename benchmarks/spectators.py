@@ -24,11 +24,11 @@ import psutil
 
 from sim.catalogue import make_world
 from sim.robot import Action, Observation, RobotSpec
+from teleop.camera_spec import CameraSpec
 from teleop.client import Driver
 from teleop.doors.processes import Child, hub_process
 from teleop.host import Host, registration
 from teleop.identity import ROBOT_REGISTRATION, new_key
-from teleop.sources import CameraSpec
 from teleop.steps import Events
 from teleop.viewer import Looking
 

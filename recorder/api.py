@@ -33,8 +33,8 @@ from recorder.records import NotTheOperatorError
 from recorder.refusals import GateError
 from recorder.states import EpisodeState, EpisodeStateError
 from recorder.store import UnknownFileError
+from recorder.tus import TUS_VERSION
 from recorder.uploads import (
-    TUS_VERSION,
     OffsetMismatchError,
     UnknownUploadError,
     Upload,

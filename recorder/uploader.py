@@ -21,7 +21,7 @@ from recorder import manifest as manifests
 from recorder.bundle import MANIFEST_FILE, SIGNATURES_FILE, SIGNATURES_JSON
 from recorder.files import move, write_atomic
 from recorder.manifest import EPISODE_FILE
-from recorder.uploads import TUS_VERSION
+from recorder.tus import TUS_VERSION
 
 _log = structlog.get_logger()
 _BLOCK_BYTES: Final = 64 << 10

@@ -19,7 +19,6 @@ from recorder.layout import require_episode_id
 from recorder.tables import UploadRow
 from teleop.db import Sessions
 
-TUS_VERSION: Final = "1.0.0"
 UPLOAD_BYTES_MAX: Final = 2 << 30
 IDLE_S: Final = 20.0
 """How long a writing connection may be silent: a network that is lost, and not closed, must not lock an upload."""

@@ -32,7 +32,7 @@ from rewards.payouts import Paid, Payouts, Root
 from rewards.qualification import Check, appraise, from_json
 from rewards.score import VERSION, Score, pay_wei
 from rewards.tables import PracticeRow, ScoreRow, TransactionRow
-from teleop.accounts import now_ms
+from teleop.clock import now_ms
 from teleop.db import Sessions
 
 T = TypeVar("T")

@@ -151,9 +151,9 @@ def host(
     child: IsChild = False,
 ) -> None:
     """Bring robots online. This process runs beside the robot and dials out to the hub."""
+    from teleop.camera_spec import camera_of
     from teleop.doors.host import Wanted
     from teleop.doors.robots import serve
-    from teleop.sources import camera_of
 
     cameras = tuple(camera_of(one) for one in camera) if camera else None
     if (cameras or port) and len(robot) > 1:

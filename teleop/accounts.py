@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 from eth_account.messages import encode_defunct
 from sqlalchemy import delete, select
 
+from teleop.clock import now_ms
 from teleop.db import Sessions
 from teleop.identity import SignatureError, require_address, require_signer
 from teleop.tables import Account, SignIn, Token
@@ -35,11 +35,6 @@ class Signed:
     token: str
     address: str
     expires_ms: int
-
-
-def now_ms() -> int:
-    """Return the wall clock, milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 class Accounts:

@@ -18,58 +18,26 @@ import time
 from dataclasses import dataclass, replace
 from typing import Final
 
-import msgspec
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from sim.robot import RobotError
 from teleop import control
+from teleop.camera_orders import ORDER_BYTES_MAX, ORDERS, Order, Scene, Setup, Streams, Uplink
+from teleop.camera_spec import CameraSpec
 from teleop.encoders import Encoder, open_encoder
 from teleop.frames import Codec, Frame, Seen
-from teleop.messages import JSON_BYTES_MAX, PROTOCOL, STATE_BYTES_MAX, State, WireError
-from teleop.sources import CameraSpec, CaptureSource, Room, SimulatedSource, Source
+from teleop.messages import JSON_BYTES_MAX, PROTOCOL, State, WireError
+from teleop.sources import CaptureSource, Room, SimulatedSource, Source
 from teleop.video import Feed
 
 _log = structlog.get_logger()
-ORDER_BYTES_MAX: Final = max(JSON_BYTES_MAX, STATE_BYTES_MAX)
 _BACKOFF_S: Final = 1.0
 _KEY_GAP_NS: Final = 250_000_000
 """Key frames are large; none follows another sooner, however many viewers want one."""
 _NICE: Final = 5
 """The control loop goes first."""
-
-
-class Setup(msgspec.Struct, frozen=True, tag=True):
-    """The first order: what there is."""
-
-    hub_url: str
-    cameras: list[CameraSpec]
-    robot: str
-    task: str
-    layout: dict[str, list[int]]
-
-
-class Scene(msgspec.Struct, frozen=True, tag=True):
-    """A simulated episode begins."""
-
-    seed: int
-
-
-class Uplink(msgspec.Struct, frozen=True, tag=True):
-    """The token that the hub knows this host by; empty while there is no connection."""
-
-    token: str
-
-
-class Streams(msgspec.Struct, frozen=True, tag=True):
-    """What someone looks at."""
-
-    streams: list[control.Stream]
-
-
-Order = Setup | Scene | Uplink | Streams
-ORDERS: Final[msgspec.json.Decoder[Order]] = msgspec.json.Decoder(Order)
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from sim.robot import Vector
-from teleop.accounts import now_ms
+from teleop.clock import now_ms
 from teleop.identity import SESSION_GRANT, Domain, new_key
 from teleop.messages import JSON_BYTES_MAX, PROTOCOL, Command, Mode, Safety, State
 

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from teleop.messages import PROTOCOL
-from teleop.steps import EndReason
+from teleop.reasons import EndReason
 
 Epoch = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Count = Annotated[int, Meta(ge=0)]

@@ -20,15 +20,16 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from sim.robot import Robot
 from teleop import control
-from teleop.accounts import now_ms
+from teleop.camera_spec import CameraSpec, cameras_of
+from teleop.clock import now_ms
 from teleop.descriptor import describe
 from teleop.host_cameras import HostCameras
 from teleop.identity import HOST_HELLO, SESSION_GRANT, Domain, SignatureError
 from teleop.loop import ControlLoop
 from teleop.messages import JSON_BYTES_MAX, PROTOCOL
 from teleop.outbox import Outbox
-from teleop.sources import CameraSpec, cameras_of
-from teleop.steps import EndReason, Events
+from teleop.reasons import EndReason
+from teleop.steps import Events
 
 _log = structlog.get_logger()
 _BACKOFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)

@@ -14,9 +14,9 @@ import msgspec
 import structlog
 
 from sim.robot import RobotSpec
-from teleop.camera_process import Order, Scene, Setup, Streams, Uplink
+from teleop.camera_orders import Order, Scene, Setup, Streams, Uplink
+from teleop.camera_spec import CameraSpec
 from teleop.control import Stream
-from teleop.sources import CameraSpec
 
 _log = structlog.get_logger()
 _STOP_S: Final = 5.0

@@ -18,14 +18,14 @@ from typing import Any, Final
 import structlog
 
 from teleop import control
-from teleop.accounts import now_ms
 from teleop.cameras import Cameras
+from teleop.clock import now_ms
 from teleop.control import ControlError, Grant
 from teleop.identity import HOST_HELLO, SESSION_GRANT, Domain, SignatureError, require_address
 from teleop.messages import COMMAND_BYTES_MAX, PROTOCOL, STATE_BYTES_MAX
 from teleop.outbox import Outbox
+from teleop.reasons import EndReason
 from teleop.registry import Registry
-from teleop.steps import EndReason
 from teleop.tables import LeaseRow, Ticket
 from teleop.waiting import REMEMBERED, wait_s
 

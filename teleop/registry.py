@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from teleop.accounts import now_ms
+from teleop.clock import now_ms
 from teleop.control import Grant
 from teleop.db import Sessions
 from teleop.identity import ROBOT_REGISTRATION, Domain, SignatureError, require_address

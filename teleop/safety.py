@@ -14,16 +14,13 @@ from collections import Counter
 from enum import StrEnum
 from typing import Final
 
+from teleop.delays import DelayFilter
 from teleop.messages import Command, Safety, WireError
 
 WATCHDOG_NS: Final = 150_000_000
 """Without a fresh command for so long, motion expires."""
 STALE_NS: Final = 250_000_000
 """A command whose one-way delay exceeds the smallest recent one by more than this is stale."""
-DELAY_RISE_PPM: Final = 2000
-"""How fast the smallest one-way delay is forgotten: 2 ms a second. Clocks drift apart by a twentieth of that at most;
-a lag that grows faster is seen, however slowly it grows, and a way that has become longer for good is accepted in time.
-"""
 
 
 class Drop(StrEnum):
@@ -39,25 +36,6 @@ class Drop(StrEnum):
 
 class IllegalMoveError(Exception):
     """A state machine was asked for a move that its state does not allow."""
-
-
-class DelayFilter:
-    """The excess of a one-way delay over its own minimum; two unsynchronised clocks are never compared."""
-
-    def __init__(self) -> None:
-        self._least_ns: int | None = None
-        self._at_ns = 0
-
-    def excess_ns(self, sent_us: int, arrived_ns: int) -> int:
-        """Return how much longer this message took than the fastest before it; 0 for the first."""
-        offset = arrived_ns - sent_us * 1000
-        if self._least_ns is None:
-            self._least_ns = offset
-        else:
-            risen = (arrived_ns - self._at_ns) * DELAY_RISE_PPM // 1_000_000
-            self._least_ns = min(offset, self._least_ns + risen)
-        self._at_ns = arrived_ns
-        return offset - self._least_ns
 
 
 class Gate:

@@ -7,7 +7,6 @@ ended it, the arm brakes within its limits of acceleration and jerk, and then ho
 
 from __future__ import annotations
 
-import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,11 +19,13 @@ from sim.control import SHAPING, Controller, Directive
 from sim.kinematics import Hands
 from sim.robot import Action, Observation, Robot, RobotError, UnstableWorldError
 from teleop import control
+from teleop.clock import Clock
 from teleop.descriptor import flatten
 from teleop.messages import LIMIT_RULES, Command, Safety, State
+from teleop.reasons import EndReason
 from teleop.safety import Drop, Gate, IllegalMoveError, Interlock
 from teleop.setpoints import setpoint_of
-from teleop.steps import QUEUE_STEPS, EndReason, EpisodeEnd, EpisodeStart, Events, Step
+from teleop.steps import QUEUE_STEPS, EpisodeEnd, EpisodeStart, Events, Step
 
 _log = structlog.get_logger()
 _INBOX: Final = 64
@@ -33,14 +34,6 @@ _ROOM_FOR_END: Final = 1
 _SHAPING: Final = sum(LIMIT_RULES[rule] for rule in SHAPING)
 _AT_REST: Final = 1e-9
 """A target that moves by less than this in a period, rad or m, stands."""
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """The two clocks of a host; a test hands in its own."""
-
-    monotonic_ns: Callable[[], int] = time.monotonic_ns
-    wall_ns: Callable[[], int] = time.time_ns
 
 
 @dataclass(frozen=True, slots=True)

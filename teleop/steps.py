@@ -9,35 +9,15 @@ from __future__ import annotations
 import queue
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
 from sim.control import LimitEvent
 from sim.robot import Action, Observation, RobotSpec, Vector
 from teleop.messages import Command, Safety
+from teleop.reasons import EndReason
 
 QUEUE_STEPS: Final = 512
 """How far a recorder may fall behind: 25 s at 20 Hz; then the episode ends, invalid."""
-
-
-class EndReason(StrEnum):
-    """Why an episode ended; `valid` says whether it may count."""
-
-    FINISHED = "finished"
-    STEP_LIMIT = "step_limit"
-    LEFT = "left"
-    OPERATOR_LOST = "operator_lost"
-    REVOKED = "revoked"
-    ESTOPPED = "estopped"
-    RECORDER_FULL = "recorder_full"
-    ROBOT_FAULT = "robot_fault"
-    UNSTABLE = "unstable"
-    HOST_LOST = "host_lost"
-
-    @property
-    def valid(self) -> bool:
-        """Whether an episode that ended so may count: the operator, or the task's step limit, ended it."""
-        return self in (EndReason.FINISHED, EndReason.STEP_LIMIT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import math
 from collections import deque
 from typing import Final, Generic, TypeVar
 
-from teleop.safety import DELAY_RISE_PPM
+from teleop.delays import DELAY_RISE_PPM
 
 T = TypeVar("T")
 CREDITS_MAX: Final = 8

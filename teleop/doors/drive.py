@@ -19,8 +19,8 @@ from recorder.contribute import Driven, countersign
 from recorder.episode import Episode as Recording
 from sim.control import Joints
 from teleop import pilot
-from teleop.accounts import now_ms
 from teleop.client import SESSION_MS, Driver, RefusedError
+from teleop.clock import now_ms
 from teleop.doors.failures import DoorError, StageError
 from teleop.doors.processes import no_hub
 from teleop.doors.researcher import episode_in

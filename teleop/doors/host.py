@@ -21,13 +21,13 @@ from recorder.uploader import Uploader
 from recorder.writer import commit_steps
 from sim.catalogue import UnknownRobotError, make_world
 from sim.robot import Robot, TaskSpec
+from teleop.camera_spec import CameraSpec
 from teleop.doors.failures import NotOnlineError
 from teleop.doors.processes import locked
 from teleop.hardware.calibration import read_calibration
 from teleop.hardware.feetech import FREE, So101
 from teleop.host import Host, registration
 from teleop.identity import ROBOT_REGISTRATION, Domain, load_key
-from teleop.sources import CameraSpec
 from teleop.steps import Events
 
 _log = structlog.get_logger()

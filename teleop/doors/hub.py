@@ -36,9 +36,10 @@ from rewards.pipeline import Pipeline
 from rewards.score import VERSION as SCORE_VERSION
 from rewards.vault import ARM, Deployment, DeploymentError, VaultTerms
 from teleop import errors
-from teleop.accounts import Accounts, now_ms
+from teleop.accounts import Accounts
 from teleop.api import Driving
 from teleop.api import router as teleop_router
+from teleop.clock import now_ms
 from teleop.db import Sessions, migrate, open_engine, open_sessions
 from teleop.hub import Hub
 from teleop.identity import kept_secret, load_key

@@ -20,8 +20,8 @@ from typing import IO, Final
 import httpx
 import structlog
 
-from teleop import serving
 from teleop.doors.failures import PlatformError
+from teleop.listening import listen
 
 _log = structlog.get_logger()
 ROOMS: Final = ("sim", "teleop", "recorder", "rewards")
@@ -53,7 +53,7 @@ def locked(folder: Path, what: str) -> Iterator[None]:
 def listening(host: str, port: int) -> socket:
     """Return a listening socket; port 0 takes a free one. Raises PlatformError where there is none to be had."""
     try:
-        return serving.listen(host, port)
+        return listen(host, port)
     except OSError as error:
         what = f"expected a free port {port} of an address of this machine, {host}"
         raise PlatformError(f"{what}: {error.strerror}; choose another --port or --host") from error

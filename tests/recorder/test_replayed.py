@@ -25,7 +25,8 @@ from sim.kinematics import Hands
 from sim.replay import ReplayMismatchError
 from sim.robot import ActionShapeError
 from teleop.messages import Safety
-from teleop.steps import EndReason, EpisodeEnd, Step
+from teleop.reasons import EndReason
+from teleop.steps import EpisodeEnd, Step
 
 from .bundles import record
 from .factory import STARTED_NS, fake_start

@@ -16,7 +16,7 @@ from recorder.writer import EpisodeMismatchError, EpisodeWriter, StepOrderError,
 from sim.control import Limit
 from sim.robot import Observation
 from teleop.messages import Mode
-from teleop.steps import EndReason
+from teleop.reasons import EndReason
 
 from .bundles import record
 from .factory import FAKE_ARM, fake_end, fake_episode, fake_start, fake_steps

@@ -22,6 +22,7 @@ from rewards.tables import APPEND_ONLY
 from teleop import errors, serving
 from teleop.db import Base, migrate, open_engine
 from teleop.errors import ApiError
+from teleop.listening import listen
 from tests.recorder.factory import fixed_key
 from tests.rewards.world import ADA, BOB, PRICE_WEI, DictVault, World, make_world
 
@@ -64,7 +65,7 @@ def served(world: World, admin_token: str = "of-the-platform") -> Iterator[httpx
     app = FastAPI(lifespan=lifespan)
     errors.install(app)
     app.include_router(router(pipeline, Catalogue(world.sessions), signed_in, admin_token))
-    listener = serving.listen("127.0.0.1", 0)
+    listener = listen("127.0.0.1", 0)
     server = uvicorn.Server(serving.config(app))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()

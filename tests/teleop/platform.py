@@ -17,13 +17,14 @@ from sim.robot import Robot
 from teleop import errors, serving
 from teleop.accounts import Accounts
 from teleop.api import Driving, router
+from teleop.camera_spec import CameraSpec
 from teleop.client import Driver
 from teleop.db import migrate, open_engine, open_sessions
 from teleop.host import Host, registration
 from teleop.hub import Hub
 from teleop.identity import ROBOT_REGISTRATION, Domain, new_key
+from teleop.listening import listen
 from teleop.registry import Registry
-from teleop.sources import CameraSpec
 from teleop.steps import Events
 
 DOMAIN = Domain(31337, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
@@ -64,7 +65,7 @@ async def hub_at(data: Path, lease_s: float = 900.0, port: int = 0) -> AsyncIter
     hub = Hub(registry, DOMAIN, lease_s)
     app = FastAPI()
     errors.install(app)
-    listener = serving.listen("127.0.0.1", port)
+    listener = listen("127.0.0.1", port)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     accounts = Accounts(sessions, url, DOMAIN.chain_id)
     app.include_router(router(Driving(accounts, registry, hub, DOMAIN, {"lift": 10**18})))

@@ -10,8 +10,9 @@ from sim.catalogue import make_world
 from sim.kinematics import Hands
 from sim.robot import Action, Observation, RobotSpec, Vector, checked
 from teleop import control
+from teleop.clock import Clock
 from teleop.messages import Command, Mode, State
-from teleop.session import Clock, Session
+from teleop.session import Session
 from teleop.steps import Events
 
 PANDA = make_world("panda", "lift").spec

@@ -18,13 +18,14 @@ from websockets.asyncio.client import connect
 
 from teleop import serving
 from teleop.api import SEEN_PER_S
+from teleop.camera_spec import CameraError, CameraSpec, camera_of
 from teleop.cameras import Cameras
 from teleop.client import RefusedError
 from teleop.encoders import open_encoder
 from teleop.frames import FRAME_BYTES_MAX, Codec, Frame, Seen
+from teleop.listening import listen
 from teleop.messages import JSON_BYTES_MAX, PROTOCOL, Mode
 from teleop.serving import framed
-from teleop.sources import CameraError, CameraSpec, camera_of
 from teleop.video import CREDITS_MAX
 from teleop.viewer import Looking
 from tests.teleop.platform import hosted, hub_at, platform
@@ -188,7 +189,7 @@ async def test_a_viewer_goes_on_where_the_camera_was_opened_anew_and_counts_from
 
 
 async def test_a_viewer_that_reads_nothing_at_all_is_let_go(tmp_path, monkeypatch):
-    config, listen = serving.config, serving.listen
+    config = serving.config
 
     def impatient(app):
         found = config(app)
@@ -202,7 +203,7 @@ async def test_a_viewer_that_reads_nothing_at_all_is_let_go(tmp_path, monkeypatc
         return listener
 
     monkeypatch.setattr(serving, "config", impatient)
-    monkeypatch.setattr(serving, "listen", narrow)
+    monkeypatch.setattr("tests.teleop.platform.listen", narrow)
     async with (
         platform(tmp_path) as house,
         house.driver() as driver,
@@ -320,7 +321,7 @@ async def test_what_waits_for_a_reader_that_was_slow_goes_when_it_reads_again():
         paused.set()
         await held.wait()
 
-    with serving.listen("127.0.0.1", 0) as listener:
+    with listen("127.0.0.1", 0) as listener:
         server = uvicorn.Server(serving.config(app))
         serving_it = asyncio.create_task(server.serve([listener]))
         try:

@@ -13,13 +13,14 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from sim.catalogue import make_world
-from teleop.accounts import now_ms
 from teleop.client import Driver, RefusedError
+from teleop.clock import now_ms
 from teleop.control import ClearOrder, EstopOrder, encode
 from teleop.host import Host, registration
 from teleop.identity import ROBOT_REGISTRATION, SESSION_GRANT, new_key
 from teleop.messages import Command, Mode, Safety
-from teleop.steps import EndReason, EpisodeEnd, EpisodeStart, Events, Step
+from teleop.reasons import EndReason
+from teleop.steps import EpisodeEnd, EpisodeStart, Events, Step
 from tests.teleop.platform import DOMAIN, Platform, hub_at, platform
 
 pytestmark = pytest.mark.anyio

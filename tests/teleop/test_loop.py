@@ -15,7 +15,8 @@ from sim.robot import Action
 from teleop import control
 from teleop.loop import ControlLoop, Pressed
 from teleop.messages import Command, Mode, Safety, State
-from teleop.steps import EndReason, Events
+from teleop.reasons import EndReason
+from teleop.steps import Events
 from teleop.supervisor import Supervisor
 from tests.teleop.sessions import GRANT, PANDA, Puppet
 

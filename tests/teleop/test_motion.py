@@ -16,8 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sim.kinematics import Hands
 from teleop import control
 from teleop.messages import Mode
+from teleop.reasons import EndReason
 from teleop.safety import STALE_NS
-from teleop.steps import EndReason
 from tests.teleop.sessions import MS, PANDA, Bench
 
 PROMISED_NS = 150 * MS

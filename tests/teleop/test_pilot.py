@@ -17,7 +17,8 @@ from teleop.first_drive import SPEED_M_S, FirstDrive
 from teleop.identity import new_key
 from teleop.messages import Safety
 from teleop.pilot import Ask, expert, fly
-from teleop.steps import EndReason, EpisodeEnd, Step
+from teleop.reasons import EndReason
+from teleop.steps import EpisodeEnd, Step
 from tests.netsim import Way, network
 from tests.teleop.platform import platform
 

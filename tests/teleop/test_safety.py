@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from teleop.delays import DELAY_RISE_PPM
 from teleop.messages import Command, Mode, Safety
-from teleop.safety import DELAY_RISE_PPM, STALE_NS, WATCHDOG_NS, Drop, Gate, IllegalMoveError, Interlock
+from teleop.safety import STALE_NS, WATCHDOG_NS, Drop, Gate, IllegalMoveError, Interlock
 
 EPOCH = 5
 MS = 1_000_000

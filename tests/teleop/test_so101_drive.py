@@ -7,7 +7,8 @@ import pytest
 
 from teleop.hardware.feetech import So101
 from teleop.messages import Mode, Safety
-from teleop.steps import EndReason, EpisodeEnd, EpisodeStart
+from teleop.reasons import EndReason
+from teleop.steps import EpisodeEnd, EpisodeStart
 from tests.emulators.feetech import FeetechBus
 from tests.teleop.platform import platform
 

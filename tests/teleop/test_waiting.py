@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from sim.catalogue import make_world
-from teleop.accounts import now_ms
+from teleop.clock import now_ms
 from teleop.host import Host
 from teleop.steps import Events
 from teleop.waiting import REMEMBERED, wait_s

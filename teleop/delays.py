@@ -1,0 +1,32 @@
+"""How much later a message came than the fastest before it, by two clocks that nobody has set to each other.
+
+teleop's; what leaves is `DelayFilter`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+DELAY_RISE_PPM: Final = 2000
+"""How fast the smallest one-way delay is forgotten: 2 ms a second. Clocks drift apart by a twentieth of that at most;
+a lag that grows faster is seen, however slowly it grows, and a way that has become longer for good is accepted in time.
+"""
+
+
+class DelayFilter:
+    """The excess of a one-way delay over its own minimum; two unsynchronised clocks are never compared."""
+
+    def __init__(self) -> None:
+        self._least_ns: int | None = None
+        self._at_ns = 0
+
+    def excess_ns(self, sent_us: int, arrived_ns: int) -> int:
+        """Return how much longer this message took than the fastest before it; 0 for the first."""
+        offset = arrived_ns - sent_us * 1000
+        if self._least_ns is None:
+            self._least_ns = offset
+        else:
+            risen = (arrived_ns - self._at_ns) * DELAY_RISE_PPM // 1_000_000
+            self._least_ns = min(offset, self._least_ns + risen)
+        self._at_ns = arrived_ns
+        return offset - self._least_ns
