@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
-from teleop.doors.processes import platform
+from armshare.platform.processes import platform
 
 PATIENCE_MS = 60_000
 ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]

@@ -28,12 +28,12 @@ from typing import Any
 import numpy as np
 import psutil
 
+from armshare.platform.processes import Child, platform
 from recorder.episode import read_episode
 from recorder.manifest import EPISODE_FILE
 from sim.catalogue import description
 from sim.catalogue import task as task_named
 from teleop.client import Driver, RefusedError
-from teleop.doors.processes import Child, platform
 from teleop.identity import new_key
 from teleop.messages import Safety
 from teleop.setpoints import values_of

@@ -33,9 +33,9 @@ import structlog
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from armshare.platform.processes import end_with_parent, hub_process, interrupt_on_signals
 from sim.catalogue import make_world
 from teleop.client import Driver, RefusedError
-from teleop.doors.processes import end_with_parent, hub_process, interrupt_on_signals
 from teleop.host import Host, registration
 from teleop.identity import ROBOT_REGISTRATION, Domain, new_key
 from teleop.messages import Safety

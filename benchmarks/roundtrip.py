@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 import psutil
 
+from armshare.platform.demo import contribute, drive_once
+from armshare.platform.processes import Child, platform
 from teleop.client import Driver
-from teleop.doors.demo import contribute, drive_once
-from teleop.doors.processes import Child, platform
 from teleop.identity import new_key
 from teleop.messages import Mode
 

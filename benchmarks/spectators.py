@@ -22,11 +22,11 @@ import cv2
 import numpy as np
 import psutil
 
+from armshare.platform.processes import Child, hub_process
 from sim.catalogue import make_world
 from sim.robot import Action, Observation, RobotSpec
 from teleop.camera_spec import CameraSpec
 from teleop.client import Driver
-from teleop.doors.processes import Child, hub_process
 from teleop.host import Host, registration
 from teleop.identity import ROBOT_REGISTRATION, new_key
 from teleop.steps import Events

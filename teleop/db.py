@@ -1,13 +1,10 @@
-"""The database: one engine, one declarative base for every room's `tables.py`, and migrations (Alembic)."""
+"""The database: one engine, and one declarative base for every room's `tables.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Dialect, Engine, String, create_engine, event
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.types import TypeDecorator
@@ -50,12 +47,3 @@ def _sqlite_pragmas(connection: Any, _record: object) -> None:
 def open_sessions(engine: Engine) -> sessionmaker[Session]:
     """Return a factory of sessions; use each as `with sessions() as db, db.begin():`."""
     return sessionmaker(engine, expire_on_commit=False)
-
-
-def migrate(engine: Engine) -> None:
-    """Bring the database to the newest schema."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from teleop.doors.processes import Child, platform
+from armshare.platform.processes import Child, platform
 
 # A test must not be slowed or changed by what the machine's owner has set.
 for name in list(os.environ):

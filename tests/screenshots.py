@@ -18,9 +18,9 @@ from typing import Final, Literal
 import numpy as np
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
+from armshare.platform.processes import platform
 from sim.catalogue import make_world
 from sim.world import World
-from teleop.doors.processes import platform
 from tests.browser import chromium
 
 Scheme = Literal["light", "dark"]

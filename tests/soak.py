@@ -21,8 +21,8 @@ import httpx
 import psutil
 from websockets.asyncio.client import connect
 
+from armshare.platform.processes import Child, platform
 from teleop.client import Driver
-from teleop.doors.processes import Child, platform
 from teleop.identity import SESSION_GRANT, new_key
 from teleop.messages import PROTOCOL
 

@@ -12,7 +12,7 @@ import pytest
 from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("sim", "teleop", "recorder", "rewards")
+ROOMS = ("sim", "teleop", "recorder", "rewards", "armshare")
 _TYPED = {"msgspec.convert", "msgspec.json.decode"}
 HEAVY = {"pybullet", "fastapi", "web3", "h5py", "uvicorn", "sqlalchemy", "httpx", "scservo_sdk"}
 
@@ -37,8 +37,8 @@ def test_every_import_points_left():
         ("rewards", set()),
         ("rewards.settle", set()),
         ("rewards.score", {"h5py"}),
-        ("teleop.doors.hub", HEAVY - {"pybullet", "scservo_sdk"}),
-        ("teleop.__main__", HEAVY - {"pybullet", "scservo_sdk", "web3", "h5py", "sqlalchemy"}),
+        ("armshare.platform.hub", HEAVY - {"pybullet", "scservo_sdk"}),
+        ("armshare.__main__", HEAVY - {"pybullet", "scservo_sdk", "web3", "h5py", "sqlalchemy"}),
     ],
 )
 def test_importing_a_room_loads_no_other_rooms_heavy_library(module, allowed):

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from armshare.platform.processes import platform
 from sim.catalogue import ROBOTS, pairs
-from teleop.doors.processes import platform
 from teleop.messages import PROTOCOL
 from tests.browser import chromium, complaints, watch
 from tests.conftest import House

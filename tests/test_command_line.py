@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from armshare.platform.processes import Child
 from teleop.client import Driver
-from teleop.doors.processes import Child
 from teleop.identity import new_key
 from tests.conftest import House
 from tests.emulators.feetech import FeetechBus

@@ -18,11 +18,8 @@ import httpx
 import numpy as np
 import pytest
 
-from recorder.episode import read_episode
-from sim.control import Twist
-from teleop.client import SESSION_MS, Driver
-from teleop.doors import drive as drive_door
-from teleop.doors.drive import (
+from armshare import drive as drive_door
+from armshare.drive import (
     KeyFileError,
     NoSuchRobotError,
     OtherRobotError,
@@ -33,7 +30,10 @@ from teleop.doors.drive import (
     recorded,
     wallet_in,
 )
-from teleop.doors.failures import PlatformError
+from armshare.failures import PlatformError
+from recorder.episode import read_episode
+from sim.control import Twist
+from teleop.client import SESSION_MS, Driver
 from teleop.gamepad import AXIS, BUTTON, EVENT, Axis, Button
 from teleop.identity import new_key
 from teleop.messages import Safety

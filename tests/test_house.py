@@ -21,14 +21,14 @@ import numpy as np
 import psutil
 import pytest
 
+from armshare.platform.demo import contribute, demo, drive_once
+from armshare.platform.processes import Child, platform
 from recorder.contribute import Driven, countersign
 from recorder.episode import read_episode
 from recorder.replayed import DescriptionMismatchError, replayed
 from rewards.settle import rebuild_root
 from sim.engine import EngineMismatchError
 from teleop.client import Driver, RefusedError
-from teleop.doors.demo import contribute, demo, drive_once
-from teleop.doors.processes import Child, platform
 from teleop.identity import new_key
 from teleop.messages import Mode
 from tests.emulators.feetech import FeetechBus

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from teleop.doors.demo import demo
-from teleop.doors.processes import platform
+from armshare.platform.demo import demo
+from armshare.platform.processes import platform
 from tests.browser import chromium, complaints
 from tests.conftest import House
 from tests.test_browser import AXE, PATIENCE_MS, STATE_IS, TRIES, checked, opened, sign_in, take_robot

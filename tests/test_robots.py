@@ -20,13 +20,13 @@ from typing import ClassVar
 import psutil
 import pytest
 
+from armshare.failures import NotOnlineError
+from armshare.platform import host as host_door
+from armshare.platform import robots
+from armshare.platform.demo import contribute, drive_once
+from armshare.platform.processes import platform
 from sim.catalogue import make_world
 from teleop.client import Driver, RefusedError
-from teleop.doors import host as host_door
-from teleop.doors import robots
-from teleop.doors.demo import contribute, drive_once
-from teleop.doors.failures import NotOnlineError
-from teleop.doors.processes import platform
 from teleop.host import Host
 from teleop.identity import new_key
 from teleop.messages import Mode
@@ -152,7 +152,7 @@ def loading(process: psutil.Process) -> bool:
 
 
 def test_ctrl_c_ends_a_host_in_order_while_it_loads_what_its_robots_share(tmp_path):
-    program = [sys.executable, "-m", "teleop", "host", "--robot", "panda", "--robot", "panda"]
+    program = [sys.executable, "-m", "armshare", "host", "--robot", "panda", "--robot", "panda"]
     program += ["--hub", "http://127.0.0.1:9", "--data", str(tmp_path)]
     host = subprocess.Popen(program, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while not any(loading(one) for one in psutil.Process(host.pid).children()):

@@ -17,6 +17,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from sqlalchemy import Engine
 
+from armshare.migrations import migrate
 from recorder.api import make_router
 from recorder.case import Replayer, Ticket
 from recorder.catalogue import Catalogue
@@ -27,7 +28,7 @@ from recorder.store import Store
 from recorder.uploads import IDLE_S, Uploads
 from teleop import errors
 from teleop.accounts import NotSignedInError
-from teleop.db import migrate, open_engine, open_sessions
+from teleop.db import open_engine, open_sessions
 
 from .bundles import LOG_KEY
 from .factory import DOMAIN, HUB, ROBOT, WALLET, fake_start

@@ -11,10 +11,11 @@ from sqlalchemy import Engine, inspect
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
+from armshare.migrations import migrate
 from recorder import merkle, tables
 from recorder.checkpoint import open_checkpoint
 from recorder.log import Log, LogIndexError, LogMissingError
-from teleop.db import Base, migrate, open_engine, open_sessions
+from teleop.db import Base, open_engine, open_sessions
 
 from .bundles import LOG_KEY
 

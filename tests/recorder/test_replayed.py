@@ -180,7 +180,7 @@ def test_the_command_line_tells_identical_different_and_impossible_apart(folder:
         text = bytes(file["meta"][:]).replace(b'"machine":"', b'"machine":"not-')
         del file["meta"]
         file["meta"] = np.frombuffer(text, np.uint8)
-    program = [sys.executable, "-m", "teleop", "replay", "--json"]
+    program = [sys.executable, "-m", "armshare", "replay", "--json"]
     done = subprocess.run(
         [*program, str(folder), str(other), str(elsewhere)], capture_output=True, text=True, check=False
     )

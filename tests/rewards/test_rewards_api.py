@@ -14,13 +14,14 @@ import uvicorn
 from fastapi import FastAPI, Request
 from sqlalchemy import Engine, inspect, text
 
+from armshare.migrations import migrate
 from recorder.catalogue import Catalogue
 from recorder.states import EpisodeState
 from rewards.api import router
 from rewards.settle import read_payout
 from rewards.tables import APPEND_ONLY
 from teleop import errors, serving
-from teleop.db import Base, migrate, open_engine
+from teleop.db import Base, open_engine
 from teleop.errors import ApiError
 from teleop.listening import listen
 from tests.recorder.factory import fixed_key

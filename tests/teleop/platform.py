@@ -12,6 +12,7 @@ import uvicorn
 from eth_account.signers.local import LocalAccount
 from fastapi import FastAPI
 
+from armshare.migrations import migrate
 from sim.catalogue import make_world
 from sim.robot import Robot
 from teleop import errors, serving
@@ -19,7 +20,7 @@ from teleop.accounts import Accounts
 from teleop.api import Driving, router
 from teleop.camera_spec import CameraSpec
 from teleop.client import Driver
-from teleop.db import migrate, open_engine, open_sessions
+from teleop.db import open_engine, open_sessions
 from teleop.host import Host, registration
 from teleop.hub import Hub
 from teleop.identity import ROBOT_REGISTRATION, Domain, new_key

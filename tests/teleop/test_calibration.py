@@ -150,7 +150,7 @@ def test_a_joint_that_went_over_its_turn_is_named(bus: FeetechBus) -> None:
 def test_the_door_measures_an_arm_with_a_persons_help(tmp_path: Path) -> None:
     path = tmp_path / "arm.json"
     with FeetechBus() as bus:
-        command = [sys.executable, "-m", "teleop.hardware", bus.device, str(path)]
+        command = [sys.executable, "-m", "armshare", "calibrate", bus.device, str(path)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as door:
             assert door.stdin is not None
             assert door.stdout is not None

@@ -7,7 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
-from teleop.doors.workers import opened_workers
+from armshare.platform.workers import opened_workers
 
 
 def test_a_worker_that_dies_is_replaced():

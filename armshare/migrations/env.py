@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations of every room on the connection that `teleop.db.migrate` hands over."""
+"""Alembic's entry: runs every room's migrations on the connection that `armshare.migrations.migrate` hands over."""
 
 from __future__ import annotations
 

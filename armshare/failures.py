@@ -34,7 +34,7 @@ _ACTIONABLE: Final = (
     "rewards.vault.ChainError",
     "sim.robot.RobotError",
     "teleop.client.RefusedError",
-    "teleop.doors.failures.DoorError",
+    "armshare.failures.DoorError",
     "teleop.gamepad.GamepadError",
     "teleop.policy.PolicyError",
     "teleop.policy.UnknownPolicyError",

@@ -12,6 +12,8 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
+from armshare.failures import PlatformError
+from armshare.researcher import episode_in
 from recorder.episode import Episode
 from sim.catalogue import make_world, pairs, task
 from sim.check import drive
@@ -19,8 +21,6 @@ from sim.picture import Picture
 from sim.render import Shot, open_renderer, render, require, stage_of
 from sim.robot import RobotError
 from sim.stage import Stage
-from teleop.doors.failures import PlatformError
-from teleop.doors.researcher import episode_in
 
 GALLERY_SEED: Final = 7
 _FINE: Final = 2

@@ -78,8 +78,8 @@ def gallery(
     target: Annotated[Path, typer.Option("--to", "-o", help="The folder to write.")] = Path("docs/gallery"),
 ) -> None:
     """Write one picture of each robot at each task."""
+    from armshare.pictures import gallery as draw
     from sim.render import workers
-    from teleop.doors.pictures import gallery as draw
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with workers() as pool, Progress(*columns, console=err) as progress:

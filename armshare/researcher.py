@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 
+from armshare.failures import PlatformError
+from armshare.platform.processes import client_of
 from recorder.bundle import BUNDLE_FILES, read_bundle
 from recorder.case import Trust
 from recorder.episode import Episode, EpisodeError, FileMissingError, read_episode
@@ -18,8 +20,6 @@ from recorder.refusals import GateError
 from recorder.verify import claimed_domain, verify
 from rewards.score import recompute
 from sim.robot import RobotError
-from teleop.doors.failures import PlatformError
-from teleop.doors.processes import client_of
 from teleop.identity import Domain, SignatureError, require_address
 
 _PAGE = 200

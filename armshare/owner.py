@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from armshare.drive import signed_in
+from armshare.failures import NotOnlineError
 from teleop.client import Driver
-from teleop.doors.drive import signed_in
-from teleop.doors.failures import NotOnlineError
 from teleop.identity import load_key
 
 

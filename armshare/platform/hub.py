@@ -18,6 +18,8 @@ from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Engine
 
+from armshare.migrations import migrate
+from armshare.settings import Settings
 from recorder import case
 from recorder.api import make_router as recorder_router
 from recorder.catalogue import Catalogue
@@ -40,15 +42,14 @@ from teleop.accounts import Accounts
 from teleop.api import Driving
 from teleop.api import router as teleop_router
 from teleop.clock import now_ms
-from teleop.db import Sessions, migrate, open_engine, open_sessions
+from teleop.db import Sessions, open_engine, open_sessions
 from teleop.hub import Hub
 from teleop.identity import kept_secret, load_key
 from teleop.messages import PROTOCOL
 from teleop.registry import Registry
-from teleop.settings import Settings
 
 _log = structlog.get_logger()
-_WEB: Final = Path(__file__).parents[1] / "web" / "dist"
+_WEB: Final = Path(__file__).parents[2] / "teleop" / "web" / "dist"
 EXPIRY_S: Final = 1.0
 SWEEP_UPLOADS_EVERY: Final = 3600
 UPLOAD_KEPT_MS: Final = 7 * 24 * 3_600_000

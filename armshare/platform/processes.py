@@ -20,11 +20,11 @@ from typing import IO, Final
 import httpx
 import structlog
 
-from teleop.doors.failures import PlatformError
+from armshare.failures import PlatformError
 from teleop.listening import listen
 
 _log = structlog.get_logger()
-ROOMS: Final = ("sim", "teleop", "recorder", "rewards")
+ROOMS: Final = ("sim", "teleop", "recorder", "rewards", "armshare")
 START_S: Final = 90.0
 STOP_S: Final = 15.0
 
@@ -101,7 +101,7 @@ class Child:
         """`inherited`: the file descriptors that it is given."""
         self.name = name
         self._process = subprocess.Popen(
-            [sys.executable, "-X", "faulthandler", "-m", "teleop", *arguments, "--child"],
+            [sys.executable, "-X", "faulthandler", "-m", "armshare", *arguments, "--child"],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,

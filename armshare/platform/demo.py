@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from armshare.drive import Episode, Progress, contribute, drive_once
+from armshare.failures import StageError
 from recorder.case import Trust
 from recorder.export.robomimic import export
 from recorder.replayed import replayed
 from recorder.verify import verify_bundle
 from rewards.settle import rebuild_root
 from teleop.client import Driver
-from teleop.doors.drive import Episode, Progress, contribute, drive_once
-from teleop.doors.failures import StageError
 from teleop.first_drive import FirstDrive
 from teleop.identity import Domain, new_key
 

@@ -15,6 +15,8 @@ import httpx
 import structlog
 from eth_account.signers.local import LocalAccount
 
+from armshare.failures import NotOnlineError
+from armshare.platform.processes import locked
 from recorder.recording import Recorder
 from recorder.seal import SealedEpisode
 from recorder.uploader import Uploader
@@ -22,8 +24,6 @@ from recorder.writer import commit_steps
 from sim.catalogue import UnknownRobotError, make_world
 from sim.robot import Robot, TaskSpec
 from teleop.camera_spec import CameraSpec
-from teleop.doors.failures import NotOnlineError
-from teleop.doors.processes import locked
 from teleop.hardware.calibration import read_calibration
 from teleop.hardware.feetech import FREE, So101
 from teleop.host import Host, registration

@@ -15,15 +15,15 @@ from eth_account.signers.local import LocalAccount
 from platformdirs import user_data_path
 from websockets.exceptions import WebSocketException
 
+from armshare.failures import DoorError, StageError
+from armshare.platform.processes import no_hub
+from armshare.researcher import episode_in
 from recorder.contribute import Driven, countersign
 from recorder.episode import Episode as Recording
 from sim.control import Joints
 from teleop import pilot
 from teleop.client import SESSION_MS, Driver, RefusedError
 from teleop.clock import now_ms
-from teleop.doors.failures import DoorError, StageError
-from teleop.doors.processes import no_hub
-from teleop.doors.researcher import episode_in
 from teleop.first_drive import FirstDrive
 from teleop.gamepad import GamepadPilot, opened
 from teleop.identity import load_key

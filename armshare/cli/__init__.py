@@ -1,0 +1,1 @@
+"""The command line, `armshare`: one module for each kind of person who types it."""

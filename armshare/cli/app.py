@@ -1,0 +1,53 @@
+"""The command line, `armshare`: run, hub, host, drive, demo, verify, fetch, export, clear, settle, sim and more."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+import typer
+from rich.markup import escape
+
+from armshare.cli import operator, owner, platform, researcher, simulation
+from armshare.cli.options import err
+from armshare.failures import PlatformError, actionable
+from armshare.platform import processes
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+for one in (platform, operator, researcher, owner):
+    cli.add_typer(one.cli)
+cli.add_typer(simulation.cli, name="sim")
+
+
+@cli.callback()
+def prepare() -> None:
+    """Robots that anyone can drive, demonstrations that anyone can verify, pay that anyone can recompute."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    processes.require_own_names()
+    processes.interrupt_on_signals()
+
+
+def main() -> None:
+    """Run the command line; an error that a person can act on is one line, and exit code 2."""
+    try:
+        cli()
+    except Exception as error:
+        found = actionable(error) or _of_a_file(error)
+        if not found:
+            raise
+        for one in found:
+            err.print(f"[red]{type(one).__name__}[/red]: {escape(str(one))}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
+def _of_a_file(error: Exception) -> list[Exception]:
+    """What a person named that cannot be read or written."""
+    if not isinstance(error, OSError) or error.filename is None:
+        return []
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return [PlatformError(f"expected a folder, a file is there: {error.filename}")]
+    return [PlatformError(f"cannot use {error.filename}: {error.strerror}")]

@@ -1,0 +1,63 @@
+"""Who drives without a browser: drive."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from armshare.cli.options import HUB, AsJson, HubUrl, err, out
+
+cli = typer.Typer()
+
+
+@cli.command()
+def drive(
+    hub: HubUrl = HUB,
+    robot: Annotated[str, typer.Option(help="Its name or address; else the one where the wait is shortest.")] = "",
+    task: Annotated[str, typer.Option(help="What to do; else the first that the robot offers.")] = "",
+    episodes: Annotated[int, typer.Option(min=1, help="How many to drive.")] = 1,
+    policy: Annotated[str, typer.Option(help="Drive by module:function; see docs/driving.md.")] = "",
+    expert: Annotated[bool, typer.Option("--expert", help="Drive by the task's scripted operator.")] = False,
+    episode: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Drive as in this recorded episode's folder.")
+    ] = None,
+    gamepad: Annotated[Path | None, typer.Option(help="Drive by a gamepad, such as /dev/input/js0.")] = None,
+    first_drive: Annotated[
+        bool, typer.Option("--first-drive", help="Show all that a wallet must show once before it is paid.")
+    ] = False,
+    key: Annotated[
+        Path | None, typer.Option(help="The wallet's key file, made if missing; else one in your own data folder.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Drive as an operator, without a browser. Exit code 1 where not all episodes were accepted, 2 where it broke off.
+
+    Ctrl-C lets go and gives the robot back; the episode that is being driven is then kept as invalid, never scored.
+    """
+    from armshare import drive as driving
+
+    given = {"--policy": policy, "--expert": expert, "--episode": episode, "--gamepad": gamepad}
+    given["--first-drive"] = first_drive
+    if sum(bool(value) for value in given.values()) != 1:
+        named = ", ".join(name for name, value in given.items() if value) or "none"
+        raise typer.BadParameter(f"expected one of {', '.join(given)}, got {named}")
+    wallet = driving.wallet_in(key or driving.own_key_file())
+    outcome = driving.Outcome(wallet.address, robot, task, episodes)
+    with driving.pilots(policy=policy, episode=episode, gamepad=gamepad, first_drive=first_drive) as make:
+        try:
+            driving.run(driving.drive(hub, wallet, outcome, make, _say))
+        finally:
+            for line in driving.lines(outcome):
+                out.print(line, highlight=False, soft_wrap=True)
+            if as_json:
+                print(json.dumps(outcome.as_dict()))
+    if not outcome.complete:
+        raise typer.Exit(1)
+
+
+def _say(text: str) -> None:
+    err.print(escape(text), highlight=False, soft_wrap=True)

@@ -1,0 +1,45 @@
+"""What several commands share: their options, and where they print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+import typer
+from rich.console import Console
+
+out, err = Console(emoji=False), Console(stderr=True, emoji=False)
+ARM: Final = 10**18
+
+Data = Annotated[
+    Path, typer.Option(help="Everything that must not be lost lives below this folder.", envvar="ARMSHARE_DATA")
+]
+Port = Annotated[
+    int, typer.Option(min=0, max=65535, help="The hub's port; 0 takes a free one.", envvar="ARMSHARE_PORT")
+]
+
+
+def hub_url(given: str) -> str:
+    parts = urlsplit(given)
+    if given and not (parts.scheme in ("http", "https") and parts.hostname):
+        raise typer.BadParameter(f"expected http:// or https:// and a host, such as {HUB}, got {given!r}")
+    return given.rstrip("/")
+
+
+HUB: Final = "http://127.0.0.1:8000"
+HubUrl = Annotated[str, typer.Option(help="The hub's URL.", callback=hub_url)]
+Folders = Annotated[list[Path], typer.Argument(help="Folders of episodes.", exists=True, file_okay=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line.")]
+IsChild = Annotated[bool, typer.Option("--child", hidden=True)]
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """End without a word on Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        return

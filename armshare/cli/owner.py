@@ -1,0 +1,51 @@
+"""Who owns a robot: clear, remove, calibrate."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from armshare.cli.options import HUB, Data, HubUrl, out
+
+cli = typer.Typer()
+
+
+@cli.command()
+def clear(
+    robot: Annotated[str, typer.Argument(help="The robot's address or name.")],
+    hub: HubUrl = HUB,
+    data: Data = Path("data"),
+) -> None:
+    """Release a robot's e-stop, as its owner (keys/owner.key below --data)."""
+    from armshare.owner import clear as release
+
+    asyncio.run(release(hub, data, robot))
+    out.print(f"{robot} is released")
+
+
+@cli.command()
+def remove(
+    robot: Annotated[str, typer.Argument(help="The robot's address or name.")],
+    hub: HubUrl = HUB,
+    data: Data = Path("data"),
+) -> None:
+    """Take a robot that is away for good from the hub's list, as its owner; its episodes stay."""
+    from armshare.owner import remove as take_away
+
+    asyncio.run(take_away(hub, data, robot))
+    out.print(f"{robot} is no longer listed; its host brings it back")
+
+
+@cli.command()
+def calibrate(
+    device: Annotated[str, typer.Argument(help="The serial port of the arm's adapter.")],
+    file: Annotated[Path, typer.Argument(help="Where to write the calibration, as JSON.")],
+) -> None:
+    """Measure a real SO-101's joints with your help, and write that down."""
+    from armshare.calibrate import calibrate as measure
+
+    measure(device, file, lambda text: print(text, flush=True))
+    print(f"Written: {file}. The arm is still limp.")

@@ -1,0 +1,206 @@
+"""Who runs a platform: run, hub, host, demo, settle."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+import tempfile
+import webbrowser
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from armshare.cli.options import ARM, HUB, AsJson, Data, HubUrl, IsChild, Port, err, interruptible, out
+from armshare.failures import PlatformError
+from armshare.platform import processes
+from armshare.platform.processes import client_of
+from armshare.settings import Settings
+from sim.catalogue import require_pair
+from teleop import serving
+
+cli = typer.Typer()
+
+
+@cli.command()
+def run(
+    data: Data = Path("data"),
+    port: Port = 8000,
+    robot: Annotated[list[str] | None, typer.Option(help="Robots to simulate, such as panda:lift.")] = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+) -> None:
+    """Start chain, hub and a host with simulated robots, two Pandas where none is named; Ctrl-C ends all of it."""
+    wanted = robot or ["panda:lift", "panda:lift"]
+    for one in wanted:
+        kind, _, task = one.partition(":")
+        require_pair(kind, task or "lift")
+    err.print(f"starting the chain, the hub and {', '.join(wanted)} ...")
+    with processes.platform(data, port, wanted) as (url, children):
+        out.print(f"\n  armshare is at [bold]{url}[/bold]   (Ctrl-C ends it; everything is kept in {data})\n")
+        if open_page and _has_screen():
+            webbrowser.open(url)
+        try:
+            while not any(child.wait(0.5) for child in children):
+                pass
+        except KeyboardInterrupt:
+            err.print("\nending: host, hub, chain ...")
+            return
+        for child in children:
+            child.require_alive()
+
+
+def _has_screen() -> bool:
+    """Whether a browser could open a window here; without one, Python would start a browser of the terminal."""
+    return sys.platform in ("darwin", "win32") or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
+@cli.command()
+def hub(
+    data: Data = Path("data"),
+    host: Annotated[str, typer.Option(help="The address to listen on.", envvar="ARMSHARE_HOST")] = "127.0.0.1",
+    port: Port = 8000,
+    chain_url: Annotated[
+        str, typer.Option(help="An EVM chain's JSON-RPC; without it the embedded one.", envvar="ARMSHARE_CHAIN_URL")
+    ] = "",
+    child: IsChild = False,
+    listener: Annotated[int | None, typer.Option(hidden=True, help="The listening socket that was inherited.")] = None,
+) -> None:
+    """Start a hub, with the embedded chain unless --chain-url names another."""
+    from armshare.platform.hub import make_app, opened_chain
+    from armshare.platform.workers import opened_workers
+
+    if child:
+        processes.end_with_parent()
+    settings = _settings(data=data, host=host, port=port, chain_url=chain_url)
+    with interruptible(), processes.locked(data, "hub"), opened_workers() as workers:
+        listening = processes.listening(host, port) if listener is None else socket.socket(fileno=listener)
+        settings = settings.model_copy(update={"port": listening.getsockname()[1]})
+        with opened_chain(settings) as (chain, deployment):
+            app = make_app(settings, chain, deployment, workers)
+            if not child:
+                out.print(f"\n  the hub is at [bold]{settings.url}[/bold]   (Ctrl-C ends it)\n", highlight=False)
+            uvicorn.Server(serving.config(app)).run([listening])
+
+
+@cli.command()
+def host(
+    robot: Annotated[
+        list[str], typer.Option(help="A simulated robot and its task, such as panda:lift; with --port, a real so101.")
+    ],
+    hub: HubUrl = HUB,
+    port: Annotated[str, typer.Option(help="The real arm's serial device.")] = "",
+    task: Annotated[str, typer.Option(help="What to do, where --robot does not say.")] = "",
+    instruction: Annotated[str, typer.Option(help="A real arm's task, in words.")] = "",
+    name: Annotated[str, typer.Option(help="What operators see; a number is added for several.")] = "",
+    calibration: Annotated[Path | None, typer.Option(help="The real arm's calibration file.")] = None,
+    camera: Annotated[
+        list[str] | None, typer.Option(help="A camera beside it: NAME=DEVICE, or NAME=DEVICE@640x480; may be repeated.")
+    ] = None,
+    data: Data = Path("data"),
+    child: IsChild = False,
+) -> None:
+    """Bring robots online. This process runs beside the robot and dials out to the hub."""
+    from armshare.platform.host import Wanted
+    from armshare.platform.robots import serve
+    from teleop.camera_spec import camera_of
+
+    cameras = tuple(camera_of(one) for one in camera) if camera else None
+    if (cameras or port) and len(robot) > 1:
+        raise PlatformError("expected one --robot where there is a --port or a --camera; start a host for each")
+    if child:
+        processes.end_with_parent()
+    parts = [one.partition(":") for one in robot]
+    called = [name or kind for kind, _, _ in parts]
+    wanted = [
+        Wanted(
+            kind=kind,
+            name=name if name and len(robot) == 1 else f"{called[at]}-{called[: at + 1].count(called[at])}",
+            task=said or task or ("free" if port else "lift"),
+            port=port,
+            calibration=calibration,
+            instruction=instruction,
+            cameras=cameras,
+        )
+        for at, (kind, _, said) in enumerate(parts)
+    ]
+    with interruptible():
+        asyncio.run(serve(hub, data, wanted))
+
+
+@cli.command()
+def demo(
+    episodes: Annotated[int, typer.Option(min=1, help="How many to drive.")] = 3,
+    as_json: AsJson = False,
+    data: Annotated[Path | None, typer.Option(help="A folder to keep; a new temporary one without it.")] = None,
+) -> None:
+    """Drive, record, prove, score, settle, claim and export without a person, on free ports."""
+    from armshare.platform.demo import Outcome
+    from armshare.platform.demo import demo as go
+
+    folder = data or Path(tempfile.mkdtemp(prefix="armshare-demo-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    outcome = Outcome()
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with (folder / "demo.log").open("wb") as log, Progress(*columns, console=err) as progress:
+        shown = progress.add_task("starting chain, hub and host")
+        with processes.platform(folder, 0, ["panda"], log) as (url, _children):
+            token = (folder / "keys" / "admin.token").read_text().strip()
+
+            def tell(stage: str) -> None:
+                progress.update(shown, description=stage)
+
+            outcome = asyncio.run(go(url, token, episodes, folder / "researcher", tell))
+        progress.update(shown, description="done: every stage held")
+    out.print(_table(outcome.as_dict()))
+    if as_json:
+        print(json.dumps(outcome.as_dict()))
+
+
+def _table(outcome: dict[str, Any]) -> Table:
+    table = Table(title="driven, proven, scored, paid", caption=_caption(outcome), caption_justify="left")
+    for title in ("episode", "steps", "success", "score", "receipt", "pay (ARM)", "digest"):
+        table.add_column(title, no_wrap=True)
+    for one in outcome["episodes"]:
+        pay = f"{int(one['pay']) / ARM:.4f}"
+        cells = (one["episode"][:12], one["steps"], one["success"], f"{one['score']:.3f}", one["receipt_index"], pay)
+        table.add_row(*(str(cell) for cell in cells), one["digest"][:18] + "…")
+    return table
+
+
+def _caption(outcome: dict[str, Any]) -> str:
+    return (
+        f"root {outcome['root']}\nclaim {outcome['claim_transaction']}\n"
+        f"balance {int(outcome['balance']) / ARM:.4f} ARM, read back from the chain\nexport {outcome['export']}"
+    )
+
+
+@cli.command()
+def settle(data: Data = Path("data"), hub: HubUrl = HUB) -> None:
+    """Settle all that is earned in a new root now, as the platform's operator."""
+    if not (data / "keys" / "admin.token").is_file():
+        raise PlatformError(f"expected the hub's data folder, with keys/admin.token, got {data}; name it with --data")
+    token = (data / "keys" / "admin.token").read_text().strip()
+    with client_of(hub) as client:
+        answer = client.post("/api/settle", headers={"Authorization": f"Bearer {token}"})
+    if answer.is_error:
+        raise PlatformError(answer.json()["error"]["message"])
+    print(json.dumps(answer.json()))
+
+
+def _settings(**given: Any) -> Settings:
+    try:
+        return Settings(**given)
+    except SettingsError as error:
+        said = f"{error} ({error.__cause__})" if error.__cause__ else str(error)
+        raise PlatformError(f"a setting is not what docs/operating.md says: {said}") from error
+    except ValidationError as error:
+        said = "; ".join(f"ARMSHARE_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors())
+        raise PlatformError(f"a setting is not what docs/operating.md says: {said}") from error

@@ -1,0 +1,117 @@
+"""Who needs data: verify, replay, render, fetch, export."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+from armshare.cli.options import HUB, AsJson, Folders, HubUrl, err, hub_url, out
+from armshare.platform.processes import client_of
+
+cli = typer.Typer()
+_SHOWN: Final = TextColumn("{task.description}"), TextColumn("{task.completed} frames"), TimeElapsedColumn()
+
+
+@cli.command()
+def verify(
+    bundles: Folders,
+    pins: Annotated[Path | None, typer.Option(help="A saved /api/config: whose receipts to trust. Offline.")] = None,
+    hub: Annotated[str, typer.Option(help="Ask this hub for /api/config instead.", callback=hub_url)] = "",
+    replay: Annotated[bool, typer.Option(help="Re-simulate simulated episodes, bit for bit.")] = True,
+    score: Annotated[bool, typer.Option(help="Recompute the score too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check episodes, gate by gate; the first gate that refuses is named. Exit code 1 where one is refused."""
+    from armshare import researcher
+
+    config = researcher.pins(pins) if pins else _config(hub) if hub else None
+    reports = [researcher.check(bundle, config, replay=replay, score=score) for bundle in bundles]
+    for report in reports:
+        for line in researcher.lines(report):
+            out.print(line, highlight=False)
+    if as_json:
+        print(json.dumps(reports))
+    if any(report["refused"] for report in reports):
+        raise typer.Exit(1)
+
+
+@cli.command()
+def replay(episodes: Folders, as_json: AsJson = False) -> None:
+    """Re-simulate episodes and compare every state bit for bit. Exit code 1 where one differs, 2 where it cannot be."""
+    from armshare import researcher
+
+    found = [researcher.replay(folder) for folder in episodes]
+    for one in found:
+        out.print(researcher.replay_line(one), highlight=False, soft_wrap=True)
+    if as_json:
+        print(json.dumps(found))
+    if not all(one["identical"] for one in found):
+        raise typer.Exit(1 if any(researcher.differs(one) for one in found) else 2)
+
+
+@cli.command()
+def render(
+    episode: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="An episode's folder.")],
+    target: Annotated[Path, typer.Option("--to", "-o", help="The folder to write.")],
+    camera: Annotated[list[str] | None, typer.Option(help="A camera's name, several times.")] = None,
+    size: Annotated[str, typer.Option(help="Width and height, pixels.")] = "640x480",
+    depth: Annotated[bool, typer.Option("--depth", help="Depth too, as 16-bit PNG in millimetres.")] = False,
+    mask: Annotated[bool, typer.Option("--mask", help="Which thing is seen, too, as 16-bit PNG.")] = False,
+) -> None:
+    """Draw what cameras saw in a simulated episode: a video of each, and its geometry as JSON."""
+    from armshare.pictures import render_episode
+    from sim.render import workers
+
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size)
+    if found is None:
+        raise typer.BadParameter(f"expected WIDTHxHEIGHT, such as 640x480, got {size!r}", param_hint="--size")
+    wanted = {"width": int(found[1]), "height": int(found[2]), "depth": depth, "mask": mask}
+    with workers() as pool, Progress(*_SHOWN, console=err) as progress:
+        for name in camera or ["front"]:
+            shown = progress.add_task(name, total=None)
+            for _ in render_episode(episode, {"camera": name, **wanted}, target, pool):
+                progress.advance(shown)
+    out.print(f"{', '.join(camera or ['front'])}, in {target}")
+
+
+@cli.command()
+def fetch(
+    target: Annotated[Path, typer.Argument(help="Where to put the bundles, a folder for each episode.")],
+    hub: HubUrl = HUB,
+    task: Annotated[str, typer.Option(help="Only this task's.")] = "",
+    operator: Annotated[str, typer.Option(help="Only this operator's.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 1000,
+) -> None:
+    """Download verified episodes."""
+    from armshare import researcher
+
+    with Progress(TextColumn("{task.completed} episodes"), TimeElapsedColumn(), console=err) as progress:
+        shown = progress.add_task("", total=None)
+        for _ in researcher.fetch(hub, target, task=task, operator=operator, limit=limit):
+            progress.advance(shown)
+    if not progress.tasks[0].completed:
+        asked = [f"{name} {value}" for name, value in (("task", task), ("operator", operator)) if value]
+        err.print(f"no verified episode there{' of ' if asked else ''}{' and '.join(asked)}", highlight=False)
+
+
+@cli.command()
+def export(
+    bundles: Folders,
+    target: Annotated[Path, typer.Option("--to", "-o", help="The file to write.")],
+) -> None:
+    """Write episodes as one robomimic HDF5 file."""
+    from recorder.export.robomimic import export as export_robomimic
+
+    done = export_robomimic(bundles, target)
+    out.print(f"{done.demos} demonstrations, {done.samples} samples, in {done.path}")
+
+
+def _config(hub: str) -> dict[str, Any]:
+    with client_of(hub) as client:
+        found: dict[str, Any] = client.get("/api/config").raise_for_status().json()
+    return found

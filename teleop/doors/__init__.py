@@ -1,1 +1,0 @@
-"""Doors: compositions behind the command line, which may import every room. No room imports a door."""
