@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMPS := .setup
-WEB := $(shell find teleop/web/src -type f 2>/dev/null) $(wildcard teleop/web/*.ts teleop/web/*.json teleop/web/*.html teleop/web/public/*) teleop/wire.json teleop/typed_data.json recorder/typed_data.json $(wildcard docs/gallery/*.jpg)
+WEB := $(shell find armshare/web/src -type f 2>/dev/null) $(wildcard armshare/web/*.ts armshare/web/*.json armshare/web/*.html armshare/web/public/*) teleop/wire.json teleop/typed_data.json recorder/typed_data.json $(wildcard docs/gallery/*.jpg)
 
 .PHONY: help run test setup lint pytest vitest bench soak peers screenshots lock clean tools chromium opengl
 
@@ -24,10 +24,10 @@ lint: setup ## ruff, mypy, import-linter, svelte-check
 	@echo "--- ruff"; $(BIN)/ruff check . && $(BIN)/ruff format --check -q .
 	@echo "--- mypy (strict)"; $(BIN)/mypy
 	@echo "--- import-linter"; $(BIN)/lint-imports --no-cache
-	@echo "--- svelte-check"; npm run --silent -w teleop/web check
+	@echo "--- svelte-check"; npm run --silent -w armshare/web check
 
 vitest: setup
-	@npm run --silent -w teleop/web test
+	@npm run --silent -w armshare/web test
 
 pytest: setup
 	@$(BIN)/python -m pytest $(ARGS)
@@ -48,7 +48,7 @@ lock: ## choose newer versions: rewrites requirements.lock (needs uv)
 		--no-header --extra dev pyproject.toml -o requirements.lock
 
 clean: ## remove what setup made; data stays
-	rm -rf .venv .venv-peers node_modules $(STAMPS) teleop/web/dist armshare.egg-info
+	rm -rf .venv .venv-peers node_modules $(STAMPS) armshare/web/dist armshare.egg-info
 
 tools:
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is missing: apt-get install python3 python3-venv"; exit 1; }
@@ -76,7 +76,7 @@ $(STAMPS)/venv: requirements.lock pyproject.toml | tools
 	@$(BIN)/python -m pip install --disable-pip-version-check -q --no-build-isolation --no-deps -e .
 	@touch $@
 
-$(STAMPS)/node: package.json package-lock.json teleop/web/package.json rewards/contracts/package.json | tools
+$(STAMPS)/node: package.json package-lock.json armshare/web/package.json rewards/contracts/package.json | tools
 	@mkdir -p $(STAMPS)
 	@echo "[2/3] Node packages into node_modules"
 	@npm ci --silent --no-fund --no-audit --ignore-scripts
@@ -90,5 +90,5 @@ $(STAMPS)/peers: tests/peers/setup tests/peers/requirements.lock tests/peers/tor
 
 $(STAMPS)/web: $(STAMPS)/venv $(STAMPS)/node $(WEB)
 	@echo "[3/3] browser client"
-	@npm run --silent -w teleop/web build -- --logLevel warn
+	@npm run --silent -w armshare/web build -- --logLevel warn
 	@touch $@

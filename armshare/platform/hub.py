@@ -49,7 +49,7 @@ from teleop.messages import PROTOCOL
 from teleop.registry import Registry
 
 _log = structlog.get_logger()
-_WEB: Final = Path(__file__).parents[2] / "teleop" / "web" / "dist"
+_WEB: Final = Path(__file__).parents[1] / "web" / "dist"
 EXPIRY_S: Final = 1.0
 SWEEP_UPLOADS_EVERY: Final = 3600
 UPLOAD_KEPT_MS: Final = 7 * 24 * 3_600_000

@@ -1,0 +1,206 @@
+// The hub's HTTP API (`docs/http.md`), typed. A refusal is an ApiError that carries the hub's own code and words.
+
+import type { Descriptor } from '../link/descriptor'
+import type { DomainOf } from './typed'
+
+export interface Config extends DomainOf {
+  protocol: number
+  token: string
+  token_symbol: string
+  token_decimals: number
+  hub: string
+  log_origin: string
+  log_public_key: string
+  terms_sha256: string
+  score_version: string | number
+}
+
+export interface RobotTask {
+  name: string
+  instruction: string
+  max_steps: number
+  price: string
+}
+
+export interface Robot {
+  robot: string
+  name: string
+  model: string
+  owner: string
+  simulated: boolean
+  online: boolean
+  estopped: boolean
+  state: 'offline' | 'free' | 'driven' | 'stopped'
+  queue_length: number
+  /** How long somebody who queues now will probably wait; null where it is offline. */
+  wait_s: number | null
+  /** Who drives, where the hub tells. */
+  driver?: string | null
+  tasks: RobotTask[]
+}
+
+export interface RobotDetail extends Robot {
+  descriptor: Descriptor
+}
+
+export interface Entry {
+  time_ms: number
+  episode: string | null
+  kind: string
+  amount: string
+}
+
+export interface Balance {
+  address: string
+  earned: string
+  settled: string
+  claimed: string
+  wallet: string
+  entries: Entry[]
+}
+
+export interface Episode {
+  episode: string
+  state: string
+  robot: string
+  operator: string
+  task: string
+  steps: number
+  success: boolean | null
+  valid: boolean
+  reason: string
+  digest: string | null
+  receipt: unknown
+  created_ms: number
+}
+
+/** One thing that the first drive must show, as the hub measured it. */
+export interface Check {
+  name: string
+  passed: boolean
+  measured: number
+  sentence: string
+}
+
+/** An episode of a wallet that was not qualified: checked, and not paid. */
+export interface Practice {
+  reason: 'not_qualified'
+  sentence: string
+  passed: boolean
+  checks: Check[]
+}
+
+/** What the first drive must show. */
+export interface Needs {
+  moved_m: number
+  rest_s: number
+  duration_s: number
+  limited: number
+}
+
+export interface Operator {
+  address: string
+  /** Accepted episodes are paid. */
+  qualified: boolean
+  since_ms: number | null
+  /** The last practice drive, and its checks. */
+  episode: string | null
+  checks: Check[]
+  needs: Needs
+  /** What its practice drives have shown so far, by the names of the guide's steps; an older hub does not tell. */
+  shown?: string[]
+}
+
+export interface Score {
+  episode: string
+  version: string | number
+  score: number
+  accepted: boolean
+  vector: Record<string, number | null>
+  reasons: string[]
+  pay: string
+  practice: Practice | null
+}
+
+export interface SignedIn {
+  token: string
+  address: string
+  expires_ms: number
+}
+
+export interface Claimed {
+  transaction: string
+  amount: string
+  claimed: string
+  wallet: string
+}
+
+/** The hub refused, or could not be reached (`code` is then "unreachable"). */
+export class ApiError extends Error {
+  override name = 'ApiError'
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly status: number,
+  ) {
+    super(message)
+  }
+}
+
+export class Api {
+  token: string | null = null
+
+  config = () => this.#json<Config>('GET', '/api/config')
+  challenge = (address: string) =>
+    this.#json<{ nonce: string; message: string }>('POST', '/api/auth/challenge', { address })
+  verify = (nonce: string, signature: string) =>
+    this.#json<SignedIn>('POST', '/api/auth/verify', { nonce, signature })
+  signOut = () => this.#call('POST', '/api/auth/sign-out')
+  robots = () => this.#json<Robot[]>('GET', '/api/robots')
+  robot = (robot: string) => this.#json<RobotDetail>('GET', `/api/robots/${robot}`)
+  balance = (address: string) => this.#json<Balance>('GET', `/api/balances/${address}`)
+  operator = (address: string) => this.#json<Operator>('GET', `/api/operators/${address}`)
+  claim = () => this.#json<Claimed>('POST', '/api/claim')
+  discard = (episode: string) => this.#call('POST', `/api/episodes/${episode}/discard`)
+  score = (episode: string) => this.#json<Score>('GET', `/api/episodes/${episode}/score?wait_s=5`)
+  sign = (episode: string, signature: string) =>
+    this.#json<Episode>('POST', `/api/episodes/${episode}/signature`, { signature })
+
+  async episodes(operator: string, limit: number): Promise<Episode[]> {
+    const query = new URLSearchParams({ operator, limit: String(limit) })
+    return (await this.#json<{ episodes: Episode[] }>('GET', `/api/episodes?${query}`)).episodes
+  }
+
+  /** The manifest's exact bytes: what is hashed and signed. */
+  async manifest(episode: string): Promise<Uint8Array<ArrayBuffer>> {
+    const response = await this.#call('GET', `/api/episodes/${episode}/manifest?wait_s=5`)
+    return new Uint8Array(await response.arrayBuffer())
+  }
+
+  async #json<T>(method: string, path: string, body?: unknown): Promise<T> {
+    return (await this.#call(method, path, body)).json() as Promise<T>
+  }
+
+  async #call(method: string, path: string, body?: unknown): Promise<Response> {
+    const headers: Record<string, string> = {}
+    if (this.token) headers['Authorization'] = `Bearer ${this.token}`
+    if (body !== undefined) headers['Content-Type'] = 'application/json'
+    const init: RequestInit = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
+    const response = await fetch(path, init).catch(() => {
+      throw new ApiError('unreachable', 'The hub cannot be reached. Check the connection.', 0)
+    })
+    if (!response.ok) throw await refusal(response)
+    return response
+  }
+}
+
+async function refusal(response: Response): Promise<ApiError> {
+  const body: unknown = await response.json().catch(() => null)
+  const error = (body as { error?: { code?: unknown; message?: unknown } } | null)?.error
+  if (typeof error?.code === 'string' && typeof error.message === 'string')
+    return new ApiError(error.code, error.message, response.status)
+  return new ApiError(`http_${response.status}`, `The hub answered ${response.status} without a reason.`, response.status)
+}
+
+export const fileUrl = (episode: string, file: string): string => `/api/episodes/${episode}/files/${file}`
+export const EPISODE_FILES = ['episode.h5', 'manifest.json', 'signatures.json', 'receipt.json'] as const

@@ -1,0 +1,403 @@
+// One visit to one robot: ties the session, the link, the input and the verdict together for the drive page.
+
+import { generatePrivateKey } from 'viem/accounts'
+import type { Account } from '../account/account.svelte'
+import { ApiError, type Config, type RobotDetail } from '../account/api'
+import { actionOf, type Order } from '../hands/bindings'
+import type { Health } from '../link/connection'
+import { controls } from '../hands/controls.svelte'
+import { basePose, Layout, partsOf } from '../link/descriptor'
+import { Devices } from '../hands/devices.svelte'
+import { seal, type Stage, type Verdict } from '../account/finish'
+import { Guide, type Step } from './guide'
+import { behindRad, type Hint, Hints } from './hints'
+import { Input } from '../hands/input'
+import { interrupted } from './interrupted.svelte'
+import { Playback } from '../view/interp'
+import { Latency } from '../link/latency'
+import { type FromLink, Link } from '../link/link'
+import { Replay } from '../view/replay.svelte'
+import { review } from './review.svelte'
+import { type Pose, poseOf } from '../hands/servo'
+import { holdsLease, Session, type View } from './session'
+import { announceTurn } from './turn'
+import { typedData } from '../account/typed'
+import { keyWallet, type Wallet } from '../account/wallet'
+import { PROTOCOL, type State } from '../link/wire'
+
+const GRANT_MS = 2 * 3600 * 1000
+const INTENT_MS = 33
+/** A performance measure: from a key going down to the frame that first shows its command applied. */
+const INPUT_TO_PICTURE = 'input-to-picture'
+
+export interface Refusal {
+  code: string
+  message: string
+}
+
+export class Drive {
+  readonly account: Account
+  readonly input = new Input((code) => actionOf(controls.keys, code))
+  readonly devices: Devices
+  robot = $state.raw<RobotDetail | null>(null)
+  view = $state.raw<View | null>(null)
+  /** The newest state. */
+  state = $state.raw<State | null>(null)
+  health = $state.raw<Health | null>(null)
+  /** What holds the arm back. */
+  hint = $state<Hint | null>(null)
+  steps = $state(0)
+  /** Which keys are down, for the picture of the keyboard. */
+  held = $state.raw<ReadonlySet<string>>(new Set())
+  deadMan = $state(false)
+  slow = $state(false)
+  gripper = $state(1)
+  /** Which hand the keys move, by number, or one more for the base. */
+  part = $state(0)
+  stage = $state<Stage | null>(null)
+  verdict = $state.raw<Verdict | null>(null)
+  /** Why the episode was refused or could not be handed in. */
+  refusal = $state.raw<Refusal | null>(null)
+  /** The episode is over, and its operator looks at it before it is handed in. */
+  reviewing = $state(false)
+  discarded = $state(false)
+  replay = $state.raw(new Replay())
+  /** What the first drive has yet to show; null where this wallet is paid already. */
+  guided = $state.raw<Step[] | null>(null)
+  /** From the end of the episode to its score. */
+  sealedMs = $state<number | null>(null)
+  /** What went wrong with the visit itself. */
+  trouble = $state<string | null>(null)
+  playback: Playback | null = null
+  layout: Layout | null = null
+  readonly #session: Session
+  readonly #key: Wallet = keyWallet(generatePrivateKey())
+  readonly #timer: ReturnType<typeof setInterval>
+  #link: Link | null = null
+  #task: string
+  /** When the newest state came to this thread. */
+  #heardMs = 0
+  #firstSeq: number | null = null
+  #openings: number[] | null = null
+  readonly #hints = new Hints()
+  #intents = 0
+  #latency = new Latency()
+  #askedMs = 0
+  /** No state of this episode has come yet. */
+  #fresh = true
+  #guide: Guide | null = null
+
+  /** `obey` is what a device's buttons order. */
+  constructor(account: Account, task: string, obey: (order: Order) => void) {
+    this.account = account
+    this.#task = task
+    this.#session = new Session(
+      (message) => this.#link?.tell({ type: 'text', text: JSON.stringify(message) }),
+      (view) => this.#changed(view),
+    )
+    this.devices = new Devices(this, obey)
+    this.#timer = setInterval(() => {
+      this.devices.poll()
+      this.sendIntent()
+    }, INTENT_MS)
+  }
+
+  async start(robot: string): Promise<void> {
+    try {
+      this.robot = await this.account.api.robot(robot)
+      this.layout = new Layout(this.robot.descriptor.observation)
+      this.playback = new Playback(1000 / this.robot.descriptor.control_hz, this.layout.quaternions)
+      this.replay = new Replay(this.layout.quaternions)
+      this.#link = new Link('/ws/drive', (message) => this.#heard(message))
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  get live(): boolean {
+    return this.view?.phase === 'live'
+  }
+
+  get seconds(): number {
+    return this.steps / (this.robot?.descriptor.control_hz ?? 1)
+  }
+
+  finish(): void {
+    if (!this.live || this.steps === 0) return
+    this.#askedMs = performance.now()
+    this.letGo()
+    this.#session.finish()
+  }
+
+  again(): void {
+    this.verdict = this.refusal = this.stage = this.sealedMs = null
+    this.reviewing = this.discarded = false
+    this.#session.begin()
+  }
+
+  estop(): void {
+    this.letGo()
+    if (this.robot) this.#session.estop(this.robot.robot)
+  }
+
+  clear(): void {
+    if (this.robot) this.#session.clear(this.robot.robot)
+  }
+
+  toggleGripper(): void {
+    if (!this.live || !this.#openings) return
+    this.input.toggleGripper(performance.now())
+    this.sendIntent()
+  }
+
+  /** What the keys can move. */
+  get parts(): string[] {
+    return this.robot ? partsOf(this.robot.descriptor) : []
+  }
+
+  choose(part: number): void {
+    if (part >= this.parts.length) return
+    this.input.choose(part)
+    this.part = part
+    this.sendIntent()
+  }
+
+  /** Where the chosen hand is; null where the keys move the base, and before the first state. */
+  get hand(): Pose | null {
+    const end = this.robot?.descriptor.end_effectors[this.part]
+    const pose = end && this.state && this.layout?.get(this.state.values, end.pose)
+    return pose ? poseOf(pose) : null
+  }
+
+  /** How far the base that carries the hands has turned. */
+  get headingRad(): number {
+    const { robot, state, layout } = this
+    return (robot && state && layout && basePose(robot.descriptor, layout, state.values)?.[2]) || 0
+  }
+
+  letGo(): void {
+    this.input.neutral()
+    this.sendIntent()
+  }
+
+  /** Whether the emergency stop is latched: as the hub last said, or as it was when this page came. */
+  get stopped(): boolean {
+    const by = this.view?.stoppedBy
+    return by === undefined ? (this.robot?.estopped ?? false) : by !== null
+  }
+
+  get mine(): boolean {
+    return this.robot !== null && this.robot.owner === this.account.wallet?.address
+  }
+
+  /** Tell the link what is wanted now; it forgets what is not renewed. `pressedMs`: when the key of it went down. */
+  sendIntent(pressedMs?: number): void {
+    const held = this.input.held()
+    if (held.size !== this.held.size || [...held].some((code) => !this.held.has(code))) this.held = new Set(held)
+    this.gripper = this.input.grippers[this.part] ?? 1
+    this.slow = this.input.slow
+    if (!this.#link || !this.view || !holdsLease(this.view)) return
+    const intent = this.input.intent(performance.now(), this.#openings)
+    this.deadMan = intent.deadMan && this.live
+    this.#link.tell({ type: 'intent', intent: { ...intent, deadMan: this.deadMan }, number: ++this.#intents })
+    if (pressedMs !== undefined) this.#latency.pressed(pressedMs, this.#intents)
+  }
+
+  /** What to draw: after an episode, the replay of it. */
+  picture(nowMs: number): Float32Array | null {
+    return (this.#replaying ? this.replay.values(nowMs) : null) ?? this.playback?.at(nowMs) ?? null
+  }
+
+  get #replaying(): boolean {
+    return Boolean(this.view?.ended) && !this.live
+  }
+
+  /** The newest state has been drawn. */
+  shown(finished: () => number): void {
+    this.replay.shownS = this.#replaying ? this.replay.atS : null
+    if (!this.state) return
+    this.#link?.tell({ type: 'shown', seq: this.state.seq })
+    const start = this.#latency.shown(this.state.applied)
+    if (start === null) return
+    const detail = { state: this.state.seq, heardMs: this.#heardMs - start, handedMs: performance.now() - start }
+    performance.measure(INPUT_TO_PICTURE, { start, end: finished(), detail })
+  }
+
+  dispose(): void {
+    clearInterval(this.#timer)
+    this.devices.dispose()
+    this.input.neutral()
+    this.#session.leave()
+    this.#link?.close()
+  }
+
+  #heard(message: FromLink): void {
+    try {
+      if (message.type === 'open') this.#session.opened(PROTOCOL, this.account.api.token ?? '')
+      else if (message.type === 'text') this.#session.received(message.text)
+      else if (message.type === 'state') this.#seen(message.state, message.atMs)
+      else if (message.type === 'sent') this.#latency.sent(message.number, message.seq)
+      else if (message.type === 'health') this.health = message.health
+      else if (message.type === 'closed') this.#session.disconnected(message.reason || 'connection_lost')
+      else this.trouble = message.message
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #seen(state: State, atMs: number): void {
+    const lease = this.view?.lease
+    if (this.view?.phase === 'queued') this.playback?.push(state, atMs - performance.timeOrigin)
+    if (!lease || state.epoch !== lease.epoch || !this.layout) return
+    const openings = this.layout.get(state.values, 'gripper_position')
+    this.#openings = openings && [...openings]
+    if (this.#fresh) this.#adopt()
+    this.state = state
+    this.#heardMs = performance.now()
+    this.playback?.push(state, atMs - performance.timeOrigin)
+    this.#heed(state, atMs, this.layout)
+    if (!state.recording || !this.live) return
+    this.replay.push(state)
+    if (this.#guide) {
+      this.#guide.see(state)
+      this.guided = this.#guide.steps
+    }
+    if (this.#firstSeq === null) interrupted.recording()
+    this.#firstSeq ??= state.seq
+    this.steps = state.seq - this.#firstSeq + 1
+  }
+
+  #heed(state: State, atMs: number, layout: Layout): void {
+    const [joints, targets] = ['joint_position', 'commanded_joint_position'].map((name) => layout.get(state.values, name))
+    this.hint = this.#hints.take(state.limits, behindRad(joints ?? null, targets ?? null), atMs)
+  }
+
+  #changed(view: View): void {
+    const before = this.view?.phase
+    const wasStopped = this.stopped
+    this.view = view
+    if (before === view.phase) {
+      if (view.phase === 'granted' && wasStopped && !this.stopped) queueMicrotask(() => this.#session.begin())
+      return
+    }
+    if (view.phase === 'ended' || view.phase === 'closed') interrupted.over()
+    if (before === 'queued' && view.phase === 'granted') announceTurn(this.robot?.name ?? 'The robot')
+    if (view.phase === 'welcomed') void this.#join(view).catch((error: unknown) => this.#fail(error))
+    else if (view.phase === 'queued' && this.robot) this.#session.watch(this.robot.robot)
+    else if (view.phase === 'granted' && view.lease && before !== 'resetting') this.#granted(view.lease.epoch)
+    else if (view.phase === 'live' && before === 'resetting') this.#ready()
+    else if (view.phase === 'ended') this.#ended()
+    else if (view.phase === 'closed') this.#link?.tell({ type: 'over' })
+  }
+
+  async #join(view: View): Promise<void> {
+    const { robot, account } = this
+    if (!robot || !account.wallet || !account.config || !view.nonce) throw new Error('Sign in first, then drive.')
+    const notAfterMs = Date.now() + GRANT_MS
+    const grant = {
+      operator: account.wallet.address,
+      sessionKey: this.#key.address,
+      robot: robot.robot,
+      task: this.#task,
+      nonce: view.nonce,
+      notAfterMs,
+    }
+    const data = typedData(account.config, 'SessionGrant', { ...grant, notAfterMs: BigInt(notAfterMs) })
+    const signature = await account.wallet.signTyped(data)
+    if (this.view?.phase === 'welcomed') this.#session.join(grant, signature)
+  }
+
+  #granted(epoch: number): void {
+    const { base, end_effectors } = this.robot?.descriptor ?? { base: null, end_effectors: [] }
+    this.#latency = new Latency()
+    const speeds = base && { forwardMS: base.speed_max_m_s, turnRadS: base.turn_max_rad_s }
+    this.#link?.tell({ type: 'lease', epoch, hands: end_effectors.length, base: speeds })
+    this.sendIntent()
+    queueMicrotask(() => this.#session.begin())
+  }
+
+  #ready(): void {
+    this.input.neutral()
+    this.playback?.clear()
+    this.replay.clear()
+    this.#hints.clear()
+    this.steps = 0
+    this.#firstSeq = null
+    this.#fresh = true
+    const { robot, layout } = this
+    const operator = this.account.operator
+    const practice = robot && layout && operator?.qualified === false
+    this.#guide = practice ? new Guide(robot.descriptor, layout, operator.needs, operator.shown) : null
+    this.guided = this.#guide?.steps ?? null
+  }
+
+  /** Want the grippers as they are, so that the first motion does not move them. */
+  #adopt(): void {
+    this.#fresh = false
+    if (!this.#openings) return
+    this.input.adoptGrippers(this.#openings)
+    this.#link?.tell({ type: 'openings', openings: this.input.grippers })
+  }
+
+  #ended(): void {
+    this.input.neutral()
+    this.replay.scrub(this.replay.lengthS)
+    // The state of the last step is not shown where the host ends the episode with it.
+    if (this.view?.ended?.episode) this.steps = this.view.ended.steps
+    // An episode that does not count is not signed.
+    if (!this.view?.ended?.episode || !this.view.ended.valid) return
+    this.reviewing = review.first
+    if (this.reviewing) this.replay.play()
+    else void this.handIn(this.#askedMs || performance.now())
+    this.#askedMs = 0
+  }
+
+  async handIn(sinceMs = performance.now()): Promise<void> {
+    const { account, robot } = this
+    const episode = this.view?.ended?.episode
+    if (!episode || !robot) return
+    this.reviewing = false
+    await this.#told(async (config, operator) => {
+      this.verdict = await this.#seal(config, episode, operator, robot.robot)
+      this.sealedMs = performance.now() - sinceMs
+      await Promise.all([account.refreshBalance(), account.refreshOperator()])
+    })
+  }
+
+  async discard(): Promise<void> {
+    const episode = this.view?.ended?.episode
+    if (!episode) return
+    this.reviewing = false
+    await this.#told(async () => {
+      await this.account.renewed(() => this.account.api.discard(episode))
+      this.refusal = null
+      this.discarded = true
+    })
+  }
+
+  /** Do what can be refused, and keep why. */
+  async #told(work: (config: Config, operator: string) => Promise<void>): Promise<void> {
+    const { config, wallet } = this.account
+    if (!config || !wallet) return
+    try {
+      await work(config, wallet.address)
+    } catch (error) {
+      this.refusal =
+        error instanceof ApiError
+          ? { code: error.code, message: error.message }
+          : { code: 'not_handed_in', message: error instanceof Error ? error.message : String(error) }
+    }
+  }
+
+  #seal(config: Config, episode: string, operator: string, robot: string): Promise<Verdict> {
+    const ours = { episode, operator, sessionKey: this.#key.address, robot, task: this.#task }
+    const { account } = this
+    return account.renewed(() => seal(account.api, config, this.#key, ours, (stage) => (this.stage = stage)))
+  }
+
+  #fail(error: unknown): void {
+    this.trouble = error instanceof Error ? error.message : String(error)
+    this.#session.disconnected('failed')
+    this.#link?.close()
+  }
+}

@@ -1,0 +1,35 @@
+// What became of an episode, in a line: how it stands, its score, and its pay or why there is none.
+
+import type { Episode, Score } from '../account/api'
+import { amount, ending, paid, words } from '../format'
+
+export interface Outcome {
+  state: string
+  /** "87.3", of 100. */
+  score: string | null
+  pay: string
+  good: boolean
+}
+
+const COMING: Record<string, string> = {
+  recording: 'Being recorded',
+  sealed: 'On its way to the hub',
+  uploaded: 'Not signed yet',
+  verified: 'Being scored',
+}
+
+/** `score` where it is known; only a verified episode has one. */
+export function outcome(episode: Episode, score: Score | undefined, decimals: number, symbol: string): Outcome {
+  const coming = COMING[episode.state]
+  if (!score) return { state: coming ?? closed(episode), score: null, pay: coming ? '' : 'not paid', good: false }
+  const good = score.accepted && paid(score.pay)
+  const state = score.practice ? 'Practice' : score.accepted ? 'Accepted' : 'Not accepted'
+  const pay = good ? `+${amount(score.pay, decimals)} ${symbol}` : 'not paid'
+  return { state, score: (100 * score.score).toFixed(1), pay, good }
+}
+
+function closed(episode: Episode): string {
+  if (episode.state !== 'invalid') return words(episode.state)
+  const why = ending(episode.reason ?? '')
+  return `Does not count: ${why.charAt(0).toLowerCase()}${why.slice(1, -1)}`
+}

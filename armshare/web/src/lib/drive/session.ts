@@ -1,0 +1,260 @@
+// One visit to a robot, as explicit states: what the page may send, and what the hub may say, in each.
+//
+//   connecting -> greeting -> welcomed -> joining -> queued -> granted -> resetting -> live -> ending -> ended
+//                                                                 ^            |___________________________|
+// A spectator goes from `welcomed` to `watching`, and stays there.
+// `left` or a lost socket closes it from anywhere. An illegal move raises SessionError, which closes it too.
+
+import type { Descriptor, Task } from '../link/descriptor'
+
+export type Phase =
+  | 'connecting'
+  | 'greeting'
+  | 'welcomed'
+  | 'watching'
+  | 'joining'
+  | 'queued'
+  | 'granted'
+  | 'resetting'
+  | 'live'
+  | 'ending'
+  | 'ended'
+  | 'closed'
+
+export interface Grant {
+  operator: string
+  sessionKey: string
+  robot: string
+  task: string
+  nonce: string
+  notAfterMs: number
+}
+
+export interface Ended {
+  episode: string | null
+  steps: number
+  success: boolean | null
+  valid: boolean
+  reason: string
+}
+
+type Incoming =
+  | { type: 'welcome'; protocol: number; address: string; nonce: string }
+  | { type: 'watching'; robot: Descriptor }
+  | { type: 'queued'; robot: string; position: number; length: number; wait_s: number }
+  | { type: 'granted'; lease: string; epoch: number; robot: Descriptor; task: Task }
+  | { type: 'ready'; episode: string; seed: number; task: Task }
+  | ({ type: 'ended' } & Ended)
+  | { type: 'waiting'; length: number; left_s: number }
+  | { type: 'left'; reason: string }
+  | { type: 'estopped'; robot: string; by: string }
+  | { type: 'cleared'; robot: string }
+  | { type: 'error'; code: string; message: string }
+
+export interface Fault {
+  code: string
+  message: string
+}
+
+export interface View {
+  phase: Phase
+  nonce: string | null
+  /** `waitS` is what the hub expected when it last told the position. */
+  queue: { position: number; length: number; waitS: number } | null
+  lease: { id: string; epoch: number; robot: Descriptor; task: Task } | null
+  /** How many wait while this operator holds the robot, and when it goes on to them, as the hub last told; null: nobody. */
+  waiting: { length: number; leftS: number } | null
+  episode: string | null
+  ended: Ended | null
+  /** Who pressed the emergency stop, null once it is cleared; undefined where nothing was heard of it. */
+  stoppedBy: string | null | undefined
+  fault: Fault | null
+  /** Why the session is over. */
+  closed: string | null
+}
+
+const FIRST: View = {
+  phase: 'connecting',
+  nonce: null,
+  queue: null,
+  lease: null,
+  waiting: null,
+  episode: null,
+  ended: null,
+  stoppedBy: undefined,
+  fault: null,
+  closed: null,
+}
+
+/** In which states the hub may say what; the rest it may say at any time. */
+const HEARD_IN: Partial<Record<Incoming['type'], readonly Phase[]>> = {
+  welcome: ['greeting'],
+  queued: ['joining', 'queued'],
+  granted: ['joining', 'queued'],
+  ready: ['resetting'],
+  ended: ['resetting', 'live', 'ending'],
+}
+
+/** Where an error of the hub leaves us: what was asked for did not happen. */
+const AFTER_ERROR: Partial<Record<Phase, Phase>> = { resetting: 'granted', ending: 'live' }
+
+const HOLDING: readonly Phase[] = ['granted', 'resetting', 'live', 'ending', 'ended']
+
+export class SessionError extends Error {
+  override name = 'SessionError'
+}
+
+export const holdsLease = (view: View): boolean => HOLDING.includes(view.phase)
+
+export class Session {
+  view: View = FIRST
+  readonly #send: (message: object) => void
+  readonly #changed: (view: View) => void
+  #protocol = 0
+
+  constructor(send: (message: object) => void, changed: (view: View) => void) {
+    this.#send = send
+    this.#changed = changed
+  }
+
+  opened(protocol: number, token: string): void {
+    this.#protocol = protocol
+    this.#say('open', ['connecting'], 'greeting', { type: 'hello', protocol, token })
+  }
+
+  join(grant: Grant, signature: string): void {
+    this.#say('join', ['welcomed'], 'joining', { type: 'join', grant, signature })
+  }
+
+  begin(): void {
+    this.#say('begin', ['granted', 'ended'], 'resetting', { type: 'begin' })
+  }
+
+  finish(): void {
+    this.#say('finish', ['live'], 'ending', { type: 'finish' })
+  }
+
+  /** Give the lease back; a session that is already over stays so. */
+  leave(): void {
+    if (this.view.phase !== 'closed' && this.view.phase !== 'connecting') this.#send({ type: 'leave' })
+    this.disconnected('left')
+  }
+
+  /** Anyone may stop a robot, at any time that the socket is open. */
+  estop(robot: string): void {
+    if (this.view.phase !== 'closed' && this.view.phase !== 'connecting') this.#send({ type: 'estop', robot })
+  }
+
+  clear(robot: string): void {
+    if (this.view.phase !== 'closed' && this.view.phase !== 'connecting') this.#send({ type: 'clear', robot })
+  }
+
+  /** See the robot while another drives it. */
+  watch(robot: string): void {
+    if (this.view.phase === 'queued') this.#send({ type: 'watch', robot })
+    else this.#say('watch', ['welcomed'], 'watching', { type: 'watch', robot })
+  }
+
+  disconnected(reason: string): void {
+    if (this.view.phase !== 'closed') this.#move({ phase: 'closed', waiting: null, closed: reason })
+  }
+
+  received(text: string): void {
+    if (this.view.phase === 'closed') return
+    const said = parse(text)
+    if (this.view.phase === 'greeting') this.#requireProtocol(said)
+    const message = known(said)
+    if (!message) return
+    const allowed = HEARD_IN[message.type]
+    if (allowed && !allowed.includes(this.view.phase)) throw this.#illegal(`"${message.type}"`, allowed)
+    this.#move(this.#heard(message))
+  }
+
+  /** Refuse a hub of another version by name, whatever else its first message holds. */
+  #requireProtocol(said: unknown): void {
+    const theirs = (said as { protocol?: unknown } | null)?.protocol
+    if (theirs === undefined || theirs === this.#protocol) return
+    const message = `expected protocol ${this.#protocol}, got ${theirs}; reload the page, or update the hub`
+    this.#move({ fault: { code: 'protocol', message } })
+    throw new SessionError(message)
+  }
+
+  #heard(message: Incoming): Partial<View> {
+    switch (message.type) {
+      case 'welcome':
+        return { phase: 'welcomed', nonce: message.nonce }
+      case 'watching':
+        return {}
+      case 'queued':
+        return { phase: 'queued', queue: { position: message.position, length: message.length, waitS: message.wait_s } }
+      case 'granted': {
+        const { lease, epoch, robot, task } = message
+        return { phase: 'granted', queue: null, waiting: null, fault: null, lease: { id: lease, epoch, robot, task } }
+      }
+      case 'ready':
+        return { phase: 'live', episode: message.episode, ended: null, fault: null }
+      case 'ended': {
+        const { episode, steps, success, valid, reason } = message
+        return { phase: 'ended', ended: { episode, steps, success, valid, reason } }
+      }
+      case 'waiting':
+        return { waiting: message.length > 0 ? { length: message.length, leftS: message.left_s } : null }
+      case 'left':
+        return { phase: 'closed', waiting: null, closed: message.reason }
+      case 'estopped':
+        return { stoppedBy: message.by }
+      case 'cleared':
+        return { stoppedBy: null, fault: null }
+      case 'error':
+        return {
+          phase: AFTER_ERROR[this.view.phase] ?? this.view.phase,
+          fault: { code: message.code, message: message.message },
+        }
+    }
+  }
+
+  #say(what: string, from: readonly Phase[], to: Phase, message: object): void {
+    if (!from.includes(this.view.phase)) throw this.#illegal(what, from)
+    this.#move({ phase: to, fault: null })
+    this.#send(message)
+  }
+
+  #move(change: Partial<View>): void {
+    this.view = { ...this.view, ...change }
+    this.#changed(this.view)
+  }
+
+  #illegal(what: string, expected: readonly Phase[]): SessionError {
+    return new SessionError(`${what} belongs to the state ${expected.join(' or ')}, and this is ${this.view.phase}`)
+  }
+}
+
+const KNOWN = new Set([
+  'welcome',
+  'watching',
+  'queued',
+  'granted',
+  'ready',
+  'ended',
+  'waiting',
+  'left',
+  'estopped',
+  'cleared',
+  'error',
+])
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new SessionError(`expected a JSON message from the hub, got ${text.slice(0, 80)}`)
+  }
+}
+
+/** What the hub said; null where it is of a type that this page does not know: of a newer hub, and no reason to stop. */
+function known(said: unknown): Incoming | null {
+  const type = (said as { type?: unknown } | null)?.type
+  if (typeof type !== 'string')
+    throw new SessionError(`expected a message with a type from the hub, got ${JSON.stringify(said).slice(0, 80)}`)
+  return KNOWN.has(type) ? (said as Incoming) : null
+}

@@ -1,0 +1,118 @@
+// Someone who looks on: the states of a robot that another drives, read-only. Anyone may stop it; its owner clears it.
+
+import type { Account } from '../account/account.svelte'
+import type { Robot, RobotDetail } from '../account/api'
+import { Layout } from '../link/descriptor'
+import { Playback } from '../view/interp'
+import { type FromLink, Link } from '../link/link'
+import { Session, type View } from './session'
+import { PROTOCOL, type State } from '../link/wire'
+
+const POLL_MS = 2000
+const SILENT_MS = 1000
+
+export class Watch {
+  readonly account: Account
+  /** As it was when this page came: what is drawn. */
+  robot = $state.raw<RobotDetail | null>(null)
+  /** As it is of late. */
+  card = $state.raw<Robot | null>(null)
+  view = $state.raw<View | null>(null)
+  state = $state.raw<State | null>(null)
+  /** Whether states come: someone holds the robot. */
+  live = $state(false)
+  trouble = $state<string | null>(null)
+  readonly part = 0
+  #playback: Playback | null = null
+  readonly #session: Session
+  #timer: ReturnType<typeof setInterval> | null = null
+  #link: Link | null = null
+  #heardMs = -Infinity
+  #epoch = 0
+
+  constructor(account: Account) {
+    this.account = account
+    this.#session = new Session(
+      (message) => this.#link?.tell({ type: 'text', text: JSON.stringify(message) }),
+      (view) => (this.view = view),
+    )
+  }
+
+  async start(robot: string): Promise<void> {
+    try {
+      this.robot = this.card = await this.account.api.robot(robot)
+      const { observation, control_hz } = this.robot.descriptor
+      this.#playback = new Playback(1000 / control_hz, new Layout(observation).quaternions)
+      this.#link = new Link('/ws/drive', (message) => this.#heard(message))
+      this.#timer = setInterval(() => void this.#poll(robot), POLL_MS)
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  /** Whether the emergency stop is latched: as the hub last said, or as it was when this page came. */
+  get stopped(): boolean {
+    const by = this.view?.stoppedBy
+    return by === undefined ? (this.robot?.estopped ?? false) : by !== null
+  }
+
+  get mine(): boolean {
+    return this.robot !== null && this.robot.owner === this.account.wallet?.address
+  }
+
+  estop(): void {
+    if (this.robot) this.#session.estop(this.robot.robot)
+  }
+
+  clear(): void {
+    if (this.robot) this.#session.clear(this.robot.robot)
+  }
+
+  picture(nowMs: number): Float32Array | null {
+    return this.#playback?.at(nowMs) ?? null
+  }
+
+  /** Nobody waits to hear what a spectator has been shown. */
+  shown(): void {}
+
+  dispose(): void {
+    if (this.#timer) clearInterval(this.#timer)
+    this.#session.disconnected('left')
+    this.#link?.close()
+  }
+
+  #heard(message: FromLink): void {
+    try {
+      if (message.type === 'open') this.#session.opened(PROTOCOL, this.account.api.token ?? '')
+      else if (message.type === 'closed') this.#session.disconnected(message.reason || 'connection_lost')
+      else if (message.type === 'state') this.#seen(message.state, message.atMs)
+      else if (message.type === 'malformed') this.trouble = message.message
+      else if (message.type === 'text') {
+        this.#session.received(message.text)
+        if (this.view?.phase === 'welcomed' && this.robot) this.#session.watch(this.robot.robot)
+      }
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #seen(state: State, atMs: number): void {
+    if (state.epoch !== this.#epoch) this.#playback?.clear()
+    this.#epoch = state.epoch
+    this.#heardMs = performance.now()
+    this.live = true
+    this.state = state
+    this.#playback?.push(state, atMs - performance.timeOrigin)
+  }
+
+  async #poll(robot: string): Promise<void> {
+    if (performance.now() - this.#heardMs > SILENT_MS) this.live = false
+    this.card = await this.account.api.robot(robot).catch(() => this.card)
+  }
+
+  #fail(error: unknown): void {
+    this.trouble = error instanceof Error ? error.message : String(error)
+    this.#session.disconnected('failed')
+    this.#link?.close()
+  }
+}

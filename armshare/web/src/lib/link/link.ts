@@ -1,0 +1,51 @@
+// The page's end of the worker that owns the socket.
+
+import type { Health } from './connection'
+import type { Intent } from '../hands/input'
+import type { BaseSpeeds } from '../hands/twist'
+import type { State } from './wire'
+
+export type ToLink =
+  | { type: 'open'; url: string }
+  | { type: 'text'; text: string }
+  | { type: 'lease'; epoch: number; hands: number; base: BaseSpeeds | null }
+  | { type: 'over' }
+  /** `number` counts the intents. */
+  | { type: 'intent'; intent: Intent; number: number }
+  | { type: 'openings'; openings: number[] }
+  | { type: 'shown'; seq: number }
+  | { type: 'close' }
+
+export type FromLink =
+  | { type: 'open' }
+  | { type: 'text'; text: string }
+  /** `atMs` counts from the Unix epoch, monotonic within the page. */
+  | { type: 'state'; state: State; atMs: number }
+  /** Command `seq` was the first that said intent `number`, which asked for something else than the one before. */
+  | { type: 'sent'; number: number; seq: number }
+  | { type: 'health'; health: Health }
+  | { type: 'malformed'; message: string }
+  | { type: 'closed'; code: number; reason: string }
+
+export class Link {
+  readonly #worker = new Worker(new URL('./link.worker.ts', import.meta.url), { type: 'module' })
+
+  constructor(path: string, hear: (message: FromLink) => void) {
+    this.#worker.onmessage = ({ data }: MessageEvent<FromLink>) => hear(data)
+    const scheme = location.protocol === 'https:' ? 'wss' : 'ws'
+    this.tell({ type: 'open', url: `${scheme}://${location.host}${path}` })
+  }
+
+  tell(message: ToLink): void {
+    this.#worker.postMessage(message)
+  }
+
+  /** Close the socket and end the worker once what was said has had time to leave. */
+  close(): void {
+    this.#worker.onmessage = ({ data }: MessageEvent<FromLink>) => {
+      if (data.type === 'closed') this.#worker.terminate()
+    }
+    this.tell({ type: 'close' })
+    setTimeout(() => this.#worker.terminate(), 2000)
+  }
+}

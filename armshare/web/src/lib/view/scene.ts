@@ -1,0 +1,305 @@
+// The picture: the robot and the things beside it, posed from the values of a state, and what helps to drive it: where it
+// was sent, where its hands may not go, and where something shall come.
+
+import {
+  Box3,
+  BoxGeometry,
+  BufferGeometry,
+  Color,
+  CylinderGeometry,
+  EdgesGeometry,
+  Group,
+  Line,
+  LineBasicMaterial,
+  LineSegments,
+  Mesh,
+  MeshBasicMaterial,
+  MeshStandardMaterial,
+  type Object3D,
+  Quaternion,
+  RingGeometry,
+  SphereGeometry,
+  Vector3,
+} from 'three'
+import type { URDFRobot } from 'urdf-loader'
+import { basePose, type Descriptor, type EndEffector, Layout, type Part, type SceneBody, type Shape } from '../link/descriptor'
+import { cornersOf } from './framing'
+import { Ghost } from './ghost'
+import { Goal } from './goals'
+import { setPosture } from './posture'
+import { FROM_BEHIND, outline, OVER_THE_SHOULDER, type Palette, Stage } from './stage'
+import { loadRobot } from './urdf'
+import { Walls } from './walls'
+import { LIMIT_RULES, type State } from '../link/wire'
+
+/** What lies further from the robot than this was lost, and is not looked for. */
+const FAR_M = 4
+/** Of a value that is drawn (m, rad, parts of a quaternion), less than what can be seen: things at rest are not redrawn. */
+const UNSEEN = 2e-4
+
+export class Scene {
+  readonly stage: Stage
+  readonly layout: Layout
+  readonly #descriptor: Descriptor
+  readonly #bodies = new Map<SceneBody, Group>()
+  readonly #plumbs: Plumb[]
+  readonly #workspaces: Mesh[]
+  readonly #walls: Walls[]
+  readonly #goals: Goal[] = []
+  #robot: URDFRobot | null = null
+  #ghost: Ghost | null = null
+  #palette: Palette | null = null
+  /** The robot at rest, and the floor that its hands reach. */
+  #atRest: Box3 | null = null
+  #framed = false
+  #drawn: Float32Array | null = null
+
+  constructor(canvas: HTMLCanvasElement, descriptor: Descriptor) {
+    this.stage = new Stage(canvas)
+    this.layout = new Layout(descriptor.observation)
+    this.#descriptor = descriptor
+    for (const body of descriptor.scene.bodies) {
+      const drawn = this.#add(thing(body))
+      this.#bodies.set(body, drawn)
+      if (body.goal) this.#goals.push(new Goal(drawn))
+    }
+    for (const goal of this.#goals) this.#add(goal.group)
+    this.#workspaces = descriptor.end_effectors.map(workspace)
+    this.#walls = descriptor.end_effectors.map((end) => new Walls(end))
+    this.#plumbs = descriptor.end_effectors.map(() => new Plumb())
+    for (const plumb of this.#plumbs) this.#add(plumb.group)
+  }
+
+  /** Load what the robot looks like; until then the scene is drawn without it. */
+  async load(): Promise<void> {
+    const robot = await loadRobot(this.#descriptor.urdf)
+    this.#robot = robot
+    this.#ghost = new Ghost(robot, this.#descriptor)
+    this.#add(robot)
+    this.#add(this.#ghost.robot)
+    setPosture(robot, this.#descriptor, null, null)
+    this.#carry(robot, this.#workspaces)
+    this.#drawn = null
+    robot.updateMatrixWorld(true)
+    this.#atRest = new Box3().setFromObject(robot)
+    this.#carry(robot, this.#walls.map(({ mesh }) => mesh))
+    if (this.#palette) this.paint(this.#palette)
+    // Two arms would hide each other.
+    this.stage.frame(this.#atRest, this.#descriptor.end_effectors.length > 1 ? FROM_BEHIND : OVER_THE_SHOULDER)
+    this.stage.touch()
+  }
+
+  /** Another episode: once its first state is there, all of it is shown. */
+  begin(): void {
+    this.#framed = false
+  }
+
+  /** Go to the next view, of all that there is now. */
+  look(): void {
+    this.#frame()
+    this.stage.look()
+  }
+
+  /** Show what the keys move: a hand, by number, or one more for the base. */
+  choose(part: number): void {
+    this.#plumbs.forEach((plumb, hand) => plumb.strength(hand === part ? 1 : 0.35))
+    this.stage.touch()
+  }
+
+  paint(palette: Palette): void {
+    this.#palette = palette
+    this.stage.paint(palette)
+    this.#ghost?.paint(palette.accent)
+    for (const walls of this.#walls) walls.paint(palette.warn)
+    for (const goal of this.#goals) goal.paint(palette.accent)
+    for (const plumb of this.#plumbs) plumb.paint(palette.accent)
+    for (const drawn of this.#workspaces) (drawn.material as MeshBasicMaterial).color.set(palette.accent)
+  }
+
+  /** Pose everything from a state's values, in the order of the descriptor. */
+  pose(values: Float32Array): void {
+    if (this.#drawn && !this.#differ(this.#drawn, values)) return
+    this.#drawn = values
+    this.stage.touch()
+    if (this.#robot) {
+      const [joints, openings] = ['joint_position', 'gripper_position'].map((name) => this.layout.get(values, name))
+      setPosture(this.#robot, this.#descriptor, joints ?? null, openings ?? null)
+    }
+    for (const [body, drawn] of this.#bodies) {
+      const pose = body.pose_from ? this.layout.get(values, body.pose_from, body.row) : null
+      if (pose) place(drawn, pose)
+    }
+    this.#descriptor.end_effectors.forEach((end, i) => {
+      const hand = this.layout.get(values, end.pose)
+      if (hand) this.#plumbs[i]?.hang(hand)
+    })
+    this.#follow(values)
+    if (!this.#framed) this.#frame()
+  }
+
+  /** One frame of what comes and goes, for the values that were posed and, where the robot is driven, its newest state. */
+  step(state: State | null, nowMs: number): void {
+    const succeeded = state?.succeeded ?? false
+    const changed = [
+      ...this.#goals.map((goal) => goal.step(!succeeded, nowMs)),
+      ...this.#walls.map((walls, i) => this.#touch(walls, i, state, nowMs)),
+      this.#lead(nowMs),
+    ]
+    if (changed.includes(true)) this.stage.touch()
+  }
+
+  /** Whether the target is drawn apart from the robot, and which walls its hands touch. */
+  get signs(): { ghost: boolean; walls: string } {
+    return { ghost: this.#ghost?.visible ?? false, walls: this.#walls.flatMap(({ touched }) => touched).join(' ') }
+  }
+
+  /** Where a hand is drawn, by number; null for the base. */
+  hand(part: number): Vector3 | null {
+    const end = this.#descriptor.end_effectors[part]
+    const pose = end && this.#drawn && this.layout.get(this.#drawn, end.pose)
+    return pose ? new Vector3(pose[0], pose[1], pose[2]) : null
+  }
+
+  /** Whether the picture is the newest. */
+  render(nowMs: number): boolean {
+    return this.stage.render(nowMs)
+  }
+
+  dispose(): void {
+    this.#ghost?.dispose()
+    this.stage.scene.traverse((object) => {
+      if (object instanceof Mesh) object.geometry.dispose()
+    })
+    this.stage.dispose()
+  }
+
+  #differ(one: Float32Array, other: Float32Array): boolean {
+    const { places, size } = this.layout
+    return other.length !== size || places.some((i) => Math.abs((one[i] as number) - (other[i] as number)) >= UNSEEN)
+  }
+
+  /** What belongs to the hands, in order; a mobile base carries it along. */
+  #carry(robot: URDFRobot, things: readonly Object3D[]): void {
+    things.forEach((thing, i) => this.#carrier(robot, i)?.add(thing))
+  }
+
+  #carrier(robot: URDFRobot, hand: number): Object3D | undefined {
+    const link = this.#descriptor.end_effectors[hand]?.base_link ?? null
+    return link === null ? robot : robot.links[link]
+  }
+
+  #touch(walls: Walls, index: number, state: State | null, nowMs: number): boolean {
+    const hand = this.hand(index)
+    const carrier = this.#robot && this.#carrier(this.#robot, index)
+    if (!hand || !carrier) return false
+    return walls.step(carrier.worldToLocal(hand), ((state?.limits ?? 0) & LIMIT_RULES.workspace) !== 0, nowMs)
+  }
+
+  #lead(nowMs: number): boolean {
+    const joints = this.#drawn && this.layout.get(this.#drawn, 'commanded_joint_position')
+    if (!this.#robot || !this.#ghost || !this.#drawn || !joints) return false
+    return this.#ghost.step(this.#robot, joints, this.layout.get(this.#drawn, 'commanded_gripper_position'), nowMs)
+  }
+
+  /** The robot, and the things that are not too far to go to. */
+  #frame(): void {
+    if (!this.#atRest) return
+    this.#framed = true
+    const all = this.#atRest.clone()
+    for (const drawn of this.#bodies.values()) {
+      const corners = cornersOf(new Box3().setFromObject(drawn)).map((corner) => this.stage.carried(corner))
+      if (corners.every((corner) => corner.length() < FAR_M)) all.union(new Box3().setFromPoints(corners))
+    }
+    this.stage.frame(all)
+  }
+
+  /** The camera goes along with a mobile base. */
+  #follow(values: Float32Array): void {
+    const base = basePose(this.#descriptor, this.layout, values)
+    if (base) this.stage.follow(...base)
+  }
+
+  #add<T extends Group | Mesh | URDFRobot>(object: T): T {
+    this.stage.scene.add(object)
+    return object
+  }
+}
+
+/** The floor below a hand's workspace. */
+function workspace({ workspace_lower_m: lower, workspace_upper_m: upper }: EndEffector): Mesh {
+  const drawn = outline(upper[0] - lower[0], upper[1] - lower[1], '#ffffff')
+  drawn.position.set((lower[0] + upper[0]) / 2, (lower[1] + upper[1]) / 2, 0.0005)
+  return drawn
+}
+
+function thing(body: SceneBody): Group {
+  const group = new Group()
+  for (const part of body.parts) group.add(solid(part, part.rgba ?? body.rgba))
+  place(group, [...body.position_m, ...body.orientation])
+  return group
+}
+
+function solid(part: Part, [r, g, b, a]: readonly [number, number, number, number]): Mesh {
+  const colour = new Color().setRGB(r, g, b, 'srgb')
+  const material = new MeshStandardMaterial({ color: colour, roughness: 0.5, transparent: a < 1, opacity: a })
+  const mesh = new Mesh(geometry(part.shape), material)
+  if (part.shape.kind === 'box') {
+    const edges = new LineBasicMaterial({ color: colour.clone().multiplyScalar(0.6), transparent: true, opacity: 0.6 })
+    mesh.add(new LineSegments(new EdgesGeometry(mesh.geometry), edges))
+  }
+  place(mesh, [...part.position_m, ...part.orientation])
+  mesh.castShadow = a >= 1
+  mesh.receiveShadow = true
+  return mesh
+}
+
+function geometry(shape: Shape): BufferGeometry {
+  if (shape.kind === 'box') return new BoxGeometry(...shape.half_extents_m.map((half) => 2 * half))
+  if (shape.kind === 'sphere') return new SphereGeometry(shape.radius_m, 20, 14)
+  return new CylinderGeometry(shape.radius_m, shape.radius_m, shape.length_m, 32).rotateX(Math.PI / 2)
+}
+
+const turned = new Quaternion()
+
+/** x y z, then the quaternion x y z w. */
+function place(object: Object3D, pose: ArrayLike<number>): void {
+  const [x = 0, y = 0, z = 0, qx = 0, qy = 0, qz = 0, qw = 1] = Array.from(pose)
+  object.position.set(x, y, z)
+  object.quaternion.copy(turned.set(qx, qy, qz, qw).normalize())
+}
+
+/** A plumb line from the hand to the floor: on a flat screen it is what tells where the hand is. */
+class Plumb {
+  readonly group = new Group()
+  readonly #line = new Line(
+    new BufferGeometry().setFromPoints([new Vector3(), new Vector3(0, 0, 1)]),
+    new LineBasicMaterial({ transparent: true, opacity: 0.55 }),
+  )
+  readonly #ring = new Mesh(
+    new RingGeometry(0.013, 0.017, 40),
+    new MeshBasicMaterial({ transparent: true, opacity: 0.8, depthWrite: false }),
+  )
+
+  constructor() {
+    this.#ring.position.z = 0.001
+    this.group.add(this.#line, this.#ring)
+    this.group.visible = false
+  }
+
+  paint(colour: string): void {
+    this.#line.material.color.set(colour)
+    this.#ring.material.color.set(colour)
+  }
+
+  strength(part: number): void {
+    this.#line.material.opacity = 0.55 * part
+    this.#ring.material.opacity = 0.8 * part
+  }
+
+  hang(hand: Float32Array): void {
+    const [x = 0, y = 0, z = 0] = hand
+    this.group.visible = true
+    this.group.position.set(x, y, 0)
+    this.#line.scale.z = Math.max(0.001, z)
+  }
+}
