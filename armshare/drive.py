@@ -21,15 +21,15 @@ from armshare.researcher import episode_in
 from recorder.contribute import Driven, countersign
 from recorder.episode import Episode as Recording
 from sim.control import Joints
-from teleop import pilot
-from teleop.client import SESSION_MS, Driver, RefusedError
 from teleop.clock import now_ms
-from teleop.first_drive import FirstDrive
-from teleop.gamepad import GamepadPilot, opened
 from teleop.identity import load_key
-from teleop.messages import Safety, State
-from teleop.pilot import Answer, Ask, Descriptor, Flight, Pilot, PilotMaker, Values
-from teleop.policy import load
+from teleop.operator import pilot
+from teleop.operator.driver import SESSION_MS, Driver, RefusedError
+from teleop.operator.first_drive import FirstDrive
+from teleop.operator.gamepad import GamepadPilot, opened
+from teleop.operator.pilot import Answer, Ask, Descriptor, Flight, Pilot, PilotMaker, Values
+from teleop.operator.policy import load
+from teleop.wire.messages import Safety, State
 
 _WAIT_S: Final = 20
 RENEW_MS: Final = 600_000

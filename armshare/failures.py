@@ -33,11 +33,11 @@ _ACTIONABLE: Final = (
     "recorder.refusals.GateError",
     "rewards.vault.ChainError",
     "sim.robot.RobotError",
-    "teleop.client.RefusedError",
+    "teleop.operator.driver.RefusedError",
     "armshare.failures.DoorError",
-    "teleop.gamepad.GamepadError",
-    "teleop.policy.PolicyError",
-    "teleop.policy.UnknownPolicyError",
+    "teleop.operator.gamepad.GamepadError",
+    "teleop.operator.policy.PolicyError",
+    "teleop.operator.policy.UnknownPolicyError",
 )
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from armshare.drive import signed_in
 from armshare.failures import NotOnlineError
-from teleop.client import Driver
 from teleop.identity import load_key
+from teleop.operator.driver import Driver
 
 
 async def clear(hub: str, data: Path, robot: str) -> None:

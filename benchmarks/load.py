@@ -33,10 +33,10 @@ from recorder.episode import read_episode
 from recorder.manifest import EPISODE_FILE
 from sim.catalogue import description
 from sim.catalogue import task as task_named
-from teleop.client import Driver, RefusedError
 from teleop.identity import new_key
-from teleop.messages import Safety
-from teleop.setpoints import values_of
+from teleop.operator.driver import Driver, RefusedError
+from teleop.wire.messages import Safety
+from teleop.wire.setpoints import values_of
 
 ROBOT, TASK = "panda", "lift"
 PERIOD_NS = 50_000_000

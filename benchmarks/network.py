@@ -35,12 +35,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from armshare.platform.processes import end_with_parent, hub_process, interrupt_on_signals
 from sim.catalogue import make_world
-from teleop.client import Driver, RefusedError
-from teleop.host import Host, registration
+from teleop.host.link import Host, registration
 from teleop.identity import ROBOT_REGISTRATION, Domain, new_key
-from teleop.messages import Safety
-from teleop.pilot import expert, fly
+from teleop.operator.driver import Driver, RefusedError
+from teleop.operator.pilot import expert, fly
 from teleop.steps import EpisodeEnd, Events, Step
+from teleop.wire.messages import Safety
 from tests.netsim import Network, Way, network
 
 LIMIT_S: Final = 30.0

@@ -22,9 +22,9 @@ import psutil
 
 from armshare.platform.demo import contribute, drive_once
 from armshare.platform.processes import Child, platform
-from teleop.client import Driver
 from teleop.identity import new_key
-from teleop.messages import Mode
+from teleop.operator.driver import Driver
+from teleop.wire.messages import Mode
 
 SEND_HZ = 30.0
 

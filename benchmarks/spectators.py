@@ -25,12 +25,12 @@ import psutil
 from armshare.platform.processes import Child, hub_process
 from sim.catalogue import make_world
 from sim.robot import Action, Observation, RobotSpec
-from teleop.camera_spec import CameraSpec
-from teleop.client import Driver
-from teleop.host import Host, registration
+from teleop.cameras.spec import CameraSpec
+from teleop.host.link import Host, registration
 from teleop.identity import ROBOT_REGISTRATION, new_key
+from teleop.operator.driver import Driver
+from teleop.operator.viewer import Looking
 from teleop.steps import Events
-from teleop.viewer import Looking
 
 WIDTH, HEIGHT, FPS = 640, 480, 30.0
 SETTLE_S = 3.0

@@ -45,8 +45,8 @@ from recorder.uploads import (
     UploadTooLargeError,
     UploadWriter,
 )
-from teleop import errors
-from teleop.db import Sessions
+from teleop.hub import errors
+from teleop.hub.db import Sessions
 
 WAIT_S_MAX: Final = 30.0
 BODY_BYTES_MAX: Final = 2 * MANIFEST_BYTES_MAX
@@ -107,7 +107,7 @@ _STATUS: Final[dict[type[Exception], int]] = {
 
 
 class _Route(APIRoute):
-    """Answers this room's errors by their names, and leaves all others to `teleop.errors`."""
+    """Answers this room's errors by their names, and leaves all others to `teleop.hub.errors`."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()

@@ -10,7 +10,7 @@ from sqlalchemy import Select, and_, or_, select
 
 from recorder.states import EpisodeState
 from recorder.tables import EpisodeRow
-from teleop.db import Sessions
+from teleop.hub.db import Sessions
 
 PAGE_DEFAULT: Final = 50
 PAGE_MAX: Final = 200

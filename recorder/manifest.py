@@ -15,7 +15,7 @@ from recorder.episode import Episode
 from recorder.layout import FORMAT, VERSION
 from recorder.meta import Decimal, GrantMeta, Hex32, OperatorMeta, RobotMeta, SafeInt, Sha256, canonical
 from teleop.identity import Domain, load_statements
-from teleop.reasons import EndReason
+from teleop.wire.reasons import EndReason
 
 MANIFEST_BYTES_MAX: Final = 1 << 20
 EPISODE_FILE: Final = "episode.h5"

@@ -21,8 +21,8 @@ from recorder.layout import (
     require_episode_id,
 )
 from sim.robot import EndEffector, MobileBase, RobotSpec, TaskSpec
-from teleop.reasons import EndReason
 from teleop.steps import EpisodeEnd, EpisodeStart
+from teleop.wire.reasons import EndReason
 
 Hex32 = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-f]{64}$")]
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]

@@ -32,7 +32,7 @@ from recorder.files import move, sync_folder
 from recorder.layout import FORMAT, VERSION, Column, columns
 from recorder.meta import EndMeta, Meta, decode_meta
 from recorder.superblock import SuperblockError, release
-from teleop.reasons import EndReason
+from teleop.wire.reasons import EndReason
 
 PART_SUFFIX: Final = ".part.h5"
 _CHUNK_ROWS: Final = 256

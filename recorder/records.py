@@ -19,7 +19,7 @@ from recorder.refusals import DuplicateEpisode
 from recorder.seal import sign_receipt
 from recorder.states import EpisodeState, EpisodeStateError, require_move
 from recorder.tables import EpisodeRow
-from teleop.db import Sessions
+from teleop.hub.db import Sessions
 from teleop.identity import Domain
 
 

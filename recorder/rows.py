@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from recorder.layout import LIMIT_TYPE, NO_COMMAND, RULES, UNKNOWN_SUCCESS, Sizes
 from sim.robot import Observation
-from teleop.messages import Command
 from teleop.steps import EpisodeStart, Step
+from teleop.wire.messages import Command
 
 Arrays = Mapping[str, NDArray[Any]]
 

@@ -8,7 +8,7 @@ from sqlalchemy import JSON, BigInteger, Boolean, Enum, Index, Integer, LargeBin
 from sqlalchemy.orm import Mapped, mapped_column
 
 from recorder.states import EpisodeState
-from teleop.db import Base
+from teleop.hub.db import Base
 
 _STATES = Enum(
     EpisodeState, native_enum=False, length=16, values_callable=lambda states: [state.value for state in states]

@@ -17,7 +17,7 @@ from sqlalchemy import delete, select
 
 from recorder.layout import require_episode_id
 from recorder.tables import UploadRow
-from teleop.db import Sessions
+from teleop.hub.db import Sessions
 
 UPLOAD_BYTES_MAX: Final = 2 << 30
 IDLE_S: Final = 20.0

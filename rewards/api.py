@@ -19,7 +19,7 @@ from rewards.pipeline import Pipeline, Verdict
 from rewards.qualification import NEEDS, Check, passed
 from rewards.score import ONE_PPM, VERSION
 from rewards.vault import ChainError, ChainUnreachableError, NothingToClaimError, VaultRefusedError
-from teleop.errors import ApiError
+from teleop.hub.errors import ApiError
 from teleop.identity import SignatureError, require_address
 
 WAIT_MAX_S: Final = 30.0
@@ -27,7 +27,7 @@ _COMING: Final = (EpisodeState.RECORDING, EpisodeState.SEALED, EpisodeState.UPLO
 
 
 class SignedIn(Protocol):
-    """Who is asking; `teleop.api.Driving.operator` is one."""
+    """Who is asking; `teleop.hub.api.Driving.operator` is one."""
 
     def __call__(self, request: Request) -> str:
         """Return the signed-in wallet's checksummed address; raise ApiError 401."""

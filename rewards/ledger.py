@@ -24,7 +24,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from rewards.tables import PostingRow, TransactionRow
-from teleop.db import Sessions
+from teleop.hub.db import Sessions
 from teleop.identity import require_address
 
 T = TypeVar("T")

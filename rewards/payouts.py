@@ -23,7 +23,7 @@ from rewards import ledger
 from rewards.settle import PayoutTree, RootState, build_tree, publish, require_growth
 from rewards.tables import PREPARED, LeafRow, RootRow
 from rewards.vault import Claim, RootRecord, Settlement, VaultRefusedError
-from teleop.db import Sessions
+from teleop.hub.db import Sessions
 from teleop.identity import Domain
 
 

@@ -33,7 +33,7 @@ from rewards.qualification import Check, appraise, from_json
 from rewards.score import VERSION, Score, pay_wei
 from rewards.tables import PracticeRow, ScoreRow, TransactionRow
 from teleop.clock import now_ms
-from teleop.db import Sessions
+from teleop.hub.db import Sessions
 
 T = TypeVar("T")
 

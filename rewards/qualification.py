@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rewards.metrics import CLOSED, OPEN, Array, EpisodeFacts, unsound
 from rewards.score import Score, facts_of, score
-from teleop.messages import Safety
+from teleop.wire.messages import Safety
 
 if TYPE_CHECKING:
     from recorder.episode import Episode
@@ -56,7 +56,7 @@ class Practice:
 
     facts: EpisodeFacts
     safety: NDArray[np.uint8]
-    """(N,) the interlock's state in each step, a `teleop.messages.Safety`."""
+    """(N,) the interlock's state in each step, a `teleop.wire.messages.Safety`."""
     grips: bool
     """Whether the robot has a gripper."""
 

@@ -12,7 +12,7 @@ from sqlalchemy import JSON, BigInteger, ForeignKey, Integer, String, Table, Uni
 from sqlalchemy.orm import Mapped, mapped_column
 
 import recorder.tables  # noqa: F401  scores refer to its episodes
-from teleop.db import Base, Wei
+from teleop.hub.db import Base, Wei
 
 _Id = BigInteger().with_variant(Integer, "sqlite")
 

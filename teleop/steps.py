@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from sim.control import LimitEvent
 from sim.robot import Action, Observation, RobotSpec, Vector
-from teleop.messages import Command, Safety
-from teleop.reasons import EndReason
+from teleop.wire.messages import Command, Safety
+from teleop.wire.reasons import EndReason
 
 QUEUE_STEPS: Final = 512
 """How far a recorder may fall behind: 25 s at 20 Hz; then the episode ends, invalid."""

@@ -22,9 +22,9 @@ import psutil
 from websockets.asyncio.client import connect
 
 from armshare.platform.processes import Child, platform
-from teleop.client import Driver
 from teleop.identity import SESSION_GRANT, new_key
-from teleop.messages import PROTOCOL
+from teleop.operator.driver import Driver
+from teleop.wire.messages import PROTOCOL
 
 SETTLE_S = 60.0
 

@@ -29,9 +29,9 @@ def test_every_import_points_left():
         ("sim.kinematics", set()),
         ("sim.catalogue", set()),
         ("teleop", set()),
-        ("teleop.messages", set()),
-        ("teleop.safety", set()),
-        ("teleop.session", set()),
+        ("teleop.wire.messages", set()),
+        ("teleop.host.safety", set()),
+        ("teleop.host.session", set()),
         ("recorder", set()),
         ("recorder.verify", {"h5py"}),
         ("rewards", set()),
@@ -73,7 +73,7 @@ def test_what_reads_json_into_structs_is_made_at_import(path):
 
 def test_the_package_ships_what_it_reads():
     """Each JSON that a room reads at import lies beside its code."""
-    for name in ("teleop/wire.json", "teleop/typed_data.json", "recorder/typed_data.json"):
+    for name in ("teleop/wire/wire.json", "teleop/typed_data.json", "recorder/typed_data.json"):
         assert json.loads((ROOT / name).read_text())
 
 

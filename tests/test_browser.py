@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from armshare.platform.processes import platform
 from sim.catalogue import ROBOTS, pairs
-from teleop.messages import PROTOCOL
+from teleop.wire.messages import PROTOCOL
 from tests.browser import chromium, complaints, watch
 from tests.conftest import House
 

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from armshare.platform.processes import Child
-from teleop.client import Driver
 from teleop.identity import new_key
+from teleop.operator.driver import Driver
 from tests.conftest import House
 from tests.emulators.feetech import FeetechBus
 from tests.test_house import armshare, robot_of

@@ -33,12 +33,12 @@ from armshare.drive import (
 from armshare.failures import PlatformError
 from recorder.episode import read_episode
 from sim.control import Twist
-from teleop.client import SESSION_MS, Driver
-from teleop.gamepad import AXIS, BUTTON, EVENT, Axis, Button
 from teleop.identity import new_key
-from teleop.messages import Safety
-from teleop.pilot import Ask, expert
-from teleop.policy import PolicyError, load
+from teleop.operator.driver import SESSION_MS, Driver
+from teleop.operator.gamepad import AXIS, BUTTON, EVENT, Axis, Button
+from teleop.operator.pilot import Ask, expert
+from teleop.operator.policy import PolicyError, load
+from teleop.wire.messages import Safety
 from tests.test_house import armshare, robot_of
 
 pytestmark = pytest.mark.anyio

@@ -28,9 +28,9 @@ from recorder.episode import read_episode
 from recorder.replayed import DescriptionMismatchError, replayed
 from rewards.settle import rebuild_root
 from sim.engine import EngineMismatchError
-from teleop.client import Driver, RefusedError
 from teleop.identity import new_key
-from teleop.messages import Mode
+from teleop.operator.driver import Driver, RefusedError
+from teleop.wire.messages import Mode
 from tests.emulators.feetech import FeetechBus
 
 pytestmark = pytest.mark.anyio

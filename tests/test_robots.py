@@ -26,11 +26,11 @@ from armshare.platform import robots
 from armshare.platform.demo import contribute, drive_once
 from armshare.platform.processes import platform
 from sim.catalogue import make_world
-from teleop.client import Driver, RefusedError
-from teleop.host import Host
+from teleop.host.link import Host
 from teleop.identity import new_key
-from teleop.messages import Mode
+from teleop.operator.driver import Driver, RefusedError
 from teleop.steps import EpisodeEnd, EpisodeStart, Events, Step
+from teleop.wire.messages import Mode
 
 from .teleop.sessions import PANDA, Puppet
 from .test_house import armshare, robot_of, state_of

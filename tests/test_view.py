@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from teleop.host import Host, registration
+from teleop.host.link import Host, registration
 from teleop.identity import ROBOT_REGISTRATION, Domain, new_key
 from teleop.steps import Events
 from tests.browser import chromium, complaints

@@ -25,7 +25,7 @@ from armshare.platform import processes
 from armshare.platform.processes import client_of
 from armshare.settings import Settings
 from sim.catalogue import require_pair
-from teleop import serving
+from teleop.hub import serving
 
 cli = typer.Typer()
 
@@ -110,7 +110,7 @@ def host(
     """Bring robots online. This process runs beside the robot and dials out to the hub."""
     from armshare.platform.host import Wanted
     from armshare.platform.robots import serve
-    from teleop.camera_spec import camera_of
+    from teleop.cameras.spec import camera_of
 
     cameras = tuple(camera_of(one) for one in camera) if camera else None
     if (cameras or port) and len(robot) > 1:

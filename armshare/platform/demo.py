@@ -14,9 +14,9 @@ from recorder.export.robomimic import export
 from recorder.replayed import replayed
 from recorder.verify import verify_bundle
 from rewards.settle import rebuild_root
-from teleop.client import Driver
-from teleop.first_drive import FirstDrive
 from teleop.identity import Domain, new_key
+from teleop.operator.driver import Driver
+from teleop.operator.first_drive import FirstDrive
 
 _BUNDLE = ("episode.h5", "manifest.json", "signatures.json", "receipt.json")
 _WAIT_S = 20

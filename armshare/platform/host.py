@@ -23,10 +23,10 @@ from recorder.uploader import Uploader
 from recorder.writer import commit_steps
 from sim.catalogue import UnknownRobotError, make_world
 from sim.robot import Robot, TaskSpec
-from teleop.camera_spec import CameraSpec
+from teleop.cameras.spec import CameraSpec
 from teleop.hardware.calibration import read_calibration
 from teleop.hardware.feetech import FREE, So101
-from teleop.host import Host, registration
+from teleop.host.link import Host, registration
 from teleop.identity import ROBOT_REGISTRATION, Domain, load_key
 from teleop.steps import Events
 

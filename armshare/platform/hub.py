@@ -37,16 +37,16 @@ from rewards.payouts import Payouts
 from rewards.pipeline import Pipeline
 from rewards.score import VERSION as SCORE_VERSION
 from rewards.vault import ARM, Deployment, DeploymentError, VaultTerms
-from teleop import errors
-from teleop.accounts import Accounts
-from teleop.api import Driving
-from teleop.api import router as teleop_router
 from teleop.clock import now_ms
-from teleop.db import Sessions, open_engine, open_sessions
-from teleop.hub import Hub
+from teleop.hub import errors
+from teleop.hub.accounts import Accounts
+from teleop.hub.api import Driving
+from teleop.hub.api import router as teleop_router
+from teleop.hub.db import Sessions, open_engine, open_sessions
+from teleop.hub.leases import Hub
+from teleop.hub.registry import Registry
 from teleop.identity import kept_secret, load_key
-from teleop.messages import PROTOCOL
-from teleop.registry import Registry
+from teleop.wire.messages import PROTOCOL
 
 _log = structlog.get_logger()
 _WEB: Final = Path(__file__).parents[1] / "web" / "dist"

@@ -14,14 +14,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import packages_distributions
 from pathlib import Path
-from socket import socket
+from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, socket
 from typing import IO, Final
 
 import httpx
 import structlog
 
 from armshare.failures import PlatformError
-from teleop.listening import listen
 
 _log = structlog.get_logger()
 ROOMS: Final = ("sim", "teleop", "recorder", "rewards", "armshare")
@@ -48,6 +47,15 @@ def locked(folder: Path, what: str) -> Iterator[None]:
         except OSError as error:
             raise PlatformError(f"another {what} runs on {folder}; end it, or name another --data") from error
         yield
+
+
+def listen(host: str, port: int) -> socket:
+    """Return a listening socket; port 0 takes a free one. Raises OSError if the port is taken."""
+    listener = socket(AF_INET6 if ":" in host else AF_INET, SOCK_STREAM)
+    listener.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    listener.listen(512)
+    return listener
 
 
 def listening(host: str, port: int) -> socket:

@@ -19,9 +19,9 @@ from eth_account.signers.local import LocalAccount
 from sim.control import Limit, LimitEvent
 from sim.robot import Action, ArraySpec, EndEffector, Observation, RobotModel, RobotSpec, TaskSpec, Vector
 from teleop.identity import SESSION_GRANT, Domain
-from teleop.messages import Command, Mode, Safety
-from teleop.reasons import EndReason
 from teleop.steps import EpisodeEnd, EpisodeStart, Step
+from teleop.wire.messages import Command, Mode, Safety
+from teleop.wire.reasons import EndReason
 
 DOMAIN: Final = Domain(31337, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
 STARTED_NS: Final = 1_750_000_000_000_000_000

@@ -26,9 +26,9 @@ from recorder.log import Log
 from recorder.records import Records
 from recorder.store import Store
 from recorder.uploads import IDLE_S, Uploads
-from teleop import errors
-from teleop.accounts import NotSignedInError
-from teleop.db import open_engine, open_sessions
+from teleop.hub import errors
+from teleop.hub.accounts import NotSignedInError
+from teleop.hub.db import open_engine, open_sessions
 
 from .bundles import LOG_KEY
 from .factory import DOMAIN, HUB, ROBOT, WALLET, fake_start

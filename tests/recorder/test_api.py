@@ -308,7 +308,7 @@ def test_a_file_other_than_the_sealed_one_is_refused(tmp_path: Path, hub: Hub, w
 def test_an_invalid_episode_is_kept_with_its_reason_and_never_signed(
     tmp_path: Path, hub: Hub, web: httpx.Client
 ) -> None:
-    from teleop.reasons import EndReason
+    from teleop.wire.reasons import EndReason
 
     bundle = handed_in(web, hub, tmp_path, reason=EndReason.HOST_LOST)
 

@@ -15,7 +15,7 @@ from armshare.migrations import migrate
 from recorder import merkle, tables
 from recorder.checkpoint import open_checkpoint
 from recorder.log import Log, LogIndexError, LogMissingError
-from teleop.db import Base, open_engine, open_sessions
+from teleop.hub.db import Base, open_engine, open_sessions
 
 from .bundles import LOG_KEY
 

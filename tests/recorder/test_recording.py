@@ -17,8 +17,8 @@ from recorder.refusals import OperatorSignatureInvalid
 from recorder.seal import SealedEpisode, seal
 from recorder.verify import verify_bundle
 from recorder.writer import EpisodeWriter
-from teleop.reasons import EndReason
 from teleop.steps import Events
+from teleop.wire.reasons import EndReason
 
 from .bundles import record
 from .factory import DOMAIN, ROBOT, fake_end, fake_episode, fake_start

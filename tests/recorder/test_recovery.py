@@ -14,7 +14,7 @@ import pytest
 from recorder.episode import MissingDatasetError, UnreadableFileError, read_episode
 from recorder.part import NothingRecordedError, recover
 from recorder.writer import EpisodeWriter
-from teleop.reasons import EndReason
+from teleop.wire.reasons import EndReason
 
 from .factory import fake_episode, fake_start
 

@@ -24,9 +24,9 @@ from sim.engine import EngineMismatchError
 from sim.kinematics import Hands
 from sim.replay import ReplayMismatchError
 from sim.robot import ActionShapeError
-from teleop.messages import Safety
-from teleop.reasons import EndReason
 from teleop.steps import EpisodeEnd, Step
+from teleop.wire.messages import Safety
+from teleop.wire.reasons import EndReason
 
 from .bundles import record
 from .factory import STARTED_NS, fake_start

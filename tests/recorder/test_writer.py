@@ -15,8 +15,8 @@ from recorder.layout import NO_COMMAND, RULES, UNKNOWN_SUCCESS
 from recorder.writer import EpisodeMismatchError, EpisodeWriter, StepOrderError, StepShapeError
 from sim.control import Limit
 from sim.robot import Observation
-from teleop.messages import Mode
-from teleop.reasons import EndReason
+from teleop.wire.messages import Mode
+from teleop.wire.reasons import EndReason
 
 from .bundles import record
 from .factory import FAKE_ARM, fake_end, fake_episode, fake_start, fake_steps

@@ -38,7 +38,7 @@ from rewards.ledger import (
     write,
 )
 from rewards.tables import APPEND_ONLY, PostingRow
-from teleop.db import Base, open_engine, open_sessions
+from teleop.hub.db import Base, open_engine, open_sessions
 from teleop.identity import SignatureError
 from tests.recorder.factory import fixed_key
 

@@ -34,7 +34,7 @@ from rewards.qualification import (
     reopenings,
 )
 from rewards.score import recompute
-from teleop.messages import Safety
+from teleop.wire.messages import Safety
 from tests.recorder.factory import fake_episode
 from tests.rewards.drives import HZ, facts_along, write_episode
 from tests.rewards.world import ADA, BOB, PRICE_WEI, DictVault, World, make_world

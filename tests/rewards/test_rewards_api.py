@@ -15,15 +15,15 @@ from fastapi import FastAPI, Request
 from sqlalchemy import Engine, inspect, text
 
 from armshare.migrations import migrate
+from armshare.platform.processes import listen
 from recorder.catalogue import Catalogue
 from recorder.states import EpisodeState
 from rewards.api import router
 from rewards.settle import read_payout
 from rewards.tables import APPEND_ONLY
-from teleop import errors, serving
-from teleop.db import Base, open_engine
-from teleop.errors import ApiError
-from teleop.listening import listen
+from teleop.hub import errors, serving
+from teleop.hub.db import Base, open_engine
+from teleop.hub.errors import ApiError
 from tests.recorder.factory import fixed_key
 from tests.rewards.world import ADA, BOB, PRICE_WEI, DictVault, World, make_world
 

@@ -23,7 +23,7 @@ from rewards.vault import (
     Settlement,
     VaultRefusedError,
 )
-from teleop.db import Base, open_engine, open_sessions
+from teleop.hub.db import Base, open_engine, open_sessions
 from teleop.identity import Domain
 from tests.recorder.factory import DOMAIN, WALLET, fixed_key
 from tests.rewards.drives import recorded

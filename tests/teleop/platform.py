@@ -13,19 +13,19 @@ from eth_account.signers.local import LocalAccount
 from fastapi import FastAPI
 
 from armshare.migrations import migrate
+from armshare.platform.processes import listen
 from sim.catalogue import make_world
 from sim.robot import Robot
-from teleop import errors, serving
-from teleop.accounts import Accounts
-from teleop.api import Driving, router
-from teleop.camera_spec import CameraSpec
-from teleop.client import Driver
-from teleop.db import open_engine, open_sessions
-from teleop.host import Host, registration
-from teleop.hub import Hub
+from teleop.cameras.spec import CameraSpec
+from teleop.host.link import Host, registration
+from teleop.hub import errors, serving
+from teleop.hub.accounts import Accounts
+from teleop.hub.api import Driving, router
+from teleop.hub.db import open_engine, open_sessions
+from teleop.hub.leases import Hub
+from teleop.hub.registry import Registry
 from teleop.identity import ROBOT_REGISTRATION, Domain, new_key
-from teleop.listening import listen
-from teleop.registry import Registry
+from teleop.operator.driver import Driver
 from teleop.steps import Events
 
 DOMAIN = Domain(31337, "0x5FbDB2315678afecb367f032d93F642f64180aa3")

@@ -9,11 +9,11 @@ import numpy as np
 from sim.catalogue import make_world
 from sim.kinematics import Hands
 from sim.robot import Action, Observation, RobotSpec, Vector, checked
-from teleop import control
 from teleop.clock import Clock
-from teleop.messages import Command, Mode, State
-from teleop.session import Session
+from teleop.host.session import Session
 from teleop.steps import Events
+from teleop.wire import control
+from teleop.wire.messages import Command, Mode, State
 
 PANDA = make_world("panda", "lift").spec
 MS = 1_000_000

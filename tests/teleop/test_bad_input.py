@@ -22,12 +22,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
-from teleop import api, control
-from teleop.client import Driver
-from teleop.descriptor import describe
-from teleop.host import Host, registration
+from teleop.host.link import Host, registration
+from teleop.hub import api
 from teleop.identity import HOST_HELLO, ROBOT_REGISTRATION, new_key
-from teleop.messages import COMMAND_BYTES_MAX, PROTOCOL, Command, Mode, Safety
+from teleop.operator.driver import Driver
+from teleop.wire import control
+from teleop.wire.descriptor import describe
+from teleop.wire.messages import COMMAND_BYTES_MAX, PROTOCOL, Command, Mode, Safety
 from tests.teleop.platform import DOMAIN, Platform, platform
 from tests.teleop.sessions import PANDA, Puppet
 
@@ -311,7 +312,7 @@ async def _beset(frame: str) -> None:
         await socket.wait_closed()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("teleop.host._BACKOFF_S", (0.0,))
+        patch.setattr("teleop.host.link._BACKOFF_S", (0.0,))
         async with serve(hub, "127.0.0.1", 0) as server:
             robot = Puppet(PANDA)
             host = Host(

@@ -16,18 +16,18 @@ import uvicorn
 from fastapi import FastAPI, WebSocket
 from websockets.asyncio.client import connect
 
-from teleop import serving
-from teleop.api import SEEN_PER_S
-from teleop.camera_spec import CameraError, CameraSpec, camera_of
-from teleop.cameras import Cameras
-from teleop.client import RefusedError
-from teleop.encoders import open_encoder
-from teleop.frames import FRAME_BYTES_MAX, Codec, Frame, Seen
-from teleop.listening import listen
-from teleop.messages import JSON_BYTES_MAX, PROTOCOL, Mode
-from teleop.serving import framed
-from teleop.video import CREDITS_MAX
-from teleop.viewer import Looking
+from armshare.platform.processes import listen
+from teleop.cameras.encoders import open_encoder
+from teleop.cameras.spec import CameraError, CameraSpec, camera_of
+from teleop.hub import serving
+from teleop.hub.api import SEEN_PER_S
+from teleop.hub.cameras import Cameras
+from teleop.hub.serving import framed
+from teleop.operator.driver import RefusedError
+from teleop.operator.viewer import Looking
+from teleop.wire.credits import CREDITS_MAX
+from teleop.wire.frames import FRAME_BYTES_MAX, Codec, Frame, Seen
+from teleop.wire.messages import JSON_BYTES_MAX, PROTOCOL, Mode
 from tests.teleop.platform import hosted, hub_at, platform
 from tests.teleop.sessions import PANDA, Puppet
 

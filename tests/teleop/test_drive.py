@@ -13,14 +13,14 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from sim.catalogue import make_world
-from teleop.client import Driver, RefusedError
 from teleop.clock import now_ms
-from teleop.control import ClearOrder, EstopOrder, encode
-from teleop.host import Host, registration
+from teleop.host.link import Host, registration
 from teleop.identity import ROBOT_REGISTRATION, SESSION_GRANT, new_key
-from teleop.messages import Command, Mode, Safety
-from teleop.reasons import EndReason
+from teleop.operator.driver import Driver, RefusedError
 from teleop.steps import EpisodeEnd, EpisodeStart, Events, Step
+from teleop.wire.control import ClearOrder, EstopOrder, encode
+from teleop.wire.messages import Command, Mode, Safety
+from teleop.wire.reasons import EndReason
 from tests.teleop.platform import DOMAIN, Platform, hub_at, platform
 
 pytestmark = pytest.mark.anyio

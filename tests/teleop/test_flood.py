@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy import select
 from websockets.asyncio.client import connect
 
-from teleop import api
-from teleop.client import RefusedError
-from teleop.hub import Place, Seat
-from teleop.messages import PROTOCOL, Mode
-from teleop.tables import LeaseRow
+from teleop.hub import api
+from teleop.hub.leases import Place, Seat
+from teleop.hub.tables import LeaseRow
+from teleop.operator.driver import RefusedError
+from teleop.wire.messages import PROTOCOL, Mode
 from tests.teleop.platform import hosted, platform
 from tests.teleop.test_bad_input import engage, until
 

@@ -10,8 +10,7 @@ import pytest
 
 from sim.catalogue import make_world
 from sim.control import EE_ROTATION_MAX_RAD_S, EE_SPEED_MAX_M_S
-from teleop.descriptor import describe
-from teleop.gamepad import (
+from teleop.operator.gamepad import (
     AT_OPENING,
     AXIS,
     BUTTON,
@@ -24,7 +23,8 @@ from teleop.gamepad import (
     GamepadPilot,
     opened,
 )
-from teleop.pilot import Ask
+from teleop.operator.pilot import Ask
+from teleop.wire.descriptor import describe
 
 PANDA = describe("panda-1", make_world("panda", "lift").spec)
 PAIR = describe("pair-1", make_world("dual_panda", "handover").spec)

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from sim.robot import Action
-from teleop import control
-from teleop.loop import ControlLoop, Pressed
-from teleop.messages import Command, Mode, Safety, State
-from teleop.reasons import EndReason
+from teleop.host.loop import ControlLoop, Pressed
+from teleop.host.supervisor import Supervisor
 from teleop.steps import Events
-from teleop.supervisor import Supervisor
+from teleop.wire import control
+from teleop.wire.messages import Command, Mode, Safety, State
+from teleop.wire.reasons import EndReason
 from tests.teleop.sessions import GRANT, PANDA, Puppet
 
 WAIT_S = 20.0

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from teleop.control import ControlError, from_host, from_operator, to_host
-from teleop.messages import COMMAND_BYTES_MAX, Command, Mode, Safety, State, WireError
+from teleop.wire.control import ControlError, from_host, from_operator, to_host
+from teleop.wire.messages import COMMAND_BYTES_MAX, Command, Mode, Safety, State, WireError
 
 HERE = Path(__file__).parent
 GOLDEN = json.loads((HERE / "golden_wire.json").read_text())

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from sim.kinematics import Hands
-from teleop import control
-from teleop.messages import Mode
-from teleop.reasons import EndReason
-from teleop.safety import STALE_NS
+from teleop.host.safety import STALE_NS
+from teleop.wire import control
+from teleop.wire.messages import Mode
+from teleop.wire.reasons import EndReason
 from tests.teleop.sessions import MS, PANDA, Bench
 
 PROMISED_NS = 150 * MS

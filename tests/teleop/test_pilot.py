@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from sim.control import Twist
-from teleop import pilot
-from teleop.client import Driver, RefusedError
-from teleop.first_drive import SPEED_M_S, FirstDrive
 from teleop.identity import new_key
-from teleop.messages import Safety
-from teleop.pilot import Ask, expert, fly
-from teleop.reasons import EndReason
+from teleop.operator import pilot
+from teleop.operator.driver import Driver, RefusedError
+from teleop.operator.first_drive import SPEED_M_S, FirstDrive
+from teleop.operator.pilot import Ask, expert, fly
 from teleop.steps import EpisodeEnd, Step
+from teleop.wire.messages import Safety
+from teleop.wire.reasons import EndReason
 from tests.netsim import Way, network
 from tests.teleop.platform import platform
 

@@ -10,9 +10,9 @@ import pytest
 
 from sim.catalogue import make_world
 from sim.control import Joints, Pose, Twist
-from teleop.descriptor import describe
-from teleop.pilot import Ask
-from teleop.policy import PolicyError, UnknownPolicyError, fitted, load
+from teleop.operator.pilot import Ask
+from teleop.operator.policy import PolicyError, UnknownPolicyError, fitted, load
+from teleop.wire.descriptor import describe
 
 PANDA = describe("panda-1", make_world("panda", "lift").spec)
 HUSKY = describe("husky-1", make_world("husky", "fetch").spec)

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from teleop.delays import DELAY_RISE_PPM
-from teleop.messages import Command, Mode, Safety
-from teleop.safety import STALE_NS, WATCHDOG_NS, Drop, Gate, IllegalMoveError, Interlock
+from teleop.host.safety import STALE_NS, WATCHDOG_NS, Drop, Gate, IllegalMoveError, Interlock
+from teleop.wire.delays import DELAY_RISE_PPM
+from teleop.wire.messages import Command, Mode, Safety
 
 EPOCH = 5
 MS = 1_000_000

@@ -12,12 +12,12 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
-from teleop import control
-from teleop.client import RefusedError
-from teleop.host import Host
+from teleop.host.link import Host
 from teleop.identity import new_key
-from teleop.messages import PROTOCOL, Mode
-from teleop.schema import PARTIES, made, published
+from teleop.operator.driver import RefusedError
+from teleop.wire import control
+from teleop.wire.messages import PROTOCOL, Mode
+from teleop.wire.schema import PARTIES, made, published
 from tests.teleop.platform import platform
 from tests.teleop.sessions import PANDA, Puppet
 
@@ -26,7 +26,7 @@ TO_OPERATOR = msgspec.json.Decoder(control.ToOperator)
 
 
 def test_the_published_schema_is_made_from_the_messages():
-    assert published() == made(), "run: python -m teleop.schema > teleop/control.schema.json"
+    assert published() == made(), "run: python -m teleop.wire.schema > teleop/wire/control.schema.json"
 
 
 def test_every_message_is_described_and_allows_no_field_more():
@@ -93,7 +93,7 @@ async def test_the_hub_refuses_another_version_by_name_and_closes(tmp_path, path
 
 async def test_a_client_of_another_version_hears_why_it_is_refused(tmp_path, monkeypatch):
     async with platform(tmp_path) as house:
-        monkeypatch.setattr("teleop.client.PROTOCOL", PROTOCOL + 1)
+        monkeypatch.setattr("teleop.operator.driver.PROTOCOL", PROTOCOL + 1)
         with pytest.raises(RefusedError, match=f"expected protocol {PROTOCOL}, got {PROTOCOL + 1}") as caught:
             async with house.driver():
                 pass
@@ -111,8 +111,8 @@ async def test_a_client_of_another_version_hears_why_it_is_refused(tmp_path, mon
 )
 async def test_a_host_says_why_a_hub_is_not_its_own_and_dials_again(challenge, said, monkeypatch):
     warned: asyncio.Queue[str] = asyncio.Queue()
-    monkeypatch.setattr("teleop.host._log.warning", lambda event, **why: warned.put_nowait(why["error"]))
-    monkeypatch.setattr("teleop.host._BACKOFF_S", (0.0,))
+    monkeypatch.setattr("teleop.host.link._log.warning", lambda event, **why: warned.put_nowait(why["error"]))
+    monkeypatch.setattr("teleop.host.link._BACKOFF_S", (0.0,))
 
     async def other(socket) -> None:
         await socket.send(json.dumps(challenge))

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from sim.control import Limit
-from teleop import control
-from teleop.descriptor import describe
-from teleop.messages import LIMIT_RULES, Mode, Safety
-from teleop.reasons import EndReason
-from teleop.safety import WATCHDOG_NS
-from teleop.session import Shutdown
+from teleop.host.safety import WATCHDOG_NS
+from teleop.host.session import Shutdown
 from teleop.steps import QUEUE_STEPS, EpisodeEnd, Step
+from teleop.wire import control
+from teleop.wire.descriptor import describe
+from teleop.wire.messages import LIMIT_RULES, Mode, Safety
+from teleop.wire.reasons import EndReason
 from tests.teleop.sessions import GRANT, MS, PANDA, Bench
 
 FORWARD = [0.25, 0.1, 0.1, 0.0, 0.0, 0.0, 1.0]

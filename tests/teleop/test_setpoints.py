@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sim.catalogue import make_world
 from sim.control import Controller, Joints, Limit, Pose, Twist
 from sim.robot import MobileBase, Observation
-from teleop.messages import Command, Mode
-from teleop.setpoints import setpoint_of, values_of
+from teleop.wire.messages import Command, Mode
+from teleop.wire.setpoints import setpoint_of, values_of
 
 PANDA = make_world("panda", "lift").spec
 BASE = MobileBase(("x", "y", "heading"), 0.5, 1.0, 1.0, 2.0)

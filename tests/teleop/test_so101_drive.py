@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from teleop.hardware.feetech import So101
-from teleop.messages import Mode, Safety
-from teleop.reasons import EndReason
 from teleop.steps import EpisodeEnd, EpisodeStart
+from teleop.wire.messages import Mode, Safety
+from teleop.wire.reasons import EndReason
 from tests.emulators.feetech import FeetechBus
 from tests.teleop.platform import platform
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from teleop.frames import Codec, Frame, Seen
-from teleop.messages import WireError
-from teleop.video import CREDITS_MAX, Feed, Window
+from teleop.wire.credits import CREDITS_MAX, Feed, Window
+from teleop.wire.frames import Codec, Frame, Seen
+from teleop.wire.messages import WireError
 
 MS = 1_000_000
 GOLDEN = json.loads(Path(__file__).with_name("golden_frames.json").read_text())

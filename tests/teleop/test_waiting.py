@@ -12,9 +12,9 @@ from hypothesis import strategies as some
 
 from sim.catalogue import make_world
 from teleop.clock import now_ms
-from teleop.host import Host
+from teleop.host.link import Host
+from teleop.hub.waiting import REMEMBERED, wait_s
 from teleop.steps import Events
-from teleop.waiting import REMEMBERED, wait_s
 from tests.teleop.platform import Platform, hosted, hub_at, platform
 
 LEASE_S = 600.0

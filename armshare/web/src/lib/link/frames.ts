@@ -1,7 +1,7 @@
-// The wire's camera frames, and the answers to them, as `teleop/wire.json` lays them out; `teleop/frames.py` is its other
+// The wire's camera frames, and the answers to them, as `teleop/wire/wire.json` lays them out; `teleop/wire/frames.py` is its other
 // reader, and both are held to `tests/teleop/golden_frames.json`.
 
-import spec from '../../../../../teleop/wire.json'
+import spec from '../../../../../teleop/wire/wire.json'
 import { PROTOCOL, WireError } from './wire'
 
 export type Codec = keyof typeof spec.codecs

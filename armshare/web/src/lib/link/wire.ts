@@ -1,9 +1,9 @@
 // The wire's hot path: commands to a robot and states from it, as fixed little-endian binary.
 //
-// Both layouts are read from `teleop/wire.json`, the one specification; `teleop/messages.py` is its other reader, and
+// Both layouts are read from `teleop/wire/wire.json`, the one specification; `teleop/wire/messages.py` is its other reader, and
 // both are held to the golden bytes in `tests/teleop/golden_wire.json`. A u64 is a bigint, everywhere.
 
-import spec from '../../../../../teleop/wire.json'
+import spec from '../../../../../teleop/wire/wire.json'
 
 export const PROTOCOL: number = spec.protocol
 export const MODES = spec.modes

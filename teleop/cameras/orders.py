@@ -1,0 +1,45 @@
+"""What a host tells its camera process, over the socket that both share: orders as JSON; states go as they are."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from teleop.cameras.spec import CameraSpec
+from teleop.wire import control
+from teleop.wire.messages import JSON_BYTES_MAX, STATE_BYTES_MAX
+
+ORDER_BYTES_MAX: Final = max(JSON_BYTES_MAX, STATE_BYTES_MAX)
+
+
+class Setup(msgspec.Struct, frozen=True, tag=True):
+    """The first order: what there is."""
+
+    hub_url: str
+    cameras: list[CameraSpec]
+    robot: str
+    task: str
+    layout: dict[str, list[int]]
+
+
+class Scene(msgspec.Struct, frozen=True, tag=True):
+    """A simulated episode begins."""
+
+    seed: int
+
+
+class Uplink(msgspec.Struct, frozen=True, tag=True):
+    """The token that the hub knows this host by; empty while there is no connection."""
+
+    token: str
+
+
+class Streams(msgspec.Struct, frozen=True, tag=True):
+    """What someone looks at."""
+
+    streams: list[control.Stream]
+
+
+Order = Setup | Scene | Uplink | Streams
+ORDERS: Final[msgspec.json.Decoder[Order]] = msgspec.json.Decoder(Order)

@@ -1,0 +1,245 @@
+"""The process beside the robot: dials out to a hub, proves its robot's key, and joins the network to the control loop.
+
+It works behind NAT, dials again after any loss, and believes nothing: it checks each operator's grant itself, and the
+safety of the robot is the control loop's alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from eth_account.signers.local import LocalAccount
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
+from sim.robot import Robot
+from teleop.cameras.spec import CameraSpec, cameras_of
+from teleop.clock import now_ms
+from teleop.host.cameras import HostCameras
+from teleop.host.loop import ControlLoop
+from teleop.identity import HOST_HELLO, SESSION_GRANT, Domain, SignatureError
+from teleop.steps import Events
+from teleop.wire import control
+from teleop.wire.descriptor import describe
+from teleop.wire.messages import JSON_BYTES_MAX, PROTOCOL
+from teleop.wire.outbox import Outbox
+from teleop.wire.reasons import EndReason
+
+_log = structlog.get_logger()
+_BACKOFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+PING_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """Where this robot's episodes go, and with what: known while its host is connected."""
+
+    hub_url: str
+    token: str
+    domain: Domain
+
+
+class Host:
+    """One robot's host. `serve` runs until it is cancelled."""
+
+    def __init__(
+        self,
+        hub_url: str,
+        key: LocalAccount,
+        name: str,
+        robot: Robot,
+        events: Events,
+        cameras: Sequence[CameraSpec] | None = None,
+        latch: Path | None = None,
+    ) -> None:
+        """`cameras`: those of a real robot; where none are given, a simulated one has those of its scene.
+
+        `latch`: the file that says by whom the robot is stopped, while it is; so a stop outlives the process.
+        """
+        self.key, self.name = key, name
+        self.uplink: Uplink | None = None
+        """Read by the recorder's thread; replaced as a whole."""
+        self._hub_url = hub_url.rstrip("/")
+        self._robot = robot
+        self._outbox: Outbox | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._epoch = 0
+        self._started = False
+        if cameras is None:
+            cameras = cameras_of(robot.spec) if robot.spec.simulated else ()
+        self.cameras = HostCameras(self._hub_url, robot.spec, cameras)
+        robot.connect()
+        self._latch = latch
+        stopped_by = latch.read_text(errors="replace") if latch is not None and latch.exists() else None
+        self.control = ControlLoop(robot, key.address, name, events, self._publish, self._report, stopped_by)
+        self.online, self.offline = asyncio.Event(), asyncio.Event()
+        self.offline.set()
+
+    def start(self) -> None:
+        """Start the control loop, which guards the robot. Idempotent."""
+        if not self._started:
+            self._started, self._loop = True, asyncio.get_running_loop()
+            self.control.start()
+
+    async def stop(self) -> None:
+        """End the control loop, and let go of the robot. Idempotent."""
+        if self._started:
+            self._started = False
+            await asyncio.to_thread(self.control.stop)
+        await asyncio.to_thread(self.cameras.close)
+        self._robot.disconnect()
+
+    async def serve(self) -> None:
+        """Keep the robot online until cancelled: dial, serve, and dial again after a pause that grows. Then `stop`."""
+        self.start()
+        attempt = 0
+        try:
+            while True:
+                try:
+                    async with self._dial() as socket:
+                        await self._session(socket)
+                        attempt = 0
+                except (OSError, TimeoutError, WebSocketException, control.ControlError) as error:
+                    _log.warning("hub not reached", hub=self._hub_url, robot=self.name, error=str(error))
+                await asyncio.sleep(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)])
+                attempt += 1
+        finally:
+            await self.stop()
+
+    def _dial(self) -> connect:
+        url = self._hub_url.replace("http", "ws", 1) + "/ws/host"
+        return connect(
+            url, compression=None, max_size=JSON_BYTES_MAX, ping_interval=PING_S, ping_timeout=PING_S, proxy=None
+        )
+
+    async def _session(self, socket: ClientConnection) -> None:
+        outbox = self._outbox = Outbox()  # before `hello` says whether the robot is stopped: a stop after it is sent
+        try:
+            await self._converse(socket, await self._introduce(socket), outbox)
+        finally:
+            self.online.clear()
+            self.offline.set()
+            self._outbox, self.uplink = None, None
+            self.cameras.uplink("")
+            self.cameras.look([])
+            self.control.order(control.Revoke(self._epoch, EndReason.HOST_LOST))
+
+    async def _converse(self, socket: ClientConnection, domain: Domain, outbox: Outbox) -> None:
+        sender = asyncio.create_task(outbox.drain(socket.send, socket.send))
+        try:
+            async for frame in socket:
+                if isinstance(frame, bytes):
+                    self.control.offer(frame)
+                else:
+                    self._obey(control.to_host(frame), domain, outbox)
+        except ConnectionClosed as closed:
+            _log.warning("hub lost", robot=self.name, error=str(closed))
+        finally:
+            sender.cancel()
+            await asyncio.gather(sender, return_exceptions=True)
+
+    async def _introduce(self, socket: ClientConnection) -> Domain:
+        frame = await socket.recv()
+        control.require_protocol(frame, "update the hub or this host, whichever is older")
+        challenge = control.to_host(frame)
+        if not isinstance(challenge, control.Challenge):
+            raise control.ControlError("protocol", f"expected a challenge first, got {challenge}")
+        domain = Domain(challenge.chain_id, challenge.vault)
+        values = {"robot": self.key.address, "challenge": challenge.challenge}
+        signature = HOST_HELLO.sign(self.key, domain, values)
+        described = [camera.describe() for camera in self.cameras.cameras]
+        descriptor = {**describe(self.name, self._robot.spec), "cameras": described}
+        hello = control.HostHello(PROTOCOL, self.key.address, signature, descriptor, self.control.estopped)
+        await socket.send(control.encode(hello))
+        return domain
+
+    def _obey(self, message: control.ToHost, domain: Domain, outbox: Outbox) -> None:
+        match message:
+            case control.HostWelcome():
+                self.uplink = Uplink(self._hub_url, message.upload_token, domain)
+                self.cameras.uplink(message.upload_token)
+                self.offline.clear()
+                self.online.set()
+                _log.info("online", robot=self.name, hub=self._hub_url)
+            case control.LeaseOrder():
+                refusal = self._refusal(message, domain)
+                if refusal is None:
+                    self._epoch = message.epoch
+                    self.control.order(message)
+                else:
+                    outbox.control(control.encode(control.Refused(message.lease, refusal)))
+            case control.Looked():
+                self.cameras.look(message.streams)
+            case control.Refusal():
+                raise control.ControlError(message.code, message.message)
+            case control.Challenge():
+                raise control.ControlError("protocol", "expected one challenge only")
+            case _:
+                self.control.order(message)
+
+    def _refusal(self, lease: control.LeaseOrder, domain: Domain) -> str | None:
+        """Check the operator's grant here too: the hub is not trusted with who may drive."""
+        grant, task = lease.grant, self._robot.spec.task
+        if grant.robot != self.key.address or grant.operator != lease.operator:
+            return f"expected a grant for {self.key.address} by {lease.operator}, got {grant.robot} by {grant.operator}"
+        if task is None or grant.task != task.name or lease.task != grant.task:
+            return f"expected the task {task and task.name!r}, got {grant.task!r}"
+        if grant.not_after_ms < now_ms():
+            return "expected a grant that has not run out; check both clocks"
+        try:
+            SESSION_GRANT.require(grant.operator, domain, grant.values, lease.signature)
+        except SignatureError as error:
+            return str(error)
+        return None
+
+    def _publish(self, state: bytes) -> None:
+        self.cameras.show(state)
+        outbox, loop = self._outbox, self._loop
+        if outbox is not None and loop is not None:
+            loop.call_soon_threadsafe(outbox.latest, state)
+
+    def _report(self, message: control.Message) -> None:
+        if isinstance(message, control.Ready):
+            self.cameras.scene(message.seed)
+        outbox, loop = self._outbox, self._loop
+        if loop is not None and isinstance(message, control.Estopped | control.Cleared):
+            loop.call_soon_threadsafe(self._keep, message)
+        if outbox is not None and loop is not None:
+            loop.call_soon_threadsafe(outbox.control, control.encode(message))
+
+    def _keep(self, message: control.Estopped | control.Cleared) -> None:
+        if self._latch is None:
+            return
+        try:
+            if isinstance(message, control.Cleared):
+                self._latch.unlink(missing_ok=True)
+                return
+            with self._latch.open("w") as file:
+                file.write(message.by)
+                file.flush()
+                os.fsync(file.fileno())
+            folder = os.open(self._latch.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            _log.error("whether the robot is stopped will not outlive this process", robot=self.name, error=str(error))
+
+
+def registration(key: LocalAccount, owner: str, name: str, robot: Robot) -> Mapping[str, Any]:
+    """Return the `RobotRegistration` values that the owner's wallet signs."""
+    spec = robot.spec
+    return {
+        "robot": key.address,
+        "owner": owner,
+        "name": name,
+        "model": spec.model.name,
+        "simulated": spec.simulated,
+    }

@@ -1,0 +1,165 @@
+"""The only control loop: one thread beside one robot, at the robot's own rate, whoever drives.
+
+teleop's; what leaves is `ControlLoop`. The network can be late, wrong or gone: nothing here waits for it. A second
+thread, the supervisor, notices when this one stands still.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from sim.robot import Robot
+from teleop.host.session import Order, Session, Shutdown
+from teleop.host.supervisor import STALL_PERIODS, Supervisor
+from teleop.steps import Events
+from teleop.wire import control
+from teleop.wire.messages import dead_man_of
+
+_log = structlog.get_logger()
+_EAGER: Final = 0.5
+"""The part of a period after which a press may be answered, where the robot stands."""
+_STOP_S: Final = 10.0
+"""How long `stop` waits for a loop that stands still."""
+
+
+class Pressed:
+    """The operator pressed the dead-man: where the robot stands, its next period need not wait to begin."""
+
+
+class ControlLoop:
+    """Drives one robot. `offer`, `order` and what can be read may be used from any thread."""
+
+    def __init__(
+        self,
+        robot: Robot,
+        address: str,
+        name: str,
+        events: Events,
+        publish: Callable[[bytes], None],
+        report: Callable[[control.Message], None],
+        stopped_by: str | None = None,
+    ) -> None:
+        """`stopped_by`: who has stopped the robot before, where nobody has cleared that yet."""
+        self._session = Session(robot, address, name, events, publish, report)
+        if stopped_by is not None:
+            self._session.obey(control.EstopOrder(stopped_by))
+        self._name, self._report = name, report
+        self._simulated, self._period_s = robot.spec.simulated, robot.spec.period_s
+        self._orders: queue.SimpleQueue[Order | Pressed] = queue.SimpleQueue()
+        self._pressed = False
+        self.late_ticks = 0
+        self._supervisor = Supervisor(name, STALL_PERIODS * self._period_s, time.monotonic_ns, self._stalled)
+        self._thread = threading.Thread(target=self._run, name=f"control {name}", daemon=True)
+
+    @property
+    def estopped(self) -> bool:
+        """Whether the e-stop is latched."""
+        return self._session.estopped
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How many commands since the lease began did not count, by reason."""
+        return self._session.dropped
+
+    @property
+    def stalls(self) -> int:
+        """How often the loop stood still for so long that the supervisor noticed."""
+        return self._supervisor.stalls
+
+    def start(self) -> None:
+        """Start the threads."""
+        self._thread.start()
+        self._supervisor.start()
+
+    def stop(self) -> None:
+        """End the loop and wait for it; an open episode ends as the host's loss, and the arm comes to rest."""
+        self.order(Shutdown())
+        self._thread.join(_STOP_S)
+        if self._thread.is_alive():
+            _log.error("control loop does not end; the robot holds its last target", robot=self._name)
+        self._supervisor.stop()
+
+    def offer(self, data: bytes) -> None:
+        """Hand in a command's bytes, as they came."""
+        self._session.offer(data)
+        before, self._pressed = self._pressed, dead_man_of(data)
+        if self._pressed and not before:
+            self._orders.put(Pressed())
+
+    def order(self, order: Order) -> None:
+        """Hand in an order of the control plane."""
+        self._orders.put(order)
+
+    def _run(self) -> None:
+        try:
+            self._loop()
+        except Exception as error:  # noqa: BLE001  whatever broke, the robot stays where it is
+            _log.exception("control loop broke; the robot holds until its host is restarted", robot=self._name)
+            self._session.broke()
+            self._report(control.Estopped(f"host: {error}"))
+        finally:
+            self._supervisor.rest()
+
+    def _loop(self) -> None:
+        due = time.monotonic()
+        while self._session.running or not self._session.idle:
+            if self._session.idle:
+                self._heed(stalled=self._supervisor.rest())
+                order = self._orders.get()
+                if not isinstance(order, Pressed):
+                    self._obey(order)
+                due = time.monotonic()
+                continue
+            due = self._wait_until(due, due + self._period_s)
+            self._session.tick()
+            self._beat()
+
+    def _wait_until(self, last: float, due: float) -> float:
+        """Obey orders until `due`; return when the tick really is, so that a late one does not make many.
+
+        What waits already is obeyed even where the tick is late: a stop counts however slow the robot is.
+
+        A robot that stands is in the middle of nothing: a press moves the tick forward, to now or to the middle of the
+        period since `last`, and the ticks after it go from there.
+        """
+        waiting = self._orders.qsize()
+        while (left := due - time.monotonic()) > 0.0 or waiting > 0:
+            waiting -= 1
+            try:
+                order = self._orders.get(timeout=max(left, 0.0))
+            except queue.Empty:
+                break
+            if not isinstance(order, Pressed):
+                self._obey(order)
+            elif self._session.at_rest:
+                due = min(due, max(time.monotonic(), last + _EAGER * self._period_s))
+        late = time.monotonic() - due
+        if late < self._period_s:
+            return due
+        self.late_ticks += 1
+        return due + late
+
+    def _obey(self, order: Order) -> None:
+        self._beat()
+        self._session.obey(order)
+        self._beat()
+
+    def _beat(self) -> None:
+        self._heed(stalled=self._supervisor.beat())
+
+    def _heed(self, *, stalled: bool) -> None:
+        if stalled:
+            _log.warning("control loop runs again", robot=self._name)
+            self._session.stalled()
+
+    def _stalled(self, for_s: float) -> None:
+        """Called from the supervisor's thread: says so, and leaves the robot to the loop."""
+        _log.error("control loop stands still; the robot holds its last target", robot=self._name, for_s=for_s)
+        if not self._simulated:
+            self._report(control.Estopped(f"host: the control loop has stood still for {for_s:.1f} s"))

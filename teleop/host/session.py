@@ -1,0 +1,347 @@
+"""One robot's driving: orders and commands in, actions out, one control period a call. It has no thread or clock.
+
+Orders (a lease, begin, finish, e-stop) come through `obey`, commands through `offer`; states go out through `publish`,
+answers through `report`; what happened leaves as `Events`s through a bounded queue. Whenever driving ends, whatever
+ended it, the arm brakes within its limits of acceleration and jerk, and then holds. `loop.py` gives it its thread.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import structlog
+
+from sim.control import SHAPING, Controller, Directive
+from sim.kinematics import Hands
+from sim.robot import Action, Observation, Robot, RobotError, UnstableWorldError
+from teleop.clock import Clock
+from teleop.host.safety import Drop, Gate, IllegalMoveError, Interlock
+from teleop.steps import QUEUE_STEPS, EpisodeEnd, EpisodeStart, Events, Step
+from teleop.wire import control
+from teleop.wire.descriptor import flatten
+from teleop.wire.messages import LIMIT_RULES, Command, Safety, State
+from teleop.wire.reasons import EndReason
+from teleop.wire.setpoints import setpoint_of
+
+_log = structlog.get_logger()
+_INBOX: Final = 64
+"""Commands kept between two ticks; more is a flood, and the oldest are dropped and counted."""
+_ROOM_FOR_END: Final = 1
+_SHAPING: Final = sum(LIMIT_RULES[rule] for rule in SHAPING)
+_AT_REST: Final = 1e-9
+"""A target that moves by less than this in a period, rad or m, stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """Ends the driving; an open episode ends with it."""
+
+
+Order = (
+    control.LeaseOrder
+    | control.BeginOrder
+    | control.FinishOrder
+    | control.Revoke
+    | control.EstopOrder
+    | control.ClearOrder
+    | Shutdown
+)
+
+
+@dataclass(slots=True)
+class _Episode:
+    """The open episode. It records from the first driven step on."""
+
+    order: control.BeginOrder
+    recording: bool = False
+    steps: int = 0
+
+
+class Session:
+    """Drives one robot. All belongs to one thread, but `offer`, `estopped` and `dropped`, which are anyone's."""
+
+    def __init__(
+        self,
+        robot: Robot,
+        address: str,
+        name: str,
+        events: Events,
+        publish: Callable[[bytes], None],
+        report: Callable[[control.Message], None],
+        clock: Clock | None = None,
+    ) -> None:
+        self.name = name
+        self.running = True
+        self._robot, self._address, self._clock = robot, address, clock or Clock()
+        self._events, self._publish, self._report = events, publish, report
+        self._spec = robot.spec
+        self._hands = Hands(robot.spec)
+        self._controller = Controller(robot.spec)
+        self._inbox: deque[tuple[bytes, int]] = deque(maxlen=_INBOX)
+        self._outside: Counter[Drop] = Counter()
+        """What was dropped before the gate; only `offer` counts here."""
+        self._interlock = Interlock()
+        self._gate = Gate(0)
+        self._lease: control.LeaseOrder | None = None
+        self._asked: control.BeginOrder | None = None
+        """An episode that begins once the arm is at rest."""
+        self._episode: _Episode | None = None
+        self._newest: Command | None = None
+        self._seen: Observation = robot.observe()
+        self._sent: Action | None = None
+        """The last target, while the arm may still be moving towards one; None at rest."""
+        self._applied: Action | None = None
+        """This period's target as the robot took it; None where it was sent none."""
+        self._limits = 0
+        """The rules that changed this period's target, bits of `LIMIT_RULES`."""
+        self._state_seq = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing will happen before the next order: nobody has the robot, and it stands."""
+        return self._lease is None and self._sent is None
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the robot stands at its last target."""
+        return self._sent is None
+
+    @property
+    def estopped(self) -> bool:
+        """Whether the e-stop is latched."""
+        return self._interlock.state is Safety.ESTOPPED
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How many commands since the lease began did not count, by reason."""
+        return {reason.value: count for reason, count in {**self._gate.dropped, **self._outside}.items()}
+
+    def offer(self, data: bytes) -> None:
+        """Hand in a command's bytes, as they came."""
+        if self._lease is None:
+            self._outside[Drop.NO_LEASE] += 1
+            return
+        if len(self._inbox) == _INBOX:
+            self._outside[Drop.FLOOD] += 1
+        self._inbox.append((data, self._clock.monotonic_ns()))
+
+    def tick(self) -> None:
+        """Do one control period."""
+        self._applied, self._limits = None, 0
+        self._admit()
+        state = self._interlock.tick(self._clock.monotonic_ns())
+        driving = state is Safety.DRIVING and self._newest is not None
+        try:
+            if self._asked and self._sent is None:
+                self._reset(self._asked)
+            episode = self._episode
+            if episode and driving and not episode.recording:
+                self._start_recording(episode)
+            if episode and episode.recording:
+                self._step(episode, self._newest if driving else None, state)
+            elif self._sent is not None:
+                self._send(self._controller.hold())
+            elif not self._spec.simulated:
+                self._seen = self._robot.observe()
+        except UnstableWorldError as error:
+            self._fail(EndReason.UNSTABLE, error)
+        except RobotError as error:
+            self._fail(EndReason.ROBOT_FAULT, error)
+        self._publish(self._state().encode())
+
+    def stalled(self) -> None:
+        """Go on after a time in which nothing was sent. A simulated world stood still too; a real arm came to rest."""
+        if self._spec.simulated:
+            self._interlock.expire()
+            return
+        if self._sent is not None:
+            self._controller.stand()
+            self._sent = None
+        self._interlock.estop()
+        self._end(EndReason.ROBOT_FAULT)
+
+    def broke(self) -> None:
+        """Send nothing more: what was to do it broke. The robot holds its last target."""
+        self._interlock.estop()
+        self._end(EndReason.ROBOT_FAULT)
+
+    def _admit(self) -> None:
+        for _ in range(len(self._inbox)):
+            data, arrived_ns = self._inbox.popleft()
+            command = self._gate.admit(data, arrived_ns)
+            if command is not None:
+                self._newest = command
+                self._interlock.command(command.dead_man, arrived_ns)
+
+    def _start_recording(self, episode: _Episode) -> None:
+        lease = self._leased()
+        self._seen = self._robot.observe()
+        self._controller.start(self._seen)
+        episode.recording = True
+        self._events.put(
+            EpisodeStart(
+                episode=episode.order.episode,
+                robot=self._address,
+                robot_name=self.name,
+                spec=self._spec,
+                operator=lease.operator,
+                grant=lease.grant.values,
+                grant_signature=lease.signature,
+                seed=episode.order.seed,
+                nonce=episode.order.nonce,
+                initial=self._seen,
+                t_mono_ns=self._clock.monotonic_ns(),
+                t_wall_ns=self._clock.wall_ns(),
+            )
+        )
+
+    def _send(self, directive: Directive) -> Action:
+        """Let the robot do one period; return what it applied."""
+        for event in directive.limits:
+            self._limits |= LIMIT_RULES[event.rule]
+        applied = self._applied = self._robot.send_action(directive.action)
+        target, before = directive.action, self._sent
+        moving = before is None or np.abs(target.joint_position - before.joint_position).max() > _AT_REST
+        self._sent = target if moving else None
+        self._seen = self._robot.observe()
+        return applied
+
+    def _step(self, episode: _Episode, command: Command | None, state: Safety) -> None:
+        setpoint = None if command is None else setpoint_of(command, self._spec)
+        directive = self._controller.hold() if setpoint is None else self._controller.step(setpoint, self._seen)
+        sent_ns = self._clock.monotonic_ns()
+        applied = self._send(directive)
+        if self._events.qsize() >= QUEUE_STEPS - _ROOM_FOR_END:
+            self._end(EndReason.RECORDER_FULL)
+            return
+        self._events.put(
+            Step(
+                index=episode.steps,
+                commanded=self._newest,
+                safety=state,
+                applied=applied,
+                applied_ee_pose=self._hands.poses(applied.joint_position),
+                observed=self._seen,
+                t_sent_ns=sent_ns,
+                t_observed_ns=self._clock.monotonic_ns(),
+                t_wall_ns=self._clock.wall_ns(),
+                limits=directive.limits,
+            )
+        )
+        episode.steps += 1
+        if self._spec.task is not None and episode.steps >= self._spec.task.max_steps:
+            self._end(EndReason.STEP_LIMIT)
+
+    def _fail(self, reason: EndReason, error: RobotError) -> None:
+        _log.error("robot failed", robot=self.name, reason=reason.value, error=str(error))
+        self._sent = None  # there is nothing that braking could be sent to
+        self._end(reason)
+        self._interlock.expire()
+
+    def _end(self, reason: EndReason) -> None:
+        """Close the open episode, if any, and report it."""
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            self._report(control.Ended(asked.episode, False, 0, None, False, reason))
+        episode, self._episode = self._episode, None
+        if episode is None:
+            return
+        success = self._seen.success
+        if episode.recording:
+            now = self._clock.monotonic_ns(), self._clock.wall_ns()
+            self._events.put(EpisodeEnd(episode.order.episode, episode.steps, success, reason, *now))
+        kept = episode.steps > 0  # a recorder keeps nothing of an episode without a step
+        self._report(control.Ended(episode.order.episode, kept, episode.steps, success, kept and reason.valid, reason))
+
+    def _state(self) -> State:
+        self._state_seq += 1
+        newest, episode = self._newest, self._episode
+        return State(
+            safety=self._interlock.state,
+            recording=episode is not None and episode.recording,
+            succeeded=bool(self._seen.success),
+            limited=bool(self._limits & ~_SHAPING),
+            limits=self._limits,
+            epoch=self._gate.epoch,
+            seq=self._state_seq,
+            applied=newest.seq if newest else 0,
+            t_host_us=self._clock.monotonic_ns() // 1000,
+            t_client_us=newest.t_client_us if newest else 0,
+            progress=self._seen.progress,
+            values=flatten(self._spec, self._seen, self._applied),
+        )
+
+    def obey(self, order: Order) -> None:
+        """Carry out an order of the control plane."""
+        match order:
+            case control.LeaseOrder():
+                self._take_lease(order)
+            case control.BeginOrder():
+                self._begin(order)
+            case control.FinishOrder():
+                self._end(order.reason)
+            case control.Revoke():
+                self._release(order)
+            case control.EstopOrder():
+                self._interlock.estop()
+                self._end(EndReason.ESTOPPED)
+                self._report(control.Estopped(order.by))
+            case control.ClearOrder():
+                self._clear(order)
+            case Shutdown():
+                self._end(EndReason.HOST_LOST)
+                self._lease, self.running = None, False
+
+    def _take_lease(self, order: control.LeaseOrder) -> None:
+        self._end(EndReason.REVOKED)
+        self._lease, self._gate = order, Gate(order.epoch)
+        self._newest, self._state_seq = None, 0
+        self._inbox.clear()
+        self._outside.clear()
+        self._interlock.expire()
+
+    def _release(self, order: control.Revoke) -> None:
+        if self._lease is None or order.epoch != self._lease.epoch:
+            return
+        self._end(order.reason)
+        if self.dropped:
+            _log.info("commands dropped", robot=self.name, epoch=order.epoch, **self.dropped)
+        self._lease, self._newest = None, None
+        self._inbox.clear()
+        self._interlock.expire()
+
+    def _begin(self, order: control.BeginOrder) -> None:
+        if self._lease is None:
+            return
+        self._end(EndReason.REVOKED)
+        self._asked = order
+        if self._sent is None:
+            self._reset(order)
+
+    def _reset(self, order: control.BeginOrder) -> None:
+        self._asked = None
+        try:
+            self._seen = self._robot.reset(order.seed)
+        except RobotError as error:
+            _log.error("reset failed", robot=self.name, error=str(error))
+            self._report(control.Ended(order.episode, False, 0, None, False, EndReason.ROBOT_FAULT))
+            return
+        self._controller.start(self._seen)
+        self._episode = _Episode(order)
+        self._report(control.Ready(order.episode, order.seed))
+
+    def _clear(self, order: control.ClearOrder) -> None:
+        try:
+            self._interlock.clear()
+        except IllegalMoveError as error:
+            _log.info("nothing to clear", robot=self.name, error=str(error))
+        self._report(control.Cleared(order.by))
+
+    def _leased(self) -> control.LeaseOrder:
+        if self._lease is None:
+            raise IllegalMoveError("expected a lease before recording, got none")
+        return self._lease

@@ -1,0 +1,409 @@
+"""The driving room's doors to the network: sign-in and robots over HTTP, operators and hosts over websockets."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+import structlog
+from fastapi import APIRouter, Depends, Request, Response, WebSocket
+from fastapi.responses import FileResponse
+from pydantic import BaseModel
+from starlette.websockets import WebSocketDisconnect
+
+from sim.catalogue import UnknownRobotError, model
+from teleop.hub.accounts import Accounts, NotSignedInError
+from teleop.hub.allowance import Allowance
+from teleop.hub.cameras import Viewer
+from teleop.hub.errors import ApiError
+from teleop.hub.leases import Dock, Hub, Seat
+from teleop.hub.registry import Registry, UnknownRobotAddressError
+from teleop.hub.serving import framed_socket
+from teleop.hub.tables import RobotRow
+from teleop.identity import Domain, SignatureError
+from teleop.wire import control
+from teleop.wire.control import ControlError
+from teleop.wire.frames import FRAME_MESSAGE_BYTES_MAX, Seen
+from teleop.wire.messages import JSON_BYTES_MAX, PROTOCOL, WireError
+from teleop.wire.outbox import Outbox
+from teleop.wire.schema import published
+
+_log = structlog.get_logger()
+HELLO_S: Final = 5.0
+COMMANDS_PER_S: Final = 250
+"""More commands a second than this from one client are dropped and counted."""
+CONTROLS_PER_S: Final = 50
+"""The same for control frames, apart, so that no flood of commands loses a stop."""
+SEEN_PER_S: Final = 250
+"""Answers to camera frames."""
+_DRAINED: Final = 8
+"""A flood is read, and dropped, at up to so many times what is allowed; the rest waits at its sender."""
+CLOSE: Final = {"protocol": 4400, "auth": 4401, "too_large": 1009}
+
+
+class Challenge(BaseModel):
+    """Who wants to sign in."""
+
+    address: str
+
+
+class Proof(BaseModel):
+    """The signed challenge."""
+
+    nonce: str
+    signature: str
+
+
+class Registration(BaseModel):
+    """A robot, and its owner's signature over it."""
+
+    registration: dict[str, Any]
+    signature: str
+
+
+class Driving:
+    """What this room's routes need, and what later rooms ask of it: who is signed in, who uploads, what was asked."""
+
+    def __init__(
+        self, accounts: Accounts, registry: Registry, hub: Hub, domain: Domain, prices: Mapping[str, int]
+    ) -> None:
+        self.accounts, self.registry, self.hub = accounts, registry, hub
+        self.domain, self.prices = domain, prices
+
+    def operator(self, request: Request) -> str:
+        """Return the signed-in wallet's address; raise NotSignedInError."""
+        return self.accounts.address_of(bearer(request))
+
+    def host(self, request: Request) -> str:
+        """Return the address of the robot whose upload token came; raise NotSignedInError."""
+        return self.dock(bearer(request)).address
+
+    def dock(self, token: str) -> Dock:
+        """Return the robot whose upload token this is; raise NotSignedInError."""
+        for dock in self.hub.docks.values():
+            if secrets.compare_digest(dock.upload_token.encode(), token.encode()):
+                return dock
+        raise NotSignedInError("expected the upload token of a robot that is online; connect its host again")
+
+
+def bearer(request: Request) -> str:
+    """Return the request's bearer token, empty where there is none."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token if scheme.lower() == "bearer" else ""
+
+
+def router(driving: Driving) -> APIRouter:
+    """Return this room's routes."""
+    routes = APIRouter()
+    accounts, registry = driving.accounts, driving.registry
+
+    @routes.post("/api/auth/challenge")
+    def challenge(body: Challenge) -> dict[str, str]:
+        try:
+            nonce, message = accounts.challenge(body.address)
+        except SignatureError as error:
+            raise ApiError(422, "address", str(error)) from error
+        return {"nonce": nonce, "message": message}
+
+    @routes.post("/api/auth/verify")
+    def verify(body: Proof) -> dict[str, Any]:
+        try:
+            signed = accounts.verify(body.nonce, body.signature)
+        except SignatureError as error:
+            raise ApiError(401, "signature", str(error)) from error
+        return {"token": signed.token, "address": signed.address, "expires_ms": signed.expires_ms}
+
+    @routes.post("/api/auth/sign-out", status_code=204)
+    def sign_out(request: Request, _address: str = Depends(driving.operator)) -> Response:
+        accounts.sign_out(bearer(request))
+        return Response(status_code=204)
+
+    @routes.get("/api/robots")
+    def robots() -> list[dict[str, Any]]:
+        return [_card(driving, row) for row in registry.robots()]
+
+    @routes.get("/api/robots/{robot}")
+    def robot(robot: str) -> dict[str, Any]:
+        try:
+            row = registry.robot(robot)
+        except UnknownRobotAddressError as error:
+            raise ApiError(404, "unknown_robot", str(error)) from error
+        return {**_card(driving, row), "descriptor": row.descriptor}
+
+    @routes.post("/api/robots", status_code=201)
+    def register(body: Registration) -> dict[str, Any]:
+        try:
+            row = registry.register(body.registration, body.signature)
+        except SignatureError as error:
+            raise ApiError(422, "registration", str(error)) from error
+        return _card(driving, row)
+
+    @routes.delete("/api/robots/{robot}", status_code=204)
+    def remove(robot: str, owner: str = Depends(driving.operator)) -> Response:
+        if robot in driving.hub.docks:
+            raise ApiError(409, "online", "expected a robot that is away; it is online: end its host first")
+        try:
+            registry.remove(robot, owner)
+        except UnknownRobotAddressError as error:
+            raise ApiError(404, "unknown_robot", str(error)) from error
+        except SignatureError as error:
+            raise ApiError(403, "not_owner", str(error)) from error
+        return Response(status_code=204)
+
+    @routes.get("/assets/models/{name}/{path:path}", include_in_schema=False)
+    def asset(name: str, path: str) -> FileResponse:
+        try:
+            found = model(name)
+        except UnknownRobotError as error:
+            raise ApiError(404, "unknown_robot", str(error)) from error
+        folder = found.urdf_path.parent.resolve()
+        file = (found.root / path).resolve()
+        if not file.is_relative_to(folder) or not file.is_file():
+            raise ApiError(404, "unknown_file", f"expected a file of the model {name}, got {path!r}")
+        return FileResponse(file, headers={"Cache-Control": "max-age=3600"})
+
+    @routes.get("/api/protocol")
+    def protocol() -> dict[str, Any]:
+        return published()
+
+    @routes.get("/api/counts")
+    def counts() -> dict[str, Any]:
+        return driving.hub.census()
+
+    @routes.websocket("/ws/drive")
+    async def drive(socket: WebSocket) -> None:
+        await _served(socket, lambda outbox: _operator(driving, socket, outbox))
+
+    @routes.websocket("/ws/host")
+    async def host(socket: WebSocket) -> None:
+        await _served(socket, lambda outbox: _host(driving, socket, outbox))
+
+    @routes.websocket("/ws/camera")
+    async def camera(socket: WebSocket) -> None:
+        await _served(socket, lambda _outbox: _viewer(driving, socket))
+
+    @routes.websocket("/ws/host/camera")
+    async def host_camera(socket: WebSocket) -> None:
+        await _served(socket, lambda _outbox: _host_camera(driving, socket))
+
+    return routes
+
+
+def _card(driving: Driving, row: RobotRow) -> dict[str, Any]:
+    dock = driving.hub.docks.get(row.address)
+    state = "offline" if dock is None else "stopped" if dock.estopped else "driven" if dock.holder else "free"
+    tasks = (row.descriptor or {}).get("tasks", [])
+    return {
+        "robot": row.address,
+        "name": row.name,
+        "model": row.model,
+        "owner": row.owner,
+        "driver": dock.holder.seat.address if dock is not None and dock.holder is not None else None,
+        "simulated": row.simulated,
+        "online": dock is not None,
+        "estopped": dock is not None and dock.estopped,
+        "state": state,
+        "queue_length": len(dock.queue) if dock else 0,
+        "wait_s": driving.hub.wait_s(dock, len(dock.queue)) if dock else None,
+        "tasks": [{**task, "price": str(driving.prices.get(task["name"], 0))} for task in tasks],
+    }
+
+
+async def _served(socket: WebSocket, serve: Callable[[Outbox], Awaitable[None]]) -> None:
+    """Run one socket: what `serve` reads, and an outbox that a task of its own sends."""
+    await socket.accept()
+    outbox = Outbox()
+    sender = asyncio.create_task(_send(socket, outbox))
+    try:
+        await serve(outbox)
+    except ControlError as error:
+        outbox.control(control.error(error.code, str(error)))
+        outbox.close(CLOSE.get(error.code, 4400))
+        await sender
+    except (WebSocketDisconnect, TimeoutError):
+        pass
+    finally:
+        sender.cancel()
+        await asyncio.gather(sender, return_exceptions=True)
+
+
+async def _send(socket: WebSocket, outbox: Outbox) -> None:
+    try:
+        await outbox.drain(socket.send_text, socket.send_bytes)
+        await socket.close(outbox.close_code)
+    except (WebSocketDisconnect, RuntimeError):
+        return  # the peer is gone; whoever reads the socket hears of it
+
+
+async def _frame(socket: WebSocket, most: int = JSON_BYTES_MAX) -> str | bytes:
+    message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1005))
+    text = message.get("text")
+    frame: str | bytes = text if text is not None else message["bytes"]
+    if len(frame) > most:
+        raise ControlError("too_large", f"expected at most {most} bytes a frame, got {len(frame)}")
+    return frame
+
+
+async def _first(socket: WebSocket) -> str | bytes:
+    async with asyncio.timeout(HELLO_S):
+        return await _frame(socket)
+
+
+async def _operator(driving: Driving, socket: WebSocket, outbox: Outbox) -> None:
+    hub = driving.hub
+    frame = await _first(socket)
+    control.require_protocol(frame, "reload the page, or update the client")
+    hello = control.from_operator(frame)
+    if not isinstance(hello, control.Hello):
+        raise ControlError("protocol", "expected hello as the first message")
+    try:
+        address = await asyncio.to_thread(driving.accounts.address_of, hello.token)
+    except NotSignedInError as error:
+        raise ControlError("auth", str(error)) from error
+    seat = hub.sit(address, outbox)
+    try:
+        await _operator_frames(hub, seat, socket, outbox)
+    finally:
+        await hub.stand(seat)
+
+
+async def _operator_frames(hub: Hub, seat: Seat, socket: WebSocket, outbox: Outbox) -> None:
+    commands, controls = Allowance(COMMANDS_PER_S), Allowance(CONTROLS_PER_S)
+    while True:
+        frame = await _frame(socket)
+        allowance = commands if isinstance(frame, bytes) else controls
+        if not allowance.take():
+            await _slow(hub, frame, allowance, outbox)
+        elif isinstance(frame, bytes):
+            hub.command(seat, frame)
+        else:
+            await _serve_control(hub, seat, frame, outbox)
+
+
+async def _slow(hub: Hub, frame: str | bytes, allowance: Allowance, outbox: Outbox) -> None:
+    """Drop a frame of a flood, and read no more for a while: that slows only whoever sent it."""
+    if isinstance(frame, bytes):
+        hub.counts["commands_flood"] += 1
+    else:
+        hub.counts["controls_flood"] += 1
+        outbox.control(control.error("flood", f"expected at most {allowance.per_s} frames a second; this one is lost"))
+    await asyncio.sleep(1.0 / (_DRAINED * allowance.per_s))
+
+
+async def _serve_control(hub: Hub, seat: Seat, frame: str, outbox: Outbox) -> None:
+    try:
+        await hub.from_operator(seat, control.from_operator(frame))
+    except ControlError as error:
+        hub.counts[f"controls_{error.code}"] += 1
+        if error.code in CLOSE:
+            raise
+        outbox.control(control.error(error.code, str(error)))
+
+
+async def _host(driving: Driving, socket: WebSocket, outbox: Outbox) -> None:
+    hub, domain = driving.hub, driving.domain
+    challenge = "0x" + secrets.token_hex(32)
+    outbox.control(control.encode(control.Challenge(PROTOCOL, challenge, domain.chain_id, domain.vault)))
+    frame = await _first(socket)
+    control.require_protocol(frame, "update the host")
+    hello = control.from_host(frame)
+    if not isinstance(hello, control.HostHello):
+        raise ControlError("protocol", "expected hello as the first message")
+    try:
+        dock = await hub.dock(hello, challenge, outbox)
+    except (SignatureError, UnknownRobotAddressError, msgspec.ValidationError) as error:
+        raise ControlError("auth", str(error)) from error
+    try:
+        await _host_frames(hub, dock, socket)
+    finally:
+        await hub.undock(dock)
+
+
+async def _host_frames(hub: Hub, dock: Dock, socket: WebSocket) -> None:
+    while True:
+        frame = await _frame(socket)
+        if isinstance(frame, bytes):
+            hub.from_robot(dock, frame)
+            continue
+        try:
+            await hub.from_host(dock, control.from_host(frame))
+        except ControlError as error:
+            hub.counts[f"hosts_{error.code}"] += 1
+            _log.warning("a host said what it should not", robot=dock.address, error=str(error))
+
+
+async def _viewer(driving: Driving, socket: WebSocket) -> None:
+    frame = await _first(socket)
+    control.require_protocol(frame, "reload the page, or update the client")
+    look = control.from_viewer(frame)
+    try:
+        await asyncio.to_thread(driving.accounts.address_of, look.token)
+    except NotSignedInError as error:
+        raise ControlError("auth", str(error)) from error
+    cameras = driving.hub.online(look.robot).cameras
+    viewer = cameras.join(look.camera, look.codecs)
+    try:
+        await socket.send_text(control.encode(control.Looking(look.camera, viewer.stream.name)))
+        peer, allowance = framed_socket(socket.scope), Allowance(SEEN_PER_S)
+        peer.read = lambda data: len(data) <= JSON_BYTES_MAX and allowance.take() and _seen(driving.hub, viewer, data)
+        viewer.start(peer)
+        reading, gone = (
+            asyncio.create_task(_read_others(driving.hub, socket)),
+            asyncio.create_task(viewer.gone.wait()),
+        )
+        done, others = await asyncio.wait((reading, gone), return_when=asyncio.FIRST_COMPLETED)
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        if reading in done:
+            reading.result()
+        raise ControlError("robot_offline", "expected a robot that is online; its host is gone, look again later")
+    finally:
+        cameras.leave(viewer)
+
+
+def _seen(hub: Hub, viewer: Viewer, data: bytes) -> bool:
+    """Take a viewer's answer, as it comes: a task for each would cost more than the answer."""
+    try:
+        viewer.seen(Seen.decode(data))
+    except WireError:
+        hub.counts["seen_malformed"] += 1
+    return True
+
+
+async def _read_others(hub: Hub, socket: WebSocket) -> None:
+    """Drop what is no answer, and what is more of them than is allowed: that is read slowly."""
+    while True:
+        frame = await _frame(socket)
+        hub.counts["seen_flood" if isinstance(frame, bytes) else "seen_malformed"] += 1
+        await asyncio.sleep(1.0 / (_DRAINED * SEEN_PER_S))
+
+
+async def _host_camera(driving: Driving, socket: WebSocket) -> None:
+    """Relay a host's frames, and answer each."""
+    frame = await _first(socket)
+    control.require_protocol(frame, "update the host")
+    try:
+        dock = driving.dock(control.from_camera(frame).token)
+    except NotSignedInError as error:
+        raise ControlError("auth", str(error)) from error
+    while driving.hub.docks.get(dock.address) is dock:
+        data = _bytes(await _frame(socket, FRAME_MESSAGE_BYTES_MAX))
+        try:
+            answer = dock.cameras.frame(data)
+        except WireError:
+            driving.hub.counts["frames_malformed"] += 1
+            continue
+        driving.hub.counts["frames"] += 1
+        if answer is not None:
+            await socket.send_bytes(answer.encode())
+    raise ControlError("auth", "expected the token of the robot's present connection")
+
+
+def _bytes(frame: str | bytes) -> bytes:
+    return frame if isinstance(frame, bytes) else b""

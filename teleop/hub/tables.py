@@ -1,0 +1,89 @@
+"""This room's tables: who signs in, which robots there are, who may drive, and which episodes were asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Integer, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from teleop.hub.db import Base
+
+
+class Account(Base):
+    """A wallet that has signed in."""
+
+    __tablename__ = "accounts"
+
+    address: Mapped[str] = mapped_column(String(42), primary_key=True)
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class SignIn(Base):
+    """An EIP-4361 message that waits for its signature; used once."""
+
+    __tablename__ = "sign_ins"
+
+    nonce: Mapped[str] = mapped_column(String(64), primary_key=True)
+    address: Mapped[str] = mapped_column(String(42))
+    message: Mapped[str] = mapped_column(String(2048))
+    expires_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class Token(Base):
+    """A signed-in wallet's bearer token, kept as its SHA-256."""
+
+    __tablename__ = "tokens"
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    address: Mapped[str] = mapped_column(ForeignKey("accounts.address"), index=True)
+    expires_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class RobotRow(Base):
+    """A robot that its owner has registered. `epoch` counts its leases and never falls."""
+
+    __tablename__ = "robots"
+
+    address: Mapped[str] = mapped_column(String(42), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(42), index=True)
+    name: Mapped[str] = mapped_column(String(64))
+    model: Mapped[str] = mapped_column(String(64))
+    simulated: Mapped[bool] = mapped_column(Boolean)
+    signature: Mapped[str] = mapped_column(String(132))
+    descriptor: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    epoch: Mapped[int] = mapped_column(Integer, default=0)
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+    removed_ms: Mapped[int | None] = mapped_column(BigInteger)
+    """When its owner took it from the list; registered again, it is back."""
+
+
+class LeaseRow(Base):
+    """One operator's hold on one robot."""
+
+    __tablename__ = "leases"
+
+    lease: Mapped[str] = mapped_column(String(32), primary_key=True)
+    robot: Mapped[str] = mapped_column(ForeignKey("robots.address"), index=True)
+    operator: Mapped[str] = mapped_column(String(42), index=True)
+    epoch: Mapped[int] = mapped_column(Integer)
+    grant: Mapped[dict[str, Any]] = mapped_column(JSON)
+    signature: Mapped[str] = mapped_column(String(132))
+    started_ms: Mapped[int] = mapped_column(BigInteger)
+    ended_ms: Mapped[int | None] = mapped_column(BigInteger)
+    reason: Mapped[str | None] = mapped_column(String(32))
+
+
+class Ticket(Base):
+    """An episode that the hub asked a robot for: the identity, seed and nonce that its manifest must carry."""
+
+    __tablename__ = "tickets"
+
+    episode: Mapped[str] = mapped_column(String(32), primary_key=True)
+    lease: Mapped[str] = mapped_column(ForeignKey("leases.lease"), index=True)
+    robot: Mapped[str] = mapped_column(String(42))
+    operator: Mapped[str] = mapped_column(String(42))
+    task: Mapped[str] = mapped_column(String(64))
+    seed: Mapped[int] = mapped_column(BigInteger)
+    nonce: Mapped[str] = mapped_column(String(66))
+    issued_ms: Mapped[int] = mapped_column(BigInteger)

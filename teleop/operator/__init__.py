@@ -1,0 +1,1 @@
+"""Whoever drives without a browser: the driver, and the pilots that decide what it does."""

@@ -1,0 +1,281 @@
+"""An operator as a program: signs in with a wallet, queues for a robot, drives it over the same wire as a browser."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import time
+from collections.abc import Callable
+from functools import cache
+from types import TracebackType
+from typing import Any, Final
+
+import httpx
+import numpy as np
+from eth_account.messages import encode_defunct
+from eth_account.signers.local import LocalAccount
+from numpy.typing import ArrayLike
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from sim.robot import Vector
+from teleop.clock import now_ms
+from teleop.identity import SESSION_GRANT, Domain, new_key
+from teleop.wire.messages import JSON_BYTES_MAX, PROTOCOL, Command, Mode, Safety, State
+
+SESSION_MS: Final = 3_600_000
+ANSWER_S: Final = 30.0
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Return what verifies hubs: made once, as it takes longer than the watchdog of another operator's robot waits."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
+class RefusedError(Exception):
+    """The hub said no; `code` is the protocol's."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
+class Driver:
+    """One operator's connection. Use as `async with Driver(url, wallet) as driver`."""
+
+    def __init__(self, hub_url: str, wallet: LocalAccount) -> None:
+        self.wallet, self.session_key = wallet, new_key()
+        self.http = httpx.AsyncClient(base_url=hub_url, timeout=ANSWER_S, trust_env=False, verify=_tls())
+        self.config: dict[str, Any] = {}
+        self.state: State | None = None
+        self.round_trips_us: list[int] = []
+        """From sending a command to the state that says it was applied, once for each command so answered."""
+        self._ws_url = hub_url.rstrip("/").replace("http", "ws", 1) + "/ws/drive"
+        self._messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._news = asyncio.Event()
+        self._socket: ClientConnection | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._closed = ""
+        self._overtaken = False
+        self._nonce = ""
+        self._epoch = self._seq = self._answered = 0
+        self.robot: dict[str, Any] = {}
+        """The descriptor of the robot that was granted."""
+        self.task: dict[str, Any] = {}
+        """The task that was granted."""
+        self._layout: list[tuple[str, int, tuple[int, ...]]] = []
+
+    async def __aenter__(self) -> Driver:
+        try:
+            await self._sign_in()
+        except BaseException:
+            await self.http.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._socket is not None:
+            await self._socket.close()
+        if self._reader is not None:
+            await self._reader
+        await self.http.aclose()
+
+    @property
+    def model(self) -> str:
+        """The model of the robot that was granted."""
+        return str(self.robot["model"])
+
+    @property
+    def domain(self) -> Domain:
+        """The hub's EIP-712 domain."""
+        return Domain(self.config["chain_id"], self.config["vault"])
+
+    async def _sign_in(self) -> None:
+        self.config = await self.call("GET", "/api/config")
+        asked = await self.call("POST", "/api/auth/challenge", {"address": self.wallet.address})
+        signed = self.wallet.sign_message(encode_defunct(text=asked["message"]))
+        proof = {"nonce": asked["nonce"], "signature": "0x" + bytes(signed.signature).hex()}
+        token = (await self.call("POST", "/api/auth/verify", proof))["token"]
+        self.http.headers["Authorization"] = f"Bearer {token}"
+        self._socket = await connect(self._ws_url, compression=None, max_size=JSON_BYTES_MAX, proxy=None)
+        self._reader = asyncio.create_task(self._read(self._socket))
+        await self.send({"type": "hello", "protocol": PROTOCOL, "token": token})
+        self._nonce = (await self.wait_for("welcome"))["nonce"]
+
+    async def call(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the HTTP API; raise RefusedError with the hub's own words where it says no."""
+        answer = await self.http.request(method, path, json=body)
+        if answer.is_error:
+            said = answer.json().get("error", {}) if "json" in answer.headers.get("content-type", "") else {}
+            raise RefusedError(said.get("code", str(answer.status_code)), said.get("message", answer.text))
+        return answer.json() if answer.content else None
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """Send a control message."""
+        await self._transmit(json.dumps(message))
+
+    async def wait_for(
+        self, kind: str, *, within_s: float | None = ANSWER_S, told: Callable[[dict[str, Any]], None] | None = None
+    ) -> dict[str, Any]:
+        """Return the next control message of that type; `told` hears those before it.
+
+        Raise RefusedError for an error, an ended lease, or when none came in time.
+        """
+        try:
+            async with asyncio.timeout(within_s):
+                while (message := await self._messages.get())["type"] != kind:
+                    self._require_no_refusal(message, kind)
+                    if told is not None:
+                        told(message)
+        except TimeoutError as error:
+            raise RefusedError("timeout", f"expected {kind} from the hub within {within_s} s, nothing came") from error
+        return message
+
+    def heard(self, kind: str) -> dict[str, Any] | None:
+        """Return the next control message of that type if it has come already; raise as `wait_for`."""
+        while not self._messages.empty():
+            message = self._messages.get_nowait()
+            if message["type"] == kind:
+                return message
+            self._require_no_refusal(message, kind)
+        return None
+
+    def _require_no_refusal(self, message: dict[str, Any], kind: str) -> None:
+        if message["type"] == "error":
+            if self._overtaken and message["code"] == "state":
+                self._overtaken = False
+                return
+            raise RefusedError(message["code"], message["message"])
+        if message["type"] in ("left", "closed"):
+            raise RefusedError("left", f"waiting for {kind}: {message.get('reason')}")
+
+    async def join(
+        self, robot: str, task: str, *, queued: Callable[[int, int, int], None] | None = None
+    ) -> dict[str, Any]:
+        """Queue for a robot, and return `granted` when it is ours.
+
+        With `queued`, which is told each position, the queue's length and the probable wait (s), wait that long.
+        """
+        grant = {
+            "operator": self.wallet.address,
+            "sessionKey": self.session_key.address,
+            "robot": robot,
+            "task": task,
+            "nonce": self._nonce,
+            "notAfterMs": now_ms() + SESSION_MS,
+        }
+        signature = SESSION_GRANT.sign(self.wallet, self.domain, grant)
+        await self.send({"type": "join", "grant": grant, "signature": signature})
+
+        def told(message: dict[str, Any]) -> None:
+            if queued is not None and message["type"] == "queued":
+                queued(message["position"], message["length"], message["wait_s"])
+
+        granted = await self.wait_for("granted", within_s=None if queued else ANSWER_S, told=told)
+        self._epoch, self._seq, self._answered = granted["epoch"], 0, 0
+        self.robot, self.task = granted["robot"], granted["task"]
+        self._layout, offset = [], 0
+        for array in granted["robot"]["observation"]:
+            self._layout.append((array["name"], offset, tuple(array["shape"])))
+            offset += int(np.prod(array["shape"]))
+        return granted
+
+    async def begin(self) -> dict[str, Any]:
+        """Ask for an episode, and return `ready` when the scene is reset."""
+        await self.send({"type": "begin"})
+        return await self.wait_for("ready")
+
+    async def finish(self) -> dict[str, Any]:
+        """End the episode, and return `ended`."""
+        await self.send({"type": "finish"})
+        ended = await self.wait_for("ended")
+        self._overtaken = ended["reason"] != "finished"  # the hub may yet say that there is nothing to finish
+        return ended
+
+    async def leave(self) -> None:
+        """Release the dead-man and give the robot, or the place in its queue, back."""
+        await self.command(Mode.NEUTRAL)
+        await self.send({"type": "leave"})
+        await self.wait_for("left")
+
+    async def command(self, mode: Mode, values: ArrayLike = (), *, dead_man: bool = False) -> int:
+        """Send one command and return its number."""
+        self._seq += 1
+        seen = self.state.seq if self.state else 0
+        now_us = time.monotonic_ns() // 1000
+        packed = np.asarray(values, dtype=np.float32)
+        command = Command(mode, dead_man, self._epoch, self._seq, seen, now_us, packed)
+        await self._transmit(command.encode())
+        return self._seq
+
+    async def next_state(self) -> State:
+        """Return the next state that comes."""
+        state = await self.state_after(self.state, ANSWER_S)
+        if state is None:
+            raise RefusedError("timeout", f"expected a state of the robot within {ANSWER_S:.0f} s, none came")
+        return state
+
+    async def state_after(self, known: State | None, within_s: float) -> State | None:
+        """Return the newest state as soon as it is another than `known`; None where none comes in time."""
+        try:
+            async with asyncio.timeout(within_s):
+                while self.state is known:
+                    self._require_open()
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            return None
+        self._require_open()
+        return self.state
+
+    async def armed(self) -> State:
+        """Send released heartbeats until the robot is armed."""
+        while True:
+            await self.command(Mode.NEUTRAL)
+            state = await self.next_state()
+            if state.epoch == self._epoch and state.safety in (Safety.ARMED, Safety.HOLDING):
+                return state
+
+    def values(self, state: State) -> dict[str, Vector]:
+        """Return a state's observation arrays by name, float64."""
+        flat = state.values.astype(np.float64)
+        return {
+            name: flat[offset : offset + int(np.prod(shape))].reshape(shape) for name, offset, shape in self._layout
+        }
+
+    async def _read(self, socket: ClientConnection) -> None:
+        try:
+            async for frame in socket:
+                if isinstance(frame, bytes):
+                    self._take(State.decode(frame))
+                else:
+                    self._messages.put_nowait(json.loads(frame))
+        except ConnectionClosed as closed:
+            self._closed = str(closed)
+        else:
+            self._closed = f"code {socket.close_code} {socket.close_reason}"
+        self._messages.put_nowait({"type": "closed", "reason": self._closed})
+        self._news.set()
+
+    def _take(self, state: State) -> None:
+        if state.applied > self._answered and state.t_client_us:
+            self._answered = state.applied
+            self.round_trips_us.append(time.monotonic_ns() // 1000 - state.t_client_us)
+        self.state = state
+        self._news.set()
+
+    async def _transmit(self, frame: str | bytes) -> None:
+        if self._socket is None:
+            raise RefusedError("closed", "expected an open connection; use `async with Driver(...)`")
+        try:
+            await self._socket.send(frame)
+        except ConnectionClosed as closed:
+            raise RefusedError("closed", f"the hub closed the connection: {closed}") from closed
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise RefusedError("closed", f"the hub closed the connection: {self._closed}")

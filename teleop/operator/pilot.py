@@ -1,0 +1,128 @@
+"""Who decides what a robot is asked for: a pilot, and the one loop that drives an episode by it over the wire.
+
+Each state is answered at once. Where none comes for a while the last command is sent again, so that commands flow
+whatever the way back does; and a pilot who has seen nothing for too long lets go of the dead-man.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final, Protocol
+
+from sim.catalogue import description
+from sim.catalogue import task as task_named
+from sim.control import Setpoint
+from sim.robot import Vector
+from sim.task import Expert
+from teleop.operator.driver import Driver
+from teleop.wire.messages import Mode, Safety, State
+from teleop.wire.setpoints import values_of
+
+HEARTBEAT_S: Final = 1 / 30
+"""The longest pause between two commands."""
+BLIND_S: Final = 0.25
+"""How long a pilot may go on without seeing a new state."""
+_OLD_STATES: Final = 2
+"""So many states of before the reset may come after `ready`: control frames overtake one waiting state at each hop."""
+
+Descriptor = Mapping[str, Any]
+"""A robot's descriptor (PROTOCOL.md)."""
+Values = Mapping[str, Vector]
+
+
+class Ask(Enum):
+    """What a pilot may want besides a setpoint."""
+
+    HOLD = "hold"
+    """The dead-man released: the robot holds."""
+    FINISH = "finish"
+    DISCARD = "discard"
+    """End the episode, and leave it out."""
+
+
+Answer = Setpoint | Ask
+
+
+class Pilot(Protocol):
+    """Drives one episode. It sees what the wire gives, and keeps its own memory."""
+
+    def act(self, state: State, values: Values) -> Answer:
+        """Return what to ask for now; called once for each state that may be driven from."""
+
+
+PilotMaker = Callable[[Descriptor, str], Pilot]
+"""Makes a fresh pilot for an episode, of a robot's descriptor and the task's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """How one episode was driven."""
+
+    ended: Mapping[str, Any]
+    """The hub's `ended` (PROTOCOL.md)."""
+    discard: bool
+    expiries: int
+    """How often the robot was seen to expire under way."""
+    seconds: float
+    """On the operator's clock, from `ready` to `ended`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpertPilot:
+    """The task's scripted operator."""
+
+    expert: Expert
+
+    def act(self, _state: State, values: Values) -> Answer:
+        """Return what it asks for."""
+        return self.expert.act(values)
+
+
+def expert(robot: Descriptor, task: str) -> Pilot:
+    """Return the task's scripted operator; raise UnknownTaskError or UnknownRobotError where there is none."""
+    return ExpertPilot(task_named(task).expert(description(robot["model"])))
+
+
+async def fly(driver: Driver, make: PilotMaker) -> Flight:
+    """Begin an episode, drive it until success, its end, or the pilot's word, and finish it."""
+    await driver.begin()
+    start = time.monotonic()
+    for _ in range(_OLD_STATES):
+        await driver.command(Mode.NEUTRAL)
+        state = await driver.next_state()
+    pilot = make(driver.robot, driver.task["name"])
+    answer: Answer = Ask.HOLD
+    expiries, fresh, seen = 0, True, time.monotonic()
+    while (ended := driver.heard("ended")) is None:
+        if fresh:
+            answer = _answer(pilot, driver, state)
+        if answer in (Ask.FINISH, Ask.DISCARD):
+            ended = await driver.finish()
+            break
+        blind = time.monotonic() - seen > BLIND_S
+        await _ask(driver, Ask.HOLD if blind else answer)
+        newer = await driver.state_after(state, HEARTBEAT_S)
+        fresh = newer is not None
+        if newer is not None:
+            expiries += newer.safety is Safety.EXPIRED and state.safety is not Safety.EXPIRED
+            state, seen = newer, time.monotonic()
+    return Flight(ended, answer is Ask.DISCARD, expiries, time.monotonic() - start)
+
+
+def _answer(pilot: Pilot, driver: Driver, state: State) -> Answer:
+    """Return what the pilot wants; a robot that has expired must see the dead-man released before it moves."""
+    if state.recording and state.succeeded:
+        return Ask.FINISH
+    if state.safety in (Safety.EXPIRED, Safety.ESTOPPED):
+        return Ask.HOLD
+    return pilot.act(state, driver.values(state))
+
+
+async def _ask(driver: Driver, answer: Answer) -> None:
+    if isinstance(answer, Ask):
+        await driver.command(Mode.NEUTRAL)
+    else:
+        await driver.command(*values_of(answer), dead_man=True)

@@ -1,0 +1,142 @@
+"""A stranger's function that drives: found by `module:function`, and what it returns held against the robot.
+
+It is called with the observation's arrays by name and the robot's descriptor, and returns a `Twist`, a `Pose` or
+`Joints` of `sim.control`, or None to hold. A class is made anew for each episode, and its object called.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from sim.control import Joints, Pose, Setpoint, Twist
+from sim.robot import Vector
+from teleop.operator.pilot import Answer, Ask, Descriptor, Pilot, PilotMaker, Values
+from teleop.wire.messages import State
+
+_WIRE_MAX: Final = float(np.finfo(np.float32).max)
+
+
+class UnknownPolicyError(Exception):
+    """There is no such policy to load."""
+
+
+class PolicyError(Exception):
+    """A policy raised, or returned what no robot can be asked for; the robot holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyPilot:
+    """Asks a policy, and believes nothing."""
+
+    name: str
+    policy: Callable[[Values, Descriptor], Any]
+    robot: Descriptor
+
+    def act(self, _state: State, values: Values) -> Answer:
+        """Return what the policy asks for; raise PolicyError."""
+        asked = _called(self.name, self.policy, values, self.robot)
+        try:
+            return Ask.HOLD if asked is None else fitted(asked, self.robot)
+        except PolicyError as error:
+            raise PolicyError(f"{self.name}: {error}") from error
+
+
+def load(name: str) -> PilotMaker:
+    """Return what makes pilots of the policy called `module:function`; raise UnknownPolicyError.
+
+    The module is looked for where Python looks, and in the working directory first.
+    """
+    found = _found(name)
+
+    def make(robot: Descriptor, _task: str) -> Pilot:
+        policy = _called(name, found) if inspect.isclass(found) else found
+        if not callable(policy):
+            raise PolicyError(f"{name}: expected objects of it to be called with (values, robot), got {policy!r}")
+        return PolicyPilot(name, policy, robot)
+
+    return make
+
+
+def _found(name: str) -> Callable[..., Any]:
+    module, _, attribute = name.partition(":")
+    if not module or not attribute.isidentifier():
+        raise UnknownPolicyError(f"expected module:function, such as my_policy:act, got {name!r}")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found = getattr(import_module(module), attribute, None)
+    except ModuleNotFoundError as error:
+        raise UnknownPolicyError(f"{name}: {error}; it is looked for in {here} and where Python looks") from error
+    except Exception as error:
+        raise UnknownPolicyError(f"{name}: importing {module} raised {_said(error)}") from error
+    if callable(found):
+        policy: Callable[..., Any] = found
+        return policy
+    raise UnknownPolicyError(f"{name}: expected a function called {attribute} in {module}, got {found!r}")
+
+
+def fitted(asked: object, robot: Descriptor) -> Setpoint:
+    """Return a setpoint for this robot with arrays as `sim.control` says; raise PolicyError where it does not fit."""
+    hands = len(robot["end_effectors"])
+    match asked:
+        case Twist():
+            twist = _array("twist", asked.twist, (hands, 6))
+            return Twist(twist, _array("gripper", asked.gripper, (hands,)), _base(asked.base, robot))
+        case Pose():
+            pose = _array("pose", asked.pose, (hands, 7))
+            return Pose(pose, _array("gripper", asked.gripper, (hands,)), _base(asked.base, robot))
+        case Joints():
+            position = _array("position", asked.position, (len(robot["joint_names"]),))
+            return Joints(position, _array("gripper", asked.gripper, (hands,)))
+    raise PolicyError(f"expected a Twist, a Pose or Joints of sim.control, or None, got {_short(asked)}")
+
+
+def _base(asked: object, robot: Descriptor) -> Vector | None:
+    if asked is None:
+        return None
+    if robot["base"] is None:
+        raise PolicyError(f"expected base None, for {robot['name']} does not drive, got {_short(asked)}")
+    return _array("base", asked, (2,))
+
+
+def _array(name: str, asked: object, shape: tuple[int, ...]) -> Vector:
+    """Return `asked` as float64 of that shape; one hand's may leave its axis out."""
+    try:
+        found = np.asarray(asked, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise PolicyError(f"expected {name} as numbers of shape {shape}, got {_short(asked)}") from error
+    if found.shape not in (shape, shape[1:] if shape[0] == 1 else shape):
+        raise PolicyError(f"expected {name} of shape {shape}, got {found.shape}")
+    if not (np.abs(found) <= _WIRE_MAX).all():  # nor NaN
+        raise PolicyError(f"expected {name} of finite numbers, got {found.tolist()}")
+    return found.reshape(shape)
+
+
+def _called(name: str, function: Callable[..., Any], *arguments: object) -> Any:
+    try:
+        return function(*arguments)
+    except Exception as error:
+        raise PolicyError(f"{name} raised {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    """Say what was raised, and at which line of the stranger's code."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = "" if trace is None else f", at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+    return f"{type(error).__name__}: {error}{where}"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,438 @@
+"""The control plane: the JSON messages of both websockets, each a frozen struct, strictly decoded.
+
+`PROTOCOL.md` describes them; `error(...)` makes the one answer to anything that is not among them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from teleop.wire.messages import PROTOCOL
+from teleop.wire.reasons import EndReason
+
+Epoch = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+Count = Annotated[int, Meta(ge=0)]
+
+
+class ControlError(Exception):
+    """A control message cannot be served; `code` and the message go back to the sender."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel", tag_field="type"):
+    """Any control message; its `type` is the class's name in snake case."""
+
+
+def _snake(name: str) -> str:
+    return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """The values of a `SessionGrant`."""
+
+    operator: str
+    session_key: str
+    robot: str
+    task: str
+    nonce: str
+    not_after_ms: int
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The EIP-712 values that the wallet signed."""
+        return dict(msgspec.to_builtins(self))
+
+
+class Refusal(Message, frozen=True, tag="error", rename=None):
+    """Hub: what was asked is not done; the message says what was expected, what came and what to do."""
+
+    code: str
+    message: str
+
+
+class Hello(Message, frozen=True, tag=_snake):
+    """Operator: the first frame."""
+
+    protocol: int
+    token: str
+
+
+class Join(Message, frozen=True, tag=_snake):
+    """Operator: queue for a robot."""
+
+    grant: Grant
+    signature: str
+
+
+class Begin(Message, frozen=True, tag=_snake):
+    """Operator: start an episode."""
+
+
+class Finish(Message, frozen=True, tag=_snake):
+    """Operator: end the episode."""
+
+
+class Leave(Message, frozen=True, tag=_snake):
+    """Operator: give the robot back, or leave the queue."""
+
+
+class Estop(Message, frozen=True, tag=_snake):
+    """Anyone: stop the robot, latched."""
+
+    robot: str
+
+
+class Clear(Message, frozen=True, tag=_snake):
+    """The owner: release the e-stop."""
+
+    robot: str
+
+
+class Watch(Message, frozen=True, tag=_snake):
+    """Anyone: see the robot's states."""
+
+    robot: str
+
+
+class Look(Message, frozen=True, tag=_snake):
+    """Viewer: the first frame of /ws/camera. `codecs` in the order in which they are liked."""
+
+    protocol: int
+    token: str
+    robot: str
+    camera: str
+    codecs: list[str]
+
+
+FromViewer = Look
+
+FromOperator = Hello | Join | Begin | Finish | Leave | Estop | Clear | Watch
+
+
+class HostHello(Message, frozen=True, tag="hello", rename=None):
+    """Host: who it is, proven, and what it has."""
+
+    protocol: int
+    robot: str
+    signature: str
+    descriptor: dict[str, Any]
+    estopped: bool
+
+
+class Refused(Message, frozen=True, tag=_snake, rename=None):
+    """Host: the lease does not hold here."""
+
+    lease: str
+    reason: str
+
+
+class Ready(Message, frozen=True, tag=_snake, rename=None):
+    """Host: the scene is reset."""
+
+    episode: str
+    seed: Count
+
+
+class Ended(Message, frozen=True, tag=_snake, rename=None):
+    """Host: the episode is over; `kept` where it has at least one step."""
+
+    episode: str
+    kept: bool
+    steps: Count
+    success: bool | None
+    valid: bool
+    reason: EndReason
+
+
+class Estopped(Message, frozen=True, tag=_snake, rename=None):
+    """Host: the e-stop is latched."""
+
+    by: str
+
+
+class Cleared(Message, frozen=True, tag=_snake, rename=None):
+    """Host: the e-stop is released."""
+
+    by: str
+
+
+class CameraHello(Message, frozen=True, tag="hello", rename=None):
+    """Host: the first frame of /ws/host/camera; the token is that of its uploads."""
+
+    protocol: int
+    token: str
+
+
+FromCamera = CameraHello
+
+FromHost = HostHello | Refused | Ready | Ended | Estopped | Cleared
+
+
+class Challenge(Message, frozen=True, tag=_snake, rename=None):
+    """Hub to host: prove your key."""
+
+    protocol: int
+    challenge: str
+    chain_id: int
+    vault: str
+
+
+class HostWelcome(Message, frozen=True, tag="welcome", rename=None):
+    """Hub to host: you are in; uploads carry this token."""
+
+    upload_token: str
+
+
+class LeaseOrder(Message, frozen=True, tag="lease", rename=None):
+    """Hub to host: who may drive from now on."""
+
+    lease: str
+    epoch: Epoch
+    operator: str
+    grant: Grant
+    signature: str
+    task: str
+
+
+class BeginOrder(Message, frozen=True, tag="begin", rename=None):
+    """Hub to host: reset to this seed, and record."""
+
+    episode: str
+    seed: Count
+    nonce: str
+
+
+class FinishOrder(Message, frozen=True, tag="finish", rename=None):
+    """Hub to host: end the episode."""
+
+    reason: EndReason
+
+
+class Revoke(Message, frozen=True, tag=_snake, rename=None):
+    """Hub to host: the lease is over."""
+
+    epoch: Epoch
+    reason: EndReason
+
+
+class EstopOrder(Message, frozen=True, tag="estop", rename=None):
+    """Hub to host: stop, latched."""
+
+    by: str
+
+
+class ClearOrder(Message, frozen=True, tag="clear", rename=None):
+    """Hub to host: the owner releases the e-stop."""
+
+    by: str
+
+
+class Stream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One camera in one codec."""
+
+    camera: str
+    codec: str
+
+
+class Looked(Message, frozen=True, tag=_snake, rename=None):
+    """Hub to host: at exactly these cameras someone looks."""
+
+    streams: list[Stream]
+
+
+ToHost = (
+    Looked
+    | Challenge
+    | HostWelcome
+    | LeaseOrder
+    | BeginOrder
+    | FinishOrder
+    | Revoke
+    | EstopOrder
+    | ClearOrder
+    | Refusal
+)
+
+
+class Welcome(Message, frozen=True, tag=_snake, rename=None):
+    """Hub to operator: you are in; a grant is signed over this nonce."""
+
+    protocol: int
+    address: str
+    nonce: str
+
+
+class Queued(Message, frozen=True, tag=_snake, rename=None):
+    """Hub to operator: where you are in the queue."""
+
+    robot: str
+    position: Count
+    length: Count
+    wait_s: Count
+    """How long that will probably take."""
+
+
+class Waiting(Message, frozen=True, tag=_snake, rename=None):
+    """Hub to operator who holds a robot: how many wait for it, again whenever that changes."""
+
+    length: Count
+    left_s: Count
+    """After this long the robot goes on to the next, if anyone waits then."""
+
+
+class Granted(Message, frozen=True, tag=_snake, rename=None):
+    """Hub to operator: the robot is yours."""
+
+    lease: str
+    epoch: Epoch
+    robot: dict[str, Any]
+    task: dict[str, Any] | None
+
+
+class EpisodeReady(Message, frozen=True, tag="ready", rename=None):
+    """Hub to operator: the scene is reset; drive."""
+
+    episode: str
+    seed: Count
+    task: dict[str, Any] | None
+
+
+class EpisodeEnded(Message, frozen=True, tag="ended", rename=None):
+    """Hub to operator: the episode is over; `episode` is null where nothing is kept of it."""
+
+    episode: str | None
+    steps: Count
+    success: bool | None
+    valid: bool
+    reason: EndReason
+
+
+class Left(Message, frozen=True, tag=_snake, rename=None):
+    """Hub to operator: the lease, the place in the queue, or what was watched is over."""
+
+    reason: str
+
+
+class RobotStopped(Message, frozen=True, tag="estopped", rename=None):
+    """Hub to everyone at a robot: its e-stop is latched."""
+
+    robot: str
+    by: str
+
+
+class RobotCleared(Message, frozen=True, tag="cleared", rename=None):
+    """Hub to everyone at a robot: its e-stop is released."""
+
+    robot: str
+    by: str
+
+
+class Looking(Message, frozen=True, tag=_snake, rename=None):
+    """Hub to viewer: frames follow, of this camera in this codec."""
+
+    camera: str
+    codec: str
+
+
+ToViewer = Looking | Refusal
+
+
+class Watching(Message, frozen=True, tag=_snake, rename=None):
+    """Hub to operator: the robot's states follow."""
+
+    robot: dict[str, Any]
+
+
+ToOperator = (
+    Welcome
+    | Queued
+    | Waiting
+    | Granted
+    | EpisodeReady
+    | EpisodeEnded
+    | Left
+    | RobotStopped
+    | RobotCleared
+    | Watching
+    | Refusal
+)
+
+_Any = TypeVar("_Any")
+_FROM_OPERATOR: Final[msgspec.json.Decoder[FromOperator]] = msgspec.json.Decoder(FromOperator)
+_FROM_HOST: Final[msgspec.json.Decoder[FromHost]] = msgspec.json.Decoder(FromHost)
+_FROM_VIEWER: Final[msgspec.json.Decoder[FromViewer]] = msgspec.json.Decoder(FromViewer)
+_FROM_CAMERA: Final[msgspec.json.Decoder[FromCamera]] = msgspec.json.Decoder(FromCamera)
+_TO_HOST: Final[msgspec.json.Decoder[ToHost]] = msgspec.json.Decoder(ToHost)
+
+
+def from_operator(text: str | bytes) -> FromOperator:
+    """Read an operator's frame; raise ControlError (`malformed` or `unknown_type`)."""
+    return _decoded(_FROM_OPERATOR, text)
+
+
+def from_host(text: str | bytes) -> FromHost:
+    """Read a host's frame; raise ControlError."""
+    return _decoded(_FROM_HOST, text)
+
+
+def from_viewer(text: str | bytes) -> FromViewer:
+    """Read a viewer's first frame; raise ControlError."""
+    return _decoded(_FROM_VIEWER, text)
+
+
+def from_camera(text: str | bytes) -> FromCamera:
+    """Read the first frame of a host's cameras; raise ControlError."""
+    return _decoded(_FROM_CAMERA, text)
+
+
+def to_host(text: str | bytes) -> ToHost:
+    """Read the hub's frame, as a host; raise ControlError."""
+    return _decoded(_TO_HOST, text)
+
+
+class _Versioned(msgspec.Struct, frozen=True):
+    """All that is read of a first message before its version is known to be ours."""
+
+    protocol: int
+
+
+_VERSIONED: Final = msgspec.json.Decoder(_Versioned)
+
+
+def require_protocol(frame: str | bytes, todo: str) -> None:
+    """Raise ControlError (`protocol`) where a first message names another version, whatever else it holds.
+
+    One that names none is left to whoever reads it.
+    """
+    try:
+        named = _VERSIONED.decode(frame).protocol
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return
+    if named != PROTOCOL:
+        raise ControlError("protocol", f"expected protocol {PROTOCOL}, got {named}; {todo}")
+
+
+def _decoded(decoder: msgspec.json.Decoder[_Any], text: str | bytes) -> _Any:
+    try:
+        return decoder.decode(text)
+    except msgspec.ValidationError as error:
+        code = "unknown_type" if "Invalid value" in str(error) and "$.type" in str(error) else "malformed"
+        raise ControlError(code, f"expected a message of the control plane (PROTOCOL.md): {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ControlError("malformed", f"expected one JSON object: {error}") from error
+
+
+def encode(message: Message) -> str:
+    """Return a message's JSON text."""
+    return msgspec.json.encode(message).decode()
+
+
+def error(code: str, message: str) -> str:
+    """Return the JSON text of an error."""
+    return encode(Refusal(code, message))
