@@ -18,8 +18,8 @@ from websockets.exceptions import WebSocketException
 from armshare.failures import DoorError, StageError
 from armshare.platform.processes import no_hub
 from armshare.researcher import episode_in
-from recorder.contribute import Driven, countersign
-from recorder.episode import Episode as Recording
+from recorder.file.episode import Episode as Recording
+from recorder.proof.contribute import Driven, countersign
 from sim.control import Joints
 from teleop.clock import now_ms
 from teleop.identity import load_key

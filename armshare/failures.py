@@ -28,9 +28,9 @@ class NotOnlineError(DoorError):
 _ACTIONABLE: Final = (
     "httpx.HTTPError",
     "json.JSONDecodeError",
-    "recorder.episode.EpisodeError",
+    "recorder.file.episode.EpisodeError",
     "recorder.export.robomimic.ExportError",
-    "recorder.refusals.GateError",
+    "recorder.proof.refusals.GateError",
     "rewards.vault.ChainError",
     "sim.robot.RobotError",
     "teleop.operator.driver.RefusedError",

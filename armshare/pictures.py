@@ -14,7 +14,7 @@ import numpy as np
 
 from armshare.failures import PlatformError
 from armshare.researcher import episode_in
-from recorder.episode import Episode
+from recorder.file.episode import Episode
 from sim.catalogue import make_world, pairs, task
 from sim.check import drive
 from sim.picture import Picture

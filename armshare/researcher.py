@@ -12,12 +12,12 @@ import httpx
 
 from armshare.failures import PlatformError
 from armshare.platform.processes import client_of
-from recorder.bundle import BUNDLE_FILES, read_bundle
-from recorder.case import Trust
-from recorder.episode import Episode, EpisodeError, FileMissingError, read_episode
-from recorder.manifest import EPISODE_FILE
-from recorder.refusals import GateError
-from recorder.verify import claimed_domain, verify
+from recorder.file.episode import Episode, EpisodeError, FileMissingError, read_episode
+from recorder.proof.bundle import BUNDLE_FILES, read_bundle
+from recorder.proof.case import Trust
+from recorder.proof.manifest import EPISODE_FILE
+from recorder.proof.refusals import GateError
+from recorder.proof.verify import claimed_domain, verify
 from rewards.score import recompute
 from sim.robot import RobotError
 from teleop.identity import Domain, SignatureError, require_address
@@ -50,7 +50,7 @@ def episode_in(folder: Path) -> Episode:
 
 def check(bundle: Path, config: dict[str, Any] | None, *, replay: bool, score: bool) -> dict[str, Any]:
     """Verify one bundle and return a report; without `config` the domain is the bundle's own claim."""
-    from recorder.replayed import replayed  # here, so that a check without it loads no physics
+    from recorder.proof.replayed import replayed  # here, so that a check without it loads no physics
 
     read = read_bundle(bundle)
     report: dict[str, Any] = {"bundle": str(bundle), "pinned": config is not None, "refused": None}
@@ -100,7 +100,7 @@ def replay(bundle: Path) -> dict[str, Any]:
 
     `error` is None, ReplayMismatchError where a state differs, or the name of what keeps it from being replayed here.
     """
-    from recorder.replayed import replayed, warm  # here, so that other checks load no physics
+    from recorder.proof.replayed import replayed, warm  # here, so that other checks load no physics
 
     episode = episode_in(bundle)
     warm()

@@ -29,8 +29,8 @@ import numpy as np
 import psutil
 
 from armshare.platform.processes import Child, platform
-from recorder.episode import read_episode
-from recorder.manifest import EPISODE_FILE
+from recorder.file.episode import read_episode
+from recorder.proof.manifest import EPISODE_FILE
 from sim.catalogue import description
 from sim.catalogue import task as task_named
 from teleop.identity import new_key

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Final, Protocol
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from recorder.catalogue import Catalogue, UnknownEpisodeError
-from recorder.states import EpisodeState
+from recorder.hub.catalogue import Catalogue, UnknownEpisodeError
+from recorder.hub.states import EpisodeState
 from rewards.operators import NOT_QUALIFIED, PRACTICE
 from rewards.payouts import NothingSettledError, Root, RootVoidError, UnknownRootError
 from rewards.pipeline import Pipeline, Verdict

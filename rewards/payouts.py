@@ -16,9 +16,9 @@ from typing import Protocol
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from recorder.checkpoint import open_checkpoint
-from recorder.files import write_atomic
-from recorder.log import Log
+from recorder.file.files import write_atomic
+from recorder.hub.log import Log
+from recorder.proof.checkpoint import open_checkpoint
 from rewards import ledger
 from rewards.settle import PayoutTree, RootState, build_tree, publish, require_growth
 from rewards.tables import PREPARED, LeafRow, RootRow

@@ -22,10 +22,10 @@ import structlog
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from recorder.manifest import EPISODE_FILE
-from recorder.states import EpisodeState
-from recorder.store import Store
-from recorder.tables import EpisodeRow
+from recorder.hub.states import EpisodeState
+from recorder.hub.store import Store
+from recorder.hub.tables import EpisodeRow
+from recorder.proof.manifest import EPISODE_FILE
 from rewards import ledger, operators
 from rewards.operators import Operator
 from rewards.payouts import Paid, Payouts, Root

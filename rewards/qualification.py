@@ -21,7 +21,7 @@ from rewards.score import Score, facts_of, score
 from teleop.wire.messages import Safety
 
 if TYPE_CHECKING:
-    from recorder.episode import Episode
+    from recorder.file.episode import Episode
 
 MOVED_M: Final = 0.05
 """How far a hand must come along each axis."""
@@ -62,8 +62,8 @@ class Practice:
 
 
 def appraise(episode_file: Path) -> tuple[Score, tuple[Check, ...]]:
-    """Return the score of an episode file and its checks; raise recorder.episode.EpisodeError for no episode."""
-    from recorder.episode import read_episode  # here, so that the checks themselves need no file format
+    """Return the score of an episode file and its checks; raise EpisodeError for no episode."""
+    from recorder.file.episode import read_episode  # here, so that the checks themselves need no file format
 
     practice = practice_of(read_episode(episode_file))
     return score(practice.facts), check(practice)

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from recorder.layout import RULES
+from recorder.file.layout import RULES
 from rewards.metrics import MOVED_M, EpisodeFacts, Metrics, measure, unsound
 from sim.control import SHAPING
 
 if TYPE_CHECKING:
-    from recorder.episode import Episode
+    from recorder.file.episode import Episode
 
 VERSION: Final = "1"
 ONE_PPM: Final = 1_000_000
@@ -68,12 +68,12 @@ def score(facts: EpisodeFacts) -> Score:
 
 
 def recompute(episode_file: Path) -> Score:
-    """Return the score of an episode file, from its bytes alone; raise recorder.episode.EpisodeError for no episode.
+    """Return the score of an episode file, from its bytes alone; raise EpisodeError for no episode.
 
     This is what the platform runs, and what anyone runs to check it. That the bytes are the ones that were
-    signed, `recorder.verify` says.
+    signed, `recorder.proof.verify` says.
     """
-    from recorder.episode import read_episode  # here, so that the rules themselves need no file format
+    from recorder.file.episode import read_episode  # here, so that the rules themselves need no file format
 
     return score(facts_of(read_episode(episode_file)))
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import JSON, BigInteger, ForeignKey, Integer, String, Table, UniqueConstraint, event
 from sqlalchemy.orm import Mapped, mapped_column
 
-import recorder.tables  # noqa: F401  scores refer to its episodes
+import recorder.hub.tables  # noqa: F401  scores refer to its episodes
 from teleop.hub.db import Base, Wei
 
 _Id = BigInteger().with_variant(Integer, "sqlite")

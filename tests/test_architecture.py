@@ -33,7 +33,7 @@ def test_every_import_points_left():
         ("teleop.host.safety", set()),
         ("teleop.host.session", set()),
         ("recorder", set()),
-        ("recorder.verify", {"h5py"}),
+        ("recorder.proof.verify", {"h5py"}),
         ("rewards", set()),
         ("rewards.settle", set()),
         ("rewards.score", {"h5py"}),

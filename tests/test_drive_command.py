@@ -31,7 +31,7 @@ from armshare.drive import (
     wallet_in,
 )
 from armshare.failures import PlatformError
-from recorder.episode import read_episode
+from recorder.file.episode import read_episode
 from sim.control import Twist
 from teleop.identity import new_key
 from teleop.operator.driver import SESSION_MS, Driver

@@ -23,9 +23,9 @@ import pytest
 
 from armshare.platform.demo import contribute, demo, drive_once
 from armshare.platform.processes import Child, platform
-from recorder.contribute import Driven, countersign
-from recorder.episode import read_episode
-from recorder.replayed import DescriptionMismatchError, replayed
+from recorder.file.episode import read_episode
+from recorder.proof.contribute import Driven, countersign
+from recorder.proof.replayed import DescriptionMismatchError, replayed
 from rewards.settle import rebuild_root
 from sim.engine import EngineMismatchError
 from teleop.identity import new_key

@@ -9,10 +9,10 @@ from typing import Any
 
 from armshare.drive import Episode, Progress, contribute, drive_once
 from armshare.failures import StageError
-from recorder.case import Trust
 from recorder.export.robomimic import export
-from recorder.replayed import replayed
-from recorder.verify import verify_bundle
+from recorder.proof.case import Trust
+from recorder.proof.replayed import replayed
+from recorder.proof.verify import verify_bundle
 from rewards.settle import rebuild_root
 from teleop.identity import Domain, new_key
 from teleop.operator.driver import Driver

@@ -17,10 +17,10 @@ from eth_account.signers.local import LocalAccount
 
 from armshare.failures import NotOnlineError
 from armshare.platform.processes import locked
-from recorder.recording import Recorder
-from recorder.seal import SealedEpisode
-from recorder.uploader import Uploader
-from recorder.writer import commit_steps
+from recorder.file.writer import commit_steps
+from recorder.host.recording import Recorder
+from recorder.host.uploader import Uploader
+from recorder.proof.seal import SealedEpisode
 from sim.catalogue import UnknownRobotError, make_world
 from sim.robot import Robot, TaskSpec
 from teleop.cameras.spec import CameraSpec

@@ -20,16 +20,16 @@ from sqlalchemy import Engine
 
 from armshare.migrations import migrate
 from armshare.settings import Settings
-from recorder import case
-from recorder.api import make_router as recorder_router
-from recorder.catalogue import Catalogue
-from recorder.checkpoint import load_log_key
-from recorder.intake import Intake
-from recorder.log import Log
-from recorder.records import Records
-from recorder.replayed import replayed
-from recorder.store import Store
-from recorder.uploads import Uploads
+from recorder.hub.api import make_router as recorder_router
+from recorder.hub.catalogue import Catalogue
+from recorder.hub.intake import Intake
+from recorder.hub.log import Log
+from recorder.hub.records import Records
+from recorder.hub.store import Store
+from recorder.hub.uploads import Uploads
+from recorder.proof import case
+from recorder.proof.checkpoint import load_log_key
+from recorder.proof.replayed import replayed
 from rewards.anvil import EmbeddedChain
 from rewards.api import router as rewards_router
 from rewards.chain import Chain

@@ -19,12 +19,12 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from recorder import manifest as manifests
-from recorder.bundle import MANIFEST_FILE, SIGNATURES_FILE, SIGNATURES_JSON
-from recorder.episode import Episode, EpisodeError, read_episode
-from recorder.files import move
-from recorder.manifest import EPISODE_FILE, Manifest, ManifestError
-from recorder.meta import SpecMeta
+from recorder.file.episode import Episode, EpisodeError, read_episode
+from recorder.file.files import move
+from recorder.file.meta import SpecMeta
+from recorder.proof import manifest as manifests
+from recorder.proof.bundle import MANIFEST_FILE, SIGNATURES_FILE, SIGNATURES_JSON
+from recorder.proof.manifest import EPISODE_FILE, Manifest, ManifestError
 from sim.robot import Vector
 
 _GYM_TYPE: Final = 2

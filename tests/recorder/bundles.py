@@ -11,16 +11,16 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from eth_account.signers.local import LocalAccount
 
-from recorder import manifest as manifests
-from recorder import merkle
-from recorder.bundle import RECEIPT_FILE, SIGNATURES_FILE, Bundle, Signatures, read_bundle
-from recorder.case import Trust
-from recorder.checkpoint import Checkpoint, LogKey
-from recorder.description import hash_description
-from recorder.episode import Episode
-from recorder.manifest import NO_PREVIOUS, Manifest
-from recorder.seal import seal, sign_as_operator, sign_as_robot, sign_receipt
-from recorder.writer import EpisodeWriter
+from recorder.file.episode import Episode
+from recorder.file.writer import EpisodeWriter
+from recorder.proof import manifest as manifests
+from recorder.proof import merkle
+from recorder.proof.bundle import RECEIPT_FILE, SIGNATURES_FILE, Bundle, Signatures, read_bundle
+from recorder.proof.case import Trust
+from recorder.proof.checkpoint import Checkpoint, LogKey
+from recorder.proof.description import hash_description
+from recorder.proof.manifest import NO_PREVIOUS, Manifest
+from recorder.proof.seal import seal, sign_as_operator, sign_as_robot, sign_receipt
 from teleop.steps import EpisodeEnd, EpisodeStart, Step
 
 from .factory import DOMAIN, HUB, ROBOT, SESSION, fake_episode

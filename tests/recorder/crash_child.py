@@ -6,7 +6,7 @@ import sys
 import threading
 from pathlib import Path
 
-from recorder.writer import EpisodeWriter
+from recorder.file.writer import EpisodeWriter
 from tests.recorder.factory import fake_episode
 
 

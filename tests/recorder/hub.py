@@ -18,14 +18,14 @@ from fastapi import FastAPI, Request
 from sqlalchemy import Engine
 
 from armshare.migrations import migrate
-from recorder.api import make_router
-from recorder.case import Replayer, Ticket
-from recorder.catalogue import Catalogue
-from recorder.intake import Intake
-from recorder.log import Log
-from recorder.records import Records
-from recorder.store import Store
-from recorder.uploads import IDLE_S, Uploads
+from recorder.hub.api import make_router
+from recorder.hub.catalogue import Catalogue
+from recorder.hub.intake import Intake
+from recorder.hub.log import Log
+from recorder.hub.records import Records
+from recorder.hub.store import Store
+from recorder.hub.uploads import IDLE_S, Uploads
+from recorder.proof.case import Replayer, Ticket
 from teleop.hub import errors
 from teleop.hub.accounts import NotSignedInError
 from teleop.hub.db import open_engine, open_sessions

@@ -14,13 +14,13 @@ import httpx
 import msgspec
 import pytest
 
-from recorder import merkle
-from recorder.bundle import MANIFEST_FILE, SIGNATURES_FILE, Signatures
-from recorder.case import Trust
-from recorder.checkpoint import open_checkpoint
-from recorder.episode import Episode
-from recorder.seal import sign_as_operator
-from recorder.verify import verify_bundle
+from recorder.file.episode import Episode
+from recorder.proof import merkle
+from recorder.proof.bundle import MANIFEST_FILE, SIGNATURES_FILE, Signatures
+from recorder.proof.case import Trust
+from recorder.proof.checkpoint import open_checkpoint
+from recorder.proof.seal import sign_as_operator
+from recorder.proof.verify import verify_bundle
 
 from .bundles import LOG_KEY, TRUST, sealed_bundle
 from .factory import DOMAIN, HUB, MALLORY, ROBOT, SESSION, WALLET

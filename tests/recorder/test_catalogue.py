@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from recorder.catalogue import PAGE_MAX, Catalogue, CursorError, UnknownEpisodeError, Wanted
-from recorder.states import EpisodeState
-from recorder.tables import EpisodeRow
+from recorder.hub.catalogue import PAGE_MAX, Catalogue, CursorError, UnknownEpisodeError, Wanted
+from recorder.hub.states import EpisodeState
+from recorder.hub.tables import EpisodeRow
 
 from .hub import Hub
 

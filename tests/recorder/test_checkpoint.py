@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from recorder.checkpoint import Checkpoint, CheckpointError, LogKey, load_log_key, open_checkpoint
+from recorder.proof.checkpoint import Checkpoint, CheckpointError, LogKey, load_log_key, open_checkpoint
 
 from .bundles import LOG_KEY
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recorder.content import content_root
-from recorder.description import hash_file
-from recorder.episode import Episode, read_episode
+from recorder.file.episode import Episode, read_episode
+from recorder.proof.content import content_root
+from recorder.proof.description import hash_file
 
 from .bundles import record
 from .factory import fake_episode

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import rfc8785
 
-from recorder import episode as reader
-from recorder.episode import EpisodeError, read_episode
-from recorder.layout import STEPS_MAX
+from recorder.file import episode as reader
+from recorder.file.episode import EpisodeError, read_episode
+from recorder.file.layout import STEPS_MAX
 
 from .bundles import record
 

@@ -11,8 +11,6 @@ import h5py
 import numpy as np
 import pytest
 
-from recorder.bundle import MANIFEST_FILE, SIGNATURES_FILE
-from recorder.episode import read_episode
 from recorder.export.robomimic import (
     MixedRobotsError,
     MixedTasksError,
@@ -21,7 +19,9 @@ from recorder.export.robomimic import (
     UnreadableBundleError,
     export,
 )
-from recorder.manifest import EPISODE_FILE
+from recorder.file.episode import read_episode
+from recorder.proof.bundle import MANIFEST_FILE, SIGNATURES_FILE
+from recorder.proof.manifest import EPISODE_FILE
 
 from .bundles import good_bundle
 from .factory import WALLET

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from recorder import refusals
-from recorder.bundle import read_bundle
-from recorder.episode import UnreadableFileError, read_episode
-from recorder.verify import verify_bundle
+from recorder.file.episode import UnreadableFileError, read_episode
+from recorder.proof import refusals
+from recorder.proof.bundle import read_bundle
+from recorder.proof.verify import verify_bundle
 
 from .bundles import TRUST, good_bundle
 from .make_golden import BROKEN, GOLDEN

@@ -12,9 +12,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
 from armshare.migrations import migrate
-from recorder import merkle, tables
-from recorder.checkpoint import open_checkpoint
-from recorder.log import Log, LogIndexError, LogMissingError
+from recorder.hub import tables
+from recorder.hub.log import Log, LogIndexError, LogMissingError
+from recorder.proof import merkle
+from recorder.proof.checkpoint import open_checkpoint
 from teleop.hub.db import Base, open_engine, open_sessions
 
 from .bundles import LOG_KEY

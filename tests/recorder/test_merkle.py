@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recorder import merkle
+from recorder.proof import merkle
 
 VECTOR_LEAVES = [
     bytes.fromhex(text)

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from recorder import manifest as manifests
-from recorder.bundle import read_bundle
-from recorder.case import Trust
-from recorder.episode import read_episode
-from recorder.manifest import NO_PREVIOUS
-from recorder.recording import Recorder
-from recorder.refusals import OperatorSignatureInvalid
-from recorder.seal import SealedEpisode, seal
-from recorder.verify import verify_bundle
-from recorder.writer import EpisodeWriter
+from recorder.file.episode import read_episode
+from recorder.file.writer import EpisodeWriter
+from recorder.host.recording import Recorder
+from recorder.proof import manifest as manifests
+from recorder.proof.bundle import read_bundle
+from recorder.proof.case import Trust
+from recorder.proof.manifest import NO_PREVIOUS
+from recorder.proof.refusals import OperatorSignatureInvalid
+from recorder.proof.seal import SealedEpisode, seal
+from recorder.proof.verify import verify_bundle
 from teleop.steps import Events
 from teleop.wire.reasons import EndReason
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recorder.episode import MissingDatasetError, UnreadableFileError, read_episode
-from recorder.part import NothingRecordedError, recover
-from recorder.writer import EpisodeWriter
+from recorder.file.episode import MissingDatasetError, UnreadableFileError, read_episode
+from recorder.file.part import NothingRecordedError, recover
+from recorder.file.writer import EpisodeWriter
 from teleop.wire.reasons import EndReason
 
 from .factory import fake_episode, fake_start

@@ -15,9 +15,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from recorder.episode import Episode, FileMissingError, UnreadableFileError, read_episode
-from recorder.meta import Meta
-from recorder.replayed import DescriptionMismatchError, NotSimulatedError, TaskMismatchError, replayed
+from recorder.file.episode import Episode, FileMissingError, UnreadableFileError, read_episode
+from recorder.file.meta import Meta
+from recorder.proof.replayed import DescriptionMismatchError, NotSimulatedError, TaskMismatchError, replayed
 from sim.catalogue import UnknownRobotError, UnknownTaskError, make_world
 from sim.check import drive
 from sim.engine import EngineMismatchError

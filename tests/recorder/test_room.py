@@ -14,12 +14,12 @@ HEAVY = ("pybullet", "fastapi", "web3", "sqlalchemy", "uvicorn")
     ("module", "allowed"),
     [
         ("recorder", ()),
-        ("recorder.verify", ()),
-        ("recorder.recording", ()),
-        ("recorder.uploads", ("sqlalchemy",)),
+        ("recorder.proof.verify", ()),
+        ("recorder.host.recording", ()),
+        ("recorder.hub.uploads", ("sqlalchemy",)),
         ("recorder.export.robomimic", ()),
-        ("recorder.intake", ("sqlalchemy",)),
-        ("recorder.api", ("sqlalchemy", "fastapi")),
+        ("recorder.hub.intake", ("sqlalchemy",)),
+        ("recorder.hub.api", ("sqlalchemy", "fastapi")),
     ],
 )
 def test_importing_a_module_loads_no_other_rooms_heavy_library(module: str, allowed: tuple[str, ...]) -> None:

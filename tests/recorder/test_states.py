@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from recorder.states import MOVES, EpisodeState, EpisodeStateError, require_move
+from recorder.hub.states import MOVES, EpisodeState, EpisodeStateError, require_move
 
 
 def test_every_other_move_raises_with_what_was_expected_and_what_came() -> None:

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from recorder.recording import Recorder
-from recorder.uploader import Backoff, Uploader, UploadFailedError
+from recorder.host.recording import Recorder
+from recorder.host.uploader import Backoff, Uploader, UploadFailedError
 
 from .factory import DOMAIN, ROBOT, fake_episode
 from .hub import Hub

@@ -15,15 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recorder import manifest as manifests
-from recorder import refusals
-from recorder.bundle import Bundle, Receipt, Signatures, read_bundle
-from recorder.case import Books, Ticket, Trust
-from recorder.episode import Episode, UnreadableFileError
-from recorder.gates import GATES
-from recorder.manifest import NO_PREVIOUS
-from recorder.refusals import GateError
-from recorder.verify import verify, verify_bundle
+from recorder.file.episode import Episode, UnreadableFileError
+from recorder.proof import manifest as manifests
+from recorder.proof import refusals
+from recorder.proof.bundle import Bundle, Receipt, Signatures, read_bundle
+from recorder.proof.case import Books, Ticket, Trust
+from recorder.proof.gates import GATES
+from recorder.proof.manifest import NO_PREVIOUS
+from recorder.proof.refusals import GateError
+from recorder.proof.verify import verify, verify_bundle
 from teleop.identity import SESSION_GRANT
 
 from .bundles import LOG_KEY, TRUST, Adversary, good_bundle, receipt, sealed_bundle, signed, with_parts

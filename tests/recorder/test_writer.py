@@ -9,10 +9,10 @@ import h5py
 import numpy as np
 import pytest
 
-from recorder.description import hash_description
-from recorder.episode import read_episode
-from recorder.layout import NO_COMMAND, RULES, UNKNOWN_SUCCESS
-from recorder.writer import EpisodeMismatchError, EpisodeWriter, StepOrderError, StepShapeError
+from recorder.file.episode import read_episode
+from recorder.file.layout import NO_COMMAND, RULES, UNKNOWN_SUCCESS
+from recorder.file.writer import EpisodeMismatchError, EpisodeWriter, StepOrderError, StepShapeError
+from recorder.proof.description import hash_description
 from sim.control import Limit
 from sim.robot import Observation
 from teleop.wire.messages import Mode

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from recorder.writer import EpisodeWriter
+from recorder.file.writer import EpisodeWriter
 from rewards.metrics import Array, EpisodeFacts
 from teleop.steps import EpisodeEnd, EpisodeStart, Step
 from tests.recorder.factory import fake_episode

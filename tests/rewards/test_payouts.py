@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from recorder import merkle
-from recorder.checkpoint import LogKey
-from recorder.log import Log
-from recorder.tables import LogHead
+from recorder.hub.log import Log
+from recorder.hub.tables import LogHead
+from recorder.proof import merkle
+from recorder.proof.checkpoint import LogKey
 from rewards import ledger, payouts
 from rewards.chain import Chain
 from rewards.payouts import NothingSettledError, RootVoidError, UnknownRootError, WrongVaultError, log_head

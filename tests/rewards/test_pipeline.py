@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from recorder.states import EpisodeState
+from recorder.hub.states import EpisodeState
 from rewards import ledger, pipeline
 from rewards.pipeline import Verdict
 from rewards.score import pay_wei, recompute

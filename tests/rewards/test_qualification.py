@@ -15,8 +15,8 @@ from hypothesis import strategies as some
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from recorder.episode import read_episode
-from recorder.states import EpisodeState
+from recorder.file.episode import read_episode
+from recorder.hub.states import EpisodeState
 from rewards import ledger, pipeline
 from rewards.operators import Operator
 from rewards.pipeline import Verdict

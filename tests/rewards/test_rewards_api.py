@@ -16,8 +16,8 @@ from sqlalchemy import Engine, inspect, text
 
 from armshare.migrations import migrate
 from armshare.platform.processes import listen
-from recorder.catalogue import Catalogue
-from recorder.states import EpisodeState
+from recorder.hub.catalogue import Catalogue
+from recorder.hub.states import EpisodeState
 from rewards.api import router
 from rewards.settle import read_payout
 from rewards.tables import APPEND_ONLY

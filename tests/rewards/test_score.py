@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from recorder.episode import read_episode
+from recorder.file.episode import read_episode
 from rewards.metrics import EpisodeFacts
 from rewards.score import (
     ONE_PPM,

@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from recorder.states import EpisodeState
-from recorder.store import Store
-from recorder.tables import EpisodeRow
+from recorder.hub.states import EpisodeState
+from recorder.hub.store import Store
+from recorder.hub.tables import EpisodeRow
 from rewards.payouts import Payouts, Vault
 from rewards.pipeline import Pipeline
 from rewards.settle import PayoutTree, RootState, leaf, verify_proof

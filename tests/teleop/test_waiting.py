@@ -72,8 +72,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch) -> Clock:
     made = Clock()
-    for module in ("hub", "registry"):
-        monkeypatch.setattr(f"teleop.{module}.now_ms", made)
+    for module in ("leases", "registry"):
+        monkeypatch.setattr(f"teleop.hub.{module}.now_ms", made)
     return made
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from recorder import merkle
-from recorder.checkpoint import Checkpoint, LogKey
-from recorder.tables import LogEntry, LogHead, LogNode
+from recorder.hub.tables import LogEntry, LogHead, LogNode
+from recorder.proof import merkle
+from recorder.proof.checkpoint import Checkpoint, LogKey
 
 _LOG = 0
 

@@ -11,10 +11,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from recorder.bundle import SIGNATURES_JSON, Bundle, read_bundle
-from recorder.case import Case, Trust
-from recorder.gates import GATES
-from recorder.refusals import BundleIncomplete
+from recorder.proof.bundle import SIGNATURES_JSON, Bundle, read_bundle
+from recorder.proof.case import Case, Trust
+from recorder.proof.gates import GATES
+from recorder.proof.refusals import BundleIncomplete
 from teleop.identity import Domain
 
 

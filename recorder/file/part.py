@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from recorder.episode import (
+from recorder.file.episode import (
     EpisodeError,
     MetaInvalidError,
     MissingDatasetError,
@@ -28,10 +28,10 @@ from recorder.episode import (
     require_members,
     require_size,
 )
-from recorder.files import move, sync_folder
-from recorder.layout import FORMAT, VERSION, Column, columns
-from recorder.meta import EndMeta, Meta, decode_meta
-from recorder.superblock import SuperblockError, release
+from recorder.file.files import move, sync_folder
+from recorder.file.layout import FORMAT, VERSION, Column, columns
+from recorder.file.meta import EndMeta, Meta, decode_meta
+from recorder.file.superblock import SuperblockError, release
 from teleop.wire.reasons import EndReason
 
 PART_SUFFIX: Final = ".part.h5"

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import rfc8785
 
-from recorder.layout import (
+from recorder.file.layout import (
     ARRAY_NAME,
     FORMAT,
     HANDS_MAX,

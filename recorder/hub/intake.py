@@ -19,9 +19,15 @@ from weakref import WeakValueDictionary
 import msgspec
 import structlog
 
-from recorder import manifest as manifests
-from recorder.arrivals import Arrivals
-from recorder.bundle import (
+from recorder.hub.arrivals import Arrivals
+from recorder.hub.catalogue import EpisodeView, view
+from recorder.hub.records import Records
+from recorder.hub.states import EpisodeState, EpisodeStateError, require_move
+from recorder.hub.store import Store
+from recorder.hub.tables import EpisodeRow
+from recorder.hub.uploads import Uploads
+from recorder.proof import manifest as manifests
+from recorder.proof.bundle import (
     MANIFEST_FILE,
     RECEIPT_FILE,
     RECEIPT_JSON,
@@ -31,17 +37,11 @@ from recorder.bundle import (
     domain_meta,
     read_bundle,
 )
-from recorder.case import Replayer, Ticket, Trust
-from recorder.catalogue import EpisodeView, view
-from recorder.gates import SEAL_GATES
-from recorder.manifest import EPISODE_FILE, Manifest
-from recorder.records import Records
-from recorder.refusals import GateError, OperatorSignatureInvalid
-from recorder.states import EpisodeState, EpisodeStateError, require_move
-from recorder.store import Store
-from recorder.tables import EpisodeRow
-from recorder.uploads import Uploads
-from recorder.verify import require_gates, verify
+from recorder.proof.case import Replayer, Ticket, Trust
+from recorder.proof.gates import SEAL_GATES
+from recorder.proof.manifest import EPISODE_FILE, Manifest
+from recorder.proof.refusals import GateError, OperatorSignatureInvalid
+from recorder.proof.verify import require_gates, verify
 from teleop.identity import Domain
 
 _log = structlog.get_logger()

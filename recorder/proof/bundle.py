@@ -8,10 +8,10 @@ from typing import Annotated, Final
 
 import msgspec
 
-from recorder.description import hash_file
-from recorder.episode import Episode, EpisodeError, read_episode
-from recorder.manifest import EPISODE_FILE, MANIFEST_BYTES_MAX
-from recorder.meta import Address, Decimal, Hex32, Signature, canonical
+from recorder.file.episode import Episode, EpisodeError, read_episode
+from recorder.file.meta import Address, Decimal, Hex32, Signature, canonical
+from recorder.proof.description import hash_file
+from recorder.proof.manifest import EPISODE_FILE, MANIFEST_BYTES_MAX
 from teleop.identity import Domain
 
 MANIFEST_FILE: Final = "manifest.json"

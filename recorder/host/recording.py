@@ -22,13 +22,13 @@ from typing import Final
 import structlog
 from eth_account.signers.local import LocalAccount
 
-from recorder.description import hash_description
-from recorder.episode import EpisodeError
-from recorder.files import move, write_atomic
-from recorder.manifest import EPISODE_FILE, NO_PREVIOUS
-from recorder.part import PART_SUFFIX, NothingRecordedError, recover
-from recorder.seal import SealedEpisode, read_sealed, seal
-from recorder.writer import EpisodeWriter
+from recorder.file.episode import EpisodeError
+from recorder.file.files import move, write_atomic
+from recorder.file.part import PART_SUFFIX, NothingRecordedError, recover
+from recorder.file.writer import EpisodeWriter
+from recorder.proof.description import hash_description
+from recorder.proof.manifest import EPISODE_FILE, NO_PREVIOUS
+from recorder.proof.seal import SealedEpisode, read_sealed, seal
 from sim.robot import RobotModel
 from teleop.identity import Domain
 from teleop.steps import EpisodeEnd, EpisodeEvent, EpisodeStart, Events, Step

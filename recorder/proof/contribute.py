@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from eth_account.signers.local import LocalAccount
 
-from recorder import manifest as manifests
-from recorder.manifest import EPISODE
+from recorder.proof import manifest as manifests
+from recorder.proof.manifest import EPISODE
 from teleop.identity import Domain
 
 

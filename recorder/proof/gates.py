@@ -10,15 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from recorder import checkpoint as checkpoints
-from recorder import manifest as manifests
-from recorder import merkle, motion
-from recorder import refusals as no
-from recorder.bundle import domain_meta
-from recorder.case import Case, Ticket
-from recorder.episode import EpisodeError
-from recorder.manifest import EPISODE, RECEIPT, Manifest
-from recorder.seal import receipt_values
+from recorder.file.episode import EpisodeError
+from recorder.proof import checkpoint as checkpoints
+from recorder.proof import manifest as manifests
+from recorder.proof import merkle, motion
+from recorder.proof import refusals as no
+from recorder.proof.bundle import domain_meta
+from recorder.proof.case import Case, Ticket
+from recorder.proof.manifest import EPISODE, RECEIPT, Manifest
+from recorder.proof.seal import receipt_values
 from teleop.identity import SESSION_GRANT, SignatureError
 
 Check = Callable[[Case], str | None]

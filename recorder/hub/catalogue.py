@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from sqlalchemy import Select, and_, or_, select
 
-from recorder.states import EpisodeState
-from recorder.tables import EpisodeRow
+from recorder.hub.states import EpisodeState
+from recorder.hub.tables import EpisodeRow
 from teleop.hub.db import Sessions
 
 PAGE_DEFAULT: Final = 50

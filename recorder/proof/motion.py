@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from recorder.episode import Episode
+from recorder.file.episode import Episode
 
 TOLERANCE_RAD: Final = 1e-6
 """Rounding of the arithmetic that clamps, far below any encoder's step."""

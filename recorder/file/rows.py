@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recorder.layout import LIMIT_TYPE, NO_COMMAND, RULES, UNKNOWN_SUCCESS, Sizes
+from recorder.file.layout import LIMIT_TYPE, NO_COMMAND, RULES, UNKNOWN_SUCCESS, Sizes
 from sim.robot import Observation
 from teleop.steps import EpisodeStart, Step
 from teleop.wire.messages import Command

@@ -11,14 +11,14 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from recorder.case import Books, Ticket
-from recorder.catalogue import UnknownEpisodeError
-from recorder.log import Log
-from recorder.manifest import NO_PREVIOUS, Manifest
-from recorder.refusals import DuplicateEpisode
-from recorder.seal import sign_receipt
-from recorder.states import EpisodeState, EpisodeStateError, require_move
-from recorder.tables import EpisodeRow
+from recorder.hub.catalogue import UnknownEpisodeError
+from recorder.hub.log import Log
+from recorder.hub.states import EpisodeState, EpisodeStateError, require_move
+from recorder.hub.tables import EpisodeRow
+from recorder.proof.case import Books, Ticket
+from recorder.proof.manifest import NO_PREVIOUS, Manifest
+from recorder.proof.refusals import DuplicateEpisode
+from recorder.proof.seal import sign_receipt
 from teleop.hub.db import Sessions
 from teleop.identity import Domain
 

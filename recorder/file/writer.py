@@ -8,10 +8,10 @@ from typing import Final
 import h5py
 import numpy as np
 
-from recorder.layout import Sizes
-from recorder.meta import Meta, end_meta, start_meta
-from recorder.part import Tables, create_part, finish
-from recorder.rows import first_rows, step_rows
+from recorder.file.layout import Sizes
+from recorder.file.meta import Meta, end_meta, start_meta
+from recorder.file.part import Tables, create_part, finish
+from recorder.file.rows import first_rows, step_rows
 from sim.robot import Observation
 from teleop.steps import EpisodeEnd, EpisodeStart, Step
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from eth_account.signers.local import LocalAccount
 
-from recorder import manifest as manifests
-from recorder.bundle import MANIFEST_FILE, SIGNATURES_FILE, SIGNATURES_JSON, Receipt, Signatures, unsigned
-from recorder.description import hash_file
-from recorder.episode import read_episode
-from recorder.files import move, sync_folder, write_atomic
-from recorder.manifest import EPISODE, EPISODE_FILE, RECEIPT
+from recorder.file.episode import read_episode
+from recorder.file.files import move, sync_folder, write_atomic
+from recorder.proof import manifest as manifests
+from recorder.proof.bundle import MANIFEST_FILE, SIGNATURES_FILE, SIGNATURES_JSON, Receipt, Signatures, unsigned
+from recorder.proof.description import hash_file
+from recorder.proof.manifest import EPISODE, EPISODE_FILE, RECEIPT
 from teleop.identity import Domain
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recorder.description import hash_description
-from recorder.episode import Episode
+from recorder.file.episode import Episode
+from recorder.proof.description import hash_description
 from sim.catalogue import description as describe
 from sim.catalogue import make_world, require_pair
 from sim.catalogue import task as find_task

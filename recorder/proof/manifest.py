@@ -10,10 +10,10 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from recorder.content import content_root
-from recorder.episode import Episode
-from recorder.layout import FORMAT, VERSION
-from recorder.meta import Decimal, GrantMeta, Hex32, OperatorMeta, RobotMeta, SafeInt, Sha256, canonical
+from recorder.file.episode import Episode
+from recorder.file.layout import FORMAT, VERSION
+from recorder.file.meta import Decimal, GrantMeta, Hex32, OperatorMeta, RobotMeta, SafeInt, Sha256, canonical
+from recorder.proof.content import content_root
 from teleop.identity import Domain, load_statements
 from teleop.wire.reasons import EndReason
 

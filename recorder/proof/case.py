@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from recorder import manifest as manifests
-from recorder.bundle import RECEIPT_JSON, SIGNATURES_JSON, Bundle, Receipt, Signatures
-from recorder.episode import Episode
-from recorder.manifest import Manifest
+from recorder.file.episode import Episode
+from recorder.proof import manifest as manifests
+from recorder.proof.bundle import RECEIPT_JSON, SIGNATURES_JSON, Bundle, Receipt, Signatures
+from recorder.proof.manifest import Manifest
 from teleop.identity import Domain
 
 Replayer = Callable[[Episode], None]

@@ -17,11 +17,11 @@ from typing import Any, BinaryIO, Final
 import httpx
 import structlog
 
-from recorder import manifest as manifests
-from recorder.bundle import MANIFEST_FILE, SIGNATURES_FILE, SIGNATURES_JSON
-from recorder.files import move, write_atomic
-from recorder.manifest import EPISODE_FILE
-from recorder.tus import TUS_VERSION
+from recorder.file.files import move, write_atomic
+from recorder.file.tus import TUS_VERSION
+from recorder.proof import manifest as manifests
+from recorder.proof.bundle import MANIFEST_FILE, SIGNATURES_FILE, SIGNATURES_JSON
+from recorder.proof.manifest import EPISODE_FILE
 
 _log = structlog.get_logger()
 _BLOCK_BYTES: Final = 64 << 10

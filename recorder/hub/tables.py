@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Boolean, Enum, Index, Integer, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from recorder.states import EpisodeState
+from recorder.hub.states import EpisodeState
 from teleop.hub.db import Base
 
 _STATES = Enum(

@@ -14,9 +14,9 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
-from recorder.bundle import BUNDLE_FILES
-from recorder.case import Ticket
-from recorder.catalogue import (
+from recorder.file.layout import EpisodeIdError
+from recorder.file.tus import TUS_VERSION
+from recorder.hub.catalogue import (
     PAGE_DEFAULT,
     Catalogue,
     CursorError,
@@ -25,16 +25,12 @@ from recorder.catalogue import (
     UnknownEpisodeError,
     Wanted,
 )
-from recorder.intake import Intake, Sealing, VerifierLostError
-from recorder.layout import EpisodeIdError
-from recorder.log import Log, LogIndexError
-from recorder.manifest import MANIFEST_BYTES_MAX
-from recorder.records import NotTheOperatorError
-from recorder.refusals import GateError
-from recorder.states import EpisodeState, EpisodeStateError
-from recorder.store import UnknownFileError
-from recorder.tus import TUS_VERSION
-from recorder.uploads import (
+from recorder.hub.intake import Intake, Sealing, VerifierLostError
+from recorder.hub.log import Log, LogIndexError
+from recorder.hub.records import NotTheOperatorError
+from recorder.hub.states import EpisodeState, EpisodeStateError
+from recorder.hub.store import UnknownFileError
+from recorder.hub.uploads import (
     OffsetMismatchError,
     UnknownUploadError,
     Upload,
@@ -45,6 +41,10 @@ from recorder.uploads import (
     UploadTooLargeError,
     UploadWriter,
 )
+from recorder.proof.bundle import BUNDLE_FILES
+from recorder.proof.case import Ticket
+from recorder.proof.manifest import MANIFEST_BYTES_MAX
+from recorder.proof.refusals import GateError
 from teleop.hub import errors
 from teleop.hub.db import Sessions
 

@@ -15,8 +15,8 @@ from typing import BinaryIO, Final
 
 from sqlalchemy import delete, select
 
-from recorder.layout import require_episode_id
-from recorder.tables import UploadRow
+from recorder.file.layout import require_episode_id
+from recorder.hub.tables import UploadRow
 from teleop.hub.db import Sessions
 
 UPLOAD_BYTES_MAX: Final = 2 << 30

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from recorder.layout import (
+from recorder.file.layout import (
     FORMAT,
     LIMITS_MAX,
     META_BYTES_MAX,
@@ -22,7 +22,7 @@ from recorder.layout import (
     Column,
     columns,
 )
-from recorder.meta import EndMeta, Meta, decode_meta
+from recorder.file.meta import EndMeta, Meta, decode_meta
 from sim.robot import Vector
 
 _GROUP_MEMBERS_MAX: Final = 512

@@ -1,0 +1,1 @@
+"""What an episode proves: its manifest and signatures, the gates that it passes, and the log that keeps it."""
