@@ -20,7 +20,7 @@ from armshare.platform.processes import no_hub
 from armshare.researcher import episode_in
 from recorder.file.episode import Episode as Recording
 from recorder.proof.contribute import Driven, countersign
-from sim.control import Joints
+from sim.motion.control import Joints
 from teleop.clock import now_ms
 from teleop.identity import load_key
 from teleop.operator import pilot

@@ -17,10 +17,10 @@ from armshare.researcher import episode_in
 from recorder.file.episode import Episode
 from sim.catalogue import make_world, pairs, task
 from sim.check import drive
-from sim.picture import Picture
-from sim.render import Shot, open_renderer, render, require, stage_of
+from sim.pictures.picture import Picture
+from sim.pictures.render import Shot, open_renderer, render, require, stage_of
+from sim.pictures.stage import Stage
 from sim.robot import RobotError
-from sim.stage import Stage
 
 GALLERY_SEED: Final = 7
 _FINE: Final = 2
@@ -44,7 +44,7 @@ def render_episode(folder: Path, shot: dict[str, Any], target: Path, executor: E
     """Write a video of one camera below `target`, its geometry as JSON, and depth and masks as PNG; yield each frame.
 
     `shot` has the camera's name, width, height, depth and mask. Raises an EpisodeError, NotSimulatedError, OddSizeError
-    or what `sim.render.render` raises, before anything is written.
+    or what `sim.pictures.render.render` raises, before anything is written.
     """
     import av
 

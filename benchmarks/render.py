@@ -3,7 +3,7 @@
 RGB with shadows, one fixed camera, the same recorded drive, and the same cores, in one run: all draw in turn, a few
 frames each, round after round, and the medians are compared. PyBullet draws the robot as it loads it, MuJoCo the same
 triangles; ours are simplified (docs/performance.md shows the pictures). Each renderer is a process of its own.
-`fps_224x224_two_workers` and `fps_640x480_two_workers` are whole episodes through `sim.render.render`.
+`fps_224x224_two_workers` and `fps_640x480_two_workers` are whole episodes through `sim.pictures.render.render`.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ import numpy as np
 
 from sim.catalogue import description, make_world
 from sim.check import drive
-from sim.render import Shot, open_renderer, render, stage_of, workers
+from sim.pictures.render import Shot, open_renderer, render, stage_of, workers
+from sim.pictures.stage import Stage
 from sim.scene import Box
-from sim.stage import Stage
 
 ROBOT, TASK, SEED, CAMERA = "panda", "lift", 1, "front"
 STEPS = 60
@@ -92,7 +92,7 @@ def egl_plugin(seen: Seen, width: int, height: int) -> Draw:
 
 
 def _pybullet(seen: Seen, width: int, height: int, *, plugin: bool) -> Draw:
-    from sim.bullet import new_client, pybullet, quiet
+    from sim.physics.bullet import new_client, pybullet, quiet
 
     stage, robot = stage_of(ROBOT, TASK, SEED), description(ROBOT)
     client = new_client()
@@ -142,13 +142,13 @@ def _pybullet(seen: Seen, width: int, height: int, *, plugin: bool) -> Draw:
 
 
 def _beside_pybullet(pattern: str) -> str:
-    from sim.bullet import pybullet
+    from sim.physics.bullet import pybullet
 
     return str(next(Path(pybullet.__file__).parent.glob(pattern)))
 
 
 def _box(client: Any, half: Any, rgba: Any) -> int:
-    from sim.bullet import pybullet
+    from sim.physics.bullet import pybullet
 
     return int(client.createVisualShape(pybullet.GEOM_BOX, halfExtents=list(half), rgbaColor=list(rgba)))
 

@@ -20,10 +20,10 @@ import numpy as np
 import psutil
 
 from sim.catalogue import make_world
-from sim.control import Controller, Twist
-from sim.replay import compared, replay
+from sim.motion.control import Controller, Twist
+from sim.physics.replay import compared, replay
+from sim.physics.world import CONTROL_HZ, World
 from sim.robot import Action, Observation
-from sim.world import CONTROL_HZ, World
 
 SEED = 1
 

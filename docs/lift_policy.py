@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.control import Twist
+from sim.motion.control import Twist
 
 ABOVE_M = 0.09
 GAIN_1_S = 3.0

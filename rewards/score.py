@@ -16,7 +16,7 @@ import numpy as np
 
 from recorder.file.layout import RULES
 from rewards.metrics import MOVED_M, EpisodeFacts, Metrics, measure, unsound
-from sim.control import SHAPING
+from sim.motion.control import SHAPING
 
 if TYPE_CHECKING:
     from recorder.file.episode import Episode
@@ -81,8 +81,8 @@ def recompute(episode_file: Path) -> Score:
 def facts_of(episode: Episode) -> EpisodeFacts:
     """Return what the rules look at in a recorded episode.
 
-    A step counts as limited by any rule but those that only smooth (`sim.control.SHAPING`): opening or closing at full
-    speed, or starting at once, is nobody's mistake.
+    A step counts as limited by any rule but those that only smooth (`sim.motion.control.SHAPING`): opening or closing
+    at full speed, or starting at once, is nobody's mistake.
     """
     t_ns, steps = episode.t_observed_ns, episode.steps
     observed, limits = episode.observations, episode.arrays["limits"]

@@ -11,7 +11,7 @@ from sim.robot import RobotError, RobotModel
 from sim.task import Task
 
 if TYPE_CHECKING:
-    from sim.world import World
+    from sim.physics.world import World
 
 ROBOTS: Final = ("panda", "iiwa", "xarm6", "so101", "dual_panda", "husky")
 TASKS: Final = ("reach", "lift", "push", "pick_place", "stack", "sort", "drawer", "peg", "pour", "handover", "fetch")
@@ -65,6 +65,6 @@ def require_pair(robot: str, task_name: str) -> tuple[str, str]:
 def make_world(robot: str, task_name: str) -> World:
     """Return the world of that robot at that task, not yet connected; raise for an unknown pair."""
     require_pair(robot, task_name)
-    from sim.world import World  # here, so that a catalogue alone starts no physics engine
+    from sim.physics.world import World  # here, so that a catalogue alone starts no physics engine
 
     return World(description(robot), task(task_name))

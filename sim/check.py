@@ -9,11 +9,11 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from sim.catalogue import make_world
-from sim.control import Controller
+from sim.motion.control import Controller
 from sim.robot import Action, Observation, UnstableWorldError
 
 if TYPE_CHECKING:
-    from sim.world import World
+    from sim.physics.world import World
 
 _BATCH = 5
 """Seeds that one worker drives at a time."""

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from sim import rotation
 from sim.catalogue import make_world
-from sim.control import EE_ROTATION_MAX_RAD_S, EE_SPEED_MAX_M_S, Controller, Joints, Pose, Setpoint, Twist
-from sim.picture import Renderer
+from sim.motion.control import EE_ROTATION_MAX_RAD_S, EE_SPEED_MAX_M_S, Controller, Joints, Pose, Setpoint, Twist
+from sim.pictures.picture import Renderer
+from sim.pictures.render import open_renderer, require_size
+from sim.pictures.stage import Stage, camera_named
 from sim.registry import register_envs
-from sim.render import open_renderer, require_size
 from sim.robot import ArraySpec, Observation, RobotSpec, UnstableWorldError, Vector
-from sim.stage import Stage, camera_named
 
 Control = Literal["ee_twist", "ee_pose", "joint_position"]
 Reward = Literal["progress", "success"]

@@ -7,8 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
-from sim.control import Twist
 from sim.description import RobotDescription
+from sim.motion.control import Twist
 from sim.robot import TaskSpec, Vector
 from sim.scene import Body
 

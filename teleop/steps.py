@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sim.control import LimitEvent
+from sim.motion.control import LimitEvent
 from sim.robot import Action, Observation, RobotSpec, Vector
 from teleop.wire.messages import Command, Safety
 from teleop.wire.reasons import EndReason

@@ -19,10 +19,10 @@ import numpy as np
 import pytest
 
 from sim import rotation
-from sim.control import SINGULAR_SLOW
-from sim.kinematics import Hands, Kinematics
+from sim.model.urdf import read_urdf, urdf_files
+from sim.motion.control import SINGULAR_SLOW
+from sim.motion.kinematics import Hands, Kinematics
 from sim.robot import Action, ActionShapeError, NotConnectedError, Observation, Robot, Vector
-from sim.urdf import read_urdf, urdf_files
 
 _PER_JOINT = (
     "joint_lower_rad",

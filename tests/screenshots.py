@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 from armshare.platform.processes import platform
 from sim.catalogue import make_world
-from sim.world import World
+from sim.physics.world import World
 from tests.browser import chromium
 
 Scheme = Literal["light", "dark"]

@@ -26,7 +26,7 @@ def test_every_import_points_left():
     [
         ("sim", set()),
         ("sim.robot", set()),
-        ("sim.kinematics", set()),
+        ("sim.motion.kinematics", set()),
         ("sim.catalogue", set()),
         ("teleop", set()),
         ("teleop.wire.messages", set()),

@@ -32,7 +32,7 @@ from armshare.drive import (
 )
 from armshare.failures import PlatformError
 from recorder.file.episode import read_episode
-from sim.control import Twist
+from sim.motion.control import Twist
 from teleop.identity import new_key
 from teleop.operator.driver import SESSION_MS, Driver
 from teleop.operator.gamepad import AXIS, BUTTON, EVENT, Axis, Button
@@ -151,7 +151,7 @@ def _card(cards: list[dict]) -> dict:
 
 def test_ctrl_c_lets_go_and_gives_the_robot_back(house, key, tmp_path):
     (tmp_path / "endless.py").write_text(
-        "def hold_still(values, robot):\n    from sim.control import Twist\n    return Twist([0.0] * 6, [1.0])\n"
+        "def hold_still(values, robot):\n    from sim.motion.control import Twist\n    return Twist([0.0] * 6, [1.0])\n"
     )
     program = [str(Path(sys.executable).parent / "armshare"), "drive", "--hub", house.url, "--key", str(key)]
     arguments = ["--policy", "endless:hold_still", "--json"]

@@ -27,7 +27,7 @@ from recorder.file.episode import read_episode
 from recorder.proof.contribute import Driven, countersign
 from recorder.proof.replayed import DescriptionMismatchError, replayed
 from rewards.settle import rebuild_root
-from sim.engine import EngineMismatchError
+from sim.physics.engine import EngineMismatchError
 from teleop.identity import new_key
 from teleop.operator.driver import Driver, RefusedError
 from teleop.wire.messages import Mode

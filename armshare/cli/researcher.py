@@ -65,7 +65,7 @@ def render(
 ) -> None:
     """Draw what cameras saw in a simulated episode: a video of each, and its geometry as JSON."""
     from armshare.pictures import render_episode
-    from sim.render import workers
+    from sim.pictures.render import workers
 
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size)
     if found is None:

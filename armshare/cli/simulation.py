@@ -79,7 +79,7 @@ def gallery(
 ) -> None:
     """Write one picture of each robot at each task."""
     from armshare.pictures import gallery as draw
-    from sim.render import workers
+    from sim.pictures.render import workers
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with workers() as pool, Progress(*columns, console=err) as progress:

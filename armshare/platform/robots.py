@@ -26,7 +26,7 @@ from armshare.platform.host import Wanted, serve_one
 from armshare.platform.processes import interrupt_on_signals
 
 _log = structlog.get_logger()
-_SHARED: Final = ["armshare.platform.robots", "sim.world", "recorder.host.recording"]
+_SHARED: Final = ["armshare.platform.robots", "sim.physics.world", "recorder.host.recording"]
 """What every robot's process needs: loaded once, in the process that they are forked from."""
 _PAUSES_S: Final = (1.0, 2.0, 5.0, 15.0, 60.0)
 """Before a crashed robot is started anew, by how often it crashed within `_STEADY_S` of its start."""

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from sim.control import Limit
+from sim.motion.control import Limit
 
 FORMAT: Final = "armshare-episode"
 VERSION: Final = 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from sim.model.urdf import urdf_files
 from sim.robot import RobotModel
-from sim.urdf import urdf_files
 
 
 def hash_description(model: RobotModel) -> dict[str, str]:

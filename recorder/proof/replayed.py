@@ -15,11 +15,11 @@ from recorder.proof.description import hash_description
 from sim.catalogue import description as describe
 from sim.catalogue import make_world, require_pair
 from sim.catalogue import task as find_task
-from sim.replay import replay
+from sim.physics.replay import replay
 from sim.robot import RobotError
 
 if TYPE_CHECKING:
-    from sim.world import World
+    from sim.physics.world import World
 
 
 class DescriptionMismatchError(RobotError):
@@ -36,7 +36,7 @@ class NotSimulatedError(RobotError):
 
 def replayed(episode: Episode) -> None:
     """Raise a RobotError that says where re-simulation differs, or why there can be none here."""
-    from sim.engine import record, require_same
+    from sim.physics.engine import record, require_same
 
     meta = episode.meta
     if not meta.robot.simulated:

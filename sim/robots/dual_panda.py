@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from sim.compose import Piece, compose
 from sim.description import Field, Hand, RobotDescription
+from sim.model.compose import Piece, compose
 from sim.robots import panda
 from sim.scene import Triple
 

@@ -11,8 +11,8 @@ from typing import Final
 
 import pybullet_data
 
-from sim.compose import PARTS, Piece, compose
 from sim.description import Field, Hand, RobotDescription
+from sim.model.compose import PARTS, Piece, compose
 from sim.robot import MobileBase
 from sim.robots import xarm6
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from sim.description import Field, Hand, RobotDescription
+from sim.model.urdf import read_urdf
 from sim.robot import RobotModel
 from sim.rotation import looking
-from sim.urdf import read_urdf
 
 JOINT_NAMES: Final = ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll")
 GRIPPER_JOINT: Final = "gripper"

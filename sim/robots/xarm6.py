@@ -11,8 +11,8 @@ from typing import Final
 
 import pybullet_data
 
-from sim.compose import PARTS, Piece, compose
 from sim.description import Field, Hand, RobotDescription
+from sim.model.compose import PARTS, Piece, compose
 from sim.rotation import looking
 
 JOINT_NAMES: Final = tuple(f"joint{index}" for index in range(1, 7))

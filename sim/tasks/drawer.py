@@ -10,13 +10,13 @@ from typing import Final
 import numpy as np
 
 from sim.description import RobotDescription
-from sim.exact import apart, nearness
-from sim.expert import ACROSS, ALONG, Operator, Script, down, nearest, yaw
-from sim.placing import at, spot
 from sim.robot import TaskSpec, Vector
 from sim.rotation import conjugate, rotate
 from sim.scene import Body, Box, Part, Rgba, Slide
 from sim.task import Expert, Values
+from sim.tasks.parts.exact import apart, nearness
+from sim.tasks.parts.expert import ACROSS, ALONG, Operator, Script, down, nearest, yaw
+from sim.tasks.parts.placing import at, spot
 
 OPEN_M: Final = 0.07
 TRAVEL_M: Final = 0.11

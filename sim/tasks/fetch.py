@@ -10,12 +10,12 @@ from typing import Final
 import numpy as np
 
 from sim.description import RobotDescription
-from sim.exact import apart, length, nearness
-from sim.expert import Operator, Script, Wheels
-from sim.placing import GREEN, at, cube, mark, placed
 from sim.robot import TaskSpec, Vector
 from sim.scene import Body
 from sim.task import Expert, Values
+from sim.tasks.parts.exact import apart, length, nearness
+from sim.tasks.parts.expert import Operator, Script, Wheels
+from sim.tasks.parts.placing import GREEN, at, cube, mark, placed
 
 NEAREST_M: Final = 1.6
 FARTHEST_M: Final = 2.6

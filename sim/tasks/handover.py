@@ -10,13 +10,13 @@ from typing import Final
 import numpy as np
 
 from sim.description import Field, RobotDescription
-from sim.exact import apart, length, nearness
-from sim.expert import ACROSS, ALONG, Operator, Puppet, Script, both, down, nearest, yaw
-from sim.placing import GREEN, RED, at, mark, spot
 from sim.robot import TaskSpec, Vector
 from sim.rotation import conjugate, rotate
 from sim.scene import Body, Box, Part
 from sim.task import Expert, Values
+from sim.tasks.parts.exact import apart, length, nearness
+from sim.tasks.parts.expert import ACROSS, ALONG, Operator, Puppet, Script, both, down, nearest, yaw
+from sim.tasks.parts.placing import GREEN, RED, at, mark, spot
 
 HALF_LENGTH_M: Final = 0.12
 HALF_EDGE_M: Final = 0.012

@@ -8,13 +8,13 @@ from typing import Final
 import numpy as np
 
 from sim.description import RobotDescription
-from sim.exact import apart, nearness
-from sim.expert import Operator, Script
-from sim.placing import cube, placed
 from sim.robot import TaskSpec
 from sim.scene import Body
 from sim.task import Expert, Values
 from sim.tasks import SINGLE_ARMS
+from sim.tasks.parts.exact import apart, nearness
+from sim.tasks.parts.expert import Operator, Script
+from sim.tasks.parts.placing import cube, placed
 
 SUCCESS_HEIGHT_M: Final = 0.10
 NEAR_M: Final = 0.03

@@ -9,12 +9,12 @@ from typing import Final
 import numpy as np
 
 from sim.description import RobotDescription
-from sim.exact import apart, nearness
-from sim.expert import ACROSS, Operator, Script, down, nearest, yaw
-from sim.placing import placed
 from sim.robot import TaskSpec, Vector
 from sim.scene import Body, Box, Part
 from sim.task import Expert, Values
+from sim.tasks.parts.exact import apart, nearness
+from sim.tasks.parts.expert import ACROSS, Operator, Script, down, nearest, yaw
+from sim.tasks.parts.placing import placed
 
 HALF_M: Final = 0.014
 LENGTH_M: Final = 0.10

@@ -11,13 +11,13 @@ from typing import Final
 import numpy as np
 
 from sim.description import RobotDescription
-from sim.exact import apart, length, nearness
-from sim.expert import Operator, Script, down
-from sim.placing import BLUE, at, ring, spot
 from sim.robot import TaskSpec, Vector
 from sim.rotation import conjugate, from_rotvec, multiply, rotate
 from sim.scene import Body, Box, Part, Rgba, Sphere, Triple
 from sim.task import Expert, Values
+from sim.tasks.parts.exact import apart, length, nearness
+from sim.tasks.parts.expert import Operator, Script, down
+from sim.tasks.parts.placing import BLUE, at, ring, spot
 
 BALLS: Final = 12
 BALL_RADIUS_M: Final = 0.008

@@ -9,12 +9,12 @@ from typing import Final
 import numpy as np
 
 from sim.description import RobotDescription
-from sim.exact import apart, length, nearness
-from sim.expert import Operator, Script, down
-from sim.placing import GREEN, RED, mark, placed
 from sim.robot import TaskSpec, Vector
 from sim.scene import Body, Cylinder, Part
 from sim.task import Expert, Values
+from sim.tasks.parts.exact import apart, length, nearness
+from sim.tasks.parts.expert import Operator, Script, down
+from sim.tasks.parts.placing import GREEN, RED, mark, placed
 
 RADIUS_M: Final = 0.032
 HEIGHT_M: Final = 0.03

@@ -9,13 +9,13 @@ from typing import Final
 import numpy as np
 
 from sim.description import RobotDescription
-from sim.exact import apart, nearness
-from sim.expert import Operator, Script
-from sim.placing import spot
 from sim.robot import TaskSpec
 from sim.scene import Body, Part, Sphere
 from sim.task import Expert, Values
 from sim.tasks import SINGLE_ARMS
+from sim.tasks.parts.exact import apart, nearness
+from sim.tasks.parts.expert import Operator, Script
+from sim.tasks.parts.placing import spot
 
 NEAR_M: Final = 0.02
 LOW_M: Final = 0.08

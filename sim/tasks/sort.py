@@ -9,12 +9,12 @@ from typing import Final
 import numpy as np
 
 from sim.description import RobotDescription
-from sim.exact import apart, nearness
-from sim.expert import Operator, Script
-from sim.placing import BLUE, GREEN, RED, at, cube, placed
 from sim.robot import TaskSpec
 from sim.scene import Body, Box, Part, Rgba
 from sim.task import Expert, Values
+from sim.tasks.parts.exact import apart, nearness
+from sim.tasks.parts.expert import Operator, Script
+from sim.tasks.parts.placing import BLUE, GREEN, RED, at, cube, placed
 
 COLOURS: Final[dict[str, Rgba]] = {"red": RED, "green": GREEN, "blue": BLUE}
 PLATE_M: Final = 0.045

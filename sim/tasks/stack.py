@@ -9,13 +9,13 @@ from typing import Final
 import numpy as np
 
 from sim.description import RobotDescription
-from sim.exact import apart, length, nearness
-from sim.expert import Operator, Script
-from sim.placing import CUBE_HALF_EDGE_M, GREEN, cube, placed
 from sim.robot import TaskSpec, Vector
 from sim.scene import Body
 from sim.task import Expert, Values
 from sim.tasks import SINGLE_ARMS
+from sim.tasks.parts.exact import apart, length, nearness
+from sim.tasks.parts.expert import Operator, Script
+from sim.tasks.parts.placing import CUBE_HALF_EDGE_M, GREEN, cube, placed
 
 WITHIN_M: Final = 0.02
 UPON_M: Final = 0.02

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 import cv2
 
-from sim.picture import Pixels
+from sim.pictures.picture import Pixels
 from teleop.wire.frames import FRAME_BYTES_MAX, Codec
 
 JPEG_QUALITY: Final = 80

@@ -17,10 +17,10 @@ import cv2
 import numpy as np
 import structlog
 
-from sim.picture import Pixels, Renderer
-from sim.render import open_renderer, stage_of
+from sim.pictures.picture import Pixels, Renderer
+from sim.pictures.render import open_renderer, stage_of
+from sim.pictures.stage import Stage
 from sim.robot import Vector
-from sim.stage import Stage
 from teleop.cameras.spec import CameraError, CameraSpec
 from teleop.wire.messages import State
 

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import structlog
 
-from sim.kinematics import Kinematics
+from sim.motion.kinematics import Kinematics
 from sim.robot import (
     Action,
     ArraySpec,

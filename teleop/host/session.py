@@ -15,8 +15,8 @@ from typing import Final
 import numpy as np
 import structlog
 
-from sim.control import SHAPING, Controller, Directive
-from sim.kinematics import Hands
+from sim.motion.control import SHAPING, Controller, Directive
+from sim.motion.kinematics import Hands
 from sim.robot import Action, Observation, Robot, RobotError, UnstableWorldError
 from teleop.clock import Clock
 from teleop.host.safety import Drop, Gate, IllegalMoveError, Interlock

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from sim.control import Twist
+from sim.motion.control import Twist
 from teleop.operator.pilot import Answer, Ask, Descriptor, Values
 from teleop.wire.messages import State
 

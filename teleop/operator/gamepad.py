@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from sim.control import EE_ROTATION_MAX_RAD_S, EE_SPEED_MAX_M_S, Twist
+from sim.motion.control import EE_ROTATION_MAX_RAD_S, EE_SPEED_MAX_M_S, Twist
 from sim.robot import Vector
 from teleop.operator.pilot import Answer, Ask, Descriptor, Values
 from teleop.wire.messages import State

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from sim.catalogue import description
 from sim.catalogue import task as task_named
-from sim.control import Setpoint
+from sim.motion.control import Setpoint
 from sim.robot import Vector
 from sim.task import Expert
 from teleop.operator.driver import Driver

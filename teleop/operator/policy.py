@@ -1,7 +1,7 @@
 """A stranger's function that drives: found by `module:function`, and what it returns held against the robot.
 
 It is called with the observation's arrays by name and the robot's descriptor, and returns a `Twist`, a `Pose` or
-`Joints` of `sim.control`, or None to hold. A class is made anew for each episode, and its object called.
+`Joints` of `sim.motion.control`, or None to hold. A class is made anew for each episode, and its object called.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sim.control import Joints, Pose, Setpoint, Twist
+from sim.motion.control import Joints, Pose, Setpoint, Twist
 from sim.robot import Vector
 from teleop.operator.pilot import Answer, Ask, Descriptor, Pilot, PilotMaker, Values
 from teleop.wire.messages import State
@@ -85,7 +85,7 @@ def _found(name: str) -> Callable[..., Any]:
 
 
 def fitted(asked: object, robot: Descriptor) -> Setpoint:
-    """Return a setpoint for this robot with arrays as `sim.control` says; raise PolicyError where it does not fit."""
+    """Return a setpoint for this robot, arrays as `sim.motion.control` says; raise PolicyError if it does not fit."""
     hands = len(robot["end_effectors"])
     match asked:
         case Twist():
@@ -97,7 +97,7 @@ def fitted(asked: object, robot: Descriptor) -> Setpoint:
         case Joints():
             position = _array("position", asked.position, (len(robot["joint_names"]),))
             return Joints(position, _array("gripper", asked.gripper, (hands,)))
-    raise PolicyError(f"expected a Twist, a Pose or Joints of sim.control, or None, got {_short(asked)}")
+    raise PolicyError(f"expected a Twist, a Pose or Joints of sim.motion.control, or None, got {_short(asked)}")
 
 
 def _base(asked: object, robot: Descriptor) -> Vector | None:

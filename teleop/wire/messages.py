@@ -59,7 +59,7 @@ RECORDING: Final[int] = WIRE["state_flags"]["recording"]
 SUCCEEDED: Final[int] = WIRE["state_flags"]["succeeded"]
 LIMITED: Final[int] = WIRE["state_flags"]["limited"]
 LIMIT_RULES: Final[dict[str, int]] = WIRE["limit_rules"]
-"""The bit of each rule in a state's `limits`, by the name that `sim.control.Limit` has for it."""
+"""The bit of each rule in a state's `limits`, by the name that `sim.motion.control.Limit` has for it."""
 
 
 def header_of(message: str) -> struct.Struct:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.control import Joints, Pose, Setpoint, Twist
+from sim.motion.control import Joints, Pose, Setpoint, Twist
 from sim.robot import RobotSpec, Vector
 from teleop.wire.messages import Command, Mode, Values
 

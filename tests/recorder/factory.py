@@ -16,7 +16,7 @@ import numpy as np
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from sim.control import Limit, LimitEvent
+from sim.motion.control import Limit, LimitEvent
 from sim.robot import Action, ArraySpec, EndEffector, Observation, RobotModel, RobotSpec, TaskSpec, Vector
 from teleop.identity import SESSION_GRANT, Domain
 from teleop.steps import EpisodeEnd, EpisodeStart, Step

@@ -20,9 +20,9 @@ from recorder.file.meta import Meta
 from recorder.proof.replayed import DescriptionMismatchError, NotSimulatedError, TaskMismatchError, replayed
 from sim.catalogue import UnknownRobotError, UnknownTaskError, make_world
 from sim.check import drive
-from sim.engine import EngineMismatchError
-from sim.kinematics import Hands
-from sim.replay import ReplayMismatchError
+from sim.motion.kinematics import Hands
+from sim.physics.engine import EngineMismatchError
+from sim.physics.replay import ReplayMismatchError
 from sim.robot import ActionShapeError
 from teleop.steps import EpisodeEnd, Step
 from teleop.wire.messages import Safety

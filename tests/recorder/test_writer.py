@@ -13,7 +13,7 @@ from recorder.file.episode import read_episode
 from recorder.file.layout import NO_COMMAND, RULES, UNKNOWN_SUCCESS
 from recorder.file.writer import EpisodeMismatchError, EpisodeWriter, StepOrderError, StepShapeError
 from recorder.proof.description import hash_description
-from sim.control import Limit
+from sim.motion.control import Limit
 from sim.robot import Observation
 from teleop.wire.messages import Mode
 from teleop.wire.reasons import EndReason

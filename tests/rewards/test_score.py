@@ -28,7 +28,7 @@ from rewards.score import (
     score,
     weigh,
 )
-from sim.control import Limit, LimitEvent
+from sim.motion.control import Limit, LimitEvent
 from tests.recorder.factory import fake_end, fake_episode, fake_steps
 from tests.rewards.drives import facts_along, good_drive, line, recorded, write_episode
 

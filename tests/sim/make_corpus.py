@@ -17,8 +17,8 @@ import numpy as np
 
 from sim.catalogue import TASKS, description, make_world, task
 from sim.check import drive
-from sim.engine import record, require_same
-from sim.replay import compared, replay
+from sim.physics.engine import record, require_same
+from sim.physics.replay import compared, replay
 from sim.robot import Vector
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -38,7 +38,7 @@ class Golden:
     gripper: Vector
     """(N, K) float64: applied."""
     recorded: Mapping[str, Vector]
-    """(N + 1, ...) float64: what `sim.replay.replay` compares."""
+    """(N + 1, ...) float64: what `sim.physics.replay.replay` compares."""
 
 
 def load(name: str) -> Golden:

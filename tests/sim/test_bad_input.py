@@ -10,11 +10,8 @@ import pytest
 
 import sim.gym
 from sim.catalogue import description, make_world, task
-from sim.compose import ComposeError, Piece, compose
-from sim.control import Controller, Joints, Limit, Pose, Twist
-from sim.replay import compared, replay
-from sim.robot import Action, ActionShapeError, RobotModel, UnstableWorldError
-from sim.urdf import (
+from sim.model.compose import ComposeError, Piece, compose
+from sim.model.urdf import (
     EngineRefusedError,
     MeshMissingError,
     UnknownJointError,
@@ -23,7 +20,10 @@ from sim.urdf import (
     UrdfMissingError,
     UrdfSyntaxError,
 )
-from sim.world import World
+from sim.motion.control import Controller, Joints, Limit, Pose, Twist
+from sim.physics.replay import compared, replay
+from sim.physics.world import World
+from sim.robot import Action, ActionShapeError, RobotModel, UnstableWorldError
 
 PANDA = description("panda")
 NAN = float("nan")

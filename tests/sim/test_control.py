@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from sim import rotation
 from sim.catalogue import make_world
-from sim.control import (
+from sim.motion.control import (
     EE_ROTATION_MAX_RAD_S,
     EE_SPEED_MAX_M_S,
     GRIPPER_SPEED_MAX_1_S,
@@ -23,7 +23,7 @@ from sim.control import (
     Setpoint,
     Twist,
 )
-from sim.kinematics import Kinematics
+from sim.motion.kinematics import Kinematics
 from sim.robot import Observation
 
 SPEC = make_world("panda", "lift").spec

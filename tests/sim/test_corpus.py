@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from numpy._core import _multiarray_umath
 
-from sim import arm, bodies, engine
 from sim.catalogue import TASKS, description, task
-from sim.engine import EngineMismatchError, record, require_same
-from sim.exact import apart, length, nearness
-from sim.fingerprint import digest
-from sim.replay import ReplayMismatchError
+from sim.physics import arm, bodies, engine
+from sim.physics.engine import EngineMismatchError, record, require_same
+from sim.physics.fingerprint import digest
+from sim.physics.replay import ReplayMismatchError
 from sim.scene import Body, Box, Part, Slide
+from sim.tasks.parts.exact import apart, length, nearness
 
 from .make_corpus import CORPUS, check, load
 
@@ -26,8 +26,8 @@ ANEW = "where that was meant, record anew: python -m tests.sim.make_corpus"
 ELSEWHERE = """
 import json
 from sim.catalogue import description, task
-from sim.engine import record
-from sim.replay import ReplayMismatchError
+from sim.physics.engine import record
+from sim.physics.replay import ReplayMismatchError
 from tests.sim import make_corpus
 make_corpus.require_same = lambda recorded, here: None
 differs = {}

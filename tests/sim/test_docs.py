@@ -9,8 +9,8 @@ import pytest
 
 from sim.catalogue import pairs, task
 from sim.check import drive
+from sim.physics.world import World
 from sim.registry import env_id
-from sim.world import World
 
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 

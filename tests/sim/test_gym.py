@@ -14,7 +14,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 import sim.gym
 from sim.catalogue import make_world, pairs
-from sim.control import EE_ROTATION_MAX_RAD_S, EE_SPEED_MAX_M_S, Twist
+from sim.motion.control import EE_ROTATION_MAX_RAD_S, EE_SPEED_MAX_M_S, Twist
 from sim.registry import env_id
 
 LIFT = "armshare/Lift-Panda-v0"

@@ -14,9 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim import rotation
-from sim.kinematics import IkOptions, Kinematics, KinematicsInputError, Vector, urdf_files
-from sim.robot import RobotModel
-from sim.urdf import (
+from sim.model.urdf import (
     MeshMissingError,
     UnknownJointError,
     UnknownLinkError,
@@ -24,6 +22,8 @@ from sim.urdf import (
     UrdfSyntaxError,
     read_urdf,
 )
+from sim.motion.kinematics import IkOptions, Kinematics, KinematicsInputError, Vector, urdf_files
+from sim.robot import RobotModel
 
 DATA = Path(pybullet_data.getDataPath())
 PANDA = RobotModel("panda", DATA, "franka_panda/panda.urdf")

@@ -43,7 +43,7 @@ def test_a_world_that_leaves_the_room_is_named_unstable_and_its_neighbour_goes_o
     still, before = Action(world.spec.home_rad), neighbour.reset(4)
     world.reset(0)
     with monkeypatch.context() as patched:
-        patched.setattr("sim.world.ROOM_M", 0.1)
+        patched.setattr("sim.physics.world.ROOM_M", 0.1)
         with pytest.raises(UnstableWorldError, match=r"within 0\.1 m"):
             world.send_action(still)
     neighbour.send_action(still)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from sim.catalogue import ROBOTS, description, model
-from sim.mesh import MeshSyntaxError, joined, linear, load, of_shape, shaded, simplified
+from sim.pictures.mesh import MeshSyntaxError, joined, linear, load, of_shape, shaded, simplified
+from sim.pictures.visuals import VisualsError, link_meshes
 from sim.scene import Box, Cylinder, Sphere
-from sim.visuals import VisualsError, link_meshes
 
 WHITE = (1.0, 1.0, 1.0)
 
@@ -62,7 +62,7 @@ def test_simplifying_leaves_the_surface_where_it_is():
         faces = np.arange(len(points), dtype=np.int32).reshape(-1, 3)
     whole = shaded(points, faces, WHITE)
     program = (
-        "import sys, numpy as np; from sim.mesh import simplified, welded; d = np.load(sys.argv[1]);"
+        "import sys, numpy as np; from sim.pictures.mesh import simplified, welded; d = np.load(sys.argv[1]);"
         "p, f = simplified(*welded(d['p'], d['f']), 0.02); np.savez(sys.argv[2], p=p, f=f)"
     )
     assert len(whole.triangles) > 8000

@@ -7,14 +7,14 @@ from itertools import islice
 import numpy as np
 import pytest
 
-import sim.gl
+import sim.pictures.gl
 from sim.catalogue import ROBOTS, UnknownRobotError, UnknownTaskError, description, make_world
 from sim.check import drive
-from sim.gl import GlRenderer, NoOpenGlError
-from sim.picture import Picture
-from sim.render import PictureSizeError, Shot, StatesMissingError, open_renderer, render, stage_of, workers
-from sim.stage import Stage, UnknownCameraError
-from sim.tiny import TinyRenderer
+from sim.pictures.gl import GlRenderer, NoOpenGlError
+from sim.pictures.picture import Picture
+from sim.pictures.render import PictureSizeError, Shot, StatesMissingError, open_renderer, render, stage_of, workers
+from sim.pictures.stage import Stage, UnknownCameraError
+from sim.pictures.tiny import TinyRenderer
 
 SEED = 5
 WIDTH, HEIGHT = 320, 240
@@ -172,7 +172,7 @@ def test_where_there_is_no_opengl_tiny_renderer_draws_and_the_picture_says_so(mo
     def missing():
         raise NoOpenGlError("expected OpenGL 3.3 through EGL, got none")
 
-    monkeypatch.setattr(sim.gl, "context", missing)
+    monkeypatch.setattr(sim.pictures.gl, "context", missing)
     renderer = open_renderer(stage, 64, 48)
     picture = draw(renderer, stage, seen, 0)
     renderer.close()
@@ -204,11 +204,11 @@ def test_states_that_do_not_say_where_everything_is_are_refused(seen):
 
 @pytest.mark.parametrize("robot", ROBOTS)
 def test_every_link_is_drawn_where_the_physics_engine_has_it(robot):
-    from sim.arm import Arm
-    from sim.bullet import new_client
-    from sim.links import Links
+    from sim.model.links import Links
+    from sim.model.urdf import read_urdf
+    from sim.physics.arm import Arm
+    from sim.physics.bullet import new_client
     from sim.robot import Action
-    from sim.urdf import read_urdf
 
     data, client = description(robot), new_client()
     arm = Arm(client, data)

@@ -13,7 +13,7 @@ import pytest
 
 from sim.catalogue import make_world
 from sim.check import drive
-from sim.replay import ReplayMismatchError, compared, replay
+from sim.physics.replay import ReplayMismatchError, compared, replay
 from sim.robot import Action
 
 SEED = 20261122

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim import rotation
-from sim.kinematics import IkOptions, Kinematics, Vector
+from sim.model.urdf import read_urdf, urdf_files
+from sim.motion.kinematics import IkOptions, Kinematics, Vector
 from sim.robots.so101 import DESCRIPTION, GRIPPER_JOINT
-from sim.urdf import read_urdf, urdf_files
 
 HAND = DESCRIPTION.hands[0]
 ARM = Kinematics(DESCRIPTION.model.urdf_path, DESCRIPTION.joint_names, HAND.link, home=np.array(DESCRIPTION.home_rad))

@@ -10,18 +10,18 @@ from itertools import product
 import numpy as np
 import pytest
 
-from sim.bodies import physical
 from sim.catalogue import ROBOTS, TASKS, description, make_world, pairs, task
 from sim.check import drive
-from sim.control import Controller
-from sim.expert import Operator, Script
-from sim.placing import CUBE_HALF_EDGE_M
+from sim.motion.control import Controller
+from sim.physics.bodies import physical
+from sim.physics.world import ROOM_M, World
 from sim.rotation import from_rotvec, multiply, rotate
 from sim.scene import Body, Box, Cylinder, Part, Shape
-from sim.setting import setting
 from sim.task import Task, Values, progress
 from sim.tasks import drawer, fetch, handover, peg, pick_place, pour, push, sort, stack
-from sim.world import ROOM_M, World
+from sim.tasks.parts.expert import Operator, Script
+from sim.tasks.parts.placing import CUBE_HALF_EDGE_M
+from sim.tasks.parts.setting import setting
 
 SEEDS = range(60)
 HIGH = np.array((0.0, 0.0, 0.1))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from sim.catalogue import make_world
-from sim.kinematics import Hands
+from sim.motion.kinematics import Hands
 from sim.robot import Action, Observation, RobotSpec, Vector, checked
 from teleop.clock import Clock
 from teleop.host.session import Session

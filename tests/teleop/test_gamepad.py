@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sim.catalogue import make_world
-from sim.control import EE_ROTATION_MAX_RAD_S, EE_SPEED_MAX_M_S
+from sim.motion.control import EE_ROTATION_MAX_RAD_S, EE_SPEED_MAX_M_S
 from teleop.operator.gamepad import (
     AT_OPENING,
     AXIS,

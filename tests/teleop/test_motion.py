@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from sim.kinematics import Hands
+from sim.motion.kinematics import Hands
 from teleop.host.safety import STALE_NS
 from teleop.wire import control
 from teleop.wire.messages import Mode

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from sim.control import Twist
+from sim.motion.control import Twist
 from teleop.identity import new_key
 from teleop.operator import pilot
 from teleop.operator.driver import Driver, RefusedError

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sim.catalogue import make_world
-from sim.control import Joints, Pose, Twist
+from sim.motion.control import Joints, Pose, Twist
 from teleop.operator.pilot import Ask
 from teleop.operator.policy import PolicyError, UnknownPolicyError, fitted, load
 from teleop.wire.descriptor import describe
@@ -52,7 +52,7 @@ def test_one_hands_setpoint_may_leave_the_axis_of_hands_out():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("forward", "expected a Twist, a Pose or Joints of sim.control, or None, got 'forward'"),
+        ("forward", "expected a Twist, a Pose or Joints of sim.motion.control, or None, got 'forward'"),
         (SIX, "expected a Twist, a Pose or Joints"),
         (Twist, "expected a Twist, a Pose or Joints"),
         (Twist(np.zeros(5), [1.0]), r"expected twist of shape \(1, 6\), got \(5,\)"),
@@ -101,7 +101,7 @@ def test_a_class_is_made_anew_for_each_episode(module):
         ("def act(values): pass", "raised TypeError: act.. takes 1 positional argument but 2 were given"),
         (
             "def act(values, robot): return 1.0",
-            ":act: expected a Twist, a Pose or Joints of sim.control, or None, got 1.0",
+            ":act: expected a Twist, a Pose or Joints of sim.motion.control, or None, got 1.0",
         ),
         ("class act:\n def __init__(self): 1 / 0", "raised ZeroDivisionError: division by zero"),
         ("class act: pass", "expected objects of it to be called"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sim.control import Limit
+from sim.motion.control import Limit
 from teleop.host.safety import WATCHDOG_NS
 from teleop.host.session import Shutdown
 from teleop.steps import QUEUE_STEPS, EpisodeEnd, Step

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.catalogue import make_world
-from sim.control import Controller, Joints, Limit, Pose, Twist
+from sim.motion.control import Controller, Joints, Limit, Pose, Twist
 from sim.robot import MobileBase, Observation
 from teleop.wire.messages import Command, Mode
 from teleop.wire.setpoints import setpoint_of, values_of

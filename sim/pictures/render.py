@@ -19,10 +19,10 @@ import structlog
 
 from sim.catalogue import description, require_pair, task
 from sim.description import RobotDescription
-from sim.picture import Picture, Renderer
+from sim.pictures.picture import Picture, Renderer
+from sim.pictures.stage import Stage
 from sim.robot import RobotError, RobotSpec, Vector
-from sim.setting import setting
-from sim.stage import Stage
+from sim.tasks.parts.setting import setting
 
 SIZE_MAX: Final = 4096
 _BATCH: Final = 25
@@ -87,12 +87,12 @@ def stage_of(robot: str, task_name: str, seed: int, height: int | None = None) -
 def open_renderer(stage: Stage, width: int, height: int) -> Renderer:
     """Return the best renderer that works here; `name` and every picture say which. Raises PictureSizeError."""
     require_size(width, height)
-    from sim.gl import GlRenderer, NoOpenGlError
+    from sim.pictures.gl import GlRenderer, NoOpenGlError
 
     try:
         return GlRenderer(stage, width, height)
     except NoOpenGlError as error:
-        from sim.tiny import TinyRenderer
+        from sim.pictures.tiny import TinyRenderer
 
         _log.warning("render.without_opengl", reason=str(error), instead="PyBullet TinyRenderer, many times slower")
         return TinyRenderer(stage, width, height)

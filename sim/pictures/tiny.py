@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.bullet import new_client, pybullet
-from sim.mesh import Mesh
-from sim.picture import Floats, Picture, intrinsics
+from sim.physics.bullet import new_client, pybullet
+from sim.pictures.mesh import Mesh
+from sim.pictures.picture import Floats, Picture, intrinsics
+from sim.pictures.stage import Stage
 from sim.robot import Vector
 from sim.rotation import from_matrix
 from sim.scene import Camera
-from sim.stage import Stage
 
 _TO_GL = np.diag((1.0, -1.0, -1.0, 1.0))
 """From OpenCV's axes of a camera to OpenGL's."""

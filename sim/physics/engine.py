@@ -9,9 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from sim import arm, bodies, fingerprint
-from sim.bullet import BulletClient, pybullet
 from sim.description import RobotDescription
+from sim.physics import arm, bodies, fingerprint
+from sim.physics.bullet import BulletClient, pybullet
 from sim.robot import RobotError
 from sim.task import Task
 

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim import rotation
+from sim.model.urdf import Joint, UnknownJointError, Urdf, UrdfError, read_urdf, urdf_files
 from sim.robot import RobotError, RobotSpec
-from sim.urdf import Joint, UnknownJointError, Urdf, UrdfError, read_urdf, urdf_files
 
 __all__ = ["Hands", "IkOptions", "Kinematics", "KinematicsInputError", "Solution", "UrdfError", "urdf_files"]
 

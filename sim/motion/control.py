@@ -16,9 +16,9 @@ from typing import Final
 import numpy as np
 
 from sim import rotation
-from sim.kinematics import IkOptions, Kinematics
+from sim.motion.kinematics import IkOptions, Kinematics
+from sim.motion.smooth import Smoother
 from sim.robot import Action, EndEffector, MobileBase, Observation, RobotSpec, Vector, clipped
-from sim.smooth import Smoother
 
 EE_SPEED_MAX_M_S: Final = 0.30
 EE_ROTATION_MAX_RAD_S: Final = 1.5

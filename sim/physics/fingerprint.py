@@ -15,7 +15,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from typing import Any, Final
 
-from sim.bullet import BulletClient, new_client, pybullet
+from sim.physics.bullet import BulletClient, new_client, pybullet
 
 _POINTS: Final = 4000
 """Of each function: with and without fused multiply-add, some ten of all results differ in their last bit."""

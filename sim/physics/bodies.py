@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from sim.bullet import BulletClient, pybullet
+from sim.physics.bullet import BulletClient, pybullet
 from sim.robot import ArraySpec, Vector
 from sim.scene import UPRIGHT, Body, Box, Part, Shape, Sphere
 

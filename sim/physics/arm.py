@@ -9,10 +9,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.bullet import BulletClient, pybullet
 from sim.description import RobotDescription
+from sim.model.urdf import EngineRefusedError, UnknownJointError, UnknownLinkError, require_whole
+from sim.physics.bullet import BulletClient, pybullet
 from sim.robot import Action, Vector, clipped
-from sim.urdf import EngineRefusedError, UnknownJointError, UnknownLinkError, require_whole
 
 _POSITION_GAIN: Final = 0.2
 _VELOCITY_GAIN: Final = 1.0

@@ -16,8 +16,8 @@ from typing import Final
 import numpy as np
 
 from sim import rotation
-from sim.control import Twist
 from sim.description import RobotDescription
+from sim.motion.control import Twist
 from sim.robot import MobileBase, Vector
 
 Script = Generator[None, None, None]

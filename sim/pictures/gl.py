@@ -17,11 +17,9 @@ import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.mesh import Mesh, joined
-from sim.picture import Floats, Picture, Pixels, intrinsics
-from sim.robot import RobotError, Vector
-from sim.scene import Camera
-from sim.shaders import (
+from sim.pictures.mesh import Mesh, joined
+from sim.pictures.picture import Floats, Picture, Pixels, intrinsics
+from sim.pictures.shaders import (
     DEPTH_FRAGMENT,
     DEPTH_VERTEX,
     MASK_FRAGMENT,
@@ -30,7 +28,9 @@ from sim.shaders import (
     SCENE_FRAGMENT,
     SCENE_VERTEX,
 )
-from sim.stage import Stage
+from sim.pictures.stage import Stage
+from sim.robot import RobotError, Vector
+from sim.scene import Camera
 
 _TEXELS: Final = ((300, 320), (600, 512))
 """Pictures up to so many pixels high, and the texels of a side of their shadow maps."""

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.model.urdf import Joint, Urdf
 from sim.robot import Vector
-from sim.urdf import Joint, Urdf
 
 
 class Links:

@@ -10,16 +10,16 @@ from typing import Final
 
 import numpy as np
 
-from sim import engine
-from sim.arm import Arm, require_loadable
-from sim.bodies import Bodies, arrays
-from sim.bullet import BulletClient, new_client
 from sim.description import RobotDescription
-from sim.engine import CONTROL_HZ, SETTLE_STEPS, SUBSTEPS
+from sim.physics import engine
+from sim.physics.arm import Arm, require_loadable
+from sim.physics.bodies import Bodies, arrays
+from sim.physics.bullet import BulletClient, new_client
+from sim.physics.engine import CONTROL_HZ, SETTLE_STEPS, SUBSTEPS
 from sim.robot import Action, NotConnectedError, Observation, RobotError, RobotSpec, UnstableWorldError, checked
 from sim.scene import Scene
-from sim.setting import setting
 from sim.task import Task, Values, progress
+from sim.tasks.parts.setting import setting
 
 ROOM_M: Final = 4.0
 _BLEND: Final = np.arange(1, SUBSTEPS + 1, dtype=np.float64).reshape(-1, 1) / SUBSTEPS

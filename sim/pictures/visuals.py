@@ -18,10 +18,10 @@ from typing import Final
 import numpy as np
 from platformdirs import user_cache_path
 
-from sim.mesh import CREASE_RAD, Mesh, joined, linear, load, of_shape
+from sim.model.urdf import UrdfSyntaxError, find_mesh, floats, origin, urdf_files
+from sim.pictures.mesh import CREASE_RAD, Mesh, joined, linear, load, of_shape
 from sim.robot import RobotError, RobotModel
 from sim.scene import Box, Cylinder, Rgba, Shape, Sphere
-from sim.urdf import UrdfSyntaxError, find_mesh, floats, origin, urdf_files
 
 _MADE_BY: Final = f"3 {CREASE_RAD}"
 """Part of the cache's key: another way to make the meshes gives others."""
@@ -41,7 +41,16 @@ def link_meshes(model: RobotModel, edge_m: float = 0.0) -> dict[str, Mesh]:
     kept = _place(model, edge_m)
     if not kept.is_file():
         kept.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "sim.visuals", model.name, str(model.root), model.urdf, str(edge_m), str(kept)]
+        command = [
+            sys.executable,
+            "-m",
+            "sim.pictures.visuals",
+            model.name,
+            str(model.root),
+            model.urdf,
+            str(edge_m),
+            str(kept),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise VisualsError(f"expected the meshes of {model.name}: {done.stderr.strip().splitlines()[-1:]}")

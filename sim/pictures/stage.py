@@ -12,13 +12,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.links import Links
-from sim.mesh import Mesh, joined, linear, of_shape
+from sim.model.links import Links
+from sim.model.urdf import read_urdf
+from sim.pictures.mesh import Mesh, joined, linear, of_shape
+from sim.pictures.visuals import link_meshes
 from sim.robot import RobotError, RobotSpec, Vector
 from sim.rotation import to_matrix
 from sim.scene import Body, Camera, Quaternion, Rgba, Scene, Triple
-from sim.urdf import read_urdf
-from sim.visuals import link_meshes
 
 FLOOR: Final = "floor"
 FLOOR_HALF_M: Final = 8.0

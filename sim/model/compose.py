@@ -19,13 +19,13 @@ from typing import Final
 
 from platformdirs import user_cache_path
 
+from sim.model.urdf import UnknownLinkError, find_mesh, read_urdf
 from sim.robot import RobotError, RobotModel
 from sim.scene import Triple
-from sim.urdf import UnknownLinkError, find_mesh, read_urdf
 
 BASE: Final = "base"
 """The link on which everything stands."""
-PARTS: Final = Path(__file__).parent / "robots" / "parts"
+PARTS: Final = Path(__file__).parents[1] / "robots" / "parts"
 """URDFs of our own to compose with: `gripper.urdf`, `rolling.urdf`."""
 _KEPT: Final = ("material", "link", "joint")
 _NAMES: Final = {

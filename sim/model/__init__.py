@@ -1,0 +1,1 @@
+"""Robot models as URDF: read, composed of parts, and their links."""

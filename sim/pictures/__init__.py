@@ -1,0 +1,1 @@
+"""From a scene and its states to pixels."""
