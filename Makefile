@@ -76,7 +76,7 @@ $(STAMPS)/venv: requirements.lock pyproject.toml | tools
 	@$(BIN)/python -m pip install --disable-pip-version-check -q --no-build-isolation --no-deps -e .
 	@touch $@
 
-$(STAMPS)/node: package.json package-lock.json armshare/web/package.json rewards/contracts/package.json | tools
+$(STAMPS)/node: package.json package-lock.json armshare/web/package.json rewards/chain/contracts/package.json | tools
 	@mkdir -p $(STAMPS)
 	@echo "[2/3] Node packages into node_modules"
 	@npm ci --silent --no-fund --no-audit --ignore-scripts

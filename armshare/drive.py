@@ -15,8 +15,8 @@ from eth_account.signers.local import LocalAccount
 from platformdirs import user_data_path
 from websockets.exceptions import WebSocketException
 
+from armshare.client import no_hub
 from armshare.failures import DoorError, StageError
-from armshare.platform.processes import no_hub
 from armshare.researcher import episode_in
 from recorder.file.episode import Episode as Recording
 from recorder.proof.contribute import Driven, countersign

@@ -31,7 +31,7 @@ _ACTIONABLE: Final = (
     "recorder.file.episode.EpisodeError",
     "recorder.export.robomimic.ExportError",
     "recorder.proof.refusals.GateError",
-    "rewards.vault.ChainError",
+    "rewards.chain.vault.ChainError",
     "sim.robot.RobotError",
     "teleop.operator.driver.RefusedError",
     "armshare.failures.DoorError",

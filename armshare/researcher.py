@@ -10,15 +10,15 @@ from typing import Any
 
 import httpx
 
+from armshare.client import client_of
 from armshare.failures import PlatformError
-from armshare.platform.processes import client_of
 from recorder.file.episode import Episode, EpisodeError, FileMissingError, read_episode
 from recorder.proof.bundle import BUNDLE_FILES, read_bundle
 from recorder.proof.case import Trust
 from recorder.proof.manifest import EPISODE_FILE
 from recorder.proof.refusals import GateError
 from recorder.proof.verify import claimed_domain, verify
-from rewards.score import recompute
+from rewards.score.score import recompute
 from sim.robot import RobotError
 from teleop.identity import Domain, SignatureError, require_address
 

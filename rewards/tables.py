@@ -50,7 +50,7 @@ class PracticeRow(Base):
     passed: Mapped[bool]
     """The first that passed qualifies the wallet, for good."""
     checks: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
-    """Each a `rewards.qualification.Check`."""
+    """Each a `rewards.people.qualification.Check`."""
     checked_ms: Mapped[int] = mapped_column(BigInteger)
 
 
@@ -97,7 +97,7 @@ class RootRow(Base):
     log_hash: Mapped[str] = mapped_column(String(66))
     """The episode log's size and tree hash that the root anchors."""
     state: Mapped[str] = mapped_column(String(16))
-    """`PREPARED`, then what `rewards.settle.RootState` says of it."""
+    """`PREPARED`, then what `rewards.ledger.settle.RootState` says of it."""
     chain_index: Mapped[int | None]
     transaction: Mapped[str | None] = mapped_column(String(66))
     created_ms: Mapped[int] = mapped_column(BigInteger)

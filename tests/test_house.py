@@ -26,7 +26,7 @@ from armshare.platform.processes import Child, platform
 from recorder.file.episode import read_episode
 from recorder.proof.contribute import Driven, countersign
 from recorder.proof.replayed import DescriptionMismatchError, replayed
-from rewards.settle import rebuild_root
+from rewards.ledger.settle import rebuild_root
 from sim.physics.engine import EngineMismatchError
 from teleop.identity import new_key
 from teleop.operator.driver import Driver, RefusedError

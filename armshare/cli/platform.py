@@ -20,9 +20,9 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from armshare.cli.options import ARM, HUB, AsJson, Data, HubUrl, IsChild, Port, err, interruptible, out
+from armshare.client import client_of
 from armshare.failures import PlatformError
 from armshare.platform import processes
-from armshare.platform.processes import client_of
 from armshare.settings import Settings
 from sim.catalogue import require_pair
 from teleop.hub import serving

@@ -11,7 +11,7 @@ import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from armshare.cli.options import HUB, AsJson, Folders, HubUrl, err, hub_url, out
-from armshare.platform.processes import client_of
+from armshare.client import client_of
 
 cli = typer.Typer()
 _SHOWN: Final = TextColumn("{task.description}"), TextColumn("{task.completed} frames"), TimeElapsedColumn()

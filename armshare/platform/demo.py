@@ -13,7 +13,7 @@ from recorder.export.robomimic import export
 from recorder.proof.case import Trust
 from recorder.proof.replayed import replayed
 from recorder.proof.verify import verify_bundle
-from rewards.settle import rebuild_root
+from rewards.ledger.settle import rebuild_root
 from teleop.identity import Domain, new_key
 from teleop.operator.driver import Driver
 from teleop.operator.first_drive import FirstDrive

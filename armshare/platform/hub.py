@@ -30,13 +30,13 @@ from recorder.hub.uploads import Uploads
 from recorder.proof import case
 from recorder.proof.checkpoint import load_log_key
 from recorder.proof.replayed import replayed
-from rewards.anvil import EmbeddedChain
-from rewards.api import router as rewards_router
-from rewards.chain import Chain
-from rewards.payouts import Payouts
-from rewards.pipeline import Pipeline
-from rewards.score import VERSION as SCORE_VERSION
-from rewards.vault import ARM, Deployment, DeploymentError, VaultTerms
+from rewards.chain.anvil import EmbeddedChain
+from rewards.chain.chain import Chain
+from rewards.chain.payouts import Payouts
+from rewards.chain.vault import ARM, Deployment, DeploymentError, VaultTerms
+from rewards.hub.api import router as rewards_router
+from rewards.hub.pipeline import Pipeline
+from rewards.score.score import VERSION as SCORE_VERSION
 from teleop.clock import now_ms
 from teleop.hub import errors
 from teleop.hub.accounts import Accounts

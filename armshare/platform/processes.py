@@ -67,23 +67,6 @@ def listening(host: str, port: int) -> socket:
         raise PlatformError(f"{what}: {error.strerror}; choose another --port or --host") from error
 
 
-@contextmanager
-def client_of(hub: str) -> Iterator[httpx.Client]:
-    """Yield a client of a hub's HTTP API; raise PlatformError where the hub cannot be reached."""
-    with httpx.Client(base_url=hub, timeout=60.0, trust_env=False) as client:
-        try:
-            yield client
-        except httpx.TransportError as error:
-            raise no_hub(hub, error) from error
-
-
-def no_hub(url: str, error: Exception) -> PlatformError:
-    """Return what to say where no hub is reached at `url`."""
-    if "[SSL" in str(error):
-        return PlatformError(f"expected a hub with a certificate at {url}, got {error}; is it http:// there?")
-    return PlatformError(f"expected a hub at {url}: {error}; start one, or name it with --hub")
-
-
 def interrupt_on_signals() -> None:
     """Make Ctrl-C and SIGTERM both an orderly KeyboardInterrupt, also where a shell had them ignored."""
     for one in (signal.SIGINT, signal.SIGTERM):

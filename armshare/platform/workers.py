@@ -63,4 +63,4 @@ def _prepare() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     import_module("recorder.proof.replayed").warm()
-    import_module("rewards.score")
+    import_module("rewards.score.score")

@@ -11,9 +11,9 @@ import httpx
 import pytest
 from eth_account.signers.local import LocalAccount
 
-from rewards.anvil import EmbeddedChain
-from rewards.chain import Chain
-from rewards.vault import VaultTerms
+from rewards.chain.anvil import EmbeddedChain
+from rewards.chain.chain import Chain
+from rewards.chain.vault import VaultTerms
 from teleop.identity import new_key
 
 DELAY_S = 3600

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from recorder.file.writer import EpisodeWriter
-from rewards.metrics import Array, EpisodeFacts
+from rewards.score.metrics import Array, EpisodeFacts
 from teleop.steps import EpisodeEnd, EpisodeStart, Step
 from tests.recorder.factory import fake_episode
 

@@ -7,9 +7,9 @@ import os
 import sys
 from pathlib import Path
 
-from rewards.anvil import EmbeddedChain
-from rewards.chain import Chain
-from rewards.settle import build_tree
+from rewards.chain.anvil import EmbeddedChain
+from rewards.chain.chain import Chain
+from rewards.ledger.settle import build_tree
 from teleop.identity import load_key
 
 

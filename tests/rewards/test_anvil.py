@@ -17,11 +17,11 @@ from typing import Any
 import psutil
 import pytest
 
-from rewards import anvil as module
-from rewards.anvil import AnvilBusyError, AnvilFailedError, AnvilMissingError, EmbeddedChain, find_anvil
-from rewards.chain import Chain
-from rewards.settle import RootState
-from rewards.vault import ChainUnreachableError, write_atomically
+from rewards.chain import anvil as module
+from rewards.chain.anvil import AnvilBusyError, AnvilFailedError, AnvilMissingError, EmbeddedChain, find_anvil
+from rewards.chain.chain import Chain
+from rewards.chain.vault import ChainUnreachableError, write_atomically
+from rewards.ledger.settle import RootState
 from teleop.identity import load_key, new_key
 from tests.rewards.conftest import Node
 

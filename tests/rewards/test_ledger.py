@@ -15,7 +15,7 @@ from sqlalchemy import text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
-from rewards.ledger import (
+from rewards.ledger.ledger import (
     VAULT,
     EarningsShrinkError,
     KeyReusedError,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rewards.metrics import (
+from rewards.score.metrics import (
     STAGES_MAX,
     UNMEASURED,
     idle,

@@ -12,11 +12,12 @@ from recorder.hub.log import Log
 from recorder.hub.tables import LogHead
 from recorder.proof import merkle
 from recorder.proof.checkpoint import LogKey
-from rewards import ledger, payouts
-from rewards.chain import Chain
-from rewards.payouts import NothingSettledError, RootVoidError, UnknownRootError, WrongVaultError, log_head
-from rewards.settle import RootState, read_payout
-from rewards.vault import ChainUnreachableError, NothingToClaimError
+from rewards.chain import payouts
+from rewards.chain.chain import Chain
+from rewards.chain.payouts import NothingSettledError, RootVoidError, UnknownRootError, WrongVaultError, log_head
+from rewards.chain.vault import ChainUnreachableError, NothingToClaimError
+from rewards.ledger import ledger
+from rewards.ledger.settle import RootState, read_payout
 from tests.rewards.world import ADA, BOB, DictVault, World, make_world
 
 

@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import select
 
 from recorder.hub.states import EpisodeState
-from rewards import ledger, pipeline
-from rewards.pipeline import Verdict
-from rewards.score import pay_wei, recompute
+from rewards.hub import pipeline
+from rewards.hub.pipeline import Verdict
+from rewards.ledger import ledger
+from rewards.score.score import pay_wei, recompute
 from rewards.tables import ScoreRow
 from tests.rewards.world import ADA, BOB, PRICE_WEI, DictVault, World, make_world
 

@@ -17,10 +17,11 @@ from sqlalchemy.exc import IntegrityError
 
 from recorder.file.episode import read_episode
 from recorder.hub.states import EpisodeState
-from rewards import ledger, pipeline
-from rewards.operators import Operator
-from rewards.pipeline import Verdict
-from rewards.qualification import (
+from rewards.hub import pipeline
+from rewards.hub.pipeline import Verdict
+from rewards.ledger import ledger
+from rewards.people.operators import Operator
+from rewards.people.qualification import (
     DURATION_S,
     LIMITED_MAX,
     MOVED_M,
@@ -33,7 +34,7 @@ from rewards.qualification import (
     practice_of,
     reopenings,
 )
-from rewards.score import recompute
+from rewards.score.score import recompute
 from teleop.wire.messages import Safety
 from tests.recorder.factory import fake_episode
 from tests.rewards.drives import HZ, facts_along, write_episode

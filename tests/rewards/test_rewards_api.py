@@ -18,8 +18,8 @@ from armshare.migrations import migrate
 from armshare.platform.processes import listen
 from recorder.hub.catalogue import Catalogue
 from recorder.hub.states import EpisodeState
-from rewards.api import router
-from rewards.settle import read_payout
+from rewards.hub.api import router
+from rewards.ledger.settle import read_payout
 from rewards.tables import APPEND_ONLY
 from teleop.hub import errors, serving
 from teleop.hub.db import Base, open_engine

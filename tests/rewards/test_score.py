@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from recorder.file.episode import read_episode
-from rewards.metrics import EpisodeFacts
-from rewards.score import (
+from rewards.score.metrics import EpisodeFacts
+from rewards.score.score import (
     ONE_PPM,
     VERSION,
     WEIGHTS_PERCENT,

@@ -11,7 +11,7 @@ from eth_utils.address import to_checksum_address
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rewards.settle import (
+from rewards.ledger.settle import (
     IllegalMoveError,
     PayoutDocumentError,
     PayoutError,

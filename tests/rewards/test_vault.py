@@ -13,10 +13,9 @@ from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
 from web3 import Web3
 
-from rewards.anvil import EmbeddedChain
-from rewards.chain import Chain
-from rewards.settle import PayoutTree, RootState, build_tree, leaf
-from rewards.vault import (
+from rewards.chain.anvil import EmbeddedChain
+from rewards.chain.chain import Chain
+from rewards.chain.vault import (
     ChainError,
     ChainUnreachableError,
     Deployment,
@@ -27,12 +26,13 @@ from rewards.vault import (
     VaultTerms,
     artifact,
 )
+from rewards.ledger.settle import PayoutTree, RootState, build_tree, leaf
 from teleop.identity import new_key
 from tests.rewards.conftest import BOND_WEI, DELAY_S, Cast, Node, as_
 
 ALICE, BOB, CAROL = (new_key().address for _ in range(3))
 WHY = keccak(text="episode 7 was scored twice")
-CONTRACTS = Path(__file__).parents[2] / "rewards" / "contracts"
+CONTRACTS = Path(__file__).parents[2] / "rewards" / "chain" / "contracts"
 
 
 def tree_for(chain: Chain, **earned: int) -> PayoutTree:

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from rewards.anvil import EmbeddedChain
-from rewards.chain import Chain
-from rewards.settle import PayoutTree, RootState, build_tree
-from rewards.vault import NothingToClaimError, VaultRefusedError
+from rewards.chain.anvil import EmbeddedChain
+from rewards.chain.chain import Chain
+from rewards.chain.vault import NothingToClaimError, VaultRefusedError
+from rewards.ledger.settle import PayoutTree, RootState, build_tree
 from teleop.identity import new_key
 from tests.rewards.conftest import DELAY_S, Cast, Node, as_
 

@@ -12,10 +12,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from recorder.hub.states import EpisodeState
 from recorder.hub.store import Store
 from recorder.hub.tables import EpisodeRow
-from rewards.payouts import Payouts, Vault
-from rewards.pipeline import Pipeline
-from rewards.settle import PayoutTree, RootState, leaf, verify_proof
-from rewards.vault import (
+from rewards.chain.payouts import Payouts, Vault
+from rewards.chain.vault import (
     ChainUnreachableError,
     Claim,
     NothingToClaimError,
@@ -23,6 +21,8 @@ from rewards.vault import (
     Settlement,
     VaultRefusedError,
 )
+from rewards.hub.pipeline import Pipeline
+from rewards.ledger.settle import PayoutTree, RootState, leaf, verify_proof
 from teleop.hub.db import Base, open_engine, open_sessions
 from teleop.identity import Domain
 from tests.recorder.factory import DOMAIN, WALLET, fixed_key

@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from rewards.qualification import LASTING, Check, from_json, passed, with_shown
+from rewards.people.qualification import LASTING, Check, from_json, passed, with_shown
 from rewards.tables import PracticeRow
 
 NOT_QUALIFIED: Final = "not_qualified"

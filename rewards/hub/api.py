@@ -13,12 +13,12 @@ from fastapi.concurrency import run_in_threadpool
 
 from recorder.hub.catalogue import Catalogue, UnknownEpisodeError
 from recorder.hub.states import EpisodeState
-from rewards.operators import NOT_QUALIFIED, PRACTICE
-from rewards.payouts import NothingSettledError, Root, RootVoidError, UnknownRootError
-from rewards.pipeline import Pipeline, Verdict
-from rewards.qualification import NEEDS, Check, passed
-from rewards.score import ONE_PPM, VERSION
-from rewards.vault import ChainError, ChainUnreachableError, NothingToClaimError, VaultRefusedError
+from rewards.chain.payouts import NothingSettledError, Root, RootVoidError, UnknownRootError
+from rewards.chain.vault import ChainError, ChainUnreachableError, NothingToClaimError, VaultRefusedError
+from rewards.hub.pipeline import Pipeline, Verdict
+from rewards.people.operators import NOT_QUALIFIED, PRACTICE
+from rewards.people.qualification import NEEDS, Check, passed
+from rewards.score.score import ONE_PPM, VERSION
 from teleop.hub.errors import ApiError
 from teleop.identity import SignatureError, require_address
 

@@ -19,10 +19,10 @@ from sqlalchemy.orm import Session
 from recorder.file.files import write_atomic
 from recorder.hub.log import Log
 from recorder.proof.checkpoint import open_checkpoint
-from rewards import ledger
-from rewards.settle import PayoutTree, RootState, build_tree, publish, require_growth
+from rewards.chain.vault import Claim, RootRecord, Settlement, VaultRefusedError
+from rewards.ledger import ledger
+from rewards.ledger.settle import PayoutTree, RootState, build_tree, publish, require_growth
 from rewards.tables import PREPARED, LeafRow, RootRow
-from rewards.vault import Claim, RootRecord, Settlement, VaultRefusedError
 from teleop.hub.db import Sessions
 from teleop.identity import Domain
 
@@ -48,7 +48,7 @@ class WrongVaultError(PayoutsError):
 
 
 class Vault(Protocol):
-    """What is asked of the chain; `rewards.chain.Chain` is one."""
+    """What is asked of the chain; `rewards.chain.chain.Chain` is one."""
 
     def propose_and_finalize(self, tree: PayoutTree, log_size: int = 0, log_hash: bytes = ...) -> Settlement:
         """Publish a payout; repeating it goes on where it stopped."""
@@ -147,7 +147,7 @@ class Payouts:
     def claim(self, address: str) -> Paid:
         """Pay `address` all that the newest final root holds for it and that it has not claimed.
 
-        Raises NothingSettledError, NothingToClaimError (of `rewards.vault`) or another ChainError.
+        Raises NothingSettledError, NothingToClaimError (of `rewards.chain.vault`) or another ChainError.
         """
         with self._sessions() as db:
             final = db.scalar(

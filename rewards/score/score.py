@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from recorder.file.layout import RULES
-from rewards.metrics import MOVED_M, EpisodeFacts, Metrics, measure, unsound
+from rewards.score.metrics import MOVED_M, EpisodeFacts, Metrics, measure, unsound
 from sim.motion.control import SHAPING
 
 if TYPE_CHECKING:

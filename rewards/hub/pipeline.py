@@ -26,11 +26,12 @@ from recorder.hub.states import EpisodeState
 from recorder.hub.store import Store
 from recorder.hub.tables import EpisodeRow
 from recorder.proof.manifest import EPISODE_FILE
-from rewards import ledger, operators
-from rewards.operators import Operator
-from rewards.payouts import Paid, Payouts, Root
-from rewards.qualification import Check, appraise, from_json
-from rewards.score import VERSION, Score, pay_wei
+from rewards.chain.payouts import Paid, Payouts, Root
+from rewards.ledger import ledger
+from rewards.people import operators
+from rewards.people.operators import Operator
+from rewards.people.qualification import Check, appraise, from_json
+from rewards.score.score import VERSION, Score, pay_wei
 from rewards.tables import PracticeRow, ScoreRow, TransactionRow
 from teleop.clock import now_ms
 from teleop.hub.db import Sessions

@@ -20,8 +20,7 @@ from web3.exceptions import ContractLogicError, TimeExhausted, Web3Exception
 from web3.logs import DISCARD
 from web3.middleware import ExtraDataToPOAMiddleware
 
-from rewards.settle import PayoutTree, RootState
-from rewards.vault import (
+from rewards.chain.vault import (
     ARM,
     STATES,
     ChainError,
@@ -38,6 +37,7 @@ from rewards.vault import (
     VaultTerms,
     artifact,
 )
+from rewards.ledger.settle import PayoutTree, RootState
 
 TEST_SUPPLY_WEI: Final = 1_000_000_000 * ARM
 _NOBODY: Final = "0x" + "00" * 20

@@ -25,10 +25,10 @@ from typing import Any, Final, Self
 
 import structlog
 
-from rewards.vault import ChainError, write_atomically
+from rewards.chain.vault import ChainError, write_atomically
 
 CHAIN_ID: Final = 31337
-_REPOSITORY: Final = Path(__file__).parent.parent
+_REPOSITORY: Final = Path(__file__).parents[2]
 _START_TIMEOUT_S: Final = 20.0
 _SAVE_EVERY_S: Final = 1.0
 _GAS_MONEY_WEI: Final = 10**24

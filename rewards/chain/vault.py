@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from rewards.settle import RootState
+from rewards.ledger.settle import RootState
 from teleop.identity import Domain
 
 ARM: Final = 10**18

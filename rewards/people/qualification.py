@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rewards.metrics import CLOSED, OPEN, Array, EpisodeFacts, unsound
-from rewards.score import Score, facts_of, score
+from rewards.score.metrics import CLOSED, OPEN, Array, EpisodeFacts, unsound
+from rewards.score.score import Score, facts_of, score
 from teleop.wire.messages import Safety
 
 if TYPE_CHECKING:
