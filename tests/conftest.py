@@ -15,7 +15,7 @@ from armshare.platform.processes import Child, platform
 for name in list(os.environ):
     if name.startswith("ARMSHARE_"):
         del os.environ[name]
-# Most tests are of the way of an episode that is paid; tests/test_qualification.py is of the first drive.
+# Most tests are of an episode that is paid; tests/armshare/platform/test_qualification.py is of the first drive.
 os.environ["ARMSHARE_QUALIFICATION"] = "false"
 
 

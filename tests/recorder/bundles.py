@@ -22,8 +22,7 @@ from recorder.proof.description import hash_description
 from recorder.proof.manifest import NO_PREVIOUS, Manifest
 from recorder.proof.seal import seal, sign_as_operator, sign_as_robot, sign_receipt
 from teleop.steps import EpisodeEnd, EpisodeStart, Step
-
-from .factory import DOMAIN, HUB, ROBOT, SESSION, fake_episode
+from tests.recorder.factory import DOMAIN, HUB, ROBOT, SESSION, fake_episode
 
 LOG_KEY = LogKey("armshare.test/log", Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 RECEIVED_MS = 1_750_000_100_000

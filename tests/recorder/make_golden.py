@@ -14,8 +14,8 @@ from typing import Final
 
 import h5py
 
-from .bundles import good_bundle
-from .factory import SESSION, WALLET
+from tests.recorder.bundles import good_bundle
+from tests.recorder.factory import SESSION, WALLET
 
 GOLDEN: Final = Path(__file__).parent / "golden"
 BROKEN: Final[dict[str, Callable[[Path], None]]] = {}

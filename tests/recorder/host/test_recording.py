@@ -1,0 +1,161 @@
+"""The host's recorder: from the queue of events to sealed bundles, through every crash on the way."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from recorder.file.episode import read_episode
+from recorder.file.writer import EpisodeWriter
+from recorder.host.recording import Recorder
+from recorder.proof import manifest as manifests
+from recorder.proof.bundle import read_bundle
+from recorder.proof.case import Trust
+from recorder.proof.manifest import NO_PREVIOUS
+from recorder.proof.refusals import OperatorSignatureInvalid
+from recorder.proof.seal import SealedEpisode, seal
+from recorder.proof.verify import verify_bundle
+from teleop.steps import Events
+from teleop.wire.reasons import EndReason
+from tests.recorder.bundles import record
+from tests.recorder.factory import DOMAIN, ROBOT, fake_end, fake_episode, fake_start
+
+
+def events_of(*episodes: object) -> Events:
+    events = Events()
+    for start, steps, end in episodes:
+        for event in (start, *steps, end):
+            if event is not None:
+                events.put(event)
+    events.put(None)
+    return events
+
+
+def recorder(folder: Path) -> tuple[Recorder, list[SealedEpisode]]:
+    handed: list[SealedEpisode] = []
+    return Recorder(folder, ROBOT, DOMAIN, handed.append), handed
+
+
+def test_each_episode_is_sealed_and_continues_the_one_before(tmp_path: Path) -> None:
+    made, handed = recorder(tmp_path)
+    made.run(events_of(*(fake_episode(25, episode=f"e{number}", seed=number) for number in range(3))))
+
+    assert [one.episode for one in handed] == ["e0", "e1", "e2"]
+    previous = NO_PREVIOUS
+    for one in handed:
+        with pytest.raises(OperatorSignatureInvalid, match="none yet"):  # all gates before it have passed
+            verify_bundle(one.folder, Trust(DOMAIN))
+        assert manifests.decode((one.folder / "manifest.json").read_bytes()).previous == previous
+        previous = one.digest
+    assert list((tmp_path / "recording").iterdir()) == []
+
+
+def test_the_chain_goes_on_after_a_restart(tmp_path: Path) -> None:
+    first, handed = recorder(tmp_path)
+    first.run(events_of(fake_episode(episode="e0")))
+    second, more = recorder(tmp_path)
+    second.run(events_of(fake_episode(episode="e1")))
+
+    manifest = manifests.decode((more[0].folder / "manifest.json").read_bytes())
+    assert manifest.previous == handed[0].digest
+
+
+def test_an_episode_without_a_step_is_not_kept(tmp_path: Path) -> None:
+    start = fake_start("empty")
+    made, handed = recorder(tmp_path)
+    made.run(events_of((start, [], fake_end(start, [])), fake_episode(episode="next")))
+
+    assert [one.episode for one in handed] == ["next"]
+    assert list((tmp_path / "recording").iterdir()) == []
+
+
+@pytest.mark.parametrize("reason", [reason for reason in EndReason if not reason.valid])
+def test_an_accident_is_sealed_as_invalid_with_its_reason(tmp_path: Path, reason: EndReason) -> None:
+    made, handed = recorder(tmp_path)
+    made.run(events_of(fake_episode(reason=reason)))
+
+    manifest = manifests.decode((handed[0].folder / "manifest.json").read_bytes())
+    assert (manifest.valid, manifest.reason, handed[0].valid) == (False, reason, False)
+
+
+def test_a_broken_stream_ends_one_episode_and_not_the_next(tmp_path: Path) -> None:
+    start, steps, end = fake_episode(40, episode="broken")
+    del steps[30]
+    made, handed = recorder(tmp_path)
+    made.run(events_of((start, steps, dataclasses.replace(end, steps=39)), fake_episode(episode="next")))
+
+    assert [(one.episode, one.valid) for one in handed] == [("broken", False), ("next", True)]
+    episode = read_episode(handed[0].folder / "episode.h5")
+    assert (episode.steps, episode.end.reason) == (30, EndReason.HOST_LOST)
+
+
+def test_a_host_that_stops_in_the_middle_recovers_the_episode_when_it_starts(tmp_path: Path) -> None:
+    start, steps, _ = fake_episode(40, episode="open")
+    made, handed = recorder(tmp_path)
+    made.run(events_of((start, steps[:25], None)))
+    assert handed == []
+
+    again, handed = recorder(tmp_path)
+    recovered = again.recover()
+
+    assert recovered == handed
+    manifest = manifests.decode((handed[0].folder / "manifest.json").read_bytes())
+    assert (manifest.steps, manifest.valid, manifest.reason) == (20, False, EndReason.HOST_LOST)
+    assert again.recover() == []
+
+
+def test_a_crash_between_finishing_and_sealing_loses_nothing(tmp_path: Path) -> None:
+    made, handed = recorder(tmp_path)
+    record(tmp_path / "recording", fake_episode(episode="finished"))
+    made.recover()
+
+    assert [(one.episode, one.valid) for one in handed] == [("finished", True)]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_crash_while_sealing_leaves_one_bundle_and_one_chain(tmp_path: Path, whole: bool) -> None:
+    made, handed = recorder(tmp_path)
+    file = record(tmp_path / "recording", fake_episode(episode="e0"))
+    building = tmp_path / "recording" / "e0.bundle"
+    if whole:
+        seal(file, building, key=ROBOT, domain=DOMAIN, previous=NO_PREVIOUS)
+    else:
+        building.mkdir()
+        (building / "manifest.json").write_text("{}")
+    made.recover()
+    made.run(events_of(fake_episode(episode="e1")))
+
+    assert [one.episode for one in handed] == ["e0", "e1"]
+    manifest = manifests.decode((handed[1].folder / "manifest.json").read_bytes())
+    assert manifest.previous == handed[0].digest
+    assert read_bundle(handed[0].folder).episode is not None
+
+
+def test_a_damaged_recording_is_set_aside_for_a_person(tmp_path: Path) -> None:
+    made, handed = recorder(tmp_path)
+    (tmp_path / "recording" / "bad.part.h5").write_bytes(b"not HDF5")
+    (tmp_path / "recording" / "worse.h5").write_bytes(b"not HDF5 either")
+    made.recover()
+
+    assert handed == []
+    assert sorted(path.name for path in (tmp_path / "damaged").iterdir()) == ["bad.part.h5", "worse.h5"]
+
+
+def test_an_open_recording_without_a_committed_step_is_removed(tmp_path: Path) -> None:
+    made, handed = recorder(tmp_path)
+    EpisodeWriter.start(tmp_path / "recording" / "e.part.h5", fake_start("e"), {}).abandon()
+    made.recover()
+
+    assert handed == []
+    assert list((tmp_path / "recording").iterdir()) == []
+
+
+def test_an_id_that_is_a_path_never_reaches_the_disk(tmp_path: Path) -> None:
+    start, steps, end = fake_episode(5)
+    made, handed = recorder(tmp_path)
+    made.run(events_of((dataclasses.replace(start, episode="../../x"), steps, end), fake_episode(episode="ok")))
+
+    assert [one.episode for one in handed] == ["ok"]
+    assert not list(tmp_path.parent.glob("*.h5"))

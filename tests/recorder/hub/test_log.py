@@ -1,0 +1,114 @@
+"""The log in the database: appended whole or not at all, in one order, by many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, inspect
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, sessionmaker
+
+from armshare.migrations import migrate
+from recorder.hub import tables
+from recorder.hub.log import Log, LogIndexError, LogMissingError
+from recorder.proof import merkle
+from recorder.proof.checkpoint import open_checkpoint
+from teleop.hub.db import Base, open_engine, open_sessions
+from tests.recorder.bundles import LOG_KEY
+
+LOG = Log(LOG_KEY)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    made = open_engine(f"sqlite:///{tmp_path / 'log.sqlite'}")
+    migrate(made)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def sessions(engine: Engine) -> sessionmaker[Session]:
+    return open_sessions(engine)
+
+
+def entry(number: int) -> bytes:
+    return number.to_bytes(32, "big")
+
+
+def append(sessions: sessionmaker[Session], number: int) -> int:
+    with sessions() as db, db.begin():
+        return LOG.append(db, f"episode-{number}", entry(number), number)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 8, 13])
+def test_the_stored_tree_is_the_tree_of_its_entries(sessions: sessionmaker[Session], count: int) -> None:
+    for number in range(count):
+        assert append(sessions, number) == number
+    leaves = [merkle.leaf_hash(entry(number)) for number in range(count)]
+
+    with sessions() as db:
+        head = open_checkpoint(LOG.checkpoint(db), LOG.verifier)
+        assert (head.size, head.root) == (count, merkle.root_of(leaves))
+        for index in range(count):
+            proof = LOG.prove(db, index)
+            merkle.require_inclusion(leaves[index], index, count, proof.hashes, head.root)
+        for old in range(count + 1):
+            size, path = LOG.prove_consistency(db, old)
+            merkle.require_consistency(old, size, path, merkle.root_of(leaves[:old]), head.root)
+
+
+def test_appends_at_once_never_share_an_index(sessions: sessionmaker[Session]) -> None:
+    with ThreadPoolExecutor(8) as several:
+        indices = list(several.map(lambda number: append(sessions, number), range(40)))
+
+    assert sorted(indices) == list(range(40))
+    with sessions() as db:
+        assert LOG.size(db) == 40
+
+
+def test_an_append_that_fails_leaves_no_trace(sessions: sessionmaker[Session]) -> None:
+    append(sessions, 0)
+    with pytest.raises(IntegrityError), sessions() as db, db.begin():
+        LOG.append(db, "episode-0", entry(1), 1)
+    with sessions() as db, db.begin() as transaction:
+        assert LOG.append(db, "episode-1", entry(1), 1) == 1
+        transaction.rollback()
+
+    with sessions() as db:
+        assert LOG.size(db) == 1
+    assert append(sessions, 2) == 1
+
+
+def test_an_index_beyond_the_log_is_refused(sessions: sessionmaker[Session]) -> None:
+    with sessions() as db:
+        with pytest.raises(LogIndexError, match="size 0"):
+            LOG.prove(db, 0)
+        with pytest.raises(LogIndexError):
+            LOG.prove_consistency(db, 1)
+
+
+def test_a_database_without_migrations_is_named() -> None:
+    engine = open_engine("sqlite://")
+    Base.metadata.create_all(engine)
+    with open_sessions(engine)() as db:
+        with pytest.raises(LogMissingError, match="migrations"):
+            LOG.append(db, "episode", entry(0), 0)
+        with pytest.raises(LogMissingError):
+            LOG.size(db)
+    engine.dispose()
+
+
+def test_the_migration_makes_the_tables_that_the_code_uses(engine: Engine) -> None:
+    found = inspect(engine)
+    for table in ("EpisodeRow", "UploadRow", "LogHead", "LogEntry", "LogNode"):
+        expected = getattr(tables, table).__table__
+        columns = {column["name"]: column["nullable"] for column in found.get_columns(expected.name)}
+        assert columns == {column.name: column.nullable for column in expected.columns}
+        unique = {tuple(one["column_names"]) for one in found.get_unique_constraints(expected.name)}
+        assert unique == {(column.name,) for column in expected.columns if column.unique}
+        indexed = {tuple(one["column_names"]) for one in found.get_indexes(expected.name)}
+        assert indexed == {tuple(c.name for c in index.columns) for index in expected.indexes}

@@ -1,0 +1,195 @@
+"""The replay of an episode's file: the same bits, or one error that says where, or what keeps it from being done."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import h5py
+import msgspec
+import numpy as np
+import pytest
+
+from recorder.file.episode import Episode, FileMissingError, UnreadableFileError, read_episode
+from recorder.file.meta import Meta
+from recorder.proof.replayed import DescriptionMismatchError, NotSimulatedError, TaskMismatchError, replayed
+from sim.catalogue import UnknownRobotError, UnknownTaskError, make_world
+from sim.check import drive
+from sim.motion.kinematics import Hands
+from sim.physics.engine import EngineMismatchError
+from sim.physics.replay import ReplayMismatchError
+from sim.robot import ActionShapeError
+from teleop.steps import EpisodeEnd, Step
+from teleop.wire.messages import Safety
+from teleop.wire.reasons import EndReason
+from tests.recorder.bundles import record
+from tests.recorder.factory import STARTED_NS, fake_start
+
+PERIOD_NS = 50_000_000
+SEED = 5
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An episode that physics made: an expert's first steps, through the writer."""
+    world = make_world("panda", "lift")
+    world.connect()
+    hands, steps = Hands(world.spec), []
+    start = dataclasses.replace(fake_start(spec=world.spec, seed=SEED), initial=world.reset(SEED))
+    for index, (applied, seen) in enumerate(islice(drive(world, SEED), 40)):
+        ns = index * PERIOD_NS
+        clocks = {"t_sent_ns": 10**9 + ns + 1, "t_observed_ns": 10**9 + ns + PERIOD_NS, "t_wall_ns": STARTED_NS + ns}
+        pose = hands.poses(applied.joint_position)
+        steps.append(Step(index, None, Safety.DRIVING, applied, pose, seen, **clocks, limits=()))
+    world.disconnect()
+    end = EpisodeEnd(start.episode, len(steps), False, EndReason.FINISHED, 10**10, STARTED_NS + 10**10)
+    made = tmp_path_factory.mktemp("episode")
+    record(made, (start, steps, end)).rename(made / "episode.h5")
+    return made
+
+
+@pytest.fixture(scope="module")
+def episode(folder: Path) -> Episode:
+    return read_episode(folder / "episode.h5")
+
+
+def test_what_was_recorded_is_replayed_bit_for_bit(episode: Episode) -> None:
+    replayed(episode)
+
+
+def test_the_file_says_all_that_a_replay_needs(episode: Episode) -> None:
+    meta = episode.meta
+    assert {"name", "version", "api", "build", "libm", "machine", "robot", "scene", "floor", "motors"} <= {*meta.engine}
+    assert "franka_panda/panda.urdf" in meta.robot.urdf_sha256
+    assert sum(name.endswith((".obj", ".stl", ".dae")) for name in meta.robot.urdf_sha256) > 5
+    assert (meta.task.name, meta.task.version, meta.seed) == ("lift", 1, SEED)
+
+
+def changed(meta: Meta, part: str, **values: object) -> Meta:
+    return msgspec.structs.replace(meta, **{part: msgspec.structs.replace(getattr(meta, part), **values)})
+
+
+CHANGES: dict[str, tuple[Callable[[Meta], Meta], type[Exception], str]] = {
+    "robot": (lambda m: changed(m, "robot", model="pandora"), UnknownRobotError, r"expected one of panda, .*'pandora'"),
+    "task": (lambda m: changed(m, "task", name="juggle"), UnknownTaskError, r"expected one of .*lift.*, got 'juggle'"),
+    "pair": (
+        lambda m: changed(m, "robot", model="dual_panda"),
+        UnknownTaskError,
+        r"at the task lift, got 'dual_panda'",
+    ),
+    "version": (lambda m: changed(m, "task", version=9), TaskMismatchError, "expected version 1 of lift.*, got 9"),
+    "real": (lambda m: changed(m, "robot", simulated=False), NotSimulatedError, "expected an episode of a simulated"),
+    "urdf": (
+        lambda m: changed(m, "robot", urdf_sha256={**m.robot.urdf_sha256, "franka_panda/panda.urdf": "0" * 64}),
+        DescriptionMismatchError,
+        r"these differ: franka_panda/panda\.urdf$",
+    ),
+    "a lost mesh": (
+        lambda m: changed(m, "robot", urdf_sha256=dict(list(m.robot.urdf_sha256.items())[1:])),
+        DescriptionMismatchError,
+        "these differ: ",
+    ),
+    "release": (
+        lambda m: msgspec.structs.replace(m, engine={**m.engine, "version": "3.2.6"}),
+        EngineMismatchError,
+        r"version 3\.2\.6 \(here .*\); version: install that version of PyBullet",
+    ),
+    "processor": (
+        lambda m: msgspec.structs.replace(m, engine={**m.engine, "libm": "0" * 16}),
+        EngineMismatchError,
+        r"libm 0{16} \(here \w+\); libm: .* on a processor",
+    ),
+    "unsaid": (
+        lambda m: msgspec.structs.replace(m, engine={k: v for k, v in m.engine.items() if k != "motors"}),
+        EngineMismatchError,
+        r"motors None \(here",
+    ),
+    "no engine": (
+        lambda m: msgspec.structs.replace(m, engine={}),
+        EngineMismatchError,
+        "says which engine made it, got none",
+    ),
+    "seed": (lambda m: msgspec.structs.replace(m, seed=SEED + 1), ReplayMismatchError, r"step 0, cube_pose\[0\]"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_an_episode_that_cannot_be_replayed_here_says_what_was_expected(episode: Episode, change: str) -> None:
+    make, error, said = CHANGES[change]
+    with pytest.raises(error, match=said):
+        replayed(dataclasses.replace(episode, meta=make(episode.meta)))
+
+
+def next_up(array: np.ndarray, *at: int) -> None:
+    array[at] = np.nextafter(array[at], 9.0)
+
+
+def to_nan(array: np.ndarray, *at: int) -> None:
+    array[at] = np.nan
+
+
+@pytest.mark.parametrize(
+    ("path", "at", "spoil", "error", "said"),
+    [
+        ("observation/cube_pose", (30, 2), next_up, ReplayMismatchError, r"step 30, cube_pose\[2\]: the recording has"),
+        ("observation/joint_velocity", (0, 6), next_up, ReplayMismatchError, r"step 0, joint_velocity\[6\]"),
+        ("observation/finger_state", (40, 3), to_nan, ReplayMismatchError, r"step 40, finger_state\[3\]: .* has nan"),
+        ("progress", (17,), next_up, ReplayMismatchError, r"step 17, progress\[0\]"),
+        ("applied/joint_position", (20, 1), next_up, ReplayMismatchError, r"step 2\d, \w+\[\d\]"),
+        ("applied/joint_position", (20, 1), to_nan, ActionShapeError, "step 20: expected finite numbers"),
+    ],
+)
+def test_one_changed_value_is_named_by_its_step(
+    episode: Episode,
+    path: str,
+    at: tuple[int, ...],
+    spoil: Callable[..., None],
+    error: type[Exception],
+    said: str,
+) -> None:
+    array = episode.arrays[path].copy()
+    spoil(array, *at)
+    with pytest.raises(error, match=said):
+        replayed(dataclasses.replace(episode, arrays={**episode.arrays, path: array}))
+
+
+def test_a_folder_without_an_episode_and_a_file_that_is_none_are_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        FileMissingError, match=r"expected an episode, a folder with episode\.h5 in it, at .*found none"
+    ):
+        read_episode(tmp_path / "episode.h5")
+    (tmp_path / "episode.h5").write_text("not one")
+    with pytest.raises(UnreadableFileError, match="expected a whole HDF5 file"):
+        read_episode(tmp_path / "episode.h5")
+
+
+def test_the_command_line_tells_identical_different_and_impossible_apart(folder: Path, tmp_path: Path) -> None:
+    other, elsewhere = tmp_path / "other", tmp_path / "elsewhere"
+    for copy in (other, elsewhere):
+        copy.mkdir()
+        (copy / "episode.h5").write_bytes((folder / "episode.h5").read_bytes())
+    with h5py.File(other / "episode.h5", "r+") as file:
+        file["observation/cube_pose"][7, 0] += 1e-9
+    with h5py.File(elsewhere / "episode.h5", "r+") as file:
+        text = bytes(file["meta"][:]).replace(b'"machine":"', b'"machine":"not-')
+        del file["meta"]
+        file["meta"] = np.frombuffer(text, np.uint8)
+    program = [sys.executable, "-m", "armshare", "replay", "--json"]
+    done = subprocess.run(
+        [*program, str(folder), str(other), str(elsewhere)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    same, differs, unable = json.loads(done.stdout.splitlines()[-1])
+    assert (same["identical"], same["error"]) == (True, None)
+    assert differs["error"] == "ReplayMismatchError"
+    assert differs["message"].startswith("step 7, cube_pose[0]: the recording has ")
+    assert unable["error"] == "EngineMismatchError"
+    assert "machine not-" in unable["message"]
+    assert [line.split()[0] for line in done.stdout.splitlines()[:3]] == ["identical", "differs", "unable"]
+    missing = subprocess.run([*program, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (missing.returncode, missing.stderr.partition(":")[0]) == (2, "FileMissingError")
