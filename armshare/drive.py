@@ -16,7 +16,7 @@ from platformdirs import user_data_path
 from websockets.exceptions import WebSocketException
 
 from armshare.client import no_hub
-from armshare.failures import DoorError, StageError
+from armshare.failures import DemoError, DoorError
 from armshare.researcher import episode_in
 from recorder.file.episode import Episode as Recording
 from recorder.proof.contribute import Driven, countersign
@@ -258,7 +258,7 @@ async def drive_once(driver: Driver, robot: str, make: PilotMaker = pilot.expert
     """Drive one episode by a pilot, which sees only what the wire gives; return `ended`."""
     ended = dict((await pilot.fly(driver, make)).ended)
     if not ended["valid"]:
-        raise StageError(f"expected a valid episode of {robot}, got {ended}")
+        raise DemoError(f"expected a valid episode of {robot}, got {ended}")
     return ended
 
 
@@ -267,12 +267,12 @@ async def contribute(driver: Driver, ended: Mapping[str, Any], robot: str) -> Ep
     episode = ended["episode"]
     answer = await driver.http.get(f"/api/episodes/{episode}/manifest", params={"wait_s": _WAIT_S})
     if answer.is_error:
-        raise StageError(f"expected the manifest of {episode}: {answer.text}")
+        raise DemoError(f"expected the manifest of {episode}: {answer.text}")
     driven = Driven(episode, driver.wallet.address, robot, driver.task["name"])
     signature = countersign(answer.content, driven, driver.session_key, driver.domain)
     verified = await driver.call("POST", f"/api/episodes/{episode}/signature", {"signature": signature})
     if verified["state"] != "verified":
-        raise StageError(f"expected {episode} verified, got {verified['state']}: {verified['reason']}")
+        raise DemoError(f"expected {episode} verified, got {verified['state']}: {verified['reason']}")
     score = await driver.call("GET", f"/api/episodes/{episode}/score?wait_s={_WAIT_S}")
     return Episode(
         episode=episode,

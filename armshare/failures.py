@@ -17,7 +17,7 @@ class PlatformError(DoorError):
     """The platform did not start, or a part of it died."""
 
 
-class StageError(DoorError):
+class DemoError(DoorError):
     """A stage of the way did not hold; the message says which and why."""
 
 

@@ -18,8 +18,8 @@ from recorder.file.episode import Episode
 from sim.catalogue import make_world, pairs, task
 from sim.check import drive
 from sim.pictures.picture import Picture
-from sim.pictures.render import Shot, open_renderer, render, require, stage_of
-from sim.pictures.stage import Stage
+from sim.pictures.render import Shot, open_renderer, render, render_scene_of, require
+from sim.pictures.render_scene import RenderScene
 from sim.robot import RobotError
 
 GALLERY_SEED: Final = 7
@@ -76,7 +76,7 @@ def render_episode(folder: Path, shot: dict[str, Any], target: Path, executor: E
 
 
 def _geometry(shot: Shot, episode: Episode, picture: Picture, extrinsics: list[Any]) -> dict[str, Any]:
-    pieces = stage_of(shot.robot, shot.task, shot.seed, shot.height).pieces
+    pieces = render_scene_of(shot.robot, shot.task, shot.seed, shot.height).pieces
     return {
         "episode": episode.meta.episode,
         "camera": shot.camera,
@@ -118,12 +118,12 @@ def _posed(pair: tuple[str, str]) -> Any:
     states = [world.reset(GALLERY_SEED), *(seen for _, seen in drive(world, GALLERY_SEED))]
     world.disconnect()
     seen = {name: value[np.newaxis] for name, value in states[int(_WHEN * (len(states) - 1))].values.items()}
-    stage = stage_of(*pair, GALLERY_SEED)
-    renderer = open_renderer(stage, _FINE * _WIDE, _FINE * _HIGH)
-    things = {1 + number for number, piece in enumerate(stage.pieces) if piece.moves} - _links(stage)
+    render_scene = render_scene_of(*pair, GALLERY_SEED)
+    renderer = open_renderer(render_scene, _FINE * _WIDE, _FINE * _HIGH)
+    things = {1 + number for number, piece in enumerate(render_scene.pieces) if piece.moves} - _links(render_scene)
     pictures = []
-    for camera in (camera for camera in stage.scene.cameras if camera.link is None):
-        at, frames = stage.camera_frames(camera, seen)[0], stage.frames(seen)[0]
+    for camera in (camera for camera in render_scene.scene.cameras if camera.link is None):
+        at, frames = render_scene.camera_frames(camera, seen)[0], render_scene.frames(seen)[0]
         pictures.append(renderer.draw(camera, at, frames, mask=True))
     renderer.close()
     best = max(
@@ -132,10 +132,10 @@ def _posed(pair: tuple[str, str]) -> Any:
     return cv2.resize(best.rgb, (_WIDE, _HIGH), interpolation=cv2.INTER_AREA)
 
 
-def _links(stage: Stage) -> set[int]:
+def _links(render_scene: RenderScene) -> set[int]:
     """Return the masks' numbers of the robot's links."""
-    bodies = {body.name for body in stage.scene.bodies}
-    return {1 + number for number, piece in enumerate(stage.pieces) if piece.name not in bodies}
+    bodies = {body.name for body in render_scene.scene.bodies}
+    return {1 + number for number, piece in enumerate(render_scene.pieces) if piece.name not in bodies}
 
 
 def _sheet(pictures: Sequence[Any]) -> Any:

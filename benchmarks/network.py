@@ -148,7 +148,7 @@ def watch_steps(host: Host, events: Events) -> None:
             steps.append(event)
         elif isinstance(event, EpisodeEnd):
             said: dict[str, Any] = {"robot": host.key.address, "episode": event.episode, "success": event.success}
-            said |= {**stops(steps), "dropped": host.control.dropped}
+            said |= {**stops(steps), "dropped": host.loop.dropped}
             _say(said)
             steps = []
 

@@ -27,8 +27,8 @@ import numpy as np
 
 from sim.catalogue import description, make_world
 from sim.check import drive
-from sim.pictures.render import Shot, open_renderer, render, stage_of, workers
-from sim.pictures.stage import Stage
+from sim.pictures.render import Shot, open_renderer, render, render_scene_of, workers
+from sim.pictures.render_scene import RenderScene
 from sim.scene import Box
 
 ROBOT, TASK, SEED, CAMERA = "panda", "lift", 1, "front"
@@ -50,17 +50,17 @@ def recorded() -> Seen:
 
 def ours(seen: Seen, width: int, height: int) -> Draw:
     """Draw as data sets are drawn."""
-    return _drawn_by(stage_of(ROBOT, TASK, SEED, height), seen, width, height)
+    return _drawn_by(render_scene_of(ROBOT, TASK, SEED, height), seen, width, height)
 
 
 def ours_unsimplified(seen: Seen, width: int, height: int) -> Draw:
     """Draw every triangle of the mesh files."""
-    return _drawn_by(stage_of(ROBOT, TASK, SEED), seen, width, height)
+    return _drawn_by(render_scene_of(ROBOT, TASK, SEED), seen, width, height)
 
 
-def _drawn_by(stage: Stage, seen: Seen, width: int, height: int) -> Draw:
-    renderer, camera = open_renderer(stage, width, height), stage.camera(CAMERA)
-    frames, at = stage.frames(seen), stage.camera_frames(camera, seen)
+def _drawn_by(render_scene: RenderScene, seen: Seen, width: int, height: int) -> Draw:
+    renderer, camera = open_renderer(render_scene, width, height), render_scene.camera(CAMERA)
+    frames, at = render_scene.frames(seen), render_scene.camera_frames(camera, seen)
 
     def draw(first: int, last: int) -> np.ndarray:
         for picture in renderer.sequence(camera, at[first:last], frames[first:last]):
@@ -94,7 +94,7 @@ def egl_plugin(seen: Seen, width: int, height: int) -> Draw:
 def _pybullet(seen: Seen, width: int, height: int, *, plugin: bool) -> Draw:
     from sim.physics.bullet import new_client, pybullet, quiet
 
-    stage, robot = stage_of(ROBOT, TASK, SEED), description(ROBOT)
+    render_scene, robot = render_scene_of(ROBOT, TASK, SEED), description(ROBOT)
     client = new_client()
     if plugin:
         found = importlib.util.find_spec("eglRenderer") or importlib.util.find_spec("eglRendererPlugin")
@@ -106,17 +106,17 @@ def _pybullet(seen: Seen, width: int, height: int, *, plugin: bool) -> Draw:
     joints = {client.getJointInfo(arm, index)[1].decode(): index for index in range(client.getNumJoints(arm))}
     driven = [joints[name] for name in (*robot.joint_names, *robot.hands[0].gripper_joints)]
     client.createMultiBody(
-        0, baseVisualShapeIndex=_box(client, (8, 8, 0.01), stage.scene.floor_rgba), basePosition=[0, 0, -0.01]
+        0, baseVisualShapeIndex=_box(client, (8, 8, 0.01), render_scene.scene.floor_rgba), basePosition=[0, 0, -0.01]
     )
     bodies = []
-    for body in stage.scene.bodies:
+    for body in render_scene.scene.bodies:
         shape = body.parts[0].shape
         assert isinstance(shape, Box)
         assert body.pose_from is not None
         number = client.createMultiBody(0, baseVisualShapeIndex=_box(client, shape.half_extents_m, body.rgba))
         bodies.append((number, seen[body.pose_from]))
-    camera = stage.camera(CAMERA)
-    at = stage.camera_frames(camera, seen)[0]
+    camera = render_scene.camera(CAMERA)
+    at = render_scene.camera_frames(camera, seen)[0]
     view = np.linalg.inv(at @ np.diag((1.0, -1.0, -1.0, 1.0))).T.ravel().tolist()
     lens = pybullet.computeProjectionMatrixFOV(float(np.degrees(camera.fov_y_rad)), width / height, 0.02, 6.0)
     positions = np.hstack([seen["joint_position"], seen["finger_state"][:, :2]])
@@ -157,11 +157,11 @@ def mujoco(seen: Seen, width: int, height: int) -> Draw:
     """Draw the same triangles by MuJoCo, through EGL."""
     import mujoco as mj
 
-    stage = stage_of(ROBOT, TASK, SEED)
+    render_scene = render_scene_of(ROBOT, TASK, SEED)
     spec = mj.MjSpec()
     spec.visual.global_.offwidth, spec.visual.global_.offheight = width, height
     spec.visual.map.znear, spec.visual.map.zfar = 0.01, 6.0
-    for number, piece in enumerate(stage.pieces):
+    for number, piece in enumerate(render_scene.pieces):
         body = spec.worldbody.add_body(name=f"b{number}", mocap=True)
         rgba = [*np.sqrt(piece.mesh.colours.mean(axis=0)), 1.0]
         if number == 0:
@@ -176,10 +176,10 @@ def mujoco(seen: Seen, width: int, height: int) -> Draw:
     model = spec.compile()
     data = mj.MjData(model)
     renderer = mj.Renderer(model, height, width)
-    camera, frames = stage.camera(CAMERA), stage.frames(seen)
-    lens = _mujoco_camera(stage.camera_frames(camera, seen)[0])
+    camera, frames = render_scene.camera(CAMERA), render_scene.frames(seen)
+    lens = _mujoco_camera(render_scene.camera_frames(camera, seen)[0])
     model.vis.global_.fovy = float(np.degrees(camera.fov_y_rad))
-    own = [(model.body(f"b{n}").mocapid[0], model.body(f"b{n}").geomadr[0]) for n in range(len(stage.pieces))]
+    own = [(model.body(f"b{n}").mocapid[0], model.body(f"b{n}").geomadr[0]) for n in range(len(render_scene.pieces))]
 
     def draw(step: int) -> np.ndarray:
         for number, (mocap, _) in enumerate(own):
@@ -307,7 +307,7 @@ def main() -> None:
         "fps_224x224_two_workers": round(episode_fps(seen, 224, 224, chosen.rounds), 1),
         "peers_640x480": {name: round(fps, 1) for name, fps in big.items()},
         "peers_224x224": {name: round(fps, 1) for name, fps in small.items()},
-        "renderer": open_renderer(stage_of(ROBOT, TASK, SEED, 64), 64, 64).name,
+        "renderer": open_renderer(render_scene_of(ROBOT, TASK, SEED, 64), 64, 64).name,
     }
     if not chosen.json:
         print("command:", " ".join(sys.argv))

@@ -1,6 +1,6 @@
 """One simulated robot as data: what its URDF does not say, and what of it a driver may use.
 
-`tests/robot_contract.py` holds every description to its URDF; `docs/adding-a-robot.md` says how to write one.
+`sim/contract.py` holds every description to its URDF; `docs/adding-a-robot.md` says how to write one.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from sim.catalogue import make_world
 from sim.motion.control import EE_ROTATION_MAX_RAD_S, EE_SPEED_MAX_M_S, Controller, Joints, Pose, Setpoint, Twist
 from sim.pictures.picture import Renderer
 from sim.pictures.render import open_renderer, require_size
-from sim.pictures.stage import Stage, camera_named
+from sim.pictures.render_scene import RenderScene, camera_named
 from sim.registry import register_envs
 from sim.robot import ArraySpec, Observation, RobotSpec, UnstableWorldError, Vector
 
@@ -115,10 +115,10 @@ class TaskEnv(gymnasium.Env[Seen, NDArray[np.float32]]):
         name, width, height = self._picture
         if self._renderer is None or self._drawn_seed != self._seed:
             self._leave_renderer()
-            self._stage = Stage(self.world.spec, self.world.scene, height)
-            self._renderer, self._drawn_seed = open_renderer(self._stage, width, height), self._seed
-        camera, seen = self._stage.camera(name), {key: value[None] for key, value in self._seen.values.items()}
-        at, frames = self._stage.camera_frames(camera, seen)[0], self._stage.frames(seen)[0]
+            self._render_scene = RenderScene(self.world.spec, self.world.scene, height)
+            self._renderer, self._drawn_seed = open_renderer(self._render_scene, width, height), self._seed
+        camera, seen = self._render_scene.camera(name), {key: value[None] for key, value in self._seen.values.items()}
+        at, frames = self._render_scene.camera_frames(camera, seen)[0], self._render_scene.frames(seen)[0]
         return self._renderer.draw(camera, at, frames).rgb
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ operator's command and an `Action` (safety, inverse kinematics) is common to bot
 Conventions, said once: metres, radians, seconds; quaternions are (x, y, z, w); joints are in the order of
 `RobotSpec.joint_names`, J of them; end effectors are in the order of `RobotSpec.end_effectors`, K of them; a gripper is
 its opening, 0.0 closed and 1.0 open. Where a joint slides, its `_rad` is metres.
-`tests/robot_contract.py` is the conformance test that every robot must pass.
+`sim/contract.py` is the conformance test that every robot must pass.
 """
 
 from __future__ import annotations

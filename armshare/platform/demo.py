@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from armshare.drive import Episode, Progress, contribute, drive_once
-from armshare.failures import StageError
+from armshare.failures import DemoError
 from recorder.export.robomimic import export
 from recorder.proof.case import Trust
 from recorder.proof.replayed import replayed
@@ -40,7 +40,7 @@ class Outcome:
 
 
 async def demo(url: str, admin_token: str, count: int, folder: Path, progress: Progress) -> Outcome:
-    """Drive `count` episodes at `url` and follow them to the money and to the researcher; raise StageError."""
+    """Drive `count` episodes at `url` and follow them to the money and to the researcher; raise DemoError."""
     outcome = Outcome()
     async with Driver(url, new_key()) as driver:
         robot = await _free_robot(driver)
@@ -68,7 +68,7 @@ async def _free_robot(driver: Driver) -> dict[str, Any]:
             if robot["state"] == "free" and robot["simulated"] and robot["tasks"]:
                 return dict(robot)
         await asyncio.sleep(0.1)
-    raise StageError(f"expected a free robot within {_WAIT_S} s; is a host running?")
+    raise DemoError(f"expected a free robot within {_WAIT_S} s; is a host running?")
 
 
 async def _qualify(driver: Driver, robot: str, outcome: Outcome, progress: Progress) -> None:
@@ -80,17 +80,17 @@ async def _qualify(driver: Driver, robot: str, outcome: Outcome, progress: Progr
     ended = await drive_once(driver, robot, FirstDrive)
     outcome.practice = await contribute(driver, ended, robot)
     if outcome.practice.missing or not (await driver.call("GET", known))["qualified"]:
-        raise StageError(f"expected the first drive to qualify {driver.wallet.address}: {outcome.practice.missing}")
+        raise DemoError(f"expected the first drive to qualify {driver.wallet.address}: {outcome.practice.missing}")
 
 
 async def _settle(driver: Driver, admin_token: str, outcome: Outcome) -> None:
     answer = await driver.http.post("/api/settle", headers={"Authorization": f"Bearer {admin_token}"})
     if answer.is_error:
-        raise StageError(f"expected a settlement: {answer.text}")
+        raise DemoError(f"expected a settlement: {answer.text}")
     outcome.root = answer.json()["root"]
     published = await driver.http.get(f"/api/roots/{outcome.root}")
     if "0x" + rebuild_root(published.content).hex() != outcome.root:
-        raise StageError(f"expected the published JSON to rebuild {outcome.root}")
+        raise DemoError(f"expected the published JSON to rebuild {outcome.root}")
 
 
 async def _claim(driver: Driver, outcome: Outcome) -> None:
@@ -100,7 +100,7 @@ async def _claim(driver: Driver, outcome: Outcome) -> None:
     balance = await driver.call("GET", f"/api/balances/{driver.wallet.address}")
     outcome.balance = balance["wallet"]
     if int(outcome.balance) != expected or int(balance["claimed"]) != expected:
-        raise StageError(f"expected {expected} in the wallet, the chain says {outcome.balance}")
+        raise DemoError(f"expected {expected} in the wallet, the chain says {outcome.balance}")
 
 
 async def _download(driver: Driver, outcome: Outcome, folder: Path) -> None:
@@ -109,7 +109,7 @@ async def _download(driver: Driver, outcome: Outcome, folder: Path) -> None:
     listed = {one["episode"] for one in page["episodes"]}
     driven = [*([outcome.practice] if outcome.practice else []), *outcome.episodes]
     if listed != {one.episode for one in driven}:
-        raise StageError(f"expected {len(driven)} listed episodes, got {len(listed)}")
+        raise DemoError(f"expected {len(driven)} listed episodes, got {len(listed)}")
     trust = Trust(
         Domain(driver.config["chain_id"], driver.config["vault"]),
         replay=replayed,

@@ -42,7 +42,7 @@ from teleop.hub import errors
 from teleop.hub.accounts import Accounts
 from teleop.hub.api import Driving
 from teleop.hub.api import router as teleop_router
-from teleop.hub.db import Sessions, open_engine, open_sessions
+from teleop.hub.db import Database, open_database, open_engine
 from teleop.hub.leases import Hub
 from teleop.hub.registry import Registry
 from teleop.identity import kept_secret, load_key
@@ -90,7 +90,7 @@ class Parts:
     deployment: Deployment
     chain: Chain
     engine: Engine
-    sessions: Sessions
+    database: Database
     hub: Hub
     driving: Driving
     log: Log
@@ -100,9 +100,9 @@ class Parts:
 def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers: Executor) -> FastAPI:
     """Return the application. The chain and the executor of verifications are the caller's to close."""
     parts = _parts(settings, chain, deployment)
-    catalogue = Catalogue(parts.sessions)
-    records = Records(parts.sessions, parts.log, deployment.domain, parts.key, now_ms)
-    uploads = Uploads(settings.uploads, parts.sessions, now_ms)
+    catalogue = Catalogue(parts.database)
+    records = Records(parts.database, parts.log, deployment.domain, parts.key, now_ms)
+    uploads = Uploads(settings.uploads, parts.database, now_ms)
     pipeline = _pipeline(parts, verifiers)
     intake = Intake(
         records=records,
@@ -133,7 +133,7 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
             uploads=uploads,
             catalogue=catalogue,
             log=parts.log,
-            sessions=parts.sessions,
+            database=parts.database,
         )
     )
     app.include_router(rewards_router(pipeline, catalogue, parts.driving.operator, parts.admin_token))
@@ -147,10 +147,10 @@ def _parts(settings: Settings, chain: Chain, deployment: Deployment) -> Parts:
     key = load_key(settings.keys / "hub.key")
     engine = open_engine(settings.database_url)
     migrate(engine)
-    sessions = open_sessions(engine)
-    registry = Registry(sessions, deployment.domain)
+    database = open_database(engine)
+    registry = Registry(database, deployment.domain)
     hub = Hub(registry, deployment.domain, settings.lease_s)
-    accounts = Accounts(sessions, settings.url, deployment.chain_id)
+    accounts = Accounts(database, settings.url, deployment.chain_id)
     return Parts(
         settings=settings,
         key=key,
@@ -158,7 +158,7 @@ def _parts(settings: Settings, chain: Chain, deployment: Deployment) -> Parts:
         deployment=deployment,
         chain=chain,
         engine=engine,
-        sessions=sessions,
+        database=database,
         hub=hub,
         driving=Driving(accounts, registry, hub, deployment.domain, settings.prices),
         log=Log(load_log_key(settings.keys / "log.key", "armshare/log")),
@@ -170,12 +170,12 @@ def _pipeline(parts: Parts, scorers: Executor) -> Pipeline:
     settings = parts.settings
 
     def log_head() -> tuple[int, bytes]:
-        with parts.sessions() as db:
+        with parts.database() as db:
             return parts.log.head(db)
 
-    payouts = Payouts(parts.sessions, parts.chain, parts.deployment.domain, settings.data / "roots", log_head, now_ms)
+    payouts = Payouts(parts.database, parts.chain, parts.deployment.domain, settings.data / "roots", log_head, now_ms)
     pipeline = Pipeline(
-        parts.sessions,
+        parts.database,
         parts.store,
         payouts,
         settings.prices,

@@ -46,7 +46,7 @@ from recorder.proof.case import Ticket
 from recorder.proof.manifest import MANIFEST_BYTES_MAX
 from recorder.proof.refusals import GateError
 from teleop.hub import errors
-from teleop.hub.db import Sessions
+from teleop.hub.db import Database
 
 WAIT_S_MAX: Final = 30.0
 BODY_BYTES_MAX: Final = 2 * MANIFEST_BYTES_MAX
@@ -132,14 +132,14 @@ def refusal(error: Exception) -> JSONResponse:
 
 
 def make_router(
-    *, access: Access, intake: Intake, uploads: Uploads, catalogue: Catalogue, log: Log, sessions: Sessions
+    *, access: Access, intake: Intake, uploads: Uploads, catalogue: Catalogue, log: Log, database: Database
 ) -> APIRouter:
     """Return every route of this room."""
     router = APIRouter(route_class=_Route)
     _add_uploads(router, access, uploads)
     _add_intake(router, access, intake)
     _add_reading(router, intake, catalogue)
-    _add_log(router, log, sessions)
+    _add_log(router, log, database)
     return router
 
 
@@ -250,17 +250,17 @@ def _add_reading(router: APIRouter, intake: Intake, catalogue: Catalogue) -> Non
         return FileResponse(intake.file(episode, name), media_type=kind, filename=f"{episode}-{name}")
 
 
-def _add_log(router: APIRouter, log: Log, sessions: Sessions) -> None:
+def _add_log(router: APIRouter, log: Log, database: Database) -> None:
     @router.get("/api/log/checkpoint", response_class=PlainTextResponse)
     def checkpoint() -> PlainTextResponse:
         """The log's signed head (C2SP)."""
-        with sessions() as db:
+        with database() as db:
             return PlainTextResponse(log.checkpoint(db))
 
     @router.get("/api/log/proof/{index}")
     def proof(index: int) -> dict[str, Any]:
         """That an entry is in the log (RFC 6962)."""
-        with sessions() as db:
+        with database() as db:
             found = log.prove(db, index)
         return {
             "index": found.index,
@@ -273,7 +273,7 @@ def _add_log(router: APIRouter, log: Log, sessions: Sessions) -> None:
     @router.get("/api/log/consistency/{old}")
     def consistency(old: int) -> dict[str, Any]:
         """That the log of `old` entries is where the present one began (RFC 6962)."""
-        with sessions() as db:
+        with database() as db:
             size, hashes = log.prove_consistency(db, old)
             head = log.checkpoint(db, size)
         return {"old": old, "size": size, "hashes": ["0x" + one.hex() for one in hashes], "checkpoint": head}

@@ -10,7 +10,7 @@ from sqlalchemy import Select, and_, or_, select
 
 from recorder.hub.states import EpisodeState
 from recorder.hub.tables import EpisodeRow
-from teleop.hub.db import Sessions
+from teleop.hub.db import Database
 
 PAGE_DEFAULT: Final = 50
 PAGE_MAX: Final = 200
@@ -66,12 +66,12 @@ class Page:
 class Catalogue:
     """The hub's episodes, read only."""
 
-    def __init__(self, sessions: Sessions) -> None:
-        self._sessions = sessions
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def get(self, episode: str) -> EpisodeView:
         """Return one episode; raise UnknownEpisodeError."""
-        with self._sessions() as db:
+        with self._database() as db:
             row = db.get(EpisodeRow, episode)
         if row is None:
             raise UnknownEpisodeError(f"expected an episode of this hub, got {episode[:80]!r}")
@@ -87,7 +87,7 @@ class Catalogue:
             older = EpisodeRow.created_ms < created_ms
             same = and_(EpisodeRow.created_ms == created_ms, EpisodeRow.episode < episode)
             query = query.where(or_(older, same))
-        with self._sessions() as db:
+        with self._database() as db:
             rows = list(db.scalars(query))
         shown = rows[:limit]
         more = f"{shown[-1].created_ms}.{shown[-1].episode}" if len(rows) > limit else None

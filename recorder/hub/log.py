@@ -34,7 +34,7 @@ class Proof:
 
 
 class Log:
-    """One log, one key. Reads and appends within sessions that the caller opens and commits."""
+    """One log, one key. Reads and appends within database that the caller opens and commits."""
 
     def __init__(self, key: LogKey) -> None:
         self._key = key

@@ -19,7 +19,7 @@ from recorder.proof.case import Books, Ticket
 from recorder.proof.manifest import NO_PREVIOUS, Manifest
 from recorder.proof.refusals import DuplicateEpisode
 from recorder.proof.seal import sign_receipt
-from teleop.hub.db import Sessions
+from teleop.hub.db import Database
 from teleop.identity import Domain
 
 
@@ -31,14 +31,14 @@ class Records:
     """Reads and moves episodes. Blocking: call it off the event loop."""
 
     def __init__(
-        self, sessions: Sessions, log: Log, domain: Domain, key: LocalAccount, now_ms: Callable[[], int]
+        self, database: Database, log: Log, domain: Domain, key: LocalAccount, now_ms: Callable[[], int]
     ) -> None:
         """`key` is the hub's; it signs receipts."""
-        self._sessions, self._log, self._domain, self._key, self._now_ms = sessions, log, domain, key, now_ms
+        self._database, self._log, self._domain, self._key, self._now_ms = database, log, domain, key, now_ms
 
     def find(self, episode: str) -> EpisodeRow | None:
         """Return an episode's row, or None."""
-        with self._sessions() as db:
+        with self._database() as db:
             return db.get(EpisodeRow, episode)
 
     def of_operator(self, episode: str, operator: str) -> EpisodeRow:
@@ -53,7 +53,7 @@ class Records:
     def books(self, manifest: Manifest, ticket: Ticket | None) -> Books:
         """Return what only the hub knows of an episode."""
         same = (EpisodeRow.robot == manifest.robot.address, EpisodeRow.previous == manifest.previous)
-        with self._sessions() as db:
+        with self._database() as db:
             twin = self._other(db, manifest, EpisodeRow.verified_root == manifest.content_root)
             chained = manifest.previous != NO_PREVIOUS
             rival = self._other(db, manifest, *same) if chained else None
@@ -62,7 +62,7 @@ class Records:
     def seal(self, manifest: Manifest, text: str, digest: str, robot_signature: str) -> EpisodeRow:
         """Fill in what the manifest says; the episode is `uploaded`, or `invalid` where its recording failed."""
         then = EpisodeState.UPLOADED if manifest.valid else EpisodeState.INVALID
-        with self._sessions() as db, db.begin():
+        with self._database() as db, db.begin():
             row = db.get(EpisodeRow, manifest.episode)
             if row is None:
                 row = self._new(manifest.episode, manifest.robot.address, manifest.operator.address)
@@ -81,21 +81,21 @@ class Records:
         Raises EpisodeStateError, or DuplicateEpisode where the same recording has been verified meanwhile.
         """
         try:
-            with self._sessions() as db, db.begin():
+            with self._database() as db, db.begin():
                 return self._verified(db, episode, operator_signature)
         except IntegrityError as error:
             raise DuplicateEpisode(f"{episode}: the same recording is in the log already") from error
 
     def reject(self, episode: str, reason: str) -> None:
         """Move to `rejected`, for a reason that the contributor can read."""
-        with self._sessions() as db, db.begin():
+        with self._database() as db, db.begin():
             row = db.get_one(EpisodeRow, episode)
             row.state = _along(row, EpisodeState.REJECTED)
             row.reason = reason
 
     def discard(self, ticket: Ticket) -> EpisodeRow:
         """Move to `discarded`, even before the host has sealed. Done before: nothing changes."""
-        with self._sessions() as db, db.begin():
+        with self._database() as db, db.begin():
             row = db.get(EpisodeRow, ticket.episode)
             if row is None:
                 row = self._new(ticket.episode, ticket.robot, ticket.operator)

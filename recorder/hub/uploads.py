@@ -17,7 +17,7 @@ from sqlalchemy import delete, select
 
 from recorder.file.layout import require_episode_id
 from recorder.hub.tables import UploadRow
-from teleop.hub.db import Sessions
+from teleop.hub.db import Database
 
 UPLOAD_BYTES_MAX: Final = 2 << 30
 IDLE_S: Final = 20.0
@@ -69,13 +69,13 @@ class Uploads:
     def __init__(
         self,
         folder: Path,
-        sessions: Sessions,
+        database: Database,
         now_ms: Callable[[], int],
         bytes_max: int = UPLOAD_BYTES_MAX,
         idle_s: float = IDLE_S,
     ) -> None:
         """Use `folder`, made if it is not there."""
-        self._folder, self._sessions, self._now_ms, self.bytes_max = folder, sessions, now_ms, bytes_max
+        self._folder, self._database, self._now_ms, self.bytes_max = folder, database, now_ms, bytes_max
         self.idle_s = idle_s
         self._writing: set[str] = set()
         self._lock = threading.Lock()
@@ -87,7 +87,7 @@ class Uploads:
             raise UploadTooLargeError(f"expected 1 to {self.bytes_max} bytes, got {length}; record shorter episodes")
         upload = secrets.token_hex(16)
         require_episode_id(episode)
-        with self._sessions() as db, db.begin():
+        with self._database() as db, db.begin():
             older = db.scalar(select(UploadRow.upload).where(UploadRow.episode == episode))
             db.execute(delete(UploadRow).where(UploadRow.episode == episode))
             row = {"episode": episode, "robot": robot, "length": length, "created_ms": self._now_ms()}
@@ -99,7 +99,7 @@ class Uploads:
 
     def find(self, upload: str, robot: str) -> Upload:
         """Return how far an upload of this robot is; raise UnknownUploadError."""
-        with self._sessions() as db:
+        with self._database() as db:
             row = db.get(UploadRow, upload)
         if row is None or row.robot != robot or not self.path(upload).exists():
             raise UnknownUploadError(f"expected an upload of {robot}, got {upload[:80]!r}; create a new one")
@@ -138,7 +138,7 @@ class Uploads:
 
     def forget(self, upload: str, robot: str) -> None:
         """Remove an upload of this robot, with its bytes where they have not been moved away. Idempotent."""
-        with self._sessions() as db, db.begin():
+        with self._database() as db, db.begin():
             row = db.get(UploadRow, upload)
             if row is None or row.robot != robot:
                 return
@@ -147,7 +147,7 @@ class Uploads:
 
     def expire(self, before_ms: int) -> list[str]:
         """Forget the uploads that were begun before this time and never sealed; return their episodes."""
-        with self._sessions() as db:
+        with self._database() as db:
             old = list(db.scalars(select(UploadRow).where(UploadRow.created_ms < before_ms)))
         for row in old:
             self.forget(row.upload, row.robot)

@@ -23,7 +23,7 @@ from rewards.chain.vault import Claim, RootRecord, Settlement, VaultRefusedError
 from rewards.ledger import ledger
 from rewards.ledger.settle import PayoutTree, RootState, build_tree, publish, require_growth
 from rewards.tables import PREPARED, LeafRow, RootRow
-from teleop.hub.db import Sessions
+from teleop.hub.db import Database
 from teleop.identity import Domain
 
 
@@ -99,7 +99,7 @@ class Payouts:
 
     def __init__(
         self,
-        sessions: Sessions,
+        database: Database,
         vault: Vault,
         domain: Domain,
         folder: Path,
@@ -107,7 +107,7 @@ class Payouts:
         now_ms: Callable[[], int],
     ) -> None:
         """Publish into `folder`; `log_head` gives the episode log's size and tree hash, to be anchored."""
-        self._sessions, self._vault, self._domain, self._folder = sessions, vault, domain, folder
+        self._database, self._vault, self._domain, self._folder = database, vault, domain, folder
         self._log_head, self._now_ms = log_head, now_ms
         self._settling = threading.Lock()
         self._tree: tuple[int, PayoutTree] | None = None
@@ -149,7 +149,7 @@ class Payouts:
 
         Raises NothingSettledError, NothingToClaimError (of `rewards.chain.vault`) or another ChainError.
         """
-        with self._sessions() as db:
+        with self._database() as db:
             final = db.scalar(
                 select(RootRow).where(RootRow.state == RootState.FINAL).order_by(RootRow.position.desc()).limit(1)
             )
@@ -166,18 +166,18 @@ class Payouts:
 
     def settled(self, address: str) -> int:
         """Return the wei that final roots hold for `address`, claimed or not."""
-        with self._sessions() as db:
+        with self._database() as db:
             return _cumulative(db, _last_final(db)).get(address, 0)
 
     def roots(self) -> list[Root]:
         """Return every root, newest first."""
-        with self._sessions() as db:
+        with self._database() as db:
             rows = db.scalars(select(RootRow).order_by(RootRow.position.desc())).all()
         return [self._told(row) for row in rows]
 
     def document(self, root: str) -> bytes:
         """Return the published JSON that rebuilds `root`; raise UnknownRootError."""
-        with self._sessions() as db:
+        with self._database() as db:
             known = db.scalar(select(RootRow.root).where(RootRow.root == root))
         if known is None:
             raise UnknownRootError(f"expected one of the roots of /api/roots, got {root[:80]!r}")
@@ -185,7 +185,7 @@ class Payouts:
 
     def _prepare(self) -> RootRow | None:
         """Publish what the ledger says and write it down as a root; None where nothing changed."""
-        with self._sessions() as db:
+        with self._database() as db:
             prefix = ledger.OPERATOR
             earned = {name.removeprefix(prefix): wei for name, wei in ledger.balances(db, prefix).items() if wei}
             before = _cumulative(db, _last_final(db))
@@ -210,7 +210,7 @@ class Payouts:
             created_ms=self._now_ms(),
         )
         raised = {address: wei for address, wei in earned.items() if before.get(address) != wei}
-        with self._sessions() as db, db.begin():
+        with self._database() as db, db.begin():
             db.add(row)
             db.flush()
             db.add_all(LeafRow(address=who, position=position, cumulative_wei=wei) for who, wei in raised.items())
@@ -218,14 +218,14 @@ class Payouts:
         return row
 
     def _require_new(self, root: str) -> None:
-        with self._sessions() as db:
+        with self._database() as db:
             if db.scalar(select(RootRow.state).where(RootRow.root == root)) is not None:
                 raise RootVoidError(f"a dispute voided {root}, and the ledger still gives it: correct the ledger first")
 
     def _advance(self, row: RootRow) -> RootRow:
         """Bring a root as far as the chain lets it, and write down how far that is."""
         if row.state == PREPARED:
-            with self._sessions() as db:
+            with self._database() as db:
                 tree = self._tree_at(row.position, _cumulative(db, row.position, include=row.position))
             told = self._vault.propose_and_finalize(tree, row.log_size, bytes.fromhex(row.log_hash[2:]))
             return self._mark(row, told.state, told.index, told.transaction)
@@ -235,7 +235,7 @@ class Payouts:
         return self._mark(row, self._vault.root_at(row.chain_index).state, row.chain_index, row.transaction)
 
     def _mark(self, row: RootRow, state: RootState, index: int, transaction: str | None) -> RootRow:
-        with self._sessions() as db, db.begin():
+        with self._database() as db, db.begin():
             kept = db.get_one(RootRow, row.position)
             kept.state, kept.chain_index, kept.transaction = state.value, index, transaction
         return kept
@@ -249,7 +249,7 @@ class Payouts:
         return tree
 
     def _newest(self) -> RootRow | None:
-        with self._sessions() as db:
+        with self._database() as db:
             return db.scalar(select(RootRow).order_by(RootRow.position.desc()).limit(1))
 
     def _file(self, root: str) -> Path:
@@ -268,9 +268,9 @@ class Payouts:
         )
 
 
-def log_head(sessions: Sessions, log: Log) -> tuple[int, bytes]:
+def log_head(database: Database, log: Log) -> tuple[int, bytes]:
     """Return the episode log's size and RFC 6962 tree hash, from the checkpoint that its key signs."""
-    with sessions() as db:
+    with database() as db:
         head = open_checkpoint(log.checkpoint(db), log.verifier)
     return head.size, head.root
 

@@ -34,7 +34,7 @@ from rewards.people.qualification import Check, appraise, from_json
 from rewards.score.score import VERSION, Score, pay_wei
 from rewards.tables import PracticeRow, ScoreRow, TransactionRow
 from teleop.clock import now_ms
-from teleop.hub.db import Sessions
+from teleop.hub.db import Database
 
 T = TypeVar("T")
 
@@ -77,7 +77,7 @@ class Pipeline:
 
     def __init__(
         self,
-        sessions: Sessions,
+        database: Database,
         store: Store,
         payouts: Payouts,
         prices: Mapping[str, int],
@@ -92,7 +92,7 @@ class Pipeline:
         With `qualification`, what a wallet drives is practice until its drives have passed the checks.
         """
         self._qualification = qualification
-        self._sessions, self._store, self._payouts, self._prices = sessions, store, payouts, prices
+        self._database, self._store, self._payouts, self._prices = database, store, payouts, prices
         self._executor, self._settle_every_s, self._clock_ms = executor, settle_every_s, clock_ms
         self._work: asyncio.Queue[str] = asyncio.Queue()
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
@@ -176,15 +176,15 @@ class Pipeline:
         deposit = ledger.transfer(
             f"deposit:{key}", "deposit", ledger.VAULT, ledger.pool(task), amount_wei, self._clock_ms()
         )
-        new = ledger.write(self._sessions, lambda db: ledger.post(db, deposit))
+        new = ledger.write(self._database, lambda db: ledger.post(db, deposit))
         self.pay_waiting()
         return new
 
     def pay_waiting(self) -> int:
         """Pay accepted episodes that found their pool empty, oldest first; return how many. Blocks."""
-        with self._sessions() as db:
+        with self._database() as db:
             waiting = db.scalars(_unpaid()).all()
-        return sum(ledger.write(self._sessions, partial(_pay, row=row)) for row in waiting)
+        return sum(ledger.write(self._database, partial(_pay, row=row)) for row in waiting)
 
     async def _score_all(self) -> None:
         while True:
@@ -227,11 +227,11 @@ class Pipeline:
     def _unscored(self) -> list[str]:
         scored = select(ScoreRow.episode).where(ScoreRow.version == VERSION)
         verified = select(EpisodeRow.episode).where(EpisodeRow.state == EpisodeState.VERIFIED)
-        with self._sessions() as db:
+        with self._database() as db:
             return list(db.scalars(verified.where(EpisodeRow.episode.not_in(scored)).order_by(EpisodeRow.log_index)))
 
     def _task(self, episode: str) -> _Task | None:
-        with self._sessions() as db:
+        with self._database() as db:
             row = db.get(EpisodeRow, episode)
             if (
                 row is None
@@ -256,11 +256,11 @@ class Pipeline:
             "pay_wei": pay_wei(scored, price_wei),
             "scored_ms": self._clock_ms(),
         }
-        paid = ledger.write(self._sessions, lambda db: _keep(db, ScoreRow(**row), checks))
+        paid = ledger.write(self._database, lambda db: _keep(db, ScoreRow(**row), checks))
         _log.info("scored", episode=task.episode, score_ppm=scored.score_ppm, accepted=scored.accepted, paid=paid)
 
     def _verdict(self, episode: str) -> Verdict | None:
-        with self._sessions() as db:
+        with self._database() as db:
             row = db.get(ScoreRow, (episode, VERSION))
             practice = db.get(PracticeRow, episode)
             paid = row is not None and ledger.booked(db, f"episode:{episode}")
@@ -280,12 +280,12 @@ class Pipeline:
         )
 
     def _operator(self, address: str) -> Operator:
-        with self._sessions() as db:
+        with self._database() as db:
             return operators.read(db, address, required=self._qualification)
 
     def _statement(self, address: str, claimed_wei: int, wallet_wei: int) -> Statement:
         account = ledger.operator(address)
-        with self._sessions() as db:
+        with self._database() as db:
             earned, entries = ledger.balance(db, account), ledger.entries(db, account)
         return Statement(earned, self._payouts.settled(address), claimed_wei, wallet_wei, tuple(entries))
 

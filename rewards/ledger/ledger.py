@@ -24,7 +24,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from rewards.tables import PostingRow, TransactionRow
-from teleop.hub.db import Sessions
+from teleop.hub.db import Database
 from teleop.identity import require_address
 
 T = TypeVar("T")
@@ -148,18 +148,18 @@ def post(db: Session, transaction: Transaction) -> bool:
     return True
 
 
-def write(sessions: Sessions, work: Callable[[Session], T]) -> T:
+def write(database: Database, work: Callable[[Session], T]) -> T:
     """Run `work` in one database transaction and return its result; start over where another writer was faster."""
     for _ in range(TRIES - 1):
         try:
-            return _once(sessions, work)
+            return _once(database, work)
         except IntegrityError:
             continue
-    return _once(sessions, work)
+    return _once(database, work)
 
 
-def _once(sessions: Sessions, work: Callable[[Session], T]) -> T:
-    with sessions() as db, db.begin():
+def _once(database: Database, work: Callable[[Session], T]) -> T:
+    with database() as db, db.begin():
         if db.get_bind().dialect.name == "sqlite":  # takes its one lock before reading, so that nobody is faster
             db.connection().exec_driver_sql("BEGIN IMMEDIATE")
         return work(db)

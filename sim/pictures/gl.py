@@ -1,4 +1,4 @@
-"""The OpenGL renderer: a stage drawn through EGL, on a GPU where there is one, else on the CPU by Mesa's llvmpipe.
+"""The OpenGL renderer: a scene drawn through EGL, on a GPU where there is one, else on the CPU by Mesa's llvmpipe.
 
 sim's; what leaves is `GlRenderer`. On a CPU every pixel shaded costs, so that what stands still while the camera does
 is drawn once, with its depth and the shadows that it throws; each further frame starts from a copy of that, and only
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from sim.pictures.mesh import Mesh, joined
 from sim.pictures.picture import Floats, Picture, Pixels, intrinsics
+from sim.pictures.render_scene import RenderScene
 from sim.pictures.shaders import (
     DEPTH_FRAGMENT,
     DEPTH_VERTEX,
@@ -28,7 +29,6 @@ from sim.pictures.shaders import (
     SCENE_FRAGMENT,
     SCENE_VERTEX,
 )
-from sim.pictures.stage import Stage
 from sim.robot import RobotError, Vector
 from sim.scene import Camera
 
@@ -50,22 +50,22 @@ class NoOpenGlError(RobotError):
 
 
 class GlRenderer:
-    """Draws one stage at one size. Belongs to the thread that made it."""
+    """Draws one scene at one size. Belongs to the thread that made it."""
 
-    def __init__(self, stage: Stage, width: int, height: int) -> None:
+    def __init__(self, render_scene: RenderScene, width: int, height: int) -> None:
         """Upload the meshes; raise NoOpenGlError."""
-        if len(stage.pieces) > PIECES_MAX:
-            raise NoOpenGlError(f"expected at most {PIECES_MAX} things to draw, got {len(stage.pieces)}")
+        if len(render_scene.pieces) > PIECES_MAX:
+            raise NoOpenGlError(f"expected at most {PIECES_MAX} things to draw, got {len(render_scene.pieces)}")
         self._size = width, height
         self._gl = gl = context()
         self._programs = programs(gl)
         self._pieces = gl.buffer(reserve=64 * PIECES_MAX)
-        self._still = _Group(gl, stage, moves=False)
-        self._moving = _Group(gl, stage, moves=True)
+        self._still = _Group(gl, render_scene, moves=False)
+        self._moving = _Group(gl, render_scene, moves=True)
         self._maps = _ShadowMap(gl, height), _ShadowMap(gl, height)
         self._behind = _target(gl, self._size)
         self._easels = _Easel(gl, self._size), _Easel(gl, self._size)
-        self._light = stage.scene.light
+        self._light = render_scene.scene.light
         away = -np.asarray(self._light.towards, np.float64)
         self._to_light: Vector = away / np.linalg.norm(away)
         self._drawn_still = self._drawn_behind = b""
@@ -233,13 +233,13 @@ class _Easel:
 class _Group:
     """The pieces that move, or those that do not, in one buffer."""
 
-    def __init__(self, gl: moderngl.Context, stage: Stage, *, moves: bool) -> None:
-        self.numbers = [index for index, piece in enumerate(stage.pieces) if piece.moves is moves]
-        meshes = [stage.pieces[index].mesh for index in self.numbers]
+    def __init__(self, gl: moderngl.Context, render_scene: RenderScene, *, moves: bool) -> None:
+        self.numbers = [index for index, piece in enumerate(render_scene.pieces) if piece.moves is moves]
+        meshes = [render_scene.pieces[index].mesh for index in self.numbers]
         self._boxes = np.array([_box(mesh) for mesh in meshes]).reshape(-1, 8, 3)
         made = programs(gl)
         shown = _Buffer(gl, meshes, self.numbers)
-        casters = _Buffer(gl, [stage.pieces[index].caster for index in self.numbers], self.numbers)
+        casters = _Buffer(gl, [render_scene.pieces[index].caster for index in self.numbers], self.numbers)
         self.shaded = shown.array(made.scene, "3f 3f 3f 1u", "position", "normal", "colour", "piece")
         self.numbered = shown.array(made.mask, "3f 24x 1u", "position", "piece")
         self.depth = casters.array(made.depth, "3f 24x 1u", "position", "piece")

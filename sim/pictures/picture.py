@@ -28,7 +28,7 @@ class Picture:
     depth: Floats | None
     """(H, W) float32, m along the view; infinite where nothing is. None where not asked for."""
     mask: NDArray[np.uint16] | None
-    """(H, W) uint16: the piece that is seen, from 1 in the order of `Stage.pieces`; 0 where nothing is. Or None."""
+    """(H, W) uint16: the piece that is seen, from 1 in the order of `RenderScene.pieces`; 0 if none. Or None."""
     intrinsics: Vector
     """(3, 3) float64: the camera matrix K, pixels."""
     extrinsics: Vector
@@ -38,7 +38,7 @@ class Picture:
 
 
 class Renderer(Protocol):
-    """Draws one stage at one size."""
+    """Draws one scene at one size."""
 
     @property
     def name(self) -> str:

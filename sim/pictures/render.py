@@ -20,7 +20,7 @@ import structlog
 from sim.catalogue import description, require_pair, task
 from sim.description import RobotDescription
 from sim.pictures.picture import Picture, Renderer
-from sim.pictures.stage import Stage
+from sim.pictures.render_scene import RenderScene
 from sim.robot import RobotError, RobotSpec, Vector
 from sim.tasks.parts.setting import setting
 
@@ -77,25 +77,25 @@ def workers(count: int | None = None) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(count, fresh, _share_cores, (count,))
 
 
-def stage_of(robot: str, task_name: str, seed: int, height: int | None = None) -> Stage:
+def render_scene_of(robot: str, task_name: str, seed: int, height: int | None = None) -> RenderScene:
     """Return what is drawn of the episode with that seed, for pictures of that height (None: unsimplified)."""
     require_pair(robot, task_name)
     scene = setting(description(robot), task(task_name), seed)
-    return Stage(_spec(description(robot)), scene, height)
+    return RenderScene(_spec(description(robot)), scene, height)
 
 
-def open_renderer(stage: Stage, width: int, height: int) -> Renderer:
+def open_renderer(render_scene: RenderScene, width: int, height: int) -> Renderer:
     """Return the best renderer that works here; `name` and every picture say which. Raises PictureSizeError."""
     require_size(width, height)
     from sim.pictures.gl import GlRenderer, NoOpenGlError
 
     try:
-        return GlRenderer(stage, width, height)
+        return GlRenderer(render_scene, width, height)
     except NoOpenGlError as error:
         from sim.pictures.tiny import TinyRenderer
 
         _log.warning("render.without_opengl", reason=str(error), instead="PyBullet TinyRenderer, many times slower")
-        return TinyRenderer(stage, width, height)
+        return TinyRenderer(render_scene, width, height)
 
 
 def require_size(width: int, height: int) -> None:
@@ -106,25 +106,27 @@ def require_size(width: int, height: int) -> None:
 
 def require(shot: Shot, seen: Mapping[str, Vector]) -> None:
     """Raise what `render` raises where the pictures cannot be taken."""
-    stage = stage_of(shot.robot, shot.task, shot.seed, shot.height)
-    stage.camera(shot.camera)
+    render_scene = render_scene_of(shot.robot, shot.task, shot.seed, shot.height)
+    render_scene.camera(shot.camera)
     require_size(shot.width, shot.height)
-    missing = [name for name in stage.needs if name not in seen]
+    missing = [name for name in render_scene.needs if name not in seen]
     if missing:
-        raise StatesMissingError(f"expected the arrays {', '.join(stage.needs)}, got none of {', '.join(missing)}")
+        raise StatesMissingError(
+            f"expected the arrays {', '.join(render_scene.needs)}, got none of {', '.join(missing)}"
+        )
 
 
 def _drawn(shot: Shot, seen: Mapping[str, Vector]) -> list[Picture]:
-    stage, renderer = _painter(shot.robot, shot.task, shot.seed, shot.width, shot.height)
-    camera = stage.camera(shot.camera)
-    at, frames = stage.camera_frames(camera, seen), stage.frames(seen)
+    render_scene, renderer = _painter(shot.robot, shot.task, shot.seed, shot.width, shot.height)
+    camera = render_scene.camera(shot.camera)
+    at, frames = render_scene.camera_frames(camera, seen), render_scene.frames(seen)
     return list(renderer.sequence(camera, at, frames, depth=shot.depth, mask=shot.mask))
 
 
 @lru_cache(maxsize=1)
-def _painter(robot: str, task_name: str, seed: int, width: int, height: int) -> tuple[Stage, Renderer]:
-    stage = stage_of(robot, task_name, seed, height)
-    return stage, open_renderer(stage, width, height)
+def _painter(robot: str, task_name: str, seed: int, width: int, height: int) -> tuple[RenderScene, Renderer]:
+    render_scene = render_scene_of(robot, task_name, seed, height)
+    return render_scene, open_renderer(render_scene, width, height)
 
 
 def _spec(robot: RobotDescription) -> RobotSpec:

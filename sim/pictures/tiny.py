@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sim.physics.bullet import new_client, pybullet
 from sim.pictures.mesh import Mesh
 from sim.pictures.picture import Floats, Picture, intrinsics
-from sim.pictures.stage import Stage
+from sim.pictures.render_scene import RenderScene
 from sim.robot import Vector
 from sim.rotation import from_matrix
 from sim.scene import Camera
@@ -20,16 +20,16 @@ _TO_GL = np.diag((1.0, -1.0, -1.0, 1.0))
 
 
 class TinyRenderer:
-    """Draws one stage at one size. It holds the interpreter lock while it does: give it a process of its own."""
+    """Draws one scene at one size. It holds the interpreter lock while it does: give it a process of its own."""
 
-    def __init__(self, stage: Stage, width: int, height: int) -> None:
+    def __init__(self, render_scene: RenderScene, width: int, height: int) -> None:
         """Load the meshes into an engine that only draws."""
         self._size = width, height
-        self._light = stage.scene.light
+        self._light = render_scene.scene.light
         self._client = new_client()
         self._numbers: dict[int, int] = {}
         """Body -> its piece."""
-        for number, piece in enumerate(stage.pieces):
+        for number, piece in enumerate(render_scene.pieces):
             for mesh in _by_colour(piece.mesh):
                 self._numbers[self._load(mesh)] = number
 

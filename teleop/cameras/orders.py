@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from teleop.cameras.spec import CameraSpec
-from teleop.wire import control
+from teleop.wire import signalling
 from teleop.wire.messages import JSON_BYTES_MAX, STATE_BYTES_MAX
 
 ORDER_BYTES_MAX: Final = max(JSON_BYTES_MAX, STATE_BYTES_MAX)
@@ -23,7 +23,7 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
     layout: dict[str, list[int]]
 
 
-class Scene(msgspec.Struct, frozen=True, tag=True):
+class Reset(msgspec.Struct, frozen=True, tag=True):
     """A simulated episode begins."""
 
     seed: int
@@ -38,8 +38,8 @@ class Uplink(msgspec.Struct, frozen=True, tag=True):
 class Streams(msgspec.Struct, frozen=True, tag=True):
     """What someone looks at."""
 
-    streams: list[control.Stream]
+    streams: list[signalling.Stream]
 
 
-Order = Setup | Scene | Uplink | Streams
+Order = Setup | Reset | Uplink | Streams
 ORDERS: Final[msgspec.json.Decoder[Order]] = msgspec.json.Decoder(Order)

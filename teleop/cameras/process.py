@@ -24,10 +24,10 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from sim.robot import RobotError
 from teleop.cameras.encoders import Encoder, open_encoder
-from teleop.cameras.orders import ORDER_BYTES_MAX, ORDERS, Order, Scene, Setup, Streams, Uplink
-from teleop.cameras.sources import CaptureSource, Room, SimulatedSource, Source
+from teleop.cameras.orders import ORDER_BYTES_MAX, ORDERS, Order, Reset, Setup, Streams, Uplink
+from teleop.cameras.sources import CaptureSource, SimulatedScene, SimulatedSource, Source
 from teleop.cameras.spec import CameraSpec
-from teleop.wire import control
+from teleop.wire import signalling
 from teleop.wire.credits import Feed
 from teleop.wire.frames import Codec, Frame, Seen
 from teleop.wire.messages import JSON_BYTES_MAX, PROTOCOL, State, WireError
@@ -63,7 +63,7 @@ class CameraProcess:
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         layout = {name: tuple(shape) for name, shape in setup.layout.items()}
-        self._room = Room(setup.robot, setup.task, layout)
+        self._scene = SimulatedScene(setup.robot, setup.task, layout)
         self._names = [camera.name for camera in setup.cameras]
         self._sources: dict[str, Source] = {}
         self._channels: dict[tuple[int, Codec], _Channel] = {}
@@ -75,19 +75,19 @@ class CameraProcess:
     def obey(self, order: Order) -> None:
         """Carry out an order of the host."""
         match order:
-            case Scene():
-                self._room.reset(order.seed)
+            case Reset():
+                self._scene.reset(order.seed)
             case Uplink():
                 self._token = order.token
                 self._changed.set()
             case Streams():
                 self._look_at({(one.camera, Codec[one.codec.upper()]) for one in order.streams})
             case Setup():
-                raise control.ControlError("state", "expected one setup only")
+                raise signalling.SignallingError("state", "expected one setup only")
 
     def show(self, data: bytes) -> None:
         """Take note of a state."""
-        self._room.show(State.decode(data))
+        self._scene.show(State.decode(data))
         self._news.set()
 
     async def serve(self) -> None:
@@ -100,7 +100,7 @@ class CameraProcess:
                 continue
             try:
                 async with self._dial() as hub:
-                    await hub.send(control.encode(control.CameraHello(PROTOCOL, token)))
+                    await hub.send(signalling.encode(signalling.CameraHello(PROTOCOL, token)))
                     await self._converse(hub)
             except (OSError, TimeoutError, WebSocketException, WireError) as error:
                 _log.warning("hub not reached with pictures", hub=self._setup.hub_url, error=str(error))
@@ -191,7 +191,7 @@ class CameraProcess:
     def _source(self, spec: CameraSpec) -> Source:
         if spec.name not in self._sources:
             real = bool(spec.device)
-            self._sources[spec.name] = CaptureSource(spec, self._wake) if real else SimulatedSource(self._room, spec)
+            self._sources[spec.name] = CaptureSource(spec, self._wake) if real else SimulatedSource(self._scene, spec)
         return self._sources[spec.name]
 
     def _wake(self) -> None:

@@ -18,8 +18,8 @@ import numpy as np
 import structlog
 
 from sim.pictures.picture import Pixels, Renderer
-from sim.pictures.render import open_renderer, stage_of
-from sim.pictures.stage import Stage
+from sim.pictures.render import open_renderer, render_scene_of
+from sim.pictures.render_scene import RenderScene
 from sim.robot import Vector
 from teleop.cameras.spec import CameraError, CameraSpec
 from teleop.wire.messages import State
@@ -54,14 +54,14 @@ class Source(Protocol):
         """Let go of the camera. Idempotent."""
 
 
-class Room:
+class SimulatedScene:
     """The simulated scene, from the states that the host has published: what all of its cameras share."""
 
     def __init__(self, robot: str, task: str, layout: Mapping[str, tuple[int, ...]]) -> None:
         """`layout`: the shapes of the observation's arrays, in the order of a state's values."""
         self._robot, self._task, self._layout = robot, task, layout
         self._seed: int | None = None
-        self._stage: Stage | None = None
+        self._render_scene: RenderScene | None = None
         self._renderers: dict[tuple[int, int], Renderer] = {}
         self._state: State | None = None
         self.number = 0
@@ -71,7 +71,7 @@ class Room:
         for renderer in self._renderers.values():
             renderer.close()
         self._renderers.clear()
-        self._seed, self._stage, self._state = seed, None, None
+        self._seed, self._render_scene, self._state = seed, None, None
 
     def show(self, state: State) -> None:
         """Take note of the newest state."""
@@ -83,14 +83,14 @@ class Room:
         state, seed = self._state, self._seed
         if state is None or seed is None:
             raise CameraError("expected a state of an episode to draw, got none yet")
-        if self._stage is None:
-            self._stage = stage_of(self._robot, self._task, seed, camera.height)
+        if self._render_scene is None:
+            self._render_scene = render_scene_of(self._robot, self._task, seed, camera.height)
         size = (camera.width, camera.height)
         if size not in self._renderers:
-            self._renderers[size] = open_renderer(self._stage, *size)
-        seen, scenes = self._seen(state), self._stage.camera(camera.name)
-        at = self._stage.camera_frames(scenes, seen)[0]
-        picture = self._renderers[size].draw(scenes, at, self._stage.frames(seen)[0])
+            self._renderers[size] = open_renderer(self._render_scene, *size)
+        seen, scenes = self._seen(state), self._render_scene.camera(camera.name)
+        at = self._render_scene.camera_frames(scenes, seen)[0]
+        picture = self._renderers[size].draw(scenes, at, self._render_scene.frames(seen)[0])
         return Sight(picture.rgb, state.t_host_us, state.seq)
 
     def _seen(self, state: State) -> dict[str, Vector]:
@@ -105,19 +105,19 @@ class Room:
 class SimulatedSource:
     """A camera of the simulated scene."""
 
-    def __init__(self, room: Room, spec: CameraSpec) -> None:
-        self._room, self._spec = room, spec
+    def __init__(self, simulated: SimulatedScene, spec: CameraSpec) -> None:
+        self._scene, self._spec = simulated, spec
         self._drawn: tuple[int, Sight] | None = None
 
     @property
     def number(self) -> int:
         """Counts the states."""
-        return self._room.number
+        return self._scene.number
 
     def look(self) -> Sight:
         """Draw the newest state, once."""
         if self._drawn is None or self._drawn[0] != self.number:
-            self._drawn = (self.number, self._room.draw(self._spec))
+            self._drawn = (self.number, self._scene.draw(self._spec))
         return self._drawn[1]
 
     def close(self) -> None:

@@ -14,9 +14,9 @@ import msgspec
 import structlog
 
 from sim.robot import RobotSpec
-from teleop.cameras.orders import Order, Scene, Setup, Streams, Uplink
+from teleop.cameras.orders import Order, Reset, Setup, Streams, Uplink
 from teleop.cameras.spec import CameraSpec
-from teleop.wire.control import Stream
+from teleop.wire.signalling import Stream
 
 _log = structlog.get_logger()
 _STOP_S: Final = 5.0
@@ -33,7 +33,7 @@ class HostCameras:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
-        self._scene: Scene | None = None
+        self._scene: Reset | None = None
         self._uplink = Uplink("")
         self._streams = Streams([])
         self._waiting: dict[type, Order] = {}
@@ -68,7 +68,7 @@ class HostCameras:
     def scene(self, seed: int) -> None:
         """A simulated episode begins."""
         with self._lock:
-            self._scene = Scene(seed)
+            self._scene = Reset(seed)
             self._order(self._scene)
 
     def show(self, state: bytes) -> None:

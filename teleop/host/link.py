@@ -25,7 +25,7 @@ from teleop.host.cameras import HostCameras
 from teleop.host.loop import ControlLoop
 from teleop.identity import HOST_HELLO, SESSION_GRANT, Domain, SignatureError
 from teleop.steps import Events
-from teleop.wire import control
+from teleop.wire import signalling
 from teleop.wire.descriptor import describe
 from teleop.wire.messages import JSON_BYTES_MAX, PROTOCOL
 from teleop.wire.outbox import Outbox
@@ -77,7 +77,7 @@ class Host:
         robot.connect()
         self._latch = latch
         stopped_by = latch.read_text(errors="replace") if latch is not None and latch.exists() else None
-        self.control = ControlLoop(robot, key.address, name, events, self._publish, self._report, stopped_by)
+        self.loop = ControlLoop(robot, key.address, name, events, self._publish, self._report, stopped_by)
         self.online, self.offline = asyncio.Event(), asyncio.Event()
         self.offline.set()
 
@@ -85,13 +85,13 @@ class Host:
         """Start the control loop, which guards the robot. Idempotent."""
         if not self._started:
             self._started, self._loop = True, asyncio.get_running_loop()
-            self.control.start()
+            self.loop.start()
 
     async def stop(self) -> None:
         """End the control loop, and let go of the robot. Idempotent."""
         if self._started:
             self._started = False
-            await asyncio.to_thread(self.control.stop)
+            await asyncio.to_thread(self.loop.stop)
         await asyncio.to_thread(self.cameras.close)
         self._robot.disconnect()
 
@@ -105,7 +105,7 @@ class Host:
                     async with self._dial() as socket:
                         await self._session(socket)
                         attempt = 0
-                except (OSError, TimeoutError, WebSocketException, control.ControlError) as error:
+                except (OSError, TimeoutError, WebSocketException, signalling.SignallingError) as error:
                     _log.warning("hub not reached", hub=self._hub_url, robot=self.name, error=str(error))
                 await asyncio.sleep(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)])
                 attempt += 1
@@ -128,16 +128,16 @@ class Host:
             self._outbox, self.uplink = None, None
             self.cameras.uplink("")
             self.cameras.look([])
-            self.control.order(control.Revoke(self._epoch, EndReason.HOST_LOST))
+            self.loop.order(signalling.Revoke(self._epoch, EndReason.HOST_LOST))
 
     async def _converse(self, socket: ClientConnection, domain: Domain, outbox: Outbox) -> None:
         sender = asyncio.create_task(outbox.drain(socket.send, socket.send))
         try:
             async for frame in socket:
                 if isinstance(frame, bytes):
-                    self.control.offer(frame)
+                    self.loop.offer(frame)
                 else:
-                    self._obey(control.to_host(frame), domain, outbox)
+                    self._obey(signalling.to_host(frame), domain, outbox)
         except ConnectionClosed as closed:
             _log.warning("hub lost", robot=self.name, error=str(closed))
         finally:
@@ -146,44 +146,44 @@ class Host:
 
     async def _introduce(self, socket: ClientConnection) -> Domain:
         frame = await socket.recv()
-        control.require_protocol(frame, "update the hub or this host, whichever is older")
-        challenge = control.to_host(frame)
-        if not isinstance(challenge, control.Challenge):
-            raise control.ControlError("protocol", f"expected a challenge first, got {challenge}")
+        signalling.require_protocol(frame, "update the hub or this host, whichever is older")
+        challenge = signalling.to_host(frame)
+        if not isinstance(challenge, signalling.Challenge):
+            raise signalling.SignallingError("protocol", f"expected a challenge first, got {challenge}")
         domain = Domain(challenge.chain_id, challenge.vault)
         values = {"robot": self.key.address, "challenge": challenge.challenge}
         signature = HOST_HELLO.sign(self.key, domain, values)
         described = [camera.describe() for camera in self.cameras.cameras]
         descriptor = {**describe(self.name, self._robot.spec), "cameras": described}
-        hello = control.HostHello(PROTOCOL, self.key.address, signature, descriptor, self.control.estopped)
-        await socket.send(control.encode(hello))
+        hello = signalling.HostHello(PROTOCOL, self.key.address, signature, descriptor, self.loop.estopped)
+        await socket.send(signalling.encode(hello))
         return domain
 
-    def _obey(self, message: control.ToHost, domain: Domain, outbox: Outbox) -> None:
+    def _obey(self, message: signalling.ToHost, domain: Domain, outbox: Outbox) -> None:
         match message:
-            case control.HostWelcome():
+            case signalling.HostWelcome():
                 self.uplink = Uplink(self._hub_url, message.upload_token, domain)
                 self.cameras.uplink(message.upload_token)
                 self.offline.clear()
                 self.online.set()
                 _log.info("online", robot=self.name, hub=self._hub_url)
-            case control.LeaseOrder():
+            case signalling.LeaseOrder():
                 refusal = self._refusal(message, domain)
                 if refusal is None:
                     self._epoch = message.epoch
-                    self.control.order(message)
+                    self.loop.order(message)
                 else:
-                    outbox.control(control.encode(control.Refused(message.lease, refusal)))
-            case control.Looked():
+                    outbox.signal(signalling.encode(signalling.Refused(message.lease, refusal)))
+            case signalling.Looked():
                 self.cameras.look(message.streams)
-            case control.Refusal():
-                raise control.ControlError(message.code, message.message)
-            case control.Challenge():
-                raise control.ControlError("protocol", "expected one challenge only")
+            case signalling.Refusal():
+                raise signalling.SignallingError(message.code, message.message)
+            case signalling.Challenge():
+                raise signalling.SignallingError("protocol", "expected one challenge only")
             case _:
-                self.control.order(message)
+                self.loop.order(message)
 
-    def _refusal(self, lease: control.LeaseOrder, domain: Domain) -> str | None:
+    def _refusal(self, lease: signalling.LeaseOrder, domain: Domain) -> str | None:
         """Check the operator's grant here too: the hub is not trusted with who may drive."""
         grant, task = lease.grant, self._robot.spec.task
         if grant.robot != self.key.address or grant.operator != lease.operator:
@@ -204,20 +204,20 @@ class Host:
         if outbox is not None and loop is not None:
             loop.call_soon_threadsafe(outbox.latest, state)
 
-    def _report(self, message: control.Message) -> None:
-        if isinstance(message, control.Ready):
+    def _report(self, message: signalling.Message) -> None:
+        if isinstance(message, signalling.Ready):
             self.cameras.scene(message.seed)
         outbox, loop = self._outbox, self._loop
-        if loop is not None and isinstance(message, control.Estopped | control.Cleared):
+        if loop is not None and isinstance(message, signalling.Estopped | signalling.Cleared):
             loop.call_soon_threadsafe(self._keep, message)
         if outbox is not None and loop is not None:
-            loop.call_soon_threadsafe(outbox.control, control.encode(message))
+            loop.call_soon_threadsafe(outbox.signal, signalling.encode(message))
 
-    def _keep(self, message: control.Estopped | control.Cleared) -> None:
+    def _keep(self, message: signalling.Estopped | signalling.Cleared) -> None:
         if self._latch is None:
             return
         try:
-            if isinstance(message, control.Cleared):
+            if isinstance(message, signalling.Cleared):
                 self._latch.unlink(missing_ok=True)
                 return
             with self._latch.open("w") as file:

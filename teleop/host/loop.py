@@ -18,7 +18,7 @@ from sim.robot import Robot
 from teleop.host.session import Order, Session, Shutdown
 from teleop.host.supervisor import STALL_PERIODS, Supervisor
 from teleop.steps import Events
-from teleop.wire import control
+from teleop.wire import signalling
 from teleop.wire.messages import dead_man_of
 
 _log = structlog.get_logger()
@@ -42,13 +42,13 @@ class ControlLoop:
         name: str,
         events: Events,
         publish: Callable[[bytes], None],
-        report: Callable[[control.Message], None],
+        report: Callable[[signalling.Message], None],
         stopped_by: str | None = None,
     ) -> None:
         """`stopped_by`: who has stopped the robot before, where nobody has cleared that yet."""
         self._session = Session(robot, address, name, events, publish, report)
         if stopped_by is not None:
-            self._session.obey(control.EstopOrder(stopped_by))
+            self._session.obey(signalling.EstopOrder(stopped_by))
         self._name, self._report = name, report
         self._simulated, self._period_s = robot.spec.simulated, robot.spec.period_s
         self._orders: queue.SimpleQueue[Order | Pressed] = queue.SimpleQueue()
@@ -102,7 +102,7 @@ class ControlLoop:
         except Exception as error:  # noqa: BLE001  whatever broke, the robot stays where it is
             _log.exception("control loop broke; the robot holds until its host is restarted", robot=self._name)
             self._session.broke()
-            self._report(control.Estopped(f"host: {error}"))
+            self._report(signalling.Estopped(f"host: {error}"))
         finally:
             self._supervisor.rest()
 
@@ -162,4 +162,4 @@ class ControlLoop:
         """Called from the supervisor's thread: says so, and leaves the robot to the loop."""
         _log.error("control loop stands still; the robot holds its last target", robot=self._name, for_s=for_s)
         if not self._simulated:
-            self._report(control.Estopped(f"host: the control loop has stood still for {for_s:.1f} s"))
+            self._report(signalling.Estopped(f"host: the control loop has stood still for {for_s:.1f} s"))

@@ -21,7 +21,7 @@ from sim.robot import Action, Observation, Robot, RobotError, UnstableWorldError
 from teleop.clock import Clock
 from teleop.host.safety import Drop, Gate, IllegalMoveError, Interlock
 from teleop.steps import QUEUE_STEPS, EpisodeEnd, EpisodeStart, Events, Step
-from teleop.wire import control
+from teleop.wire import signalling
 from teleop.wire.descriptor import flatten
 from teleop.wire.messages import LIMIT_RULES, Command, Safety, State
 from teleop.wire.reasons import EndReason
@@ -42,12 +42,12 @@ class Shutdown:
 
 
 Order = (
-    control.LeaseOrder
-    | control.BeginOrder
-    | control.FinishOrder
-    | control.Revoke
-    | control.EstopOrder
-    | control.ClearOrder
+    signalling.LeaseOrder
+    | signalling.BeginOrder
+    | signalling.FinishOrder
+    | signalling.Revoke
+    | signalling.EstopOrder
+    | signalling.ClearOrder
     | Shutdown
 )
 
@@ -56,7 +56,7 @@ Order = (
 class _Episode:
     """The open episode. It records from the first driven step on."""
 
-    order: control.BeginOrder
+    order: signalling.BeginOrder
     recording: bool = False
     steps: int = 0
 
@@ -71,7 +71,7 @@ class Session:
         name: str,
         events: Events,
         publish: Callable[[bytes], None],
-        report: Callable[[control.Message], None],
+        report: Callable[[signalling.Message], None],
         clock: Clock | None = None,
     ) -> None:
         self.name = name
@@ -86,8 +86,8 @@ class Session:
         """What was dropped before the gate; only `offer` counts here."""
         self._interlock = Interlock()
         self._gate = Gate(0)
-        self._lease: control.LeaseOrder | None = None
-        self._asked: control.BeginOrder | None = None
+        self._lease: signalling.LeaseOrder | None = None
+        self._asked: signalling.BeginOrder | None = None
         """An episode that begins once the arm is at rest."""
         self._episode: _Episode | None = None
         self._newest: Command | None = None
@@ -246,7 +246,7 @@ class Session:
         """Close the open episode, if any, and report it."""
         asked, self._asked = self._asked, None
         if asked is not None:
-            self._report(control.Ended(asked.episode, False, 0, None, False, reason))
+            self._report(signalling.Ended(asked.episode, False, 0, None, False, reason))
         episode, self._episode = self._episode, None
         if episode is None:
             return
@@ -255,7 +255,9 @@ class Session:
             now = self._clock.monotonic_ns(), self._clock.wall_ns()
             self._events.put(EpisodeEnd(episode.order.episode, episode.steps, success, reason, *now))
         kept = episode.steps > 0  # a recorder keeps nothing of an episode without a step
-        self._report(control.Ended(episode.order.episode, kept, episode.steps, success, kept and reason.valid, reason))
+        self._report(
+            signalling.Ended(episode.order.episode, kept, episode.steps, success, kept and reason.valid, reason)
+        )
 
     def _state(self) -> State:
         self._state_seq += 1
@@ -278,25 +280,25 @@ class Session:
     def obey(self, order: Order) -> None:
         """Carry out an order of the control plane."""
         match order:
-            case control.LeaseOrder():
+            case signalling.LeaseOrder():
                 self._take_lease(order)
-            case control.BeginOrder():
+            case signalling.BeginOrder():
                 self._begin(order)
-            case control.FinishOrder():
+            case signalling.FinishOrder():
                 self._end(order.reason)
-            case control.Revoke():
+            case signalling.Revoke():
                 self._release(order)
-            case control.EstopOrder():
+            case signalling.EstopOrder():
                 self._interlock.estop()
                 self._end(EndReason.ESTOPPED)
-                self._report(control.Estopped(order.by))
-            case control.ClearOrder():
+                self._report(signalling.Estopped(order.by))
+            case signalling.ClearOrder():
                 self._clear(order)
             case Shutdown():
                 self._end(EndReason.HOST_LOST)
                 self._lease, self.running = None, False
 
-    def _take_lease(self, order: control.LeaseOrder) -> None:
+    def _take_lease(self, order: signalling.LeaseOrder) -> None:
         self._end(EndReason.REVOKED)
         self._lease, self._gate = order, Gate(order.epoch)
         self._newest, self._state_seq = None, 0
@@ -304,7 +306,7 @@ class Session:
         self._outside.clear()
         self._interlock.expire()
 
-    def _release(self, order: control.Revoke) -> None:
+    def _release(self, order: signalling.Revoke) -> None:
         if self._lease is None or order.epoch != self._lease.epoch:
             return
         self._end(order.reason)
@@ -314,7 +316,7 @@ class Session:
         self._inbox.clear()
         self._interlock.expire()
 
-    def _begin(self, order: control.BeginOrder) -> None:
+    def _begin(self, order: signalling.BeginOrder) -> None:
         if self._lease is None:
             return
         self._end(EndReason.REVOKED)
@@ -322,26 +324,26 @@ class Session:
         if self._sent is None:
             self._reset(order)
 
-    def _reset(self, order: control.BeginOrder) -> None:
+    def _reset(self, order: signalling.BeginOrder) -> None:
         self._asked = None
         try:
             self._seen = self._robot.reset(order.seed)
         except RobotError as error:
             _log.error("reset failed", robot=self.name, error=str(error))
-            self._report(control.Ended(order.episode, False, 0, None, False, EndReason.ROBOT_FAULT))
+            self._report(signalling.Ended(order.episode, False, 0, None, False, EndReason.ROBOT_FAULT))
             return
         self._controller.start(self._seen)
         self._episode = _Episode(order)
-        self._report(control.Ready(order.episode, order.seed))
+        self._report(signalling.Ready(order.episode, order.seed))
 
-    def _clear(self, order: control.ClearOrder) -> None:
+    def _clear(self, order: signalling.ClearOrder) -> None:
         try:
             self._interlock.clear()
         except IllegalMoveError as error:
             _log.info("nothing to clear", robot=self.name, error=str(error))
-        self._report(control.Cleared(order.by))
+        self._report(signalling.Cleared(order.by))
 
-    def _leased(self) -> control.LeaseOrder:
+    def _leased(self) -> signalling.LeaseOrder:
         if self._lease is None:
             raise IllegalMoveError("expected a lease before recording, got none")
         return self._lease

@@ -16,7 +16,7 @@ from eth_account.messages import encode_defunct
 from sqlalchemy import delete, select
 
 from teleop.clock import now_ms
-from teleop.hub.db import Sessions
+from teleop.hub.db import Database
 from teleop.hub.tables import Account, SignIn, Token
 from teleop.identity import SignatureError, require_address, require_signer
 
@@ -40,8 +40,8 @@ class Signed:
 class Accounts:
     """Challenges, tokens and the wallets behind them."""
 
-    def __init__(self, sessions: Sessions, public_url: str, chain_id: int) -> None:
-        self._sessions = sessions
+    def __init__(self, database: Database, public_url: str, chain_id: int) -> None:
+        self._database = database
         self._url, self._chain_id = public_url, chain_id
 
     def challenge(self, address: str) -> tuple[str, str]:
@@ -49,14 +49,14 @@ class Accounts:
         nonce, issued_ms = secrets.token_hex(16), now_ms()
         expires_ms = issued_ms + CHALLENGE_MS
         text = self._message(require_address(address), nonce, issued_ms, expires_ms)
-        with self._sessions() as db, db.begin():
+        with self._database() as db, db.begin():
             db.execute(delete(SignIn).where(SignIn.expires_ms < issued_ms))
             db.add(SignIn(nonce=nonce, address=address, message=text, expires_ms=expires_ms))
         return nonce, text
 
     def verify(self, nonce: str, signature: str) -> Signed:
         """Exchange a signed challenge for a token; raise SignatureError. A challenge serves once."""
-        with self._sessions() as db, db.begin():
+        with self._database() as db, db.begin():
             asked = db.get(SignIn, nonce)
             if asked is None or asked.expires_ms < now_ms():
                 raise SignatureError("expected a challenge of the last ten minutes, used once; ask for a new one")
@@ -71,7 +71,7 @@ class Accounts:
 
     def address_of(self, token: str) -> str:
         """Return the wallet behind a token; raise NotSignedInError."""
-        with self._sessions() as db:
+        with self._database() as db:
             found = db.scalar(select(Token).where(Token.sha256 == _hashed(token)))
         if found is None or found.expires_ms < now_ms():
             raise NotSignedInError("expected the token of a signed-in wallet; sign in again")
@@ -79,7 +79,7 @@ class Accounts:
 
     def sign_out(self, token: str) -> None:
         """Forget a token."""
-        with self._sessions() as db, db.begin():
+        with self._database() as db, db.begin():
             db.execute(delete(Token).where(Token.sha256 == _hashed(token)))
 
     def _message(self, address: str, nonce: str, issued_ms: int, expires_ms: int) -> str:

@@ -24,12 +24,12 @@ from teleop.hub.registry import Registry, UnknownRobotAddressError
 from teleop.hub.serving import framed_socket
 from teleop.hub.tables import RobotRow
 from teleop.identity import Domain, SignatureError
-from teleop.wire import control
-from teleop.wire.control import ControlError
+from teleop.wire import signalling
 from teleop.wire.frames import FRAME_MESSAGE_BYTES_MAX, Seen
 from teleop.wire.messages import JSON_BYTES_MAX, PROTOCOL, WireError
 from teleop.wire.outbox import Outbox
 from teleop.wire.schema import published
+from teleop.wire.signalling import SignallingError
 
 _log = structlog.get_logger()
 HELLO_S: Final = 5.0
@@ -219,8 +219,8 @@ async def _served(socket: WebSocket, serve: Callable[[Outbox], Awaitable[None]])
     sender = asyncio.create_task(_send(socket, outbox))
     try:
         await serve(outbox)
-    except ControlError as error:
-        outbox.control(control.error(error.code, str(error)))
+    except SignallingError as error:
+        outbox.signal(signalling.error(error.code, str(error)))
         outbox.close(CLOSE.get(error.code, 4400))
         await sender
     except (WebSocketDisconnect, TimeoutError):
@@ -245,7 +245,7 @@ async def _frame(socket: WebSocket, most: int = JSON_BYTES_MAX) -> str | bytes:
     text = message.get("text")
     frame: str | bytes = text if text is not None else message["bytes"]
     if len(frame) > most:
-        raise ControlError("too_large", f"expected at most {most} bytes a frame, got {len(frame)}")
+        raise SignallingError("too_large", f"expected at most {most} bytes a frame, got {len(frame)}")
     return frame
 
 
@@ -257,14 +257,14 @@ async def _first(socket: WebSocket) -> str | bytes:
 async def _operator(driving: Driving, socket: WebSocket, outbox: Outbox) -> None:
     hub = driving.hub
     frame = await _first(socket)
-    control.require_protocol(frame, "reload the page, or update the client")
-    hello = control.from_operator(frame)
-    if not isinstance(hello, control.Hello):
-        raise ControlError("protocol", "expected hello as the first message")
+    signalling.require_protocol(frame, "reload the page, or update the client")
+    hello = signalling.from_operator(frame)
+    if not isinstance(hello, signalling.Hello):
+        raise SignallingError("protocol", "expected hello as the first message")
     try:
         address = await asyncio.to_thread(driving.accounts.address_of, hello.token)
     except NotSignedInError as error:
-        raise ControlError("auth", str(error)) from error
+        raise SignallingError("auth", str(error)) from error
     seat = hub.sit(address, outbox)
     try:
         await _operator_frames(hub, seat, socket, outbox)
@@ -291,33 +291,35 @@ async def _slow(hub: Hub, frame: str | bytes, allowance: Allowance, outbox: Outb
         hub.counts["commands_flood"] += 1
     else:
         hub.counts["controls_flood"] += 1
-        outbox.control(control.error("flood", f"expected at most {allowance.per_s} frames a second; this one is lost"))
+        outbox.signal(
+            signalling.error("flood", f"expected at most {allowance.per_s} frames a second; this one is lost")
+        )
     await asyncio.sleep(1.0 / (_DRAINED * allowance.per_s))
 
 
 async def _serve_control(hub: Hub, seat: Seat, frame: str, outbox: Outbox) -> None:
     try:
-        await hub.from_operator(seat, control.from_operator(frame))
-    except ControlError as error:
+        await hub.from_operator(seat, signalling.from_operator(frame))
+    except SignallingError as error:
         hub.counts[f"controls_{error.code}"] += 1
         if error.code in CLOSE:
             raise
-        outbox.control(control.error(error.code, str(error)))
+        outbox.signal(signalling.error(error.code, str(error)))
 
 
 async def _host(driving: Driving, socket: WebSocket, outbox: Outbox) -> None:
     hub, domain = driving.hub, driving.domain
     challenge = "0x" + secrets.token_hex(32)
-    outbox.control(control.encode(control.Challenge(PROTOCOL, challenge, domain.chain_id, domain.vault)))
+    outbox.signal(signalling.encode(signalling.Challenge(PROTOCOL, challenge, domain.chain_id, domain.vault)))
     frame = await _first(socket)
-    control.require_protocol(frame, "update the host")
-    hello = control.from_host(frame)
-    if not isinstance(hello, control.HostHello):
-        raise ControlError("protocol", "expected hello as the first message")
+    signalling.require_protocol(frame, "update the host")
+    hello = signalling.from_host(frame)
+    if not isinstance(hello, signalling.HostHello):
+        raise SignallingError("protocol", "expected hello as the first message")
     try:
         dock = await hub.dock(hello, challenge, outbox)
     except (SignatureError, UnknownRobotAddressError, msgspec.ValidationError) as error:
-        raise ControlError("auth", str(error)) from error
+        raise SignallingError("auth", str(error)) from error
     try:
         await _host_frames(hub, dock, socket)
     finally:
@@ -331,24 +333,24 @@ async def _host_frames(hub: Hub, dock: Dock, socket: WebSocket) -> None:
             hub.from_robot(dock, frame)
             continue
         try:
-            await hub.from_host(dock, control.from_host(frame))
-        except ControlError as error:
+            await hub.from_host(dock, signalling.from_host(frame))
+        except SignallingError as error:
             hub.counts[f"hosts_{error.code}"] += 1
             _log.warning("a host said what it should not", robot=dock.address, error=str(error))
 
 
 async def _viewer(driving: Driving, socket: WebSocket) -> None:
     frame = await _first(socket)
-    control.require_protocol(frame, "reload the page, or update the client")
-    look = control.from_viewer(frame)
+    signalling.require_protocol(frame, "reload the page, or update the client")
+    look = signalling.from_viewer(frame)
     try:
         await asyncio.to_thread(driving.accounts.address_of, look.token)
     except NotSignedInError as error:
-        raise ControlError("auth", str(error)) from error
+        raise SignallingError("auth", str(error)) from error
     cameras = driving.hub.online(look.robot).cameras
     viewer = cameras.join(look.camera, look.codecs)
     try:
-        await socket.send_text(control.encode(control.Looking(look.camera, viewer.stream.name)))
+        await socket.send_text(signalling.encode(signalling.Looking(look.camera, viewer.stream.name)))
         peer, allowance = framed_socket(socket.scope), Allowance(SEEN_PER_S)
         peer.read = lambda data: len(data) <= JSON_BYTES_MAX and allowance.take() and _seen(driving.hub, viewer, data)
         viewer.start(peer)
@@ -362,7 +364,7 @@ async def _viewer(driving: Driving, socket: WebSocket) -> None:
         await asyncio.gather(*others, return_exceptions=True)
         if reading in done:
             reading.result()
-        raise ControlError("robot_offline", "expected a robot that is online; its host is gone, look again later")
+        raise SignallingError("robot_offline", "expected a robot that is online; its host is gone, look again later")
     finally:
         cameras.leave(viewer)
 
@@ -387,11 +389,11 @@ async def _read_others(hub: Hub, socket: WebSocket) -> None:
 async def _host_camera(driving: Driving, socket: WebSocket) -> None:
     """Relay a host's frames, and answer each."""
     frame = await _first(socket)
-    control.require_protocol(frame, "update the host")
+    signalling.require_protocol(frame, "update the host")
     try:
-        dock = driving.dock(control.from_camera(frame).token)
+        dock = driving.dock(signalling.from_camera(frame).token)
     except NotSignedInError as error:
-        raise ControlError("auth", str(error)) from error
+        raise SignallingError("auth", str(error)) from error
     while driving.hub.docks.get(dock.address) is dock:
         data = _bytes(await _frame(socket, FRAME_MESSAGE_BYTES_MAX))
         try:
@@ -402,7 +404,7 @@ async def _host_camera(driving: Driving, socket: WebSocket) -> None:
         driving.hub.counts["frames"] += 1
         if answer is not None:
             await socket.send_bytes(answer.encode())
-    raise ControlError("auth", "expected the token of the robot's present connection")
+    raise SignallingError("auth", "expected the token of the robot's present connection")
 
 
 def _bytes(frame: str | bytes) -> bytes:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from teleop.hub.serving import FramedSocket, framed
-from teleop.wire import control
-from teleop.wire.control import ControlError
+from teleop.wire import signalling
 from teleop.wire.credits import Feed
 from teleop.wire.frames import CAMERAS_MAX, Codec, Frame, Seen
+from teleop.wire.signalling import SignallingError
 
 CODECS: Final = {codec.name.lower(): codec for codec in Codec}
 Key = tuple[int, Codec]
@@ -82,22 +82,22 @@ class Stream:
 class Cameras:
     """All streams of one robot. `ask` tells its host which ones to send."""
 
-    def __init__(self, described: Sequence[Mapping[str, Any]], ask: Callable[[control.Looked], None]) -> None:
-        """Read the descriptor's `cameras`; raise ControlError where they are not as PROTOCOL.md says."""
+    def __init__(self, described: Sequence[Mapping[str, Any]], ask: Callable[[signalling.Looked], None]) -> None:
+        """Read the descriptor's `cameras`; raise SignallingError where they are not as PROTOCOL.md says."""
         self._ask = ask
         self._streams: dict[Key, Stream] = {}
         self._offered = _offered(described)
 
     def join(self, camera: str, codecs: Sequence[str]) -> Viewer:
-        """Let someone look at a camera, in the first of their codecs that the host offers; raise ControlError."""
+        """Let someone look at a camera, in the first of their codecs that the host offers; raise SignallingError."""
         names = [name for name, _ in self._offered]
         if camera not in names:
-            raise ControlError("unknown_camera", f"expected one of {names} at this robot, got {camera!r}")
+            raise SignallingError("unknown_camera", f"expected one of {names} at this robot, got {camera!r}")
         number = names.index(camera)
         offered = self._offered[number][1]
         codec = next((CODECS[name] for name in codecs if name in offered), None)
         if codec is None:
-            raise ControlError("codec", f"expected one of {list(offered)} for {camera}, got {list(codecs)}")
+            raise SignallingError("codec", f"expected one of {list(offered)} for {camera}, got {list(codecs)}")
         stream = self._streams.setdefault((number, codec), Stream(camera, number, codec))
         viewer = Viewer(stream)
         stream.viewers.add(viewer)
@@ -125,9 +125,9 @@ class Cameras:
             broken = any(viewer.feed.broken for viewer in stream.viewers)
         return Seen(frame.camera, frame.codec, frame.seq, want_key=broken) if frame.asks or broken else None
 
-    def asked(self) -> control.Looked:
+    def asked(self) -> signalling.Looked:
         """Return which streams someone looks at."""
-        return control.Looked([control.Stream(stream.camera, stream.name) for stream in self._streams.values()])
+        return signalling.Looked([signalling.Stream(stream.camera, stream.name) for stream in self._streams.values()])
 
     def end(self) -> None:
         """The robot is gone."""
@@ -147,13 +147,15 @@ class Cameras:
 def _offered(described: Sequence[Mapping[str, Any]]) -> list[tuple[str, tuple[str, ...]]]:
     """Return each camera's name and codecs."""
     if not isinstance(described, list) or len(described) > CAMERAS_MAX:
-        raise ControlError("malformed", f"expected `cameras` in the descriptor to be a list of at most {CAMERAS_MAX}")
+        raise SignallingError(
+            "malformed", f"expected `cameras` in the descriptor to be a list of at most {CAMERAS_MAX}"
+        )
     found = []
     for camera in described:
         name, codecs = (camera.get("name"), camera.get("codecs")) if isinstance(camera, dict) else (None, None)
         if not isinstance(name, str) or not isinstance(codecs, list) or not all(one in CODECS for one in codecs):
             known = ", ".join(CODECS)
-            raise ControlError(
+            raise SignallingError(
                 "malformed", f"expected each camera to have a name and codecs of {known}, got {camera!r}"
             )
         found.append((name, tuple(codecs)))

@@ -9,7 +9,7 @@ from sqlalchemy import Dialect, Engine, String, create_engine, event
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
-Sessions = Callable[[], Session]
+Database = Callable[[], Session]
 
 
 class Base(DeclarativeBase):
@@ -44,6 +44,6 @@ def _sqlite_pragmas(connection: Any, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}").close()
 
 
-def open_sessions(engine: Engine) -> sessionmaker[Session]:
-    """Return a factory of sessions; use each as `with sessions() as db, db.begin():`."""
+def open_database(engine: Engine) -> sessionmaker[Session]:
+    """Return a factory of database; use each as `with database() as db, db.begin():`."""
     return sessionmaker(engine, expire_on_commit=False)

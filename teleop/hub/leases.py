@@ -20,14 +20,14 @@ import structlog
 from teleop.clock import now_ms
 from teleop.hub.cameras import Cameras
 from teleop.hub.registry import Registry
-from teleop.hub.tables import LeaseRow, Ticket
+from teleop.hub.tables import LeaseRow, TicketRow
 from teleop.hub.waiting import REMEMBERED, wait_s
 from teleop.identity import HOST_HELLO, SESSION_GRANT, Domain, SignatureError, require_address
-from teleop.wire import control
-from teleop.wire.control import ControlError, Grant
+from teleop.wire import signalling
 from teleop.wire.messages import COMMAND_BYTES_MAX, PROTOCOL, STATE_BYTES_MAX
 from teleop.wire.outbox import Outbox
 from teleop.wire.reasons import EndReason
+from teleop.wire.signalling import Grant, SignallingError
 
 _log = structlog.get_logger()
 GRANT_MS_MAX: Final = 24 * 3_600_000
@@ -57,13 +57,13 @@ class Seat:
     address: str
     nonce: str
     outbox: Outbox
-    place: Place | None = None
+    lease: Lease | None = None
     watching: Dock | None = None
 
 
 @dataclass(eq=False, slots=True)
-class Place:
-    """A seat's place at a robot: in its queue, or holding it."""
+class Lease:
+    """An operator's time with a robot: waiting for it in its queue, or holding it."""
 
     seat: Seat
     dock: Dock
@@ -71,7 +71,7 @@ class Place:
     signature: str
     state: LeaseState = LeaseState.QUEUED
     row: LeaseRow | None = None
-    ticket: Ticket | None = None
+    ticket: TicketRow | None = None
     since_ms: int | None = None
     """When the robot was handed over; None before."""
     waiting: int = 0
@@ -83,10 +83,10 @@ class Place:
         return 0 if self.since_ms is None else now_ms() - self.since_ms
 
     def move(self, to: LeaseState) -> None:
-        """Go on; raise ControlError where that is not the next state."""
+        """Go on; raise SignallingError where that is not the next state."""
         if to not in _MOVES[self.state]:
             allowed = ", ".join(sorted(_MOVES[self.state])) or "nothing"
-            raise ControlError("state", f"expected {allowed} after {self.state}, got {to}")
+            raise SignallingError("state", f"expected {allowed} after {self.state}, got {to}")
         self.state = to
 
 
@@ -101,8 +101,8 @@ class Dock:
     upload_token: str
     estopped: bool
     cameras: Cameras
-    holder: Place | None = None
-    queue: list[Place] = field(default_factory=list)
+    holder: Lease | None = None
+    queue: list[Lease] = field(default_factory=list)
     watchers: set[Seat] = field(default_factory=set)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     past_s: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
@@ -116,7 +116,7 @@ class Dock:
     def audience(self) -> set[Seat]:
         """Everyone at this robot: holder, queue and watchers."""
         holder = {self.holder.seat} if self.holder else set()
-        return holder | {place.seat for place in self.queue} | self.watchers
+        return holder | {lease.seat for lease in self.queue} | self.watchers
 
 
 class Hub:
@@ -143,14 +143,14 @@ class Hub:
 
     # --- robots
 
-    async def dock(self, hello: control.HostHello, challenge: str, outbox: Outbox) -> Dock:
+    async def dock(self, hello: signalling.HostHello, challenge: str, outbox: Outbox) -> Dock:
         """Let a host in that proves its robot's key; a second connection of a robot replaces the first."""
         row = await asyncio.to_thread(self._registry.robot, hello.robot)
         HOST_HELLO.require(hello.robot, self._domain, {"robot": hello.robot, "challenge": challenge}, hello.signature)
         descriptor = {**hello.descriptor, "name": row.name}
         _require_tasks(descriptor)
         await asyncio.to_thread(self._registry.describe, row.address, descriptor)
-        cameras = Cameras(descriptor.get("cameras", []), lambda asked: outbox.control(control.encode(asked)))
+        cameras = Cameras(descriptor.get("cameras", []), lambda asked: outbox.signal(signalling.encode(asked)))
         past_s = await asyncio.to_thread(self._registry.lease_lengths_s, row.address, REMEMBERED)
         before = self.docks.pop(row.address, None)
         if before is not None:
@@ -160,7 +160,7 @@ class Hub:
         dock = Dock(row.address, row.owner, descriptor, outbox, token, hello.estopped, cameras)
         dock.past_s.extend(past_s)
         self.docks[row.address] = dock
-        outbox.control(control.encode(control.HostWelcome(dock.upload_token)))
+        outbox.signal(signalling.encode(signalling.HostWelcome(dock.upload_token)))
         _log.info("robot online", robot=row.address, name=row.name)
         return dock
 
@@ -168,14 +168,14 @@ class Hub:
         """A host is gone: its robot is free of everyone."""
         if self.docks.get(dock.address) is dock:
             del self.docks[dock.address]
-        for place in [dock.holder, *dock.queue]:
-            if place is not None:
-                await self._end(place, "host_lost", EndReason.HOST_LOST)
+        for lease in [dock.holder, *dock.queue]:
+            if lease is not None:
+                await self._end(lease, "host_lost", EndReason.HOST_LOST)
         dock.cameras.end()
         for seat in list(dock.watchers):
             dock.watchers.discard(seat)
             seat.watching = None
-            seat.outbox.control(control.encode(control.Left("host_lost")))
+            seat.outbox.signal(signalling.encode(signalling.Left("host_lost")))
         _log.info("robot offline", robot=dock.address)
 
     def from_robot(self, dock: Dock, data: bytes) -> None:
@@ -189,41 +189,41 @@ class Hub:
         for seat in dock.watchers:
             seat.outbox.latest(data)
 
-    async def from_host(self, dock: Dock, message: control.FromHost) -> None:
+    async def from_host(self, dock: Dock, message: signalling.FromHost) -> None:
         """Serve a host's control message."""
         match message:
-            case control.Ready():
+            case signalling.Ready():
                 self._ready(dock, message)
-            case control.Ended():
+            case signalling.Ended():
                 self._ended(dock, message)
-            case control.Refused():
+            case signalling.Refused():
                 if dock.holder and dock.holder.row and dock.holder.row.lease == message.lease:
-                    dock.holder.seat.outbox.control(control.error("grant", f"the robot's host: {message.reason}"))
+                    dock.holder.seat.outbox.signal(signalling.error("grant", f"the robot's host: {message.reason}"))
                     await self._end(dock.holder, "refused", EndReason.REVOKED)
-            case control.Estopped() | control.Cleared():
-                dock.estopped = isinstance(message, control.Estopped)
-                tell = control.RobotStopped if dock.estopped else control.RobotCleared
+            case signalling.Estopped() | signalling.Cleared():
+                dock.estopped = isinstance(message, signalling.Estopped)
+                tell = signalling.RobotStopped if dock.estopped else signalling.RobotCleared
                 for seat in dock.audience:
-                    seat.outbox.control(control.encode(tell(dock.address, message.by)))
-            case control.HostHello():
-                raise ControlError("state", "expected hello only once, as the first message")
+                    seat.outbox.signal(signalling.encode(tell(dock.address, message.by)))
+            case signalling.HostHello():
+                raise SignallingError("state", "expected hello only once, as the first message")
 
-    def _ready(self, dock: Dock, message: control.Ready) -> None:
-        place = dock.holder
-        if place is None or place.ticket is None or place.ticket.episode != message.episode:
+    def _ready(self, dock: Dock, message: signalling.Ready) -> None:
+        lease = dock.holder
+        if lease is None or lease.ticket is None or lease.ticket.episode != message.episode:
             return
-        task = dock.task(place.grant.task)
-        place.seat.outbox.control(control.encode(control.EpisodeReady(message.episode, message.seed, task)))
+        task = dock.task(lease.grant.task)
+        lease.seat.outbox.signal(signalling.encode(signalling.EpisodeReady(message.episode, message.seed, task)))
 
-    def _ended(self, dock: Dock, message: control.Ended) -> None:
+    def _ended(self, dock: Dock, message: signalling.Ended) -> None:
         self.counts[f"episodes_{message.reason}"] += 1
-        place = dock.holder
-        if place is None or place.ticket is None or place.ticket.episode != message.episode:
+        lease = dock.holder
+        if lease is None or lease.ticket is None or lease.ticket.episode != message.episode:
             return
-        place.ticket = None
+        lease.ticket = None
         episode = message.episode if message.kept else None
-        told = control.EpisodeEnded(episode, message.steps, message.success, message.valid, message.reason)
-        place.seat.outbox.control(control.encode(told))
+        told = signalling.EpisodeEnded(episode, message.steps, message.success, message.valid, message.reason)
+        lease.seat.outbox.signal(signalling.encode(told))
 
     # --- operators
 
@@ -231,7 +231,7 @@ class Hub:
         """Let a signed-in wallet in."""
         seat = Seat(address, "0x" + secrets.token_hex(32), outbox)
         self._seats.add(seat)
-        outbox.control(control.encode(control.Welcome(PROTOCOL, address, seat.nonce)))
+        outbox.signal(signalling.encode(signalling.Welcome(PROTOCOL, address, seat.nonce)))
         return seat
 
     async def stand(self, seat: Seat) -> None:
@@ -239,53 +239,53 @@ class Hub:
         self._seats.discard(seat)
         if seat.watching:
             seat.watching.watchers.discard(seat)
-        if seat.place:
-            await self._end(seat.place, "left", EndReason.OPERATOR_LOST)
+        if seat.lease:
+            await self._end(seat.lease, "left", EndReason.OPERATOR_LOST)
 
     def command(self, seat: Seat, data: bytes) -> None:
         """Relay a command of the holder; anyone else's, and what cannot be one, is dropped and counted."""
         if not 0 < len(data) <= COMMAND_BYTES_MAX:
             self.counts["commands_malformed"] += 1
             return
-        place = seat.place
-        if place is None or place.dock.holder is not place:
+        lease = seat.lease
+        if lease is None or lease.dock.holder is not lease:
             self.counts["commands_not_holder"] += 1
             return
         self.counts["commands"] += 1
-        place.dock.outbox.latest(data)
+        lease.dock.outbox.latest(data)
 
-    async def from_operator(self, seat: Seat, message: control.FromOperator) -> None:
-        """Serve an operator's control message; raise ControlError where it cannot be."""
+    async def from_operator(self, seat: Seat, message: signalling.FromOperator) -> None:
+        """Serve an operator's control message; raise SignallingError where it cannot be."""
         match message:
-            case control.Join():
+            case signalling.Join():
                 await self._join(seat, message)
-            case control.Begin():
+            case signalling.Begin():
                 await self._begin(seat)
-            case control.Finish():
-                place = self._holding(seat)
-                if place.ticket is None:
-                    raise ControlError("state", "expected an open episode to finish; begin one")
-                place.dock.outbox.control(control.encode(control.FinishOrder(EndReason.FINISHED)))
-            case control.Leave():
-                if seat.place is None:
-                    raise ControlError("state", "expected a robot or a queue to leave; join one")
-                await self._end(seat.place, "left", EndReason.LEFT)
-            case control.Watch():
+            case signalling.Finish():
+                lease = self._holding(seat)
+                if lease.ticket is None:
+                    raise SignallingError("state", "expected an open episode to finish; begin one")
+                lease.dock.outbox.signal(signalling.encode(signalling.FinishOrder(EndReason.FINISHED)))
+            case signalling.Leave():
+                if seat.lease is None:
+                    raise SignallingError("state", "expected a robot or a queue to leave; join one")
+                await self._end(seat.lease, "left", EndReason.LEFT)
+            case signalling.Watch():
                 self._watch(seat, self.online(message.robot))
-            case control.Estop():
+            case signalling.Estop():
                 dock = self.online(message.robot)
-                dock.outbox.control(control.encode(control.EstopOrder(seat.address)))
-            case control.Clear():
+                dock.outbox.signal(signalling.encode(signalling.EstopOrder(seat.address)))
+            case signalling.Clear():
                 dock = self.online(message.robot)
                 if dock.owner != seat.address:
-                    raise ControlError("not_owner", f"expected the owner {dock.owner} to clear, got {seat.address}")
-                dock.outbox.control(control.encode(control.ClearOrder(seat.address)))
-            case control.Hello():
-                raise ControlError("state", "expected hello only once, as the first message")
+                    raise SignallingError("not_owner", f"expected the owner {dock.owner} to clear, got {seat.address}")
+                dock.outbox.signal(signalling.encode(signalling.ClearOrder(seat.address)))
+            case signalling.Hello():
+                raise SignallingError("state", "expected hello only once, as the first message")
 
-    async def _join(self, seat: Seat, message: control.Join) -> None:
-        if seat.place is not None:
-            raise ControlError("state", "expected one robot at a time; leave the one you are at first")
+    async def _join(self, seat: Seat, message: signalling.Join) -> None:
+        if seat.lease is not None:
+            raise SignallingError("state", "expected one robot at a time; leave the one you are at first")
         grant = message.grant
         dock = self.online(grant.robot)
         self._check_grant(seat, dock, grant, message.signature)
@@ -293,96 +293,98 @@ class Hub:
             if other is not None and other.seat.address == seat.address:
                 await self._end(other, "replaced", EndReason.OPERATOR_LOST)
         seat.nonce = "0x" + secrets.token_hex(32)  # a grant's nonce serves once
-        place = Place(seat, dock, grant, message.signature)
-        seat.place = place
-        dock.queue.append(place)
+        lease = Lease(seat, dock, grant, message.signature)
+        seat.lease = lease
+        dock.queue.append(lease)
         self._tell_positions(dock)
         await self._grant_next(dock)
 
     def _check_grant(self, seat: Seat, dock: Dock, grant: Grant, signature: str) -> None:
         if dock.task(grant.task) is None:
             names = [task["name"] for task in dock.descriptor.get("tasks", [])]
-            raise ControlError("unknown_task", f"expected one of {names} at this robot, got {grant.task!r}")
+            raise SignallingError("unknown_task", f"expected one of {names} at this robot, got {grant.task!r}")
         if grant.operator != seat.address or grant.nonce != seat.nonce:
-            raise ControlError("grant", f"expected a grant by {seat.address} over nonce {seat.nonce}")
+            raise SignallingError("grant", f"expected a grant by {seat.address} over nonce {seat.nonce}")
         if not now_ms() < grant.not_after_ms <= now_ms() + GRANT_MS_MAX:
-            raise ControlError("grant", "expected notAfterMs in the future, at most 24 hours from now")
+            raise SignallingError("grant", "expected notAfterMs in the future, at most 24 hours from now")
         try:
             require_address(grant.session_key)
             SESSION_GRANT.require(seat.address, self._domain, grant.values, signature)
         except SignatureError as error:
-            raise ControlError("grant", str(error)) from error
+            raise SignallingError("grant", str(error)) from error
 
     async def _grant_next(self, dock: Dock) -> None:
         async with dock.lock:
             if dock.holder is not None or not dock.queue:
                 return
-            place = dock.holder = dock.queue.pop(0)
-            place.row = await asyncio.to_thread(
-                self._registry.open_lease, place.grant, place.signature, place.grant.values
+            lease = dock.holder = dock.queue.pop(0)
+            lease.row = await asyncio.to_thread(
+                self._registry.open_lease, lease.grant, lease.signature, lease.grant.values
             )
-            if place.state is LeaseState.ENDED:  # gone while the database was asked
-                await asyncio.to_thread(self._registry.close_lease, place.row.lease, "left")
+            if lease.state is LeaseState.ENDED:  # gone while the database was asked
+                await asyncio.to_thread(self._registry.close_lease, lease.row.lease, "left")
                 dock.holder = None
             else:
-                self._hand_over(place, place.row)
+                self._hand_over(lease, lease.row)
         self._tell_positions(dock)
         if dock.holder is None:
             await self._grant_next(dock)
 
-    def _hand_over(self, place: Place, row: LeaseRow) -> None:
-        place.move(LeaseState.GRANTED)
-        place.since_ms = now_ms()
+    def _hand_over(self, lease: Lease, row: LeaseRow) -> None:
+        lease.move(LeaseState.GRANTED)
+        lease.since_ms = now_ms()
         self.counts["leases"] += 1
-        dock, grant = place.dock, place.grant
-        dock.outbox.control(
-            control.encode(control.LeaseOrder(row.lease, row.epoch, grant.operator, grant, place.signature, grant.task))
+        dock, grant = lease.dock, lease.grant
+        dock.outbox.signal(
+            signalling.encode(
+                signalling.LeaseOrder(row.lease, row.epoch, grant.operator, grant, lease.signature, grant.task)
+            )
         )
-        place.seat.outbox.control(
-            control.encode(control.Granted(row.lease, row.epoch, dock.descriptor, dock.task(grant.task)))
+        lease.seat.outbox.signal(
+            signalling.encode(signalling.Granted(row.lease, row.epoch, dock.descriptor, dock.task(grant.task)))
         )
 
     async def _begin(self, seat: Seat) -> None:
-        place = self._holding(seat)
-        if place.ticket is not None:
-            raise ControlError("state", "expected no open episode to begin one; finish the open one")
-        if place.dock.estopped:
-            raise ControlError("state", "the robot is e-stopped; its owner can clear that")
-        if place.dock.queue and place.held_ms > self._lease_ms:
-            await self._end(place, "expired", EndReason.REVOKED)
+        lease = self._holding(seat)
+        if lease.ticket is not None:
+            raise SignallingError("state", "expected no open episode to begin one; finish the open one")
+        if lease.dock.estopped:
+            raise SignallingError("state", "the robot is e-stopped; its owner can clear that")
+        if lease.dock.queue and lease.held_ms > self._lease_ms:
+            await self._end(lease, "expired", EndReason.REVOKED)
             return
-        if place.row is None:
-            raise ControlError("state", "expected a lease")
-        place.move(LeaseState.LIVE)
-        ticket = await asyncio.to_thread(self._registry.issue_ticket, place.row, place.grant.task)
-        if place.state is LeaseState.ENDED:
+        if lease.row is None:
+            raise SignallingError("state", "expected a lease")
+        lease.move(LeaseState.LIVE)
+        ticket = await asyncio.to_thread(self._registry.issue_ticket, lease.row, lease.grant.task)
+        if lease.state is LeaseState.ENDED:
             return
-        place.ticket = ticket
-        place.dock.outbox.control(control.encode(control.BeginOrder(ticket.episode, ticket.seed, ticket.nonce)))
+        lease.ticket = ticket
+        lease.dock.outbox.signal(signalling.encode(signalling.BeginOrder(ticket.episode, ticket.seed, ticket.nonce)))
 
     async def expire(self) -> None:
         """End leases that are over while others wait. Called now and then."""
         for dock in list(self.docks.values()):
-            place = dock.holder
-            if place is not None and dock.queue and place.row is not None and place.held_ms > self._lease_ms:
-                await self._end(place, "expired", EndReason.REVOKED)
+            lease = dock.holder
+            if lease is not None and dock.queue and lease.row is not None and lease.held_ms > self._lease_ms:
+                await self._end(lease, "expired", EndReason.REVOKED)
 
-    async def _end(self, place: Place, reason: str, order: EndReason) -> None:
-        """End a place in a queue or a lease, tell everyone, and let the next one in."""
-        if place.state is LeaseState.ENDED:
+    async def _end(self, lease: Lease, reason: str, order: EndReason) -> None:
+        """End a lease, waited for or held, tell everyone, and let the next one in."""
+        if lease.state is LeaseState.ENDED:
             return
-        place.move(LeaseState.ENDED)
-        dock, seat = place.dock, place.seat
-        if seat.place is place:
-            seat.place = None
-        seat.outbox.control(control.encode(control.Left(reason)))
-        if place in dock.queue:
-            dock.queue.remove(place)
-        if dock.holder is place and place.row is not None:
+        lease.move(LeaseState.ENDED)
+        dock, seat = lease.dock, lease.seat
+        if seat.lease is lease:
+            seat.lease = None
+        seat.outbox.signal(signalling.encode(signalling.Left(reason)))
+        if lease in dock.queue:
+            dock.queue.remove(lease)
+        if dock.holder is lease and lease.row is not None:
             dock.holder = None
-            dock.past_s.append(place.held_ms / 1000)
-            dock.outbox.control(control.encode(control.Revoke(place.row.epoch, order)))
-            await asyncio.to_thread(self._registry.close_lease, place.row.lease, reason)
+            dock.past_s.append(lease.held_ms / 1000)
+            dock.outbox.signal(signalling.encode(signalling.Revoke(lease.row.epoch, order)))
+            await asyncio.to_thread(self._registry.close_lease, lease.row.lease, reason)
         self._tell_positions(dock)
         if self.docks.get(dock.address) is dock:
             await self._grant_next(dock)
@@ -392,7 +394,7 @@ class Hub:
             seat.watching.watchers.discard(seat)
         seat.watching = dock
         dock.watchers.add(seat)
-        seat.outbox.control(control.encode(control.Watching(dock.descriptor)))
+        seat.outbox.signal(signalling.encode(signalling.Watching(dock.descriptor)))
 
     def wait_s(self, dock: Dock, ahead: int) -> int:
         """Return how long somebody with `ahead` others before them in the queue will probably wait, s."""
@@ -401,32 +403,34 @@ class Hub:
         return round(wait_s(held_s, ahead, tuple(dock.past_s), self._lease_ms / 1000))
 
     def _tell_positions(self, dock: Dock) -> None:
-        for position, place in enumerate(dock.queue, start=1):
-            told = control.Queued(dock.address, position, len(dock.queue), self.wait_s(dock, position - 1))
-            place.seat.outbox.control(control.encode(told))
+        for position, lease in enumerate(dock.queue, start=1):
+            told = signalling.Queued(dock.address, position, len(dock.queue), self.wait_s(dock, position - 1))
+            lease.seat.outbox.signal(signalling.encode(told))
         holder, length = dock.holder, len(dock.queue)
         if holder is not None and holder.since_ms is not None and holder.waiting != length:
             holder.waiting = length
             left_s = max(0, self._lease_ms - holder.held_ms) // 1000
-            holder.seat.outbox.control(control.encode(control.Waiting(length, left_s)))
+            holder.seat.outbox.signal(signalling.encode(signalling.Waiting(length, left_s)))
 
     def online(self, robot: str) -> Dock:
-        """Return a robot's connection; raise ControlError where there is none."""
+        """Return a robot's connection; raise SignallingError where there is none."""
         dock = self.docks.get(robot)
         if dock is None:
-            raise ControlError("robot_offline", f"expected a robot that is online, got {robot!r}; see GET /api/robots")
+            raise SignallingError(
+                "robot_offline", f"expected a robot that is online, got {robot!r}; see GET /api/robots"
+            )
         return dock
 
-    def _holding(self, seat: Seat) -> Place:
-        place = seat.place
-        if place is None or place.dock.holder is not place or place.row is None:
-            raise ControlError("state", "expected to hold a robot; join one and wait for `granted`")
-        return place
+    def _holding(self, seat: Seat) -> Lease:
+        lease = seat.lease
+        if lease is None or lease.dock.holder is not lease or lease.row is None:
+            raise SignallingError("state", "expected to hold a robot; join one and wait for `granted`")
+        return lease
 
 
 def _require_tasks(descriptor: Mapping[str, Any]) -> None:
-    """Raise ControlError unless every task has a name: the only part of a descriptor that the hub itself reads."""
+    """Raise SignallingError unless every task has a name: the only part of a descriptor that the hub itself reads."""
     tasks = descriptor.get("tasks", [])
     listed = tasks if isinstance(tasks, list) else [None]
     if not all(isinstance(task, dict) and isinstance(task.get("name"), str) for task in listed):
-        raise ControlError("malformed", "expected `tasks` in the descriptor to be a list of objects with a name")
+        raise SignallingError("malformed", "expected `tasks` in the descriptor to be a list of objects with a name")

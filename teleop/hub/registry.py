@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import select
 
 from teleop.clock import now_ms
-from teleop.hub.db import Sessions
-from teleop.hub.tables import LeaseRow, RobotRow, Ticket
+from teleop.hub.db import Database
+from teleop.hub.tables import LeaseRow, RobotRow, TicketRow
 from teleop.identity import ROBOT_REGISTRATION, Domain, SignatureError, require_address
-from teleop.wire.control import Grant
+from teleop.wire.signalling import Grant
 
 
 class UnknownRobotAddressError(Exception):
@@ -22,14 +22,14 @@ class UnknownRobotAddressError(Exception):
 class Registry:
     """Robots, their leases and the tickets of their episodes, on disk."""
 
-    def __init__(self, sessions: Sessions, domain: Domain) -> None:
-        self._sessions, self._domain = sessions, domain
+    def __init__(self, database: Database, domain: Domain) -> None:
+        self._database, self._domain = database, domain
 
     def register(self, registration: Mapping[str, Any], signature: str) -> RobotRow:
         """Keep a robot that its owner signed for; the same one again changes nothing. Raises SignatureError."""
         robot, owner = require_address(registration.get("robot")), require_address(registration.get("owner"))
         ROBOT_REGISTRATION.require(owner, self._domain, registration, signature)
-        with self._sessions() as db, db.begin():
+        with self._database() as db, db.begin():
             known = db.get(RobotRow, robot)
             if known is not None and known.owner != owner:
                 raise SignatureError(f"robot {robot} belongs to {known.owner}; only they can change it")
@@ -42,7 +42,7 @@ class Registry:
 
     def robot(self, address: str) -> RobotRow:
         """Return one robot; raise UnknownRobotAddressError."""
-        with self._sessions() as db:
+        with self._database() as db:
             found = db.get(RobotRow, address)
         if found is None:
             raise UnknownRobotAddressError(
@@ -53,7 +53,7 @@ class Registry:
     def robots(self) -> list[RobotRow]:
         """Return every robot that its owner has not removed, by name."""
         listed = select(RobotRow).where(RobotRow.removed_ms.is_(None)).order_by(RobotRow.name, RobotRow.address)
-        with self._sessions() as db:
+        with self._database() as db:
             return list(db.scalars(listed))
 
     def remove(self, address: str, owner: str) -> None:
@@ -64,18 +64,18 @@ class Registry:
         row = self.robot(address)
         if row.owner != owner:
             raise SignatureError(f"expected the owner {row.owner} to remove {row.name}, got {owner}")
-        with self._sessions() as db, db.begin():
+        with self._database() as db, db.begin():
             db.get_one(RobotRow, address).removed_ms = now_ms()
 
     def describe(self, address: str, descriptor: dict[str, Any]) -> None:
         """Keep what a robot's host says of it."""
-        with self._sessions() as db, db.begin():
+        with self._database() as db, db.begin():
             row = db.get_one(RobotRow, address)
             row.descriptor, row.removed_ms = descriptor, None
 
     def open_lease(self, grant: Grant, signature: str, values: dict[str, Any]) -> LeaseRow:
         """Start a lease with the robot's next epoch."""
-        with self._sessions() as db, db.begin():
+        with self._database() as db, db.begin():
             robot = db.get_one(RobotRow, grant.robot)
             robot.epoch += 1
             row = LeaseRow(
@@ -92,7 +92,7 @@ class Registry:
 
     def close_lease(self, lease: str, reason: str) -> None:
         """Note a lease's end; the first word stands."""
-        with self._sessions() as db, db.begin():
+        with self._database() as db, db.begin():
             row = db.get_one(LeaseRow, lease)
             if row.ended_ms is None:
                 row.ended_ms, row.reason = now_ms(), reason
@@ -100,13 +100,13 @@ class Registry:
     def lease_lengths_s(self, robot: str, count: int) -> list[float]:
         """Return how long the last `count` leases of a robot took, oldest first, s."""
         ended = select(LeaseRow).where(LeaseRow.robot == robot, LeaseRow.ended_ms.is_not(None))
-        with self._sessions() as db:
+        with self._database() as db:
             rows = db.scalars(ended.order_by(LeaseRow.epoch.desc()).limit(count)).all()
         return [(row.ended_ms - row.started_ms) / 1000 for row in reversed(rows) if row.ended_ms is not None]
 
-    def issue_ticket(self, lease: LeaseRow, task: str) -> Ticket:
+    def issue_ticket(self, lease: LeaseRow, task: str) -> TicketRow:
         """Ask for an episode: its identity, and a seed and nonce that neither operator nor host could choose."""
-        ticket = Ticket(
+        ticket = TicketRow(
             episode=secrets.token_hex(16),
             lease=lease.lease,
             robot=lease.robot,
@@ -116,11 +116,11 @@ class Registry:
             nonce="0x" + secrets.token_hex(32),
             issued_ms=now_ms(),
         )
-        with self._sessions() as db, db.begin():
+        with self._database() as db, db.begin():
             db.add(ticket)
         return ticket
 
-    def ticket(self, episode: str) -> Ticket | None:
+    def ticket(self, episode: str) -> TicketRow | None:
         """Return what was asked for under that identity, if anything was."""
-        with self._sessions() as db:
-            return db.get(Ticket, episode)
+        with self._database() as db:
+            return db.get(TicketRow, episode)

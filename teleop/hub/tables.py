@@ -74,7 +74,7 @@ class LeaseRow(Base):
     reason: Mapped[str | None] = mapped_column(String(32))
 
 
-class Ticket(Base):
+class TicketRow(Base):
     """An episode that the hub asked a robot for: the identity, seed and nonce that its manifest must carry."""
 
     __tablename__ = "tickets"

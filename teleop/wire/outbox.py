@@ -1,4 +1,4 @@
-"""What waits to be sent on one websocket: control frames in order, and of the binary frames only the newest.
+"""What waits to be sent on one websocket: signals in order, and of the binary frames only the newest.
 
 A slow reader then sees the present, not a queue of the past, and slows nobody else.
 """
@@ -10,14 +10,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-CONTROL_FRAMES_MAX: Final = 256
+SIGNALS_MAX: Final = 256
 
 
 class Outbox:
     """Frames for one socket. All methods belong to one event loop."""
 
     def __init__(self) -> None:
-        self._control: deque[str] = deque()
+        self._signals: deque[str] = deque()
         self._latest: bytes | None = None
         self._wake = asyncio.Event()
         self._closed = False
@@ -26,13 +26,13 @@ class Outbox:
         self.superseded = 0
         """Binary frames that a newer one replaced before they were sent."""
 
-    def control(self, text: str) -> None:
+    def signal(self, text: str) -> None:
         """Send a text frame, after those that wait; a peer that lets too many pile up is closed."""
-        if len(self._control) >= CONTROL_FRAMES_MAX:
-            self._control.clear()
+        if len(self._signals) >= SIGNALS_MAX:
+            self._signals.clear()
             self._closed = True
         else:
-            self._control.append(text)
+            self._signals.append(text)
         self._wake.set()
 
     def latest(self, data: bytes) -> None:
@@ -52,10 +52,10 @@ class Outbox:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._control:
-                await text(self._control.popleft())
+            while self._signals:
+                await text(self._signals.popleft())
             if self._latest is not None:
                 frame, self._latest = self._latest, None
                 await data(frame)
-            if self._closed and not self._control:
+            if self._closed and not self._signals:
                 return

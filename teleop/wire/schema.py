@@ -1,6 +1,6 @@
 """The control plane as JSON Schema, made from the messages themselves, for whoever writes a client or a host.
 
-python -m teleop.wire.schema > teleop/wire/control.schema.json
+python -m teleop.wire.schema > teleop/wire/signalling.schema.json
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from teleop.wire import control
+from teleop.wire import signalling
 from teleop.wire.messages import PROTOCOL
 
 PARTIES: Final = {
-    "operator_to_hub": control.FromOperator,
-    "hub_to_operator": control.ToOperator,
-    "host_to_hub": control.FromHost,
-    "hub_to_host": control.ToHost,
-    "viewer_to_hub": control.FromViewer,
-    "hub_to_viewer": control.ToViewer,
-    "camera_to_hub": control.FromCamera,
+    "operator_to_hub": signalling.FromOperator,
+    "hub_to_operator": signalling.ToOperator,
+    "host_to_hub": signalling.FromHost,
+    "hub_to_host": signalling.ToHost,
+    "viewer_to_hub": signalling.FromViewer,
+    "hub_to_viewer": signalling.ToViewer,
+    "camera_to_hub": signalling.FromCamera,
 }
 """Who may say what to whom."""
 
@@ -53,7 +53,7 @@ def _messages(party: Any) -> tuple[Any, ...]:
 
 def published() -> dict[str, Any]:
     """Return the schema as it is kept beside the code."""
-    text = resources.files(__package__).joinpath("control.schema.json").read_text("utf-8")
+    text = resources.files(__package__).joinpath("signalling.schema.json").read_text("utf-8")
     found: dict[str, Any] = json.loads(text)
     return found
 

@@ -28,7 +28,7 @@ from recorder.hub.uploads import IDLE_S, Uploads
 from recorder.proof.case import Replayer, Ticket
 from teleop.hub import errors
 from teleop.hub.accounts import NotSignedInError
-from teleop.hub.db import open_engine, open_sessions
+from teleop.hub.db import open_database, open_engine
 from tests.recorder.bundles import LOG_KEY
 from tests.recorder.factory import DOMAIN, HUB, ROBOT, WALLET, fake_start
 
@@ -75,14 +75,14 @@ class Hub:
         folder.mkdir(parents=True, exist_ok=True)
         self.engine: Engine = open_engine(f"sqlite:///{folder / 'hub.sqlite'}")
         migrate(self.engine)
-        self.sessions = open_sessions(self.engine)
+        self.database = open_database(self.engine)
         clock = itertools.count(1_750_000_200_000)
         self.log = Log(LOG_KEY)
-        self.records = Records(self.sessions, self.log, DOMAIN, HUB, lambda: next(clock))
+        self.records = Records(self.database, self.log, DOMAIN, HUB, lambda: next(clock))
         self.store = Store(folder / "episodes")
-        self.uploads = Uploads(folder / "uploads", self.sessions, lambda: next(clock), idle_s=idle_s)
+        self.uploads = Uploads(folder / "uploads", self.database, lambda: next(clock), idle_s=idle_s)
         self.executor = executor or ThreadPoolExecutor(2)
-        self.catalogue = Catalogue(self.sessions)
+        self.catalogue = Catalogue(self.database)
         self.door = OpenDoor()
         self.intake = Intake(
             records=self.records,
@@ -101,7 +101,7 @@ class Hub:
                 uploads=self.uploads,
                 catalogue=self.catalogue,
                 log=self.log,
-                sessions=self.sessions,
+                database=self.database,
             )
         )
 

@@ -23,7 +23,7 @@ from rewards.chain.vault import (
 )
 from rewards.hub.pipeline import Pipeline
 from rewards.ledger.settle import PayoutTree, RootState, leaf, verify_proof
-from teleop.hub.db import Base, open_engine, open_sessions
+from teleop.hub.db import Base, open_database, open_engine
 from teleop.identity import Domain
 from tests.recorder.factory import DOMAIN, WALLET, fixed_key
 from tests.rewards.drives import recorded
@@ -105,7 +105,7 @@ class World:
     folder: Path
     vault: Vault
     domain: Domain
-    sessions: sessionmaker[Session]
+    database: sessionmaker[Session]
     store: Store
     prices: dict[str, int] = field(default_factory=lambda: {"lift": PRICE_WEI})
     qualification: bool = False
@@ -115,12 +115,12 @@ class World:
     def payouts(self) -> Payouts:
         """Return payouts as after a restart."""
         head: Callable[[], tuple[int, bytes]] = lambda: (self.log_size, bytes([self.log_size]) * 32)  # noqa: E731
-        return Payouts(self.sessions, self.vault, self.domain, self.folder / "roots", head, lambda: 1)
+        return Payouts(self.database, self.vault, self.domain, self.folder / "roots", head, lambda: 1)
 
     def pipeline(self, **options: Any) -> Pipeline:
         """Return a pipeline as after a restart."""
         options = {"qualification": self.qualification, "clock_ms": lambda: 1, **options}
-        return Pipeline(self.sessions, self.store, self.payouts(), self.prices, **options)
+        return Pipeline(self.database, self.store, self.payouts(), self.prices, **options)
 
     def verified(self, episode: str, *, operator: str = ADA, **drive: Any) -> str:
         """Put a verified episode into the store and the table, as the recorder's intake does."""
@@ -140,7 +140,7 @@ class World:
             log_index=self.count if state is EpisodeState.VERIFIED else None,
             created_ms=self.count,
         )
-        with self.sessions() as db, db.begin():
+        with self.database() as db, db.begin():
             db.add(row)
         return episode
 
@@ -150,4 +150,4 @@ def make_world(folder: Path, vault: Vault, domain: Domain = DOMAIN) -> World:
     folder.mkdir(parents=True, exist_ok=True)
     engine = open_engine(f"sqlite:///{folder / 'armshare.sqlite'}")
     Base.metadata.create_all(engine)
-    return World(folder, vault, domain, open_sessions(engine), Store(folder / "episodes"))
+    return World(folder, vault, domain, open_database(engine), Store(folder / "episodes"))

@@ -21,7 +21,7 @@ from teleop.host.link import Host, registration
 from teleop.hub import errors, serving
 from teleop.hub.accounts import Accounts
 from teleop.hub.api import Driving, router
-from teleop.hub.db import open_engine, open_sessions
+from teleop.hub.db import open_database, open_engine
 from teleop.hub.leases import Hub
 from teleop.hub.registry import Registry
 from teleop.identity import ROBOT_REGISTRATION, Domain, new_key
@@ -61,14 +61,14 @@ async def hub_at(data: Path, lease_s: float = 900.0, port: int = 0) -> AsyncIter
     """Serve a hub from the database in `data`."""
     engine = open_engine(f"sqlite:///{data / 'armshare.sqlite'}")
     migrate(engine)
-    sessions = open_sessions(engine)
-    registry = Registry(sessions, DOMAIN)
+    database = open_database(engine)
+    registry = Registry(database, DOMAIN)
     hub = Hub(registry, DOMAIN, lease_s)
     app = FastAPI()
     errors.install(app)
     listener = listen("127.0.0.1", port)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    accounts = Accounts(sessions, url, DOMAIN.chain_id)
+    accounts = Accounts(database, url, DOMAIN.chain_id)
     app.include_router(router(Driving(accounts, registry, hub, DOMAIN, {"lift": 10**18})))
     app.get("/api/config")(lambda: {"chain_id": DOMAIN.chain_id, "vault": DOMAIN.vault})
     server = uvicorn.Server(serving.config(app))

@@ -12,12 +12,12 @@ from sim.robot import Action, Observation, RobotSpec, Vector, checked
 from teleop.clock import Clock
 from teleop.host.session import Session
 from teleop.steps import Events
-from teleop.wire import control
+from teleop.wire import signalling
 from teleop.wire.messages import Command, Mode, State
 
 PANDA = make_world("panda", "lift").spec
 MS = 1_000_000
-GRANT = control.Grant("0xA", "0xB", "0xC", "lift", "0x01", 2**40)
+GRANT = signalling.Grant("0xA", "0xB", "0xC", "lift", "0x01", 2**40)
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Bench:
         self.robot = Puppet(replace(PANDA, simulated=simulated, task=task), follows)
         self.now_ns = 10**12
         self.events = Events()
-        self.reports: list[control.Message] = []
+        self.reports: list[signalling.Message] = []
         self.states: list[State] = []
         self.hands = Hands(PANDA)
         self.session = Session(
@@ -79,11 +79,11 @@ class Bench:
     def lease(self, epoch: int = 0) -> None:
         """Give the robot to an operator."""
         self.epoch, self.seq = epoch or self.epoch + 1, 0
-        self.session.obey(control.LeaseOrder("L", self.epoch, "0xA", GRANT, "0x", "lift"))
+        self.session.obey(signalling.LeaseOrder("L", self.epoch, "0xA", GRANT, "0x", "lift"))
 
     def begin(self) -> None:
         """Ask for an episode."""
-        self.session.obey(control.BeginOrder("E", 1, "0x01"))
+        self.session.obey(signalling.BeginOrder("E", 1, "0x01"))
 
     def bytes_of(self, mode: Mode, values: object = (), *, dead_man: bool, seq: int = 0, delay_ns: int = 0) -> bytes:
         """Return a command of this lease, the next in order unless `seq` says otherwise."""

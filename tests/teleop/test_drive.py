@@ -18,9 +18,9 @@ from teleop.host.link import Host, registration
 from teleop.identity import ROBOT_REGISTRATION, SESSION_GRANT, new_key
 from teleop.operator.driver import Driver, RefusedError
 from teleop.steps import EpisodeEnd, EpisodeStart, Events, Step
-from teleop.wire.control import ClearOrder, EstopOrder, encode
 from teleop.wire.messages import Command, Mode, Safety
 from teleop.wire.reasons import EndReason
+from teleop.wire.signalling import ClearOrder, EstopOrder, encode
 from tests.teleop.platform import DOMAIN, Platform, hub_at, platform
 
 pytestmark = pytest.mark.anyio
@@ -136,10 +136,10 @@ async def test_a_bad_command_never_moves_the_arm_and_is_counted(house, kind):
             "stale": Command(Mode.EE_TWIST, True, state.epoch, good.seq, 0, now_us - 10**6, good.values).encode(),
         }[kind]
         await driver._socket.send(bad)
-        while not house.host.control.dropped.get(kind):
+        while not house.host.loop.dropped.get(kind):
             await driver.next_state()
         assert np.array_equal(ee(driver), before)
-        assert house.host.control.dropped == {kind: 1}
+        assert house.host.loop.dropped == {kind: 1}
 
 
 async def test_only_the_holder_drives_and_the_next_waits(house):
@@ -476,13 +476,13 @@ async def test_a_hub_that_restarts_in_the_middle_finds_the_robot_again_as_it_was
         async with house.driver() as driver:
             await live(house, driver)
             await push(driver, 6)
-            hub.docks[key.address].outbox.control(encode(EstopOrder("somebody")))
+            hub.docks[key.address].outbox.signal(encode(EstopOrder("somebody")))
             await driver.wait_for("estopped")
     await host.offline.wait()
     async with hub_at(tmp_path, port=port) as (url, hub, _registry):
         await host.online.wait()
         assert hub.docks[key.address].estopped, "a stop outlives the hub"
-        hub.docks[key.address].outbox.control(encode(ClearOrder("owner")))
+        hub.docks[key.address].outbox.signal(encode(ClearOrder("owner")))
         async with Driver(url, new_key()) as driver:
             await driver.send({"type": "watch", "robot": key.address})
             await driver.wait_for("watching")

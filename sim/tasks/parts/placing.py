@@ -19,7 +19,7 @@ CUBE_MASS_KG: Final = 0.1
 RED: Final[Rgba] = (0.93, 0.33, 0.18, 1.0)
 GREEN: Final[Rgba] = (0.24, 0.66, 0.36, 1.0)
 BLUE: Final[Rgba] = (0.20, 0.42, 0.86, 1.0)
-Place = tuple[float, float]
+Spot = tuple[float, float]
 _TRIES: Final = 100
 """Places that are tried for one thing, and how often all begin anew where one of them left no room for the last."""
 
@@ -42,7 +42,7 @@ def cube(name: str, scale: float, rgba: Rgba = RED) -> Body:
     )
 
 
-def spot(field: Field, rng: np.random.Generator, taken: Sequence[Place], apart_m: float) -> Place:
+def spot(field: Field, rng: np.random.Generator, taken: Sequence[Spot], apart_m: float) -> Spot:
     """Return a place in the field, at least `apart_m` from those taken; raise PlacingError where none is."""
     center, half = np.array(field.center_m), np.array(field.half_extents_m)
     for _ in range(_TRIES):
@@ -64,7 +64,7 @@ def placed(field: Field, rng: np.random.Generator, bodies: Sequence[Body], apart
 
 
 def _placed_at_once(field: Field, rng: np.random.Generator, bodies: Sequence[Body], apart_m: float) -> tuple[Body, ...]:
-    taken: list[Place] = []
+    taken: list[Spot] = []
     found = []
     for body in bodies:
         x, y = spot(field, rng, taken, apart_m)

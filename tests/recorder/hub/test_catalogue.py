@@ -22,7 +22,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 
 def add(hub: Hub, number: int, **changes: object) -> None:
     values = {"state": EpisodeState.UPLOADED, "robot": "R", "operator": "O", "task": "lift"}
-    with hub.sessions() as db, db.begin():
+    with hub.database() as db, db.begin():
         db.add(EpisodeRow(episode=f"e{number:03}", created_ms=1000 + number // 3, **(values | changes)))
 
 

@@ -16,7 +16,7 @@ from recorder.hub import tables
 from recorder.hub.log import Log, LogIndexError, LogMissingError
 from recorder.proof import merkle
 from recorder.proof.checkpoint import open_checkpoint
-from teleop.hub.db import Base, open_engine, open_sessions
+from teleop.hub.db import Base, open_database, open_engine
 from tests.recorder.bundles import LOG_KEY
 
 LOG = Log(LOG_KEY)
@@ -31,26 +31,26 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def sessions(engine: Engine) -> sessionmaker[Session]:
-    return open_sessions(engine)
+def database(engine: Engine) -> sessionmaker[Session]:
+    return open_database(engine)
 
 
 def entry(number: int) -> bytes:
     return number.to_bytes(32, "big")
 
 
-def append(sessions: sessionmaker[Session], number: int) -> int:
-    with sessions() as db, db.begin():
+def append(database: sessionmaker[Session], number: int) -> int:
+    with database() as db, db.begin():
         return LOG.append(db, f"episode-{number}", entry(number), number)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 8, 13])
-def test_the_stored_tree_is_the_tree_of_its_entries(sessions: sessionmaker[Session], count: int) -> None:
+def test_the_stored_tree_is_the_tree_of_its_entries(database: sessionmaker[Session], count: int) -> None:
     for number in range(count):
-        assert append(sessions, number) == number
+        assert append(database, number) == number
     leaves = [merkle.leaf_hash(entry(number)) for number in range(count)]
 
-    with sessions() as db:
+    with database() as db:
         head = open_checkpoint(LOG.checkpoint(db), LOG.verifier)
         assert (head.size, head.root) == (count, merkle.root_of(leaves))
         for index in range(count):
@@ -61,30 +61,30 @@ def test_the_stored_tree_is_the_tree_of_its_entries(sessions: sessionmaker[Sessi
             merkle.require_consistency(old, size, path, merkle.root_of(leaves[:old]), head.root)
 
 
-def test_appends_at_once_never_share_an_index(sessions: sessionmaker[Session]) -> None:
+def test_appends_at_once_never_share_an_index(database: sessionmaker[Session]) -> None:
     with ThreadPoolExecutor(8) as several:
-        indices = list(several.map(lambda number: append(sessions, number), range(40)))
+        indices = list(several.map(lambda number: append(database, number), range(40)))
 
     assert sorted(indices) == list(range(40))
-    with sessions() as db:
+    with database() as db:
         assert LOG.size(db) == 40
 
 
-def test_an_append_that_fails_leaves_no_trace(sessions: sessionmaker[Session]) -> None:
-    append(sessions, 0)
-    with pytest.raises(IntegrityError), sessions() as db, db.begin():
+def test_an_append_that_fails_leaves_no_trace(database: sessionmaker[Session]) -> None:
+    append(database, 0)
+    with pytest.raises(IntegrityError), database() as db, db.begin():
         LOG.append(db, "episode-0", entry(1), 1)
-    with sessions() as db, db.begin() as transaction:
+    with database() as db, db.begin() as transaction:
         assert LOG.append(db, "episode-1", entry(1), 1) == 1
         transaction.rollback()
 
-    with sessions() as db:
+    with database() as db:
         assert LOG.size(db) == 1
-    assert append(sessions, 2) == 1
+    assert append(database, 2) == 1
 
 
-def test_an_index_beyond_the_log_is_refused(sessions: sessionmaker[Session]) -> None:
-    with sessions() as db:
+def test_an_index_beyond_the_log_is_refused(database: sessionmaker[Session]) -> None:
+    with database() as db:
         with pytest.raises(LogIndexError, match="size 0"):
             LOG.prove(db, 0)
         with pytest.raises(LogIndexError):
@@ -94,7 +94,7 @@ def test_an_index_beyond_the_log_is_refused(sessions: sessionmaker[Session]) -> 
 def test_a_database_without_migrations_is_named() -> None:
     engine = open_engine("sqlite://")
     Base.metadata.create_all(engine)
-    with open_sessions(engine)() as db:
+    with open_database(engine)() as db:
         with pytest.raises(LogMissingError, match="migrations"):
             LOG.append(db, "episode", entry(0), 0)
         with pytest.raises(LogMissingError):

@@ -26,13 +26,13 @@ def world(tmp_path: Path) -> Iterator[World]:
     """A hub with an empty ledger and a vault in memory."""
     made = make_world(tmp_path, DictVault())
     yield made
-    made.sessions.kw["bind"].dispose()
+    made.database.kw["bind"].dispose()
 
 
 def earn(world: World, address: str, amount_wei: int, key: str) -> None:
     """Give an operator something to be settled."""
     gift = ledger.transfer(key, "gift", ledger.VAULT, ledger.operator(address), amount_wei, 1)
-    ledger.write(world.sessions, lambda db: ledger.post(db, gift))
+    ledger.write(world.database, lambda db: ledger.post(db, gift))
 
 
 def test_where_nobody_has_earned_there_is_no_root(world):
@@ -172,11 +172,11 @@ def test_only_published_roots_are_read(world, root):
 
 def test_a_root_anchors_the_log_as_it_is(world):
     log = Log(LogKey("armshare.test/log", Ed25519PrivateKey.generate()))
-    with world.sessions() as db, db.begin():
+    with world.database() as db, db.begin():
         db.add(LogHead(log=0, size=0))
-    with world.sessions() as db, db.begin():
+    with world.database() as db, db.begin():
         log.append(db, "e1", bytes(32), 1)
-    assert log_head(world.sessions, log) == (1, merkle.leaf_hash(bytes(32)))
+    assert log_head(world.database, log) == (1, merkle.leaf_hash(bytes(32)))
 
 
 def test_a_real_vault_pays_what_the_ledger_says(quick: Chain, tmp_path: Path):
@@ -192,7 +192,7 @@ def test_a_real_vault_pays_what_the_ledger_says(quick: Chain, tmp_path: Path):
     with pytest.raises(NothingToClaimError):
         world.payouts().claim(ADA)
     world.payouts().reconcile()
-    world.sessions.kw["bind"].dispose()
+    world.database.kw["bind"].dispose()
 
 
 def test_a_real_root_that_was_mined_and_not_marked_is_found(quick: Chain, tmp_path: Path, monkeypatch):
@@ -204,4 +204,4 @@ def test_a_real_root_that_was_mined_and_not_marked_is_found(quick: Chain, tmp_pa
             world.payouts().settle()
     assert world.payouts().settle().state == "final"
     assert len(quick.roots()) == 1
-    world.sessions.kw["bind"].dispose()
+    world.database.kw["bind"].dispose()

@@ -44,7 +44,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     made = make_world(tmp_path, DictVault())
     made.pipeline().fund("lift", 100 * PRICE_WEI, "first")
     yield made
-    made.sessions.kw["bind"].dispose()
+    made.database.kw["bind"].dispose()
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ def served(world: World, admin_token: str = "of-the-platform") -> Iterator[httpx
 
     app = FastAPI(lifespan=lifespan)
     errors.install(app)
-    app.include_router(router(pipeline, Catalogue(world.sessions), signed_in, admin_token))
+    app.include_router(router(pipeline, Catalogue(world.database), signed_in, admin_token))
     listener = listen("127.0.0.1", 0)
     server = uvicorn.Server(serving.config(app))
     thread = threading.Thread(target=server.run, args=([listener],))
@@ -202,7 +202,7 @@ def test_there_is_no_root_before_anybody_has_earned(tmp_path):
     world = make_world(tmp_path / "other", DictVault())
     with served(world) as client:
         refused(client.post("/api/settle", headers=ADMIN), 409, "nothing_earned")
-    world.sessions.kw["bind"].dispose()
+    world.database.kw["bind"].dispose()
 
 
 @pytest.mark.parametrize("address", ["ada", ADA.lower(), "0x"])

@@ -26,12 +26,12 @@ def world(tmp_path: Path) -> Iterator[World]:
     made = make_world(tmp_path, DictVault())
     made.pipeline().fund("lift", 100 * PRICE_WEI, "first")
     yield made
-    made.sessions.kw["bind"].dispose()
+    made.database.kw["bind"].dispose()
 
 
 def earned(world: World, address: str = ADA) -> int:
     """Return what an operator has earned."""
-    with world.sessions() as db:
+    with world.database() as db:
         ledger.audit(db)
         return ledger.balance(db, ledger.operator(address))
 
@@ -94,7 +94,7 @@ def test_a_crash_between_score_and_pay_leaves_neither(world, monkeypatch):
                 await running._score("e1")
 
         asyncio.run(crashed())
-    with world.sessions() as db:
+    with world.database() as db:
         assert db.scalars(select(ScoreRow)).all() == []
     [found] = asyncio.run(submitted(world, "e1"))
     assert found.paid
@@ -162,7 +162,7 @@ def test_an_empty_pool_lets_pay_wait_and_funding_it_pays_the_oldest_first(tmp_pa
     assert earned(world) == needed
     world.pipeline().fund("lift", PRICE_WEI, "second")
     assert earned(world) == sum(one.pay_wei for one in found)
-    world.sessions.kw["bind"].dispose()
+    world.database.kw["bind"].dispose()
 
 
 def test_a_task_without_a_price_is_scored_and_pays_nothing(world):

@@ -38,7 +38,7 @@ from rewards.ledger.ledger import (
     write,
 )
 from rewards.tables import APPEND_ONLY, PostingRow
-from teleop.hub.db import Base, open_engine, open_sessions
+from teleop.hub.db import Base, open_database, open_engine
 from teleop.identity import SignatureError
 from tests.recorder.factory import fixed_key
 
@@ -49,14 +49,14 @@ AMOUNTS = st.integers(1, 2**100)
 
 
 def memory() -> sessionmaker[Session]:
-    """Return sessions on a fresh database in memory."""
+    """Return database on a fresh database in memory."""
     engine = open_engine("sqlite://")
     Base.metadata.create_all(engine)
-    return open_sessions(engine)
+    return open_database(engine)
 
 
 @pytest.fixture
-def sessions() -> Iterator[sessionmaker[Session]]:
+def database() -> Iterator[sessionmaker[Session]]:
     """A fresh ledger."""
     made = memory()
     yield made
@@ -68,10 +68,10 @@ def deposit(key: str, task: str, amount_wei: int) -> Transaction:
     return transfer(f"deposit:{key}", "deposit", VAULT, pool(task), amount_wei, 1)
 
 
-def test_a_payment_moves_money_from_the_pool_to_the_operator(sessions):
-    write(sessions, lambda db: post(db, deposit("d1", "lift", 3 * ETHER)))
-    write(sessions, lambda db: post(db, episode_pay("e1", "lift", ADA, ETHER, 2)))
-    with sessions() as db:
+def test_a_payment_moves_money_from_the_pool_to_the_operator(database):
+    write(database, lambda db: post(db, deposit("d1", "lift", 3 * ETHER)))
+    write(database, lambda db: post(db, episode_pay("e1", "lift", ADA, ETHER, 2)))
+    with database() as db:
         assert balances(db) == {VAULT: -3 * ETHER, pool("lift"): 2 * ETHER, operator(ADA): ETHER}
         assert [(e.time_ms, e.episode, e.kind, e.amount_wei) for e in entries(db, operator(ADA))] == [
             (2, "e1", "episode", ETHER)
@@ -79,35 +79,35 @@ def test_a_payment_moves_money_from_the_pool_to_the_operator(sessions):
         assert audit(db) == 2
 
 
-def test_an_episode_is_never_paid_twice(sessions):
-    write(sessions, lambda db: post(db, deposit("d1", "lift", 3 * ETHER)))
-    assert write(sessions, lambda db: post(db, episode_pay("e1", "lift", ADA, ETHER, 2)))
-    assert not write(sessions, lambda db: post(db, episode_pay("e1", "lift", ADA, ETHER, 999)))
-    with sessions() as db:
+def test_an_episode_is_never_paid_twice(database):
+    write(database, lambda db: post(db, deposit("d1", "lift", 3 * ETHER)))
+    assert write(database, lambda db: post(db, episode_pay("e1", "lift", ADA, ETHER, 2)))
+    assert not write(database, lambda db: post(db, episode_pay("e1", "lift", ADA, ETHER, 999)))
+    with database() as db:
         assert balance(db, operator(ADA)) == ETHER
         assert booked(db, "episode:e1")
 
 
 @pytest.mark.parametrize("other", [(BOB, ETHER), (ADA, 2 * ETHER)])
-def test_a_key_with_another_content_is_refused_by_name(sessions, other):
-    write(sessions, lambda db: post(db, deposit("d1", "lift", 9 * ETHER)))
-    write(sessions, lambda db: post(db, episode_pay("e1", "lift", ADA, ETHER, 2)))
+def test_a_key_with_another_content_is_refused_by_name(database, other):
+    write(database, lambda db: post(db, deposit("d1", "lift", 9 * ETHER)))
+    write(database, lambda db: post(db, episode_pay("e1", "lift", ADA, ETHER, 2)))
     with pytest.raises(KeyReusedError, match="episode:e1"):
-        write(sessions, lambda db: post(db, episode_pay("e1", "lift", *other, 2)))
+        write(database, lambda db: post(db, episode_pay("e1", "lift", *other, 2)))
 
 
-def test_a_pool_never_goes_below_zero(sessions):
-    write(sessions, lambda db: post(db, deposit("d1", "lift", ETHER)))
+def test_a_pool_never_goes_below_zero(database):
+    write(database, lambda db: post(db, deposit("d1", "lift", ETHER)))
     with pytest.raises(PoolEmptyError, match="fund it"):
-        write(sessions, lambda db: post(db, episode_pay("e1", "lift", ADA, ETHER + 1, 2)))
-    with sessions() as db:
+        write(database, lambda db: post(db, episode_pay("e1", "lift", ADA, ETHER + 1, 2)))
+    with database() as db:
         assert balances(db) == {VAULT: -ETHER, pool("lift"): ETHER}
 
 
-def test_what_was_earned_is_never_taken_back(sessions):
-    write(sessions, lambda db: post(db, transfer("gift", "gift", VAULT, operator(ADA), 5, 1)))
+def test_what_was_earned_is_never_taken_back(database):
+    write(database, lambda db: post(db, transfer("gift", "gift", VAULT, operator(ADA), 5, 1)))
     with pytest.raises(EarningsShrinkError):
-        write(sessions, lambda db: post(db, transfer("back", "gift", operator(ADA), VAULT, 1, 1)))
+        write(database, lambda db: post(db, transfer("back", "gift", operator(ADA), VAULT, 1, 1)))
 
 
 @pytest.mark.parametrize(
@@ -122,10 +122,10 @@ def test_what_was_earned_is_never_taken_back(sessions):
         [(VAULT, -1), ("operator:ada", 1)],
     ],
 )
-def test_a_transaction_that_is_not_double_entry_is_refused(sessions, postings):
+def test_a_transaction_that_is_not_double_entry_is_refused(database, postings):
     transaction = Transaction("k", "test", tuple(Posting(*one) for one in postings), 1)
     with pytest.raises(MalformedTransactionError):
-        write(sessions, lambda db: post(db, transaction))
+        write(database, lambda db: post(db, transaction))
 
 
 def test_an_operator_has_one_account_however_the_address_is_written():
@@ -133,16 +133,16 @@ def test_an_operator_has_one_account_however_the_address_is_written():
         operator(ADA.lower())
 
 
-def test_amounts_beyond_64_bits_are_exact(sessions):
+def test_amounts_beyond_64_bits_are_exact(database):
     amount = 2**200 + 1
-    write(sessions, lambda db: post(db, deposit("d1", "lift", amount)))
-    with sessions() as db:
+    write(database, lambda db: post(db, deposit("d1", "lift", amount)))
+    with database() as db:
         assert balance(db, pool("lift")) == amount
 
 
 @pytest.mark.parametrize("table", APPEND_ONLY)
-def test_every_table_that_only_grows_is_guarded(sessions, table):
-    with sessions() as db, db.begin():
+def test_every_table_that_only_grows_is_guarded(database, table):
+    with database() as db, db.begin():
         triggers = db.scalars(
             text("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :t"), {"t": table}
         )
@@ -150,36 +150,36 @@ def test_every_table_that_only_grows_is_guarded(sessions, table):
 
 
 @pytest.mark.parametrize("verb", ["DELETE FROM ledger_postings", "UPDATE ledger_postings SET amount_wei = '7'"])
-def test_the_database_itself_refuses_to_change_a_posting(sessions, verb):
-    write(sessions, lambda db: post(db, deposit("d1", "lift", 5)))
-    with pytest.raises(DBAPIError, match="append-only"), sessions() as db, db.begin():
+def test_the_database_itself_refuses_to_change_a_posting(database, verb):
+    write(database, lambda db: post(db, deposit("d1", "lift", 5)))
+    with pytest.raises(DBAPIError, match="append-only"), database() as db, db.begin():
         db.execute(text(verb))
-    with sessions() as db:
+    with database() as db:
         assert balance(db, pool("lift")) == 5
 
 
-def test_an_audit_finds_books_that_somebody_forged(sessions):
-    write(sessions, lambda db: post(db, deposit("d1", "lift", 5)))
-    with sessions() as db, db.begin():
+def test_an_audit_finds_books_that_somebody_forged(database):
+    write(database, lambda db: post(db, deposit("d1", "lift", 5)))
+    with database() as db, db.begin():
         db.execute(text("DROP TRIGGER ledger_postings_no_update"))
         db.execute(update(PostingRow).where(PostingRow.account == pool("lift")).values(amount_wei=6))
-    with pytest.raises(LedgerCorruptError), sessions() as db:
+    with pytest.raises(LedgerCorruptError), database() as db:
         audit(db)
 
 
 def test_writers_at_the_same_time_neither_lose_nor_double_money(tmp_path: Path):
     engine = open_engine(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
     Base.metadata.create_all(engine)
-    sessions = open_sessions(engine)
-    write(sessions, lambda db: post(db, deposit("d1", "lift", 40)))
+    database = open_database(engine)
+    write(database, lambda db: post(db, deposit("d1", "lift", 40)))
 
     def pay(number: int) -> bool:
         transaction = episode_pay(f"e{number % 20}", "lift", ADDRESSES[number % 20 % 3], 1, number)
-        return write(sessions, lambda db: post(db, transaction))
+        return write(database, lambda db: post(db, transaction))
 
     with ThreadPoolExecutor(4) as threads:
         written = list(threads.map(pay, range(40)))
-    with sessions() as db:
+    with database() as db:
         assert sum(written) == 20
         assert balance(db, pool("lift")) == 20
         assert sum(balances(db, "operator:").values()) == 20
@@ -194,15 +194,15 @@ class Books(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.sessions = memory()
+        self.database = memory()
         self.model: dict[str, int] = defaultdict(int)
         self.kept: list[Transaction] = []
 
     def teardown(self) -> None:
-        self.sessions.kw["bind"].dispose()
+        self.database.kw["bind"].dispose()
 
     def apply(self, transaction: Transaction) -> bool:
-        return write(self.sessions, lambda db: post(db, transaction))
+        return write(self.database, lambda db: post(db, transaction))
 
     def keep(self, transaction: Transaction) -> Transaction:
         for posting in transaction.postings:
@@ -241,7 +241,7 @@ class Books(RuleBasedStateMachine):
 
     @invariant()
     def the_books_are_the_model(self) -> None:
-        with self.sessions() as db:
+        with self.database() as db:
             found = balances(db)
             assert found == {name: total for name, total in self.model.items() if name in found}
             assert all(not total for name, total in self.model.items() if name not in found)
@@ -252,19 +252,19 @@ class Books(RuleBasedStateMachine):
     @precondition(lambda self: self.kept)
     @rule(data=st.data())
     def another_order_ends_the_same(self, data: st.DataObject) -> None:
-        waiting, sessions = list(data.draw(st.permutations(self.kept))), memory()
+        waiting, database = list(data.draw(st.permutations(self.kept))), memory()
         while waiting:
-            left = [one for one in waiting if not _booked(sessions, one)]
+            left = [one for one in waiting if not _booked(database, one)]
             assert len(left) < len(waiting)
             waiting = left
-        with self.sessions() as mine, sessions() as other:
+        with self.database() as mine, database() as other:
             assert balances(other) == balances(mine)
-        sessions.kw["bind"].dispose()
+        database.kw["bind"].dispose()
 
 
-def _booked(sessions: sessionmaker[Session], transaction: Transaction) -> bool:
+def _booked(database: sessionmaker[Session], transaction: Transaction) -> bool:
     try:
-        return write(sessions, lambda db: post(db, transaction))
+        return write(database, lambda db: post(db, transaction))
     except LedgerError:
         return False
 

@@ -246,7 +246,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     made.qualification = True
     made.pipeline().fund("lift", 100 * PRICE_WEI, "first")
     yield made
-    made.sessions.kw["bind"].dispose()
+    made.database.kw["bind"].dispose()
 
 
 def practised(world: World, episode: str, **shows: object) -> str:
@@ -275,7 +275,7 @@ def operator(world: World, address: str = ADA) -> Operator:
 
 
 def earned(world: World, address: str = ADA) -> int:
-    with world.sessions() as db:
+    with world.database() as db:
         ledger.audit(db)
         return ledger.balance(db, ledger.operator(address))
 
@@ -390,5 +390,5 @@ def test_a_crash_leaves_neither_score_nor_qualification(world: World, monkeypatc
 def test_a_qualification_cannot_be_taken_away_or_rewritten(world: World) -> None:
     told(world, practised(world, "e1"))
     for statement in ("UPDATE practices SET passed = 0", "DELETE FROM practices"):
-        with world.sessions() as db, pytest.raises(IntegrityError, match="append-only"):
+        with world.database() as db, pytest.raises(IntegrityError, match="append-only"):
             db.execute(text(statement))

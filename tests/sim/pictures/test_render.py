@@ -12,8 +12,16 @@ from sim.catalogue import ROBOTS, UnknownRobotError, UnknownTaskError, descripti
 from sim.check import drive
 from sim.pictures.gl import GlRenderer, NoOpenGlError
 from sim.pictures.picture import Picture
-from sim.pictures.render import PictureSizeError, Shot, StatesMissingError, open_renderer, render, stage_of, workers
-from sim.pictures.stage import Stage, UnknownCameraError
+from sim.pictures.render import (
+    PictureSizeError,
+    Shot,
+    StatesMissingError,
+    open_renderer,
+    render,
+    render_scene_of,
+    workers,
+)
+from sim.pictures.render_scene import RenderScene, UnknownCameraError
 from sim.pictures.tiny import TinyRenderer
 
 SEED = 5
@@ -34,18 +42,18 @@ def seen():
 
 
 @pytest.fixture(scope="module")
-def stage():
-    return stage_of("panda", "pick_place", SEED, HEIGHT)
+def render_scene():
+    return render_scene_of("panda", "pick_place", SEED, HEIGHT)
 
 
-def draw(renderer, stage: Stage, seen, step: int, camera: str = "front", **planes: bool) -> Picture:
+def draw(renderer, render_scene: RenderScene, seen, step: int, camera: str = "front", **planes: bool) -> Picture:
     row = {name: array[step : step + 1] for name, array in seen.items()}
-    lens = stage.camera(camera)
-    return renderer.draw(lens, stage.camera_frames(lens, row)[0], stage.frames(row)[0], **planes)
+    lens = render_scene.camera(camera)
+    return renderer.draw(lens, render_scene.camera_frames(lens, row)[0], render_scene.frames(row)[0], **planes)
 
 
-def number_of(stage: Stage, name: str) -> int:
-    return 1 + [piece.name for piece in stage.pieces].index(name)
+def number_of(render_scene: RenderScene, name: str) -> int:
+    return 1 + [piece.name for piece in render_scene.pieces].index(name)
 
 
 def projected(picture: Picture, place: np.ndarray) -> tuple[np.ndarray, float]:
@@ -57,11 +65,11 @@ def projected(picture: Picture, place: np.ndarray) -> tuple[np.ndarray, float]:
 
 @pytest.mark.parametrize("made", [GlRenderer, TinyRenderer])
 @pytest.mark.parametrize("camera", ["front", "side"])
-def test_a_thing_is_seen_where_the_pictures_own_geometry_says(made, camera, stage, seen):
-    renderer = made(stage, WIDTH, HEIGHT)
-    picture = draw(renderer, stage, seen, 0, camera, depth=True, mask=True)
+def test_a_thing_is_seen_where_the_pictures_own_geometry_says(made, camera, render_scene, seen):
+    renderer = made(render_scene, WIDTH, HEIGHT)
+    picture = draw(renderer, render_scene, seen, 0, camera, depth=True, mask=True)
     renderer.close()
-    rows, columns = np.nonzero(picture.mask == number_of(stage, "cube"))
+    rows, columns = np.nonzero(picture.mask == number_of(render_scene, "cube"))
     pixel, away = projected(picture, seen["cube_pose"][0, :3])
     assert len(rows) > 20
     assert abs(columns.mean() + 0.5 - pixel[0]) < 2.5
@@ -72,21 +80,21 @@ def test_a_thing_is_seen_where_the_pictures_own_geometry_says(made, camera, stag
     assert red > 2 * green
 
 
-def test_the_wrist_camera_moves_with_the_hand_and_sees_what_it_holds(stage, seen):
-    renderer = GlRenderer(stage, WIDTH, HEIGHT)
-    first, last = (draw(renderer, stage, seen, step, "wrist", mask=True) for step in (0, 60))
+def test_the_wrist_camera_moves_with_the_hand_and_sees_what_it_holds(render_scene, seen):
+    renderer = GlRenderer(render_scene, WIDTH, HEIGHT)
+    first, last = (draw(renderer, render_scene, seen, step, "wrist", mask=True) for step in (0, 60))
     renderer.close()
     assert np.abs(first.extrinsics - last.extrinsics).max() > 0.05
-    assert (last.mask == number_of(stage, "cube")).sum() > (first.mask == number_of(stage, "cube")).sum()
-    assert (last.mask == number_of(stage, "panda_leftfinger")).any()
+    assert (last.mask == number_of(render_scene, "cube")).sum() > (first.mask == number_of(render_scene, "cube")).sum()
+    assert (last.mask == number_of(render_scene, "panda_leftfinger")).any()
 
 
 @pytest.mark.parametrize("camera", ["front", "wrist"])
-def test_a_picture_does_not_depend_on_what_was_drawn_before_it(camera, stage, seen):
-    used, fresh = GlRenderer(stage, WIDTH, HEIGHT), GlRenderer(stage, WIDTH, HEIGHT)
+def test_a_picture_does_not_depend_on_what_was_drawn_before_it(camera, render_scene, seen):
+    used, fresh = GlRenderer(render_scene, WIDTH, HEIGHT), GlRenderer(render_scene, WIDTH, HEIGHT)
     for other, step in (("side", 0), ("front", 3), ("wrist", 50), ("front", 59)):
-        draw(used, stage, seen, step, other, mask=True)
-    found, expected = (draw(one, stage, seen, 30, camera, depth=True, mask=True) for one in (used, fresh))
+        draw(used, render_scene, seen, step, other, mask=True)
+    found, expected = (draw(one, render_scene, seen, 30, camera, depth=True, mask=True) for one in (used, fresh))
     assert (found.rgb == expected.rgb).all()
     assert (found.depth == expected.depth).all()
     assert (found.mask == expected.mask).all()
@@ -94,25 +102,25 @@ def test_a_picture_does_not_depend_on_what_was_drawn_before_it(camera, stage, se
     fresh.close()
 
 
-def test_both_renderers_see_the_same_things_at_the_same_depth(stage, seen):
+def test_both_renderers_see_the_same_things_at_the_same_depth(render_scene, seen):
     pictures = []
     for made in (GlRenderer, TinyRenderer):
-        renderer = made(stage, WIDTH, HEIGHT)
-        pictures.append(draw(renderer, stage, seen, 45, depth=True, mask=True))
+        renderer = made(render_scene, WIDTH, HEIGHT)
+        pictures.append(draw(renderer, render_scene, seen, 45, depth=True, mask=True))
         renderer.close()
     ours, theirs = pictures
     same = ours.mask == theirs.mask
     assert same.mean() > 0.985
-    things = same & (ours.mask > number_of(stage, "floor"))
+    things = same & (ours.mask > number_of(render_scene, "floor"))
     assert np.quantile(np.abs(ours.depth - theirs.depth)[things], 0.95) < 0.01
 
 
 @pytest.mark.parametrize("camera", ["front", "side", "wrist"])
-def test_depth_puts_the_floor_on_the_floor(camera, stage, seen):
-    renderer = GlRenderer(stage, WIDTH, HEIGHT)
-    picture = draw(renderer, stage, seen, 20, camera, depth=True, mask=True)
+def test_depth_puts_the_floor_on_the_floor(camera, render_scene, seen):
+    renderer = GlRenderer(render_scene, WIDTH, HEIGHT)
+    picture = draw(renderer, render_scene, seen, 20, camera, depth=True, mask=True)
     renderer.close()
-    rows, columns = np.nonzero(picture.mask == number_of(stage, "floor"))
+    rows, columns = np.nonzero(picture.mask == number_of(render_scene, "floor"))
     pixels = np.stack([columns + 0.5, rows + 0.5, np.ones(len(rows))])
     places = np.linalg.inv(picture.intrinsics) @ pixels * picture.depth[rows, columns]
     heights = (picture.extrinsics @ np.vstack([places, np.ones(len(rows))]))[2]
@@ -122,20 +130,20 @@ def test_depth_puts_the_floor_on_the_floor(camera, stage, seen):
 
 
 @pytest.mark.parametrize(("of", "onto"), [("cube", "floor"), ("cube", "bin")])
-def test_what_moves_throws_its_shadow_on_the_floor_and_on_what_stands(of, onto, stage, seen):
+def test_what_moves_throws_its_shadow_on_the_floor_and_on_what_stands(of, onto, render_scene, seen):
     """Hang the cube above the middle of the bin or the floor, and look where the light's way through it ends."""
     row = {name: array[:1].copy() for name, array in seen.items()}
-    to_light = -np.array(stage.scene.light.towards)
+    to_light = -np.array(render_scene.scene.light.towards)
     ground = row["bin_pose"][0, :3] + (0.0, 0.0, 0.006) if onto == "bin" else np.array((0.45, 0.30, 0.0))
     away = {name: array.copy() for name, array in row.items()}
     row[f"{of}_pose"][0, :3] = ground + 0.12 * to_light / to_light[2]
     away[f"{of}_pose"][0, :3] = (0.2, -0.9, 0.022)
-    renderer = GlRenderer(stage, WIDTH, HEIGHT)
-    dark, bright = (draw(renderer, stage, one, 0, mask=True) for one in (row, away))
+    renderer = GlRenderer(render_scene, WIDTH, HEIGHT)
+    dark, bright = (draw(renderer, render_scene, one, 0, mask=True) for one in (row, away))
     renderer.close()
     (x, y), _ = projected(bright, ground)
     pixel = int(y), int(x)
-    assert dark.mask[pixel] == bright.mask[pixel] == number_of(stage, onto)
+    assert dark.mask[pixel] == bright.mask[pixel] == number_of(render_scene, onto)
     assert dark.rgb[pixel].sum() < 0.8 * bright.rgb[pixel].sum()
 
 
@@ -143,9 +151,9 @@ def test_what_moves_throws_its_shadow_on_the_floor_and_on_what_stands(of, onto, 
 def test_simplified_meshes_cannot_be_told_from_whole_ones(width, height, seen):
     pictures = []
     for simplified in (height, None):
-        stage = stage_of("panda", "pick_place", SEED, simplified)
-        renderer = GlRenderer(stage, width, height)
-        pictures.append(draw(renderer, stage, seen, 45).rgb.astype(np.float64))
+        render_scene = render_scene_of("panda", "pick_place", SEED, simplified)
+        renderer = GlRenderer(render_scene, width, height)
+        pictures.append(draw(renderer, render_scene, seen, 45).rgb.astype(np.float64))
         renderer.close()
     fewer, whole = pictures
     differs = np.abs(fewer - whole).max(axis=2)
@@ -153,14 +161,14 @@ def test_simplified_meshes_cannot_be_told_from_whole_ones(width, height, seen):
     assert 10.0 * np.log10(255.0**2 / ((fewer - whole) ** 2).mean()) > 29.0
 
 
-def test_workers_give_every_picture_in_order_as_one_process_does(seen, stage):
+def test_workers_give_every_picture_in_order_as_one_process_does(seen, render_scene):
     shot = Shot("panda", "pick_place", SEED, "front", WIDTH, HEIGHT, mask=True)
     with workers(2) as pool:
         found = list(render(shot, seen, pool))
-    renderer = GlRenderer(stage, WIDTH, HEIGHT)
+    renderer = GlRenderer(render_scene, WIDTH, HEIGHT)
     assert len(found) == len(seen["joint_position"])
     for step, picture in enumerate(found):
-        expected = draw(renderer, stage, seen, step, mask=True)
+        expected = draw(renderer, render_scene, seen, step, mask=True)
         assert (picture.rgb == expected.rgb).all()
         assert (picture.mask == expected.mask).all()
         assert picture.depth is None
@@ -168,13 +176,13 @@ def test_workers_give_every_picture_in_order_as_one_process_does(seen, stage):
     renderer.close()
 
 
-def test_where_there_is_no_opengl_tiny_renderer_draws_and_the_picture_says_so(monkeypatch, seen, stage):
+def test_where_there_is_no_opengl_tiny_renderer_draws_and_the_picture_says_so(monkeypatch, seen, render_scene):
     def missing():
         raise NoOpenGlError("expected OpenGL 3.3 through EGL, got none")
 
     monkeypatch.setattr(sim.pictures.gl, "context", missing)
-    renderer = open_renderer(stage, 64, 48)
-    picture = draw(renderer, stage, seen, 0)
+    renderer = open_renderer(render_scene, 64, 48)
+    picture = draw(renderer, render_scene, seen, 0)
     renderer.close()
     assert picture.renderer == "PyBullet TinyRenderer"
     assert picture.rgb.shape == (48, 64, 3)

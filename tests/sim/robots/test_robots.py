@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from sim.catalogue import ROBOTS, description, make_world, pairs
+from sim.contract import RobotContract
 from sim.robot import Robot
-from tests.robot_contract import RobotContract
 
 
 @pytest.fixture(scope="module", params=ROBOTS)

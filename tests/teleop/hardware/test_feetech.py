@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sim.contract import RobotContract
 from sim.robot import Action, Robot, RobotFaultError
 from teleop.hardware.calibration import (
     RAD_PER_TICK,
@@ -29,7 +30,6 @@ from teleop.hardware.feetech import (
 )
 from teleop.hardware.sts3215 import Bus, PortLostError, Register, ServoSilentError, ServoState, WrongServoError
 from tests.emulators.feetech import FeetechBus, ManualClock, Packet, PacketReader, Servo
-from tests.robot_contract import RobotContract
 
 PERIOD_S = 0.05
 

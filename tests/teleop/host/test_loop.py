@@ -15,7 +15,7 @@ from sim.robot import Action
 from teleop.host.loop import ControlLoop, Pressed
 from teleop.host.supervisor import Supervisor
 from teleop.steps import Events
-from teleop.wire import control
+from teleop.wire import signalling
 from teleop.wire.messages import Command, Mode, Safety, State
 from teleop.wire.reasons import EndReason
 from tests.teleop.sessions import GRANT, PANDA, Puppet
@@ -106,7 +106,7 @@ class Rig:
 
     def __init__(self, *, simulated: bool, control_hz: float = PANDA.control_hz) -> None:
         self.robot = Sticking(replace(PANDA, simulated=simulated, control_hz=control_hz))
-        self.reports: queue.SimpleQueue[control.Message] = queue.SimpleQueue()
+        self.reports: queue.SimpleQueue[signalling.Message] = queue.SimpleQueue()
         self.states: queue.SimpleQueue[State] = queue.SimpleQueue()
         self.seq = 0
         self.loop = ControlLoop(
@@ -133,7 +133,7 @@ class Rig:
         mode = Mode.EE_TWIST if pressed else Mode.NEUTRAL
         self.loop.offer(command(mode, self.seq, values, dead_man=pressed))
 
-    def reported(self, kind: type[control.Message]) -> control.Message:
+    def reported(self, kind: type[signalling.Message]) -> signalling.Message:
         """Return the next report of that kind."""
         while not isinstance(report := self.reports.get(timeout=WAIT_S), kind):
             pass
@@ -148,8 +148,8 @@ def command(mode: Mode, seq: int, values, *, dead_man: bool) -> bytes:
 def rig(request) -> Iterator[Rig]:
     rig = Rig(simulated=request.param)
     rig.loop.start()
-    rig.loop.order(control.LeaseOrder("L", 1, "0xA", GRANT, "0x", "lift"))
-    rig.loop.order(control.BeginOrder("E", 1, "0x01"))
+    rig.loop.order(signalling.LeaseOrder("L", 1, "0xA", GRANT, "0x", "lift"))
+    rig.loop.order(signalling.BeginOrder("E", 1, "0x01"))
     rig.until(Safety.ARMED, pressed=False)
     rig.until(Safety.DRIVING, pressed=True)
     yield rig
@@ -164,21 +164,21 @@ def test_a_robot_that_hangs_is_noticed_told_of_and_touched_by_its_own_thread_onl
         while not rig.loop.stalls:
             rig.robot.free.wait(0.01)
     else:
-        stopped = rig.reported(control.Estopped)
+        stopped = rig.reported(signalling.Estopped)
         assert stopped.by.startswith("host: the control loop has stood still")
     rig.robot.free.set()
     rig.until(Safety.EXPIRED if rig.robot.spec.simulated else Safety.ESTOPPED, pressed=True)
     assert rig.loop.stalls == 1
     assert rig.robot.threads == {"control rig"}
     if not rig.robot.spec.simulated:
-        assert rig.reported(control.Ended).reason is EndReason.ROBOT_FAULT
-        rig.loop.order(control.ClearOrder("owner"))
+        assert rig.reported(signalling.Ended).reason is EndReason.ROBOT_FAULT
+        rig.loop.order(signalling.ClearOrder("owner"))
         rig.until(Safety.ARMED, pressed=False)
 
 
 def test_a_loop_that_breaks_stops_the_robot_and_says_why(rig):
     rig.robot.send_action = lambda action: 1 / 0
-    assert "division by zero" in rig.reported(control.Estopped).by
+    assert "division by zero" in rig.reported(signalling.Estopped).by
     assert rig.loop.estopped
 
 
@@ -200,8 +200,8 @@ def test_a_period_that_a_press_shortens_is_no_shorter_than_half_and_a_late_one_i
 
 def test_a_stop_is_obeyed_where_every_tick_is_late():
     rig = Rig(simulated=True)
-    rig.loop.order(control.LeaseOrder("L", 1, "0xA", GRANT, "0x", "lift"))
-    rig.loop.order(control.EstopOrder("anyone"))
+    rig.loop.order(signalling.LeaseOrder("L", 1, "0xA", GRANT, "0x", "lift"))
+    rig.loop.order(signalling.EstopOrder("anyone"))
     now = time.monotonic()
     rig.loop._wait_until(now - 2.0, now - 1.0)
     assert rig.loop.estopped
@@ -230,8 +230,8 @@ def test_a_press_is_answered_before_the_period_ends_where_the_robot_stands_and_o
         return state
 
     rig.loop.start()
-    rig.loop.order(control.LeaseOrder("L", 1, "0xA", GRANT, "0x", "lift"))
-    rig.loop.order(control.BeginOrder("E", 1, "0x01"))
+    rig.loop.order(signalling.LeaseOrder("L", 1, "0xA", GRANT, "0x", "lift"))
+    rig.loop.order(signalling.BeginOrder("E", 1, "0x01"))
     streaming = threading.Thread(target=stream)
     streaming.start()
     try:

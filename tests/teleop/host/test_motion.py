@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from sim.motion.kinematics import Hands
 from teleop.host.safety import STALE_NS
-from teleop.wire import control
+from teleop.wire import signalling
 from teleop.wire.messages import Mode
 from teleop.wire.reasons import EndReason
 from tests.teleop.sessions import MS, PANDA, Bench
@@ -90,13 +90,13 @@ class Motion(RuleBasedStateMachine):
     @precondition(lambda self: self.leased)
     @rule(reason=st.sampled_from([EndReason.LEFT, EndReason.OPERATOR_LOST, EndReason.HOST_LOST]))
     def the_lease_ends(self, reason: EndReason) -> None:
-        self.bench.session.obey(control.Revoke(self.bench.epoch, reason))
+        self.bench.session.obey(signalling.Revoke(self.bench.epoch, reason))
         self.inbox.clear()
         self.leased = self.armed = False
 
     @rule()
     def an_old_lease_ends_again(self) -> None:
-        self.bench.session.obey(control.Revoke(self.bench.epoch + 7, EndReason.LEFT))
+        self.bench.session.obey(signalling.Revoke(self.bench.epoch + 7, EndReason.LEFT))
 
     @rule()
     def an_episode_is_asked_for(self) -> None:
@@ -135,16 +135,16 @@ class Motion(RuleBasedStateMachine):
 
     @rule()
     def an_episode_is_finished(self) -> None:
-        self.bench.session.obey(control.FinishOrder(EndReason.FINISHED))
+        self.bench.session.obey(signalling.FinishOrder(EndReason.FINISHED))
 
     @rule()
     def someone_stops(self) -> None:
-        self.bench.session.obey(control.EstopOrder("anyone"))
+        self.bench.session.obey(signalling.EstopOrder("anyone"))
         self.stopped, self.armed = True, False
 
     @rule()
     def the_owner_clears(self) -> None:
-        self.bench.session.obey(control.ClearOrder("owner"))
+        self.bench.session.obey(signalling.ClearOrder("owner"))
         if self.stopped:
             self.stopped = self.armed = False
 
@@ -232,10 +232,10 @@ class Motion(RuleBasedStateMachine):
     def hear(self) -> None:
         """Take note of what the session reports; an episode begins at rest, a simulated one at home."""
         for report in self.bench.reports[self.heard :]:
-            if isinstance(report, control.Ready):
+            if isinstance(report, signalling.Ready):
                 self.open = True
                 self.path += [PANDA.home_rad if self.bench.robot.spec.simulated else self.stood] * 4
-            elif isinstance(report, control.Ended):
+            elif isinstance(report, signalling.Ended):
                 self.open = False
         self.heard = len(self.bench.reports)
 

@@ -9,7 +9,7 @@ from sim.motion.control import Limit
 from teleop.host.safety import WATCHDOG_NS
 from teleop.host.session import Shutdown
 from teleop.steps import QUEUE_STEPS, EpisodeEnd, Step
-from teleop.wire import control
+from teleop.wire import signalling
 from teleop.wire.descriptor import describe
 from teleop.wire.messages import LIMIT_RULES, Mode, Safety
 from teleop.wire.reasons import EndReason
@@ -35,12 +35,12 @@ def steps_of(bench: Bench) -> list[Step]:
 @pytest.mark.parametrize(
     "order",
     [
-        control.EstopOrder("anyone"),
-        control.FinishOrder(EndReason.FINISHED),
-        control.Revoke(11, EndReason.OPERATOR_LOST),
-        control.Revoke(11, EndReason.HOST_LOST),
-        control.LeaseOrder("M", 12, "0xA", GRANT, "0x", "lift"),
-        control.BeginOrder("next", 2, "0x02"),
+        signalling.EstopOrder("anyone"),
+        signalling.FinishOrder(EndReason.FINISHED),
+        signalling.Revoke(11, EndReason.OPERATOR_LOST),
+        signalling.Revoke(11, EndReason.HOST_LOST),
+        signalling.LeaseOrder("M", 12, "0xA", GRANT, "0x", "lift"),
+        signalling.BeginOrder("next", 2, "0x02"),
         Shutdown(),
         None,
     ],
@@ -60,23 +60,23 @@ def test_whatever_ends_the_driving_the_arm_brakes_softly_and_stands(order, simul
     assert (np.abs(np.diff(path, 3, axis=0)) <= softest).all(), "it stopped harder than it may"
     assert np.abs(path[4] - path[3]).max() > 0.1 * np.abs(path[3] - path[2]).max(), "its target froze"
     assert np.abs(path[3 + BRAKING :] - path[-1]).max() < 1e-8, "it went on"
-    assert bench.session.idle == isinstance(order, control.Revoke | Shutdown)
+    assert bench.session.idle == isinstance(order, signalling.Revoke | Shutdown)
 
 
 def test_the_next_episode_begins_once_the_arm_is_at_rest():
     bench = driving()
-    bench.session.obey(control.FinishOrder(EndReason.FINISHED))
-    bench.session.obey(control.BeginOrder("next", 2, "0x02"))
-    assert not any(isinstance(report, control.Ready) and report.episode == "next" for report in bench.reports)
+    bench.session.obey(signalling.FinishOrder(EndReason.FINISHED))
+    bench.session.obey(signalling.BeginOrder("next", 2, "0x02"))
+    assert not any(isinstance(report, signalling.Ready) and report.episode == "next" for report in bench.reports)
     bench.tick(BRAKING + 2)
-    assert control.Ready("next", 2) in bench.reports
+    assert signalling.Ready("next", 2) in bench.reports
 
 
 def test_an_episode_that_was_asked_for_and_never_began_is_answered():
     bench = driving()
-    bench.session.obey(control.BeginOrder("next", 2, "0x02"))
-    bench.session.obey(control.FinishOrder(EndReason.FINISHED))
-    assert control.Ended("next", False, 0, None, False, EndReason.FINISHED) in bench.reports
+    bench.session.obey(signalling.BeginOrder("next", 2, "0x02"))
+    bench.session.obey(signalling.FinishOrder(EndReason.FINISHED))
+    assert signalling.Ended("next", False, 0, None, False, EndReason.FINISHED) in bench.reports
 
 
 def test_an_arm_that_expired_moves_again_only_after_a_release():
@@ -148,14 +148,14 @@ def test_a_hand_that_is_sent_by_joints_stays_in_its_workspace_and_says_so():
 
 def test_a_stop_is_latched_without_a_lease_and_through_the_next_one():
     bench = Bench()
-    bench.session.obey(control.EstopOrder("anyone"))
+    bench.session.obey(signalling.EstopOrder("anyone"))
     assert bench.session.estopped
     assert bench.session.idle
     bench.ready()
     bench.drive(Mode.EE_TWIST, FORWARD, 5)
     assert bench.states[-1].safety is Safety.ESTOPPED
     assert not bench.robot.sent
-    bench.session.obey(control.ClearOrder("owner"))
+    bench.session.obey(signalling.ClearOrder("owner"))
     bench.drive(Mode.EE_TWIST, FORWARD, 5)
     assert not bench.robot.sent, "cleared, it must be armed first"
     bench.say()
@@ -194,7 +194,7 @@ def test_more_commands_than_fit_are_dropped_and_each_is_counted():
         bench.say()
     bench.tick()
     assert bench.session.dropped == {"flood": 36}
-    bench.session.obey(control.Revoke(bench.epoch, EndReason.LEFT))
+    bench.session.obey(signalling.Revoke(bench.epoch, EndReason.LEFT))
     bench.say()
     assert bench.session.dropped == {"flood": 36, "no_lease": 1}
 
@@ -204,7 +204,7 @@ def test_an_episode_ends_at_the_step_limit_of_its_task_and_counts():
     bench.ready()
     bench.drive(Mode.EE_TWIST, FORWARD, 8)
     assert [step.index for step in steps_of(bench)] == [0, 1, 2, 3, 4]
-    assert bench.reports[-1] == control.Ended("E", True, 5, None, True, EndReason.STEP_LIMIT)
+    assert bench.reports[-1] == signalling.Ended("E", True, 5, None, True, EndReason.STEP_LIMIT)
 
 
 def test_a_recorder_that_falls_too_far_behind_ends_the_episode():
@@ -232,7 +232,7 @@ def test_a_state_says_where_the_arm_was_sent_and_what_it_lacks_of_it():
     bench.drive(Mode.EE_TWIST, FORWARD, 8)
     assert commanded(bench) == pytest.approx(bench.robot.sent[-1], abs=1e-6)
     assert np.abs(bench.states[-1].values[: PANDA.joints] - commanded(bench)).max() > 1e-3, "it lags behind"
-    bench.session.obey(control.FinishOrder(EndReason.FINISHED))
+    bench.session.obey(signalling.FinishOrder(EndReason.FINISHED))
     bench.tick(BRAKING + 4)
     assert commanded(bench) == pytest.approx(bench.robot.joints, abs=1e-6), "nothing is sent any more"
 
@@ -266,7 +266,7 @@ def test_the_last_limit_is_forgotten_once_the_episode_is_over():
     bench = Bench()
     bench.ready()
     bench.drive(Mode.EE_TWIST, [0.29, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0], 40)
-    bench.session.obey(control.FinishOrder(EndReason.FINISHED))
+    bench.session.obey(signalling.FinishOrder(EndReason.FINISHED))
     bench.tick(2)
     assert (bench.states[-1].limits, bench.states[-1].limited) == (0, False)
 

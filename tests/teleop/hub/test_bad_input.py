@@ -26,7 +26,7 @@ from teleop.host.link import Host, registration
 from teleop.hub import api
 from teleop.identity import HOST_HELLO, ROBOT_REGISTRATION, new_key
 from teleop.operator.driver import Driver
-from teleop.wire import control
+from teleop.wire import signalling
 from teleop.wire.descriptor import describe
 from teleop.wire.messages import COMMAND_BYTES_MAX, PROTOCOL, Command, Mode, Safety
 from tests.teleop.platform import DOMAIN, Platform, platform
@@ -52,7 +52,7 @@ DEEP = st.sampled_from(["[", '{"type":', '{"type":"hello","descriptor":{"a":']).
 def frames_of(party: Any) -> st.SearchStrategy[str]:
     """JSON frames that look like one of `party`'s messages: any field may be right, wrong, missing or too much."""
 
-    def of(message: type[control.Message]) -> st.SearchStrategy[str]:
+    def of(message: type[signalling.Message]) -> st.SearchStrategy[str]:
         tag = message.__struct_config__.tag
         known = {
             name: st.one_of(JUNK, st.just(str(PROTOCOL)), st.just(PROTOCOL))
@@ -72,7 +72,7 @@ def refused(read: Callable[[str], object]) -> Callable[[str], bool]:
     def is_refused(frame: str) -> bool:
         try:
             read(frame)
-        except control.ControlError:
+        except signalling.SignallingError:
             return True
         return False
 
@@ -94,7 +94,7 @@ class Stage:
     def dropped(self) -> int:
         """How many commands were dropped so far, by the hub and the host."""
         hub = sum(count for name, count in self.house.hub.counts.items() if name.startswith("commands_"))
-        return hub + sum(self.house.host.control.dropped.values())
+        return hub + sum(self.house.host.loop.dropped.values())
 
     async def send(self, data: bytes) -> None:
         """Send bytes as the holder, and heartbeats until they have been dropped; require that nothing moved."""
@@ -178,7 +178,7 @@ def test_bytes_that_are_no_command_of_the_lease_are_one_drop_and_no_motion(stage
 
 
 @MANY
-@given(frame=frames_of(control.FromOperator).filter(refused(control.from_operator)))
+@given(frame=frames_of(signalling.FromOperator).filter(refused(signalling.from_operator)))
 def test_a_control_frame_that_is_none_is_one_answer_and_one_count(stage, frame):
     counts = stage.house.hub.counts
     before = sum(count for name, count in counts.items() if name.startswith("controls_"))
@@ -189,17 +189,17 @@ def test_a_control_frame_that_is_none_is_one_answer_and_one_count(stage, frame):
 
 
 @MANY
-@given(message=st.one_of(*(st.from_type(kind) for kind in get_args(control.FromOperator))))
+@given(message=st.one_of(*(st.from_type(kind) for kind in get_args(signalling.FromOperator))))
 def test_a_control_frame_that_cannot_be_served_is_one_answer(stage, message):
     """Well-formed, with values at random: nothing of it is this operator's to do."""
-    answer = stage.portal.call(stage.ask, control.encode(message))
+    answer = stage.portal.call(stage.ask, signalling.encode(message))
     assert answer["type"] == "error"
     assert answer["code"] in ("state", "robot_offline")
 
 
 @MANY
 @given(
-    frame=st.one_of(frames_of(control.FromOperator), st.binary(max_size=60)), path=st.sampled_from(["drive", "host"])
+    frame=st.one_of(frames_of(signalling.FromOperator), st.binary(max_size=60)), path=st.sampled_from(["drive", "host"])
 )
 def test_a_stranger_whose_first_frame_is_wrong_hears_why_and_is_closed(stage, frame, path):
     async def knock() -> None:
@@ -234,8 +234,8 @@ async def _dialled(house: Platform) -> ClientConnection:
     socket = await connect(house.url.replace("http", "ws") + "/ws/host", proxy=None)
     challenge = json.loads(await socket.recv())["challenge"]
     signature = HOST_HELLO.sign(key, DOMAIN, {"robot": key.address, "challenge": challenge})
-    hello = control.HostHello(PROTOCOL, key.address, signature, describe("bad", PANDA), False)
-    await socket.send(control.encode(hello))
+    hello = signalling.HostHello(PROTOCOL, key.address, signature, describe("bad", PANDA), False)
+    await socket.send(signalling.encode(hello))
     assert json.loads(await socket.recv())["type"] == "welcome"
     return socket
 
@@ -243,8 +243,8 @@ async def _dialled(house: Platform) -> ClientConnection:
 @MANY
 @given(
     frame=st.one_of(
-        frames_of(control.FromHost),
-        st.one_of(*(st.from_type(kind) for kind in get_args(control.FromHost)[1:])).map(control.encode),
+        frames_of(signalling.FromHost),
+        st.one_of(*(st.from_type(kind) for kind in get_args(signalling.FromHost)[1:])).map(signalling.encode),
         st.binary(max_size=5000),
     )
 )
@@ -271,7 +271,7 @@ def test_a_host_whose_tasks_have_no_names_is_turned_away(stage, tasks):
             challenge = json.loads(await socket.recv())["challenge"]
             signature = HOST_HELLO.sign(key, DOMAIN, {"robot": key.address, "challenge": challenge})
             await socket.send(
-                control.encode(control.HostHello(PROTOCOL, key.address, signature, {"tasks": tasks}, False))
+                signalling.encode(signalling.HostHello(PROTOCOL, key.address, signature, {"tasks": tasks}, False))
             )
             assert json.loads(await socket.recv())["code"] == "malformed"
 
@@ -280,7 +280,7 @@ def test_a_host_whose_tasks_have_no_names_is_turned_away(stage, tasks):
 
 def test_after_all_that_the_robot_drives_as_before(stage):
     stage.portal.call(works, stage.driver)
-    assert stage.house.host.control.stalls == 0
+    assert stage.house.host.loop.stalls == 0
     census = stage.house.hub.census()
     assert (census["operators"], census["holding"]) == (2, 1)
 
@@ -288,8 +288,8 @@ def test_after_all_that_the_robot_drives_as_before(stage):
 @settings(FEW, max_examples=20)
 @given(
     frame=st.one_of(
-        frames_of(control.ToHost).filter(refused(control.to_host)),
-        st.from_type(control.LeaseOrder).map(control.encode),
+        frames_of(signalling.ToHost).filter(refused(signalling.to_host)),
+        st.from_type(signalling.LeaseOrder).map(signalling.encode),
     )
 )
 def test_a_host_survives_a_hub_that_says_anything(frame):
@@ -301,7 +301,9 @@ async def _beset(frame: str) -> None:
     dialled: asyncio.Queue[None] = asyncio.Queue()
 
     async def hub(socket) -> None:
-        await socket.send(control.encode(control.Challenge(PROTOCOL, "0x" + "11" * 32, DOMAIN.chain_id, DOMAIN.vault)))
+        await socket.send(
+            signalling.encode(signalling.Challenge(PROTOCOL, "0x" + "11" * 32, DOMAIN.chain_id, DOMAIN.vault))
+        )
         await socket.recv()
         dialled.put_nowait(None)
         if dialled.qsize() > 1:

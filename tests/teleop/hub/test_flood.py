@@ -13,7 +13,7 @@ from sqlalchemy import select
 from websockets.asyncio.client import connect
 
 from teleop.hub import api
-from teleop.hub.leases import Place, Seat
+from teleop.hub.leases import Lease, Seat
 from teleop.hub.tables import LeaseRow
 from teleop.operator.driver import RefusedError
 from teleop.wire.messages import PROTOCOL, Mode
@@ -46,9 +46,9 @@ async def test_a_flood_slows_only_whoever_sends_it(tmp_path):
         for _ in range(20):
             flooding.append(asyncio.create_task(burst(50)))
             number = await quiet.command(Mode.NEUTRAL)
-            while (await quiet.next_state()).applied < number and not next_door.host.control.dropped:
+            while (await quiet.next_state()).applied < number and not next_door.host.loop.dropped:
                 pass
-        dropped = next_door.host.control.dropped
+        dropped = next_door.host.loop.dropped
         assert set(dropped) <= {"stale"}, "this machine may stall by itself"
         assert sum(dropped.values()) <= 2
         most = (api._DRAINED * api.COMMANDS_PER_S) * (now() - begun)
@@ -67,7 +67,7 @@ async def test_a_stop_is_not_lost_in_a_flood_of_commands(tmp_path):
             await driver.command(Mode.EE_TWIST, FORWARD, dead_man=True)
         await driver.send({"type": "estop", "robot": house.robot_key.address})
         await driver.wait_for("estopped")
-        assert house.host.control.estopped
+        assert house.host.loop.estopped
         assert house.hub.counts["commands_flood"] > 0
 
 
@@ -92,7 +92,7 @@ async def test_three_hundred_connections_leave_no_seat_and_no_lease(tmp_path):
         watch = json.dumps({"type": "watch", "robot": house.robot_key.address})
         tasks = len(asyncio.all_tasks())
         gc.collect()
-        before = sum(isinstance(one, Seat | Place) for one in gc.get_objects())
+        before = sum(isinstance(one, Seat | Lease) for one in gc.get_objects())
         for number in range(300):
             socket = await connect(house.url.replace("http", "ws") + "/ws/drive", proxy=None)
             if number % 3:
@@ -115,7 +115,7 @@ async def test_three_hundred_connections_leave_no_seat_and_no_lease(tmp_path):
         assert len(leases) == 5
         assert all(lease.ended_ms for lease in leases)
         gc.collect()
-        left = [one for one in gc.get_objects() if isinstance(one, Seat | Place)]
+        left = [one for one in gc.get_objects() if isinstance(one, Seat | Lease)]
         assert len(left) - before == 0
         async with httpx.AsyncClient(base_url=house.url) as http:
             assert (await http.get("/api/counts")).json()["operators"] == 1

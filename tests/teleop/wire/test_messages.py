@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from teleop.wire.control import ControlError, from_host, from_operator, to_host
 from teleop.wire.messages import COMMAND_BYTES_MAX, Command, Mode, Safety, State, WireError
+from teleop.wire.signalling import SignallingError, from_host, from_operator, to_host
 
 HERE = Path(__file__).parents[1]
 GOLDEN = json.loads((HERE / "golden_wire.json").read_text())
@@ -117,6 +117,6 @@ def test_a_command_that_is_not_finite_is_refused():
 @given(st.one_of(st.text(), st.binary()))
 def test_arbitrary_control_frames_are_messages_or_control_errors(frame):
     for read in (from_operator, from_host, to_host):
-        with pytest.raises(ControlError) as caught:
+        with pytest.raises(SignallingError) as caught:
             read(frame)
         assert caught.value.code in ("malformed", "unknown_type")

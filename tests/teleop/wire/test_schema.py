@@ -15,18 +15,18 @@ from websockets.exceptions import ConnectionClosed
 from teleop.host.link import Host
 from teleop.identity import new_key
 from teleop.operator.driver import RefusedError
-from teleop.wire import control
+from teleop.wire import signalling
 from teleop.wire.messages import PROTOCOL, Mode
 from teleop.wire.schema import PARTIES, made, published
 from tests.teleop.platform import platform
 from tests.teleop.sessions import PANDA, Puppet
 
 pytestmark = pytest.mark.anyio
-TO_OPERATOR = msgspec.json.Decoder(control.ToOperator)
+TO_OPERATOR = msgspec.json.Decoder(signalling.ToOperator)
 
 
 def test_the_published_schema_is_made_from_the_messages():
-    assert published() == made(), "run: python -m teleop.wire.schema > teleop/wire/control.schema.json"
+    assert published() == made(), "run: python -m teleop.wire.schema > teleop/wire/signalling.schema.json"
 
 
 def test_every_message_is_described_and_allows_no_field_more():
@@ -65,13 +65,13 @@ async def test_the_hub_serves_the_schema_and_says_only_what_is_in_it(tmp_path):
         await driver.leave()
     said = {type(TO_OPERATOR.decode(json.dumps(message))) for message in heard if message["type"] != "closed"}
     assert said >= {
-        control.Watching,
-        control.Granted,
-        control.EpisodeReady,
-        control.EpisodeEnded,
-        control.RobotStopped,
-        control.Refusal,
-        control.Left,
+        signalling.Watching,
+        signalling.Granted,
+        signalling.EpisodeReady,
+        signalling.EpisodeEnded,
+        signalling.RobotStopped,
+        signalling.Refusal,
+        signalling.Left,
     }
 
 

@@ -6,7 +6,7 @@ import { keepReceipt, readReceipt, type Receipt } from './receipts'
 import { digest, typedData } from './typed'
 import type { Wallet } from './wallet'
 
-export type Stage = 'sealing' | 'checking' | 'verifying' | 'scoring' | 'done'
+export type FinishState = 'sealing' | 'checking' | 'verifying' | 'scoring' | 'done'
 
 export interface Verdict {
   manifest: Manifest
@@ -22,7 +22,7 @@ export async function seal(
   config: Config,
   session: Wallet,
   ours: Ours,
-  at: (stage: Stage) => void,
+  at: (state: FinishState) => void,
 ): Promise<Verdict> {
   at('sealing')
   const bytes = await api.manifest(ours.episode)

@@ -8,8 +8,8 @@ import type { Health } from '../link/connection'
 import { controls } from '../hands/controls.svelte'
 import { basePose, Layout, partsOf } from '../link/descriptor'
 import { Devices } from '../hands/devices.svelte'
-import { seal, type Stage, type Verdict } from '../account/finish'
-import { Guide, type Step } from './guide'
+import { seal, type FinishState, type Verdict } from '../account/finish'
+import { Guide, type Lesson } from './guide'
 import { behindRad, type Hint, Hints } from './hints'
 import { Input } from '../hands/input'
 import { interrupted } from './interrupted.svelte'
@@ -54,7 +54,7 @@ export class Drive {
   gripper = $state(1)
   /** Which hand the keys move, by number, or one more for the base. */
   part = $state(0)
-  stage = $state<Stage | null>(null)
+  finishing = $state<FinishState | null>(null)
   verdict = $state.raw<Verdict | null>(null)
   /** Why the episode was refused or could not be handed in. */
   refusal = $state.raw<Refusal | null>(null)
@@ -63,7 +63,7 @@ export class Drive {
   discarded = $state(false)
   replay = $state.raw(new Replay())
   /** What the first drive has yet to show; null where this wallet is paid already. */
-  guided = $state.raw<Step[] | null>(null)
+  guided = $state.raw<Lesson[] | null>(null)
   /** From the end of the episode to its score. */
   sealedMs = $state<number | null>(null)
   /** What went wrong with the visit itself. */
@@ -130,7 +130,7 @@ export class Drive {
   }
 
   again(): void {
-    this.verdict = this.refusal = this.stage = this.sealedMs = null
+    this.verdict = this.refusal = this.finishing = this.sealedMs = null
     this.reviewing = this.discarded = false
     this.#session.begin()
   }
@@ -392,7 +392,7 @@ export class Drive {
   #seal(config: Config, episode: string, operator: string, robot: string): Promise<Verdict> {
     const ours = { episode, operator, sessionKey: this.#key.address, robot, task: this.#task }
     const { account } = this
-    return account.renewed(() => seal(account.api, config, this.#key, ours, (stage) => (this.stage = stage)))
+    return account.renewed(() => seal(account.api, config, this.#key, ours, (state) => (this.finishing = state)))
   }
 
   #fail(error: unknown): void {

@@ -5,10 +5,10 @@ import type { Needs } from '../account/api'
 import type { Descriptor, Layout } from '../link/descriptor'
 import type { State } from '../link/wire'
 
-export type StepName = 'move_x' | 'move_y' | 'move_z' | 'gripper' | 'let_go' | 'finish'
+export type LessonName = 'move_x' | 'move_y' | 'move_z' | 'gripper' | 'let_go' | 'finish'
 
-export interface Step {
-  name: StepName
+export interface Lesson {
+  name: LessonName
   /** In [0, 1]: how much of it has been shown. */
   share: number
   done: boolean
@@ -76,7 +76,7 @@ export class Guide {
   }
 
   /** What there is to show, in order. */
-  get steps(): Step[] {
+  get steps(): Lesson[] {
     const { rest_s, duration_s } = this.#needs
     const moves = AXES.map((name, axis) => this.#step(name, this.#share(axis)))
     const grip = this.#grips.includes('reopened') ? 1 : this.#grips.includes('closed') ? 0.5 : 0
@@ -105,7 +105,7 @@ export class Guide {
     return Math.max(...this.#ways.map((hand) => (hand[axis] ? shared(hand[axis], this.#needs.moved_m) : 0)))
   }
 
-  #step(name: StepName, share: number): Step {
+  #step(name: LessonName, share: number): Lesson {
     return step(name, this.#shown.has(name) ? 1 : share)
   }
 
@@ -128,10 +128,10 @@ export class Guide {
   }
 }
 
-function step(name: StepName, share: number): Step {
+function step(name: LessonName, share: number): Lesson {
   const within = Math.max(0, Math.min(share, 1)) || 0
   return { name, share: within, done: within >= 1 }
 }
 
 /** What to do now: the first step that is not done. */
-export const due = (steps: readonly Step[]): Step | undefined => steps.find((each) => !each.done)
+export const due = (steps: readonly Lesson[]): Lesson | undefined => steps.find((each) => !each.done)

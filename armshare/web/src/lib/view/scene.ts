@@ -27,7 +27,7 @@ import { cornersOf } from './framing'
 import { Ghost } from './ghost'
 import { Goal } from './goals'
 import { setPosture } from './posture'
-import { FROM_BEHIND, outline, OVER_THE_SHOULDER, type Palette, Stage } from './stage'
+import { FROM_BEHIND, outline, OVER_THE_SHOULDER, type Palette, Viewport } from './viewport'
 import { loadRobot } from './urdf'
 import { Walls } from './walls'
 import { LIMIT_RULES, type State } from '../link/wire'
@@ -38,7 +38,7 @@ const FAR_M = 4
 const UNSEEN = 2e-4
 
 export class Scene {
-  readonly stage: Stage
+  readonly viewport: Viewport
   readonly layout: Layout
   readonly #descriptor: Descriptor
   readonly #bodies = new Map<SceneBody, Group>()
@@ -55,7 +55,7 @@ export class Scene {
   #drawn: Float32Array | null = null
 
   constructor(canvas: HTMLCanvasElement, descriptor: Descriptor) {
-    this.stage = new Stage(canvas)
+    this.viewport = new Viewport(canvas)
     this.layout = new Layout(descriptor.observation)
     this.#descriptor = descriptor
     for (const body of descriptor.scene.bodies) {
@@ -85,8 +85,8 @@ export class Scene {
     this.#carry(robot, this.#walls.map(({ mesh }) => mesh))
     if (this.#palette) this.paint(this.#palette)
     // Two arms would hide each other.
-    this.stage.frame(this.#atRest, this.#descriptor.end_effectors.length > 1 ? FROM_BEHIND : OVER_THE_SHOULDER)
-    this.stage.touch()
+    this.viewport.frame(this.#atRest, this.#descriptor.end_effectors.length > 1 ? FROM_BEHIND : OVER_THE_SHOULDER)
+    this.viewport.touch()
   }
 
   /** Another episode: once its first state is there, all of it is shown. */
@@ -97,18 +97,18 @@ export class Scene {
   /** Go to the next view, of all that there is now. */
   look(): void {
     this.#frame()
-    this.stage.look()
+    this.viewport.look()
   }
 
   /** Show what the keys move: a hand, by number, or one more for the base. */
   choose(part: number): void {
     this.#plumbs.forEach((plumb, hand) => plumb.strength(hand === part ? 1 : 0.35))
-    this.stage.touch()
+    this.viewport.touch()
   }
 
   paint(palette: Palette): void {
     this.#palette = palette
-    this.stage.paint(palette)
+    this.viewport.paint(palette)
     this.#ghost?.paint(palette.accent)
     for (const walls of this.#walls) walls.paint(palette.warn)
     for (const goal of this.#goals) goal.paint(palette.accent)
@@ -120,7 +120,7 @@ export class Scene {
   pose(values: Float32Array): void {
     if (this.#drawn && !this.#differ(this.#drawn, values)) return
     this.#drawn = values
-    this.stage.touch()
+    this.viewport.touch()
     if (this.#robot) {
       const [joints, openings] = ['joint_position', 'gripper_position'].map((name) => this.layout.get(values, name))
       setPosture(this.#robot, this.#descriptor, joints ?? null, openings ?? null)
@@ -145,7 +145,7 @@ export class Scene {
       ...this.#walls.map((walls, i) => this.#touch(walls, i, state, nowMs)),
       this.#lead(nowMs),
     ]
-    if (changed.includes(true)) this.stage.touch()
+    if (changed.includes(true)) this.viewport.touch()
   }
 
   /** Whether the target is drawn apart from the robot, and which walls its hands touch. */
@@ -162,15 +162,15 @@ export class Scene {
 
   /** Whether the picture is the newest. */
   render(nowMs: number): boolean {
-    return this.stage.render(nowMs)
+    return this.viewport.render(nowMs)
   }
 
   dispose(): void {
     this.#ghost?.dispose()
-    this.stage.scene.traverse((object) => {
+    this.viewport.scene.traverse((object) => {
       if (object instanceof Mesh) object.geometry.dispose()
     })
-    this.stage.dispose()
+    this.viewport.dispose()
   }
 
   #differ(one: Float32Array, other: Float32Array): boolean {
@@ -207,20 +207,20 @@ export class Scene {
     this.#framed = true
     const all = this.#atRest.clone()
     for (const drawn of this.#bodies.values()) {
-      const corners = cornersOf(new Box3().setFromObject(drawn)).map((corner) => this.stage.carried(corner))
+      const corners = cornersOf(new Box3().setFromObject(drawn)).map((corner) => this.viewport.carried(corner))
       if (corners.every((corner) => corner.length() < FAR_M)) all.union(new Box3().setFromPoints(corners))
     }
-    this.stage.frame(all)
+    this.viewport.frame(all)
   }
 
   /** The camera goes along with a mobile base. */
   #follow(values: Float32Array): void {
     const base = basePose(this.#descriptor, this.layout, values)
-    if (base) this.stage.follow(...base)
+    if (base) this.viewport.follow(...base)
   }
 
   #add<T extends Group | Mesh | URDFRobot>(object: T): T {
-    this.stage.scene.add(object)
+    this.viewport.scene.add(object)
     return object
   }
 }

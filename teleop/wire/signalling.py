@@ -17,7 +17,7 @@ Epoch = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Count = Annotated[int, Meta(ge=0)]
 
 
-class ControlError(Exception):
+class SignallingError(Exception):
     """A control message cannot be served; `code` and the message go back to the sender."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -372,27 +372,27 @@ _TO_HOST: Final[msgspec.json.Decoder[ToHost]] = msgspec.json.Decoder(ToHost)
 
 
 def from_operator(text: str | bytes) -> FromOperator:
-    """Read an operator's frame; raise ControlError (`malformed` or `unknown_type`)."""
+    """Read an operator's frame; raise SignallingError (`malformed` or `unknown_type`)."""
     return _decoded(_FROM_OPERATOR, text)
 
 
 def from_host(text: str | bytes) -> FromHost:
-    """Read a host's frame; raise ControlError."""
+    """Read a host's frame; raise SignallingError."""
     return _decoded(_FROM_HOST, text)
 
 
 def from_viewer(text: str | bytes) -> FromViewer:
-    """Read a viewer's first frame; raise ControlError."""
+    """Read a viewer's first frame; raise SignallingError."""
     return _decoded(_FROM_VIEWER, text)
 
 
 def from_camera(text: str | bytes) -> FromCamera:
-    """Read the first frame of a host's cameras; raise ControlError."""
+    """Read the first frame of a host's cameras; raise SignallingError."""
     return _decoded(_FROM_CAMERA, text)
 
 
 def to_host(text: str | bytes) -> ToHost:
-    """Read the hub's frame, as a host; raise ControlError."""
+    """Read the hub's frame, as a host; raise SignallingError."""
     return _decoded(_TO_HOST, text)
 
 
@@ -406,7 +406,7 @@ _VERSIONED: Final = msgspec.json.Decoder(_Versioned)
 
 
 def require_protocol(frame: str | bytes, todo: str) -> None:
-    """Raise ControlError (`protocol`) where a first message names another version, whatever else it holds.
+    """Raise SignallingError (`protocol`) where a first message names another version, whatever else it holds.
 
     One that names none is left to whoever reads it.
     """
@@ -415,7 +415,7 @@ def require_protocol(frame: str | bytes, todo: str) -> None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return
     if named != PROTOCOL:
-        raise ControlError("protocol", f"expected protocol {PROTOCOL}, got {named}; {todo}")
+        raise SignallingError("protocol", f"expected protocol {PROTOCOL}, got {named}; {todo}")
 
 
 def _decoded(decoder: msgspec.json.Decoder[_Any], text: str | bytes) -> _Any:
@@ -423,9 +423,9 @@ def _decoded(decoder: msgspec.json.Decoder[_Any], text: str | bytes) -> _Any:
         return decoder.decode(text)
     except msgspec.ValidationError as error:
         code = "unknown_type" if "Invalid value" in str(error) and "$.type" in str(error) else "malformed"
-        raise ControlError(code, f"expected a message of the control plane (PROTOCOL.md): {error}") from error
+        raise SignallingError(code, f"expected a message of the control plane (PROTOCOL.md): {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ControlError("malformed", f"expected one JSON object: {error}") from error
+        raise SignallingError("malformed", f"expected one JSON object: {error}") from error
 
 
 def encode(message: Message) -> str:

@@ -1,6 +1,6 @@
 """All that is drawn of one episode: the robot's links and the things of its scene, and where each is at every step.
 
-sim's; what leaves is `Stage`, which knows no graphics library.
+sim's; what leaves is `RenderScene`, which knows no graphics library.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Piece:
     """Whether it may be elsewhere at the next step of the episode."""
 
 
-class Stage:
+class RenderScene:
     """One robot in the scene of one episode. Piece 0 is the floor; masks show a piece's number plus one."""
 
     def __init__(self, spec: RobotSpec, scene: Scene, height: int | None = None) -> None:

@@ -90,7 +90,7 @@ const GRID_FRAGMENT = `
     #include <colorspace_fragment>
   }`
 
-export class Stage {
+export class Viewport {
   readonly scene = new Scene()
   readonly camera = new PerspectiveCamera(FOV_DEG, 1, 0.02, 40)
   readonly renderer: WebGLRenderer
