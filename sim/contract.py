@@ -111,7 +111,7 @@ class RobotContract:
         spec = robot.spec
         shapes = {array.name: array.shape for array in spec.observation}
         assert len(shapes) == len(spec.observation), "two arrays of the observation have one name"
-        expected = {"joint_position": (spec.joints,), "joint_velocity": (spec.joints,)}
+        expected: dict[str, tuple[int, ...]] = {"joint_position": (spec.joints,), "joint_velocity": (spec.joints,)}
         expected |= {end.pose: (7,) for end in spec.end_effectors}
         if spec.has_gripper:
             expected["gripper_position"] = (spec.hands,)
