@@ -143,14 +143,9 @@ def action_size(spec: RobotSpec, control: Control) -> int:
 
 
 def setpoint_of(spec: RobotSpec, control: Control, action: NDArray[np.float32]) -> Setpoint:
-    """Return what an action in [-1, 1] asks for; raise ValueError where it has another shape or is not finite."""
+    """Return what an action in [-1, 1] asks for; raise ArrayMismatchError, a ValueError, if it does not fit."""
     size = action_size(spec, control)
-    try:
-        values = np.asarray(action, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"expected {size} finite numbers for {control}, got {action!r}") from error
-    if values.shape != (size,) or not np.isfinite(values).all():
-        raise ValueError(f"expected {size} finite numbers for {control}, got shape {values.shape}: {values.tolist()}")
+    values = ArraySpec(f"action for {control}", (size,), "1", "in [-1, 1]; clipped to it").conform(action)
     values = np.clip(values, -1.0, 1.0)
     if control == "joint_position":
         low, high = spec.joint_lower_rad, spec.joint_upper_rad

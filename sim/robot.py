@@ -13,6 +13,7 @@ its opening, 0.0 closed and 1.0 open. Where a joint slides, its `_rad` is metres
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from sim.scene import Scene
 
 Vector = NDArray[np.float64]
+Bound = float | tuple[float, ...]
 
 
 class RobotError(Exception):
@@ -34,7 +36,11 @@ class NotConnectedError(RobotError):
     """The robot was used before `connect()` or after `disconnect()`."""
 
 
-class ActionShapeError(RobotError):
+class ArrayMismatchError(RobotError, ValueError):
+    """An array is not what its spec says: of another shape, not of finite numbers, or out of bounds."""
+
+
+class ActionShapeError(ArrayMismatchError):
     """An action has the wrong shape or a value that is not finite; the robot did not move."""
 
 
@@ -48,18 +54,42 @@ class RobotFaultError(RobotError):
 
 @dataclass(frozen=True, slots=True)
 class ArraySpec:
-    """One named array of an observation: its shape, dtype, unit and meaning, as data, so that docs cannot rot."""
+    """One named array: its shape, dtype, unit, meaning and bounds, as data, so that docs cannot rot."""
 
     name: str
     shape: tuple[int, ...]
     unit: str
     doc: str
     dtype: str = "float64"
+    lower: Bound = -math.inf
+    """The least that a number may be: one for all, or one for each along the last axis."""
+    upper: Bound = math.inf
+    """The most that a number may be, in the same way."""
 
     @property
     def size(self) -> int:
         """How many numbers the array holds."""
         return int(np.prod(self.shape, dtype=np.int64))
+
+    def conform(self, value: object) -> Vector:
+        """Return `value` as an array of this shape and dtype, whatever its bounds; raise ArrayMismatchError."""
+        try:
+            found: Vector = np.asarray(value, dtype=self.dtype)
+        except (TypeError, ValueError) as error:
+            raise ArrayMismatchError(f"expected {self.name} as numbers of shape {self.shape}, got {value!r}") from error
+        if found.shape != self.shape:
+            raise ArrayMismatchError(f"expected {self.name} of shape {self.shape}, got {found.shape}")
+        if not np.isfinite(found).all():
+            raise ArrayMismatchError(f"expected {self.name} of finite numbers, got {found.tolist()}")
+        return found
+
+    def validate(self, value: object) -> Vector:
+        """Return `value` as an array of this spec; raise ArrayMismatchError, also if it is out of bounds."""
+        found = self.conform(value)
+        if (found < self.lower).any() or (found > self.upper).any():
+            within = f"{self.name} between {self.lower} and {self.upper}"
+            raise ArrayMismatchError(f"expected {within}, {self.unit}, got {found.tolist()}")
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +184,17 @@ class RobotSpec:
     task: TaskSpec | None = None
     engine: Mapping[str, str] = field(default_factory=dict)
     """What a replay must match: build and parameters of the physics; empty for a real robot."""
+    action: tuple[ArraySpec, ArraySpec] = field(init=False)
+    """The two arrays of an `Action`: `joint_position` (J,) and `gripper` (K,), with their limits as bounds."""
+
+    def __post_init__(self) -> None:
+        """Make the action's specs of the limits."""
+        low, high = tuple(self.joint_lower_rad.tolist()), tuple(self.joint_upper_rad.tolist())
+        joints = ArraySpec(
+            "joint_position", (self.joints,), "rad", "in the order of joint_names", lower=low, upper=high
+        )
+        gripper = ArraySpec("gripper", (self.hands,), "1", "openings, 0 closed to 1 open", lower=0.0, upper=1.0)
+        object.__setattr__(self, "action", (joints, gripper))
 
     @property
     def joints(self) -> int:
@@ -238,19 +279,13 @@ class Robot(Protocol):
 
 
 def checked(action: Action, spec: RobotSpec) -> Action:
-    """Return `action` clipped to the joint limits of `spec`; raise ActionShapeError where it is malformed."""
-    wanted = np.asarray(action.joint_position, dtype=np.float64)
-    gripper = np.asarray(action.gripper, dtype=np.float64)
-    if wanted.shape != (spec.joints,) or gripper.shape != (spec.hands,):
-        raise ActionShapeError(
-            f"expected joint_position of shape ({spec.joints},) and gripper of shape ({spec.hands},) for "
-            f"{spec.model.name}, got {wanted.shape} and {gripper.shape}"
-        )
-    if not np.isfinite(wanted).all() or not np.isfinite(gripper).all():
-        raise ActionShapeError(
-            f"expected finite numbers, got joint_position {wanted.tolist()}, gripper {gripper.tolist()}"
-        )
-    return Action(clipped(wanted, spec.joint_lower_rad, spec.joint_upper_rad), clipped(gripper, 0.0, 1.0))
+    """Return `action` clipped to the limits of `spec`; raise ActionShapeError if it is malformed."""
+    joints, gripper = spec.action
+    try:
+        wanted, opening = joints.conform(action.joint_position), gripper.conform(action.gripper)
+    except ArrayMismatchError as error:
+        raise ActionShapeError(f"{spec.model.name}: {error}") from error
+    return Action(clipped(wanted, spec.joint_lower_rad, spec.joint_upper_rad), clipped(opening, 0.0, 1.0))
 
 
 def clipped(values: Vector, low: Vector | float, high: Vector | float) -> Vector:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from sim.motion.control import Joints, Pose, Setpoint, Twist
-from sim.robot import Vector
+from sim.robot import ArraySpec, Vector
 from teleop.operator.pilot import Answer, Ask, Descriptor, Pilot, PilotMaker, Values
 from teleop.wire.messages import State
 
@@ -108,17 +108,14 @@ def _base(asked: object, robot: Descriptor) -> Vector | None:
     return _array("base", asked, (2,))
 
 
-def _array(name: str, asked: object, shape: tuple[int, ...]) -> Vector:
+def _array(name: str, asked: Any, shape: tuple[int, ...]) -> Vector:
     """Return `asked` as float64 of that shape; one hand's may leave its axis out."""
     try:
-        found = np.asarray(asked, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise PolicyError(f"expected {name} as numbers of shape {shape}, got {_short(asked)}") from error
-    if found.shape not in (shape, shape[1:] if shape[0] == 1 else shape):
-        raise PolicyError(f"expected {name} of shape {shape}, got {found.shape}")
-    if not (np.abs(found) <= _WIRE_MAX).all():  # nor NaN
-        raise PolicyError(f"expected {name} of finite numbers, got {found.tolist()}")
-    return found.reshape(shape)
+        alone = shape[0] == 1 and np.shape(asked) == shape[1:]
+        fitting = ArraySpec(name, shape[1:] if alone else shape, "", "", lower=-_WIRE_MAX, upper=_WIRE_MAX)
+        return fitting.validate(asked).reshape(shape)
+    except ValueError as error:
+        raise PolicyError(str(error)) from error
 
 
 def _called(name: str, function: Callable[..., Any], *arguments: object) -> Any:

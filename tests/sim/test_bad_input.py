@@ -136,13 +136,13 @@ def world():
         (
             HOME[:6],
             np.ones(1),
-            r"expected joint_position of shape \(7,\) and gripper of shape \(1,\) for panda, got \(6,\)",
+            r"panda: expected joint_position of shape \(7,\), got \(6,\)",
         ),
         (HOME.reshape(1, 7), np.ones(1), r"expected joint_position of shape \(7,\)"),
-        (HOME, np.ones(2), r"gripper of shape \(1,\) for panda, got \(7,\) and \(2,\)"),
-        (HOME * NAN, np.ones(1), "expected finite numbers, got joint_position .*nan"),
-        (HOME + np.inf, np.ones(1), "expected finite numbers"),
-        (HOME, np.array([NAN]), r"expected finite numbers, .*gripper \[nan\]"),
+        (HOME, np.ones(2), r"panda: expected gripper of shape \(1,\), got \(2,\)"),
+        (HOME * NAN, np.ones(1), "expected joint_position of finite numbers, got .*nan"),
+        (HOME + np.inf, np.ones(1), "expected joint_position of finite numbers"),
+        (HOME, np.array([NAN]), r"expected gripper of finite numbers, got \[nan\]"),
     ],
 )
 def test_a_malformed_action_is_named_and_moves_nothing(world, joints, gripper, said):
@@ -179,7 +179,7 @@ def test_a_setpoint_that_does_not_fit_holds_and_says_so(world, setpoint):
 @pytest.mark.parametrize("action", [np.zeros(3), np.zeros((2, 8)), np.full(7, NAN), np.full(8, np.inf), "left", None])
 def test_an_environment_says_what_action_it_expected(environments, control, action):
     env = environments[control]
-    with pytest.raises(ValueError, match=rf"expected \d finite numbers for {control}, got"):
+    with pytest.raises(ValueError, match=rf"expected action for {control} (of|as) "):
         env.step(action)
 
 
@@ -260,7 +260,7 @@ def test_a_replay_that_an_action_breaks_names_the_step(world):
         world.send_action(Action(row))
         seen.append(world.observe())
     recorded, joints[3, 2] = compared(seen), NAN
-    with pytest.raises(ActionShapeError, match="step 3: expected finite numbers"):
+    with pytest.raises(ActionShapeError, match="step 3: panda: expected joint_position of finite numbers"):
         replay(world, 2, joints, np.ones((5, 1)), recorded)
 
 

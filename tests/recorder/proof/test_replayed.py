@@ -141,7 +141,13 @@ def to_nan(array: np.ndarray, *at: int) -> None:
         ("observation/finger_state", (40, 3), to_nan, ReplayMismatchError, r"step 40, finger_state\[3\]: .* has nan"),
         ("progress", (17,), next_up, ReplayMismatchError, r"step 17, progress\[0\]"),
         ("applied/joint_position", (20, 1), next_up, ReplayMismatchError, r"step 2\d, \w+\[\d\]"),
-        ("applied/joint_position", (20, 1), to_nan, ActionShapeError, "step 20: expected finite numbers"),
+        (
+            "applied/joint_position",
+            (20, 1),
+            to_nan,
+            ActionShapeError,
+            "step 20: panda: expected joint_position of finite numbers",
+        ),
     ],
 )
 def test_one_changed_value_is_named_by_its_step(
