@@ -58,7 +58,7 @@ def test_one_hands_setpoint_may_leave_the_axis_of_hands_out():
         (Twist(np.zeros(5), [1.0]), r"expected twist of shape \(1, 6\), got \(5,\)"),
         (Twist(np.zeros((2, 6)), [1.0, 1.0]), r"expected twist of shape \(1, 6\), got \(2, 6\)"),
         (Twist(SIX, [1.0, 1.0]), r"expected gripper of shape \(1,\), got \(2,\)"),
-        (Twist(SIX, None), r"expected gripper of shape \(1,\), got \(\)"),
+        (Twist(SIX, None), "expected gripper of finite numbers, got"),
         (Twist("abcdef", [1.0]), "expected twist as numbers"),
         (Twist([0, 0, 0, 0, 0, np.nan], [1.0]), "expected twist of finite numbers"),
         (Twist([0, 0, 0, 0, 0, 1e300], [1.0]), "expected twist between"),
