@@ -65,11 +65,6 @@ def sign_as_robot(data: bytes, key: LocalAccount, domain: Domain) -> Signatures:
     return unsigned(manifests.digest(manifest, data, domain), domain, signature)
 
 
-def sign_as_operator(data: bytes, key: LocalAccount, domain: Domain) -> str:
-    """Return the operator's signature, by the session key, over a manifest's bytes."""
-    return EPISODE.sign(key, domain, manifests.statement(manifests.decode(data), data))
-
-
 def receipt_values(digest: str, received_ms: int, log_origin: str, log_index: int) -> dict[str, object]:
     """Return the values of the EIP-712 `Receipt`."""
     return {

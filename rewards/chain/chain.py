@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from eth_account.signers.local import LocalAccount
 from web3 import HTTPProvider, Web3
@@ -29,7 +29,6 @@ from rewards.chain.vault import (
     Deployment,
     DeploymentError,
     NothingToClaimError,
-    Payout,
     RootRecord,
     Settlement,
     TransactionFailedError,
@@ -72,7 +71,7 @@ class Chain:
         self._contracts: dict[tuple[str, str], Contract] = {}
 
     @classmethod
-    def connect(cls, url: str, key: LocalAccount, *, mined: Callable[[], None] | None = None) -> Chain:
+    def connect(cls, url: str, key: LocalAccount, *, mined: Callable[[], None] | None = None) -> Self:
         """Return a chain whose node answers."""
         chain = cls(url, key, mined=mined)
         chain.chain_id()
@@ -191,11 +190,6 @@ class Chain:
         """Read every root, oldest first."""
         return tuple(self.root_at(index) for index in range(self._call(self._vault.functions.rootCount())))
 
-    def newest_final(self) -> RootRecord | None:
-        """Read the newest root that pays."""
-        exists, index = self._call(self._vault.functions.newestFinal())
-        return self.root_at(index) if exists else None
-
     def _newest(self) -> RootRecord | None:
         count = self._call(self._vault.functions.rootCount())
         return self.root_at(count - 1) if count else None
@@ -234,19 +228,9 @@ class Chain:
             raise
         return self._claims(receipt)[0]
 
-    def claim_many(self, payouts: Sequence[Payout], root_index: int) -> tuple[Claim, ...]:
-        """Pay many accounts in one transaction; those that are owed nothing are passed over."""
-        entries = [(payout.account, payout.cumulative, list(payout.proof)) for payout in payouts]
-        call = self._vault.functions.claimMany(root_index, entries)
-        return self._claims(self._send(call, f"the claims of {len(entries)} accounts"))
-
     def claimed(self, account: str) -> int:
         """Wei that `account` has claimed since the beginning."""
         return int(self._call(self._vault.functions.claimed(account)))
-
-    def total_claimed(self) -> int:
-        """Wei that all accounts have claimed since the beginning."""
-        return int(self._call(self._vault.functions.totalClaimed()))
 
     def balance_of(self, account: str) -> int:
         """Wei of the token that `account` holds (the vault's own address works too)."""

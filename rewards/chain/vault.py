@@ -177,15 +177,6 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
-class Payout:
-    """One account's entitlement under one root."""
-
-    account: str
-    cumulative: int
-    proof: Sequence[bytes]
-
-
-@dataclass(frozen=True, slots=True)
 class Claim:
     """Pay that has arrived."""
 

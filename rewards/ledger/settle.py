@@ -123,13 +123,6 @@ def leaf(chain_id: int, vault: str, account: str, cumulative: int) -> bytes:
     return keccak(keccak(b"".join(word.to_bytes(32, "big") for word in words)))
 
 
-def verify_proof(root: bytes, digest: bytes, proof: Sequence[bytes]) -> bool:
-    """Tell whether `proof` leads from the leaf `digest` to `root`."""
-    for sibling in proof:
-        digest = _parent(digest, sibling)
-    return digest == root
-
-
 def require_growth(before: Mapping[str, int], after: Mapping[str, int]) -> None:
     """Raise PayoutError where somebody's cumulative pay falls or is left out: what was earned stays earned."""
     for account, amount in before.items():

@@ -19,14 +19,20 @@ from recorder.proof.bundle import RECEIPT_FILE, SIGNATURES_FILE, Bundle, Signatu
 from recorder.proof.case import Trust
 from recorder.proof.checkpoint import Checkpoint, LogKey
 from recorder.proof.description import hash_description
-from recorder.proof.manifest import NO_PREVIOUS, Manifest
-from recorder.proof.seal import seal, sign_as_operator, sign_as_robot, sign_receipt
+from recorder.proof.manifest import EPISODE, NO_PREVIOUS, Manifest
+from recorder.proof.seal import seal, sign_as_robot, sign_receipt
+from teleop.identity import Domain
 from teleop.steps import EpisodeEnd, EpisodeStart, Step
 from tests.recorder.factory import DOMAIN, HUB, ROBOT, SESSION, fake_episode
 
 LOG_KEY = LogKey("armshare.test/log", Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 RECEIVED_MS = 1_750_000_100_000
 TRUST = Trust(DOMAIN, hub=HUB.address, log_key=LOG_KEY.verifier)
+
+
+def sign_as_operator(data: bytes, key: LocalAccount, domain: Domain) -> str:
+    """Return the operator's signature, by the session key, over a manifest's bytes."""
+    return EPISODE.sign(key, domain, manifests.statement(manifests.decode(data), data))
 
 
 def record(folder: Path, episode: tuple[EpisodeStart, list[Step], EpisodeEnd] | None = None) -> Path:

@@ -12,9 +12,9 @@ import pytest
 from eth_account.signers.local import LocalAccount
 
 from rewards.chain.anvil import EmbeddedChain
-from rewards.chain.chain import Chain
 from rewards.chain.vault import VaultTerms
 from teleop.identity import new_key
+from tests.rewards.whole_chain import WholeChain
 
 DELAY_S = 3600
 BOND_WEI = 500
@@ -79,7 +79,7 @@ def node(anvil: EmbeddedChain, cast: Cast) -> Node:
 def records(anvil: EmbeddedChain, node: Node, cast: Cast, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two deployed vaults: `quick.json` without a delay, `slow.json` with one and a bond."""
     folder = tmp_path_factory.mktemp("records")
-    chain = Chain.connect(anvil.url, cast.hub)
+    chain = WholeChain.connect(anvil.url, cast.hub)
     people = {"guardian": cast.guardian.address, "arbiter": cast.arbiter.address}
     chain.deploy_once(folder / "quick.json", VaultTerms(fund_wei=1000, **people))
     chain.deploy_once(folder / "slow.json", VaultTerms(delay_s=DELAY_S, bond_wei=BOND_WEI, fund_wei=1000, **people))
@@ -95,23 +95,23 @@ def untouched(node: Node, records: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-def quick(anvil: EmbeddedChain, records: Path, cast: Cast, untouched: None) -> Chain:
+def quick(anvil: EmbeddedChain, records: Path, cast: Cast, untouched: None) -> WholeChain:
     """The hub's hands on a vault that holds 1000 wei and makes roots final at once."""
-    chain = Chain.connect(anvil.url, cast.hub)
+    chain = WholeChain.connect(anvil.url, cast.hub)
     chain.deploy_once(records / "quick.json")
     return chain
 
 
 @pytest.fixture
-def slow(anvil: EmbeddedChain, records: Path, cast: Cast, untouched: None) -> Chain:
+def slow(anvil: EmbeddedChain, records: Path, cast: Cast, untouched: None) -> WholeChain:
     """The hub's hands on a vault that holds 1000 wei, with DELAY_S to dispute and a bond of BOND_WEI."""
-    chain = Chain.connect(anvil.url, cast.hub)
+    chain = WholeChain.connect(anvil.url, cast.hub)
     chain.deploy_once(records / "slow.json")
     return chain
 
 
-def as_(key: LocalAccount, chain: Chain, anvil: EmbeddedChain) -> Chain:
+def as_(key: LocalAccount, chain: WholeChain, anvil: EmbeddedChain) -> WholeChain:
     """Return the same vault in another's hands."""
-    other = Chain.connect(anvil.url, key)
+    other = WholeChain.connect(anvil.url, key)
     other.attach(chain.deployment)
     return other

@@ -19,9 +19,8 @@ from recorder.proof import merkle
 from recorder.proof.bundle import MANIFEST_FILE, SIGNATURES_FILE, Signatures
 from recorder.proof.case import Trust
 from recorder.proof.checkpoint import open_checkpoint
-from recorder.proof.seal import sign_as_operator
 from recorder.proof.verify import verify_bundle
-from tests.recorder.bundles import LOG_KEY, TRUST, sealed_bundle
+from tests.recorder.bundles import LOG_KEY, TRUST, sealed_bundle, sign_as_operator
 from tests.recorder.factory import DOMAIN, HUB, MALLORY, ROBOT, SESSION, WALLET
 from tests.recorder.served import Hub, as_host, bearer, code
 

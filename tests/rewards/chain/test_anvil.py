@@ -19,11 +19,11 @@ import pytest
 
 from rewards.chain import anvil as module
 from rewards.chain.anvil import AnvilBusyError, AnvilFailedError, AnvilMissingError, EmbeddedChain, find_anvil
-from rewards.chain.chain import Chain
 from rewards.chain.vault import ChainUnreachableError, write_atomically
 from rewards.ledger.settle import RootState
 from teleop.identity import load_key, new_key
 from tests.rewards.conftest import Node
+from tests.rewards.whole_chain import WholeChain
 
 ALICE = new_key().address
 REPOSITORY = Path(__file__).parents[3]
@@ -42,16 +42,16 @@ def hub(folder: Path, cumulative: int) -> Iterator[tuple[subprocess.Popen[str], 
 
 
 @contextmanager
-def reopened(folder: Path) -> Iterator[Chain]:
+def reopened(folder: Path) -> Iterator[WholeChain]:
     """Open the chain that a hub left behind."""
     key = load_key(folder / "hub.key")
     with EmbeddedChain(folder / "chain", key.address) as embedded:
-        chain = Chain.connect(embedded.url, key, mined=embedded.save)
+        chain = WholeChain.connect(embedded.url, key, mined=embedded.save)
         chain.deploy_once(folder / "vault.json")
         yield chain
 
 
-def require_paid(chain: Chain, said: dict[str, Any], cumulative: int) -> None:
+def require_paid(chain: WholeChain, said: dict[str, Any], cumulative: int) -> None:
     """Check that the chain is the one that the hub spoke of."""
     assert chain.deployment.vault == said["vault"]
     assert (chain.claimed(ALICE), chain.balance_of(ALICE)) == (cumulative, cumulative)
@@ -94,7 +94,7 @@ def test_state_survives_being_told_to_stop(tmp_path: Path, end: signal.Signals) 
 def test_the_chain_comes_back_where_its_process_dies(tmp_path: Path) -> None:
     key = new_key()
     with EmbeddedChain(tmp_path, key.address) as embedded:
-        chain = Chain.connect(embedded.url, key, mined=embedded.save)
+        chain = WholeChain.connect(embedded.url, key, mined=embedded.save)
         here = chain.deploy_once(tmp_path / "vault.json")
         died = embedded.wait_up(10)
         os.kill(died, signal.SIGKILL)
@@ -172,7 +172,7 @@ def test_pay_that_cannot_be_written_down_is_not_reported_as_paid(
 ) -> None:
     key = new_key()
     with EmbeddedChain(tmp_path, key.address) as embedded:
-        chain = Chain.connect(embedded.url, key, mined=embedded.save)
+        chain = WholeChain.connect(embedded.url, key, mined=embedded.save)
         chain.deploy_once(tmp_path / "vault.json")
 
         def full(_path: Path, _data: bytes) -> None:
@@ -189,7 +189,7 @@ def test_pay_that_cannot_be_written_down_is_not_reported_as_paid(
 def test_a_stopped_chain_says_that_it_does_not_answer(tmp_path: Path) -> None:
     key = new_key()
     with EmbeddedChain(tmp_path, key.address) as embedded:
-        chain = Chain.connect(embedded.url, key)
+        chain = WholeChain.connect(embedded.url, key)
     embedded.stop()  # a second stop does nothing
     with pytest.raises(ChainUnreachableError, match="does not answer"):
         chain.chain_id()

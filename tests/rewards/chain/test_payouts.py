@@ -13,11 +13,11 @@ from recorder.hub.tables import LogHead
 from recorder.proof import merkle
 from recorder.proof.checkpoint import LogKey
 from rewards.chain import payouts
-from rewards.chain.chain import Chain
 from rewards.chain.payouts import NothingSettledError, RootVoidError, UnknownRootError, WrongVaultError, log_head
 from rewards.chain.vault import ChainUnreachableError, NothingToClaimError
 from rewards.ledger import ledger
 from rewards.ledger.settle import RootState, read_payout
+from tests.rewards.whole_chain import WholeChain
 from tests.rewards.world import ADA, BOB, DictVault, World, make_world
 
 
@@ -179,7 +179,7 @@ def test_a_root_anchors_the_log_as_it_is(world):
     assert log_head(world.database, log) == (1, merkle.leaf_hash(bytes(32)))
 
 
-def test_a_real_vault_pays_what_the_ledger_says(quick: Chain, tmp_path: Path):
+def test_a_real_vault_pays_what_the_ledger_says(quick: WholeChain, tmp_path: Path):
     world = make_world(tmp_path, quick, quick.deployment.domain)
     earn(world, ADA, 300, "a")
     world.payouts().settle()
@@ -195,7 +195,7 @@ def test_a_real_vault_pays_what_the_ledger_says(quick: Chain, tmp_path: Path):
     world.database.kw["bind"].dispose()
 
 
-def test_a_real_root_that_was_mined_and_not_marked_is_found(quick: Chain, tmp_path: Path, monkeypatch):
+def test_a_real_root_that_was_mined_and_not_marked_is_found(quick: WholeChain, tmp_path: Path, monkeypatch):
     world = make_world(tmp_path, quick, quick.deployment.domain)
     earn(world, ADA, 300, "a")
     with monkeypatch.context() as broken:

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from rewards.chain.anvil import EmbeddedChain
-from rewards.chain.chain import Chain
 from rewards.chain.vault import NothingToClaimError, VaultRefusedError
 from rewards.ledger.settle import PayoutTree, RootState, build_tree
 from teleop.identity import new_key
 from tests.rewards.conftest import DELAY_S, Cast, Node, as_
+from tests.rewards.whole_chain import WholeChain
 
 PEOPLE = [to_checksum_address(keccak(text=name)[:20]) for name in ("ann", "ben", "cem", "dia")]
 FUND = 1000
@@ -27,9 +27,9 @@ class Stage:
     """Everybody's hands on one vault."""
 
     node: Node
-    hub: Chain
-    guardian: Chain
-    arbiter: Chain
+    hub: WholeChain
+    guardian: WholeChain
+    arbiter: WholeChain
     sink: str
 
 
@@ -180,7 +180,7 @@ class VaultMachine(RuleBasedStateMachine):
             assert hub.claimed(account) == hub.balance_of(account) == amount
 
 
-def test_whatever_people_do_the_books_balance(slow: Chain, node: Node, cast: Cast, anvil: EmbeddedChain) -> None:
+def test_whatever_people_do_the_books_balance(slow: WholeChain, node: Node, cast: Cast, anvil: EmbeddedChain) -> None:
     stage = Stage(node, slow, as_(cast.guardian, slow, anvil), as_(cast.arbiter, slow, anvil), new_key().address)
     machine: Callable[[], VaultMachine] = lambda: VaultMachine(stage)  # noqa: E731  a factory is what is asked for
     slow_is_fine = [HealthCheck.too_slow, HealthCheck.data_too_large]
