@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMPS := .setup
-WEB := $(shell find armshare/web/src -type f 2>/dev/null) $(wildcard armshare/web/*.ts armshare/web/*.json armshare/web/*.html armshare/web/public/*) teleop/wire/wire.json teleop/typed_data.json recorder/typed_data.json $(wildcard docs/gallery/*.jpg)
+WEB := $(shell find armshare/web/src -type f 2>/dev/null) $(wildcard armshare/web/*.ts armshare/web/*.js armshare/web/*.json armshare/web/*.html armshare/web/public/*) teleop/wire/wire.json teleop/typed_data.json recorder/typed_data.json $(wildcard docs/gallery/*.jpg)
 
 .PHONY: help run test setup lint pytest vitest bench soak peers screenshots lock clean tools chromium opengl
 
@@ -90,5 +90,5 @@ $(STAMPS)/peers: tests/peers/setup tests/peers/requirements.lock tests/peers/tor
 
 $(STAMPS)/web: $(STAMPS)/venv $(STAMPS)/node $(WEB)
 	@echo "[3/3] browser client"
-	@npm run --silent -w armshare/web build -- --logLevel warn
+	@npm run --silent -w armshare/web build
 	@touch $@

@@ -14,11 +14,10 @@ from typing import Any, Final
 import structlog
 from eth_account.signers.local import LocalAccount
 from fastapi import FastAPI, Request
-from fastapi.middleware.gzip import GZipMiddleware
-from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Engine
 
 from armshare.migrations import migrate
+from armshare.platform.page import Page
 from armshare.settings import Settings
 from recorder.hub.api import make_router as recorder_router
 from recorder.hub.catalogue import Catalogue
@@ -43,6 +42,7 @@ from teleop.hub.accounts import Accounts
 from teleop.hub.api import Driving
 from teleop.hub.api import router as teleop_router
 from teleop.hub.db import Database, open_database, open_engine
+from teleop.hub.encoded import EncodedCache
 from teleop.hub.leases import Hub
 from teleop.hub.registry import Registry
 from teleop.identity import kept_secret, load_key
@@ -95,6 +95,7 @@ class Parts:
     driving: Driving
     log: Log
     store: Store
+    models: EncodedCache
 
 
 def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers: Executor) -> FastAPI:
@@ -118,13 +119,13 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.callback(parts.engine.dispose)
+            stack.push_async_callback(asyncio.to_thread, parts.models.close)
             await stack.enter_async_context(pipeline)
             await stack.enter_async_context(_expiring(parts.hub, uploads))
             yield
 
     app = FastAPI(title="armshare", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     errors.install(app)
-    app.add_middleware(GZipMiddleware, minimum_size=2000)
     app.include_router(teleop_router(parts.driving))
     app.include_router(
         recorder_router(
@@ -139,7 +140,7 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
     app.include_router(rewards_router(pipeline, catalogue, parts.driving.operator, parts.admin_token))
     app.get("/api/config")(lambda: _config(parts))
     if _WEB.is_dir():
-        app.mount("/", StaticFiles(directory=_WEB, html=True))
+        app.mount("/", Page(_WEB))
     return app
 
 
@@ -151,6 +152,7 @@ def _parts(settings: Settings, chain: Chain, deployment: Deployment) -> Parts:
     registry = Registry(database, deployment.domain)
     hub = Hub(registry, deployment.domain, settings.lease_s)
     accounts = Accounts(database, settings.url, deployment.chain_id)
+    models = EncodedCache(settings.data / "encoded")
     return Parts(
         settings=settings,
         key=key,
@@ -160,9 +162,10 @@ def _parts(settings: Settings, chain: Chain, deployment: Deployment) -> Parts:
         engine=engine,
         database=database,
         hub=hub,
-        driving=Driving(accounts, registry, hub, deployment.domain, settings.prices),
+        driving=Driving(accounts, registry, hub, deployment.domain, settings.prices, models),
         log=Log(load_log_key(settings.keys / "log.key", "armshare/log")),
         store=Store(settings.episodes),
+        models=models,
     )
 
 

@@ -10,7 +10,6 @@ from typing import Any, Final
 import msgspec
 import structlog
 from fastapi import APIRouter, Depends, Request, Response, WebSocket
-from fastapi.responses import FileResponse
 from pydantic import BaseModel
 from starlette.websockets import WebSocketDisconnect
 
@@ -18,6 +17,7 @@ from sim.catalogue import UnknownRobotError, model
 from teleop.hub.accounts import Accounts, NotSignedInError
 from teleop.hub.allowance import Allowance
 from teleop.hub.cameras import Viewer
+from teleop.hub.encoded import EncodedCache, answer
 from teleop.hub.errors import ApiError
 from teleop.hub.leases import Dock, Hub, Seat
 from teleop.hub.registry import Registry, UnknownRobotAddressError
@@ -68,10 +68,16 @@ class Driving:
     """What this room's routes need, and what later rooms ask of it: who is signed in, who uploads, what was asked."""
 
     def __init__(
-        self, accounts: Accounts, registry: Registry, hub: Hub, domain: Domain, prices: Mapping[str, int]
+        self,
+        accounts: Accounts,
+        registry: Registry,
+        hub: Hub,
+        domain: Domain,
+        prices: Mapping[str, int],
+        models: EncodedCache | None = None,
     ) -> None:
         self.accounts, self.registry, self.hub = accounts, registry, hub
-        self.domain, self.prices = domain, prices
+        self.domain, self.prices, self.models = domain, prices, models
 
     def operator(self, request: Request) -> str:
         """Return the signed-in wallet's address; raise NotSignedInError."""
@@ -154,7 +160,7 @@ def router(driving: Driving) -> APIRouter:
         return Response(status_code=204)
 
     @routes.get("/assets/models/{name}/{path:path}", include_in_schema=False)
-    def asset(name: str, path: str) -> FileResponse:
+    def asset(name: str, path: str, request: Request) -> Response:
         try:
             found = model(name)
         except UnknownRobotError as error:
@@ -163,7 +169,8 @@ def router(driving: Driving) -> APIRouter:
         file = (found.root / path).resolve()
         if not file.is_relative_to(folder) or not file.is_file():
             raise ApiError(404, "unknown_file", f"expected a file of the model {name}, got {path!r}")
-        return FileResponse(file, headers={"Cache-Control": "max-age=3600"})
+        encoded = driving.models.of(file) if driving.models else {}
+        return answer(file, encoded, request.headers, {"Cache-Control": "public, max-age=3600"})
 
     @routes.get("/api/protocol")
     def protocol() -> dict[str, Any]:

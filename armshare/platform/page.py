@@ -1,0 +1,42 @@
+"""The page's files as its build left them: encoded once (`web/compress.js`), below `static/` named by their content."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.staticfiles import PathLike, StaticFiles
+from starlette.types import Scope
+
+from teleop.hub import encoded
+
+FOREVER: Final = "public, max-age=31536000, immutable"
+"""Of a file whose name changes with its content."""
+ASK: Final = "no-cache"
+"""Of the others: a browser keeps them, and asks each time whether they are still the same."""
+
+
+class Page(StaticFiles):
+    """Serves the folder of a built page."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(directory=folder, html=True)
+        self._named = folder.resolve() / "static"
+
+    def file_response(
+        self,
+        full_path: PathLike,
+        stat_result: os.stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        """Return the file, encoded if there is such a file and the client takes it."""
+        path = Path(full_path)
+        if path.suffix in encoded.SUFFIXES.values():
+            raise HTTPException(404)  # reached as an encoding of its original
+        keep = FOREVER if path.is_relative_to(self._named) else ASK
+        return encoded.answer(path, encoded.beside(path), Headers(scope=scope), {"Cache-Control": keep})
