@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 from armshare.migrations import migrate
 from armshare.platform.page import Page
 from armshare.settings import Settings
+from recorder.hub.api import body_bytes_max
 from recorder.hub.api import make_router as recorder_router
 from recorder.hub.catalogue import Catalogue
 from recorder.hub.intake import Intake
@@ -41,6 +42,7 @@ from teleop.hub import errors
 from teleop.hub.accounts import Accounts
 from teleop.hub.api import Driving
 from teleop.hub.api import router as teleop_router
+from teleop.hub.bodies import BodyLimit
 from teleop.hub.db import Database, open_database, open_engine
 from teleop.hub.encoded import EncodedCache
 from teleop.hub.leases import Hub
@@ -126,10 +128,12 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
 
     app = FastAPI(title="armshare", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     errors.install(app)
+    access = Access(parts.driving)
+    app.add_middleware(BodyLimit, bytes_max=body_bytes_max(access))
     app.include_router(teleop_router(parts.driving))
     app.include_router(
         recorder_router(
-            access=Access(parts.driving),
+            access=access,
             intake=intake,
             uploads=uploads,
             catalogue=catalogue,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Annotated, Any, Final, Protocol
 
@@ -13,6 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
+from starlette.types import Scope
 
 from recorder.file.layout import EpisodeIdError
 from recorder.file.tus import TUS_VERSION
@@ -45,17 +47,21 @@ from recorder.proof.bundle import BUNDLE_FILES
 from recorder.proof.case import Ticket
 from recorder.proof.manifest import MANIFEST_BYTES_MAX
 from recorder.proof.refusals import GateError
-from teleop.hub import errors
+from teleop.hub import bodies, errors
+from teleop.hub.accounts import NotSignedInError
+from teleop.hub.bodies import BytesMax
 from teleop.hub.db import Database
 
 WAIT_S_MAX: Final = 30.0
 BODY_BYTES_MAX: Final = 2 * MANIFEST_BYTES_MAX
-"""Of a JSON body: a manifest, escaped, with its signature."""
+"""Of a robot's sealing: a manifest, escaped, with its signature."""
+_UPLOAD: Final = re.compile(r"/api/uploads/[^/]+")
+_SEALING: Final = re.compile(r"/api/episodes/[^/]+/seal")
 _OCTETS: Final = "application/offset+octet-stream"
 
 
 class Access(Protocol):
-    """Who is asking, and what was asked for: the composition answers. All three may block."""
+    """Who is asking, and what was asked for: the composition answers. `operator` and `ticket` may block."""
 
     def operator(self, request: Request) -> str:
         """Return the address of a signed-in operator; raise NotSignedInError."""
@@ -75,10 +81,6 @@ class TusVersionError(Exception):
     """The client speaks another version of tus."""
 
 
-class BodyTooLargeError(Exception):
-    """A request's JSON is longer than any that this room takes, or does not say how long it is."""
-
-
 class MediaTypeError(Exception):
     """The bytes of an upload are labelled as something else."""
 
@@ -96,7 +98,6 @@ _STATUS: Final[dict[type[Exception], int]] = {
     UploadIncompleteError: 409,
     TusVersionError: 412,
     UploadTooLargeError: 413,
-    BodyTooLargeError: 413,
     MediaTypeError: 415,
     GateError: 422,
     CursorError: 422,
@@ -114,7 +115,6 @@ class _Route(APIRoute):
 
         async def answer(request: Request) -> Response:
             try:
-                _require_short(request)
                 return await handle(request)
             except tuple(_STATUS) as error:
                 response = refusal(error)
@@ -141,6 +141,27 @@ def make_router(
     _add_reading(router, intake, catalogue)
     _add_log(router, log, database)
     return router
+
+
+def body_bytes_max(access: Access) -> BytesMax:
+    """Return how long this room's bodies may be: an upload's by its own length, a robot's sealing a manifest's."""
+
+    def most(scope: Scope) -> int | None:
+        if scope["method"] == "PATCH" and _UPLOAD.fullmatch(scope["path"]):
+            return None
+        if _SEALING.fullmatch(scope["path"]) and _is_host(access, Request(scope)):
+            return BODY_BYTES_MAX
+        return bodies.usual(scope)
+
+    return most
+
+
+def _is_host(access: Access, request: Request) -> bool:
+    try:
+        access.host(request)
+    except NotSignedInError:
+        return False
+    return True
 
 
 def _add_uploads(router: APIRouter, access: Access, uploads: Uploads) -> None:
@@ -295,16 +316,6 @@ async def _arriving(request: Request, idle_s: float) -> AsyncIterator[bytes]:
 
 def _tus(status: int, headers: dict[str, str]) -> Response:
     return Response(status_code=status, headers={"Tus-Resumable": TUS_VERSION, **headers})
-
-
-def _require_short(request: Request) -> None:
-    """Refuse a body before any of it is read into memory; an upload's PATCH is a stream, and bounded by its length."""
-    if request.method == "PATCH":
-        return
-    length = request.headers.get("Content-Length", "0")
-    known = "Transfer-Encoding" not in request.headers and length.isascii() and length.isdecimal()
-    if not known or int(length[:18]) > BODY_BYTES_MAX:
-        raise BodyTooLargeError(f"expected Content-Length of at most {BODY_BYTES_MAX} bytes, got {length[:40]!r}")
 
 
 def _require_version(request: Request) -> None:

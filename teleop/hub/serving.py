@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import uvicorn
 from fastapi import FastAPI
 from starlette.types import Scope
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 
+from teleop.hub.connections import BoundedWebsocket, Http
 from teleop.wire.frames import FRAME_MESSAGE_BYTES_MAX
 
 _EXTENSION: Final = "armshare.framed"
@@ -37,6 +39,10 @@ class _Websocket(WebSocketsSansIOProtocol):
 
     freed: Callable[[], None] = staticmethod(lambda: None)
     read: Callable[[bytes], bool] = staticmethod(lambda _: False)
+
+    def __init__(self, config: uvicorn.Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
+        super().__init__(config, server_state, app_state)
+        self.conn = BoundedWebsocket(max_size=config.ws_max_size, logger=self.logger)
 
     def handle_bytes(self, event: Frame) -> None:
         if not (event.fin and self.read(bytes(event.data))):
@@ -82,6 +88,7 @@ def config(app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
+        http=Http,
         ws=_Websocket,
         ws_max_size=FRAME_MESSAGE_BYTES_MAX,
         ws_per_message_deflate=False,

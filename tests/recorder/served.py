@@ -18,7 +18,7 @@ from fastapi import FastAPI, Request
 from sqlalchemy import Engine
 
 from armshare.migrations import migrate
-from recorder.hub.api import make_router
+from recorder.hub.api import body_bytes_max, make_router
 from recorder.hub.catalogue import Catalogue
 from recorder.hub.intake import Intake
 from recorder.hub.log import Log
@@ -28,6 +28,7 @@ from recorder.hub.uploads import IDLE_S, Uploads
 from recorder.proof.case import Replayer, Ticket
 from teleop.hub import errors
 from teleop.hub.accounts import NotSignedInError
+from teleop.hub.bodies import BodyLimit
 from teleop.hub.db import open_database, open_engine
 from tests.recorder.bundles import LOG_KEY
 from tests.recorder.factory import DOMAIN, HUB, ROBOT, WALLET, fake_start
@@ -94,6 +95,7 @@ class Hub:
         )
         self.app = FastAPI()
         errors.install(self.app)
+        self.app.add_middleware(BodyLimit, bytes_max=body_bytes_max(self.door))
         self.app.include_router(
             make_router(
                 access=self.door,

@@ -411,12 +411,15 @@ def test_no_file_outside_a_bundle_is_given_out(tmp_path: Path, hub: Hub, web: ht
     assert web.get(f"/api/episodes/..%2f..%2fx/files/{name}").status_code == 404
 
 
-def test_a_body_is_refused_for_its_length_before_it_is_read(web: httpx.Client) -> None:
-    def endless() -> Iterator[bytes]:
-        yield b"{"
+def test_only_a_robot_that_is_online_may_send_more_than_a_small_body(web: httpx.Client) -> None:
+    manifest = {"manifest": "x" * (1 << 20), "robot_signature": "0x", "upload": "none"}
+    host = {"Authorization": f"Bearer {ROBOT.address}"}
 
-    assert code(web.post("/api/episodes/e/seal", content=bytes(3 << 20))) == (413, "BodyTooLarge")
-    assert code(web.post("/api/episodes/e/seal", content=endless())) == (413, "BodyTooLarge")
+    assert code(web.post("/api/episodes/e/seal", json=manifest)) == (413, "body_too_large")
+    assert web.post("/api/episodes/e/seal", json=manifest, headers=host).status_code == 422
+    longer = {**manifest, "manifest": "x" * (3 << 20)}
+    assert code(web.post("/api/episodes/e/seal", json=longer, headers=host)) == (413, "body_too_large")
+    assert code(web.post("/api/episodes/e/discard", json=manifest, headers=host)) == (413, "body_too_large")
 
 
 def test_uploads_that_came_to_nothing_leave_nothing(tmp_path: Path, hub: Hub, web: httpx.Client) -> None:
