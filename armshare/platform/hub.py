@@ -9,11 +9,12 @@ from concurrent.futures import Executor
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from eth_account.signers.local import LocalAccount
 from fastapi import FastAPI, Request
+from pydantic import BaseModel
 from sqlalchemy import Engine
 
 from armshare.migrations import migrate
@@ -142,7 +143,7 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
         )
     )
     app.include_router(rewards_router(pipeline, catalogue, parts.driving.operator, parts.admin_token))
-    app.get("/api/config")(lambda: _config(parts))
+    app.get("/api/config", response_model=ConfigAnswer)(lambda: _config(parts))
     if _WEB.is_dir():
         app.mount("/", Page(_WEB))
     return app
@@ -215,19 +216,34 @@ async def _expiring(hub: Hub, uploads: Uploads) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def _config(parts: Parts) -> dict[str, Any]:
-    return {
-        "protocol": PROTOCOL,
-        "chain_id": parts.deployment.chain_id,
-        "vault": parts.deployment.vault,
-        "token": parts.deployment.token,
-        "token_symbol": "ARM",
-        "token_decimals": 18,
-        "hub": parts.key.address,
-        "log_origin": parts.log.origin,
-        "log_public_key": parts.log.verifier,
-        "score_version": SCORE_VERSION,
-    }
+class ConfigAnswer(BaseModel):
+    """What a client must know of this hub; `chain_id` and `vault` make the EIP-712 domain."""
+
+    protocol: int
+    chain_id: int
+    vault: str
+    token: str
+    token_symbol: str
+    token_decimals: int
+    hub: str
+    log_origin: str
+    log_public_key: str
+    score_version: str
+
+
+def _config(parts: Parts) -> ConfigAnswer:
+    return ConfigAnswer(
+        protocol=PROTOCOL,
+        chain_id=parts.deployment.chain_id,
+        vault=parts.deployment.vault,
+        token=parts.deployment.token,
+        token_symbol="ARM",
+        token_decimals=18,
+        hub=parts.key.address,
+        log_origin=parts.log.origin,
+        log_public_key=parts.log.verifier,
+        score_version=SCORE_VERSION,
+    )
 
 
 def load_token(path: Path) -> str:

@@ -27,7 +27,7 @@ _log = structlog.get_logger()
 _BLOCK_BYTES: Final = 64 << 10
 _REFUSAL_FILE: Final = "refusal.json"
 _LOCATION_FILE: Final = "upload.txt"
-_FINAL: Final = frozenset({"EpisodeState"})
+_FINAL: Final = frozenset({"episode_state"})
 _PASSING: Final = frozenset({401, 408, 409, 412, 423, 425, 429})
 """Answers that may be another tomorrow: a new token, a shorter queue, the rest of the bytes."""
 
@@ -185,7 +185,7 @@ class Uploader:
         body = {"manifest": text.decode(), "robot_signature": signatures.robot, "upload": upload}
         episode = manifests.decode(text).episode
         answer = self._client.post(f"/api/episodes/{episode}/seal", json=body, headers=self._headers())
-        if _code(answer) == "UnknownUpload":
+        if _code(answer) == "unknown_upload":
             (bundle / _LOCATION_FILE).unlink(missing_ok=True)
             raise UploadFailedError(f"{episode}: the hub lost the upload {upload}; it is sent from the beginning")
         _require(answer)
@@ -229,6 +229,6 @@ def _code(answer: httpx.Response) -> str:
 def _message(answer: httpx.Response) -> str:
     try:
         error: Any = answer.json()["error"]
-        return f"{error['code']}: {error['message']}"
-    except (ValueError, KeyError, TypeError):
+        return f"{error.get('gate', error['code'])}: {error['message']}"
+    except (ValueError, KeyError, TypeError, AttributeError):
         return answer.text[:200]

@@ -7,6 +7,7 @@ import base64
 import binascii
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Protocol
 
 from fastapi import APIRouter, Body, Query, Request, Response
@@ -55,6 +56,11 @@ from teleop.hub.db import Database
 WAIT_S_MAX: Final = 30.0
 BODY_BYTES_MAX: Final = 2 * MANIFEST_BYTES_MAX
 """Of a robot's sealing: a manifest, escaped, with its signature."""
+_MANIFEST: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"application/json": {}}}}
+_FILE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"application/x-hdf5": {}, "application/json": {}}},
+}
+_TEXT: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 _UPLOAD: Final = re.compile(r"/api/uploads/[^/]+")
 _SEALING: Final = re.compile(r"/api/episodes/[^/]+/seal")
 _OCTETS: Final = "application/offset+octet-stream"
@@ -71,6 +77,27 @@ class Access(Protocol):
 
     def ticket(self, episode: str) -> Ticket | None:
         """Return what the hub asked for under this id, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class InclusionAnswer:
+    """That an entry is in the log (RFC 6962): hashes as 0x-hex, and the checkpoint that they lead to."""
+
+    index: int
+    size: int
+    leaf: str
+    hashes: list[str]
+    checkpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConsistencyAnswer:
+    """That the log of `old` entries is where the present one began (RFC 6962)."""
+
+    old: int
+    size: int
+    hashes: list[str]
+    checkpoint: str
 
 
 class TusHeaderError(Exception):
@@ -128,7 +155,9 @@ class _Route(APIRoute):
 def refusal(error: Exception) -> JSONResponse:
     """Return the answer to a request that raised one of this room's errors."""
     status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
-    return errors.answer(status, type(error).__name__.removesuffix("Error"), str(error))
+    if isinstance(error, GateError):
+        return errors.answer(status, "refused", str(error), gate=type(error).__name__)
+    return errors.answer(status, errors.code_of(type(error)), str(error))
 
 
 def make_router(
@@ -171,7 +200,7 @@ def _add_uploads(router: APIRouter, access: Access, uploads: Uploads) -> None:
         extra = {"Tus-Version": TUS_VERSION, "Tus-Extension": "creation", "Tus-Max-Size": str(uploads.bytes_max)}
         return _tus(204, extra)
 
-    @router.post("/api/uploads", status_code=201)
+    @router.post("/api/uploads", status_code=201, response_class=Response)
     async def create_upload(request: Request) -> Response:
         """Begin an upload (tus creation)."""
         _require_version(request)
@@ -183,7 +212,7 @@ def _add_uploads(router: APIRouter, access: Access, uploads: Uploads) -> None:
         upload = await run_in_threadpool(uploads.create, episode, robot, length)
         return _tus(201, {"Location": f"/api/uploads/{upload.upload}"})
 
-    @router.head("/api/uploads/{upload}")
+    @router.head("/api/uploads/{upload}", response_class=Response)
     async def upload_offset(upload: str, request: Request) -> Response:
         """How much of an upload has arrived."""
         _require_version(request)
@@ -237,7 +266,7 @@ def _add_intake(router: APIRouter, access: Access, intake: Intake) -> None:
 
 
 def _add_reading(router: APIRouter, intake: Intake, catalogue: Catalogue) -> None:
-    @router.get("/api/episodes/{episode}/manifest", response_class=Response)
+    @router.get("/api/episodes/{episode}/manifest", response_class=Response, responses=_MANIFEST)
     async def manifest(episode: str, wait_s: Annotated[float, Query(ge=0.0, le=WAIT_S_MAX)] = 0.0) -> Response:
         """The manifest's exact bytes, once the host has sealed."""
         found = await intake.manifest(episode, wait_s)
@@ -262,7 +291,7 @@ def _add_reading(router: APIRouter, intake: Intake, catalogue: Catalogue) -> Non
         """One episode."""
         return catalogue.get(episode)
 
-    @router.get("/api/episodes/{episode}/files/{name}", response_class=FileResponse)
+    @router.get("/api/episodes/{episode}/files/{name}", response_class=FileResponse, responses=_FILE)
     def file(episode: str, name: str) -> FileResponse:
         """One file of a bundle."""
         if name not in BUNDLE_FILES:
@@ -272,32 +301,27 @@ def _add_reading(router: APIRouter, intake: Intake, catalogue: Catalogue) -> Non
 
 
 def _add_log(router: APIRouter, log: Log, database: Database) -> None:
-    @router.get("/api/log/checkpoint", response_class=PlainTextResponse)
+    @router.get("/api/log/checkpoint", response_class=Response, responses=_TEXT)
     def checkpoint() -> PlainTextResponse:
         """The log's signed head (C2SP)."""
         with database() as db:
             return PlainTextResponse(log.checkpoint(db))
 
     @router.get("/api/log/proof/{index}")
-    def proof(index: int) -> dict[str, Any]:
+    def proof(index: int) -> InclusionAnswer:
         """That an entry is in the log (RFC 6962)."""
         with database() as db:
             found = log.prove(db, index)
-        return {
-            "index": found.index,
-            "size": found.size,
-            "leaf": "0x" + found.leaf.hex(),
-            "hashes": ["0x" + one.hex() for one in found.hashes],
-            "checkpoint": found.checkpoint,
-        }
+        hashes = ["0x" + one.hex() for one in found.hashes]
+        return InclusionAnswer(found.index, found.size, "0x" + found.leaf.hex(), hashes, found.checkpoint)
 
     @router.get("/api/log/consistency/{old}")
-    def consistency(old: int) -> dict[str, Any]:
+    def consistency(old: int) -> ConsistencyAnswer:
         """That the log of `old` entries is where the present one began (RFC 6962)."""
         with database() as db:
             size, hashes = log.prove_consistency(db, old)
             head = log.checkpoint(db, size)
-        return {"old": old, "size": size, "hashes": ["0x" + one.hex() for one in hashes], "checkpoint": head}
+        return ConsistencyAnswer(old, size, ["0x" + one.hex() for one in hashes], head)
 
 
 async def _arriving(request: Request, idle_s: float) -> AsyncIterator[bytes]:

@@ -5,24 +5,23 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Annotated, Any, Final, Protocol
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from recorder.hub.catalogue import Catalogue, UnknownEpisodeError
 from recorder.hub.states import EpisodeState
-from rewards.chain.payouts import NothingSettledError, Root, RootVoidError, UnknownRootError
+from rewards.chain.payouts import NothingSettledError, RootVoidError, UnknownRootError
 from rewards.chain.vault import ChainError, ChainUnreachableError, NothingToClaimError, VaultRefusedError
-from rewards.hub.pipeline import Pipeline, Verdict
-from rewards.people.operators import NOT_QUALIFIED, PRACTICE
-from rewards.people.qualification import NEEDS, Check, passed
-from rewards.score.score import ONE_PPM, VERSION
+from rewards.hub.answers import BalanceAnswer, ClaimAnswer, OperatorAnswer, RootAnswer, ScoreAnswer
+from rewards.hub.pipeline import Pipeline
+from rewards.score.score import VERSION
 from teleop.hub.errors import ApiError
 from teleop.identity import SignatureError, require_address
 
 WAIT_MAX_S: Final = 30.0
+_DOCUMENT: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"application/json": {}}}}
 _COMING: Final = (EpisodeState.RECORDING, EpisodeState.SEALED, EpisodeState.UPLOADED, EpisodeState.VERIFIED)
 
 
@@ -33,117 +32,69 @@ class SignedIn(Protocol):
         """Return the signed-in wallet's checksummed address; raise ApiError 401."""
 
 
-def router(pipeline: Pipeline, catalogue: Catalogue, signed_in: SignedIn, admin_token: str) -> APIRouter:
-    """Return this room's routes. An empty `admin_token` lets nobody settle by hand."""
-    routes = APIRouter()
+class _Routes:
+    """The routes, each a method of its own."""
 
-    @routes.get("/api/episodes/{episode}/score")
-    async def score(episode: str, wait_s: Annotated[float, Query(ge=0, le=WAIT_MAX_S)] = 0.0) -> dict[str, Any]:
-        found = await pipeline.verdict(episode, wait_s)
+    def __init__(self, pipeline: Pipeline, catalogue: Catalogue, signed_in: SignedIn, admin_token: str) -> None:
+        self._pipeline, self._catalogue = pipeline, catalogue
+        self._signed_in, self._admin_token = signed_in, admin_token
+
+    async def score(self, episode: str, wait_s: Annotated[float, Query(ge=0, le=WAIT_MAX_S)] = 0.0) -> ScoreAnswer:
+        """Return an episode's score, once it has one."""
+        found = await self._pipeline.verdict(episode, wait_s)
         if found is None:
-            raise await run_in_threadpool(_not_scored, catalogue, episode)
-        return _verdict(found)
+            raise await run_in_threadpool(_not_scored, self._catalogue, episode)
+        return ScoreAnswer.of(found)
 
-    @routes.get("/api/operators/{address}")
-    async def operator(address: str) -> dict[str, Any]:
+    async def operator(self, address: str) -> OperatorAnswer:
+        """Return whether a wallet's accepted episodes are paid."""
         _require_address(address)
-        found = await pipeline.operator(address)
-        return {
-            "address": address,
-            "qualified": found.qualified,
-            "since_ms": found.since_ms,
-            "episode": found.episode,
-            "checks": [asdict(one) for one in found.checks],
-            "shown": found.shown,
-            "needs": NEEDS,
-        }
+        return OperatorAnswer.of(address, await self._pipeline.operator(address))
 
-    @routes.get("/api/balances/{address}")
-    async def balances(address: str) -> dict[str, Any]:
+    async def balance(self, address: str) -> BalanceAnswer:
+        """Return what a wallet has earned; `claimed` and `wallet` are read from the chain."""
         _require_address(address)
         with _chain_errors():
-            found = await pipeline.statement(address)
-        return {
-            "address": address,
-            "earned": str(found.earned_wei),
-            "settled": str(found.settled_wei),
-            "claimed": str(found.claimed_wei),
-            "wallet": str(found.wallet_wei),
-            "entries": [
-                {"time_ms": one.time_ms, "episode": one.episode, "kind": one.kind, "amount": str(one.amount_wei)}
-                for one in found.entries
-            ],
-        }
+            return BalanceAnswer.of(address, await self._pipeline.statement(address))
 
-    @routes.get("/api/roots")
-    async def roots() -> list[dict[str, Any]]:
-        return [_root(root) for root in await pipeline.roots()]
+    async def roots(self) -> list[RootAnswer]:
+        """Return every payout root, newest first."""
+        return [RootAnswer.of(root) for root in await self._pipeline.roots()]
 
-    @routes.get("/api/roots/{root}")
-    async def document(root: str) -> Response:
+    async def document(self, root: str) -> Response:
+        """Return the published JSON that rebuilds a root, byte for byte."""
         try:
-            return Response(await pipeline.document(root), media_type="application/json")
+            return Response(await self._pipeline.document(root), media_type="application/json")
         except UnknownRootError as error:
             raise ApiError(404, "unknown_root", str(error)) from error
 
-    @routes.post("/api/claim")
-    async def claim(address: str = Depends(signed_in)) -> dict[str, Any]:
+    async def claim(self, request: Request) -> ClaimAnswer:
+        """Pay out what a signed-in wallet can claim; the hub pays the gas, and the vault pays only the claimant."""
+        address = await run_in_threadpool(self._signed_in, request)
         with _chain_errors():
-            paid = await pipeline.claim(address)
-        return {
-            "transaction": paid.transaction,
-            "amount": str(paid.amount_wei),
-            "claimed": str(paid.claimed_wei),
-            "wallet": str(paid.wallet_wei),
-        }
+            return ClaimAnswer.of(await self._pipeline.claim(address))
 
-    @routes.post("/api/settle")
-    async def settle(request: Request) -> dict[str, Any]:
-        _require_admin(request, admin_token)
+    async def settle(self, request: Request) -> RootAnswer:
+        """Settle what has been earned in a new root. For the platform's operator (admin token)."""
+        _require_admin(request, self._admin_token)
         with _chain_errors():
-            root = await pipeline.settle()
+            root = await self._pipeline.settle()
         if root is None:
             raise ApiError(409, "nothing_earned", "expected somebody to have earned; nobody has, so there is no root")
-        return _root(root)
+        return RootAnswer.of(root)
 
+
+def router(pipeline: Pipeline, catalogue: Catalogue, signed_in: SignedIn, admin_token: str) -> APIRouter:
+    """Return this room's routes. An empty `admin_token` lets nobody settle by hand."""
+    made, routes = _Routes(pipeline, catalogue, signed_in, admin_token), APIRouter()
+    routes.get("/api/episodes/{episode}/score")(made.score)
+    routes.get("/api/operators/{address}")(made.operator)
+    routes.get("/api/balances/{address}")(made.balance)
+    routes.get("/api/roots")(made.roots)
+    routes.get("/api/roots/{root}", response_class=Response, responses=_DOCUMENT)(made.document)
+    routes.post("/api/claim")(made.claim)
+    routes.post("/api/settle")(made.settle)
     return routes
-
-
-def _verdict(found: Verdict) -> dict[str, Any]:
-    return {
-        "episode": found.episode,
-        "version": found.version,
-        "score": found.score_ppm / ONE_PPM,
-        "score_ppm": found.score_ppm,
-        "accepted": found.accepted,
-        "vector": dict(found.vector),
-        "reasons": list(found.reasons),
-        "price": str(found.price_wei),
-        "pay": str(found.pay_wei),
-        "paid": found.paid,
-        "practice": None if found.practice is None else _practice(found.practice),
-    }
-
-
-def _practice(checks: tuple[Check, ...]) -> dict[str, Any]:
-    return {
-        "reason": NOT_QUALIFIED,
-        "sentence": PRACTICE,
-        "passed": passed(checks),
-        "checks": [asdict(one) for one in checks],
-    }
-
-
-def _root(root: Root) -> dict[str, Any]:
-    return {
-        "root": root.root,
-        "index": root.index,
-        "total": str(root.total_wei),
-        "payees": root.payees,
-        "state": root.state,
-        "transaction": root.transaction,
-        "created_ms": root.created_ms,
-    }
 
 
 def _require_address(address: str) -> None:

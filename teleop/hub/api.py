@@ -10,12 +10,21 @@ from typing import Any, Final
 import msgspec
 import structlog
 from fastapi import APIRouter, Depends, Request, Response, WebSocket
-from pydantic import BaseModel
 from starlette.websockets import WebSocketDisconnect
 
 from sim.catalogue import UnknownRobotError, model
 from teleop.hub.accounts import Accounts, NotSignedInError
 from teleop.hub.allowance import Allowance
+from teleop.hub.answers import (
+    Challenge,
+    ChallengeAnswer,
+    CountsAnswer,
+    DescribedRobotAnswer,
+    Proof,
+    Registration,
+    RobotAnswer,
+    SignedInAnswer,
+)
 from teleop.hub.cameras import Viewer
 from teleop.hub.encoded import EncodedCache, answer
 from teleop.hub.errors import ApiError
@@ -42,26 +51,6 @@ SEEN_PER_S: Final = 250
 _DRAINED: Final = 8
 """A flood is read, and dropped, at up to so many times what is allowed; the rest waits at its sender."""
 CLOSE: Final = {"protocol": 4400, "auth": 4401, "too_large": 1009}
-
-
-class Challenge(BaseModel):
-    """Who wants to sign in."""
-
-    address: str
-
-
-class Proof(BaseModel):
-    """The signed challenge."""
-
-    nonce: str
-    signature: str
-
-
-class Registration(BaseModel):
-    """A robot, and its owner's signature over it."""
-
-    registration: dict[str, Any]
-    signature: str
 
 
 class Driving:
@@ -96,7 +85,7 @@ class Driving:
 
 
 def bearer(request: Request) -> str:
-    """Return the request's bearer token, empty where there is none."""
+    """Return the request's bearer token, empty if there is none."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token if scheme.lower() == "bearer" else ""
 
@@ -104,34 +93,45 @@ def bearer(request: Request) -> str:
 def router(driving: Driving) -> APIRouter:
     """Return this room's routes."""
     routes = APIRouter()
-    accounts, registry = driving.accounts, driving.registry
+    _add_accounts(routes, driving.accounts, driving)
+    _add_robots(routes, driving.registry, driving)
+    _add_reading(routes, driving)
+    _add_sockets(routes, driving)
+    return routes
 
+
+def _add_accounts(routes: APIRouter, accounts: Accounts, driving: Driving) -> None:
     @routes.post("/api/auth/challenge")
-    def challenge(body: Challenge) -> dict[str, str]:
+    def challenge(body: Challenge) -> ChallengeAnswer:
+        """Begin to sign in."""
         try:
             nonce, message = accounts.challenge(body.address)
         except SignatureError as error:
             raise ApiError(422, "address", str(error)) from error
-        return {"nonce": nonce, "message": message}
+        return ChallengeAnswer(nonce=nonce, message=message)
 
     @routes.post("/api/auth/verify")
-    def verify(body: Proof) -> dict[str, Any]:
+    def verify(body: Proof) -> SignedInAnswer:
+        """Sign in."""
         try:
             signed = accounts.verify(body.nonce, body.signature)
         except SignatureError as error:
             raise ApiError(401, "signature", str(error)) from error
-        return {"token": signed.token, "address": signed.address, "expires_ms": signed.expires_ms}
+        return SignedInAnswer(token=signed.token, address=signed.address, expires_ms=signed.expires_ms)
 
     @routes.post("/api/auth/sign-out", status_code=204)
     def sign_out(request: Request, _address: str = Depends(driving.operator)) -> Response:
+        """Make the token worthless."""
         accounts.sign_out(bearer(request))
         return Response(status_code=204)
 
-    @routes.get("/api/robots")
+
+def _add_robots(routes: APIRouter, registry: Registry, driving: Driving) -> None:
+    @routes.get("/api/robots", response_model=list[RobotAnswer])
     def robots() -> list[dict[str, Any]]:
         return [_card(driving, row) for row in registry.robots()]
 
-    @routes.get("/api/robots/{robot}")
+    @routes.get("/api/robots/{robot}", response_model=DescribedRobotAnswer)
     def robot(robot: str) -> dict[str, Any]:
         try:
             row = registry.robot(robot)
@@ -139,10 +139,10 @@ def router(driving: Driving) -> APIRouter:
             raise ApiError(404, "unknown_robot", str(error)) from error
         return {**_card(driving, row), "descriptor": row.descriptor}
 
-    @routes.post("/api/robots", status_code=201)
+    @routes.post("/api/robots", status_code=201, response_model=RobotAnswer)
     def register(body: Registration) -> dict[str, Any]:
         try:
-            row = registry.register(body.registration, body.signature)
+            row = registry.register(body.registration.model_dump(), body.signature)
         except SignatureError as error:
             raise ApiError(422, "registration", str(error)) from error
         return _card(driving, row)
@@ -159,6 +159,8 @@ def router(driving: Driving) -> APIRouter:
             raise ApiError(403, "not_owner", str(error)) from error
         return Response(status_code=204)
 
+
+def _add_reading(routes: APIRouter, driving: Driving) -> None:
     @routes.get("/assets/models/{name}/{path:path}", include_in_schema=False)
     def asset(name: str, path: str, request: Request) -> Response:
         try:
@@ -176,10 +178,12 @@ def router(driving: Driving) -> APIRouter:
     def protocol() -> dict[str, Any]:
         return published()
 
-    @routes.get("/api/counts")
+    @routes.get("/api/counts", response_model=CountsAnswer)
     def counts() -> dict[str, Any]:
         return driving.hub.census()
 
+
+def _add_sockets(routes: APIRouter, driving: Driving) -> None:
     @routes.websocket("/ws/drive")
     async def drive(socket: WebSocket) -> None:
         await _served(socket, lambda outbox: _operator(driving, socket, outbox))
@@ -195,8 +199,6 @@ def router(driving: Driving) -> APIRouter:
     @routes.websocket("/ws/host/camera")
     async def host_camera(socket: WebSocket) -> None:
         await _served(socket, lambda _outbox: _host_camera(driving, socket))
-
-    return routes
 
 
 def _card(driving: Driving, row: RobotRow) -> dict[str, Any]:

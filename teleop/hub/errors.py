@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any, Final
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from teleop.hub.accounts import NotSignedInError
+
+CODE: Final = r"[a-z][a-z0-9]*(_[a-z0-9]+)*"
+"""The one style of codes."""
+
+
+class Refusal(BaseModel):
+    """What went wrong."""
+
+    code: str = Field(pattern=f"^{CODE}$", description="For programs; docs/http.md lists them.")
+    message: str = Field(description="For people: what was expected, what came, what to do.")
+    gate: str | None = Field(None, description="With the code `refused`: the gate of recorder/FORMAT.md.")
+
+
+class ErrorAnswer(BaseModel):
+    """Every answer other than a success."""
+
+    error: Refusal
+
+
+RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    "4XX": {"model": ErrorAnswer, "description": "Refused"},
+    "5XX": {"model": ErrorAnswer, "description": "Not able to"},
+    422: {"model": ErrorAnswer, "description": "Not a request that this route can take"},
+}
+"""What each route answers besides its success, for `/openapi.json`."""
 
 
 class ApiError(Exception):
@@ -19,21 +48,30 @@ class ApiError(Exception):
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of `app` an `{"error": {"code", "message"}}`."""
+    """Make every error of `app` an `ErrorAnswer`."""
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(NotSignedInError, _not_signed_in)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _internal)
+    app.router.responses.update(RESPONSES)
 
 
-def answer(status: int, code: str, message: str) -> JSONResponse:
+def answer(status: int, code: str, message: str, gate: str | None = None) -> JSONResponse:
     """Return the error's response."""
-    return JSONResponse({"error": {"code": code, "message": message}}, status)
+    said = {"code": code, "message": message}
+    return JSONResponse({"error": said if gate is None else {**said, "gate": gate}}, status)
+
+
+def code_of(kind: type[Exception]) -> str:
+    """Return the code of an error that is answered by its class's name: `UnknownFileError` is `unknown_file`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind.__name__.removesuffix("Error")).lower()
 
 
 async def _api_error(_request: Request, error: Exception) -> JSONResponse:
-    status = error.status if isinstance(error, ApiError) else 500
-    return answer(status, getattr(error, "code", "internal"), str(error))
+    if not isinstance(error, ApiError):
+        return await _internal(_request, error)
+    return answer(error.status, error.code, str(error))
 
 
 async def _not_signed_in(_request: Request, error: Exception) -> JSONResponse:
@@ -50,3 +88,8 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     found = error.errors() if isinstance(error, RequestValidationError) else []
     said = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in found)
     return answer(422, "invalid", f"expected what /openapi.json says: {said}")
+
+
+async def _internal(_request: Request, _error: Exception) -> JSONResponse:
+    """Answer for a fault of ours; the server logs it."""
+    return answer(500, "internal", "expected to be able to answer; the hub has logged what went wrong, try again later")

@@ -111,7 +111,8 @@ class Driver:
         answer = await self.http.request(method, path, json=body)
         if answer.is_error:
             said = answer.json().get("error", {}) if "json" in answer.headers.get("content-type", "") else {}
-            raise RefusedError(said.get("code", str(answer.status_code)), said.get("message", answer.text))
+            code = said.get("gate", said.get("code", str(answer.status_code)))
+            raise RefusedError(code, said.get("message", answer.text))
         return answer.json() if answer.content else None
 
     async def send(self, message: dict[str, Any]) -> None:

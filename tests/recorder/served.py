@@ -150,5 +150,8 @@ def bearer(address: str) -> dict[str, str]:
 
 
 def code(answer: httpx.Response) -> tuple[int, str]:
-    """Return the status and the name by which a request was refused."""
-    return answer.status_code, answer.json()["error"]["code"]
+    """Return the status, and the gate or else the code by which a request was refused."""
+    error = answer.json()["error"]
+    if "gate" in error:
+        assert error["code"] == "refused"
+    return answer.status_code, error.get("gate", error["code"])

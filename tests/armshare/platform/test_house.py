@@ -225,7 +225,7 @@ async def test_another_wallet_cannot_sign_for_the_operator(house):
         await driver.join(robot, "lift")
         ended = await drive_once(driver, robot)
         manifest = await driver.http.get(f"/api/episodes/{ended['episode']}/manifest?wait_s=10")
-        with pytest.raises(RefusedError, match="NotTheOperator"):
+        with pytest.raises(RefusedError, match="not_the_operator"):
             await thief.call("POST", f"/api/episodes/{ended['episode']}/signature", {"signature": "0x" + "11" * 65})
         driven = Driven(ended["episode"], driver.wallet.address, robot, "lift")
         forged = countersign(manifest.content, driven, driver.session_key, driver.domain)

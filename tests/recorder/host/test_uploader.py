@@ -158,7 +158,7 @@ def test_what_the_hub_never_asked_for_is_set_aside_and_the_rest_goes_on(tmp_path
         assert uploader(host, client).upload_pending() == ["wanted"]
 
     assert names_in(host / "refused") == ["stray"]
-    assert "UnknownEpisode" in (host / "refused" / "stray" / "refusal.json").read_text()
+    assert "unknown_episode" in (host / "refused" / "stray" / "refusal.json").read_text()
 
 
 def test_an_answer_that_may_be_another_tomorrow_sets_nothing_aside(tmp_path: Path, hub: Hub, url: str) -> None:

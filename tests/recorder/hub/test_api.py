@@ -135,7 +135,7 @@ def test_the_log_proves_each_entry_and_its_own_growth(tmp_path: Path, hub: Hub, 
     grown = web.get("/api/log/consistency/1").json()
     path = [bytes.fromhex(one[2:]) for one in grown["hashes"]]
     merkle.require_consistency(1, head.size, path, first.root, head.root)
-    assert code(web.get("/api/log/proof/3")) == (404, "LogIndex")
+    assert code(web.get("/api/log/proof/3")) == (404, "log_index")
 
 
 def test_a_cut_connection_keeps_what_arrived_and_the_upload_goes_on(
@@ -192,23 +192,23 @@ def patch_of(location: str, length: int) -> bytes:
 def test_uploads_refuse_what_tus_says_they_must(tmp_path: Path, hub: Hub, web: httpx.Client) -> None:
     hub.begin("episode-1")
     assert web.options("/api/uploads").headers["Tus-Extension"] == "creation"
-    assert code(create(web, "episode-1", 3 << 30)) == (413, "UploadTooLarge")
-    assert code(create(web, "episode-1", 0)) == (413, "UploadTooLarge")
-    assert code(create(web, "episode-2", 10)) == (404, "UnknownEpisode")
-    assert code(create(web, "episode-1", 10, robot=MALLORY.address)) == (404, "UnknownEpisode")
+    assert code(create(web, "episode-1", 3 << 30)) == (413, "upload_too_large")
+    assert code(create(web, "episode-1", 0)) == (413, "upload_too_large")
+    assert code(create(web, "episode-2", 10)) == (404, "unknown_episode")
+    assert code(create(web, "episode-1", 10, robot=MALLORY.address)) == (404, "unknown_episode")
     location = create(web, "episode-1", 10).headers["Location"]
 
-    assert code(append(web, location, 3, b"x")) == (409, "OffsetMismatch")
+    assert code(append(web, location, 3, b"x")) == (409, "offset_mismatch")
     assert append(web, location, 0, b"12345").headers["Upload-Offset"] == "5"
-    assert code(append(web, location, 0, b"x")) == (409, "OffsetMismatch")
-    assert code(append(web, location, 5, b"678901")) == (413, "UploadTooLarge")
+    assert code(append(web, location, 0, b"x")) == (409, "offset_mismatch")
+    assert code(append(web, location, 5, b"678901")) == (413, "upload_too_large")
     assert web.head(location, headers=as_host(ROBOT.address)).headers["Upload-Offset"] == "5"
     assert web.head(location, headers=as_host(MALLORY.address)).status_code == 404
     assert web.head(location, headers=as_host(ROBOT.address) | {"Tus-Resumable": "0.2"}).status_code == 412
     plain = web.patch(location, headers=as_host(ROBOT.address) | {"Upload-Offset": "5"}, content=b"x")
-    assert code(plain) == (415, "MediaType")
+    assert code(plain) == (415, "media_type")
     nameless = web.post("/api/uploads", headers=as_host(ROBOT.address) | {"Upload-Length": "1"})
-    assert code(nameless) == (400, "TusHeader")
+    assert code(nameless) == (400, "tus_header")
     assert code(web.post("/api/uploads", headers={"Tus-Resumable": "1.0.0"})) == (401, "auth")
 
 
@@ -227,7 +227,7 @@ def test_an_unfinished_upload_is_not_sealed(tmp_path: Path, hub: Hub, web: httpx
     hub.begin(bundle.name)
     location = create(web, bundle.name, 1000).headers["Location"]
 
-    assert code(seal(web, bundle, location)) == (409, "UploadIncomplete")
+    assert code(seal(web, bundle, location)) == (409, "upload_incomplete")
 
 
 def test_sealing_twice_answers_the_same_and_another_manifest_never_replaces_the_first(
@@ -237,7 +237,7 @@ def test_sealing_twice_answers_the_same_and_another_manifest_never_replaces_the_
     assert seal(web, bundle, "/gone").json()["state"] == "uploaded"
 
     other = sealed_bundle(tmp_path / "b", reach=0.3)
-    assert code(seal(web, other, upload(web, other))) == (409, "EpisodeState")
+    assert code(seal(web, other, upload(web, other))) == (409, "episode_state")
 
 
 def test_sealing_refuses_what_the_hub_did_not_ask_for(tmp_path: Path, hub: Hub, web: httpx.Client) -> None:
@@ -257,7 +257,7 @@ def test_sealing_refuses_what_the_hub_did_not_ask_for(tmp_path: Path, hub: Hub, 
 def test_only_the_operator_signs(tmp_path: Path, hub: Hub, web: httpx.Client) -> None:
     bundle = handed_in(web, hub, tmp_path)
 
-    assert code(sign(web, bundle, operator=MALLORY.address)) == (403, "NotTheOperator")
+    assert code(sign(web, bundle, operator=MALLORY.address)) == (403, "not_the_operator")
     assert code(web.post(f"/api/episodes/{bundle.name}/signature", json={"signature": "0x"})) == (401, "auth")
 
 
@@ -279,7 +279,7 @@ def test_a_copy_under_another_name_is_refused_as_a_duplicate(tmp_path: Path, hub
     shown = web.get("/api/episodes/episode-2").json()
     assert shown["state"] == "rejected"
     assert shown["reason"].startswith("DuplicateEpisode: ")
-    assert code(sign(web, copy)) == (409, "EpisodeState")
+    assert code(sign(web, copy)) == (409, "episode_state")
 
 
 def test_two_episodes_that_continue_the_same_one_are_a_fork(tmp_path: Path, hub: Hub, web: httpx.Client) -> None:
@@ -312,7 +312,7 @@ def test_an_invalid_episode_is_kept_with_its_reason_and_never_signed(
 
     shown = web.get(f"/api/episodes/{bundle.name}").json()
     assert (shown["state"], shown["valid"], shown["reason"]) == ("invalid", False, "host_lost")
-    assert code(sign(web, bundle)) == (409, "EpisodeState")
+    assert code(sign(web, bundle)) == (409, "episode_state")
 
 
 def differs(episode: Episode) -> None:
@@ -338,7 +338,7 @@ def test_a_lost_worker_leaves_the_episode_as_it_was(tmp_path: Path) -> None:
     hub = Hub(tmp_path / "hub", executor=DeadPool())
     with hub.served() as url, httpx.Client(base_url=url, timeout=20) as web:
         bundle = handed_in(web, hub, tmp_path)
-        assert code(sign(web, bundle)) == (503, "VerifierLost")
+        assert code(sign(web, bundle)) == (503, "verifier_lost")
         assert web.get(f"/api/episodes/{bundle.name}").json()["state"] == "uploaded"
     hub.close()
 
@@ -354,7 +354,7 @@ def test_a_discarded_episode_is_never_taken_in(tmp_path: Path, hub: Hub, web: ht
     assert web.post(discard, headers=bearer(WALLET.address)).json()["state"] == "discarded"
     assert seal(web, bundle, location).json()["state"] == "discarded"
     assert list((tmp_path / "hub" / "uploads").iterdir()) == []
-    assert code(sign(web, bundle)) == (409, "EpisodeState")
+    assert code(sign(web, bundle)) == (409, "episode_state")
     assert code(web.get(f"/api/episodes/{bundle.name}/files/episode.h5"))[0] == 409
 
 
@@ -363,7 +363,7 @@ def test_a_verified_episode_cannot_be_discarded(tmp_path: Path, hub: Hub, web: h
     sign(web, bundle)
 
     answer = web.post(f"/api/episodes/{bundle.name}/discard", headers=bearer(WALLET.address))
-    assert code(answer) == (409, "EpisodeState")
+    assert code(answer) == (409, "episode_state")
 
 
 def test_waiting_for_a_manifest_ends_when_the_host_seals(tmp_path: Path, hub: Hub, web: httpx.Client) -> None:
@@ -375,7 +375,7 @@ def test_waiting_for_a_manifest_ends_when_the_host_seals(tmp_path: Path, hub: Hu
         waiting = other.submit(web.get, f"/api/episodes/{bundle.name}/manifest?wait_s=20")
         seal(web, bundle, location)
         assert waiting.result(15).content == (bundle / MANIFEST_FILE).read_bytes()
-    assert code(web.get("/api/episodes/nothing/manifest?wait_s=0.05")) == (404, "UnknownEpisode")
+    assert code(web.get("/api/episodes/nothing/manifest?wait_s=0.05")) == (404, "unknown_episode")
     assert web.get("/api/episodes/nothing/manifest?wait_s=1000").status_code == 422
 
 
@@ -440,4 +440,4 @@ def test_uploads_that_came_to_nothing_leave_nothing(tmp_path: Path, hub: Hub, we
 def test_a_malformed_request_is_answered_in_the_shape_of_an_error(web: httpx.Client) -> None:
     assert code(web.post("/api/episodes/e/seal", json={"manifest": 1})) == (422, "invalid")
     assert code(web.get("/api/episodes?limit=0")) == (422, "invalid")
-    assert code(web.get("/api/episodes/unknown")) == (404, "UnknownEpisode")
+    assert code(web.get("/api/episodes/unknown")) == (404, "unknown_episode")

@@ -1,4 +1,5 @@
-// The hub's HTTP API (`docs/http.md`), typed. A refusal is an ApiError that carries the hub's own code and words.
+// The hub's HTTP API (`docs/http.md`), typed. A refusal is an ApiError that carries the hub's own code, or the gate that
+// refused an episode, and its words.
 
 import type { Descriptor } from '../link/descriptor'
 import type { DomainOf } from './typed'
@@ -196,9 +197,9 @@ export class Api {
 
 async function refusal(response: Response): Promise<ApiError> {
   const body: unknown = await response.json().catch(() => null)
-  const error = (body as { error?: { code?: unknown; message?: unknown } } | null)?.error
+  const error = (body as { error?: { code?: unknown; gate?: unknown; message?: unknown } } | null)?.error
   if (typeof error?.code === 'string' && typeof error.message === 'string')
-    return new ApiError(error.code, error.message, response.status)
+    return new ApiError(typeof error.gate === 'string' ? error.gate : error.code, error.message, response.status)
   return new ApiError(`http_${response.status}`, `The hub answered ${response.status} without a reason.`, response.status)
 }
 

@@ -1,0 +1,104 @@
+"""What the driving room's routes take and answer, as `/openapi.json` shows it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
+
+Address = Annotated[str, Field(max_length=64)]
+Signature = Annotated[str, Field(max_length=400)]
+
+
+class Challenge(BaseModel):
+    """Who wants to sign in."""
+
+    address: Address
+
+
+class ChallengeAnswer(BaseModel):
+    """The text to sign (EIP-4361)."""
+
+    nonce: str
+    message: str
+
+
+class Proof(BaseModel):
+    """The signed challenge."""
+
+    nonce: str = Field(max_length=200)
+    signature: Signature
+
+
+class SignedInAnswer(BaseModel):
+    """The token of a signed-in wallet."""
+
+    token: str
+    address: str
+    expires_ms: int
+
+
+class RegisteredRobot(BaseModel):
+    """What a robot's owner signs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    robot: Address
+    owner: Address
+    name: str = Field(max_length=200)
+    model: str = Field(max_length=200)
+    simulated: StrictBool
+
+
+class Registration(BaseModel):
+    """A robot, and its owner's signature over it."""
+
+    registration: RegisteredRobot
+    signature: Signature
+
+
+class TaskAnswer(BaseModel):
+    """What a robot can be asked to do. A descriptor may say more of it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    instruction: str
+    max_steps: int
+    price: str
+    """The most that an accepted episode pays, in wei."""
+
+
+class RobotAnswer(BaseModel):
+    """A robot, as the lobby shows it."""
+
+    robot: str
+    name: str
+    model: str
+    owner: str
+    driver: str | None
+    simulated: bool
+    online: bool
+    estopped: bool
+    state: Literal["offline", "free", "driven", "stopped"]
+    queue_length: int
+    wait_s: float | None
+    tasks: list[TaskAnswer]
+
+
+class DescribedRobotAnswer(RobotAnswer):
+    """A robot, with what its host says that it is (PROTOCOL.md)."""
+
+    descriptor: dict[str, Any] | None
+
+
+class CountsAnswer(BaseModel):
+    """Who is here, and what has been counted since the hub began."""
+
+    operators: int
+    robots: int
+    holding: int
+    queued: int
+    watching: int
+    looking: int
+    counts: dict[str, int]
