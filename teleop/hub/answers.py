@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, field_validator
 
 Address = Annotated[str, Field(max_length=64)]
 Signature = Annotated[str, Field(max_length=400)]
@@ -84,6 +85,19 @@ class RobotAnswer(BaseModel):
     queue_length: int
     wait_s: float | None
     tasks: list[TaskAnswer]
+
+    @field_validator("tasks", mode="before")
+    @classmethod
+    def _known(cls, tasks: Sequence[Mapping[str, Any]]) -> list[TaskAnswer]:
+        """Leave out what an older hub kept of a host that said half of a task: it must not cost everyone the list."""
+        return [found for task in tasks if (found := _task(task)) is not None]
+
+
+def _task(said: Mapping[str, Any]) -> TaskAnswer | None:
+    try:
+        return TaskAnswer.model_validate(said)
+    except ValidationError:
+        return None
 
 
 class DescribedRobotAnswer(RobotAnswer):

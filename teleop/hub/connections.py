@@ -92,7 +92,7 @@ class Http(H11Protocol):
 
     def _expect_head(self) -> None:
         self._head_came()
-        self._head_timer = self.loop.call_later(HEAD_S, self.transport.abort)
+        self._head_timer = self.loop.call_later(HEAD_S, self.transport.close)
 
     def _head_came(self) -> None:
         if self._head_timer is not None:
