@@ -108,6 +108,7 @@ class EncodedCache:
             if seen not in self._results:
                 self._results[seen] = None
                 self._worker.submit(self._make, seen)
+                return {}
             result = self._results[seen]
         return {"gzip": result.file} if result is not None and result.file is not None and result.file.is_file() else {}
 
