@@ -9,6 +9,9 @@ command at 20 Hz, on a clock of its own: it lifts the cube, holds it until `--ep
 robot's next tick (25 ms on average, 50 ms at most). `late_fraction`: the part of recorded control steps that began more
 than one period (50 ms) later than they were due, one period after the step before. `lost_steps`: steps that the robots
 reported and that are not in the recorded files. `cpu_cores`: of all processes together, and of each part.
+`host_ms_per_driven_s`: processor time of the host and its robots' processes, for each second that was driven.
+`world_ms_per_driven_s`: that of a process beside them, in the same seconds, which drives one such world at 20 Hz and
+does nothing else: kinematics, limits, physics and observation. `host_over_world` is their ratio.
 `mib_per_robot`: memory of the host and its robots' processes, by the robot. With `--curve`, 1, 2, 4, ...
 clients up to `--clients`, one JSON object a line.
 """
@@ -18,10 +21,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import multiprocessing
 import random
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +38,10 @@ import psutil
 from armshare.platform.processes import Child, platform
 from recorder.file.episode import read_episode
 from recorder.proof.manifest import EPISODE_FILE
-from sim.catalogue import description
+from sim.catalogue import description, make_world
 from sim.catalogue import task as task_named
+from sim.motion.control import Controller, Twist
+from sim.physics.world import World
 from teleop.identity import new_key
 from teleop.operator.driver import Driver, RefusedError
 from teleop.wire.messages import Safety
@@ -69,8 +78,53 @@ async def drive(
             steps[ended["episode"]] = ended["steps"]
 
 
+def drive_alone(told: Connection) -> None:
+    """Drive one world at 20 Hz, as its script would, between two words; tell a driven second's processor time, ms."""
+    world = make_world(ROBOT, TASK)
+    world.connect()
+    controller = Controller(world.spec)
+    asked = _rehearsed(world, controller)
+    told.send(None)  # ready
+    told.recv()
+    began_s, steps, due = time.process_time(), 0, time.perf_counter()
+    while not told.poll():
+        at = steps % len(asked)
+        seen = world.reset(0) if at == 0 else world.observe()
+        if at == 0:
+            controller.start(seen)
+        world.send_action(controller.step(asked[at], seen).action)
+        steps, due = steps + 1, due + PERIOD_NS / 1e9
+        time.sleep(max(0.0, due - time.perf_counter()))
+    told.send(1e3 * (time.process_time() - began_s) / (steps * PERIOD_NS / 1e9))
+
+
+def _rehearsed(world: World, controller: Controller) -> list[Twist]:
+    """Return what the script asks for in ten seconds, so that its thinking is not counted with the world."""
+    expert, seen, asked = world.task.expert(world.description), world.reset(0), []
+    controller.start(seen)
+    for _ in range(int(10e9 / PERIOD_NS)):
+        asked.append(expert.act(seen.values))
+        world.send_action(controller.step(asked[-1], seen).action)
+        seen = world.observe()
+    return asked
+
+
+@contextmanager
+def world_alone() -> Iterator[Connection]:
+    """Yield the pipe to a process in `drive_alone` that is ready; end it."""
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=drive_alone, args=(theirs,))
+    process.start()
+    try:
+        ours.recv()
+        yield ours
+    finally:
+        process.terminate()
+        process.join()
+
+
 async def measure(
-    url: str, clients: int, seconds: float, episode_s: float, children: list[Child]
+    url: str, clients: int, seconds: float, episode_s: float, children: list[Child], alone: Connection
 ) -> tuple[dict[str, Any], dict[str, int]]:
     """Let all of them drive for so long; return what was measured, and the steps of each episode."""
     drivers = [Driver(url, new_key()) for _ in range(clients)]
@@ -91,10 +145,13 @@ async def measure(
         for driver in drivers:
             driver.round_trips_us.clear()
         before, began = _cpu_s(children), time.perf_counter()
+        alone.send(None)
         outcomes = await asyncio.gather(*driving, return_exceptions=True)
         for child in children:
             child.require_alive()
         wall, after = time.perf_counter() - began, _cpu_s(children)
+        alone.send(None)
+        world_ms = await asyncio.to_thread(alone.recv)
         cores = {part: (after[part] - before[part]) / wall for part in after}
         hosts_mib = _memory_mib(children[1])
     finally:
@@ -107,9 +164,14 @@ async def measure(
         if not isinstance(one, (RefusedError, TimeoutError)):
             raise one
         print("a client was lost:", repr(one), file=sys.stderr)
+    driven_s = len(trips_ms) * PERIOD_NS / 1e9
+    host_ms = 1e3 * (after["hosts"] - before["hosts"]) / driven_s if driven_s else float("nan")
     return {
         "clients": clients,
         "seconds": seconds,
+        "host_ms_per_driven_s": round(host_ms, 1),
+        "world_ms_per_driven_s": round(world_ms, 1),
+        "host_over_world": round(host_ms / world_ms, 2),
         "rtt_p50_ms": round(float(p50), 1),
         "rtt_p99_ms": round(float(p99), 1),
         "commands": len(trips_ms),
@@ -172,8 +234,9 @@ def run(clients: int, seconds: float, episode_s: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="armshare-load-") as name:
         data = Path(name)
         robots = [f"{ROBOT}:{TASK}"] * clients
-        with (data / "log").open("wb") as log, platform(data, 0, robots, log) as (url, children):
-            found, steps = asyncio.run(measure(url, clients, seconds, episode_s, children))
+        with world_alone() as alone, (data / "log").open("wb") as log, platform(data, 0, robots, log) as started:
+            url, children = started
+            found, steps = asyncio.run(measure(url, clients, seconds, episode_s, children, alone))
         kept = recorded(data, steps)
         if kept["lost_steps"]:
             left = sorted(str(path.relative_to(data)) for path in data.glob("host/*/recording/*"))
