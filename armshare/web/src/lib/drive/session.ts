@@ -6,6 +6,7 @@
 // `left` or a lost socket closes it from anywhere. An illegal move raises SessionError, which closes it too.
 
 import type { Descriptor, Task } from '../link/descriptor'
+import type { EpisodeEnded, Grant, HubToOperator, OperatorToHub } from '../link/signalling'
 
 export type Phase =
   | 'connecting'
@@ -21,36 +22,6 @@ export type Phase =
   | 'ended'
   | 'closed'
 
-export interface Grant {
-  operator: string
-  sessionKey: string
-  robot: string
-  task: string
-  nonce: string
-  notAfterMs: number
-}
-
-export interface Ended {
-  episode: string | null
-  steps: number
-  success: boolean | null
-  valid: boolean
-  reason: string
-}
-
-type Incoming =
-  | { type: 'welcome'; protocol: number; address: string; nonce: string }
-  | { type: 'watching'; robot: Descriptor }
-  | { type: 'queued'; robot: string; position: number; length: number; wait_s: number }
-  | { type: 'granted'; lease: string; epoch: number; robot: Descriptor; task: Task }
-  | { type: 'ready'; episode: string; seed: number; task: Task }
-  | ({ type: 'ended' } & Ended)
-  | { type: 'waiting'; length: number; left_s: number }
-  | { type: 'left'; reason: string }
-  | { type: 'estopped'; robot: string; by: string }
-  | { type: 'cleared'; robot: string }
-  | { type: 'error'; code: string; message: string }
-
 export interface Fault {
   code: string
   message: string
@@ -61,11 +32,11 @@ export interface View {
   nonce: string | null
   /** `waitS` is what the hub expected when it last told the position. */
   queue: { position: number; length: number; waitS: number } | null
-  lease: { id: string; epoch: number; robot: Descriptor; task: Task } | null
+  lease: { id: string; epoch: number; robot: Descriptor; task: Task | null } | null
   /** How many wait while this operator holds the robot, and when it goes on to them, as the hub last told; null: nobody. */
   waiting: { length: number; leftS: number } | null
   episode: string | null
-  ended: Ended | null
+  ended: EpisodeEnded | null
   /** Who pressed the emergency stop, null once it is cleared; undefined where nothing was heard of it. */
   stoppedBy: string | null | undefined
   fault: Fault | null
@@ -86,13 +57,19 @@ const FIRST: View = {
   closed: null,
 }
 
-/** In which states the hub may say what; the rest it may say at any time. */
-const HEARD_IN: Partial<Record<Incoming['type'], readonly Phase[]>> = {
+/** In which states the hub may say what; null: at any time. */
+const HEARD_IN: Record<HubToOperator['type'], readonly Phase[] | null> = {
   welcome: ['greeting'],
+  watching: null,
   queued: ['joining', 'queued'],
   granted: ['joining', 'queued'],
   ready: ['resetting'],
   ended: ['resetting', 'live', 'ending'],
+  waiting: null,
+  left: null,
+  estopped: null,
+  cleared: null,
+  error: null,
 }
 
 /** Where an error of the hub leaves us: what was asked for did not happen. */
@@ -108,11 +85,11 @@ export const holdsLease = (view: View): boolean => HOLDING.includes(view.phase)
 
 export class Session {
   view: View = FIRST
-  readonly #send: (message: object) => void
+  readonly #send: (message: OperatorToHub) => void
   readonly #changed: (view: View) => void
   #protocol = 0
 
-  constructor(send: (message: object) => void, changed: (view: View) => void) {
+  constructor(send: (message: OperatorToHub) => void, changed: (view: View) => void) {
     this.#send = send
     this.#changed = changed
   }
@@ -179,7 +156,7 @@ export class Session {
     throw new SessionError(message)
   }
 
-  #heard(message: Incoming): Partial<View> {
+  #heard(message: HubToOperator): Partial<View> {
     switch (message.type) {
       case 'welcome':
         return { phase: 'welcomed', nonce: message.nonce }
@@ -189,14 +166,13 @@ export class Session {
         return { phase: 'queued', queue: { position: message.position, length: message.length, waitS: message.wait_s } }
       case 'granted': {
         const { lease, epoch, robot, task } = message
-        return { phase: 'granted', queue: null, waiting: null, fault: null, lease: { id: lease, epoch, robot, task } }
+        const held = { id: lease, epoch, robot: robot as unknown as Descriptor, task: task as Task | null }
+        return { phase: 'granted', queue: null, waiting: null, fault: null, lease: held }
       }
       case 'ready':
         return { phase: 'live', episode: message.episode, ended: null, fault: null }
-      case 'ended': {
-        const { episode, steps, success, valid, reason } = message
-        return { phase: 'ended', ended: { episode, steps, success, valid, reason } }
-      }
+      case 'ended':
+        return { phase: 'ended', ended: message }
       case 'waiting':
         return { waiting: message.length > 0 ? { length: message.length, leftS: message.left_s } : null }
       case 'left':
@@ -213,7 +189,7 @@ export class Session {
     }
   }
 
-  #say(what: string, from: readonly Phase[], to: Phase, message: object): void {
+  #say(what: string, from: readonly Phase[], to: Phase, message: OperatorToHub): void {
     if (!from.includes(this.view.phase)) throw this.#illegal(what, from)
     this.#move({ phase: to, fault: null })
     this.#send(message)
@@ -229,20 +205,6 @@ export class Session {
   }
 }
 
-const KNOWN = new Set([
-  'welcome',
-  'watching',
-  'queued',
-  'granted',
-  'ready',
-  'ended',
-  'waiting',
-  'left',
-  'estopped',
-  'cleared',
-  'error',
-])
-
 function parse(text: string): unknown {
   try {
     return JSON.parse(text)
@@ -251,10 +213,10 @@ function parse(text: string): unknown {
   }
 }
 
-/** What the hub said; null where it is of a type that this page does not know: of a newer hub, and no reason to stop. */
-function known(said: unknown): Incoming | null {
+/** What the hub said; null if it is of a type that this page does not know: a newer hub's, and no reason to stop. */
+function known(said: unknown): HubToOperator | null {
   const type = (said as { type?: unknown } | null)?.type
   if (typeof type !== 'string')
     throw new SessionError(`expected a message with a type from the hub, got ${JSON.stringify(said).slice(0, 80)}`)
-  return KNOWN.has(type) ? (said as Incoming) : null
+  return Object.hasOwn(HEARD_IN, type) ? (said as HubToOperator) : null
 }

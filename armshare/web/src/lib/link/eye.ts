@@ -1,15 +1,9 @@
 // The page's end of the worker that looks through one camera and draws what comes.
 
 import type { Codec } from './frames'
+import type { Look } from './signalling'
 
-export interface LookAt {
-  url: string
-  protocol: number
-  token: string
-  robot: string
-  camera: string
-  codecs: string[]
-}
+export type LookAt = Omit<Look, 'type'> & { url: string }
 
 export type ToEye = { type: 'look'; at: LookAt; canvas: OffscreenCanvas } | { type: 'close' }
 

@@ -2,6 +2,7 @@
 // The page's own thread never waits for a picture.
 
 import { type FromEye, H264, type LookAt, type ToEye } from './eye'
+import type { HubToViewer, ViewerToHub } from './signalling'
 import { type Codec, decodeFrame, encodeSeen, type Frame } from './frames'
 
 const RETRY_MS = 2000
@@ -43,9 +44,9 @@ class Looker {
     const { url, ...look } = this.#at
     const socket = new WebSocket(url)
     socket.binaryType = 'arraybuffer'
-    socket.onopen = () => socket.send(JSON.stringify({ type: 'look', ...look }))
+    socket.onopen = () => socket.send(JSON.stringify({ type: 'look', ...look } satisfies ViewerToHub))
     socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
-      if (typeof data === 'string') this.#told(JSON.parse(data) as Record<string, string>)
+      if (typeof data === 'string') this.#told(JSON.parse(data) as HubToViewer)
       else this.#came(decodeFrame(data))
     }
     socket.onclose = () => {
@@ -58,10 +59,10 @@ class Looker {
     this.#fastestMs = Infinity
   }
 
-  #told({ type, codec, code = '', message = '' }: Record<string, string>): void {
-    if (type === 'looking') return tell({ type: 'looking', codec: codec as Codec })
-    this.#over ||= FOREVER.has(code)
-    tell({ type: 'refused', code, message })
+  #told(message: HubToViewer): void {
+    if (message.type === 'looking') return tell({ type: 'looking', codec: message.codec as Codec })
+    this.#over ||= FOREVER.has(message.code)
+    tell({ type: 'refused', code: message.code, message: message.message })
   }
 
   #came(frame: Frame): void {

@@ -1,0 +1,193 @@
+// The text frames that the page says and hears, as `teleop/wire/signalling.schema.json` has them.
+//
+// Made by `python -m teleop.wire.typescript`; a test holds this file to it. Do not edit it by hand.
+
+export type OperatorToHub = Hello | Join | Begin | Finish | Leave | Estop | Clear | Watch
+
+export type HubToOperator =
+  | Welcome
+  | Queued
+  | Waiting
+  | Granted
+  | EpisodeReady
+  | EpisodeEnded
+  | Left
+  | RobotStopped
+  | RobotCleared
+  | Watching
+  | Refusal
+
+export type ViewerToHub = Look
+
+export type HubToViewer = Looking | Refusal
+
+/** Operator: the first frame. */
+export interface Hello {
+  type: 'hello'
+  protocol: number
+  token: string
+}
+
+/** Operator: queue for a robot. */
+export interface Join {
+  type: 'join'
+  grant: Grant
+  signature: string
+}
+
+/** Operator: start an episode. */
+export interface Begin {
+  type: 'begin'
+}
+
+/** Operator: end the episode. */
+export interface Finish {
+  type: 'finish'
+}
+
+/** Operator: give the robot back, or leave the queue. */
+export interface Leave {
+  type: 'leave'
+}
+
+/** Anyone: stop the robot, latched. */
+export interface Estop {
+  type: 'estop'
+  robot: string
+}
+
+/** The owner: release the e-stop. */
+export interface Clear {
+  type: 'clear'
+  robot: string
+}
+
+/** Anyone: see the robot's states. */
+export interface Watch {
+  type: 'watch'
+  robot: string
+}
+
+/** The values of a `SessionGrant`. */
+export interface Grant {
+  operator: string
+  sessionKey: string
+  robot: string
+  task: string
+  nonce: string
+  notAfterMs: number
+}
+
+/** Hub to operator: you are in; a grant is signed over this nonce. */
+export interface Welcome {
+  type: 'welcome'
+  protocol: number
+  address: string
+  nonce: string
+}
+
+/** Hub to operator: where you are in the queue. */
+export interface Queued {
+  type: 'queued'
+  robot: string
+  position: number
+  length: number
+  wait_s: number
+}
+
+/** Hub to operator who holds a robot: how many wait for it, again whenever that changes. */
+export interface Waiting {
+  type: 'waiting'
+  length: number
+  left_s: number
+}
+
+/** Hub to operator: the robot is yours. */
+export interface Granted {
+  type: 'granted'
+  lease: string
+  epoch: number
+  robot: Record<string, unknown>
+  task: Record<string, unknown> | null
+}
+
+/** Hub to operator: the scene is reset; drive. */
+export interface EpisodeReady {
+  type: 'ready'
+  episode: string
+  seed: number
+  task: Record<string, unknown> | null
+}
+
+/** Hub to operator: the episode is over; `episode` is null where nothing is kept of it. */
+export interface EpisodeEnded {
+  type: 'ended'
+  episode: string | null
+  steps: number
+  success: boolean | null
+  valid: boolean
+  reason: EndReason
+}
+
+/** Hub to operator: the lease, the place in the queue, or what was watched is over. */
+export interface Left {
+  type: 'left'
+  reason: string
+}
+
+/** Hub to everyone at a robot: its e-stop is latched. */
+export interface RobotStopped {
+  type: 'estopped'
+  robot: string
+  by: string
+}
+
+/** Hub to everyone at a robot: its e-stop is released. */
+export interface RobotCleared {
+  type: 'cleared'
+  robot: string
+  by: string
+}
+
+/** Hub to operator: the robot's states follow. */
+export interface Watching {
+  type: 'watching'
+  robot: Record<string, unknown>
+}
+
+/** Hub: what was asked is not done; the message says what was expected, what came and what to do. */
+export interface Refusal {
+  type: 'error'
+  code: string
+  message: string
+}
+
+/** Why an episode ended; `valid` says whether it may count. */
+export type EndReason =
+  | 'estopped'
+  | 'finished'
+  | 'host_lost'
+  | 'left'
+  | 'operator_lost'
+  | 'recorder_full'
+  | 'revoked'
+  | 'robot_fault'
+  | 'step_limit'
+  | 'unstable'
+
+/** Viewer: the first frame of /ws/camera. `codecs` in the order in which they are liked. */
+export interface Look {
+  type: 'look'
+  protocol: number
+  token: string
+  robot: string
+  camera: string
+  codecs: string[]
+}
+
+/** Hub to viewer: frames follow, of this camera in this codec. */
+export interface Looking {
+  type: 'looking'
+  camera: string
+  codec: string
+}
