@@ -44,6 +44,8 @@ export class Drive {
   /** The newest state. */
   state = $state.raw<State | null>(null)
   health = $state.raw<Health | null>(null)
+  /** The robot was let go because nothing was seen of it: still so, or seen again and not pressed anew yet. */
+  blind = $state<'unseen' | 'seen' | null>(null)
   /** What holds the arm back. */
   hint = $state<Hint | null>(null)
   steps = $state(0)
@@ -199,6 +201,7 @@ export class Drive {
     if (!this.#link || !this.view || !holdsLease(this.view)) return
     const intent = this.input.intent(performance.now(), this.#openings)
     this.deadMan = intent.deadMan && this.live
+    if (this.deadMan && this.blind === 'seen') this.blind = null
     this.#link.tell({ type: 'intent', intent: { ...intent, deadMan: this.deadMan }, number: ++this.#intents })
     if (pressedMs !== undefined) this.#latency.pressed(pressedMs, this.#intents)
   }
@@ -238,6 +241,7 @@ export class Drive {
       else if (message.type === 'state') this.#seen(message.state, message.atMs)
       else if (message.type === 'sent') this.#latency.sent(message.number, message.seq)
       else if (message.type === 'health') this.health = message.health
+      else if (message.type === 'blind') this.#unseen()
       else if (message.type === 'closed') this.#session.disconnected(message.reason || 'connection_lost')
       else this.trouble = message.message
     } catch (error) {
@@ -253,6 +257,7 @@ export class Drive {
     this.#openings = openings && [...openings]
     if (this.#fresh) this.#adopt()
     this.state = state
+    this.blind &&= 'seen'
     this.#heardMs = performance.now()
     this.playback?.push(state, atMs - performance.timeOrigin)
     this.#heed(state, atMs, this.layout)
@@ -316,7 +321,14 @@ export class Drive {
     queueMicrotask(() => this.#session.begin())
   }
 
+  /** The link has let go by itself; what is held must be let go of too. */
+  #unseen(): void {
+    this.blind = 'unseen'
+    this.letGo()
+  }
+
   #ready(): void {
+    this.blind = null
     this.input.neutral()
     this.playback?.clear()
     this.replay.clear()

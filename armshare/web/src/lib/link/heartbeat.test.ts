@@ -3,7 +3,8 @@ import { Heartbeat } from './heartbeat'
 import { Input, still } from '../hands/input'
 import { releasing } from '../hands/release'
 import { LINEAR_MAX_M_S } from '../hands/twist'
-import { decodeCommand, encodeState, type Command } from './wire'
+import type { Command } from './wire'
+import { decodeCommand, encodeState } from './wire.testing'
 
 const EPOCH = 7
 const TICK_MS = 1000 / 30
@@ -23,11 +24,8 @@ function operator() {
     input.neutral()
     send()
   })
-  const tick = (): Command => {
-    nowMs += TICK_MS
-    return decodeCommand(heartbeat.command(nowMs) ?? new ArrayBuffer(0))
-  }
-  const state = (lateMs: number) =>
+  /** A state comes, `lateMs` after its command was sent; of an older number, if one is given. */
+  const state = (lateMs = 20, seq = Math.round(nowMs)) =>
     heartbeat.hear(
       encodeState({
         safety: 'driving',
@@ -36,7 +34,7 @@ function operator() {
         limited: false,
         limits: 0,
         epoch: EPOCH,
-        seq: Math.round(nowMs),
+        seq,
         applied: 1,
         tHostUs: BigInt(Math.round(nowMs * 1000)),
         tClientUs: BigInt(Math.round((nowMs - lateMs) * 1000)),
@@ -45,9 +43,26 @@ function operator() {
       }),
       nowMs,
     )
+  /** The next command, a tick later; the page renews what it wants, and no state comes. */
+  const blindTick = (): Command => {
+    nowMs += TICK_MS
+    send()
+    return decodeCommand(heartbeat.command(nowMs) ?? new ArrayBuffer(0))
+  }
+  /** The next command, a tick later, after a state; the page does not renew what it wants. */
+  const tick = (): Command => {
+    nowMs += TICK_MS
+    state()
+    return decodeCommand(heartbeat.command(nowMs) ?? new ArrayBuffer(0))
+  }
+  /** How many ticks it takes until a command lets go. */
+  const ticksUntilLetGo = (next: () => Command): number => {
+    for (let ticks = 1; ticks < 100; ticks++) if (!next().deadMan) return ticks
+    return Infinity
+  }
   input.press('KeyW')
   send()
-  return { heartbeat, input, window, page, send, tick, state }
+  return { heartbeat, input, window, page, send, tick, blindTick, ticksUntilLetGo, state }
 }
 
 test('a held key is a command with the dead-man held', () => {
@@ -97,12 +112,11 @@ test('without a lease nothing is said', () => {
 
 test('the robot is asked to move slower while the round trip is 300 ms or more', () => {
   const speed = (lateMs: number): number => {
-    const { tick, state, send } = operator()
+    const { blindTick, state } = operator()
     let values: ArrayLike<number> = []
     for (let i = 0; i < 40; i++) {
       state(lateMs)
-      send()
-      values = tick().values
+      values = blindTick().values
     }
     return values[0] as number
   }
@@ -143,4 +157,77 @@ test('nothing held is said as neutral', () => {
   at.send()
   expect(at.tick()).toMatchObject({ mode: 'neutral', deadMan: false })
   expect(at.input.intent(0, [1]).axes).toEqual(still())
+})
+
+test('once no state has come for 300 ms the very next command lets go, although the key is still held', () => {
+  const { tick, blindTick, ticksUntilLetGo, heartbeat } = operator()
+  tick()
+  const ticks = ticksUntilLetGo(blindTick)
+  expect([9, 10]).toContain(ticks) // 300 ms are 9 ticks, give or take the last bit
+  expect(heartbeat.letGo).toBe(true)
+  for (let i = 0; i < 300; i++) expect(blindTick()).toMatchObject({ mode: 'neutral', deadMan: false })
+})
+
+test('a state that comes again moves nothing: the key must be let go of and pressed anew', () => {
+  const { tick, blindTick, ticksUntilLetGo, heartbeat, input, send } = operator()
+  tick()
+  ticksUntilLetGo(blindTick)
+  for (let i = 0; i < 5; i++) {
+    send()
+    expect(tick().deadMan).toBe(false)
+  }
+  input.release('KeyW')
+  send()
+  expect(heartbeat.letGo).toBe(false)
+  expect(tick().deadMan).toBe(false)
+  input.press('KeyW')
+  send()
+  expect(tick().deadMan).toBe(true)
+})
+
+test('a key pressed while nothing is seen moves nothing later either', () => {
+  const { tick, blindTick, ticksUntilLetGo, input, send } = operator()
+  tick()
+  input.neutral()
+  ticksUntilLetGo(blindTick)
+  for (let i = 0; i < 12; i++) blindTick()
+  input.press('KeyA')
+  expect(blindTick().deadMan).toBe(false)
+  send()
+  expect(tick().deadMan).toBe(false)
+})
+
+test.each([
+  ['the same state again and again', (at: ReturnType<typeof operator>) => at.state(20, 1001)],
+  ['older states', (at: ReturnType<typeof operator>) => at.state(20, 1000)],
+])('%s count as none', (_, come) => {
+  const at = operator()
+  at.state(20, 1001)
+  const ticks = at.ticksUntilLetGo(() => {
+    come(at)
+    return at.blindTick()
+  })
+  expect([9, 10]).toContain(ticks)
+})
+
+test('before the first state of a lease nothing is driven, and the first one lets a held key move', () => {
+  const { blindTick, state, heartbeat } = operator()
+  for (let i = 0; i < 30; i++) expect(blindTick().deadMan).toBe(false)
+  expect(heartbeat.letGo).toBe(false)
+  state()
+  expect(blindTick().deadMan).toBe(true)
+})
+
+test('states of another lease show nothing of this one', () => {
+  const { heartbeat, tick, blindTick } = operator()
+  tick()
+  heartbeat.lease(EPOCH + 1)
+  expect(blindTick().deadMan).toBe(false)
+})
+
+test('a command carries the number of the newest state that was shown', () => {
+  const { heartbeat, tick } = operator()
+  expect(tick().seen).toBe(0)
+  heartbeat.shown(41)
+  expect(tick().seen).toBe(41)
 })

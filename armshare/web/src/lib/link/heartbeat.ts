@@ -1,8 +1,9 @@
-// What an operator's end says for as long as it holds a lease, tick by tick, and at once where something else is wanted:
+// What an operator's end says for as long as it holds a lease, tick by tick, and at once when something else is wanted:
 // the newest intent as a command, or neutral.
 //
 // Pure: time comes in as an argument. An intent that the page has not renewed for STALL_MS counts as let go: a page that
-// hangs must not keep the arm moving. While the connection is bad, the robot is asked to move slower.
+// hangs must not keep the arm moving. Nor does anyone drive blind: without a new state for BLIND_MS the robot is let go,
+// and moves again only once the operator has let go as well. While the connection is bad, it is asked to move slower.
 
 import { AXES } from '../hands/bindings'
 import { Connection, type Health, REDUCED } from './connection'
@@ -11,6 +12,8 @@ import { type BaseSpeeds, Twist } from '../hands/twist'
 import { decodeState, encodeCommand, type State } from './wire'
 
 const STALL_MS = 250
+/** Less than after what the host lets go by itself: 500 ms without a newer `seen`. */
+const BLIND_MS = 300
 /** Between two commands: together with the ticks, far fewer than what the hub takes for a flood (250 a second). */
 const SPACING_MS = 8
 
@@ -19,6 +22,9 @@ export class Heartbeat {
   #seq = 0
   #seen = 0
   #intent: { value: Intent; atMs: number } | null = null
+  /** The newest state of this lease, and when it came. */
+  #newest: { seq: number; atMs: number } | null = null
+  #letGo = false
   #tickedMs = 0
   #twist = new Twist()
   #connection = new Connection()
@@ -26,7 +32,8 @@ export class Heartbeat {
   lease(epoch: number | null, hands = 1, base: BaseSpeeds | null = null): void {
     this.#epoch = epoch
     this.#seq = this.#seen = 0
-    this.#intent = null
+    this.#intent = this.#newest = null
+    this.#letGo = false
     this.#twist = new Twist(hands, base)
     this.#connection = new Connection()
   }
@@ -36,9 +43,15 @@ export class Heartbeat {
     return this.#seq
   }
 
-  /** Take an intent; returns in how many ms it shall be said, or null where the next tick is soon enough. */
+  /** Whether the robot was let go because it was not seen, while the operator has not let go yet. */
+  get letGo(): boolean {
+    return this.#letGo
+  }
+
+  /** Take an intent; returns in how many ms to say it, or null if the next tick is soon enough. */
   want(intent: Intent, nowMs: number): number | null {
     const last = this.#intent?.value
+    if (!intent.deadMan) this.#letGo = false
     this.#intent = { value: intent, atMs: nowMs }
     if (last && same(last, intent)) return null
     return Math.max(0, this.#tickedMs + SPACING_MS - nowMs)
@@ -56,7 +69,9 @@ export class Heartbeat {
 
   hear(data: ArrayBuffer, nowMs: number): State {
     const state = decodeState(data)
-    if (state.epoch === this.#epoch) this.#connection.take(state, nowMs)
+    if (state.epoch !== this.#epoch) return state
+    this.#connection.take(state, nowMs)
+    if (state.seq > (this.#newest?.seq ?? -1)) this.#newest = { seq: state.seq, atMs: nowMs }
     return state
   }
 
@@ -70,13 +85,21 @@ export class Heartbeat {
     this.#tickedMs = nowMs
     if (this.#epoch === null) return null
     const wanted = this.#intent
-    const deadMan = wanted !== null && nowMs - wanted.atMs < STALL_MS && wanted.value.deadMan
+    const deadMan = this.#holds(nowMs)
     const pace = this.health(nowMs).grade === 'bad' ? REDUCED : 1
     const values = wanted ? this.#twist.step({ ...wanted.value, deadMan }, elapsedS, pace) : []
     this.#seq += 1
     const tClientUs = BigInt(Math.round(nowMs * 1000))
     const head = { epoch: this.#epoch, seq: this.#seq, seen: this.#seen, tClientUs, deadMan }
     return encodeCommand(deadMan ? { ...head, mode: 'ee_twist', values } : { ...head, mode: 'neutral', values: [] })
+  }
+
+  /** Whether the dead-man is held, by an operator who is there and sees the robot. */
+  #holds(nowMs: number): boolean {
+    const [wanted, newest] = [this.#intent, this.#newest]
+    if (!wanted?.value.deadMan || !newest || nowMs - wanted.atMs >= STALL_MS) return false
+    this.#letGo ||= nowMs - newest.atMs >= BLIND_MS
+    return !this.#letGo
   }
 }
 

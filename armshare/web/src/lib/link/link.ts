@@ -24,6 +24,8 @@ export type FromLink =
   /** Command `seq` was the first that said intent `number`, which asked for something else than the one before. */
   | { type: 'sent'; number: number; seq: number }
   | { type: 'health'; health: Health }
+  /** No state came for too long, so the robot was let go. */
+  | { type: 'blind' }
   | { type: 'malformed'; message: string }
   | { type: 'closed'; code: number; reason: string }
 

@@ -10,6 +10,7 @@ const HEALTH_EVERY = 6
 const heartbeat = new Heartbeat()
 let socket: WebSocket | null = null
 let ticks = 0
+let letGo = false
 /** The number of the newest intent that asks for a change, until a command has said it. */
 let changed: number | null = null
 
@@ -43,6 +44,8 @@ function send(): void {
   socket.send(command)
   if (changed !== null) tell({ type: 'sent', number: changed, seq: heartbeat.seq })
   changed = null
+  if (heartbeat.letGo && !letGo) tell({ type: 'blind' })
+  letGo = heartbeat.letGo
 }
 
 function tick(): void {

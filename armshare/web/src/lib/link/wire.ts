@@ -66,10 +66,10 @@ function header(name: 'command' | 'state', valuesMax: number): Header {
   return { name, kind: spec.messages[name].kind, fields, bytes: at, valuesMax }
 }
 
-const COMMAND = header('command', spec.limits.command_values)
-const STATE = header('state', spec.limits.state_values)
+export const COMMAND = header('command', spec.limits.command_values)
+export const STATE = header('state', spec.limits.state_values)
 
-const keyOf = <T extends string>(table: Record<T, number>, value: number): T | undefined =>
+export const keyOf = <T extends string>(table: Record<T, number>, value: number): T | undefined =>
   (Object.keys(table) as T[]).find((key) => table[key] === value)
 
 export function encodeCommand(command: Command): ArrayBuffer {
@@ -81,43 +81,6 @@ export function encodeCommand(command: Command): ArrayBuffer {
     seen: command.seen,
     t_client_us: command.tClientUs,
   })
-}
-
-export function encodeState(state: State): ArrayBuffer {
-  const bits = spec.state_flags
-  return write(STATE, state.values, {
-    safety: SAFETY[state.safety],
-    flags:
-      (state.recording ? bits.recording : 0) |
-      (state.succeeded ? bits.succeeded : 0) |
-      (state.limited ? bits.limited : 0),
-    epoch: state.epoch,
-    seq: state.seq,
-    applied: state.applied,
-    t_host_us: state.tHostUs,
-    t_client_us: state.tClientUs,
-    progress: state.progress ?? NaN,
-    limits: state.limits,
-  })
-}
-
-export function decodeCommand(data: ArrayBuffer): Command {
-  const { head, values } = read(COMMAND, data)
-  const [flags, reserved] = [Number(head['flags']), Number(head['reserved'])]
-  if (flags & ~spec.command_flags.dead_man || reserved)
-    throw new WireError(`expected no unknown flags and reserved 0, got flags ${flags} and ${reserved}`)
-  const mode = keyOf(MODES, Number(head['mode']))
-  if (!mode) throw new WireError(`expected mode ${Object.values(MODES)}, got ${head['mode']}`)
-  if (!values.every(Number.isFinite)) throw new WireError(`expected finite values, got ${values}`)
-  return {
-    mode,
-    deadMan: Boolean(flags & spec.command_flags.dead_man),
-    epoch: Number(head['epoch']),
-    seq: Number(head['seq']),
-    seen: Number(head['seen']),
-    tClientUs: head['t_client_us'] as bigint,
-    values,
-  }
 }
 
 export function decodeState(data: ArrayBuffer): State {
@@ -142,7 +105,7 @@ export function decodeState(data: ArrayBuffer): State {
   }
 }
 
-function write(layout: Header, values: ArrayLike<number>, head: Record<string, number | bigint>): ArrayBuffer {
+export function write(layout: Header, values: ArrayLike<number>, head: Record<string, number | bigint>): ArrayBuffer {
   if (values.length > layout.valuesMax)
     throw new WireError(`expected at most ${layout.valuesMax} values in a ${layout.name}, got ${values.length}`)
   const all: Record<string, number | bigint> = {
@@ -179,7 +142,7 @@ function get(view: DataView, field: Field): number | bigint {
   return view.getUint8(field.at)
 }
 
-function read(layout: Header, data: ArrayBuffer): { head: Record<string, number | bigint>; values: Float32Array } {
+export function read(layout: Header, data: ArrayBuffer): { head: Record<string, number | bigint>; values: Float32Array } {
   if (data.byteLength < layout.bytes)
     throw new WireError(`expected a ${layout.name} of at least ${layout.bytes} bytes, got ${data.byteLength}`)
   const view = new DataView(data)

@@ -33,3 +33,17 @@ test('a time in which nothing changed is not one in which drawing was slow', () 
   }
   expect(pace.slow).toBe(false)
 })
+
+test('a picture of a display that is slower still is never older than what a frame takes, and 250 ms', () => {
+  const pace = new Pace()
+  let [drawnMs, waitedMs] = [0, 0]
+  for (let nowMs = 0; nowMs < 20_000; ) {
+    const due = pace.due(nowMs)
+    if (due) {
+      waitedMs = Math.max(waitedMs, nowMs - drawnMs)
+      pace.drawn((drawnMs = nowMs))
+    }
+    nowMs += due ? 220 : 10
+  }
+  expect(waitedMs).toBeLessThanOrEqual(260)
+})
