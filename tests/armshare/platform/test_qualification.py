@@ -116,7 +116,7 @@ def test_a_new_wallet_is_guided_through_its_first_drive_is_told_and_is_paid_from
         expect(missing).to_have_attribute("data-passed", "false")
         expect(page.get_by_test_id("check-move_x")).to_have_attribute("data-passed", "true")
         expect(page.get_by_test_id("check-gripper")).to_have_attribute("data-passed", "false")
-        expect(missing).to_contain_text("What you have shown stays shown")
+        expect(missing).to_contain_text("What you have shown already counts")
         faults += checked(page, "practice")
         assert faults == [], "\n".join(faults)
         page.get_by_test_id("again").click()

@@ -53,8 +53,8 @@ def test_who_waits_sees_place_and_wait_and_is_called_when_it_is_their_turn(brows
     assert waiting.title() == "armshare"
 
     told = page.get_by_test_id("waiting")
-    expect(told).to_have_text(re.compile(r"^1 waits; yours for \d+ (min|s) more$"))
-    expect(page.get_by_role("status").filter(has_text="1 waits for this robot.")).to_have_count(1)
+    expect(told).to_have_text(re.compile(r"^1 person waiting; yours for \d+ (min|s) more$"))
+    expect(page.get_by_role("status").filter(has_text="1 person waiting for this robot.")).to_have_count(1)
     waiting.get_by_role("link", name="Leave the queue").click()
     expect(told).to_have_count(0)
     card.get_by_test_id("drive").click()

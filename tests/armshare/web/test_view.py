@@ -99,7 +99,7 @@ def test_where_something_holds_the_arm_its_target_is_drawn_and_it_is_said(page: 
         take_robot(page, "held")
         assert page.evaluate(f"{VIEW}.ghost") == "false"
         hold_until(page, "w", f"{VIEW}.ghost === 'true' && {HINT} === 'blocked'")
-        expect(page.get_by_test_id("hint")).to_have_text("Blocked: something holds the arm")
+        expect(page.get_by_test_id("hint")).to_have_text("Blocked: something is holding the arm")
         page.keyboard.up("w")
         assert complaints(page) == []
 

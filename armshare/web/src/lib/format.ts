@@ -1,5 +1,7 @@
 // Numbers and names as a person reads them.
 
+import type { EndReason } from './link/signalling'
+
 /** An amount in the token's smallest unit, to at most `places` decimals (cut, never rounded up). */
 export function amount(units: string, decimals: number, places = 4): string {
   if (!/^-?\d+$/.test(units)) return '–'
@@ -12,6 +14,7 @@ export function amount(units: string, decimals: number, places = 4): string {
 }
 
 export const shortAddress = (address: string): string => `${address.slice(0, 6)}…${address.slice(-4)}`
+export const isWallet = (by: string): boolean => /^0x[0-9a-fA-F]{40}$/.test(by)
 export const shortHash = (hash: string): string => `${hash.slice(0, 10)}…${hash.slice(-8)}`
 
 /** 83.4 s -> "1:23" */
@@ -48,30 +51,27 @@ export function words(name: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1)
 }
 
-/** A message of the hub as a sentence: a capital in front, a full stop behind. */
-export function sentence(text: string): string {
-  const whole = text.trim()
-  return `${whole.charAt(0).toUpperCase()}${whole.slice(1)}${/[.!?…]$/.test(whole) ? '' : '.'}`
-}
-
-const ENDINGS: Record<string, string> = {
+const ENDINGS: Record<EndReason | 'expired' | 'refused' | 'connection_lost' | 'replaced' | 'failed', string> = {
   finished: 'You finished.',
-  step_limit: 'The time was up: the step limit was reached.',
+  step_limit: 'Time was up: the episode reached its step limit.',
   left: 'You left.',
-  operator_lost: 'The connection to you was lost.',
-  revoked: 'The lease was taken back.',
+  operator_lost: 'Your connection was lost.',
+  revoked: 'The hub ended your turn.',
   estopped: 'The emergency stop ended it.',
   recorder_full: 'The recorder could not keep up.',
   robot_fault: 'The robot reported a fault.',
   unstable: 'The simulation became unstable.',
   host_lost: 'The connection to the robot was lost.',
-  expired: 'The lease ran out, and others were waiting.',
-  refused: 'The robot did not accept the lease.',
+  expired: 'Your time was up, and others were waiting.',
+  refused: 'The robot did not accept you as its driver.',
   connection_lost: 'The connection to the hub was lost.',
-  replaced: 'Another window with this wallet took over.',
+  replaced: 'Another window with the same wallet took over.',
+  failed: 'Something broke on this page.',
 }
 
-export const ending = (reason: string): string => ENDINGS[reason] ?? sentence(words(reason))
+/** Why a drive is over, as a sentence. */
+export const ending = (reason: string): string =>
+  Object.hasOwn(ENDINGS, reason) ? ENDINGS[reason as keyof typeof ENDINGS] : 'The drive was ended.'
 
 /** Whether an amount is any. */
 export const paid = (units: string): boolean => /[1-9]/.test(units)

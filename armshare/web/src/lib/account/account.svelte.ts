@@ -1,6 +1,7 @@
 // Who is signed in here, and what the hub is: the one state that every page shares.
 
 import { Api, ApiError, type Balance, type Config, type Operator, type SignedIn } from './api'
+import { PlainError, type Trouble, troubleOf } from '../trouble'
 import { injected, keptKey, throwaway, type Wallet } from './wallet'
 
 const KEPT = 'armshare.sign-in'
@@ -17,7 +18,7 @@ export class Account {
   /** Whether the first look at what is kept here is over. */
   ready = $state(false)
   /** Why the hub cannot be used. */
-  trouble = $state<string | null>(null)
+  trouble = $state.raw<Trouble | null>(null)
 
   /** Read the hub's settings and come back as whoever was here last. */
   async start(): Promise<void> {
@@ -28,7 +29,7 @@ export class Account {
   async signIn(wallet: Wallet): Promise<void> {
     const { nonce, message } = await this.api.challenge(wallet.address)
     if (!message.includes(wallet.address))
-      throw new Error(`Not signed: the hub's text is not a sign-in of ${wallet.address}.`)
+      throw new PlainError('The hub asked for a signature that is no sign-in, so nothing was signed. Do not use this hub.')
     const signed = await this.api.verify(nonce, await wallet.signText(message))
     localStorage.setItem(KEPT, JSON.stringify({ ...signed, kind: wallet.kind } satisfies KeptSignIn))
     this.#enter(wallet, signed.token)
@@ -39,6 +40,12 @@ export class Account {
     this.#forget()
   }
 
+  /** After the sign-in has run out: a new one, or if that cannot be had, the page where one signs in. */
+  async signInAgain(): Promise<void> {
+    const { wallet } = this
+    if (wallet) await this.signIn(wallet).catch(() => this.#forget())
+  }
+
   async refreshBalance(): Promise<void> {
     if (this.wallet) this.balance = await this.api.balance(this.wallet.address)
   }
@@ -47,7 +54,7 @@ export class Account {
     if (this.wallet) this.operator = await this.api.operator(this.wallet.address)
   }
 
-  /** A 401 means that the sign-in ran out: make a new one where that needs no question. */
+  /** A 401 means that the sign-in ran out: make a new one. */
   async renewed<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work()
@@ -63,7 +70,7 @@ export class Account {
       this.config = await this.api.config()
       this.trouble = null
     } catch (error) {
-      this.trouble = error instanceof Error ? error.message : String(error)
+      this.trouble = troubleOf(error)
       setTimeout(() => void this.#loadConfig(), 2000)
     }
   }

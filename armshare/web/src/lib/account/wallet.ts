@@ -2,6 +2,7 @@
 
 import { getAddress, type Hex } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
+import { PlainError } from '../trouble'
 import { walletJson, type TypedData } from './typed'
 
 export interface Wallet {
@@ -23,8 +24,8 @@ declare global {
 
 const KEPT = 'armshare.key'
 
-/** The wallet could not be used; the message says what to do. */
-export class WalletError extends Error {
+/** The wallet could not be used; the message says what to do, to a person. */
+export class WalletError extends PlainError {
   override name = 'WalletError'
 }
 
@@ -48,7 +49,7 @@ export function keyWallet(key: Hex): Wallet {
   try {
     account = privateKeyToAccount(key)
   } catch (error) {
-    throw new WalletError(`This number is not a private key of the curve: ${String(error)}`)
+    throw new WalletError('This number is not a private key. Check that you copied all of it.', 'try_again', error)
   }
   return {
     kind: 'throwaway',
@@ -64,7 +65,7 @@ export async function injected(ask: boolean): Promise<Wallet> {
   if (!provider) throw new WalletError('This browser has no wallet. Install one, or make a throw-away wallet here.')
   const call = (method: string, params: unknown[] = []) =>
     provider.request({ method, params }).catch((error: unknown) => {
-      throw new WalletError(`The wallet refused: ${(error as { message?: string }).message ?? String(error)}`)
+      throw new WalletError('Your wallet did not agree. Open it, and try again.', 'try_again', error)
     })
   const accounts = (await call(ask ? 'eth_requestAccounts' : 'eth_accounts')) as string[]
   if (!accounts[0]) throw new WalletError('The wallet shared no account. Unlock it and allow this page.')

@@ -2,7 +2,7 @@
 
 import { generatePrivateKey } from 'viem/accounts'
 import type { Account } from '../account/account.svelte'
-import { ApiError, type Config, type RobotDetail } from '../account/api'
+import type { Config, RobotDetail } from '../account/api'
 import { actionOf, type Order } from '../hands/bindings'
 import type { Health } from '../link/connection'
 import { controls } from '../hands/controls.svelte'
@@ -22,6 +22,7 @@ import { type Pose, poseOf } from '../hands/servo'
 import { holdsLease, Session, type View } from './session'
 import { announceTurn } from './turn'
 import { typedData } from '../account/typed'
+import { PlainError, type Trouble, troubleOf } from '../trouble'
 import { keyWallet, type Wallet } from '../account/wallet'
 import { PROTOCOL, type State } from '../link/wire'
 
@@ -29,11 +30,6 @@ const GRANT_MS = 2 * 3600 * 1000
 const INTENT_MS = 33
 /** A performance measure: from a key going down to the frame that first shows its command applied. */
 const INPUT_TO_PICTURE = 'input-to-picture'
-
-export interface Refusal {
-  code: string
-  message: string
-}
 
 export class Drive {
   readonly account: Account
@@ -59,7 +55,7 @@ export class Drive {
   finishing = $state<FinishState | null>(null)
   verdict = $state.raw<Verdict | null>(null)
   /** Why the episode was refused or could not be handed in. */
-  refusal = $state.raw<Refusal | null>(null)
+  refusal = $state.raw<Trouble | null>(null)
   /** The episode is over, and its operator looks at it before it is handed in. */
   reviewing = $state(false)
   discarded = $state(false)
@@ -69,7 +65,7 @@ export class Drive {
   /** From the end of the episode to its score. */
   sealedMs = $state<number | null>(null)
   /** What went wrong with the visit itself. */
-  trouble = $state<string | null>(null)
+  trouble = $state.raw<Trouble | null>(null)
   playback: Playback | null = null
   layout: Layout | null = null
   readonly #session: Session
@@ -88,6 +84,7 @@ export class Drive {
   /** No state of this episode has come yet. */
   #fresh = true
   #guide: Guide | null = null
+  #refused: (() => Promise<void>) | null = null
 
   /** `obey` is what a device's buttons order. */
   constructor(account: Account, task: string, obey: (order: Order) => void) {
@@ -242,8 +239,8 @@ export class Drive {
       else if (message.type === 'sent') this.#latency.sent(message.number, message.seq)
       else if (message.type === 'health') this.health = message.health
       else if (message.type === 'blind') this.#unseen()
-      else if (message.type === 'closed') this.#session.disconnected(message.reason || 'connection_lost')
-      else this.trouble = message.message
+      else if (message.type === 'closed') this.#session.disconnected('connection_lost')
+      else this.trouble = troubleOf({ code: 'wire', message: message.message })
     } catch (error) {
       this.#fail(error)
     }
@@ -297,7 +294,7 @@ export class Drive {
 
   async #join(view: View): Promise<void> {
     const { robot, account } = this
-    if (!robot || !account.wallet || !account.config || !view.nonce) throw new Error('Sign in first, then drive.')
+    if (!robot || !account.wallet || !account.config || !view.nonce) throw new PlainError('You are not signed in. Sign in, then drive.', 'sign_in')
     const notAfterMs = Date.now() + GRANT_MS
     const grant = {
       operator: account.wallet.address,
@@ -387,6 +384,12 @@ export class Drive {
     })
   }
 
+  /** Do again what was refused. */
+  retryRefused(): void {
+    this.refusal = null
+    void this.#refused?.()
+  }
+
   /** Do what can be refused, and keep why. */
   async #told(work: (config: Config, operator: string) => Promise<void>): Promise<void> {
     const { config, wallet } = this.account
@@ -394,10 +397,8 @@ export class Drive {
     try {
       await work(config, wallet.address)
     } catch (error) {
-      this.refusal =
-        error instanceof ApiError
-          ? { code: error.code, message: error.message }
-          : { code: 'not_handed_in', message: error instanceof Error ? error.message : String(error) }
+      this.refusal = troubleOf(error)
+      this.#refused = () => this.#told(work)
     }
   }
 
@@ -408,7 +409,7 @@ export class Drive {
   }
 
   #fail(error: unknown): void {
-    this.trouble = error instanceof Error ? error.message : String(error)
+    this.trouble = this.view?.fault ?? troubleOf(error)
     this.#session.disconnected('failed')
     this.#link?.close()
   }

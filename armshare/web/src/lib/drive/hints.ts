@@ -14,8 +14,8 @@ const BEHIND_RAD = 0.1
 export type Hint = 'blocked' | 'joint' | 'edge' | 'singular' | 'misfit' | 'fast'
 
 export const WORDS: Record<Hint, string> = {
-  blocked: 'Blocked: something holds the arm',
-  joint: 'A joint is at its end',
+  blocked: 'Blocked: something is holding the arm',
+  joint: 'A joint is at its limit',
   edge: 'At the edge of its reach',
   singular: 'Slowed near a singular pose',
   misfit: 'The command does not fit this robot',

@@ -31,7 +31,7 @@ test.each([
   [{ state: 'uploaded' }, 'Not signed yet', ''],
   [{ state: 'discarded' }, 'Discarded', 'not paid'],
   [{ state: 'rejected', reason: 'a gate' }, 'Rejected', 'not paid'],
-  [{ state: 'invalid', reason: 'operator_lost' }, 'Does not count: the connection to you was lost', 'not paid'],
+  [{ state: 'invalid', reason: 'operator_lost' }, 'Does not count: your connection was lost', 'not paid'],
 ])('an episode without a score says how it stands: %o', (episode, state, pay) => {
   expect(said(episode)).toEqual({ state, score: null, pay, good: false })
 })

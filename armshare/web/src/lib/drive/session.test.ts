@@ -1,5 +1,7 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { holdsLease, Session, SessionError, type Phase, type View } from './session'
+
+vi.spyOn(console, 'info').mockImplementation(() => undefined)
 
 const DESCRIPTOR = { name: 'panda-1', control_hz: 20 }
 const TASK = { name: 'lift', version: 1, instruction: 'Lift.', max_steps: 1200 }
@@ -163,7 +165,7 @@ test.each([
   const { session, sent } = at('greeting')
   const said = 'expected protocol 1, got 2; reload the page, or update the hub'
   expect(() => hears(message)(session)).toThrow(new SessionError(said))
-  expect(session.view).toMatchObject({ phase: 'greeting', fault: { code: 'protocol', message: said } })
+  expect(session.view).toMatchObject({ phase: 'greeting', fault: { code: 'protocol', todo: 'reload' } })
   expect(sent.map((each) => each.type)).toEqual(['hello'])
 })
 

@@ -7,6 +7,7 @@
 
 import type { Descriptor, Task } from '../link/descriptor'
 import type { EpisodeEnded, Grant, HubToOperator, OperatorToHub } from '../link/signalling'
+import { type Trouble, troubleOf } from '../trouble'
 
 export type Phase =
   | 'connecting'
@@ -22,11 +23,6 @@ export type Phase =
   | 'ended'
   | 'closed'
 
-export interface Fault {
-  code: string
-  message: string
-}
-
 export interface View {
   phase: Phase
   nonce: string | null
@@ -39,7 +35,8 @@ export interface View {
   ended: EpisodeEnded | null
   /** Who pressed the emergency stop, null once it is cleared; undefined where nothing was heard of it. */
   stoppedBy: string | null | undefined
-  fault: Fault | null
+  /** What the hub refused last. */
+  fault: Trouble | null
   /** Why the session is over. */
   closed: string | null
 }
@@ -152,7 +149,7 @@ export class Session {
     const theirs = (said as { protocol?: unknown } | null)?.protocol
     if (theirs === undefined || theirs === this.#protocol) return
     const message = `expected protocol ${this.#protocol}, got ${theirs}; reload the page, or update the hub`
-    this.#move({ fault: { code: 'protocol', message } })
+    this.#move({ fault: troubleOf({ code: 'protocol', message }) })
     throw new SessionError(message)
   }
 
@@ -182,10 +179,7 @@ export class Session {
       case 'cleared':
         return { stoppedBy: null, fault: null }
       case 'error':
-        return {
-          phase: AFTER_ERROR[this.view.phase] ?? this.view.phase,
-          fault: { code: message.code, message: message.message },
-        }
+        return { phase: AFTER_ERROR[this.view.phase] ?? this.view.phase, fault: troubleOf(message) }
     }
   }
 

@@ -5,6 +5,7 @@ import type { Robot, RobotDetail } from '../account/api'
 import { Layout } from '../link/descriptor'
 import { Playback } from '../view/interp'
 import { type FromLink, Link } from '../link/link'
+import { type Trouble, troubleOf } from '../trouble'
 import { Session, type View } from './session'
 import { PROTOCOL, type State } from '../link/wire'
 
@@ -21,7 +22,7 @@ export class Watch {
   state = $state.raw<State | null>(null)
   /** Whether states come: someone holds the robot. */
   live = $state(false)
-  trouble = $state<string | null>(null)
+  trouble = $state.raw<Trouble | null>(null)
   readonly part = 0
   #playback: Playback | null = null
   readonly #session: Session
@@ -84,9 +85,9 @@ export class Watch {
   #heard(message: FromLink): void {
     try {
       if (message.type === 'open') this.#session.opened(PROTOCOL, this.account.api.token ?? '')
-      else if (message.type === 'closed') this.#session.disconnected(message.reason || 'connection_lost')
+      else if (message.type === 'closed') this.#session.disconnected('connection_lost')
       else if (message.type === 'state') this.#seen(message.state, message.atMs)
-      else if (message.type === 'malformed') this.trouble = message.message
+      else if (message.type === 'malformed') this.trouble = troubleOf({ code: 'wire', message: message.message })
       else if (message.type === 'text') {
         this.#session.received(message.text)
         if (this.view?.phase === 'welcomed' && this.robot) this.#session.watch(this.robot.robot)
@@ -111,7 +112,7 @@ export class Watch {
   }
 
   #fail(error: unknown): void {
-    this.trouble = error instanceof Error ? error.message : String(error)
+    this.trouble = this.view?.fault ?? troubleOf(error)
     this.#session.disconnected('failed')
     this.#link?.close()
   }

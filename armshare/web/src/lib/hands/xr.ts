@@ -5,6 +5,7 @@
 
 import { Quaternion, Vector3 } from 'three'
 import type { Axes } from './input'
+import { PlainError } from '../trouble'
 import { type Pose, towards, turnOf } from './servo'
 
 export type Kind = 'immersive-ar' | 'immersive-vr'
@@ -110,7 +111,7 @@ export async function enter(
   ended: () => void,
 ): Promise<XRSession> {
   const xr = navigator.xr
-  if (!xr) throw new Error('This browser has no WebXR.')
+  if (!xr) throw new PlainError('This browser has no WebXR. Use one that has it, such as the one in your headset.')
   const phone = kind === 'immersive-ar'
   const overPage: XRSessionInit = { requiredFeatures: ['dom-overlay'], domOverlay: { root: document.body } }
   const session = await xr.requestSession(kind, phone ? overPage : {})
@@ -143,6 +144,6 @@ function squeezed(session: XRSession, at: XRFrame, space: XRReferenceSpace): XRP
 /** A session gives no frames without something to draw on. */
 async function blank(session: XRSession): Promise<void> {
   const gl = document.createElement('canvas').getContext('webgl', { xrCompatible: true })
-  if (!gl) throw new Error('This browser cannot draw in 3D (WebGL).')
+  if (!gl) throw new PlainError('This browser cannot draw in 3D (WebGL). Turn on hardware acceleration, or use another browser.')
   await session.updateRenderState({ baseLayer: new XRWebGLLayer(session, gl) })
 }

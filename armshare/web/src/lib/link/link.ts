@@ -27,7 +27,7 @@ export type FromLink =
   /** No state came for too long, so the robot was let go. */
   | { type: 'blind' }
   | { type: 'malformed'; message: string }
-  | { type: 'closed'; code: number; reason: string }
+  | { type: 'closed' }
 
 export class Link {
   readonly #worker = new Worker(new URL('./link.worker.ts', import.meta.url), { type: 'module' })

@@ -20,7 +20,7 @@ function open(url: string): void {
   const opened = new WebSocket(url)
   opened.binaryType = 'arraybuffer'
   opened.onopen = () => tell({ type: 'open' })
-  opened.onclose = (event) => tell({ type: 'closed', code: event.code, reason: event.reason })
+  opened.onclose = () => tell({ type: 'closed' })
   opened.onmessage = (event: MessageEvent<string | ArrayBuffer>) => {
     if (typeof event.data === 'string') tell({ type: 'text', text: event.data })
     else hear(event.data)

@@ -1,0 +1,105 @@
+// What went wrong, as a person is told it: what happened, what to do, and which button does it. A table by the codes of
+// `teleop/PROTOCOL.md` and `docs/http.md`; the hub's own words are for programs, and go to the console.
+
+export type Todo = 'try_again' | 'sign_in' | 'reload' | 'lobby'
+
+export interface Trouble {
+  code: string
+  says: string
+  todo: Todo
+}
+
+/** The label of the button. */
+export const TODO: Record<Todo, string> = {
+  try_again: 'Try again',
+  sign_in: 'Sign in again',
+  reload: 'Reload the page',
+  lobby: 'Back to the lobby',
+}
+
+const NOT_UNDERSTOOD = 'This page and the hub do not understand each other. Reload the page to get its newest version.'
+const NOT_HANDED_OVER = 'The robot could not hand the recording over to the hub. Try again in a moment.'
+const DAMAGED = 'The recording was damaged or changed on its way, so it does not count. Drive again.'
+const NOT_SIGNED_BY = 'A signature does not belong to this drive, so it does not count. Drive again.'
+const NO_PAYOUT = 'There is no such payout. Look at your earnings in the lobby.'
+const OF_A_ROBOT = "The robot's computer was refused by the hub. Its owner can see why in its log. Choose another robot."
+
+const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[] = [
+  ['sign_in', 'Your sign-in has run out. Sign in again.', ['auth']],
+  ['try_again', 'The signature did not fit, so you are not signed in. Try again.', ['signature']],
+  ['reload', 'This page and the hub are of different versions. Reload the page to get the one that fits.', ['protocol']],
+  ['reload', NOT_UNDERSTOOD, ['malformed', 'unknown_type', 'too_large', 'body_too_large', 'invalid', 'address', 'cursor']],
+  ['try_again', 'This page sent too much at once, and something was lost. Try again in a moment.', ['flood']],
+  ['lobby', 'This robot is not registered here. Choose another one in the lobby.', ['unknown_robot']],
+  ['lobby', 'This robot does not offer this task. Choose another one in the lobby.', ['unknown_task']],
+  ['try_again', "Your permission to drive was not accepted. Check that this computer's clock is right, then try again.", ['grant']],
+  ['try_again', 'The robot cannot do that at the moment. Try again.', ['state']],
+  ['lobby', "Only the robot's owner can do that. You can choose another robot in the lobby.", ['not_owner']],
+  ['try_again', 'The robot is offline. Try again later, or choose another one.', ['robot_offline']],
+  ['lobby', 'The robot is online, so it cannot be removed. Stop its host first.', ['online']],
+  ['lobby', OF_A_ROBOT, ['registration', 'ticket_mismatch', 'nonce_mismatch', 'robot_signature_invalid']],
+  ['reload', 'This camera is gone. Reload the page to see which ones the robot has now.', ['unknown_camera']],
+  ['reload', 'This camera sends no picture that this browser can show. Reload the page, or use another browser.', ['codec']],
+  ['lobby', 'This file does not exist. Your episodes are in the lobby.', ['unknown_file', 'log_index']],
+  ['try_again', 'The hub does not have this episode yet. Try again in a moment.', ['unknown_episode', 'episode_id']],
+  ['lobby', 'Another wallet drove this episode, so yours can neither sign nor discard it.', ['not_the_operator']],
+  ['lobby', 'This episode has already been handed in or discarded. You find it in the lobby.', ['episode_state', 'duplicate_episode']],
+  ['try_again', NOT_HANDED_OVER, ['unknown_upload', 'upload_idle', 'upload_incomplete', 'upload_too_large', 'upload_busy', 'offset_mismatch', 'tus_header', 'tus_version', 'media_type']],
+  ['try_again', 'The check of this episode was interrupted. Try again.', ['verifier_lost']],
+  ['lobby', DAMAGED, ['bundle_incomplete', 'manifest_not_canonical', 'manifest_invalid', 'manifest_disagrees', 'file_hash_mismatch', 'episode_structure_invalid', 'content_root_mismatch', 'previous_forked']],
+  ['lobby', NOT_SIGNED_BY, ['grant_invalid', 'operator_signature_invalid']],
+  ['lobby', 'The recorded motion is one that this robot cannot make, so it does not count. Drive again.', ['motion_invalid']],
+  ['lobby', 'The simulator came to another result when it replayed the recording, so it does not count. Drive again.', ['replay_mismatch']],
+  ['lobby', "The hub's receipt could not be verified. Keep the episode's files, and tell whoever runs the hub.", ['receipt_invalid', 'inclusion_invalid']],
+  ['try_again', 'This episode has no score yet. Try again in a few seconds.', ['not_scored']],
+  ['lobby', 'This episode does not count, so it gets no score.', ['never_scored']],
+  ['lobby', NO_PAYOUT, ['unknown_root', 'nothing_earned']],
+  ['lobby', 'There is nothing to claim at the moment. What you earn can be claimed once it has been settled.', ['nothing_to_claim']],
+  ['lobby', 'This payout was withdrawn. What you earned stays yours, and comes with the next one.', ['root_void']],
+  ['try_again', 'The reward vault refused the payout. What you earned stays yours. Try again later.', ['vault_refused']],
+  ['try_again', 'The blockchain did not answer. What you earned stays yours. Try again later.', ['chain', 'chain_unreachable']],
+  ['try_again', 'The hub cannot be reached. Check the connection.', ['unreachable']],
+  ['try_again', 'Something broke in the hub. Try again; if it happens again, tell whoever runs it.', ['internal']],
+  // The page's own.
+  ['reload', NOT_UNDERSTOOD, ['session', 'wire', 'layout', 'statement']],
+  ['lobby', 'The hub offered a recording that is not of your drive, so this page did not sign it. Drive again.', ['manifest']],
+  ['try_again', 'The hub took the episode, but gave no receipt that can be read. Try again.', ['receipt']],
+  ['reload', "The robot's 3D model could not be loaded. Reload the page.", ['model']],
+  ['reload', 'Something broke on this page. Reload it.', ['unknown']],
+]
+
+const BY_CODE: ReadonlyMap<string, readonly [says: string, todo: Todo]> = new Map(
+  SAYS.flatMap(([todo, says, codes]) => codes.map((code) => [code, [says, todo]] as const)),
+)
+
+/** `NotTheOperator` and `not_the_operator` are one code. */
+const codeOf = (name: string): string => name.replace(/(?<=[a-z0-9])(?=[A-Z])/g, '_').toLowerCase()
+
+/** What to tell of an error, or of a refusal of the hub's. An error that was written for people tells itself. */
+export function troubleOf(error: unknown): Trouble {
+  console.info('armshare:', error)
+  if (error instanceof PlainError) return { code: 'plain', says: error.message, todo: error.todo }
+  const { code, name, status } = (error ?? {}) as { code?: unknown; name?: unknown; status?: unknown }
+  const named = typeof code === 'string' ? codeOf(code) : typeof name === 'string' ? codeOf(name.replace(/Error$/, '')) : ''
+  const known = [named, ofStatus(status), 'unknown'].find((each) => BY_CODE.has(each)) as string
+  const [says, todo] = BY_CODE.get(known) as readonly [string, Todo]
+  return { code: named || known, says, todo }
+}
+
+/** Of an HTTP status whose code this page does not know. */
+function ofStatus(status: unknown): string {
+  if (typeof status !== 'number') return ''
+  return status === 401 ? 'auth' : status >= 500 ? 'internal' : ''
+}
+
+/** An error of this page whose message is written for the person before it. */
+export class PlainError extends Error {
+  override name = 'PlainError'
+  constructor(
+    message: string,
+    readonly todo: Todo = 'try_again',
+    cause?: unknown,
+  ) {
+    super(message, { cause })
+  }
+}
