@@ -37,7 +37,11 @@ DRAWN = "!document.body.innerText.includes('Loading the 3D model')"
 DONE = "document.querySelector('[data-testid=guide-{}]').dataset.done === 'true'"
 HALF = "+document.querySelector('[data-testid=guide-{}]').dataset.share >= 0.5"
 HOLDING = "document.querySelector('[data-testid=safety-state]').dataset.state === 'holding'"
-EXPIRED = "document.querySelector('[data-testid=safety-state]').dataset.state === 'expired'"
+LOST = (
+    "document.querySelector('[data-testid=safety-state]').dataset.state === 'expired'"
+    " || document.querySelector('[data-testid=blind]') !== null"
+)
+UNSEEN = "document.querySelector('[data-testid=blind][data-seen=false]')"
 KEYS = (("w", "s"), ("a", "d"), ("r", "f"))
 SETTLE_S = 0.4
 GIVE_UP_S = 20.0
@@ -93,9 +97,9 @@ class Person:
 
     def keep_driving(self, key: str) -> None:
         """After a gap in the connection, let go of the key, so that the arm is armed again."""
-        if self.safety() == "expired":
+        if self.page.evaluate(LOST):
             self.page.keyboard.up(key)
-            self.page.wait_for_function(ARMED)
+            self.page.wait_for_function(f"({ARMED} || {HOLDING}) && !{UNSEEN}")
             self.page.keyboard.down(key)
 
     def safety(self) -> str | None:
@@ -186,9 +190,9 @@ def first_drive(browser: Browser, url: str, _data: Path, scheme: Scheme, width: 
 def press(page: Page, key: str, until: str) -> None:
     """Hold a key until that is so; after a gap in the connection, let go for a moment, so that the arm is armed."""
     while not page.evaluate(until):
-        page.wait_for_function(f"{ARMED} || {DRIVING} || {HOLDING}")
+        page.wait_for_function(f"({ARMED} || {DRIVING} || {HOLDING}) && !{UNSEEN}")
         page.keyboard.down(key)
-        page.wait_for_function(f"{until} || {EXPIRED}")
+        page.wait_for_function(f"{until} || {LOST}")
         if not page.evaluate(until):
             page.keyboard.up(key)
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 from armshare.platform.demo import demo
 from armshare.platform.processes import platform
 from tests.armshare.platform.test_house import armshare
-from tests.armshare.web.test_browser import AXE, PATIENCE_MS, STATE_IS, TRIES, checked, opened, sign_in, take_robot
+from tests.armshare.web.test_browser import AXE, LOST, PATIENCE_MS, READY, TRIES, checked, opened, sign_in, take_robot
 from tests.browser import chromium, complaints
 from tests.conftest import House
 
@@ -62,14 +62,14 @@ def test_a_terminal_says_what_was_practice_and_what_was_missing(strict: House, t
 
 
 def hold(page: Page, key: str, until: str) -> None:
-    """Hold a key until the page shows what is waited for; let go where the robot must be armed again."""
+    """Hold a key until the page shows what is waited for; press anew if the robot was lost meanwhile."""
     shown = f"document.querySelector('{until}') !== null"
     for _ in range(TRIES):
         if page.evaluate(shown):
             return
-        page.wait_for_function(STATE_IS, arg=["armed", "holding"])
+        page.wait_for_function(READY)
         page.keyboard.down(key)
-        page.wait_for_function(f"{shown} || ({STATE_IS})(['expired'])")
+        page.wait_for_function(f"{shown} || {LOST}")
         page.keyboard.up(key)
     pytest.fail(f"{until} did not come in {TRIES} tries of {key}")
 
@@ -86,9 +86,9 @@ def there_and_back(page: Page, away: str, back: str, step: str) -> None:
 
 def grip(page: Page, until: str) -> None:
     """Press the gripper's key; where the drive expires on the way, the next motion takes the gripper along."""
-    page.wait_for_function(STATE_IS, arg=["armed", "holding"])
+    page.wait_for_function(READY)
     page.keyboard.press("Space")
-    page.wait_for_function(f"document.querySelector('{until}') !== null || ({STATE_IS})(['expired'])")
+    page.wait_for_function(f"document.querySelector('{until}') !== null || {LOST}")
     hold(page, "f", until)
 
 

@@ -8,7 +8,17 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from teleop.identity import new_key
-from tests.armshare.web.test_browser import ARMED, PATIENCE_MS, STATE_IS, opened, sign_in, take_robot
+from tests.armshare.web.test_browser import (
+    ARMED,
+    LOST,
+    PATIENCE_MS,
+    READY,
+    STATE_IS,
+    TRIES,
+    opened,
+    sign_in,
+    take_robot,
+)
 from tests.browser import chromium, complaints
 from tests.conftest import House
 
@@ -61,14 +71,15 @@ def is_told(page: Page, sentence: str) -> None:
 
 
 def drives(page: Page) -> None:
-    """Hold the key until the robot is driven; press anew if the connection had a gap meanwhile."""
-    while True:
-        page.wait_for_function(STATE_IS, arg=["armed", "holding"])
+    """Hold the key until the robot is driven; press anew if it was lost meanwhile."""
+    for _ in range(TRIES):
+        page.wait_for_function(READY)
         page.keyboard.down("w")
-        page.wait_for_function(STATE_IS, arg=["driving", "expired"])
-        if page.get_by_test_id("safety-state").get_attribute("data-state") == "driving":
+        page.wait_for_function(f"({STATE_IS})(['driving']) || {LOST}")
+        if page.evaluate(f"({STATE_IS})(['driving'])"):
             return
         page.keyboard.up("w")
+    pytest.fail(f"the robot was not driven in {TRIES} tries")
 
 
 def test_nobody_drives_blind_the_page_lets_go_says_so_and_wants_the_key_pressed_anew(page: Page) -> None:

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from teleop.host.link import Host, registration
 from teleop.identity import ROBOT_REGISTRATION, Domain, new_key
 from teleop.steps import Events
-from tests.armshare.web.test_browser import PATIENCE_MS, STATE_IS, TRIES, numbers, opened, sign_in, take_robot
+from tests.armshare.web.test_browser import LOST, PATIENCE_MS, READY, TRIES, numbers, opened, sign_in, take_robot
 from tests.browser import chromium, complaints
 from tests.conftest import House
 from tests.teleop.sessions import PANDA, Puppet
@@ -69,11 +69,11 @@ def held_arm(house: House, name: str) -> Iterator[None]:
 
 
 def hold_until(page: Page, key: str, condition: str) -> None:
-    """Hold a key until a condition is true, and go on holding it; press anew where the robot must be armed again."""
+    """Hold a key until a condition is true, and go on holding it; press anew if the robot was lost meanwhile."""
     for _ in range(TRIES):
-        page.wait_for_function(STATE_IS, arg=["armed", "holding"])
+        page.wait_for_function(READY)
         page.keyboard.down(key)
-        page.wait_for_function(f"() => ({condition}) || ({STATE_IS})(['expired'])")
+        page.wait_for_function(f"() => ({condition}) || {LOST}")
         if page.evaluate(f"() => Boolean({condition})"):
             return
         page.keyboard.up(key)
