@@ -33,9 +33,9 @@ export interface Robot {
   estopped: boolean
   state: 'offline' | 'free' | 'driven' | 'stopped'
   queue_length: number
-  /** How long somebody who queues now will probably wait; null where it is offline. */
+  /** How long somebody who queues now will probably wait; null if it is offline. */
   wait_s: number | null
-  /** Who drives, where the hub tells. */
+  /** Who drives, if the hub tells. */
   driver?: string | null
   tasks: RobotTask[]
 }

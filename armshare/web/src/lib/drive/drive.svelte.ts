@@ -60,7 +60,7 @@ export class Drive {
   reviewing = $state(false)
   discarded = $state(false)
   replay = $state.raw(new Replay())
-  /** What the first drive has yet to show; null where this wallet is paid already. */
+  /** What the first drive has yet to show; null if this wallet is paid already. */
   guided = $state.raw<Lesson[] | null>(null)
   /** From the end of the episode to its score. */
   sealedMs = $state<number | null>(null)
@@ -161,7 +161,7 @@ export class Drive {
     this.sendIntent()
   }
 
-  /** Where the chosen hand is; null where the keys move the base, and before the first state. */
+  /** Where the chosen hand is; null if the keys move the base, and before the first state. */
   get hand(): Pose | null {
     const end = this.robot?.descriptor.end_effectors[this.part]
     const pose = end && this.state && this.layout?.get(this.state.values, end.pose)
@@ -351,7 +351,7 @@ export class Drive {
   #ended(): void {
     this.input.neutral()
     this.replay.scrub(this.replay.lengthS)
-    // The state of the last step is not shown where the host ends the episode with it.
+    // The state of the last step is not shown if the host ends the episode with it.
     if (this.view?.ended?.episode) this.steps = this.view.ended.steps
     // An episode that does not count is not signed.
     if (!this.view?.ended?.episode || !this.view.ended.valid) return

@@ -62,7 +62,7 @@ export class Hints {
   }
 }
 
-/** By how much the joint that is farthest from its target is, rad; 0 where the two are not known. */
+/** By how much the joint that is farthest from its target is, rad; 0 if the two are not known. */
 export function behindRad(joints: ArrayLike<number> | null, targets: ArrayLike<number> | null): number {
   if (!joints || !targets) return 0
   return Array.from(joints).reduce((most, joint, i) => Math.max(most, Math.abs((targets[i] ?? joint) - joint)), 0)

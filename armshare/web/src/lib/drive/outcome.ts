@@ -18,7 +18,7 @@ const COMING: Record<string, string> = {
   verified: 'Being scored',
 }
 
-/** `score` where it is known; only a verified episode has one. */
+/** `score` if it is known; only a verified episode has one. */
 export function outcome(episode: Episode, score: Score | undefined, decimals: number, symbol: string): Outcome {
   const coming = COMING[episode.state]
   if (!score) return { state: coming ?? closed(episode), score: null, pay: coming ? '' : 'not paid', good: false }

@@ -1,5 +1,5 @@
 // Tells somebody who waits in a queue and looks elsewhere that it is their turn: by the tab's title, a chime, and a
-// notification where they allowed it. Nothing is asked for here but by `allow`.
+// notification if they allowed it. Nothing is asked for here but by `allow`.
 
 interface Page {
   title: string
@@ -36,7 +36,7 @@ export function announceTurn(robot: string): void {
   if (permission() === 'granted') notify(`${robot} is yours now.`)
 }
 
-/** Whether notifications are allowed; null where this browser has none. */
+/** Whether notifications are allowed; null if this browser has none. */
 export const permission = (): NotificationPermission | null =>
   'Notification' in window ? Notification.permission : null
 

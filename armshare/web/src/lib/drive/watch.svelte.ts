@@ -16,7 +16,7 @@ export class Watch {
   readonly account: Account
   /** As it was when this page came: what is drawn. */
   robot = $state.raw<RobotDetail | null>(null)
-  /** As it is of late. */
+  /** As the hub last told it. */
   card = $state.raw<Robot | null>(null)
   view = $state.raw<View | null>(null)
   state = $state.raw<State | null>(null)

@@ -90,7 +90,7 @@ export const GAMEPAD: Bound = {
 }
 
 /** This key stops the robot, whatever else is chosen. */
-export const STOP_KEY = 'Escape'
+const STOP_KEY = 'Escape'
 
 /** What this key types opens the help, wherever it stands on a keyboard, and beside the chosen one. */
 export const HELP_KEY = '?'
@@ -175,7 +175,7 @@ const NAMES: Record<string, string> = {
   'a3+': 'right stick ↓',
 }
 
-/** What stands on it: on this keyboard's own layout, where the browser tells. */
+/** What stands on it: on this keyboard's own layout, if the browser tells. */
 export function labelOf(control: string, layout?: ReadonlyMap<string, string>): string {
   const own = layout?.get(control)
   return NAMES[control] ?? own?.toUpperCase() ?? control.replace(/^(Key|Digit)/, '')

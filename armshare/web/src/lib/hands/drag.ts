@@ -35,7 +35,7 @@ export class Drag {
     else this.#goal.copy(this.#under(pointer).add(this.#grip))
   }
 
-  /** Away from the camera where the wheel goes up. */
+  /** Away from the camera if the wheel goes up. */
   wheel(deltaPx: number): void {
     const away = this.#camera.getWorldDirection(new Vector3()).multiplyScalar(-deltaPx * DEPTH_M_PER_PX)
     this.#goal.add(away)

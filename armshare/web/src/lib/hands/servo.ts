@@ -25,7 +25,7 @@ export function turnOf(q: Quaternion): Vector3 {
   return length < 1e-9 ? new Vector3() : axis.multiplyScalar((2 * Math.atan2(length, w)) / length)
 }
 
-/** The axes towards a place, and where it is given a turn too, in the frame of a base that is turned by `headingRad`. */
+/** The axes towards a place, and if it is given a turn too, in the frame of a base that is turned by `headingRad`. */
 export function towards(hand: Pose, position: Vector3, orientation: Quaternion | null, headingRad = 0): Axes {
   const unturned = new Quaternion().setFromAxisAngle(new Vector3(0, 0, 1), -headingRad)
   const shift = position.clone().sub(hand.position).applyQuaternion(unturned)

@@ -19,7 +19,7 @@ const SILENT_MS = 250
 export type Report = { shift?: Triple; turn?: Triple; buttons?: number }
 type Triple = [number, number, number]
 
-/** What a report says; null where it says nothing of motion or buttons. */
+/** What a report says; null if it says nothing of motion or buttons. */
 export function parseReport(id: number, data: DataView): Report | null {
   const triple = (at: number): Triple => [0, 2, 4].map((off) => data.getInt16(at + off, true)) as Triple
   if (id === 1 && data.byteLength >= 12) return { shift: triple(0), turn: triple(6) }

@@ -9,7 +9,7 @@ import { PlainError } from '../trouble'
 import { type Pose, towards, turnOf } from './servo'
 
 export type Kind = 'immersive-ar' | 'immersive-vr'
-export const KINDS: readonly Kind[] = ['immersive-ar', 'immersive-vr']
+const KINDS: readonly Kind[] = ['immersive-ar', 'immersive-vr']
 
 /** Tracking that is lost and found again jumps; a person does not, between two frames. */
 const JUMP_M = 0.06
@@ -18,7 +18,7 @@ const SCALE = 1
 const UP = new Vector3(0, 1, 0)
 const STEEP = 0.8
 
-/** How far about the vertical a device is turned away from looking along -z; where it looks up or down, by its top. */
+/** How far about the vertical a device is turned away from looking along -z; if it looks up or down, by its top. */
 export function headingOf(orientation: Quaternion): number {
   const ahead = new Vector3(0, 0, -1).applyQuaternion(orientation)
   const top = new Vector3(0, ahead.y > 0 ? -1 : 1, 0).applyQuaternion(orientation)

@@ -9,20 +9,20 @@ const STATES = 100
 const JITTER_GAIN = 1 / 16
 /** After the first answered command: until then the page still loads what it draws, and no state is missed. */
 const SETTLE_MS = 2000
-/** Of the loss, where it is no longer good, and where it is slow. A robot is never moved slower for it. */
+/** The loss from which on it is no longer good, and from which on it is slow. A robot is never moved slower for it. */
 const FAIR_LOSS = 0.05
 const SLOW_LOSS = 0.15
 
-export const FAIR_MS = 100
+const FAIR_MS = 100
 export const SLOW_MS = 200
-export const BAD_MS = 300
+const BAD_MS = 300
 /** How fast the robot moves, of what is asked, while the connection is bad. */
 export const REDUCED = 0.4
 
 export type Grade = 'good' | 'fair' | 'slow' | 'bad'
 
 export interface Health {
-  /** From a command's sending to the state that says it was applied: the median of late. Null before the first. */
+  /** From a command's sending to the state that says it was applied: the median of the last ones. Null before the first. */
   roundTripMs: number | null
   jitterMs: number
   /** The part of the last states that did not come, in [0, 1]; 0 while the page has only begun. */
@@ -46,7 +46,7 @@ export class Connection {
   #roundTrips: number[] = []
   /** When the first state came that answers a command. */
   #answeredMs: number | null = null
-  /** Of each state of late: its number, how long it took by two clocks, of which only differences count, and whether it
+  /** Of each of the last states: its number, how long it took by two clocks, of which only differences count, and whether it
    * was to be missed. */
   #states: { seq: number; transitMs: number; counted: boolean }[] = []
   #jitterMs = 0

@@ -33,7 +33,7 @@ export interface SceneBody {
   /** The array (7,), or (n, 7) with `row`, that says where it is; null: it stands still. */
   pose_from: string | null
   row: number | null
-  /** It is where a thing, or a hand, shall come. */
+  /** It is where a thing, or a hand, should come. */
   goal: boolean
   parts: Part[]
 }
@@ -94,7 +94,7 @@ export const partsOf = (descriptor: Descriptor): string[] => [
   ...(descriptor.base ? ['base'] : []),
 ]
 
-/** The stage that a progress in [0, 1] is in: stages are equal parts. Null where the task has none. */
+/** The stage that a progress in [0, 1] is in: stages are equal parts. Null if the task has none. */
 export function stageAt(stages: readonly string[], progress: number): string | null {
   return stages[Math.min(Math.floor(progress * stages.length), stages.length - 1)] ?? null
 }
@@ -128,7 +128,7 @@ export class Layout {
     this.places = places
   }
 
-  /** The named array, or one row of seven of it; null where this robot has none. */
+  /** The named array, or one row of seven of it; null if this robot has none. */
   get(values: Float32Array, name: string, row: number | null = null): Float32Array | null {
     if (values.length !== this.size)
       throw new LayoutError(`expected ${this.size} values as the descriptor says, got ${values.length}`)
@@ -138,7 +138,7 @@ export class Layout {
   }
 }
 
-/** Where a mobile base is: x, y (m) and heading (rad); null where the robot stands still. */
+/** Where a mobile base is: x, y (m) and heading (rad); null if the robot stands still. */
 export function basePose(descriptor: Descriptor, layout: Layout, values: Float32Array): [number, number, number] | null {
   const joints = descriptor.base && layout.get(values, 'joint_position')
   if (!descriptor.base || !joints) return null

@@ -16,7 +16,7 @@ export interface Frame {
   width: number
   height: number
   seq: number
-  /** The `seq` of the state that it shows; 0 where it shows no state. */
+  /** The `seq` of the state that it shows; 0 if it shows no state. */
   state: number
   tHostUs: bigint
   payload: Uint8Array<ArrayBuffer>
@@ -65,7 +65,7 @@ export function decodeFrame(data: ArrayBuffer): Frame {
   }
 }
 
-/** The answer that lets more frames come; `wantKey` where the next must stand for itself. */
+/** The answer that lets more frames come; `wantKey` if the next must stand for itself. */
 export function encodeSeen(of: Pick<Frame, 'camera' | 'codec' | 'seq'>, wantKey = false): ArrayBuffer {
   const view = new DataView(new ArrayBuffer(SEEN.bytes))
   const put = (name: string, value: number) => view.setUint8(SEEN.at[name] as number, value)

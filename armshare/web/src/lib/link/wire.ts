@@ -44,7 +44,7 @@ export interface State {
   applied: number
   tHostUs: bigint
   tClientUs: bigint
-  /** In [0, 1]; null where the robot cannot know. */
+  /** In [0, 1]; null if the robot cannot know. */
   progress: number | null
   values: Float32Array
 }

@@ -1,4 +1,4 @@
-// What comes and goes in the picture, softly: a strength in [0, 1] that moves at one speed towards where it shall be.
+// What comes and goes in the picture, softly: a strength in [0, 1] that moves at one speed towards where it should be.
 //
 // Pure: time comes in as an argument.
 

@@ -1,4 +1,4 @@
-// Where something shall come: a ring around the place, and a line to the floor where the place is in the air.
+// Where something should come: a ring around the place, and a line to the floor if the place is in the air.
 
 import {
   Box3,

@@ -12,7 +12,7 @@ export class Pace {
   #waiting = false
   #frameMs = 0
 
-  /** How long a drawn frame takes of late, as the display's clock sees it. */
+  /** How long a drawn frame has taken lately, as the display's clock sees it. */
   get slow(): boolean {
     return this.#frameMs > SLOW_MS
   }
@@ -25,7 +25,7 @@ export class Pace {
     return !this.slow || sinceMs >= Math.min(2 * this.#frameMs, MOST_MS)
   }
 
-  /** Nothing was to be drawn at this tick: the time until the next frame is none that drawing takes. */
+  /** Nothing was to be drawn at this tick: the time until the next frame is not one that drawing takes. */
   rest(): void {
     this.#waiting = false
   }

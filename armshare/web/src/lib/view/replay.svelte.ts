@@ -38,7 +38,7 @@ export class Replay {
     if (first) this.lengthS = (hostMs - first.hostMs) / 1000
   }
 
-  /** Go on from where it is, or from the beginning where it is at the end. */
+  /** Go on from where it is, or from the beginning if it is at the end. */
   play(): void {
     if (this.atS >= this.lengthS) this.atS = 0
     this.#drawnMs = 0
@@ -54,7 +54,7 @@ export class Replay {
     this.atS = Math.min(this.lengthS, Math.max(0, atS))
   }
 
-  /** The values to draw at `nowMs`; null where nothing was recorded. */
+  /** The values to draw at `nowMs`; null if nothing was recorded. */
   values(nowMs: number): Float32Array | null {
     if (this.playing) {
       if (this.#drawnMs > 0) this.atS = Math.min(this.lengthS, this.atS + (nowMs - this.#drawnMs) / 1000)

@@ -1,5 +1,5 @@
 // The picture: the robot and the things beside it, posed from the values of a state, and what helps to drive it: where it
-// was sent, where its hands may not go, and where something shall come.
+// was sent, where its hands may not go, and where something should come.
 
 import {
   Box3,
@@ -137,7 +137,7 @@ export class Scene {
     if (!this.#framed) this.#frame()
   }
 
-  /** One frame of what comes and goes, for the values that were posed and, where the robot is driven, its newest state. */
+  /** One frame of what comes and goes, for the values that were posed and, if the robot is driven, its newest state. */
   step(state: State | null, nowMs: number): void {
     const succeeded = state?.succeeded ?? false
     const changed = [

@@ -3,7 +3,7 @@
 import { BufferAttribute, BufferGeometry } from 'three'
 import { mergeGeometries, mergeVertices, toCreasedNormals } from 'three/examples/jsm/utils/BufferGeometryUtils.js'
 
-/** Of the triangles, how many stay; fewer are taken away where the surface would be off by more. */
+/** Of the triangles, how many stay; fewer are taken away if the surface would be off by more. */
 const KEPT = 0.08
 /** Of the mesh's size. */
 const ERROR_MAX = 0.015

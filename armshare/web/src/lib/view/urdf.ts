@@ -86,7 +86,7 @@ async function coloursOf(library: string): Promise<Map<string, Material>> {
     const [r = 1, g = 1, b = 1] = info.kd ?? []
     return enamel(new Color().setRGB(r, g, b, SRGBColorSpace))
   }
-  // "None" is what Blender writes where a mesh has no material; then the URDF's counts.
+  // "None" is what Blender writes if a mesh has no material; then the URDF's counts.
   const named = Object.entries(parsed.materialsInfo).filter(([name]) => name !== 'None')
   return new Map(named.map(([name, info]) => [name, paint(info)]))
 }

@@ -158,7 +158,7 @@ export class Viewport {
     this.touch()
   }
 
-  /** Show this box, which lies in the frame of the base; where a view's number is given, in that view. */
+  /** Show this box, which lies in the frame of the base; if a view is given by number, in that view. */
   frame(subject: Box3, view?: number): void {
     this.#subject = subject
     const radius = this.#radius
@@ -174,7 +174,7 @@ export class Viewport {
     else if (!this.#turned) this.look(this.#view)
   }
 
-  /** Go to a view, by number; the next one where none is given. */
+  /** Go to a view, by number; the next one if no number is given. */
   look(view = this.#view + 1): void {
     this.#view = view % VIEWS.length
     this.#turned = false
@@ -279,7 +279,7 @@ export class Viewport {
     this.renderer.dispose()
   }
 
-  /** Where frames come slowly for a while, draw fewer pixels, and at last no shadows. */
+  /** If frames come slowly for a while, draw fewer pixels, and at last no shadows. */
   #economise(): void {
     this.#slowFrames = this.#pace.slow ? this.#slowFrames + 1 : Math.max(0, this.#slowFrames - 1)
     if (this.#slowFrames < SLOW_FRAMES) return

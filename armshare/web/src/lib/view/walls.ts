@@ -14,7 +14,7 @@ export interface Wall {
   upper: boolean
 }
 
-export const WALLS: readonly Wall[] = ([0, 1, 2] as const).flatMap((axis) => [
+const WALLS: readonly Wall[] = ([0, 1, 2] as const).flatMap((axis) => [
   { axis, upper: false },
   { axis, upper: true },
 ])
