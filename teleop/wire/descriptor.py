@@ -1,15 +1,178 @@
-"""What a browser or a script needs to draw and drive a robot, as plain JSON made from its spec."""
+"""What a browser or a script needs to draw and drive a robot, as plain JSON made from its spec.
+
+`Descriptor` is its shape and its bounds: a host is a stranger, and everyone's page reads what it says of itself.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any, Final, Literal
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 
 from sim.robot import Action, ArraySpec, EndEffector, MobileBase, Observation, RobotSpec, TaskSpec
 from sim.scene import Part, Scene
-from teleop.wire.messages import Values
+from teleop.wire.frames import CAMERAS_MAX
+from teleop.wire.messages import STATE_VALUES_MAX, Values
+from teleop.wire.signalling import SignallingError
+
+DESCRIPTOR_BYTES_MAX: Final = 32 * 1024
+"""As JSON: `granted` carries it, and one of its tasks again, in one frame."""
+
+Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Said = Annotated[str, Meta(max_length=500)]
+Number = Annotated[float, Meta(ge=-1e6, le=1e6)]
+Positive = Annotated[float, Meta(gt=0, le=1e6)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=0, le=10**9)]
+Names = Annotated[tuple[Name, ...], Meta(max_length=64)]
+Numbers = Annotated[tuple[Number, ...], Meta(max_length=64)]
+Triple = tuple[Number, Number, Number]
+Quaternion = tuple[Number, Number, Number, Number]
+Rgba = tuple[Share, Share, Share, Share]
+Url = Annotated[str, Meta(max_length=200, pattern=r"^/assets/models/(?!.*\.\.)[\w./-]+$")]
+"""Below this hub's own models: a page loads it without asking."""
+
+
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Any part of a descriptor: a field that is not there is refused by name."""
+
+
+class _Box(_Part, frozen=True, tag_field="kind", tag="box"):
+    half_extents_m: tuple[Positive, Positive, Positive]
+
+
+class _Sphere(_Part, frozen=True, tag_field="kind", tag="sphere"):
+    radius_m: Positive
+
+
+class _Cylinder(_Part, frozen=True, tag_field="kind", tag="cylinder"):
+    radius_m: Positive
+    length_m: Positive
+
+
+class _BodyPart(_Part, frozen=True):
+    shape: _Box | _Sphere | _Cylinder
+    position_m: Triple
+    orientation: Quaternion
+    rgba: Rgba | None
+
+
+class _Body(_Part, frozen=True):
+    name: Name
+    rgba: Rgba
+    position_m: Triple
+    orientation: Quaternion
+    pose_from: Name | None
+    row: Annotated[int, Meta(ge=0, le=STATE_VALUES_MAX)] | None
+    goal: bool
+    parts: Annotated[tuple[_BodyPart, ...], Meta(max_length=64)]
+
+
+class _Light(_Part, frozen=True):
+    towards: Triple
+    intensity: Annotated[float, Meta(ge=0, le=100)]
+    ambient: Annotated[float, Meta(ge=0, le=100)]
+
+
+class _Scene(_Part, frozen=True):
+    floor_rgba: Rgba
+    light: _Light
+    bodies: Annotated[tuple[_Body, ...], Meta(max_length=64)]
+
+
+class _Hand(_Part, frozen=True):
+    name: Name
+    link: Name
+    joint_names: Names
+    workspace_lower_m: Triple
+    workspace_upper_m: Triple
+    gripper_joints: Annotated[dict[Name, tuple[Number, Number]], Meta(max_length=16)]
+    base_link: Name | None
+    pose: Name
+
+
+class _Base(_Part, frozen=True):
+    joint_names: tuple[Name, Name, Name]
+    speed_max_m_s: Positive
+    turn_max_rad_s: Positive
+
+
+class _Array(_Part, frozen=True):
+    name: Name
+    shape: Annotated[tuple[Annotated[int, Meta(ge=1, le=STATE_VALUES_MAX)], ...], Meta(max_length=4)]
+    unit: Name
+    doc: Said
+
+
+class _Task(_Part, frozen=True):
+    name: Name
+    version: Count
+    instruction: Said
+    paraphrases: Annotated[tuple[Said, ...], Meta(max_length=32)]
+    stages: Annotated[tuple[Said, ...], Meta(max_length=32)]
+    max_steps: Count
+
+
+class _Camera(_Part, frozen=True):
+    name: Name
+    width: Annotated[int, Meta(ge=1, le=1920)]
+    height: Annotated[int, Meta(ge=1, le=1920)]
+    fps: Annotated[float, Meta(gt=0, le=1000)]
+    codecs: Annotated[tuple[Literal["jpeg", "h264"], ...], Meta(max_length=2)]
+
+
+class Descriptor(_Part, frozen=True):
+    """What a host may say of its robot."""
+
+    name: Name
+    model: Name
+    urdf: Url
+    simulated: bool
+    control_hz: Annotated[float, Meta(gt=0, le=1000)]
+    joint_names: Names
+    joint_lower_rad: Numbers
+    joint_upper_rad: Numbers
+    joint_velocity_max_rad_s: Numbers
+    home_rad: Numbers
+    end_effectors: Annotated[tuple[_Hand, ...], Meta(max_length=16)]
+    base: _Base | None
+    observation: Annotated[tuple[_Array, ...], Meta(max_length=64)]
+    scene: _Scene
+    tasks: Annotated[tuple[_Task, ...], Meta(max_length=32)]
+    engine: Annotated[dict[Name, Said], Meta(max_length=64)]
+    cameras: Annotated[tuple[_Camera, ...], Meta(max_length=CAMERAS_MAX)] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if the parts do not fit each other."""
+        joints = len(self.joint_names)
+        for field in ("joint_lower_rad", "joint_upper_rad", "joint_velocity_max_rad_s", "home_rad"):
+            if len(getattr(self, field)) != joints:
+                raise ValueError(f"expected {joints} numbers in `{field}`, one a joint")
+        for kind in ("end_effectors", "observation", "tasks", "cameras"):
+            names = [part.name for part in getattr(self, kind)]
+            if len(set(names)) != len(names):
+                raise ValueError(f"expected different names in `{kind}`, got {names}")
+        values = sum(math.prod(array.shape) for array in self.observation)
+        if values > STATE_VALUES_MAX:
+            raise ValueError(f"expected at most {STATE_VALUES_MAX} values in `observation`, got {values}")
+
+
+def require_descriptor(said: dict[str, Any]) -> dict[str, Any]:
+    """Return what a host says of its robot, if it is a `Descriptor`; raise SignallingError, which names the place."""
+    try:
+        msgspec.convert(said, Descriptor)
+        length = len(msgspec.json.encode(said))
+    except (msgspec.ValidationError, RecursionError) as error:
+        told = f"expected the robot's descriptor as PROTOCOL.md has it: {error}"
+        raise SignallingError("malformed", told) from error
+    if length > DESCRIPTOR_BYTES_MAX:
+        told = f"expected a descriptor of at most {DESCRIPTOR_BYTES_MAX} bytes, got {length}"
+        raise SignallingError("malformed", told)
+    return said
 
 
 def describe(name: str, spec: RobotSpec) -> dict[str, Any]:

@@ -73,9 +73,9 @@ _FLAGS_AT: Final = 3
 _COMMAND_KIND: Final[int] = WIRE["messages"]["command"]["kind"]
 _STATE_KIND: Final[int] = WIRE["messages"]["state"]["kind"]
 _COMMAND_VALUES_MAX: Final[int] = WIRE["limits"]["command_values"]
-_STATE_VALUES_MAX: Final[int] = WIRE["limits"]["state_values"]
+STATE_VALUES_MAX: Final[int] = WIRE["limits"]["state_values"]
 COMMAND_BYTES_MAX: Final[int] = _COMMAND.size + 4 * _COMMAND_VALUES_MAX
-STATE_BYTES_MAX: Final[int] = _STATE.size + 4 * _STATE_VALUES_MAX
+STATE_BYTES_MAX: Final[int] = _STATE.size + 4 * STATE_VALUES_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class State:
     @classmethod
     def decode(cls, data: bytes) -> State:
         """Read a state; raise WireError unless every byte is accounted for."""
-        head = _unpack(_STATE, data, "state", _STATE_KIND, _STATE_VALUES_MAX)
+        head = _unpack(_STATE, data, "state", _STATE_KIND, STATE_VALUES_MAX)
         _, _, safety, flags, epoch, seq, applied, t_host_us, t_client_us, progress, _, limits = head
         if safety not in Safety._value2member_map_:
             raise WireError(f"expected safety {[s.value for s in Safety]}, got {safety}")
