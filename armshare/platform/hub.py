@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ from teleop.wire.messages import PROTOCOL
 _log = structlog.get_logger()
 _WEB: Final = Path(__file__).parents[1] / "web" / "dist"
 EXPIRY_S: Final = 1.0
-SWEEP_UPLOADS_EVERY: Final = 3600
+SWEEP_UPLOADS_S: Final = 3600.0
 UPLOAD_KEPT_MS: Final = 7 * 24 * 3_600_000
 """How long an upload that nobody goes on with is kept."""
 POOL_WEI: Final = 100_000 * ARM
@@ -199,21 +199,37 @@ def _pipeline(parts: Parts, scorers: Executor) -> Pipeline:
 
 @asynccontextmanager
 async def _expiring(hub: Hub, uploads: Uploads) -> AsyncIterator[None]:
-    """End what has run out: leases while others wait, and uploads that nobody goes on with."""
+    """End what has run out: leases while others wait, and uploads that nobody goes on with; at the end, every lease."""
 
-    async def expire() -> None:
-        while True:
-            await asyncio.to_thread(uploads.expire, now_ms() - UPLOAD_KEPT_MS)
-            for _ in range(SWEEP_UPLOADS_EVERY):
-                await asyncio.sleep(EXPIRY_S)
-                await hub.expire()
+    async def expire_leases() -> None:
+        hub.expire()
 
-    task = asyncio.create_task(expire(), name="expiry")
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    async def expire_uploads() -> None:
+        await asyncio.to_thread(uploads.expire, now_ms() - UPLOAD_KEPT_MS)
+
+    async with hub:
+        tasks = [
+            asyncio.create_task(again_and_again(expire_leases, EXPIRY_S), name="expiry of leases"),
+            asyncio.create_task(again_and_again(expire_uploads, SWEEP_UPLOADS_S), name="expiry of uploads"),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def again_and_again(
+    call: Callable[[], Awaitable[None]], pause_s: float, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> None:
+    """Call it now, and after each pause, until cancelled; an error is logged, and ends nothing."""
+    while True:
+        try:
+            await call()
+        except Exception:  # noqa: BLE001  a supervisor: it is reported, and the next call comes
+            _log.exception("a periodic call failed; it is made again", call=call.__qualname__, after_s=pause_s)
+        await pause(pause_s)
 
 
 class ConfigAnswer(BaseModel):

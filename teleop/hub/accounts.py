@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 from eth_account.messages import encode_defunct
 from sqlalchemy import delete, select
 
-from teleop.clock import now_ms
+from teleop import clock
 from teleop.hub.db import Database
 from teleop.hub.tables import Account, SignIn, Token
 from teleop.identity import SignatureError, require_address, require_signer
@@ -40,13 +41,15 @@ class Signed:
 class Accounts:
     """Challenges, tokens and the wallets behind them."""
 
-    def __init__(self, database: Database, public_url: str, chain_id: int) -> None:
-        self._database = database
+    def __init__(
+        self, database: Database, public_url: str, chain_id: int, now_ms: Callable[[], int] = clock.now_ms
+    ) -> None:
+        self._database, self._now_ms = database, now_ms
         self._url, self._chain_id = public_url, chain_id
 
     def challenge(self, address: str) -> tuple[str, str]:
         """Return (nonce, EIP-4361 message) for a checksummed address; raise SignatureError."""
-        nonce, issued_ms = secrets.token_hex(16), now_ms()
+        nonce, issued_ms = secrets.token_hex(16), self._now_ms()
         expires_ms = issued_ms + CHALLENGE_MS
         text = self._message(require_address(address), nonce, issued_ms, expires_ms)
         with self._database() as db, db.begin():
@@ -58,14 +61,14 @@ class Accounts:
         """Exchange a signed challenge for a token; raise SignatureError. A challenge serves once."""
         with self._database() as db, db.begin():
             asked = db.get(SignIn, nonce)
-            if asked is None or asked.expires_ms < now_ms():
+            if asked is None or asked.expires_ms < self._now_ms():
                 raise SignatureError("expected a challenge of the last ten minutes, used once; ask for a new one")
             require_signer(asked.address, encode_defunct(text=asked.message), signature, "sign-in")
             db.delete(asked)
             if db.get(Account, asked.address) is None:
-                db.add(Account(address=asked.address, created_ms=now_ms()))
+                db.add(Account(address=asked.address, created_ms=self._now_ms()))
                 db.flush()
-            signed = Signed(secrets.token_urlsafe(32), asked.address, now_ms() + TOKEN_MS)
+            signed = Signed(secrets.token_urlsafe(32), asked.address, self._now_ms() + TOKEN_MS)
             db.add(Token(sha256=_hashed(signed.token), address=signed.address, expires_ms=signed.expires_ms))
         return signed
 
@@ -73,7 +76,7 @@ class Accounts:
         """Return the wallet behind a token; raise NotSignedInError."""
         with self._database() as db:
             found = db.scalar(select(Token).where(Token.sha256 == _hashed(token)))
-        if found is None or found.expires_ms < now_ms():
+        if found is None or found.expires_ms < self._now_ms():
             raise NotSignedInError("expected the token of a signed-in wallet; sign in again")
         return found.address
 

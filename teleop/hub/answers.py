@@ -115,4 +115,6 @@ class CountsAnswer(BaseModel):
     queued: int
     watching: int
     looking: int
+    unwritten: int
+    """Ends of leases that are not in the database yet."""
     counts: dict[str, int]

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 import structlog
+from anyio import from_thread
 from fastapi import APIRouter, Depends, Request, Response, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
@@ -26,9 +27,10 @@ from teleop.hub.answers import (
     SignedInAnswer,
 )
 from teleop.hub.cameras import Viewer
+from teleop.hub.docks import Dock, Presence, Seat
 from teleop.hub.encoded import EncodedCache, answer
 from teleop.hub.errors import ApiError
-from teleop.hub.leases import Dock, Hub, Seat
+from teleop.hub.leases import Hub
 from teleop.hub.registry import Registry, UnknownRobotAddressError
 from teleop.hub.serving import framed_socket
 from teleop.hub.tables import RobotRow
@@ -78,9 +80,9 @@ class Driving:
 
     def dock(self, token: str) -> Dock:
         """Return the robot whose upload token this is; raise NotSignedInError."""
-        for dock in self.hub.docks.values():
-            if secrets.compare_digest(dock.upload_token.encode(), token.encode()):
-                return dock
+        dock = self.hub.uploader(token)
+        if dock is not None:
+            return dock
         raise NotSignedInError("expected the upload token of a robot that is online; connect its host again")
 
 
@@ -129,7 +131,8 @@ def _add_accounts(routes: APIRouter, accounts: Accounts, driving: Driving) -> No
 def _add_robots(routes: APIRouter, registry: Registry, driving: Driving) -> None:
     @routes.get("/api/robots", response_model=list[RobotAnswer])
     def robots() -> list[dict[str, Any]]:
-        return [_card(driving, row) for row in registry.robots()]
+        online = from_thread.run_sync(driving.hub.presences)
+        return [_card(driving, row, online) for row in registry.robots()]
 
     @routes.get("/api/robots/{robot}", response_model=DescribedRobotAnswer)
     def robot(robot: str) -> dict[str, Any]:
@@ -137,7 +140,8 @@ def _add_robots(routes: APIRouter, registry: Registry, driving: Driving) -> None
             row = registry.robot(robot)
         except UnknownRobotAddressError as error:
             raise ApiError(404, "unknown_robot", str(error)) from error
-        return {**_card(driving, row), "descriptor": row.descriptor}
+        online = from_thread.run_sync(driving.hub.presences)
+        return {**_card(driving, row, online), "descriptor": row.descriptor}
 
     @routes.post("/api/robots", status_code=201, response_model=RobotAnswer)
     def register(body: Registration) -> dict[str, Any]:
@@ -145,7 +149,7 @@ def _add_robots(routes: APIRouter, registry: Registry, driving: Driving) -> None
             row = registry.register(body.registration.model_dump(), body.signature)
         except SignatureError as error:
             raise ApiError(422, "registration", str(error)) from error
-        return _card(driving, row)
+        return _card(driving, row, from_thread.run_sync(driving.hub.presences))
 
     @routes.delete("/api/robots/{robot}", status_code=204)
     def remove(robot: str, owner: str = Depends(driving.operator)) -> Response:
@@ -179,7 +183,7 @@ def _add_reading(routes: APIRouter, driving: Driving) -> None:
         return published()
 
     @routes.get("/api/counts", response_model=CountsAnswer)
-    def counts() -> dict[str, Any]:
+    async def counts() -> dict[str, Any]:
         return driving.hub.census()
 
 
@@ -201,22 +205,22 @@ def _add_sockets(routes: APIRouter, driving: Driving) -> None:
         await _served(socket, lambda _outbox: _host_camera(driving, socket))
 
 
-def _card(driving: Driving, row: RobotRow) -> dict[str, Any]:
-    dock = driving.hub.docks.get(row.address)
-    state = "offline" if dock is None else "stopped" if dock.estopped else "driven" if dock.holder else "free"
+def _card(driving: Driving, row: RobotRow, online: Mapping[str, Presence]) -> dict[str, Any]:
+    here = online.get(row.address)
+    state = "offline" if here is None else "stopped" if here.estopped else "driven" if here.driver else "free"
     tasks = (row.descriptor or {}).get("tasks", [])
     return {
         "robot": row.address,
         "name": row.name,
         "model": row.model,
         "owner": row.owner,
-        "driver": dock.holder.seat.address if dock is not None and dock.holder is not None else None,
+        "driver": here.driver if here else None,
         "simulated": row.simulated,
-        "online": dock is not None,
-        "estopped": dock is not None and dock.estopped,
+        "online": here is not None,
+        "estopped": here is not None and here.estopped,
         "state": state,
-        "queue_length": len(dock.queue) if dock else 0,
-        "wait_s": driving.hub.wait_s(dock, len(dock.queue)) if dock else None,
+        "queue_length": here.queue_length if here else 0,
+        "wait_s": here.wait_s if here else None,
         "tasks": [{**task, "price": str(driving.prices.get(task["name"], 0))} for task in tasks],
     }
 
@@ -278,7 +282,7 @@ async def _operator(driving: Driving, socket: WebSocket, outbox: Outbox) -> None
     try:
         await _operator_frames(hub, seat, socket, outbox)
     finally:
-        await hub.stand(seat)
+        hub.stand(seat)
 
 
 async def _operator_frames(hub: Hub, seat: Seat, socket: WebSocket, outbox: Outbox) -> None:
@@ -332,7 +336,7 @@ async def _host(driving: Driving, socket: WebSocket, outbox: Outbox) -> None:
     try:
         await _host_frames(hub, dock, socket)
     finally:
-        await hub.undock(dock)
+        hub.undock(dock)
 
 
 async def _host_frames(hub: Hub, dock: Dock, socket: WebSocket) -> None:
@@ -342,7 +346,7 @@ async def _host_frames(hub: Hub, dock: Dock, socket: WebSocket) -> None:
             hub.from_robot(dock, frame)
             continue
         try:
-            await hub.from_host(dock, signalling.from_host(frame))
+            hub.from_host(dock, signalling.from_host(frame))
         except SignallingError as error:
             hub.counts[f"hosts_{error.code}"] += 1
             _log.warning("a host said what it should not", robot=dock.address, error=str(error))

@@ -1,132 +1,105 @@
 """Where operators and robots meet: queues, leases with epochs, and the relay. It trusts neither and moves nothing.
 
-A `Seat` is an operator's connection, a `Dock` a robot's. Everything runs on one event loop; the database is asked in a
-thread. A lease goes `queued -> granted -> live -> ended`: granted when the robot is the operator's, live from the
-first `begin` on.
+Everything runs on one event loop, and only what must know the database's answer waits for it: a host that comes, a
+lease that is granted, an episode that begins. What ends, ends at once; its row is written by `Endings`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import secrets
-from collections import Counter, deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Final
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, ParamSpec, Protocol, Self, TypeVar
+from weakref import WeakValueDictionary
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
-from teleop.clock import now_ms
+from teleop import clock
 from teleop.hub.cameras import Cameras
-from teleop.hub.registry import Registry
-from teleop.hub.tables import LeaseRow, TicketRow
+from teleop.hub.docks import Dock, Lease, LeaseState, Presence, Seat
+from teleop.hub.endings import Ending, Endings
+from teleop.hub.tables import LeaseRow, RobotRow, TicketRow
 from teleop.hub.waiting import REMEMBERED, wait_s
 from teleop.identity import HOST_HELLO, SESSION_GRANT, Domain, SignatureError, require_address
 from teleop.wire import signalling
+from teleop.wire.descriptor import require_descriptor
 from teleop.wire.messages import COMMAND_BYTES_MAX, PROTOCOL, STATE_BYTES_MAX
 from teleop.wire.outbox import Outbox
 from teleop.wire.reasons import EndReason
 from teleop.wire.signalling import Grant, SignallingError
 
 _log = structlog.get_logger()
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 GRANT_MS_MAX: Final = 24 * 3_600_000
+UNAVAILABLE: Final = "the hub's database did not answer, so nothing was changed; try again in a few seconds"
 
 
-class LeaseState(StrEnum):
-    """Where an operator stands with a robot."""
+class Store(Protocol):
+    """What a hub asks the database: `Registry`, or a test's."""
 
-    QUEUED = "queued"
-    GRANTED = "granted"
-    LIVE = "live"
-    ENDED = "ended"
+    def robot(self, address: str) -> RobotRow:
+        """Return one robot; raise UnknownRobotAddressError."""
 
+    def describe(self, address: str, descriptor: dict[str, Any]) -> None:
+        """Keep what a robot's host says of it."""
 
-_MOVES: Final[Mapping[LeaseState, frozenset[LeaseState]]] = {
-    LeaseState.QUEUED: frozenset({LeaseState.GRANTED, LeaseState.ENDED}),
-    LeaseState.GRANTED: frozenset({LeaseState.LIVE, LeaseState.ENDED}),
-    LeaseState.LIVE: frozenset({LeaseState.LIVE, LeaseState.ENDED}),
-    LeaseState.ENDED: frozenset(),
-}
+    def lease_lengths_s(self, robot: str, count: int) -> list[float]:
+        """Return how long the last `count` leases of a robot took, oldest first, s."""
 
+    def open_lease(self, lease: str, grant: Grant, signature: str) -> LeaseRow:
+        """Start a lease with the robot's next epoch."""
 
-@dataclass(eq=False, slots=True)
-class Seat:
-    """One operator's connection."""
+    def close_lease(self, lease: str, reason: str, ended_ms: int) -> None:
+        """Note a lease's end; the first word stands."""
 
-    address: str
-    nonce: str
-    outbox: Outbox
-    lease: Lease | None = None
-    watching: Dock | None = None
+    def close_left_open(self, ended_ms: int) -> int:
+        """Note the end of every lease that has none; return how many."""
 
-
-@dataclass(eq=False, slots=True)
-class Lease:
-    """An operator's time with a robot: waiting for it in its queue, or holding it."""
-
-    seat: Seat
-    dock: Dock
-    grant: Grant
-    signature: str
-    state: LeaseState = LeaseState.QUEUED
-    row: LeaseRow | None = None
-    ticket: TicketRow | None = None
-    since_ms: int | None = None
-    """When the robot was handed over; None before."""
-    waiting: int = 0
-    """How many wait for the robot, as its holder was told last."""
-
-    @property
-    def held_ms(self) -> int:
-        """For how long it has been holding the robot: 0 before the robot is handed over."""
-        return 0 if self.since_ms is None else now_ms() - self.since_ms
-
-    def move(self, to: LeaseState) -> None:
-        """Go on; raise SignallingError where that is not the next state."""
-        if to not in _MOVES[self.state]:
-            allowed = ", ".join(sorted(_MOVES[self.state])) or "nothing"
-            raise SignallingError("state", f"expected {allowed} after {self.state}, got {to}")
-        self.state = to
-
-
-@dataclass(eq=False, slots=True)
-class Dock:
-    """One robot's connection. It keeps its queue while the connection lasts."""
-
-    address: str
-    owner: str
-    descriptor: dict[str, Any]
-    outbox: Outbox
-    upload_token: str
-    estopped: bool
-    cameras: Cameras
-    holder: Lease | None = None
-    queue: list[Lease] = field(default_factory=list)
-    watchers: set[Seat] = field(default_factory=set)
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    past_s: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
-    """How long the last leases took."""
-
-    def task(self, name: str) -> dict[str, Any] | None:
-        """Return the task called `name`, if this robot has it."""
-        return next((task for task in self.descriptor.get("tasks", []) if task["name"] == name), None)
-
-    @property
-    def audience(self) -> set[Seat]:
-        """Everyone at this robot: holder, queue and watchers."""
-        holder = {self.holder.seat} if self.holder else set()
-        return holder | {lease.seat for lease in self.queue} | self.watchers
+    def issue_ticket(self, lease: LeaseRow, task: str) -> TicketRow:
+        """Ask for an episode."""
 
 
 class Hub:
     """All live seats and docks."""
 
-    def __init__(self, registry: Registry, domain: Domain, lease_s: float) -> None:
-        self._registry, self._domain, self._lease_ms = registry, domain, int(lease_s * 1000)
+    def __init__(
+        self,
+        store: Store,
+        domain: Domain,
+        lease_s: float,
+        *,
+        now_ms: Callable[[], int] = clock.now_ms,
+        ask: Callable[..., Awaitable[Any]] = asyncio.to_thread,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`ask` calls what may wait for the database, beside the event loop; `pause` is between tries to write."""
+        self._store, self._domain, self._lease_ms = store, domain, int(lease_s * 1000)
+        self._now_ms, self._ask = now_ms, ask
+        self._endings = Endings(self._write, pause)
         self.docks: dict[str, Dock] = {}
+        self._uploaders: dict[bytes, Dock] = {}
+        self._arriving: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._granting: set[asyncio.Task[None]] = set()
         self._seats: set[Seat] = set()
         self.counts: Counter[str] = Counter()
+
+    async def __aenter__(self) -> Self:
+        """Close in the table what the last run left open."""
+        left = await self._ask(self._store.close_left_open, self._now_ms())
+        if left:
+            _log.warning("leases that the last run left open are closed", count=left)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """End every lease, and write all ends down."""
+        for dock in list(self.docks.values()):
+            self.undock(dock)
+        await asyncio.gather(*self._granting, return_exceptions=True)
+        await self._endings.close()
 
     def census(self) -> dict[str, Any]:
         """Return who is here, and what has been counted since the hub began."""
@@ -138,39 +111,58 @@ class Hub:
             "queued": sum(len(dock.queue) for dock in docks),
             "watching": sum(len(dock.watchers) for dock in docks),
             "looking": sum(dock.cameras.watching for dock in docks),
+            "unwritten": len(self._endings),
             "counts": dict(self.counts),
         }
+
+    def presences(self) -> dict[str, Presence]:
+        """Return what the cards say of every robot that is online."""
+        return {address: self._presence(dock) for address, dock in self.docks.items()}
+
+    def _presence(self, dock: Dock) -> Presence:
+        driver = dock.holder.seat.address if dock.holder else None
+        return Presence(dock.estopped, driver, len(dock.queue), self.wait_s(dock, len(dock.queue)))
 
     # --- robots
 
     async def dock(self, hello: signalling.HostHello, challenge: str, outbox: Outbox) -> Dock:
-        """Let a host in that proves its robot's key; a second connection of a robot replaces the first."""
-        row = await asyncio.to_thread(self._registry.robot, hello.robot)
+        """Let a host in that proves its robot's key; a second connection of a robot replaces the first.
+
+        Raises SignatureError, UnknownRobotAddressError, and SignallingError for a descriptor that is none.
+        """
         HOST_HELLO.require(hello.robot, self._domain, {"robot": hello.robot, "challenge": challenge}, hello.signature)
-        descriptor = {**hello.descriptor, "name": row.name}
-        _require_tasks(descriptor)
-        await asyncio.to_thread(self._registry.describe, row.address, descriptor)
-        cameras = Cameras(descriptor.get("cameras", []), lambda asked: outbox.signal(signalling.encode(asked)))
-        past_s = await asyncio.to_thread(self._registry.lease_lengths_s, row.address, REMEMBERED)
-        before = self.docks.pop(row.address, None)
-        if before is not None:
-            await self.undock(before)
-            before.outbox.close()
-        token = secrets.token_urlsafe(32)
-        dock = Dock(row.address, row.owner, descriptor, outbox, token, hello.estopped, cameras)
-        dock.past_s.extend(past_s)
-        self.docks[row.address] = dock
-        outbox.signal(signalling.encode(signalling.HostWelcome(dock.upload_token)))
+        require_descriptor(hello.descriptor)
+        async with self._arriving.setdefault(hello.robot, asyncio.Lock()):  # in order: the newest comes last, and stays
+            row = await self._asked(self._store.robot, hello.robot)
+            descriptor = {**hello.descriptor, "name": row.name}
+            cameras = Cameras(descriptor.get("cameras", []), lambda asked: outbox.signal(signalling.encode(asked)))
+            past_s = await self._asked(self._store.lease_lengths_s, row.address, REMEMBERED)
+            await self._asked(self._store.describe, row.address, descriptor)
+            token = secrets.token_urlsafe(32)
+            dock = Dock(row.address, row.owner, descriptor, outbox, token, hello.estopped, cameras)
+            dock.past_s.extend(past_s)
+            self._admit(dock)
         _log.info("robot online", robot=row.address, name=row.name)
         return dock
 
-    async def undock(self, dock: Dock) -> None:
+    def _admit(self, dock: Dock) -> None:
+        before = self.docks.pop(dock.address, None)
+        if before is not None:
+            self.undock(before)
+            before.outbox.close()
+        self.docks[dock.address] = dock
+        self._uploaders[_hashed(dock.upload_token)] = dock
+        dock.outbox.signal(signalling.encode(signalling.HostWelcome(dock.upload_token)))
+
+    def undock(self, dock: Dock) -> None:
         """A host is gone: its robot is free of everyone."""
         if self.docks.get(dock.address) is dock:
             del self.docks[dock.address]
-        for lease in [dock.holder, *dock.queue]:
-            if lease is not None:
-                await self._end(lease, "host_lost", EndReason.HOST_LOST)
+        self._uploaders.pop(_hashed(dock.upload_token), None)
+        leases = dock.leases
+        dock.queue.clear()  # at once: nobody is told of a place in it any more
+        for lease in leases:
+            self._end(lease, "host_lost", EndReason.HOST_LOST)
         dock.cameras.end()
         for seat in list(dock.watchers):
             dock.watchers.discard(seat)
@@ -178,18 +170,22 @@ class Hub:
             seat.outbox.signal(signalling.encode(signalling.Left("host_lost")))
         _log.info("robot offline", robot=dock.address)
 
+    def uploader(self, token: str) -> Dock | None:
+        """Return the robot whose upload token this is, if it is online. Any thread may ask."""
+        return self._uploaders.get(_hashed(token))
+
     def from_robot(self, dock: Dock, data: bytes) -> None:
         """Relay a state to the holder and the watchers; what cannot be one is dropped and counted."""
         if not 0 < len(data) <= STATE_BYTES_MAX:
             self.counts["states_malformed"] += 1
             return
         self.counts["states"] += 1
-        if dock.holder is not None:
+        if dock.holder is not None and dock.holder.held:
             dock.holder.seat.outbox.latest(data)
         for seat in dock.watchers:
             seat.outbox.latest(data)
 
-    async def from_host(self, dock: Dock, message: signalling.FromHost) -> None:
+    def from_host(self, dock: Dock, message: signalling.FromHost) -> None:
         """Serve a host's control message."""
         match message:
             case signalling.Ready():
@@ -199,7 +195,7 @@ class Hub:
             case signalling.Refused():
                 if dock.holder and dock.holder.row and dock.holder.row.lease == message.lease:
                     dock.holder.seat.outbox.signal(signalling.error("grant", f"the robot's host: {message.reason}"))
-                    await self._end(dock.holder, "refused", EndReason.REVOKED)
+                    self._end(dock.holder, "refused", EndReason.REVOKED)
             case signalling.Estopped() | signalling.Cleared():
                 dock.estopped = isinstance(message, signalling.Estopped)
                 tell = signalling.RobotStopped if dock.estopped else signalling.RobotCleared
@@ -234,13 +230,13 @@ class Hub:
         outbox.signal(signalling.encode(signalling.Welcome(PROTOCOL, address, seat.nonce)))
         return seat
 
-    async def stand(self, seat: Seat) -> None:
+    def stand(self, seat: Seat) -> None:
         """An operator's connection is gone."""
         self._seats.discard(seat)
         if seat.watching:
             seat.watching.watchers.discard(seat)
         if seat.lease:
-            await self._end(seat.lease, "left", EndReason.OPERATOR_LOST)
+            self._end(seat.lease, "left", EndReason.OPERATOR_LOST)
 
     def command(self, seat: Seat, data: bytes) -> None:
         """Relay a command of the holder; anyone else's, and what cannot be one, is dropped and counted."""
@@ -248,28 +244,28 @@ class Hub:
             self.counts["commands_malformed"] += 1
             return
         lease = seat.lease
-        if lease is None or lease.dock.holder is not lease:
+        if lease is None or not lease.held:
             self.counts["commands_not_holder"] += 1
             return
         self.counts["commands"] += 1
         lease.dock.outbox.latest(data)
 
     async def from_operator(self, seat: Seat, message: signalling.FromOperator) -> None:
-        """Serve an operator's control message; raise SignallingError where it cannot be."""
+        """Serve an operator's control message; raise SignallingError if it cannot be served."""
         match message:
             case signalling.Join():
-                await self._join(seat, message)
+                self._join(seat, message)
             case signalling.Begin():
                 await self._begin(seat)
             case signalling.Finish():
-                lease = self._holding(seat)
+                lease, _row = self._holding(seat)
                 if lease.ticket is None:
                     raise SignallingError("state", "expected an open episode to finish; begin one")
                 lease.dock.outbox.signal(signalling.encode(signalling.FinishOrder(EndReason.FINISHED)))
             case signalling.Leave():
                 if seat.lease is None:
                     raise SignallingError("state", "expected a robot or a queue to leave; join one")
-                await self._end(seat.lease, "left", EndReason.LEFT)
+                self._end(seat.lease, "left", EndReason.LEFT)
             case signalling.Watch():
                 self._watch(seat, self.online(message.robot))
             case signalling.Estop():
@@ -283,21 +279,21 @@ class Hub:
             case signalling.Hello():
                 raise SignallingError("state", "expected hello only once, as the first message")
 
-    async def _join(self, seat: Seat, message: signalling.Join) -> None:
+    def _join(self, seat: Seat, message: signalling.Join) -> None:
         if seat.lease is not None:
             raise SignallingError("state", "expected one robot at a time; leave the one you are at first")
         grant = message.grant
         dock = self.online(grant.robot)
         self._check_grant(seat, dock, grant, message.signature)
-        for other in [dock.holder, *dock.queue]:
-            if other is not None and other.seat.address == seat.address:
-                await self._end(other, "replaced", EndReason.OPERATOR_LOST)
+        for other in dock.leases:
+            if other.seat.address == seat.address:
+                self._end(other, "replaced", EndReason.OPERATOR_LOST)
         seat.nonce = "0x" + secrets.token_hex(32)  # a grant's nonce serves once
         lease = Lease(seat, dock, grant, message.signature)
         seat.lease = lease
         dock.queue.append(lease)
         self._tell_positions(dock)
-        await self._grant_next(dock)
+        self._call_next(dock)
 
     def _check_grant(self, seat: Seat, dock: Dock, grant: Grant, signature: str) -> None:
         if dock.task(grant.task) is None:
@@ -305,7 +301,8 @@ class Hub:
             raise SignallingError("unknown_task", f"expected one of {names} at this robot, got {grant.task!r}")
         if grant.operator != seat.address or grant.nonce != seat.nonce:
             raise SignallingError("grant", f"expected a grant by {seat.address} over nonce {seat.nonce}")
-        if not now_ms() < grant.not_after_ms <= now_ms() + GRANT_MS_MAX:
+        now_ms = self._now_ms()
+        if not now_ms < grant.not_after_ms <= now_ms + GRANT_MS_MAX:
             raise SignallingError("grant", "expected notAfterMs in the future, at most 24 hours from now")
         try:
             require_address(grant.session_key)
@@ -313,26 +310,39 @@ class Hub:
         except SignatureError as error:
             raise SignallingError("grant", str(error)) from error
 
-    async def _grant_next(self, dock: Dock) -> None:
-        async with dock.lock:
-            if dock.holder is not None or not dock.queue:
-                return
-            lease = dock.holder = dock.queue.pop(0)
-            lease.row = await asyncio.to_thread(
-                self._registry.open_lease, lease.grant, lease.signature, lease.grant.values
-            )
-            if lease.state is LeaseState.ENDED:  # gone while the database was asked
-                await asyncio.to_thread(self._registry.close_lease, lease.row.lease, "left")
-                dock.holder = None
-            else:
-                self._hand_over(lease, lease.row)
+    def _call_next(self, dock: Dock) -> None:
+        """Keep the robot for the first of its queue, if it is free, and write the lease down."""
+        here = self.docks.get(dock.address) is dock
+        if not here or dock.holder is not None or dock.granting is not None or not dock.queue:
+            return
+        lease = dock.holder = dock.queue.pop(0)
+        lease.move(LeaseState.GRANTING)
+        dock.granting = asyncio.create_task(self._grant(lease), name="grant")
+        self._granting.add(dock.granting)
+        dock.granting.add_done_callback(self._granting.discard)
+
+    async def _grant(self, lease: Lease) -> None:
+        dock = lease.dock
+        try:
+            row = await self._ask(self._store.open_lease, lease.id, lease.grant, lease.signature)
+            if lease.state is LeaseState.GRANTING:
+                self._hand_over(lease, row)
+        except Exception as error:  # noqa: BLE001  nobody awaits this task: it reports, and the robot goes on
+            _log.warning("a lease was not granted", robot=dock.address, operator=lease.seat.address, error=str(error))
+            self.counts["leases_failed"] += 1
+            if lease.state is not LeaseState.ENDED:
+                told = f"the lease could not be written down; join the robot again: {UNAVAILABLE}"
+                lease.seat.outbox.signal(signalling.error("unavailable", told))
+                self._end(lease, "unavailable", EndReason.REVOKED)
+        dock.granting = None
+        if lease.ending is not None and lease.row is None:  # it may be in the table all the same
+            self._endings.put(lease.ending)
         self._tell_positions(dock)
-        if dock.holder is None:
-            await self._grant_next(dock)
+        self._call_next(dock)
 
     def _hand_over(self, lease: Lease, row: LeaseRow) -> None:
         lease.move(LeaseState.GRANTED)
-        lease.since_ms = now_ms()
+        lease.row, lease.since_ms = row, self._now_ms()
         self.counts["leases"] += 1
         dock, grant = lease.dock, lease.grant
         dock.outbox.signal(
@@ -345,49 +355,62 @@ class Hub:
         )
 
     async def _begin(self, seat: Seat) -> None:
-        lease = self._holding(seat)
+        lease, row = self._holding(seat)
         if lease.ticket is not None:
             raise SignallingError("state", "expected no open episode to begin one; finish the open one")
-        if lease.dock.estopped:
-            raise SignallingError("state", "the robot is e-stopped; its owner can clear that")
-        if lease.dock.queue and lease.held_ms > self._lease_ms:
-            await self._end(lease, "expired", EndReason.REVOKED)
+        _require_cleared(lease.dock)
+        if self._over(lease):
+            self._end(lease, "expired", EndReason.REVOKED)
             return
-        if lease.row is None:
-            raise SignallingError("state", "expected a lease")
         lease.move(LeaseState.LIVE)
-        ticket = await asyncio.to_thread(self._registry.issue_ticket, lease.row, lease.grant.task)
+        ticket = await self._asked(self._store.issue_ticket, row, lease.grant.task)
         if lease.state is LeaseState.ENDED:
             return
+        _require_cleared(lease.dock)
         lease.ticket = ticket
         lease.dock.outbox.signal(signalling.encode(signalling.BeginOrder(ticket.episode, ticket.seed, ticket.nonce)))
 
-    async def expire(self) -> None:
+    def expire(self) -> None:
         """End leases that are over while others wait. Called now and then."""
         for dock in list(self.docks.values()):
-            lease = dock.holder
-            if lease is not None and dock.queue and lease.row is not None and lease.held_ms > self._lease_ms:
-                await self._end(lease, "expired", EndReason.REVOKED)
+            if dock.holder is not None and self._over(dock.holder):
+                self._end(dock.holder, "expired", EndReason.REVOKED)
 
-    async def _end(self, lease: Lease, reason: str, order: EndReason) -> None:
+    def _over(self, lease: Lease) -> bool:
+        return bool(lease.dock.queue) and lease.held_ms(self._now_ms()) > self._lease_ms
+
+    def _end(self, lease: Lease, reason: str, order: EndReason) -> None:
         """End a lease, waited for or held, tell everyone, and let the next one in."""
         if lease.state is LeaseState.ENDED:
             return
         lease.move(LeaseState.ENDED)
+        lease.ending = Ending(lease.id, reason, self._now_ms())
         dock, seat = lease.dock, lease.seat
         if seat.lease is lease:
             seat.lease = None
         seat.outbox.signal(signalling.encode(signalling.Left(reason)))
         if lease in dock.queue:
             dock.queue.remove(lease)
-        if dock.holder is lease and lease.row is not None:
+        if dock.holder is lease:
             dock.holder = None
-            dock.past_s.append(lease.held_ms / 1000)
+        if lease.row is not None:
+            dock.past_s.append(lease.held_ms(lease.ending.ended_ms) / 1000)
             dock.outbox.signal(signalling.encode(signalling.Revoke(lease.row.epoch, order)))
-            await asyncio.to_thread(self._registry.close_lease, lease.row.lease, reason)
+            self._endings.put(lease.ending)
         self._tell_positions(dock)
-        if self.docks.get(dock.address) is dock:
-            await self._grant_next(dock)
+        self._call_next(dock)
+
+    async def _write(self, ending: Ending) -> None:
+        await self._ask(self._store.close_lease, ending.lease, ending.reason, ending.ended_ms)
+
+    async def _asked(self, call: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> _T:
+        """Return the database's answer; raise SignallingError, which says what to do, if none comes."""
+        try:
+            answer: _T = await self._ask(call, *arguments, **named)
+        except SQLAlchemyError as error:
+            _log.warning("the database did not answer", error=str(error))
+            raise SignallingError("unavailable", UNAVAILABLE) from error
+        return answer
 
     def _watch(self, seat: Seat, dock: Dock) -> None:
         if seat.watching:
@@ -399,7 +422,7 @@ class Hub:
     def wait_s(self, dock: Dock, ahead: int) -> int:
         """Return how long somebody with `ahead` others before them in the queue will probably wait, s."""
         holder = dock.holder
-        held_s = None if holder is None else holder.held_ms / 1000
+        held_s = None if holder is None else holder.held_ms(self._now_ms()) / 1000
         return round(wait_s(held_s, ahead, tuple(dock.past_s), self._lease_ms / 1000))
 
     def _tell_positions(self, dock: Dock) -> None:
@@ -407,9 +430,9 @@ class Hub:
             told = signalling.Queued(dock.address, position, len(dock.queue), self.wait_s(dock, position - 1))
             lease.seat.outbox.signal(signalling.encode(told))
         holder, length = dock.holder, len(dock.queue)
-        if holder is not None and holder.since_ms is not None and holder.waiting != length:
+        if holder is not None and holder.held and holder.waiting != length:
             holder.waiting = length
-            left_s = max(0, self._lease_ms - holder.held_ms) // 1000
+            left_s = max(0, self._lease_ms - holder.held_ms(self._now_ms())) // 1000
             holder.seat.outbox.signal(signalling.encode(signalling.Waiting(length, left_s)))
 
     def online(self, robot: str) -> Dock:
@@ -421,16 +444,18 @@ class Hub:
             )
         return dock
 
-    def _holding(self, seat: Seat) -> Lease:
+    def _holding(self, seat: Seat) -> tuple[Lease, LeaseRow]:
         lease = seat.lease
-        if lease is None or lease.dock.holder is not lease or lease.row is None:
+        if lease is None or not lease.held or lease.row is None:
             raise SignallingError("state", "expected to hold a robot; join one and wait for `granted`")
-        return lease
+        return lease, lease.row
 
 
-def _require_tasks(descriptor: Mapping[str, Any]) -> None:
-    """Raise SignallingError unless every task has a name: the only part of a descriptor that the hub itself reads."""
-    tasks = descriptor.get("tasks", [])
-    listed = tasks if isinstance(tasks, list) else [None]
-    if not all(isinstance(task, dict) and isinstance(task.get("name"), str) for task in listed):
-        raise SignallingError("malformed", "expected `tasks` in the descriptor to be a list of objects with a name")
+def _require_cleared(dock: Dock) -> None:
+    if dock.estopped:
+        raise SignallingError("state", "the robot is e-stopped; its owner can clear that")
+
+
+def _hashed(token: str) -> bytes:
+    """Return what a token is looked up by: how long that takes says nothing of the token."""
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()

@@ -3,47 +3,86 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
-from sqlalchemy import select
+import msgspec
+import structlog
+from sqlalchemy import ColumnElement, Text, cast, select, update
+from sqlalchemy.orm import defer
+from sqlalchemy.orm.attributes import set_committed_value
 
-from teleop.clock import now_ms
+from teleop import clock
 from teleop.hub.db import Database
 from teleop.hub.tables import LeaseRow, RobotRow, TicketRow
 from teleop.identity import ROBOT_REGISTRATION, Domain, SignatureError, require_address
-from teleop.wire.signalling import Grant
+from teleop.wire.descriptor import Name, require_descriptor
+from teleop.wire.signalling import Grant, SignallingError
+
+_log = structlog.get_logger()
+
+
+HUB_LOST: Final = "hub_lost"
+"""Why a lease ended that a hub left open when it stopped; when that was is not known."""
+_open: Final = update(LeaseRow).where(LeaseRow.ended_ms.is_(None))
 
 
 class UnknownRobotAddressError(Exception):
     """No robot is registered under that address."""
 
 
+class _Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The values of a `RobotRegistration`, as much as a card can show."""
+
+    robot: str
+    owner: str
+    name: Name
+    model: Name
+    simulated: bool
+
+
+def _registration(values: Mapping[str, Any]) -> _Registration:
+    try:
+        return msgspec.convert(values, _Registration)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise SignatureError(f"expected a RobotRegistration's values: {error}") from error
+
+
+def _served(robot: str, text: str | None) -> dict[str, Any] | None:
+    """Return a stored descriptor, None if it is not one: kept before it was checked, or changed since."""
+    try:
+        stored = None if text is None else msgspec.json.decode(text)
+        return stored if stored is None else require_descriptor(stored)
+    except (msgspec.DecodeError, RecursionError, SignallingError) as error:
+        _log.warning("a stored descriptor is not served; its host sends it again", robot=robot, error=str(error))
+        return None
+
+
 class Registry:
     """Robots, their leases and the tickets of their episodes, on disk."""
 
-    def __init__(self, database: Database, domain: Domain) -> None:
-        self._database, self._domain = database, domain
+    def __init__(self, database: Database, domain: Domain, now_ms: Callable[[], int] = clock.now_ms) -> None:
+        self._database, self._domain, self._now_ms = database, domain, now_ms
 
     def register(self, registration: Mapping[str, Any], signature: str) -> RobotRow:
         """Keep a robot that its owner signed for; the same one again changes nothing. Raises SignatureError."""
-        robot, owner = require_address(registration.get("robot")), require_address(registration.get("owner"))
+        said = _registration(registration)
+        robot, owner = require_address(said.robot), require_address(said.owner)
         ROBOT_REGISTRATION.require(owner, self._domain, registration, signature)
         with self._database() as db, db.begin():
             known = db.get(RobotRow, robot)
             if known is not None and known.owner != owner:
                 raise SignatureError(f"robot {robot} belongs to {known.owner}; only they can change it")
-            row = known or RobotRow(address=robot, owner=owner, created_ms=now_ms(), epoch=0)
-            row.name, row.model = str(registration["name"])[:64], str(registration["model"])[:64]
-            row.simulated, row.signature = bool(registration["simulated"]), signature
+            row = known or RobotRow(address=robot, owner=owner, created_ms=self._now_ms(), epoch=0)
+            row.name, row.model, row.simulated = said.name, said.model, said.simulated
+            row.signature = signature
             row.removed_ms = None
             db.add(row)
         return row
 
     def robot(self, address: str) -> RobotRow:
         """Return one robot; raise UnknownRobotAddressError."""
-        with self._database() as db:
-            found = db.get(RobotRow, address)
+        found = next(iter(self._found(RobotRow.address == address)), None)
         if found is None:
             raise UnknownRobotAddressError(
                 f"expected a registered robot's address, got {address!r}; GET /api/robots lists them"
@@ -52,9 +91,16 @@ class Registry:
 
     def robots(self) -> list[RobotRow]:
         """Return every robot that its owner has not removed, by name."""
-        listed = select(RobotRow).where(RobotRow.removed_ms.is_(None)).order_by(RobotRow.name, RobotRow.address)
+        return self._found(RobotRow.removed_ms.is_(None))
+
+    def _found(self, which: ColumnElement[bool]) -> list[RobotRow]:
+        """Return the rows. A descriptor is read by itself: one that cannot be served is None, and spoils no other."""
+        columns = select(RobotRow, cast(RobotRow.descriptor, Text)).options(defer(RobotRow.descriptor)).where(which)
         with self._database() as db:
-            return list(db.scalars(listed))
+            found = db.execute(columns.order_by(RobotRow.name, RobotRow.address)).all()
+            for row, text in found:
+                set_committed_value(row, "descriptor", _served(row.address, text))
+        return [row for row, _text in found]
 
     def remove(self, address: str, owner: str) -> None:
         """Take a robot from the list, as its owner; its history stays, and registered again it is back.
@@ -65,7 +111,7 @@ class Registry:
         if row.owner != owner:
             raise SignatureError(f"expected the owner {row.owner} to remove {row.name}, got {owner}")
         with self._database() as db, db.begin():
-            db.get_one(RobotRow, address).removed_ms = now_ms()
+            db.get_one(RobotRow, address).removed_ms = self._now_ms()
 
     def describe(self, address: str, descriptor: dict[str, Any]) -> None:
         """Keep what a robot's host says of it."""
@@ -73,33 +119,38 @@ class Registry:
             row = db.get_one(RobotRow, address)
             row.descriptor, row.removed_ms = descriptor, None
 
-    def open_lease(self, grant: Grant, signature: str, values: dict[str, Any]) -> LeaseRow:
-        """Start a lease with the robot's next epoch."""
+    def open_lease(self, lease: str, grant: Grant, signature: str) -> LeaseRow:
+        """Start a lease with the robot's next epoch: counted in one statement, so that no two leases have the same."""
+        counted = update(RobotRow).where(RobotRow.address == grant.robot).values(epoch=RobotRow.epoch + 1)
         with self._database() as db, db.begin():
-            robot = db.get_one(RobotRow, grant.robot)
-            robot.epoch += 1
             row = LeaseRow(
-                lease=secrets.token_hex(16),
+                lease=lease,
                 robot=grant.robot,
                 operator=grant.operator,
-                epoch=robot.epoch,
-                grant=values,
+                epoch=db.scalars(counted.returning(RobotRow.epoch)).one(),
+                grant=grant.values,
                 signature=signature,
-                started_ms=now_ms(),
+                started_ms=self._now_ms(),
             )
             db.add(row)
         return row
 
-    def close_lease(self, lease: str, reason: str) -> None:
-        """Note a lease's end; the first word stands."""
+    def close_lease(self, lease: str, reason: str, ended_ms: int) -> None:
+        """Note a lease's end; the first word stands. One that was never opened is left alone."""
         with self._database() as db, db.begin():
-            row = db.get_one(LeaseRow, lease)
-            if row.ended_ms is None:
-                row.ended_ms, row.reason = now_ms(), reason
+            db.execute(_open.where(LeaseRow.lease == lease).values(ended_ms=ended_ms, reason=reason))
+
+    def close_left_open(self, ended_ms: int) -> int:
+        """Note the end of every lease that has none, as a hub does when it starts; return how many."""
+        with self._database() as db, db.begin():
+            left = db.scalars(_open.values(ended_ms=ended_ms, reason=HUB_LOST).returning(LeaseRow.lease)).all()
+        return len(left)
 
     def lease_lengths_s(self, robot: str, count: int) -> list[float]:
-        """Return how long the last `count` leases of a robot took, oldest first, s."""
-        ended = select(LeaseRow).where(LeaseRow.robot == robot, LeaseRow.ended_ms.is_not(None))
+        """Return how long the last `count` leases of a robot took, oldest first, s; a length not known is left out."""
+        ended = select(LeaseRow).where(
+            LeaseRow.robot == robot, LeaseRow.ended_ms.is_not(None), LeaseRow.reason != HUB_LOST
+        )
         with self._database() as db:
             rows = db.scalars(ended.order_by(LeaseRow.epoch.desc()).limit(count)).all()
         return [(row.ended_ms - row.started_ms) / 1000 for row in reversed(rows) if row.ended_ms is not None]
@@ -114,7 +165,7 @@ class Registry:
             task=task,
             seed=secrets.randbits(48),
             nonce="0x" + secrets.token_hex(32),
-            issued_ms=now_ms(),
+            issued_ms=self._now_ms(),
         )
         with self._database() as db, db.begin():
             db.add(ticket)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from armshare.platform.processes import listen
 from sim.catalogue import make_world
 from sim.robot import Robot
 from teleop.cameras.spec import CameraSpec
+from teleop.clock import now_ms
 from teleop.host.link import Host, registration
 from teleop.hub import errors, serving
 from teleop.hub.accounts import Accounts
@@ -57,13 +58,15 @@ class Platform:
 
 
 @asynccontextmanager
-async def hub_at(data: Path, lease_s: float = 900.0, port: int = 0) -> AsyncIterator[tuple[str, Hub, Registry]]:
+async def hub_at(
+    data: Path, lease_s: float = 900.0, port: int = 0, now_ms: Callable[[], int] = now_ms
+) -> AsyncIterator[tuple[str, Hub, Registry]]:
     """Serve a hub from the database in `data`."""
     engine = open_engine(f"sqlite:///{data / 'armshare.sqlite'}")
     migrate(engine)
     database = open_database(engine)
-    registry = Registry(database, DOMAIN)
-    hub = Hub(registry, DOMAIN, lease_s)
+    registry = Registry(database, DOMAIN, now_ms)
+    hub = Hub(registry, DOMAIN, lease_s, now_ms=now_ms)
     app = FastAPI()
     errors.install(app)
     listener = listen("127.0.0.1", port)
@@ -74,7 +77,10 @@ async def hub_at(data: Path, lease_s: float = 900.0, port: int = 0) -> AsyncIter
     server = uvicorn.Server(serving.config(app))
     serving_task = asyncio.create_task(server.serve([listener]))
     try:
-        yield url, hub, registry
+        async with hub:
+            yield url, hub, registry
+            server.should_exit = True
+            await serving_task
     finally:
         server.should_exit = True
         await serving_task
@@ -83,9 +89,11 @@ async def hub_at(data: Path, lease_s: float = 900.0, port: int = 0) -> AsyncIter
 
 
 @asynccontextmanager
-async def platform(data: Path, robot: Robot | None = None, lease_s: float = 900.0) -> AsyncIterator[Platform]:
+async def platform(
+    data: Path, robot: Robot | None = None, lease_s: float = 900.0, now_ms: Callable[[], int] = now_ms
+) -> AsyncIterator[Platform]:
     """A hub, and one robot online (the lifting Panda unless another is given)."""
-    async with hub_at(data, lease_s) as (url, hub, registry), hosted(url, hub, registry, robot) as house:
+    async with hub_at(data, lease_s, now_ms=now_ms) as (url, hub, registry), hosted(url, hub, registry, robot) as house:
         yield house
 
 

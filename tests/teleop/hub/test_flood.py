@@ -13,7 +13,7 @@ from sqlalchemy import select
 from websockets.asyncio.client import connect
 
 from teleop.hub import api
-from teleop.hub.leases import Lease, Seat
+from teleop.hub.docks import Lease, Seat
 from teleop.hub.tables import LeaseRow
 from teleop.operator.driver import RefusedError
 from teleop.wire.messages import PROTOCOL, Mode
@@ -110,7 +110,7 @@ async def test_three_hundred_connections_leave_no_seat_and_no_lease(tmp_path):
         await until(lambda: house.hub.census()["operators"] == 1 and len(asyncio.all_tasks()) <= tasks)
         census = house.hub.census()
         assert (census["holding"], census["queued"], census["watching"]) == (0, 0, 0)
-        with house.registry._sessions() as db:
+        with house.registry._database() as db:
             leases = list(db.scalars(select(LeaseRow)))
         assert len(leases) == 5
         assert all(lease.ended_ms for lease in leases)

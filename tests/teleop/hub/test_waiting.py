@@ -70,11 +70,8 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch) -> Clock:
-    made = Clock()
-    for module in ("leases", "registry"):
-        monkeypatch.setattr(f"teleop.hub.{module}.now_ms", made)
-    return made
+def clock() -> Clock:
+    return Clock()
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -98,7 +95,7 @@ async def turns(house: Platform, clock: Clock, *seconds: int) -> None:
 
 @pytest.mark.anyio
 async def test_everyone_in_a_queue_is_told_their_place_and_wait_and_the_card_says_it_too(tmp_path, clock) -> None:
-    async with platform(tmp_path, lease_s=LEASE_S) as house:
+    async with platform(tmp_path, lease_s=LEASE_S, now_ms=clock) as house:
         robot = house.robot_key.address
         await turns(house, clock, 100, 300)
         async with house.driver() as holder, house.driver() as second, house.driver() as third:
@@ -129,7 +126,7 @@ async def test_everyone_in_a_queue_is_told_their_place_and_wait_and_the_card_say
 
 @pytest.mark.anyio
 async def test_a_robot_that_comes_back_is_still_known_by_its_last_leases(tmp_path, clock) -> None:
-    async with hub_at(tmp_path, LEASE_S) as (url, hub, registry), hosted(url, hub, registry) as house:
+    async with hub_at(tmp_path, LEASE_S, now_ms=clock) as (url, hub, registry), hosted(url, hub, registry) as house:
         await turns(house, clock, 100, 300, 200)
         robot = house.robot_key.address
         assert registry.lease_lengths_s(robot, 2) == [300.0, 200.0]

@@ -1,0 +1,76 @@
+"""The ends of leases on their way to the database: in order, each tried again until it is written.
+
+A lease is over for everyone at the moment it ends; only its row waits here. What a hub that stops could not write, it
+writes when it starts again (`Registry.close_left_open`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+_log = structlog.get_logger()
+PAUSES_S: Final = (0.1, 0.3, 1.0, 3.0, 10.0)
+"""Between one try and the next; the last of them again and again."""
+CLOSING_TRIES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A lease that is over: why, and since when."""
+
+    lease: str
+    reason: str
+    ended_ms: int
+
+
+class Endings:
+    """What is still to be written. All methods belong to one event loop."""
+
+    def __init__(
+        self, write: Callable[[Ending], Awaitable[None]], pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        """`write` may be called again for what it wrote already."""
+        self._write, self._pause = write, pause
+        self._waiting: deque[Ending] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        """How many are not written yet."""
+        return len(self._waiting)
+
+    def put(self, ending: Ending) -> None:
+        """Write it, after those that wait."""
+        self._waiting.append(ending)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._write_all(), name="endings")
+
+    async def close(self) -> None:
+        """Write what waits at once, with a few tries; what then still waits is logged, and found at the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._write_all(CLOSING_TRIES)
+        for ending in self._waiting:
+            _log.error("a lease's end is not written; the hub's next start closes it", lease=ending.lease)
+
+    async def _write_all(self, tries: int | None = None) -> None:
+        failures = 0
+        while self._waiting:
+            ending = self._waiting[0]
+            try:
+                await self._write(ending)
+            except Exception as error:  # noqa: BLE001  whatever a database raises is reported, and tried again
+                failures += 1
+                _log.warning("a lease's end is not written yet", lease=ending.lease, tries=failures, error=str(error))
+                if failures == tries:
+                    return
+                await self._pause(PAUSES_S[min(failures, len(PAUSES_S)) - 1])
+            else:
+                self._waiting.popleft()
+                failures = 0
