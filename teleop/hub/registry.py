@@ -9,7 +9,6 @@ from typing import Any, Final
 import msgspec
 import structlog
 from sqlalchemy import ColumnElement, Text, cast, select, update
-from sqlalchemy.orm import defer
 from sqlalchemy.orm.attributes import set_committed_value
 
 from teleop import clock
@@ -78,7 +77,7 @@ class Registry:
             row.signature = signature
             row.removed_ms = None
             db.add(row)
-        return row
+        return self.robot(robot)
 
     def robot(self, address: str) -> RobotRow:
         """Return one robot; raise UnknownRobotAddressError."""
@@ -95,7 +94,7 @@ class Registry:
 
     def _found(self, which: ColumnElement[bool]) -> list[RobotRow]:
         """Return the rows. A descriptor is read by itself: one that cannot be served is None, and spoils no other."""
-        columns = select(RobotRow, cast(RobotRow.descriptor, Text)).options(defer(RobotRow.descriptor)).where(which)
+        columns = select(RobotRow, cast(RobotRow.descriptor, Text)).where(which)
         with self._database() as db:
             found = db.execute(columns.order_by(RobotRow.name, RobotRow.address)).all()
             for row, text in found:

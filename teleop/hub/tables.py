@@ -51,7 +51,8 @@ class RobotRow(Base):
     model: Mapped[str] = mapped_column(String(64))
     simulated: Mapped[bool] = mapped_column(Boolean)
     signature: Mapped[str] = mapped_column(String(132))
-    descriptor: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    descriptor: Mapped[dict[str, Any] | None] = mapped_column(JSON, deferred=True)
+    """Read by `Registry` alone, which checks it: it comes from a stranger."""
     epoch: Mapped[int] = mapped_column(Integer, default=0)
     created_ms: Mapped[int] = mapped_column(BigInteger)
     removed_ms: Mapped[int | None] = mapped_column(BigInteger)

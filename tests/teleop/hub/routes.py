@@ -1,0 +1,52 @@
+"""The hub's routes on a database of their own, called in process: no socket, no server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+from eth_account.signers.local import LocalAccount
+from fastapi import FastAPI
+
+from armshare.migrations import migrate
+from teleop.hub import errors
+from teleop.hub.accounts import Accounts
+from teleop.hub.api import Driving, router
+from teleop.hub.db import open_database, open_engine
+from teleop.hub.docks import Dock
+from teleop.hub.leases import Hub
+from teleop.hub.registry import Registry
+from teleop.identity import HOST_HELLO, ROBOT_REGISTRATION, new_key
+from teleop.wire import signalling
+from teleop.wire.messages import PROTOCOL
+from tests.teleop.hub.bench import CHALLENGE, DOMAIN, Ear, descriptor
+
+
+class Routes:
+    """One hub."""
+
+    def __init__(self, folder: Path) -> None:
+        engine = open_engine(f"sqlite:///{folder / 'armshare.sqlite'}")
+        migrate(engine)
+        self.database = open_database(engine)
+        self.registry = Registry(self.database, DOMAIN)
+        self.hub = Hub(self.registry, DOMAIN, 600.0)
+        accounts = Accounts(self.database, "http://hub", DOMAIN.chain_id)
+        self.driving = Driving(accounts, self.registry, self.hub, DOMAIN, {"lift": 10**18})
+        app = FastAPI()
+        errors.install(app)
+        app.include_router(router(self.driving))
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://hub")
+
+    def register(self) -> LocalAccount:
+        """Return the key of a registered robot."""
+        robot, owner = new_key(), new_key()
+        values = {"robot": robot.address, "owner": owner.address, "name": "a", "model": "panda", "simulated": True}
+        self.registry.register(values, ROBOT_REGISTRATION.sign(owner, DOMAIN, values))
+        return robot
+
+    async def dock(self, key: LocalAccount) -> Dock:
+        """Bring the robot online."""
+        signature = HOST_HELLO.sign(key, DOMAIN, {"robot": key.address, "challenge": CHALLENGE})
+        hello = signalling.HostHello(PROTOCOL, key.address, signature, descriptor(), False)
+        return await self.hub.dock(hello, CHALLENGE, Ear())
