@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import msgspec
 import pytest
@@ -128,6 +129,7 @@ async def test_a_host_whose_hub_answers_no_ping_lets_go_and_dials_again(monkeypa
     """A hub that is gone without a word: its packets come no more, and its connection is never closed."""
     monkeypatch.setattr(link, "PING_S", 0.05)
     monkeypatch.setattr(link, "_BACKOFF_S", (0.0,))
+    monkeypatch.setattr(link, "connect", partial(link.connect, close_timeout=0.05))
     again = asyncio.Event()
     connections = 0
 

@@ -64,6 +64,7 @@ const ENDINGS: Record<EndReason | 'expired' | 'refused' | 'connection_lost' | 'r
   host_lost: 'The connection to the robot was lost.',
   expired: 'Your time was up, and others were waiting.',
   refused: 'The robot did not accept you as its driver.',
+  unavailable: 'The robot could not be handed over just now. Try again in a moment.',
   connection_lost: 'The connection to the hub was lost.',
   replaced: 'Another window with the same wallet took over.',
   failed: 'Something broke on this page.',
