@@ -11,7 +11,7 @@ import hashlib
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, ParamSpec, Protocol, Self, TypeVar
+from typing import Any, Final, ParamSpec, Self, TypeVar
 from weakref import WeakValueDictionary
 
 import structlog
@@ -21,46 +21,22 @@ from teleop import clock
 from teleop.hub.cameras import Cameras
 from teleop.hub.docks import Dock, Lease, LeaseState, Presence, Seat
 from teleop.hub.endings import Ending, Endings
-from teleop.hub.tables import LeaseRow, RobotRow, TicketRow
+from teleop.hub.grants import require_grant
+from teleop.hub.store import Store
+from teleop.hub.tables import LeaseRow
 from teleop.hub.waiting import REMEMBERED, wait_s
-from teleop.identity import HOST_HELLO, SESSION_GRANT, Domain, SignatureError, require_address
+from teleop.identity import HOST_HELLO, Domain
 from teleop.wire import signalling
 from teleop.wire.descriptor import require_descriptor
 from teleop.wire.messages import COMMAND_BYTES_MAX, PROTOCOL, STATE_BYTES_MAX
 from teleop.wire.outbox import Outbox
 from teleop.wire.reasons import EndReason
-from teleop.wire.signalling import Grant, SignallingError
+from teleop.wire.signalling import SignallingError
 
 _log = structlog.get_logger()
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-GRANT_MS_MAX: Final = 24 * 3_600_000
 UNAVAILABLE: Final = "the hub's database did not answer, so nothing was changed; try again in a few seconds"
-
-
-class Store(Protocol):
-    """What a hub asks the database: `Registry`, or a test's."""
-
-    def robot(self, address: str) -> RobotRow:
-        """Return one robot; raise UnknownRobotAddressError."""
-
-    def describe(self, address: str, descriptor: dict[str, Any]) -> None:
-        """Keep what a robot's host says of it."""
-
-    def lease_lengths_s(self, robot: str, count: int) -> list[float]:
-        """Return how long the last `count` leases of a robot took, oldest first, s."""
-
-    def open_lease(self, lease: str, grant: Grant, signature: str) -> LeaseRow:
-        """Start a lease with the robot's next epoch."""
-
-    def close_lease(self, lease: str, reason: str, ended_ms: int) -> None:
-        """Note a lease's end; the first word stands."""
-
-    def close_left_open(self, ended_ms: int) -> int:
-        """Note the end of every lease that has none; return how many."""
-
-    def issue_ticket(self, lease: LeaseRow, task: str) -> TicketRow:
-        """Ask for an episode."""
 
 
 class Hub:
@@ -284,7 +260,7 @@ class Hub:
             raise SignallingError("state", "expected one robot at a time; leave the one you are at first")
         grant = message.grant
         dock = self.online(grant.robot)
-        self._check_grant(seat, dock, grant, message.signature)
+        require_grant(grant, message.signature, seat, dock, self._domain, self._now_ms())
         for other in dock.leases:
             if other.seat.address == seat.address:
                 self._end(other, "replaced", EndReason.OPERATOR_LOST)
@@ -294,21 +270,6 @@ class Hub:
         dock.queue.append(lease)
         self._tell_positions(dock)
         self._call_next(dock)
-
-    def _check_grant(self, seat: Seat, dock: Dock, grant: Grant, signature: str) -> None:
-        if dock.task(grant.task) is None:
-            names = [task["name"] for task in dock.descriptor.get("tasks", [])]
-            raise SignallingError("unknown_task", f"expected one of {names} at this robot, got {grant.task!r}")
-        if grant.operator != seat.address or grant.nonce != seat.nonce:
-            raise SignallingError("grant", f"expected a grant by {seat.address} over nonce {seat.nonce}")
-        now_ms = self._now_ms()
-        if not now_ms < grant.not_after_ms <= now_ms + GRANT_MS_MAX:
-            raise SignallingError("grant", "expected notAfterMs in the future, at most 24 hours from now")
-        try:
-            require_address(grant.session_key)
-            SESSION_GRANT.require(seat.address, self._domain, grant.values, signature)
-        except SignatureError as error:
-            raise SignallingError("grant", str(error)) from error
 
     def _call_next(self, dock: Dock) -> None:
         """Keep the robot for the first of its queue, if it is free, and write the lease down."""

@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from teleop.hub.docks import Lease, LeaseState
 from teleop.hub.endings import PAUSES_S
-from teleop.hub.leases import GRANT_MS_MAX
+from teleop.hub.grants import GRANT_MS_MAX
 from teleop.hub.registry import HUB_LOST
 from teleop.identity import SESSION_GRANT, SignatureError, new_key
 from teleop.wire import signalling

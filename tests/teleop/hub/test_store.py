@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from armshare.migrations import migrate
 from teleop.hub.db import open_database, open_engine
-from teleop.hub.leases import Store
 from teleop.hub.registry import Registry, UnknownRobotAddressError
+from teleop.hub.store import Store
 from teleop.hub.tables import RobotRow
 from teleop.identity import ROBOT_REGISTRATION, SignatureError, new_key
 from teleop.wire.signalling import Grant
