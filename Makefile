@@ -8,7 +8,7 @@ BIN := .venv/bin
 STAMPS := .setup
 WEB := $(shell find armshare/web/src -type f 2>/dev/null) $(wildcard armshare/web/*.ts armshare/web/*.js armshare/web/*.json armshare/web/*.html armshare/web/public/*) teleop/wire/wire.json teleop/typed_data.json recorder/typed_data.json $(wildcard docs/gallery/*.jpg)
 
-.PHONY: help run test setup lint pytest vitest bench soak peers screenshots lock clean tools chromium opengl
+.PHONY: help run test setup lint pytest vitest bench soak mutants peers screenshots lock clean tools chromium opengl
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/'
@@ -38,6 +38,13 @@ bench: setup ## measure speed; every benchmark prints its command and one JSON o
 soak: setup ## ten thousand connections that come and go; what is left of them
 	@$(BIN)/python -m tests.soak --json $(ARGS)
 
+mutants: setup ## change the code where it matters, one place at a time, and list the changes that no fast test notices
+	@[ -x .venv-mutants/bin/mutmut ] || { $(PYTHON) -m venv .venv-mutants \
+		&& .venv-mutants/bin/python -m pip install --disable-pip-version-check -q mutmut==3.8.1 \
+		&& $(BIN)/python -c 'import site; print(site.getsitepackages()[0])' \
+			> "$$(.venv-mutants/bin/python -c 'import site; print(site.getsitepackages()[0])')/project.pth"; }
+	@.venv-mutants/bin/mutmut run $(ARGS) && .venv-mutants/bin/mutmut results
+
 peers: $(STAMPS)/peers
 
 screenshots: setup chromium ## take the pictures in docs/screenshots
@@ -48,7 +55,7 @@ lock: ## choose newer versions: rewrites requirements.lock (needs uv)
 		--no-header --extra dev pyproject.toml -o requirements.lock
 
 clean: ## remove what setup made; data stays
-	rm -rf .venv .venv-peers node_modules $(STAMPS) armshare/web/dist armshare.egg-info
+	rm -rf .venv .venv-peers .venv-mutants mutants node_modules $(STAMPS) armshare/web/dist armshare.egg-info
 
 tools:
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is missing: apt-get install python3 python3-venv"; exit 1; }

@@ -727,3 +727,80 @@ async def test_a_fake_error_is_the_one_that_the_database_raises(bench):
     bench.database.breaks("robot")
     with pytest.raises(OperationalError):
         await bench.database.ask(bench.store.robot, bench.robot)
+
+
+# --- what is said, to the letter
+
+
+async def test_what_an_operator_and_a_host_are_told_is_whole(bench):
+    dock, host = await bench.host()
+    operator = bench.operator()
+    await operator.join()
+    await operator.says(signalling.Begin())
+    ticket = bench.store.tickets[0]
+    begin = {"type": "begin", "episode": "E1", "seed": ticket.seed, "nonce": ticket.nonce}
+    assert (host.last("begin"), ticket.task) == (begin, "lift")
+    bench.hub.from_host(dock, signalling.Ready("E1", 42))
+    assert (operator.ear.last("ready")["episode"], operator.ear.last("ready")["seed"]) == ("E1", 42)
+    bench.hub.from_host(dock, signalling.Ended("E1", True, 5, False, True, EndReason.STEP_LIMIT))
+    ended = {"episode": "E1", "steps": 5, "success": False, "valid": True, "reason": "step_limit"}
+    assert operator.ear.last("ended") == {"type": "ended", **ended}
+    assert bench.hub.counts["episodes_step_limit"] == 1
+    bench.hub.from_host(dock, signalling.Ready("E1", 42))
+    assert operator.ear.types()[-1] == "ended", "no episode is open"
+    bench.hub.from_host(dock, signalling.Estopped("a"))
+    bench.hub.from_host(dock, signalling.Cleared("b"))
+    assert operator.ear.said == [
+        {"type": "estopped", "robot": bench.robot, "by": "a"},
+        {"type": "cleared", "robot": bench.robot, "by": "b"},
+    ]
+    await operator.leaves()
+    assert host.last("revoke") == {"type": "revoke", "epoch": 1, "reason": "operator_lost"}
+    assert bench.hub.presences()[bench.robot].wait_s == 0
+
+
+async def test_every_refusal_has_its_code(bench):
+    dock, host = await bench.host()
+    operator, waiting = bench.operator(), bench.operator()
+    for order in (signalling.Begin(), signalling.Finish(), signalling.Leave()):
+        with pytest.raises(SignallingError) as refused:
+            await operator.says(order)
+        assert refused.value.code == "state"
+    lease = await operator.join()
+    await operator.says(signalling.Begin())
+    for order in (signalling.Begin(), operator.grant()):
+        with pytest.raises(SignallingError) as refused:
+            await operator.says(order)
+        assert refused.value.code == "state"
+    lease.ticket = None
+    dock.estopped = True
+    with pytest.raises(SignallingError) as refused:
+        await operator.says(signalling.Begin())
+    assert refused.value.code == "state"
+    dock.estopped = False
+    await waiting.join()
+    bench.pass_s(LEASE_S + 1)
+    await operator.says(signalling.Begin())
+    assert host.last("revoke")["reason"] == "revoked"
+    bench.hub.from_host(dock, signalling.Refused(waiting.seat.lease.id, "no"))
+    assert waiting.ear.last("error")["code"] == "grant"
+
+
+async def test_one_byte_is_relayed_and_a_watcher_of_a_lost_robot_may_watch_another(bench):
+    dock, host = await bench.host()
+    operator, watcher = bench.operator(), bench.operator()
+    await operator.join()
+    await watcher.says(signalling.Watch(bench.robot))
+    bench.hub.command(operator.seat, b"x")
+    bench.hub.from_robot(dock, b"y")
+    assert (host.frames, watcher.ear.frames) == ([b"x"], [b"y"])
+    bench.hub.undock(dock)
+    assert watcher.seat.watching is None
+
+
+async def test_leases_that_are_closed_at_the_start_ended_now(bench):
+    await bench.host()
+    await bench.operator().join()
+    bench.pass_s(5)
+    async with bench.new_hub():
+        assert [row.ended_ms for row in bench.store.leases.values()] == [bench.now_ms]
