@@ -51,7 +51,7 @@ export function words(name: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1)
 }
 
-const ENDINGS: Record<EndReason | 'expired' | 'refused' | 'connection_lost' | 'replaced' | 'failed', string> = {
+const ENDINGS: Record<EndReason | 'expired' | 'refused' | 'unavailable' | 'connection_lost' | 'replaced' | 'failed', string> = {
   finished: 'You finished.',
   step_limit: 'Time was up: the episode reached its step limit.',
   left: 'You left.',

@@ -59,6 +59,7 @@ const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[]
   ['try_again', 'The reward vault refused the payout. What you earned stays yours. Try again later.', ['vault_refused']],
   ['try_again', 'The blockchain did not answer. What you earned stays yours. Try again later.', ['chain', 'chain_unreachable']],
   ['try_again', 'The hub cannot be reached. Check the connection.', ['unreachable']],
+  ['try_again', 'The hub could not save that just now. Try again in a moment.', ['unavailable']],
   ['try_again', 'Something broke in the hub. Try again; if it happens again, tell whoever runs it.', ['internal']],
   // The page's own.
   ['reload', NOT_UNDERSTOOD, ['session', 'wire', 'layout', 'statement']],
