@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
+
+_sync_data: Final = getattr(os, "fdatasync", os.fsync)
+"""macOS has no fdatasync."""
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -26,6 +30,11 @@ def sync_file(path: Path) -> None:
     """Make a file's bytes last."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def sync_data(descriptor: int) -> None:
+    """Make an open file's bytes and its length durable."""
+    _sync_data(descriptor)
 
 
 def sync_folder(path: Path) -> None:

@@ -1,67 +1,100 @@
-"""Steps as rows: the arrays that a run of steps adds to an episode file, by dataset path."""
+"""Steps as rows: what one step adds to each dataset, as one packed row of a journal (FORMAT.md, section 1.2)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import struct
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from recorder.file.layout import LIMIT_TYPE, NO_COMMAND, RULES, UNKNOWN_SUCCESS, Sizes
+from recorder.file.layout import NO_COMMAND, RULES, UNKNOWN_SUCCESS, Column, Rows, columns
+from recorder.file.meta import SpecMeta
+from sim.motion.control import LimitEvent
 from sim.robot import Observation
 from teleop.steps import EpisodeStart, Step
-from teleop.wire.messages import Command
 
-Arrays = Mapping[str, NDArray[Any]]
-
-
-def first_rows(start: EpisodeStart) -> Arrays:
-    """Return the one row that the observation datasets have before the first step."""
-    return _observed([start.initial], [start.t_mono_ns], [start.t_wall_ns])
-
-
-def step_rows(steps: Sequence[Step], sizes: Sizes) -> Arrays:
-    """Return the n rows that n >= 1 steps add to each dataset; of `limits`, any number."""
-    observed = [step.observed for step in steps]
-    rows = dict(_observed(observed, [s.t_observed_ns for s in steps], [s.t_wall_ns for s in steps]))
-    rows |= _commanded([step.commanded for step in steps], sizes.command_values)
-    rows["time/t_sent_mono_ns"] = np.array([step.t_sent_ns for step in steps], "<i8")
-    rows["applied/joint_position"] = np.array([step.applied.joint_position for step in steps], "<f8")
-    rows["applied/gripper"] = np.array([step.applied.gripper for step in steps], "<f8")
-    rows["applied/ee_pose"] = np.array([step.applied_ee_pose for step in steps], "<f8")
-    rows["safety"] = np.array([step.safety for step in steps], "|u1")
-    rows["limits"] = np.array([row for step in steps for row in _limits(step)], LIMIT_TYPE)
-    return rows
+STEP_ROWS: Final = frozenset({Rows.STEP, Rows.OBSERVATION})
+"""What has a row for each step."""
+FIRST_ROWS: Final = frozenset({Rows.OBSERVATION})
+"""What has a row before the first step."""
+_RULE_CODES: Final = {rule: code for code, rule in enumerate(RULES)}
+_LIMIT: Final = struct.Struct("<IBhdd")
+"""One row of `LIMIT_TYPE`."""
+_FLOATS_FIRST: Final = {"<f8": 0, "<f4": 1}
+_CODES: Final = {"|u1": "B", "|i1": "b", "<u2": "H", "<u4": "I", "<u8": "Q", "<i8": "q"}
+"""An integer's type -> its letter in a `struct` format."""
 
 
-def _observed(seen: Sequence[Observation], t_mono_ns: Sequence[int], t_wall_ns: Sequence[int]) -> Arrays:
-    rows = {f"observation/{name}": np.array([one.values[name] for one in seen], "<f8") for name in seen[0].values}
-    rows["time/t_observed_mono_ns"] = np.array(t_mono_ns, "<i8")
-    rows["time/t_wall_ns"] = np.array(t_wall_ns, "<i8")
-    known = [UNKNOWN_SUCCESS if one.success is None else int(one.success) for one in seen]
-    rows["success"] = np.array(known, "|i1")
-    rows["progress"] = np.array([np.nan if one.progress is None else one.progress for one in seen], "<f8")
-    return rows
+def row_type(spec: SpecMeta, rows: Iterable[Rows]) -> np.dtype:
+    """Return the packed type of one row of these datasets: first f64, then f32, then integers, each by path."""
+    found = _columns(spec, rows)
+    return np.dtype([(column.path, column.dtype, column.shape) for column in found])
 
 
-def _commanded(commands: Sequence[Command | None], width: int) -> Arrays:
-    values = np.full((len(commands), width), np.nan, "<f4")
-    for row, command in zip(values, commands, strict=True):
-        if command is not None:
-            kept = command.values[:width]
-            row[: len(kept)] = kept
-    return {
-        "commanded/values": values,
-        "commanded/mode": np.array([NO_COMMAND if c is None else c.mode for c in commands], "|u1"),
-        "commanded/count": np.array([0 if c is None else len(c.values) for c in commands], "<u2"),
-        "commanded/seq": np.array([0 if c is None else c.seq for c in commands], "<u4"),
-        "commanded/seen": np.array([0 if c is None else c.seen for c in commands], "<u4"),
-        "commanded/epoch": np.array([0 if c is None else c.epoch for c in commands], "<u4"),
-        "commanded/dead_man": np.array([0 if c is None else c.dead_man for c in commands], "|u1"),
-        "commanded/t_client_us": np.array([0 if c is None else c.t_client_us for c in commands], "<u8"),
-    }
+class RowEncoder:
+    """Packs steps of one episode, in place: what a method returns is good until the next call."""
+
+    def __init__(self, spec: SpecMeta) -> None:
+        """Lay out the row of a robot's steps, and that of its first observation."""
+        self._names = sorted(name for name, _ in spec.arrays)
+        self._step, self._first = (_Row(_columns(spec, kinds)) for kinds in (STEP_ROWS, FIRST_ROWS))
+
+    def first(self, start: EpisodeStart) -> bytearray:
+        """Return the row of what was seen before the first step."""
+        seen, row = start.initial, self._first
+        np.concatenate([seen.values[name].ravel() for name in self._names], out=row.floats[:-1])
+        row.floats[-1] = np.nan if seen.progress is None else seen.progress
+        row.numbers.pack_into(row.data, row.numbers_at, _success(seen), start.t_mono_ns, start.t_wall_ns)
+        return row.data
+
+    def step(self, step: Step) -> bytearray:
+        """Return a step's row; the shapes of its arrays have been checked."""
+        seen, row, command = step.observed, self._step, step.commanded
+        applied = step.applied_ee_pose.ravel(), step.applied.gripper, step.applied.joint_position
+        np.concatenate([*applied, *(seen.values[name].ravel() for name in self._names)], out=row.floats[:-1])
+        row.floats[-1] = np.nan if seen.progress is None else seen.progress
+        row.values.fill(np.nan)
+        if command is None:
+            commanded = 0, 0, 0, NO_COMMAND, 0, 0, 0
+        else:
+            kept = command.values[: len(row.values)]
+            row.values[: len(kept)] = kept
+            commanded = (
+                len(command.values),
+                command.dead_man,
+                command.epoch,
+                command.mode,
+                command.seen,
+                command.seq,
+                command.t_client_us,
+            )
+        times = step.t_observed_ns, step.t_sent_ns, step.t_wall_ns
+        row.numbers.pack_into(row.data, row.numbers_at, *commanded, step.safety, _success(seen), *times)
+        return row.data
 
 
-def _limits(step: Step) -> list[tuple[int, int, int, float, float]]:
-    return [(step.index, RULES.index(e.rule), e.axis, e.requested, e.applied) for e in step.limits]
+def limit_rows(index: int, limits: Sequence[LimitEvent]) -> bytes:
+    """Return the rows of `/limits` that step `index` adds."""
+    return b"".join(_LIMIT.pack(index, _RULE_CODES[e.rule], e.axis, e.requested, e.applied) for e in limits)
+
+
+class _Row:
+    """One row's bytes, with its f64 and f32 values as arrays and its integers behind them."""
+
+    def __init__(self, found: Sequence[Column]) -> None:
+        sizes = {kind: sum(int(np.prod(c.shape)) for c in found if c.dtype == kind) for kind in _FLOATS_FIRST}
+        self.numbers = struct.Struct("<" + "".join(_CODES[c.dtype.str] for c in found if c.dtype.str in _CODES))
+        self.numbers_at = 8 * sizes["<f8"] + 4 * sizes["<f4"]
+        self.data = bytearray(self.numbers_at + self.numbers.size)
+        self.floats = np.frombuffer(self.data, "<f8", sizes["<f8"])
+        self.values = np.frombuffer(self.data, "<f4", sizes["<f4"], offset=8 * sizes["<f8"])
+
+
+def _columns(spec: SpecMeta, rows: Iterable[Rows]) -> list[Column]:
+    found = [column for column in columns(spec.sizes, spec.arrays) if column.rows in rows]
+    return sorted(found, key=lambda column: _FLOATS_FIRST.get(column.dtype.str, len(_FLOATS_FIRST)))
+
+
+def _success(seen: Observation) -> int:
+    return UNKNOWN_SUCCESS if seen.success is None else int(seen.success)

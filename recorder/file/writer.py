@@ -1,17 +1,14 @@
-"""Writing one episode while it happens: start, append, finish. A crash loses at most the last half second."""
+"""Writing one episode while it happens: start, append, end. A crash loses at most the last half second."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
 
-import h5py
-import numpy as np
-
+from recorder.file.journal import JournalFile, Kind, end_record
 from recorder.file.layout import Sizes
 from recorder.file.meta import Meta, end_meta, start_meta
-from recorder.file.part import Tables, create_part, finish
-from recorder.file.rows import first_rows, step_rows
+from recorder.file.rows import RowEncoder, limit_rows
 from sim.robot import Observation
 from teleop.steps import EpisodeEnd, EpisodeStart, Step
 
@@ -40,27 +37,26 @@ def commit_steps(control_hz: float) -> int:
 
 
 class EpisodeWriter:
-    """One open recording. Not thread-safe: one thread starts, appends and finishes."""
+    """One open recording. Not thread-safe: one thread starts, appends and ends."""
 
-    def __init__(self, part: Path, file: h5py.File, meta: Meta) -> None:
-        """Take over a file made by `create_part`; use `start`."""
-        self._part = part
-        self._file = file
-        self._tables = Tables(file)
-        self._meta = meta
+    def __init__(self, journal: JournalFile, meta: Meta) -> None:
+        """Take over a new journal; use `start`."""
+        self._journal, self._meta = journal, meta
+        self._rows = RowEncoder(meta.spec)
         self._shapes = dict(meta.spec.arrays)
-        self._waiting: list[Step] = []
-        self._committed = 0
+        self._applied = _applied_shapes(meta.spec.sizes)
+        self._steps = 0
         self._commit_steps = commit_steps(meta.spec.control_hz)
 
     @classmethod
-    def start(cls, part: Path, start: EpisodeStart, urdf_sha256: dict[str, str]) -> EpisodeWriter:
-        """Create the open file `part` (FileExistsError where it is there already) with the first observation."""
+    def start(cls, journal: Path, start: EpisodeStart, urdf_sha256: dict[str, str]) -> EpisodeWriter:
+        """Create the file `journal` (FileExistsError where it is there already) with the first observation."""
         meta = start_meta(start, urdf_sha256)
         _require_shapes(start.initial, dict(meta.spec.arrays), "the initial observation")
-        writer = cls(part, create_part(part, meta), meta)
-        writer._tables.append(first_rows(start))
-        writer._tables.commit(0)
+        file = JournalFile(journal, meta)
+        writer = cls(file, meta)
+        file.add(Kind.FIRST, writer._rows.first(start))
+        file.commit()
         return writer
 
     @property
@@ -71,50 +67,45 @@ class EpisodeWriter:
     @property
     def steps(self) -> int:
         """How many steps were appended."""
-        return self._committed + len(self._waiting)
+        return self._steps
 
     def append(self, step: Step) -> None:
         """Take the next step; it is on the disk within half a second of steps."""
-        if step.index != self.steps:
-            raise StepOrderError(f"{self.episode}: expected step {self.steps}, got {step.index}")
+        if step.index != self._steps:
+            raise StepOrderError(f"{self.episode}: expected step {self._steps}, got {step.index}")
         _require_shapes(step.observed, self._shapes, f"step {step.index}")
-        _require_applied(step, self._meta.spec.sizes)
-        self._waiting.append(step)
-        if len(self._waiting) >= self._commit_steps:
-            self._commit()
+        _require_applied(step, self._applied)
+        limits = limit_rows(step.index, step.limits) if step.limits else b""
+        self._journal.add(Kind.STEP, self._rows.step(step), limits)
+        self._steps += 1
+        if self._steps % self._commit_steps == 0:
+            self._journal.commit()
 
-    def finish(self, end: EpisodeEnd, clean: Path) -> None:
-        """Write the finished file to `clean` and remove the open one."""
+    def end(self, end: EpisodeEnd) -> None:
+        """Note how it ended, and close the journal, of which `journal.finish` makes the episode's file."""
         if (end.episode, end.steps) != (self.episode, self.steps):
             expected = f"{self.episode} with {self.steps} steps"
             raise EpisodeMismatchError(f"expected the end of {expected}, got {end.episode} with {end.steps}")
-        self._commit()
-        self._file.close()
-        finish(self._part, clean, end_meta(end))
-        self._part.unlink()
+        self._journal.add(Kind.END, end_record(end_meta(end)))
+        self._journal.commit()
+        self._journal.close()
 
     def abandon(self) -> None:
-        """Close the open file where it is; what was committed can be recovered. Idempotent."""
-        self._file.close()
-
-    def _commit(self) -> None:
-        if not self._waiting:
-            return
-        self._tables.append(step_rows(self._waiting, self._meta.spec.sizes))
-        self._committed += len(self._waiting)
-        self._waiting = []
-        self._tables.commit(self._committed)
+        """Close the journal where it is; what was committed can be recovered. Idempotent."""
+        self._journal.close()
 
 
 def _require_shapes(seen: Observation, shapes: dict[str, tuple[int, ...]], what: str) -> None:
-    found = {name: np.shape(value) for name, value in seen.values.items()}
+    found = {name: value.shape for name, value in seen.values.items()}
     if found != shapes:
         raise StepShapeError(f"expected {shapes} in {what}, got {found}")
 
 
-def _require_applied(step: Step, sizes: Sizes) -> None:
-    applied = step.applied.joint_position, step.applied.gripper, step.applied_ee_pose
-    found = tuple(np.shape(array) for array in applied)
-    expected = ((sizes.joints,), (sizes.hands,), (sizes.hands, 7))
+def _applied_shapes(sizes: Sizes) -> tuple[tuple[int, ...], ...]:
+    return (sizes.joints,), (sizes.hands,), (sizes.hands, 7)
+
+
+def _require_applied(step: Step, expected: tuple[tuple[int, ...], ...]) -> None:
+    found = step.applied.joint_position.shape, step.applied.gripper.shape, step.applied_ee_pose.shape
     if found != expected:
         raise StepShapeError(f"expected joints, grippers, poses of {expected} in step {step.index}, got {found}")

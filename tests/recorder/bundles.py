@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from eth_account.signers.local import LocalAccount
 
 from recorder.file.episode import Episode
+from recorder.file.journal import finish
 from recorder.file.writer import EpisodeWriter
 from recorder.proof import manifest as manifests
 from recorder.proof import merkle
@@ -38,11 +39,13 @@ def sign_as_operator(data: bytes, key: LocalAccount, domain: Domain) -> str:
 def record(folder: Path, episode: tuple[EpisodeStart, list[Step], EpisodeEnd] | None = None) -> Path:
     """Record a fake episode (or the one given) and return its finished file."""
     start, steps, end = episode or fake_episode()
-    writer = EpisodeWriter.start(folder / f"{start.episode}.part.h5", start, hash_description(start.spec.model))
+    journal = folder / f"{start.episode}.journal"
+    writer = EpisodeWriter.start(journal, start, hash_description(start.spec.model))
     for step in steps:
         writer.append(step)
+    writer.end(end)
     clean = folder / f"{start.episode}.h5"
-    writer.finish(end, clean)
+    finish(journal, clean)
     return clean
 
 

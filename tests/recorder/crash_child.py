@@ -10,10 +10,10 @@ from recorder.file.writer import EpisodeWriter
 from tests.recorder.factory import fake_episode
 
 
-def main(part: Path) -> None:
+def main(journal: Path) -> None:
     """Append steps at 200 Hz of real time; the spec says 20 Hz, so ten steps are half a second of steps."""
     start, steps, _ = fake_episode(5000, joints=7)
-    writer = EpisodeWriter.start(part, start, {})
+    writer = EpisodeWriter.start(journal, start, {})
     pace = threading.Event()
     for step in steps:
         writer.append(step)

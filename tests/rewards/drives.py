@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from recorder.file.journal import finish
 from recorder.file.writer import EpisodeWriter
 from rewards.score.metrics import Array, EpisodeFacts
 from teleop.steps import EpisodeEnd, EpisodeStart, Step
@@ -69,8 +70,10 @@ def write_episode(folder: Path, start: EpisodeStart, steps: list[Step], end: Epi
     """Record an episode as a host does; return its file."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{start.episode}.h5"
-    writer = EpisodeWriter.start(folder / f"{start.episode}.part.h5", start, {})
+    journal = folder / f"{start.episode}.journal"
+    writer = EpisodeWriter.start(journal, start, {})
     for step in steps:
         writer.append(step)
-    writer.finish(end, file)
+    writer.end(end)
+    finish(journal, file)
     return file

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from recorder.file.episode import MissingDatasetError, UnreadableFileError, read_episode
-from recorder.file.part import NothingRecordedError, recover
+from recorder.file.episode import EpisodeError, UnreadableFileError, read_episode
+from recorder.file.journal import Journal, NothingRecordedError, finish, read_journal
 from recorder.file.writer import EpisodeWriter
 from teleop.wire.reasons import EndReason
-from tests.recorder.factory import fake_episode, fake_start
+from tests.recorder.factory import fake_end, fake_episode, fake_start
 
 ROOT = Path(__file__).parents[3]
+STEPS = 30
 
 
-def killed_recording(part: Path, steps: int) -> int:
+def killed_recording(journal: Path, steps: int) -> int:
     """Let another process record, kill -9 it after it appended `steps`; return the last step that it said."""
-    command = [sys.executable, "-m", "tests.recorder.crash_child", str(part)]
+    command = [sys.executable, "-m", "tests.recorder.crash_child", str(journal)]
     child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     with child.stdout as said:
@@ -37,10 +40,10 @@ def killed_recording(part: Path, steps: int) -> int:
 
 @pytest.mark.parametrize("steps", [10, 57, 234])
 def test_a_killed_recorder_loses_at_most_half_a_second_of_steps(tmp_path: Path, steps: int) -> None:
-    part, clean = tmp_path / "e.part.h5", tmp_path / "e.h5"
-    said = killed_recording(part, steps)
+    journal, clean = tmp_path / "e.journal", tmp_path / "e.h5"
+    said = killed_recording(journal, steps)
 
-    recover(part, clean)
+    assert not finish(journal, clean)
     episode = read_episode(clean)
 
     assert said + 1 - 10 <= episode.steps <= said + 2
@@ -56,48 +59,140 @@ def test_a_killed_recorder_loses_at_most_half_a_second_of_steps(tmp_path: Path, 
 
 
 def test_a_crash_before_the_first_committed_step_leaves_nothing_to_recover(tmp_path: Path) -> None:
-    EpisodeWriter.start(tmp_path / "e.part.h5", fake_start(), {}).abandon()
+    EpisodeWriter.start(tmp_path / "e.journal", fake_start(), {}).abandon()
 
     with pytest.raises(NothingRecordedError):
-        recover(tmp_path / "e.part.h5", tmp_path / "e.h5")
+        finish(tmp_path / "e.journal", tmp_path / "e.h5")
 
 
-def part_of(folder: Path, steps: int = 30) -> Path:
+def journal_of(folder: Path, steps: int = STEPS, *, ended: bool = False) -> Path:
     start, made, _ = fake_episode(steps)
-    writer = EpisodeWriter.start(folder / "e.part.h5", start, {})
+    writer = EpisodeWriter.start(folder / "e.journal", start, {})
     for step in made:
         writer.append(step)
+    if ended:
+        writer.end(fake_end(start, made))
     writer.abandon()
-    return folder / "e.part.h5"
+    return folder / "e.journal"
 
 
-def test_rows_that_were_not_committed_do_not_count(tmp_path: Path) -> None:
-    recover(part_of(tmp_path, 29), tmp_path / "e.h5")
+def test_steps_that_were_not_committed_do_not_count(tmp_path: Path) -> None:
+    finish(journal_of(tmp_path, 29), tmp_path / "e.h5")
 
     assert read_episode(tmp_path / "e.h5").steps == 20
 
 
-def test_recovering_twice_gives_the_same_file(tmp_path: Path) -> None:
-    part = part_of(tmp_path)
-    recover(part, tmp_path / "a.h5")
-    recover(part, tmp_path / "b.h5")
+def test_a_crash_after_the_end_leaves_the_episode_as_it_ended(tmp_path: Path) -> None:
+    assert finish(journal_of(tmp_path, 29, ended=True), tmp_path / "e.h5")
 
-    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
-
-
-@pytest.mark.parametrize("keep", [0.0, 0.05, 0.5])
-def test_a_truncated_recording_is_refused_by_name(tmp_path: Path, keep: float) -> None:
-    part = part_of(tmp_path)
-    os.truncate(part, int(part.stat().st_size * keep))
-
-    with pytest.raises((UnreadableFileError, MissingDatasetError)):
-        recover(part, tmp_path / "e.h5")
-    assert not (tmp_path / "e.h5").exists()
+    episode = read_episode(tmp_path / "e.h5")
+    assert (episode.steps, episode.end.reason) == (29, EndReason.FINISHED)
+    assert not (tmp_path / "e.journal").exists()
 
 
-def test_garbage_is_refused_by_name(tmp_path: Path) -> None:
-    part = tmp_path / "e.part.h5"
-    part.write_bytes(np.random.default_rng(1).bytes(40_000))
+def test_a_journal_is_kept_until_its_file_is_there(tmp_path: Path) -> None:
+    journal = journal_of(tmp_path)
+    (tmp_path / "absent").mkdir()
 
-    with pytest.raises(UnreadableFileError, match=r"e\.part\.h5"):
-        recover(part, tmp_path / "e.h5")
+    with pytest.raises(OSError, match="absent"):
+        finish(journal, tmp_path / "absent" / "no folder" / "e.h5")
+    assert read_journal(journal).steps == STEPS
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A journal that ended, and where each of its records begins and ends: FORMAT.md, written down once more."""
+
+    data: bytes
+    found: Journal
+    bounds: list[tuple[int, int]]
+
+    def steps_before(self, at: int) -> int:
+        """Return how many whole steps lie before a byte."""
+        return sum(end <= at for _, end in self.bounds[1:-1])
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """Return one of 30 steps."""
+    journal = journal_of(tmp_path_factory.mktemp("whole"), ended=True)
+    data = journal.read_bytes()
+    at = 24 + int.from_bytes(data[20:24], "little") + 4
+    bounds = []
+    while at < len(data):
+        end = at + 5 + int.from_bytes(data[at : at + 4], "little") + 4
+        bounds.append((at, end))
+        at = end
+    assert len(bounds) == 1 + STEPS + 1
+    return Whole(data, read_journal(journal), bounds)
+
+
+def require_beginning(folder: Path, whole: Whole, data: bytes, at: int) -> None:
+    """Require of damaged data every step that lies whole before byte `at`, no other, and no end."""
+    (folder / "e.journal").write_bytes(data)
+    expected = whole.steps_before(at)
+    try:
+        found = read_journal(folder / "e.journal")
+    except EpisodeError:
+        assert expected == 0
+        return
+    assert (found.steps, found.end) == (expected, None)
+    for path, array in found.arrays.items():
+        assert np.array_equal(array, whole.found.arrays[path][: len(array)], equal_nan=array.dtype.kind == "f"), path
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_a_truncated_journal_gives_every_step_before_the_cut(
+    whole: Whole, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    cut = data.draw(st.integers(0, len(whole.data) - 1))
+
+    require_beginning(tmp_path_factory.mktemp("cut"), whole, whole.data[:cut], cut)
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_a_flipped_byte_ends_the_episode_before_it_and_is_never_read(
+    whole: Whole, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    at = data.draw(st.integers(0, len(whole.data) - 1))
+    flipped = bytearray(whole.data)
+    flipped[at] ^= data.draw(st.integers(1, 255))
+
+    require_beginning(tmp_path_factory.mktemp("flip"), whole, bytes(flipped), at)
+
+
+@pytest.mark.parametrize("steps", [1, 7, STEPS])
+def test_every_whole_record_counts(tmp_path: Path, whole: Whole, steps: int) -> None:
+    (tmp_path / "e.journal").write_bytes(whole.data[: whole.bounds[steps][1]])
+
+    assert not finish(tmp_path / "e.journal", tmp_path / "e.h5")
+    episode = read_episode(tmp_path / "e.h5")
+    assert (episode.steps, episode.end.reason) == (steps, EndReason.HOST_LOST)
+
+
+@pytest.mark.parametrize("change", ["swapped", "repeated", "missing"])
+def test_records_out_of_place_are_damage_though_each_is_whole(tmp_path: Path, whole: Whole, change: str) -> None:
+    records = [whole.data[begin:end] for begin, end in whole.bounds]
+    order = {"swapped": [0, 1, 3, 2], "repeated": [0, 1, 1, 2], "missing": [0, 1, 3, 4]}[change]
+    (tmp_path / "e.journal").write_bytes(whole.data[: whole.bounds[0][0]] + b"".join(records[index] for index in order))
+
+    assert read_journal(tmp_path / "e.journal").steps == 1
+
+
+def test_zeros_that_a_power_cut_leaves_at_the_end_are_not_steps(tmp_path: Path, whole: Whole) -> None:
+    (tmp_path / "e.journal").write_bytes(whole.data[: whole.bounds[12][1]] + bytes(5000))
+
+    found = read_journal(tmp_path / "e.journal")
+    assert (found.steps, found.end) == (12, None)
+
+
+@pytest.mark.parametrize("size", [0, 10, 40_000])
+def test_garbage_is_refused_by_name(tmp_path: Path, size: int) -> None:
+    journal = tmp_path / "e.journal"
+    journal.write_bytes(np.random.default_rng(1).bytes(size))
+
+    with pytest.raises(UnreadableFileError, match=r"e\.journal"):
+        finish(journal, tmp_path / "e.h5")
+    assert journal.exists()

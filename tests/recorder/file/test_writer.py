@@ -113,7 +113,7 @@ def test_a_finished_file_is_plain_hdf5_for_anyone(tmp_path: Path) -> None:
 
 def test_a_dropped_step_is_refused(tmp_path: Path) -> None:
     start, steps, _ = fake_episode(6)
-    writer = EpisodeWriter.start(tmp_path / "e.part.h5", start, {})
+    writer = EpisodeWriter.start(tmp_path / "e.journal", start, {})
     writer.append(steps[0])
 
     with pytest.raises(StepOrderError, match="expected step 1, got 2"):
@@ -123,7 +123,7 @@ def test_a_dropped_step_is_refused(tmp_path: Path) -> None:
 
 def test_a_step_of_another_shape_is_refused(tmp_path: Path) -> None:
     start, steps, _ = fake_episode(6)
-    writer = EpisodeWriter.start(tmp_path / "e.part.h5", start, {})
+    writer = EpisodeWriter.start(tmp_path / "e.journal", start, {})
     wrong = Observation({**steps[0].observed.values, "joint_position": np.zeros(4)})
 
     with pytest.raises(StepShapeError, match=r"got .*\(4,\)"):
@@ -135,19 +135,19 @@ def test_a_step_of_another_shape_is_refused(tmp_path: Path) -> None:
 def test_an_end_that_does_not_fit_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
     start = fake_start()
     steps = fake_steps(start, 4)
-    writer = EpisodeWriter.start(tmp_path / "e.part.h5", start, {})
+    writer = EpisodeWriter.start(tmp_path / "e.journal", start, {})
     for step in steps:
         writer.append(step)
 
     with pytest.raises(EpisodeMismatchError):
-        writer.finish(dataclasses.replace(fake_end(start, steps), **change), tmp_path / "e.h5")
+        writer.end(dataclasses.replace(fake_end(start, steps), **change))
     writer.abandon()
 
 
 def test_a_recording_never_overwrites_another(tmp_path: Path) -> None:
     start = fake_start()
-    writer = EpisodeWriter.start(tmp_path / "e.part.h5", start, {})
+    writer = EpisodeWriter.start(tmp_path / "e.journal", start, {})
 
     with pytest.raises(FileExistsError):
-        EpisodeWriter.start(tmp_path / "e.part.h5", start, {})
+        EpisodeWriter.start(tmp_path / "e.journal", start, {})
     writer.abandon()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import threading
 from pathlib import Path
 
+import h5py
 import pytest
 
 from recorder.file.episode import read_episode
+from recorder.file.journal import JournalFile, finish, read_journal
 from recorder.file.writer import EpisodeWriter
 from recorder.host.recording import Recorder
 from recorder.proof import manifest as manifests
@@ -17,7 +21,7 @@ from recorder.proof.manifest import NO_PREVIOUS
 from recorder.proof.refusals import OperatorSignatureInvalid
 from recorder.proof.seal import SealedEpisode, seal
 from recorder.proof.verify import verify_bundle
-from teleop.steps import Events
+from teleop.steps import EpisodeEvent, Events
 from teleop.wire.reasons import EndReason
 from tests.recorder.bundles import record
 from tests.recorder.factory import DOMAIN, ROBOT, fake_end, fake_episode, fake_start
@@ -114,6 +118,89 @@ def test_a_crash_between_finishing_and_sealing_loses_nothing(tmp_path: Path) -> 
     assert [(one.episode, one.valid) for one in handed] == [("finished", True)]
 
 
+def journal_in(folder: Path, name: str, *, ended: bool) -> Path:
+    start, steps, end = fake_episode(episode=name)
+    journal = folder / "recording" / f"{name}.journal"
+    writer = EpisodeWriter.start(journal, start, {})
+    for step in steps:
+        writer.append(step)
+    if ended:
+        writer.end(end)
+    writer.abandon()
+    return journal
+
+
+def test_a_crash_between_the_end_and_the_file_loses_nothing(tmp_path: Path) -> None:
+    made, handed = recorder(tmp_path)
+    journal_in(tmp_path, "ended", ended=True)
+    journal_in(tmp_path, "open", ended=False)
+    made.recover()
+
+    assert [(one.episode, one.valid) for one in handed] == [("ended", True), ("open", False)]
+    assert list((tmp_path / "recording").iterdir()) == []
+
+
+def test_a_crash_before_the_journal_was_removed_leaves_one_episode(tmp_path: Path) -> None:
+    made, handed = recorder(tmp_path)
+    journal = journal_in(tmp_path, "e0", ended=True)
+    kept = journal.read_bytes()
+    finish(journal, journal.with_suffix(".h5"))
+    journal.write_bytes(kept)
+    made.recover()
+
+    assert [(one.episode, one.valid) for one in handed] == [("e0", True)]
+    assert list((tmp_path / "recording").iterdir()) == []
+
+
+def test_a_disk_that_fills_up_ends_one_episode_and_not_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit, commits = JournalFile.commit, itertools.count()
+
+    def full(journal: JournalFile) -> None:
+        if next(commits) == 3:
+            raise OSError(28, "no space left on device")
+        commit(journal)
+
+    monkeypatch.setattr(JournalFile, "commit", full)
+    made, handed = recorder(tmp_path)
+    made.run(events_of(fake_episode(episode="full"), fake_episode(episode="next")))
+
+    assert [(one.episode, one.valid) for one in handed] == [("full", False), ("next", True)]
+    assert read_episode(handed[0].folder / "episode.h5").steps == 20
+
+
+class WatchedEvents(Events):
+    """Tells when a recorder has come so far as to ask for what is after an event."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.taken = threading.Event(), 0
+        self.after = 0
+
+    def get(self, block: bool = True, timeout: float | None = None) -> EpisodeEvent | None:
+        if self.taken == self.after:
+            self.asked.set()
+        self.taken += 1
+        return super().get(block, timeout)
+
+
+def test_the_next_episode_is_on_the_disk_before_the_last_one_is_sealed(tmp_path: Path) -> None:
+    events, kept = WatchedEvents(), []
+    first, (start, steps, _) = fake_episode(episode="e0"), fake_episode(episode="e1")
+    for event in (first[0], *first[1], first[2], start, *steps, None):
+        events.put(event)
+    events.after = events.qsize() - 1  # all of e1's steps were taken
+
+    def hold(_sealed: SealedEpisode) -> None:
+        assert events.asked.wait(30.0), "the recorder waited for the sealing of the episode before"
+        kept.append(read_journal(tmp_path / "recording" / "e1.journal").steps)
+
+    Recorder(tmp_path, ROBOT, DOMAIN, hold).run(events)
+
+    assert kept == [len(steps)]
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_crash_while_sealing_leaves_one_bundle_and_one_chain(tmp_path: Path, whole: bool) -> None:
     made, handed = recorder(tmp_path)
@@ -135,17 +222,29 @@ def test_a_crash_while_sealing_leaves_one_bundle_and_one_chain(tmp_path: Path, w
 
 def test_a_damaged_recording_is_set_aside_for_a_person(tmp_path: Path) -> None:
     made, handed = recorder(tmp_path)
-    (tmp_path / "recording" / "bad.part.h5").write_bytes(b"not HDF5")
+    (tmp_path / "recording" / "bad.journal").write_bytes(b"not HDF5")
     (tmp_path / "recording" / "worse.h5").write_bytes(b"not HDF5 either")
     made.recover()
 
     assert handed == []
-    assert sorted(path.name for path in (tmp_path / "damaged").iterdir()) == ["bad.part.h5", "worse.h5"]
+    assert sorted(path.name for path in (tmp_path / "damaged").iterdir()) == ["bad.journal", "worse.h5"]
+
+
+def test_a_recording_of_a_release_that_kept_hdf5_open_is_moved_aside_whole(tmp_path: Path) -> None:
+    made, handed = recorder(tmp_path)
+    with h5py.File(tmp_path / "recording" / "old.part.h5", "x", libver="latest") as file:
+        file.attrs["format"] = "armshare-episode"
+    kept = (tmp_path / "recording" / "old.part.h5").read_bytes()
+    record(tmp_path / "recording", fake_episode(episode="finished"))
+    made.recover()
+
+    assert [one.episode for one in handed] == ["finished"]
+    assert (tmp_path / "damaged" / "old.part.h5").read_bytes() == kept
 
 
 def test_an_open_recording_without_a_committed_step_is_removed(tmp_path: Path) -> None:
     made, handed = recorder(tmp_path)
-    EpisodeWriter.start(tmp_path / "recording" / "e.part.h5", fake_start("e"), {}).abandon()
+    EpisodeWriter.start(tmp_path / "recording" / "e.journal", fake_start("e"), {}).abandon()
     made.recover()
 
     assert handed == []

@@ -1,0 +1,234 @@
+"""What is written while an episode is recorded: a journal of rows, which a crash at any instant leaves readable.
+
+A journal is a head (`/meta` without its end) and records, each with a checksum over all before it (FORMAT.md, section
+1.2). What can be read of one is what lies before its first damage. `finish` makes the episode's file of it, once.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from recorder.file.episode import EpisodeError, MetaInvalidError, UnreadableFileError, require_size
+from recorder.file.files import move, sync_data, sync_folder
+from recorder.file.layout import FORMAT, LIMIT_TYPE, META_BYTES_MAX, VERSION, Rows, columns
+from recorder.file.meta import EndMeta, Meta, SpecMeta, canonical, decode_meta
+from recorder.file.rows import FIRST_ROWS, STEP_ROWS, row_type
+from teleop.wire.reasons import EndReason
+
+JOURNAL_SUFFIX: Final = ".journal"
+_MAGIC: Final = b"armshare-journal"
+_JOURNAL_VERSION: Final = 1
+_HEAD: Final = struct.Struct(f"<{len(_MAGIC)}sII")
+_RECORD: Final = struct.Struct("<IB")
+_CRC: Final = struct.Struct("<I")
+_END: Final = msgspec.json.Decoder(EndMeta)
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class Kind(IntEnum):
+    """What a record holds."""
+
+    FIRST = 0
+    """The observation before the first step; always the first record."""
+    STEP = 1
+    """A step's row, and the rows that it adds to `/limits`."""
+    END = 2
+    """`end` of /meta; always the last record."""
+
+
+class NothingRecordedError(EpisodeError):
+    """A crash came before the first step was on the disk: there is no episode to recover."""
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What a journal holds, up to its first damage."""
+
+    meta: Meta
+    steps: int
+    end: EndMeta | None
+    """None where the recording was cut off before it."""
+    arrays: Arrays
+
+
+class JournalFile:
+    """An open journal. Records are gathered in memory by `add`, and made durable together by `commit`."""
+
+    def __init__(self, path: Path, meta: Meta) -> None:
+        """Create the file; raise FileExistsError where it is there already."""
+        data = meta.encode()
+        try:
+            self._file = path.open("xb", buffering=0)
+        except FileExistsError as error:
+            raise FileExistsError(f"{path} is there already; recover it, or choose another episode") from error
+        head = _HEAD.pack(_MAGIC, _JOURNAL_VERSION, len(data)) + data
+        self._crc = zlib.crc32(head)
+        self._waiting = bytearray(head + _CRC.pack(self._crc))
+        sync_folder(path.parent)
+
+    def add(self, kind: Kind, body: bytes | bytearray, more: bytes = b"") -> None:
+        """Add a record; it does not count before `commit`."""
+        head = _RECORD.pack(len(body) + len(more), kind)
+        crc = zlib.crc32(body, zlib.crc32(head, self._crc))
+        self._crc = zlib.crc32(more, crc) if more else crc
+        self._waiting += head
+        self._waiting += body
+        self._waiting += more
+        self._waiting += _CRC.pack(self._crc)
+
+    def commit(self) -> None:
+        """Make all records so far durable."""
+        while self._waiting:
+            written = self._file.write(self._waiting)
+            del self._waiting[:written]
+        sync_data(self._file.fileno())
+
+    def close(self) -> None:
+        """Leave the file as it is; what was committed can be read. Idempotent."""
+        self._file.close()
+
+
+def read_journal(path: Path) -> Journal:
+    """Read a journal up to its first damage.
+
+    Raises UnreadableFileError or MetaInvalidError where not even its head is whole, NothingRecordedError where no step
+    is, and TooLargeError where it has more than an episode may.
+    """
+    data = memoryview(path.read_bytes())
+    meta, at, crc = _read_head(path, data)
+    found = _Found(row_type(meta.spec, FIRST_ROWS), row_type(meta.spec, STEP_ROWS))
+    for kind, body in _records(data, at, crc):
+        try:
+            found.take(kind, body)
+        except ValueError as error:
+            raise UnreadableFileError(f"{path.name}: a record is whole, but not as its robot's are: {error}") from error
+    steps = len(found.steps) // found.step_type.itemsize
+    if not steps:
+        raise NothingRecordedError(f"{path.name}: the recording was cut off before the first step was kept")
+    require_size(columns(meta.spec.sizes, meta.spec.arrays), steps, len(found.limits) // LIMIT_TYPE.itemsize)
+    return Journal(meta, steps, found.end, found.arrays(meta.spec))
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the records of a journal come to."""
+
+    first_type: np.dtype
+    step_type: np.dtype
+    first: bytes = b""
+    steps: bytearray = field(default_factory=bytearray)
+    limits: bytearray = field(default_factory=bytearray)
+    end: EndMeta | None = None
+
+    def take(self, kind: int, body: memoryview) -> None:
+        """Take the next record; raise ValueError where it cannot be one."""
+        size = self.step_type.itemsize
+        if kind == Kind.STEP and self.first and len(body) >= size and (len(body) - size) % LIMIT_TYPE.itemsize == 0:
+            self.steps += body[:size]
+            self.limits += body[size:]
+        elif kind == Kind.FIRST and not self.first and len(body) == self.first_type.itemsize:
+            self.first = bytes(body)
+        elif kind == Kind.END:
+            self.end = _END.decode(body)
+        else:
+            raise ValueError(f"expected a step of {size} bytes or more, got kind {kind} of {len(body)} bytes")
+
+    def arrays(self, spec: SpecMeta) -> Arrays:
+        """Return every dataset of an episode."""
+        before, rows = np.frombuffer(self.first, self.first_type), np.frombuffer(self.steps, self.step_type)
+        made: dict[str, NDArray[Any]] = {}
+        for column in columns(spec.sizes, spec.arrays):
+            if column.rows is Rows.LIMIT:
+                made[column.path] = np.frombuffer(self.limits, LIMIT_TYPE)
+            elif column.rows is Rows.STEP:
+                made[column.path] = np.ascontiguousarray(rows[column.path])
+            else:
+                made[column.path] = np.concatenate([before[column.path], rows[column.path]])
+        return made
+
+
+def _read_head(path: Path, data: memoryview) -> tuple[Meta, int, int]:
+    """Return what the head says, where it ends, and the checksum so far."""
+    if len(data) < _HEAD.size:
+        raise UnreadableFileError(f"{path.name}: expected a journal, got {len(data)} bytes")
+    magic, version, size = _HEAD.unpack_from(data)
+    if (magic, version) != (_MAGIC, _JOURNAL_VERSION) or size > META_BYTES_MAX:
+        raise UnreadableFileError(f"{path.name}: expected a journal of version {_JOURNAL_VERSION}, got {magic!r}")
+    end = _HEAD.size + size
+    crc = zlib.crc32(data[:end])
+    if data[end : end + _CRC.size] != _CRC.pack(crc):
+        raise UnreadableFileError(f"{path.name}: the journal's head is damaged")
+    try:
+        return decode_meta(bytes(data[_HEAD.size : end])), end + _CRC.size, crc
+    except ValueError as error:
+        raise MetaInvalidError(f"{path.name}: {error}") from error
+
+
+def _records(data: memoryview, at: int, crc: int) -> Iterator[tuple[int, memoryview]]:
+    """Yield kind and body of each record from `at` until the first that is not whole, or the last."""
+    while at + _RECORD.size + _CRC.size <= len(data):
+        size, kind = _RECORD.unpack_from(data, at)
+        end = at + _RECORD.size + size
+        crc = zlib.crc32(data[at:end], crc)
+        if data[end : end + _CRC.size] != _CRC.pack(crc):
+            return
+        yield kind, data[at + _RECORD.size : end]
+        if kind == Kind.END:
+            return
+        at = end + _CRC.size
+
+
+def finish(journal: Path, clean: Path) -> bool:
+    """Write the episode of a journal to `clean`, then remove the journal; return whether it was whole.
+
+    One that was cut off becomes an invalid episode (`host_lost`) of the steps that it has. Raises as `read_journal`.
+    """
+    found = read_journal(journal)
+    whole = found.end is not None and found.end.steps == found.steps
+    end = found.end if whole else _cut_off(found)
+    write_clean(clean, msgspec.structs.replace(found.meta, end=end), found.arrays)
+    journal.unlink()
+    return whole
+
+
+def end_record(end: EndMeta) -> bytes:
+    """Return the body of the last record."""
+    return canonical(end)
+
+
+def _cut_off(found: Journal) -> EndMeta:
+    last_success = int(found.arrays["success"][-1])
+    return EndMeta(
+        steps=found.steps,
+        success=None if last_success < 0 else bool(last_success),
+        reason=EndReason.HOST_LOST,
+        t_mono_ns=str(found.arrays["time/t_observed_mono_ns"][-1]),
+        t_wall_ns=str(found.arrays["time/t_wall_ns"][-1]),
+    )
+
+
+def write_clean(path: Path, meta: Meta, arrays: Arrays) -> None:
+    """Write a finished file, whole or not at all; the same input gives the same bytes."""
+    beside = path.with_name(path.name + ".tmp")
+    with h5py.File(beside, "w") as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["version"] = VERSION
+        file.create_dataset("meta", data=np.frombuffer(meta.encode(), "|u1"))
+        for column in columns(meta.spec.sizes, meta.spec.arrays):
+            file.create_dataset(column.path, data=arrays[column.path], dtype=column.dtype)
+        file.flush()
+        os.fsync(file.id.get_vfd_handle())
+    move(beside, path)
