@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final
 
 import httpx
@@ -125,15 +126,19 @@ async def _session(url: str, wallet: LocalAccount, outcome: Outcome, make: Pilot
         robot = await _choose(driver, outcome)
         renew_ms = now_ms() + SESSION_MS - RENEW_MS
         try:
-            await driver.join(outcome.robot, outcome.task, queued=lambda *place: tell(_queued(robot, *place)))
-            await _one(driver, make, outcome, tell)
-            while outcome.left and now_ms() < renew_ms:
-                await _one(driver, make, outcome, tell)
+            async with HandIn(driver, outcome.robot, outcome.episodes) as handing:
+                try:
+                    await driver.join(outcome.robot, outcome.task, queued=lambda *place: tell(_queued(robot, *place)))
+                    await _one(driver, make, outcome, handing, tell)
+                    while outcome.left > handing.under_way and now_ms() < renew_ms:
+                        await _one(driver, make, outcome, handing, tell)
+                except asyncio.CancelledError:
+                    outcome.interrupted = True
+                finally:
+                    with contextlib.suppress(RefusedError):  # the lease may be over, or the hub gone
+                        await driver.leave()
         except asyncio.CancelledError:
             outcome.interrupted = True
-        finally:
-            with contextlib.suppress(RefusedError):  # the lease may be over, or the hub gone
-                await driver.leave()
 
 
 def run(driving: Coroutine[Any, Any, None]) -> None:
@@ -228,8 +233,9 @@ def _queued(robot: dict[str, Any], position: int, length: int, wait_s: int) -> s
     return f"queued for {robot['name']}: position {position} of {length}, probably {wait_s} s"
 
 
-async def _one(driver: Driver, make: PilotMaker, outcome: Outcome, tell: Progress) -> None:
-    number = outcome.asked - outcome.left + 1
+async def _one(driver: Driver, make: PilotMaker, outcome: Outcome, handing: HandIn, tell: Progress) -> None:
+    await handing.wait(most=1)
+    number = outcome.asked - outcome.left + handing.under_way + 1
     tell(f"episode {number} of {outcome.asked}: driving {driver.robot['name']}, {driver.task['instruction']}")
     flight = await pilot.fly(driver, make)
     outcome.expiries += flight.expiries
@@ -240,7 +246,7 @@ async def _one(driver: Driver, make: PilotMaker, outcome: Outcome, tell: Progres
         tell(f"episode {number} of {outcome.asked}: discarded {episode}")
         return
     tell(f"episode {number} of {outcome.asked}: signing, verifying, scoring")
-    outcome.episodes.append(await contribute(driver, flight.ended, outcome.robot))
+    handing.add(flight.ended)
 
 
 def _counting(flight: Flight) -> str:
@@ -260,6 +266,48 @@ async def drive_once(driver: Driver, robot: str, make: PilotMaker = pilot.expert
     if not ended["valid"]:
         raise DemoError(f"expected a valid episode of {robot}, got {ended}")
     return ended
+
+
+class HandIn:
+    """Hands in episodes beside what is driven next, one after another; at its end it waits for all of them."""
+
+    def __init__(self, driver: Driver, robot: str, into: list[Episode]) -> None:
+        """`into` is where those go of which the hub has made something."""
+        self._driver, self._robot, self._into = driver, robot, into
+        self._turn = asyncio.Lock()
+        self._under_way: list[asyncio.Task[Episode]] = []
+
+    async def __aenter__(self) -> HandIn:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self.wait()
+        finally:
+            for task in self._under_way:
+                task.cancel()
+            await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    @property
+    def under_way(self) -> int:
+        """How many have been added that `wait` has not returned for."""
+        return len(self._under_way)
+
+    def add(self, ended: Mapping[str, Any]) -> None:
+        """Hand in an episode, of which this is the hub's `ended`, after those before it."""
+        self._under_way.append(asyncio.create_task(self._contribute(ended)))
+
+    async def wait(self, *, most: int = 0) -> None:
+        """Wait until at most so many are under way; raise what `contribute` does."""
+        while len(self._under_way) > most:
+            await asyncio.wait(self._under_way[:1])
+            self._into.append(self._under_way.pop(0).result())
+
+    async def _contribute(self, ended: Mapping[str, Any]) -> Episode:
+        async with self._turn:
+            return await contribute(self._driver, ended, self._robot)
 
 
 async def contribute(driver: Driver, ended: Mapping[str, Any], robot: str) -> Episode:

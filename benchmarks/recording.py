@@ -1,12 +1,12 @@
-"""What recording costs a robot's process: its processor time for each driven second, beside a control loop in real time.
+"""What recording costs a robot's process: its processor time for each driven second, beside a control loop.
 
-One simulated lift world is driven at 20 Hz by its session, without hub or network; the recorder runs beside it as in a
-host, from the queue of steps to the sealed bundle. All processor time of the process that is not the driving thread's is
-the recorder's.
+One simulated lift world is driven at 20 Hz, in real time, by its session, without hub or network; the recorder runs
+beside it as in a host, from the queue of steps to the sealed bundle. All processor time of the process that is not the
+driving thread's is the recorder's.
 
 `writing_ms_per_driven_s`: while driving. `ended_ms`: from the end of the episode to its sealed bundle, once for each
-episode. `recorder_ms_per_driven_s`: both, over an episode of `--seconds`. `late_ms_max`: by how much the slowest tick of
-the drives began late, with the episode before being sealed beside it.
+episode. `recorder_ms_per_driven_s`: both, over an episode of `--seconds`. `late_ms_max`: by how much the slowest tick
+of the drives began late, with the episode before being sealed beside it.
 """
 
 from __future__ import annotations

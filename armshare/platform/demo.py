@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from armshare.drive import Episode, Progress, contribute, drive_once
+from armshare.drive import Episode, HandIn, Progress, contribute, drive_once
 from armshare.failures import DemoError
 from recorder.export.robomimic import export
 from recorder.proof.case import Trust
@@ -47,12 +47,14 @@ async def demo(url: str, admin_token: str, count: int, folder: Path, progress: P
         progress(f"signing in and taking {robot['name']}")
         await driver.join(robot["robot"], "lift")
         await _qualify(driver, robot["robot"], outcome, progress)
-        for number in range(1, count + 1):
-            progress(f"episode {number}: driving")
-            ended = await drive_once(driver, robot["robot"])
-            progress(f"episode {number}: signing, verifying, replaying, scoring")
-            outcome.episodes.append(await contribute(driver, ended, robot["robot"]))
-        await driver.leave()
+        async with HandIn(driver, robot["robot"], outcome.episodes) as handing:
+            for number in range(1, count + 1):
+                progress(f"episode {number}: driving")
+                ended = await drive_once(driver, robot["robot"])
+                progress(f"episode {number}: signing, verifying, replaying, scoring")
+                handing.add(ended)
+                await handing.wait(most=1)
+            await driver.leave()
         progress("settling in one Merkle root")
         await _settle(driver, admin_token, outcome)
         progress("claiming")
