@@ -284,11 +284,14 @@ class HandIn:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
+            if self._under_way:
+                await asyncio.wait(self._under_way)
             await self.wait()
         finally:
             for task in self._under_way:
                 task.cancel()
-            await asyncio.gather(*self._under_way, return_exceptions=True)
+            left = await asyncio.gather(*self._under_way, return_exceptions=True)
+            self._into.extend(one for one in left if isinstance(one, Episode))
 
     @property
     def under_way(self) -> int:

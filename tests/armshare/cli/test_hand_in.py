@@ -1,0 +1,122 @@
+"""Handing an episode in holds nobody's robot: the next is driven meanwhile, and each is handed in in its turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import pytest
+
+from armshare import drive as drive_door
+from armshare.drive import Episode, HandIn, Outcome, contribute, drive
+from armshare.failures import DemoError
+from teleop.identity import new_key
+from teleop.operator.driver import Driver
+from teleop.operator.pilot import expert
+from tests.armshare.platform.test_house import robot_of
+
+pytestmark = pytest.mark.anyio
+
+PATIENCE_S = 60.0
+
+
+class Hub:
+    """In place of `contribute`: says when each episode's turn came, and answers when it is told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[str] = []
+        self.answers = {name: asyncio.get_running_loop().create_future() for name in ("a", "b", "c")}
+        monkeypatch.setattr(drive_door, "contribute", self)
+
+    async def __call__(self, _driver: Driver, ended: Mapping[str, Any], robot: str) -> Episode:
+        assert robot == "robot"
+        name = ended["episode"]
+        self.asked.append(name)
+        accepted: bool = await self.answers[name]
+        return Episode(name, 1, True, 1.0, accepted, "", 0, "0", False, [])
+
+
+async def turns() -> None:
+    """Let every task that can go on do so."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_one_may_be_under_way_while_the_next_is_driven(monkeypatch):
+    hub, done = Hub(monkeypatch), []
+    async with HandIn(None, "robot", done) as handing:
+        handing.add({"episode": "a"})
+        await handing.wait(most=1)
+        assert (handing.under_way, done) == (1, [])
+        handing.add({"episode": "b"})
+        waiting = asyncio.create_task(handing.wait(most=1))
+        await turns()
+        assert not waiting.done()
+        assert hub.asked == ["a"], "in their order, and one at a time"
+        hub.answers["a"].set_result(True)
+        await waiting
+        assert [one.episode for one in done] == ["a"]
+        hub.answers["b"].set_result(True)
+    assert [one.episode for one in done] == ["a", "b"]
+
+
+async def test_what_was_driven_meanwhile_is_handed_in_though_the_one_before_was_refused(monkeypatch):
+    hub, done = Hub(monkeypatch), []
+
+    async def driving() -> None:
+        async with HandIn(None, "robot", done) as handing:
+            handing.add({"episode": "a"})
+            handing.add({"episode": "b"})
+
+    task = asyncio.create_task(driving())
+    await turns()
+    hub.answers["a"].set_exception(DemoError("refused"))
+    await turns()
+    assert hub.asked == ["a", "b"]
+    hub.answers["b"].set_result(True)
+    with pytest.raises(DemoError, match="refused"):
+        await task
+    assert [one.episode for one in done] == ["b"]
+
+
+async def test_whoever_waits_for_the_last_one_can_be_interrupted_and_nothing_goes_on_unseen(monkeypatch):
+    hub, done = Hub(monkeypatch), []
+
+    async def driving() -> None:
+        async with HandIn(None, "robot", done) as handing:
+            handing.add({"episode": "a"})
+
+    task = asyncio.create_task(driving())
+    await turns()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (hub.answers["a"].cancelled(), done) == (True, [])
+
+
+async def test_the_next_episode_begins_before_the_hub_has_said_anything_of_the_last(house, monkeypatch):
+    begun, twice = [], asyncio.Event()
+
+    def make(robot: Any, task: str) -> Any:
+        begun.append(task)
+        if len(begun) == 2:
+            twice.set()
+        return expert(robot, task)
+
+    async def held(*arguments: Any) -> Episode:
+        async with asyncio.timeout(PATIENCE_S):
+            await twice.wait()
+        return await contribute(*arguments)
+
+    monkeypatch.setattr(drive_door, "contribute", held)
+    async with Driver(house.url, new_key()) as visitor:
+        await robot_of(visitor)
+    outcome = Outcome("", "panda-1", "lift", 2)
+    await drive(house.url, new_key(), outcome, make, lambda _: None)
+
+    assert [one.accepted for one in outcome.episodes] == [True, True]
+    async with httpx.AsyncClient(base_url=house.url) as http:
+        for one in outcome.episodes:
+            assert (await http.get(f"/api/episodes/{one.episode}")).json()["state"] == "verified"
