@@ -127,22 +127,24 @@ class Episode:
 
 def read_episode(path: Path) -> Episode:
     """Read a finished episode file; raise an EpisodeError, which names what is wrong, unless all of it is sound."""
-    with opened(path) as file:
-        require_format(file)
-        meta_bytes = read_meta_bytes(file)
+    with _opened(path) as file:
+        _require_format(file)
+        members = _members(file)
+        meta_bytes = _read_meta_bytes(members)
         meta = _decode(meta_bytes)
         if meta.end is None:
             raise MetaInvalidError(f"{meta.episode}: expected an `end` in /meta; recover the file first")
         expected = columns(meta.spec.sizes, meta.spec.arrays)
-        require_members(file, {column.path for column in expected} | {"meta"})
-        limits = int(_dataset(file, "limits").shape[0]) if _dataset(file, "limits").shape else 0
+        _require_members(set(members), {column.path for column in expected} | {"meta"})
+        shape = _dataset(members, "limits").shape
+        limits = int(shape[0]) if shape else 0
         require_size(expected, meta.end.steps, limits)
-        arrays = {c.path: _read(file, c, c.full_shape(meta.end.steps, limits)) for c in expected}
+        arrays = {c.path: _read(members, c, c.full_shape(meta.end.steps, limits)) for c in expected}
     return Episode(meta, meta_bytes, meta.end, arrays)
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[h5py.File]:
+def _opened(path: Path) -> Iterator[h5py.File]:
     """Open for reading; raise FileMissingError, or UnreadableFileError for whatever HDF5 cannot make sense of."""
     if not path.exists():
         raise FileMissingError(f"expected an episode, a folder with {path.name} in it, at {path.parent}; found none")
@@ -153,16 +155,16 @@ def opened(path: Path) -> Iterator[h5py.File]:
         raise UnreadableFileError(f"{path.name}: expected a whole HDF5 file: {error}") from error
 
 
-def require_format(file: h5py.File) -> None:
+def _require_format(file: h5py.File) -> None:
     """Raise FormatVersionError unless the root says that this is an episode of this version."""
     found = (file.attrs.get("format"), file.attrs.get("version"))
     if not (isinstance(found[0], str) and isinstance(found[1], np.integer) and found == (FORMAT, VERSION)):
         raise FormatVersionError(f"expected format {FORMAT!r} version {VERSION}, got {found[0]!r} {found[1]!r}")
 
 
-def read_meta_bytes(file: h5py.File) -> bytes:
+def _read_meta_bytes(members: Mapping[str, Any]) -> bytes:
     """Return `/meta`; raise an EpisodeError where it is not a short row of bytes."""
-    dataset = _dataset(file, "meta")
+    dataset = _dataset(members, "meta")
     if dataset.dtype != np.uint8 or len(dataset.shape) != 1:
         raise DatasetTypeError(f"expected /meta of type u1 and one dimension, got {dataset.dtype}")
     if dataset.shape[0] > META_BYTES_MAX:
@@ -171,9 +173,8 @@ def read_meta_bytes(file: h5py.File) -> bytes:
     return bytes(dataset[:])
 
 
-def require_members(file: h5py.File, expected: set[str]) -> None:
-    """Raise unless the file has exactly these datasets, by hard links, at most one group deep."""
-    found = set(_members(file))
+def _require_members(found: set[str], expected: set[str]) -> None:
+    """Raise unless the file has exactly these datasets."""
     if missing := sorted(expected - found):
         raise MissingDatasetError(f"expected the datasets {missing}, which are not in the file")
     if unknown := sorted(found - expected):
@@ -189,34 +190,38 @@ def require_size(expected: tuple[Column, ...], steps: int, limits: int) -> None:
         raise TooLargeError(f"expected at most {VALUES_BYTES_MAX} bytes of values, got {size}")
 
 
-def _members(file: h5py.File) -> Iterator[str]:
-    for name in _names(file):
-        if file.get(name, getclass=True) is not h5py.Group:
-            yield name
-            continue
-        yield from (f"{name}/{inner}" for inner in _names(file[name]))
+def _members(file: h5py.File) -> dict[str, Any]:
+    """Return path -> what lies there, by hard links, at most one group deep; each is opened once."""
+    found: dict[str, Any] = {}
+    for name, item in _children(file):
+        if isinstance(item, h5py.Group):
+            found |= {f"{name}/{inner}": each for inner, each in _children(item)}
+        else:
+            found[name] = item
+    return found
 
 
-def _names(group: h5py.Group) -> list[str]:
+def _children(group: h5py.Group) -> Iterator[tuple[str, Any]]:
     if len(group) > _GROUP_MEMBERS_MAX:
         raise UnknownDatasetError(f"expected at most {_GROUP_MEMBERS_MAX} members, got {len(group)}")
-    for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise ForbiddenStorageError(f"expected hard links only, got another at {group.name}/{name}")
-    return list(group)
+    links = group.id.links
+    for name in list(group.id):
+        if links.get_info(name).type != h5py.h5l.TYPE_HARD:
+            raise ForbiddenStorageError(f"expected hard links only, got another at {group.name}/{name!r}")
+        yield name.decode(errors="surrogateescape"), group[name]
 
 
-def _dataset(file: h5py.File, path: str) -> h5py.Dataset:
-    if not isinstance(file.get(path, getlink=True), h5py.HardLink):
+def _dataset(members: Mapping[str, Any], path: str) -> h5py.Dataset:
+    if path not in members:
         raise MissingDatasetError(f"expected the dataset {path}, which is not in the file")
-    found = file[path]
+    found = members[path]
     if not isinstance(found, h5py.Dataset):
         raise DatasetTypeError(f"expected a dataset at {path}, got a {type(found).__name__}")
     return found
 
 
-def _read(file: h5py.File, column: Column, shape: tuple[int, ...]) -> NDArray[Any]:
-    dataset = _dataset(file, column.path)
+def _read(members: Mapping[str, Any], column: Column, shape: tuple[int, ...]) -> NDArray[Any]:
+    dataset = _dataset(members, column.path)
     if dataset.dtype != column.dtype:
         raise DatasetTypeError(f"expected {column.path} of type {column.dtype}, got {dataset.dtype}")
     if dataset.shape != shape:
@@ -224,7 +229,7 @@ def _read(file: h5py.File, column: Column, shape: tuple[int, ...]) -> NDArray[An
     _require_storage(dataset)
     array: NDArray[Any] = np.empty(shape, column.dtype)
     if array.size:
-        dataset.read_direct(array)
+        dataset.id.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
     array.flags.writeable = False
     return array
 

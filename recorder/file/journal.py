@@ -226,9 +226,27 @@ def write_clean(path: Path, meta: Meta, arrays: Arrays) -> None:
     with h5py.File(beside, "w") as file:
         file.attrs["format"] = FORMAT
         file.attrs["version"] = VERSION
-        file.create_dataset("meta", data=np.frombuffer(meta.encode(), "|u1"))
+        add = _Datasets(file)
+        add("meta", np.frombuffer(meta.encode(), "|u1"))
         for column in columns(meta.spec.sizes, meta.spec.arrays):
-            file.create_dataset(column.path, data=arrays[column.path], dtype=column.dtype)
+            add(column.path, arrays[column.path])
         file.flush()
         os.fsync(file.id.get_vfd_handle())
     move(beside, path)
+
+
+class _Datasets:
+    """Adds contiguous datasets by HDF5's own calls: h5py's would take twice as long, beside a control loop."""
+
+    def __init__(self, file: h5py.File) -> None:
+        self._file, self._groups = file, {"": file.id}
+        self._how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        self._how.set_obj_track_times(False)  # the same input gives the same bytes
+
+    def __call__(self, path: str, values: NDArray[Any]) -> None:
+        group, _, name = path.rpartition("/")
+        if group not in self._groups:
+            self._groups[group] = self._file.create_group(group).id
+        kind, space = h5py.h5t.py_create(values.dtype, logical=True), h5py.h5s.create_simple(values.shape)
+        made = h5py.h5d.create(self._groups[group], name.encode(), kind, space, dcpl=self._how)
+        made.write(h5py.h5s.ALL, h5py.h5s.ALL, values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def seal(file: Path, folder: Path, *, key: LocalAccount, domain: Domain, previou
         sha256=hash_file(file),
         root=manifests.root_hex(episode),
         previous=previous,
-        software=version("armshare"),
+        software=_software(),
     )
     data = manifest.encode()
     signatures = sign_as_robot(data, key, domain)
@@ -49,6 +50,12 @@ def seal(file: Path, folder: Path, *, key: LocalAccount, domain: Domain, previou
     move(file, folder / EPISODE_FILE)
     sync_folder(folder.parent)
     return SealedEpisode(manifest.episode, folder, signatures.digest, manifest.valid)
+
+
+@cache
+def _software() -> str:
+    """Return the version of armshare that records; looking it up takes longer than the content root."""
+    return version("armshare")
 
 
 def read_sealed(folder: Path) -> SealedEpisode:

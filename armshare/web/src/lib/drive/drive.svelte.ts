@@ -31,6 +31,14 @@ const INTENT_MS = 33
 /** A performance measure: from a key going down to the frame that first shows its command applied. */
 const INPUT_TO_PICTURE = 'input-to-picture'
 
+/** What became of an episode whose operator was driving the next one already. */
+export interface Before {
+  verdict: Verdict | null
+  refusal: Trouble | null
+  /** Do again what was refused. */
+  retry?: () => void
+}
+
 export class Drive {
   readonly account: Account
   readonly input = new Input((code) => actionOf(controls.keys, code))
@@ -59,6 +67,7 @@ export class Drive {
   /** The episode is over, and its operator looks at it before it is handed in. */
   reviewing = $state(false)
   discarded = $state(false)
+  before = $state.raw<Before | null>(null)
   replay = $state.raw(new Replay())
   /** What the first drive has yet to show; null if this wallet is paid already. */
   guided = $state.raw<Lesson[] | null>(null)
@@ -85,6 +94,10 @@ export class Drive {
   #fresh = true
   #guide: Guide | null = null
   #refused: (() => Promise<void>) | null = null
+  /** Which drive of this visit it is. */
+  #number = 0
+  /** Episodes are handed in one after another, beside the next drive. */
+  #handing: Promise<void> = Promise.resolve()
 
   /** `obey` is what a device's buttons order. */
   constructor(account: Account, task: string, obey: (order: Order) => void) {
@@ -129,7 +142,8 @@ export class Drive {
   }
 
   again(): void {
-    this.verdict = this.refusal = this.finishing = this.sealedMs = null
+    this.verdict = this.refusal = this.before = this.finishing = this.sealedMs = null
+    this.#number += 1
     this.reviewing = this.discarded = false
     this.#session.begin()
   }
@@ -361,24 +375,35 @@ export class Drive {
     this.#askedMs = 0
   }
 
+  /** Whether the next drive has to wait for what becomes of the last: only where that decides what is to be shown. */
+  get waiting(): boolean {
+    return this.reviewing || this.account.operator?.qualified === false
+  }
+
   async handIn(sinceMs = performance.now()): Promise<void> {
     const { account, robot } = this
     const episode = this.view?.ended?.episode
     if (!episode || !robot) return
     this.reviewing = false
-    await this.#told(async (config, operator) => {
-      this.verdict = await this.#seal(config, episode, operator, robot.robot)
-      this.sealedMs = performance.now() - sinceMs
+    const number = this.#number
+    const handIn = async (config: Config, operator: string) => {
+      const verdict = await this.#seal(config, episode, operator, robot.robot, number)
+      if (number === this.#number) this.sealedMs = performance.now() - sinceMs
+      this.#show(number, { verdict, refusal: null })
       await Promise.all([account.refreshBalance(), account.refreshOperator()])
-    })
+    }
+    this.#handing = this.#handing.then(() => this.#told(number, handIn))
+    await this.#handing
   }
 
   async discard(): Promise<void> {
     const episode = this.view?.ended?.episode
     if (!episode) return
     this.reviewing = false
-    await this.#told(async () => {
+    const number = this.#number
+    await this.#told(number, async () => {
       await this.account.renewed(() => this.account.api.discard(episode))
+      if (number !== this.#number) return
       this.refusal = null
       this.discarded = true
     })
@@ -391,21 +416,39 @@ export class Drive {
   }
 
   /** Do what can be refused, and keep why. */
-  async #told(work: (config: Config, operator: string) => Promise<void>): Promise<void> {
+  async #told(number: number, work: (config: Config, operator: string) => Promise<void>): Promise<void> {
     const { config, wallet } = this.account
     if (!config || !wallet) return
     try {
       await work(config, wallet.address)
     } catch (error) {
-      this.refusal = troubleOf(error)
-      this.#refused = () => this.#told(work)
+      const again = () => this.#told(number, work)
+      if (number === this.#number) this.#refused = again
+      const retry = () => {
+        this.before = null
+        void again()
+      }
+      this.#show(number, { verdict: null, refusal: troubleOf(error), retry })
     }
   }
 
-  #seal(config: Config, episode: string, operator: string, robot: string): Promise<Verdict> {
+  /** Say what became of an episode: in its result, or beside the drive after it. */
+  #show(number: number, found: Before): void {
+    if (number !== this.#number) {
+      this.before = found
+      return
+    }
+    this.verdict = found.verdict ?? this.verdict
+    this.refusal = found.refusal
+  }
+
+  #seal(config: Config, episode: string, operator: string, robot: string, number: number): Promise<Verdict> {
     const ours = { episode, operator, sessionKey: this.#key.address, robot, task: this.#task }
     const { account } = this
-    return account.renewed(() => seal(account.api, config, this.#key, ours, (state) => (this.finishing = state)))
+    const at = (state: FinishState) => {
+      if (number === this.#number) this.finishing = state
+    }
+    return account.renewed(() => seal(account.api, config, this.#key, ours, at))
   }
 
   #fail(error: unknown): void {
