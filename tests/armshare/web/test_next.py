@@ -18,7 +18,7 @@ def test_a_person_drives_again_before_the_last_episode_is_verified_and_is_told_o
         sign_in(page)
         take_robot(page)
         held: list[Route] = []
-        page.route(SIGNATURE, lambda route: held.append(route))
+        page.route(SIGNATURE, lambda route: held.append(route), times=1)
 
         def drive_on() -> None:
             before = page.get_by_test_id("ee-position").inner_text()
@@ -35,7 +35,6 @@ def test_a_person_drives_again_before_the_last_episode_is_verified_and_is_told_o
         page.wait_for_function("document.querySelector('[data-testid=safety-state]').dataset.state !== 'expired'")
         drive_on()
         expect(page.get_by_test_id("before")).to_have_count(0)
-        page.unroute(SIGNATURE)
         held[0].continue_()
         expect(page.get_by_test_id("before")).to_contain_text("of 100", timeout=PATIENCE_MS)
         expect(page.get_by_test_id("score")).to_have_count(0)
