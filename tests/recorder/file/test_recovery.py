@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recorder.file.episode import EpisodeError, UnreadableFileError, read_episode
-from recorder.file.journal import Journal, NothingRecordedError, finish, read_journal
+from recorder.file.journal import Journal, JournalFile, Kind, NothingRecordedError, finish, read_journal
+from recorder.file.meta import start_meta
 from recorder.file.writer import EpisodeWriter
 from teleop.wire.reasons import EndReason
 from tests.recorder.factory import fake_end, fake_episode, fake_start
@@ -186,6 +187,19 @@ def test_zeros_that_a_power_cut_leaves_at_the_end_are_not_steps(tmp_path: Path, 
 
     found = read_journal(tmp_path / "e.journal")
     assert (found.steps, found.end) == (12, None)
+
+
+@pytest.mark.parametrize(("kind", "body"), [(Kind.STEP, b"short"), (Kind.FIRST, bytes(8)), (Kind.END, b"{}"), (7, b"")])
+def test_a_whole_record_that_its_robot_cannot_have_made_is_refused_by_name(
+    tmp_path: Path, kind: Kind, body: bytes
+) -> None:
+    journal = JournalFile(tmp_path / "e.journal", start_meta(fake_start(), {}))
+    journal.add(kind, body)
+    journal.commit()
+    journal.close()
+
+    with pytest.raises(UnreadableFileError, match=r"e\.journal: a record is whole, but"):
+        read_journal(tmp_path / "e.journal")
 
 
 @pytest.mark.parametrize("size", [0, 10, 40_000])

@@ -13,6 +13,7 @@ import pytest
 from recorder.file.episode import read_episode
 from recorder.file.journal import JournalFile, finish, read_journal
 from recorder.file.writer import EpisodeWriter
+from recorder.host import sealer
 from recorder.host.recording import Recorder
 from recorder.proof import manifest as manifests
 from recorder.proof.bundle import read_bundle
@@ -168,6 +169,23 @@ def test_a_disk_that_fills_up_ends_one_episode_and_not_the_next(
 
     assert [(one.episode, one.valid) for one in handed] == [("full", False), ("next", True)]
     assert read_episode(handed[0].folder / "episode.h5").steps == 20
+
+
+def test_an_episode_that_cannot_be_sealed_now_is_sealed_when_the_host_starts_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_paths: Path) -> bool:
+        monkeypatch.undo()
+        raise OSError(28, "no space left on device")
+
+    monkeypatch.setattr(sealer, "finish", full)
+    made, handed = recorder(tmp_path)
+    made.run(events_of(fake_episode(episode="full"), fake_episode(episode="next")))
+    assert [one.episode for one in handed] == ["next"]
+
+    again, handed = recorder(tmp_path)
+    again.recover()
+    assert [(one.episode, one.valid) for one in handed] == [("full", True)]
 
 
 class WatchedEvents(Events):
