@@ -1,0 +1,88 @@
+"""Which operators' grants have served at this robot: each serves once, whatever a hub says, also after a restart.
+
+teleop's; what leaves is `UsedGrants`. A grant is remembered until it runs out, as then it is refused for that.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+MOST: Final = 20_000
+"""So many grants are remembered. While none of them has run out, no other is taken."""
+
+
+class GrantUsedError(Exception):
+    """A grant may not serve: it has served before, or it cannot be remembered that it has now."""
+
+
+class UsedGrants:
+    """The nonces of the grants that have served, in memory and in a file of lines: when it runs out (ms), and it."""
+
+    def __init__(self, path: Path | None = None, most: int = MOST) -> None:
+        """Read what is remembered; without a `path` it is remembered for the life of this object."""
+        self._path, self._most = path, most
+        text = path.read_text(errors="replace") if path is not None and path.exists() else ""
+        self._until_ms = dict(_read(line) for line in text.splitlines())
+        self._until_ms.pop("", None)
+        self._torn = bool(text) and not text.endswith("\n")
+        """Whether the file may end in the middle of a line, and is written anew before anything is added."""
+
+    def __len__(self) -> int:
+        """Return how many are remembered."""
+        return len(self._until_ms)
+
+    def use(self, nonce: str, not_after_ms: int, now_ms: int) -> None:
+        """Let a grant serve, once; raise GrantUsedError."""
+        key = nonce.lower()
+        if not key or not key.isalnum():
+            raise GrantUsedError(f"expected a grant with a nonce, got {nonce[:80]!r}; sign in and join again")
+        if key in self._until_ms:
+            raise GrantUsedError(f"expected a grant that has not served yet, got nonce {nonce}; join again")
+        pruned = {known: until_ms for known, until_ms in self._until_ms.items() if until_ms >= now_ms}
+        if len(pruned) >= self._most:
+            raise GrantUsedError(f"expected fewer than {self._most} grants that have not run out; join again later")
+        added = {**pruned, key: not_after_ms}
+        try:
+            self._keep(added, key, whole=self._torn or len(pruned) < len(self._until_ms))
+        except OSError as error:
+            self._torn = True
+            raise GrantUsedError(f"it cannot be remembered that this grant has served: {error}") from error
+        self._until_ms = added
+
+    def _keep(self, added: dict[str, int], key: str, *, whole: bool) -> None:
+        if self._path is None:
+            return
+        if not whole:
+            _write(self._path, "a", f"{added[key]} {key}\n")
+            return
+        fresh = self._path.with_suffix(".new")
+        _write(fresh, "w", "".join(f"{until_ms} {nonce}\n" for nonce, until_ms in added.items()))
+        fresh.replace(self._path)
+        self._torn = False
+        _sync_folder(self._path.parent)
+
+
+def _read(line: str) -> tuple[str, int]:
+    """Return a nonce and when it runs out; an empty nonce for the line of a crash in the middle of writing."""
+    until_ms, _, nonce = line.partition(" ")
+    return (nonce, int(until_ms)) if nonce and until_ms.isdecimal() else ("", 0)
+
+
+def _write(path: Path, mode: str, text: str) -> None:
+    new = not path.exists()
+    with path.open(mode) as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    if new:
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
