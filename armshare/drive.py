@@ -223,7 +223,7 @@ def _named(cards: list[dict[str, Any]], robot: str) -> dict[str, Any]:
 def _open(cards: list[dict[str, Any]], task: str) -> dict[str, Any]:
     """Return the robot where the wait is shortest."""
     able = [one for one in cards if one["online"] and task in ("", *(other["name"] for other in one["tasks"]))]
-    able = [one for one in able if one["tasks"] and not one["estopped"]]
+    able = [one for one in able if one["tasks"] and not one["estopped"] and not one.get("fault")]
     if not able:
         raise NoSuchRobotError(f"expected a robot online that offers {task or 'a task'}, found none; start a host")
     return min(able, key=lambda one: (one["state"] != "free", one["queue_length"]))

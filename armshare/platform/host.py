@@ -68,7 +68,8 @@ async def serve_one(hub_url: str, data: Path, wanted: Wanted) -> None:
     with locked(folder, f"host of {wanted.name}"):
         key, robot = load_key(folder / "robot.key"), wanted.open()
         events = Events(commit_steps(robot.spec.control_hz))
-        host = Host(hub_url, key, wanted.name, robot, events, wanted.cameras, folder / "stopped")
+        kept = folder / "stopped", folder / "grants"
+        host = Host(hub_url, key, wanted.name, robot, events, wanted.cameras, *kept)
         gc.collect()
         gc.freeze()  # what is here stays: looking through it again would hold a motion up for longer than a period
         try:

@@ -22,6 +22,7 @@ from sim.robot import Robot
 from teleop.cameras.spec import CameraSpec, cameras_of
 from teleop.clock import now_ms
 from teleop.host.cameras import HostCameras
+from teleop.host.grants import GrantUsedError, UsedGrants
 from teleop.host.loop import ControlLoop
 from teleop.identity import HOST_HELLO, SESSION_GRANT, Domain, SignatureError
 from teleop.steps import Events
@@ -45,6 +46,10 @@ class Uplink:
     domain: Domain
 
 
+class LoopBrokenError(Exception):
+    """The control loop has ended by itself; the robot holds, stopped, until its process is started again."""
+
+
 class Host:
     """One robot's host. `serve` runs until it is cancelled."""
 
@@ -57,10 +62,12 @@ class Host:
         events: Events,
         cameras: Sequence[CameraSpec] | None = None,
         latch: Path | None = None,
+        grants: Path | None = None,
     ) -> None:
         """`cameras`: those of a real robot; where none are given, a simulated one has those of its scene.
 
         `latch`: the file that says by whom the robot is stopped, while it is; so a stop outlives the process.
+        `grants`: the file that remembers which grants have served.
         """
         self.key, self.name = key, name
         self.uplink: Uplink | None = None
@@ -70,6 +77,7 @@ class Host:
         self._outbox: Outbox | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._epoch = 0
+        self._used = UsedGrants(grants)
         self._started = False
         if cameras is None:
             cameras = cameras_of(robot.spec) if robot.spec.simulated else ()
@@ -77,9 +85,13 @@ class Host:
         robot.connect()
         self._latch = latch
         stopped_by = latch.read_text(errors="replace") if latch is not None and latch.exists() else None
-        self.loop = ControlLoop(robot, key.address, name, events, self._publish, self._report, stopped_by)
+        self.loop = ControlLoop(
+            robot, key.address, name, events, self._publish, self._report, stopped_by, self._give_up
+        )
         self.online, self.offline = asyncio.Event(), asyncio.Event()
         self.offline.set()
+        self._broken = asyncio.Event()
+        self._broke = ""
 
     def start(self) -> None:
         """Start the control loop, which guards the robot. Idempotent."""
@@ -96,21 +108,42 @@ class Host:
         self._robot.disconnect()
 
     async def serve(self) -> None:
-        """Keep the robot online until cancelled: dial, serve, and dial again after a pause that grows. Then `stop`."""
+        """Keep the robot online until cancelled: dial, serve, and dial again after a pause that grows. Then `stop`.
+
+        Raises LoopBrokenError once the control loop has given up: whoever started this process starts it again.
+        """
         self.start()
-        attempt = 0
         try:
-            while True:
-                try:
-                    async with self._dial() as socket:
-                        await self._session(socket)
-                        attempt = 0
-                except (OSError, TimeoutError, WebSocketException, signalling.SignallingError) as error:
-                    _log.warning("hub not reached", hub=self._hub_url, robot=self.name, error=str(error))
-                await asyncio.sleep(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)])
-                attempt += 1
+            serving, broken = asyncio.create_task(self._serve()), asyncio.create_task(self._broken.wait())
+            try:
+                await asyncio.wait((serving, broken), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                serving.cancel()
+                broken.cancel()
+                ended, _ = await asyncio.gather(serving, broken, return_exceptions=True)
+            if isinstance(ended, Exception):
+                raise ended
+            raise LoopBrokenError(f"the control loop of {self.name} broke again and again, at last by: {self._broke}")
         finally:
             await self.stop()
+
+    async def _serve(self) -> None:
+        attempt = 0
+        while True:
+            try:
+                async with self._dial() as socket:
+                    await self._session(socket)
+                    attempt = 0
+            except (OSError, TimeoutError, WebSocketException, signalling.SignallingError) as error:
+                _log.warning("hub not reached", hub=self._hub_url, robot=self.name, error=str(error))
+            await asyncio.sleep(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)])
+            attempt += 1
+
+    def _give_up(self, error: Exception) -> None:
+        """Called from the control loop's thread, as it ends."""
+        self._broke = str(error)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._broken.set)
 
     def _dial(self) -> connect:
         url = self._hub_url.replace("http", "ws", 1) + "/ws/host"
@@ -166,6 +199,8 @@ class Host:
                 self.cameras.uplink(message.upload_token)
                 self.offline.clear()
                 self.online.set()
+                if self.loop.fault is not None:
+                    outbox.signal(signalling.encode(signalling.Faulted(self.loop.fault)))
                 _log.info("online", robot=self.name, hub=self._hub_url)
             case signalling.LeaseOrder():
                 refusal = self._refusal(message, domain)
@@ -192,9 +227,14 @@ class Host:
             return f"expected the task {task and task.name!r}, got {grant.task!r}"
         if grant.not_after_ms < now_ms():
             return "expected a grant that has not run out; check both clocks"
+        if lease.epoch <= self._epoch:
+            return (
+                f"expected an epoch above {self._epoch}, got {lease.epoch}; if the hub forgot some, restart this host"
+            )
         try:
             SESSION_GRANT.require(grant.operator, domain, grant.values, lease.signature)
-        except SignatureError as error:
+            self._used.use(grant.nonce, grant.not_after_ms, now_ms())
+        except (SignatureError, GrantUsedError) as error:
             return str(error)
         return None
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 import structlog
 
 from sim.robot import Robot
-from teleop.host.session import Order, Session, Shutdown
+from teleop.host.session import LOOK_S, Order, Session, Shutdown
 from teleop.host.supervisor import STALL_PERIODS, Supervisor
 from teleop.steps import Events
 from teleop.wire import signalling
@@ -26,6 +27,9 @@ _EAGER: Final = 0.5
 """The part of a period after which a press may be answered, where the robot stands."""
 _STOP_S: Final = 10.0
 """How long `stop` waits for a loop that stands still."""
+_BREAKS: Final = 3
+"""A loop that breaks so often within `_BREAKS_S` does not go on."""
+_BREAKS_S: Final = 60.0
 
 
 class Pressed:
@@ -44,12 +48,16 @@ class ControlLoop:
         publish: Callable[[bytes], None],
         report: Callable[[signalling.Message], None],
         stopped_by: str | None = None,
+        gave_up: Callable[[Exception], None] = lambda _error: None,
     ) -> None:
-        """`stopped_by`: who has stopped the robot before, where nobody has cleared that yet."""
+        """`stopped_by`: who has stopped the robot before, where nobody has cleared that yet.
+
+        `gave_up` is called, from the loop's thread, where the loop breaks again and again, and has ended for good.
+        """
         self._session = Session(robot, address, name, events, publish, report)
         if stopped_by is not None:
             self._session.obey(signalling.EstopOrder(stopped_by))
-        self._name, self._report = name, report
+        self._name, self._report, self._gave_up = name, report, gave_up
         self._simulated, self._period_s = robot.spec.simulated, robot.spec.period_s
         self._orders: queue.SimpleQueue[Order | Pressed] = queue.SimpleQueue()
         self._pressed = False
@@ -61,6 +69,11 @@ class ControlLoop:
     def estopped(self) -> bool:
         """Whether the e-stop is latched."""
         return self._session.estopped
+
+    @property
+    def fault(self) -> str | None:
+        """What broke the robot, in a sentence, until its owner clears that."""
+        return self._session.fault
 
     @property
     def dropped(self) -> dict[str, int]:
@@ -97,28 +110,50 @@ class ControlLoop:
         self._orders.put(order)
 
     def _run(self) -> None:
+        """Drive; what breaks stops the robot, which its owner clears. What breaks again and again ends the loop."""
+        breaks: deque[float] = deque(maxlen=_BREAKS)
+        try:
+            while (error := self._broken_by()) is not None:
+                self._session.broke(error)
+                breaks.append(time.monotonic())
+                if len(breaks) == _BREAKS and breaks[-1] - breaks[0] < _BREAKS_S:
+                    self._gave_up(error)
+                    return
+        finally:
+            self._supervisor.rest()
+
+    def _broken_by(self) -> Exception | None:
+        """Drive until the end; return what broke the loop before that."""
         try:
             self._loop()
         except Exception as error:  # noqa: BLE001  whatever broke, the robot stays where it is
-            _log.exception("control loop broke; the robot holds until its host is restarted", robot=self._name)
-            self._session.broke()
-            self._report(signalling.Estopped(f"host: {error}"))
-        finally:
-            self._supervisor.rest()
+            _log.exception("control loop broke; the robot is stopped until its owner clears it", robot=self._name)
+            return error
+        return None
 
     def _loop(self) -> None:
         due = time.monotonic()
         while self._session.running or not self._session.idle:
             if self._session.idle:
                 self._heed(stalled=self._supervisor.rest())
-                order = self._orders.get()
-                if not isinstance(order, Pressed):
-                    self._obey(order)
+                self._wait_for_order()
                 due = time.monotonic()
                 continue
             due = self._wait_until(due, due + self._period_s)
             self._session.tick()
             self._beat()
+
+    def _wait_for_order(self) -> None:
+        """Wait until there is something to do; look now and then at a real robot, which may break meanwhile."""
+        try:
+            order = self._orders.get(timeout=None if self._simulated else LOOK_S)
+        except queue.Empty:
+            self._beat()
+            self._session.look()
+            self._beat()
+            return
+        if not isinstance(order, Pressed):
+            self._obey(order)
 
     def _wait_until(self, last: float, due: float) -> float:
         """Obey orders until `due`; return when the tick really is, so that a late one does not make many.

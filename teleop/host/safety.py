@@ -3,14 +3,14 @@
 Two machines without threads or clocks of their own; every time is handed in, monotonic nanoseconds of the host.
 `Gate` admits commands or names why it drops them. `Interlock` is the state machine
 
-    expired -> armed -> driving <-> holding -> expired        estopped from anywhere; only the owner clears
+    expired -> armed -> driving <-> holding -> expired        estopped or faulted from anywhere; only the owner clears
 
-Neither the hub nor the browser is trusted: both run in the host.
+`Sight` knows what the operator has been shown. Neither the hub nor the browser is trusted: both run in the host.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from enum import StrEnum
 from typing import Final
 
@@ -21,6 +21,10 @@ WATCHDOG_NS: Final = 150_000_000
 """Without a fresh command for so long, motion expires."""
 STALE_NS: Final = 250_000_000
 """A command whose one-way delay exceeds the smallest recent one by more than this is stale."""
+BLIND_NS: Final = 500_000_000
+"""While nothing new of the robot is seen for so long, it is not driven."""
+_STATES: Final = 64
+"""So many of the newest states are remembered by when they were published."""
 
 
 class Drop(StrEnum):
@@ -38,11 +42,57 @@ class IllegalMoveError(Exception):
     """A state machine was asked for a move that its state does not allow."""
 
 
+class Sight:
+    """What the operator of one lease has been shown of the robot, by the `seen` of its commands.
+
+    A number of a state that was never published says nothing.
+    """
+
+    def __init__(self) -> None:
+        self._published: deque[tuple[int, int]] = deque(maxlen=_STATES)
+        """The number of each state, and when it was published, ns."""
+        self._newest = self._seen = 0
+        self._since_ns: int | None = None
+        """Since when nothing new was seen although there was something to see."""
+
+    def published(self, seq: int, now_ns: int) -> None:
+        """A state goes out."""
+        self._newest = seq
+        self._published.append((seq, now_ns))
+        if self._since_ns is None:
+            self._since_ns = now_ns
+
+    def saw(self, seen: int, now_ns: int) -> None:
+        """An admitted command says that this state has been seen."""
+        if self._seen < seen <= self._newest:
+            self._seen = seen
+            self._since_ns = None if seen == self._newest else now_ns
+
+    def pause(self, now_ns: int) -> None:
+        """Count anew: no state went out for a while, as during a reset."""
+        if self._since_ns is not None:
+            self._since_ns = now_ns
+
+    def blind(self, now_ns: int) -> bool:
+        """Whether nothing new has been seen for too long."""
+        return self._since_ns is not None and now_ns - self._since_ns > BLIND_NS
+
+    def age_ns(self, seen: int, now_ns: int) -> int | None:
+        """Return how old a command is at most that had seen this state; None where that is not known."""
+        return next((now_ns - at_ns for seq, at_ns in self._published if seq == seen), None)
+
+
 class Gate:
-    """Admits the commands of one lease: well-formed, of its epoch, in order, and fresh."""
+    """Admits the commands of one lease: well-formed, of its epoch, in order, and fresh.
+
+    A sender's clock may stop for a while, as in a laptop's sleep: all that it sends then looks late, for good. So
+    delays are measured anew from a command that is certainly of now, as it has seen a state that was published a
+    moment ago by this host's own clock. It must be a released one, so that nothing moves by it.
+    """
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
+        self.sight = Sight()
         self.dropped: Counter[Drop] = Counter()
         self._seq = 0
         self._delays = DelayFilter()
@@ -66,7 +116,13 @@ class Gate:
         if command.seq <= self._seq:
             return Drop.REPLAYED
         self._seq = command.seq
-        return Drop.STALE if self._delays.excess_ns(command.t_client_us, arrived_ns) > STALE_NS else None
+        if self._delays.excess_ns(command.t_client_us, arrived_ns) <= STALE_NS:
+            return None
+        age_ns = self.sight.age_ns(command.seen, arrived_ns)
+        if command.dead_man or age_ns is None or age_ns > BLIND_NS:
+            return Drop.STALE
+        self._delays.begin_anew(command.t_client_us, arrived_ns)
+        return None
 
     def drop(self, reason: Drop) -> None:
         """Count a command that does not move the robot."""
@@ -77,39 +133,59 @@ class Interlock:
     """Whether the robot may move. It starts expired: nothing moves before a released dead-man has been seen."""
 
     def __init__(self) -> None:
-        self.state = Safety.EXPIRED
+        self._motion = Safety.EXPIRED
+        self._stopped = False
+        self.fault: str | None = None
+        """What broke the robot, in a sentence, until that is cleared."""
         self._fresh_ns = 0
+
+    @property
+    def state(self) -> Safety:
+        """Where the machine stands: a stop hides a fault, and either hides the rest."""
+        if self._stopped:
+            return Safety.ESTOPPED
+        return self._motion if self.fault is None else Safety.FAULTED
+
+    @property
+    def latched(self) -> bool:
+        """Whether it stays as it is until the owner clears it."""
+        return self._stopped or self.fault is not None
 
     def command(self, dead_man: bool, arrived_ns: int) -> None:
         """Take note of an admitted command."""
-        if self.state is Safety.ESTOPPED:
+        if self.latched:
             return
         self.tick(arrived_ns)
         self._fresh_ns = arrived_ns
-        if self.state is Safety.EXPIRED:
-            self.state = Safety.EXPIRED if dead_man else Safety.ARMED
+        if self._motion is Safety.EXPIRED:
+            self._motion = Safety.EXPIRED if dead_man else Safety.ARMED
         elif dead_man:
-            self.state = Safety.DRIVING
-        elif self.state is Safety.DRIVING:
-            self.state = Safety.HOLDING
+            self._motion = Safety.DRIVING
+        elif self._motion is Safety.DRIVING:
+            self._motion = Safety.HOLDING
 
     def tick(self, now_ns: int) -> Safety:
         """Let time pass and return the state: expired where the last fresh command is too old."""
-        if self.state is not Safety.ESTOPPED and now_ns - self._fresh_ns > WATCHDOG_NS:
-            self.state = Safety.EXPIRED
+        if now_ns - self._fresh_ns > WATCHDOG_NS:
+            self._motion = Safety.EXPIRED
         return self.state
 
     def expire(self) -> None:
         """Forget the operator, as at the end of a lease."""
-        if self.state is not Safety.ESTOPPED:
-            self.state = Safety.EXPIRED
+        self._motion = Safety.EXPIRED
 
     def estop(self) -> None:
         """Stop, latched. Anyone may."""
-        self.state = Safety.ESTOPPED
+        self._motion, self._stopped = Safety.EXPIRED, True
+
+    def break_down(self, sentence: str) -> None:
+        """The robot broke, latched; `sentence` says how."""
+        self._motion, self.fault = Safety.EXPIRED, sentence
 
     def clear(self) -> None:
-        """Release the e-stop, to expired. Who may is checked where the request comes in."""
-        if self.state is not Safety.ESTOPPED:
-            raise IllegalMoveError(f"expected an e-stopped robot to clear, got one that is {self.state.name.lower()}")
-        self.state = Safety.EXPIRED
+        """Release what is latched, to expired. Who may is checked where the request comes in."""
+        if not self.latched:
+            raise IllegalMoveError(
+                f"expected an e-stopped robot or a faulted one to clear, got one that is {self.state.name.lower()}"
+            )
+        self._motion, self._stopped, self.fault = Safety.EXPIRED, False, None

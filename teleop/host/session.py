@@ -2,7 +2,8 @@
 
 Orders (a lease, begin, finish, e-stop) come through `obey`, commands through `offer`; states go out through `publish`,
 answers through `report`; what happened leaves as `Events`s through a bounded queue. Whenever driving ends, whatever
-ended it, the arm brakes within its limits of acceleration and jerk, and then holds. `loop.py` gives it its thread.
+ended it, the arm brakes within its limits of acceleration and jerk, and then holds; after a stop or an expiry it also
+lets go of what it presses against. `loop.py` gives it its thread.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import structlog
 
-from sim.motion.control import SHAPING, Controller, Directive
+from sim.motion.control import SHAPING, Directive
 from sim.motion.kinematics import Hands
-from sim.robot import Action, Observation, Robot, RobotError, UnstableWorldError
+from sim.robot import Action, Robot, RobotError, UnstableWorldError
 from teleop.clock import Clock
+from teleop.host.arm import Arm
 from teleop.host.safety import Drop, Gate, IllegalMoveError, Interlock
 from teleop.steps import QUEUE_STEPS, EpisodeEnd, EpisodeStart, Events, Step
 from teleop.wire import signalling
@@ -32,8 +33,9 @@ _INBOX: Final = 64
 """Commands kept between two ticks; more is a flood, and the oldest are dropped and counted."""
 _ROOM_FOR_END: Final = 1
 _SHAPING: Final = sum(LIMIT_RULES[rule] for rule in SHAPING)
-_AT_REST: Final = 1e-9
-"""A target that moves by less than this in a period, rad or m, stands."""
+LOOK_S: Final = 1.0
+"""How often a real robot is looked at that nobody has, and how soon one that broke is looked at again, at first."""
+_LOOK_MOST_NS: Final = 30_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +78,11 @@ class Session:
     ) -> None:
         self.name = name
         self.running = True
-        self._robot, self._address, self._clock = robot, address, clock or Clock()
+        self._address, self._clock = address, clock or Clock()
         self._events, self._publish, self._report = events, publish, report
         self._spec = robot.spec
         self._hands = Hands(robot.spec)
-        self._controller = Controller(robot.spec)
+        self._arm = Arm(robot)
         self._inbox: deque[tuple[bytes, int]] = deque(maxlen=_INBOX)
         self._outside: Counter[Drop] = Counter()
         """What was dropped before the gate; only `offer` counts here."""
@@ -91,11 +93,10 @@ class Session:
         """An episode that begins once the arm is at rest."""
         self._episode: _Episode | None = None
         self._newest: Command | None = None
-        self._seen: Observation = robot.observe()
-        self._sent: Action | None = None
-        """The last target, while the arm may still be moving towards one; None at rest."""
-        self._applied: Action | None = None
-        """This period's target as the robot took it; None where it was sent none."""
+        self._looks_failed = 0
+        """How often in a row a robot that broke could not be looked at."""
+        self._look_ns = 0
+        """When it is looked at again."""
         self._limits = 0
         """The rules that changed this period's target, bits of `LIMIT_RULES`."""
         self._state_seq = 0
@@ -103,17 +104,22 @@ class Session:
     @property
     def idle(self) -> bool:
         """Whether nothing will happen before the next order: nobody has the robot, and it stands."""
-        return self._lease is None and self._sent is None
+        return self._lease is None and self._arm.settled
 
     @property
     def at_rest(self) -> bool:
         """Whether the robot stands at its last target."""
-        return self._sent is None
+        return self._arm.at_rest
 
     @property
     def estopped(self) -> bool:
         """Whether the e-stop is latched."""
         return self._interlock.state is Safety.ESTOPPED
+
+    @property
+    def fault(self) -> str | None:
+        """What broke the robot, in a sentence, until its owner clears that."""
+        return self._interlock.fault
 
     @property
     def dropped(self) -> dict[str, int]:
@@ -131,43 +137,76 @@ class Session:
 
     def tick(self) -> None:
         """Do one control period."""
-        self._applied, self._limits = None, 0
+        self._arm.applied, self._limits = None, 0
         self._admit()
-        state = self._interlock.tick(self._clock.monotonic_ns())
-        driving = state is Safety.DRIVING and self._newest is not None
+        state = self._safety()
+        if state in (Safety.EXPIRED, Safety.ESTOPPED):
+            self._arm.let_go()
         try:
-            if self._asked and self._sent is None:
-                self._reset(self._asked)
-            episode = self._episode
-            if episode and driving and not episode.recording:
-                self._start_recording(episode)
-            if episode and episode.recording:
-                self._step(episode, self._newest if driving else None, state)
-            elif self._sent is not None:
-                self._send(self._controller.hold())
-            elif not self._spec.simulated:
-                self._seen = self._robot.observe()
+            self._act(state)
         except UnstableWorldError as error:
             self._fail(EndReason.UNSTABLE, error)
         except RobotError as error:
             self._fail(EndReason.ROBOT_FAULT, error)
-        self._publish(self._state().encode())
+        self._say_state()
+
+    def look(self) -> None:
+        """See how a real robot is that nobody has; a simulated one is as it was left."""
+        if self._spec.simulated:
+            return
+        try:
+            self._look()
+        except RobotError as error:
+            self._fail(EndReason.ROBOT_FAULT, error)
+        self._arm.applied, self._limits = None, 0
+        self._say_state()
+
+    def _safety(self) -> Safety:
+        """Let time pass; whoever sees nothing of the robot does not drive it."""
+        now_ns = self._clock.monotonic_ns()
+        state = self._interlock.tick(now_ns)
+        if state is Safety.DRIVING and self._gate.sight.blind(now_ns):
+            self._interlock.expire()
+        return self._interlock.state
+
+    def _act(self, state: Safety) -> None:
+        driving = state is Safety.DRIVING and self._newest is not None
+        if self._asked and self.at_rest:
+            self._reset(self._asked)
+        episode = self._episode
+        if episode and driving and not episode.recording:
+            self._start_recording(episode)
+        if episode and episode.recording:
+            self._step(episode, self._newest if driving else None, state)
+        elif not self.at_rest:
+            self._send(self._arm.hold())
+        elif not self._spec.simulated:
+            self._look()
+
+    def _look(self) -> None:
+        """Observe a real robot; one that broke again and again less often."""
+        if self._interlock.latched and self._clock.monotonic_ns() < self._look_ns:
+            return
+        self._arm.look()
+        self._looks_failed = 0
 
     def stalled(self) -> None:
         """Go on after a time in which nothing was sent. A simulated world stood still too; a real arm came to rest."""
         if self._spec.simulated:
             self._interlock.expire()
             return
-        if self._sent is not None:
-            self._controller.stand()
-            self._sent = None
+        self._arm.stand()
         self._interlock.estop()
         self._end(EndReason.ROBOT_FAULT)
 
-    def broke(self) -> None:
-        """Send nothing more: what was to do it broke. The robot holds its last target."""
+    def broke(self, error: Exception) -> None:
+        """Send nothing more: what was to do it broke, by no fault of the robot. It holds its last target."""
+        told = self.estopped
+        self._give_up()
         self._interlock.estop()
         self._end(EndReason.ROBOT_FAULT)
+        if not told:
+            self._report(signalling.Estopped(f"host: {error}"))
 
     def _admit(self) -> None:
         for _ in range(len(self._inbox)):
@@ -175,12 +214,12 @@ class Session:
             command = self._gate.admit(data, arrived_ns)
             if command is not None:
                 self._newest = command
+                self._gate.sight.saw(command.seen, arrived_ns)
                 self._interlock.command(command.dead_man, arrived_ns)
 
     def _start_recording(self, episode: _Episode) -> None:
         lease = self._leased()
-        self._seen = self._robot.observe()
-        self._controller.start(self._seen)
+        self._arm.start()
         episode.recording = True
         self._events.put(
             EpisodeStart(
@@ -193,7 +232,7 @@ class Session:
                 grant_signature=lease.signature,
                 seed=episode.order.seed,
                 nonce=episode.order.nonce,
-                initial=self._seen,
+                initial=self._arm.seen,
                 t_mono_ns=self._clock.monotonic_ns(),
                 t_wall_ns=self._clock.wall_ns(),
             )
@@ -203,16 +242,11 @@ class Session:
         """Let the robot do one period; return what it applied."""
         for event in directive.limits:
             self._limits |= LIMIT_RULES[event.rule]
-        applied = self._applied = self._robot.send_action(directive.action)
-        target, before = directive.action, self._sent
-        moving = before is None or np.abs(target.joint_position - before.joint_position).max() > _AT_REST
-        self._sent = target if moving else None
-        self._seen = self._robot.observe()
-        return applied
+        return self._arm.send(directive)
 
     def _step(self, episode: _Episode, command: Command | None, state: Safety) -> None:
         setpoint = None if command is None else setpoint_of(command, self._spec)
-        directive = self._controller.hold() if setpoint is None else self._controller.step(setpoint, self._seen)
+        directive = self._arm.hold() if setpoint is None else self._arm.step(setpoint)
         sent_ns = self._clock.monotonic_ns()
         applied = self._send(directive)
         if self._events.qsize() >= QUEUE_STEPS - _ROOM_FOR_END:
@@ -225,7 +259,7 @@ class Session:
                 safety=state,
                 applied=applied,
                 applied_ee_pose=self._hands.poses(applied.joint_position),
-                observed=self._seen,
+                observed=self._arm.seen,
                 t_sent_ns=sent_ns,
                 t_observed_ns=self._clock.monotonic_ns(),
                 t_wall_ns=self._clock.wall_ns(),
@@ -237,10 +271,25 @@ class Session:
             self._end(EndReason.STEP_LIMIT)
 
     def _fail(self, reason: EndReason, error: RobotError) -> None:
-        _log.error("robot failed", robot=self.name, reason=reason.value, error=str(error))
-        self._sent = None  # there is nothing that braking could be sent to
+        """End what is under way; a real robot that broke is latched, and said to be so once."""
+        known = self._interlock.fault is not None
+        self._give_up()
         self._end(reason)
-        self._interlock.expire()
+        if known:
+            return
+        _log.error("robot failed", robot=self.name, reason=reason.value, error=str(error))
+        if self._spec.simulated:
+            self._interlock.expire()
+        else:
+            self._interlock.break_down(str(error))
+            self._report(signalling.Faulted(str(error)))
+
+    def _give_up(self) -> None:
+        """Forget every motion: there is nothing that braking could be sent to. Look again only after a while."""
+        self._arm.forget()
+        wait_ns = min(int(LOOK_S * 1e9) << min(self._looks_failed, 10), _LOOK_MOST_NS)
+        self._look_ns = self._clock.monotonic_ns() + wait_ns
+        self._looks_failed += 1
 
     def _end(self, reason: EndReason) -> None:
         """Close the open episode, if any, and report it."""
@@ -250,7 +299,7 @@ class Session:
         episode, self._episode = self._episode, None
         if episode is None:
             return
-        success = self._seen.success
+        success = self._arm.seen.success
         if episode.recording:
             now = self._clock.monotonic_ns(), self._clock.wall_ns()
             self._events.put(EpisodeEnd(episode.order.episode, episode.steps, success, reason, *now))
@@ -259,13 +308,17 @@ class Session:
             signalling.Ended(episode.order.episode, kept, episode.steps, success, kept and reason.valid, reason)
         )
 
-    def _state(self) -> State:
+    def _say_state(self) -> None:
         self._state_seq += 1
+        self._publish(self._state().encode())
+        self._gate.sight.published(self._state_seq, self._clock.monotonic_ns())
+
+    def _state(self) -> State:
         newest, episode = self._newest, self._episode
         return State(
             safety=self._interlock.state,
             recording=episode is not None and episode.recording,
-            succeeded=bool(self._seen.success),
+            succeeded=bool(self._arm.seen.success),
             limited=bool(self._limits & ~_SHAPING),
             limits=self._limits,
             epoch=self._gate.epoch,
@@ -273,8 +326,8 @@ class Session:
             applied=newest.seq if newest else 0,
             t_host_us=self._clock.monotonic_ns() // 1000,
             t_client_us=newest.t_client_us if newest else 0,
-            progress=self._seen.progress,
-            values=flatten(self._spec, self._seen, self._applied),
+            progress=self._arm.seen.progress,
+            values=flatten(self._spec, self._arm.seen, self._arm.applied),
         )
 
     def obey(self, order: Order) -> None:
@@ -297,8 +350,13 @@ class Session:
             case Shutdown():
                 self._end(EndReason.HOST_LOST)
                 self._lease, self.running = None, False
+                self._interlock.expire()
 
     def _take_lease(self, order: signalling.LeaseOrder) -> None:
+        if order.epoch <= self._gate.epoch:
+            expected = f"expected an epoch above {self._gate.epoch}, got {order.epoch}"
+            self._report(signalling.Refused(order.lease, expected))
+            return
         self._end(EndReason.REVOKED)
         self._lease, self._gate = order, Gate(order.epoch)
         self._newest, self._state_seq = None, 0
@@ -321,26 +379,35 @@ class Session:
             return
         self._end(EndReason.REVOKED)
         self._asked = order
-        if self._sent is None:
+        if self._interlock.latched:
+            self._end(EndReason.ESTOPPED if self.estopped else EndReason.ROBOT_FAULT)
+        elif self.at_rest:
             self._reset(order)
 
     def _reset(self, order: signalling.BeginOrder) -> None:
-        self._asked = None
         try:
-            self._seen = self._robot.reset(order.seed)
+            self._arm.reset(order.seed)
         except RobotError as error:
-            _log.error("reset failed", robot=self.name, error=str(error))
-            self._report(signalling.Ended(order.episode, False, 0, None, False, EndReason.ROBOT_FAULT))
+            self._fail(EndReason.ROBOT_FAULT, error)
             return
-        self._controller.start(self._seen)
+        self._asked = None
+        self._gate.sight.pause(self._clock.monotonic_ns())
         self._episode = _Episode(order)
         self._report(signalling.Ready(order.episode, order.seed))
 
     def _clear(self, order: signalling.ClearOrder) -> None:
+        """Release what is latched; a robot that broke only if it works again, else it says how it is broken now."""
         try:
+            if self._interlock.fault is not None:
+                self._arm.reconnect()
             self._interlock.clear()
+        except RobotError as error:
+            self._interlock.break_down(str(error))
+            self._report(signalling.Faulted(str(error)))
+            return
         except IllegalMoveError as error:
             _log.info("nothing to clear", robot=self.name, error=str(error))
+        self._looks_failed = self._look_ns = 0
         self._report(signalling.Cleared(order.by))
 
     def _leased(self) -> signalling.LeaseOrder:

@@ -207,7 +207,6 @@ def _add_sockets(routes: APIRouter, driving: Driving) -> None:
 
 def _card(driving: Driving, row: RobotRow, online: Mapping[str, Presence]) -> dict[str, Any]:
     here = online.get(row.address)
-    state = "offline" if here is None else "stopped" if here.estopped else "driven" if here.driver else "free"
     tasks = (row.descriptor or {}).get("tasks", [])
     return {
         "robot": row.address,
@@ -218,7 +217,8 @@ def _card(driving: Driving, row: RobotRow, online: Mapping[str, Presence]) -> di
         "simulated": row.simulated,
         "online": here is not None,
         "estopped": here is not None and here.estopped,
-        "state": state,
+        "fault": here.fault if here else None,
+        "state": here.state if here else "offline",
         "queue_length": here.queue_length if here else 0,
         "wait_s": here.wait_s if here else None,
         "tasks": [{**task, "price": str(driving.prices.get(task["name"], 0))} for task in tasks],

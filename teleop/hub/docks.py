@@ -102,6 +102,8 @@ class Dock:
     upload_token: str
     estopped: bool
     cameras: Cameras
+    fault: str | None = None
+    """What broke the robot, in its host's words, until its owner clears that."""
     holder: Lease | None = None
     """Whose the robot is, or for whom it is kept while the lease is written down."""
     granting: asyncio.Task[None] | None = None
@@ -131,7 +133,17 @@ class Presence:
     """What a card says of a robot that is online, taken at one instant."""
 
     estopped: bool
+    fault: str | None
     driver: str | None
     queue_length: int
     wait_s: int
     """How long somebody who joins now will probably wait."""
+
+    @property
+    def state(self) -> str:
+        """What a card says first."""
+        if self.estopped:
+            return "stopped"
+        if self.fault is not None:
+            return "faulted"
+        return "driven" if self.driver else "free"

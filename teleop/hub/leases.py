@@ -97,7 +97,7 @@ class Hub:
 
     def _presence(self, dock: Dock) -> Presence:
         driver = dock.holder.seat.address if dock.holder else None
-        return Presence(dock.estopped, driver, len(dock.queue), self.wait_s(dock, len(dock.queue)))
+        return Presence(dock.estopped, dock.fault, driver, len(dock.queue), self.wait_s(dock, len(dock.queue)))
 
     # --- robots
 
@@ -174,9 +174,15 @@ class Hub:
                     self._end(dock.holder, "refused", EndReason.REVOKED)
             case signalling.Estopped() | signalling.Cleared():
                 dock.estopped = isinstance(message, signalling.Estopped)
+                if not dock.estopped:
+                    dock.fault = None
                 tell = signalling.RobotStopped if dock.estopped else signalling.RobotCleared
                 for seat in dock.audience:
                     seat.outbox.signal(signalling.encode(tell(dock.address, message.by)))
+            case signalling.Faulted():
+                dock.fault = message.reason
+                for seat in dock.audience:
+                    seat.outbox.signal(signalling.encode(signalling.RobotFaulted(dock.address, message.reason)))
             case signalling.HostHello():
                 raise SignallingError("state", "expected hello only once, as the first message")
 
@@ -415,6 +421,8 @@ class Hub:
 def _require_cleared(dock: Dock) -> None:
     if dock.estopped:
         raise SignallingError("state", "the robot is e-stopped; its owner can clear that")
+    if dock.fault is not None:
+        raise SignallingError("state", f"the robot broke: {dock.fault}; its owner can clear that")
 
 
 def _hashed(token: str) -> bytes:

@@ -206,7 +206,7 @@ class Driver:
     async def command(self, mode: Mode, values: ArrayLike = (), *, dead_man: bool = False) -> int:
         """Send one command and return its number."""
         self._seq += 1
-        seen = self.state.seq if self.state else 0
+        seen = self.state.seq if self.state and self.state.epoch == self._epoch else 0
         now_us = time.monotonic_ns() // 1000
         packed = np.asarray(values, dtype=np.float32)
         command = Command(mode, dead_man, self._epoch, self._seq, seen, now_us, packed)

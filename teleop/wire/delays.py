@@ -30,3 +30,7 @@ class DelayFilter:
             self._least_ns = min(offset, self._least_ns + risen)
         self._at_ns = arrived_ns
         return offset - self._least_ns
+
+    def begin_anew(self, sent_us: int, arrived_ns: int) -> None:
+        """Take this message as the fastest, for whoever knows that its sender's clock has stopped for a while."""
+        self._least_ns, self._at_ns = arrived_ns - sent_us * 1000, arrived_ns

@@ -1,7 +1,7 @@
 """The wire's hot path: commands to a robot and states from it, as fixed little-endian binary.
 
 `wire.json` is the one specification; this module and the browser's `wire.ts` are both built from it, and both are
-held to the same golden bytes (`tests/teleop/golden_wire.json`). The control plane, in JSON, is `control.py`.
+held to the same golden bytes (`tests/teleop/golden_wire.json`). The control plane, in JSON, is `signalling.py`.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Safety(IntEnum):
     DRIVING = WIRE["safety"]["driving"]
     HOLDING = WIRE["safety"]["holding"]
     ESTOPPED = WIRE["safety"]["estopped"]
+    FAULTED = WIRE["safety"]["faulted"]
 
 
 DEAD_MAN: Final[int] = WIRE["command_flags"]["dead_man"]

@@ -157,9 +157,15 @@ class Estopped(Message, frozen=True, tag=_snake, rename=None):
 
 
 class Cleared(Message, frozen=True, tag=_snake, rename=None):
-    """Host: the e-stop is released."""
+    """Host: the e-stop, or the fault, is released."""
 
     by: str
+
+
+class Faulted(Message, frozen=True, tag=_snake, rename=None):
+    """Host: the robot broke, and is not driven until its owner clears that; again if it then says something else."""
+
+    reason: str
 
 
 class CameraHello(Message, frozen=True, tag="hello", rename=None):
@@ -171,7 +177,7 @@ class CameraHello(Message, frozen=True, tag="hello", rename=None):
 
 FromCamera = CameraHello
 
-FromHost = HostHello | Refused | Ready | Ended | Estopped | Cleared
+FromHost = HostHello | Refused | Ready | Ended | Estopped | Cleared | Faulted
 
 
 class Challenge(Message, frozen=True, tag=_snake, rename=None):
@@ -326,8 +332,15 @@ class RobotStopped(Message, frozen=True, tag="estopped", rename=None):
     by: str
 
 
+class RobotFaulted(Message, frozen=True, tag="faulted", rename=None):
+    """Hub to everyone at a robot: it broke; the reason is its host's sentence."""
+
+    robot: str
+    reason: str
+
+
 class RobotCleared(Message, frozen=True, tag="cleared", rename=None):
-    """Hub to everyone at a robot: its e-stop is released."""
+    """Hub to everyone at a robot: its e-stop, or its fault, is released."""
 
     robot: str
     by: str
@@ -358,6 +371,7 @@ ToOperator = (
     | EpisodeEnded
     | Left
     | RobotStopped
+    | RobotFaulted
     | RobotCleared
     | Watching
     | Refusal

@@ -76,6 +76,11 @@ class Bench:
         )
         self.epoch, self.seq = 10, 0
 
+    @property
+    def seen(self) -> int:
+        """The newest state of this lease, which its operator sees at once."""
+        return next((state.seq for state in self.states[-1:] if state.epoch == self.epoch), 0)
+
     def lease(self, epoch: int = 0) -> None:
         """Give the robot to an operator."""
         self.epoch, self.seq = epoch or self.epoch + 1, 0
@@ -90,7 +95,8 @@ class Bench:
         if not seq:
             self.seq += 1
         sent_us = (self.now_ns - delay_ns) // 1000
-        return Command(mode, dead_man, self.epoch, seq or self.seq, 0, sent_us, np.asarray(values, np.float32)).encode()
+        values = np.asarray(values, np.float32)
+        return Command(mode, dead_man, self.epoch, seq or self.seq, self.seen, sent_us, values).encode()
 
     def say(self, mode: Mode = Mode.NEUTRAL, values: object = (), *, dead_man: bool = False) -> None:
         """Send a command."""

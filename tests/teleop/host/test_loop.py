@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -104,19 +104,31 @@ class Sticking(Puppet):
 class Rig:
     """A loop with a robot that can hang, and what it says."""
 
-    def __init__(self, *, simulated: bool, control_hz: float = PANDA.control_hz) -> None:
+    def __init__(
+        self,
+        *,
+        simulated: bool,
+        control_hz: float = PANDA.control_hz,
+        gave_up: Callable[[Exception], None] = lambda _error: None,
+    ) -> None:
         self.robot = Sticking(replace(PANDA, simulated=simulated, control_hz=control_hz))
         self.reports: queue.SimpleQueue[signalling.Message] = queue.SimpleQueue()
         self.states: queue.SimpleQueue[State] = queue.SimpleQueue()
-        self.seq = 0
+        self.seq = self.seen = 0
         self.loop = ControlLoop(
             self.robot,
             "0xC",
             "rig",
             Events(),
-            lambda data: self.states.put(State.decode(data)),
+            self._publish,
             self.reports.put,
+            gave_up=gave_up,
         )
+
+    def _publish(self, data: bytes) -> None:
+        state = State.decode(data)
+        self.seen = state.seq
+        self.states.put(state)
 
     def until(self, safety: Safety, *, pressed: bool) -> State:
         """Send commands until the robot is in that state."""
@@ -131,7 +143,7 @@ class Rig:
         self.seq += 1
         values = [0.01, 0, 0, 0, 0, 0, 1] if pressed else []
         mode = Mode.EE_TWIST if pressed else Mode.NEUTRAL
-        self.loop.offer(command(mode, self.seq, values, dead_man=pressed))
+        self.loop.offer(command(mode, self.seq, values, dead_man=pressed, seen=self.seen))
 
     def reported(self, kind: type[signalling.Message]) -> signalling.Message:
         """Return the next report of that kind."""
@@ -140,8 +152,8 @@ class Rig:
         return report
 
 
-def command(mode: Mode, seq: int, values, *, dead_man: bool) -> bytes:
-    return Command(mode, dead_man, 1, seq, 0, time.monotonic_ns() // 1000, np.array(values, np.float32)).encode()
+def command(mode: Mode, seq: int, values, *, dead_man: bool, seen: int = 0) -> bytes:
+    return Command(mode, dead_man, 1, seq, seen, time.monotonic_ns() // 1000, np.array(values, np.float32)).encode()
 
 
 @pytest.fixture(params=[True, False], ids=["simulated", "real"])

@@ -156,6 +156,7 @@ def test_a_stop_is_latched_without_a_lease_and_through_the_next_one():
     assert bench.states[-1].safety is Safety.ESTOPPED
     assert not bench.robot.sent
     bench.session.obey(signalling.ClearOrder("owner"))
+    bench.begin()
     bench.drive(Mode.EE_TWIST, FORWARD, 5)
     assert not bench.robot.sent, "cleared, it must be armed first"
     bench.say()

@@ -31,7 +31,9 @@ export interface Robot {
   simulated: boolean
   online: boolean
   estopped: boolean
-  state: 'offline' | 'free' | 'driven' | 'stopped'
+  /** What broke it, in its host's words, until its owner clears that. */
+  fault: string | null
+  state: 'offline' | 'free' | 'driven' | 'stopped' | 'faulted'
   queue_length: number
   /** How long somebody who queues now will probably wait; null if it is offline. */
   wait_s: number | null

@@ -132,6 +132,15 @@ test('a stop stays until it is cleared', () => {
   expect(session.view.stoppedBy).toBeNull()
 })
 
+test('what broke a robot is said until it is cleared', () => {
+  const { session } = at('live')
+  expect(session.view.brokenBy).toBeUndefined()
+  hears({ type: 'faulted', robot: '0xR', reason: 'servo 3 is hot' })(session)
+  expect(session.view.brokenBy).toBe('servo 3 is hot')
+  hears({ type: 'cleared', robot: '0xR' })(session)
+  expect(session.view.brokenBy).toBeNull()
+})
+
 test('a refused begin is told, and can be tried again', () => {
   const { session } = at('resetting')
   hears(ERROR)(session)

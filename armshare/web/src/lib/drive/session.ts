@@ -35,6 +35,8 @@ export interface View {
   ended: EpisodeEnded | null
   /** Who pressed the emergency stop, null once it is cleared; undefined where nothing was heard of it. */
   stoppedBy: string | null | undefined
+  /** What broke the robot, null once it is cleared; undefined if nothing was heard of it. */
+  brokenBy: string | null | undefined
   /** What the hub refused last. */
   fault: Trouble | null
   /** Why the session is over. */
@@ -50,6 +52,7 @@ const FIRST: View = {
   episode: null,
   ended: null,
   stoppedBy: undefined,
+  brokenBy: undefined,
   fault: null,
   closed: null,
 }
@@ -65,6 +68,7 @@ const HEARD_IN: Record<HubToOperator['type'], readonly Phase[] | null> = {
   waiting: null,
   left: null,
   estopped: null,
+  faulted: null,
   cleared: null,
   error: null,
 }
@@ -177,7 +181,9 @@ export class Session {
       case 'estopped':
         return { stoppedBy: message.by }
       case 'cleared':
-        return { stoppedBy: null, fault: null }
+        return { stoppedBy: null, brokenBy: null, fault: null }
+      case 'faulted':
+        return { brokenBy: message.reason }
       case 'error':
         return { phase: AFTER_ERROR[this.view.phase] ?? this.view.phase, fault: troubleOf(message) }
     }

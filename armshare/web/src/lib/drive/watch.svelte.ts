@@ -51,10 +51,16 @@ export class Watch {
     }
   }
 
-  /** Whether the emergency stop is latched: as the hub last said, or as it was when this page came. */
+  /** What broke the robot: as the hub last said, or as it was when this page came. */
+  get broken(): string | null {
+    const said = this.view?.brokenBy
+    return said === undefined ? (this.robot?.fault ?? null) : said
+  }
+
+  /** Whether the robot is latched, stopped or broken: as the hub last said, or as it was when this page came. */
   get stopped(): boolean {
     const by = this.view?.stoppedBy
-    return by === undefined ? (this.robot?.estopped ?? false) : by !== null
+    return by === undefined ? (this.robot?.estopped ?? false) || this.broken !== null : by !== null || this.broken !== null
   }
 
   get mine(): boolean {

@@ -13,6 +13,7 @@ export type HubToOperator =
   | EpisodeEnded
   | Left
   | RobotStopped
+  | RobotFaulted
   | RobotCleared
   | Watching
   | Refusal
@@ -142,7 +143,14 @@ export interface RobotStopped {
   by: string
 }
 
-/** Hub to everyone at a robot: its e-stop is released. */
+/** Hub to everyone at a robot: it broke; the reason is its host's sentence. */
+export interface RobotFaulted {
+  type: 'faulted'
+  robot: string
+  reason: string
+}
+
+/** Hub to everyone at a robot: its e-stop, or its fault, is released. */
 export interface RobotCleared {
   type: 'cleared'
   robot: string
