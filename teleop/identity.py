@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,10 @@ from eth_account.messages import SignableMessage, encode_typed_data
 from eth_account.signers.local import LocalAccount
 from eth_utils.address import is_checksum_address
 from eth_utils.crypto import keccak
+
+# py_ecc, which is imported for signatures, lets recursion go 100,000 deep. The stack does not, and a stranger's nested
+# JSON would end the process by a segmentation fault, instead of a RecursionError.
+sys.setrecursionlimit(1000)
 
 Fields = Sequence[Mapping[str, str]]
 
