@@ -2,19 +2,22 @@
 
 A bundle lies in `sealed/` until the hub has it; then it moves to `uploaded/`, or to `refused/` with the hub's reason.
 What was sealed first goes first. Asking twice is harmless, so nothing here needs to remember more than the folder.
+An answer may hold anything, as a page of a proxy: a bundle is set aside only in the hub's own words.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import httpx
+import msgspec
 import structlog
 
 from recorder.file.files import move, write_atomic
@@ -25,8 +28,15 @@ from recorder.proof.manifest import EPISODE_FILE
 
 _log = structlog.get_logger()
 _BLOCK_BYTES: Final = 64 << 10
+ANSWER_BYTES_MAX: Final = 256 << 10
+"""More than any answer that is read here has; what comes after it is not read."""
+_LOCATION: Final = re.compile(r"(/[A-Za-z0-9_~-]+)+")
+"""A path at the hub: the token goes to nobody else."""
+_OFFSET: Final = re.compile(r"[0-9]{1,18}")
 _REFUSAL_FILE: Final = "refusal.json"
 _LOCATION_FILE: Final = "upload.txt"
+_SAID: Final = 500
+"""So many characters of what a hub says are kept."""
 _FINAL: Final = frozenset({"episode_state"})
 _PASSING: Final = frozenset({401, 408, 409, 412, 423, 425, 429})
 """Answers that may be another tomorrow: a new token, a shorter queue, the rest of the bytes."""
@@ -50,6 +60,49 @@ class Backoff:
     def wait_s(self, failures: int) -> float:
         """Return the wait after so many failures."""
         return min(self.most_s, self.first_s * 2.0 ** min(failures - 1, 30))
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What was answered to a request, as far as it was read."""
+
+    request: str
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+    @property
+    def error(self) -> tuple[str, str] | None:
+        """The name by which the hub refuses, and its sentence; None where these are not the hub's words."""
+        found = self.json.get("error") if isinstance(self.json, dict) else None
+        if not isinstance(found, dict) or not isinstance(found.get("code"), str):
+            return None
+        return found["code"], str(found.get("message"))[:_SAID]
+
+    @property
+    def gate(self) -> str:
+        """The gate that refused an episode; empty if none did."""
+        return str(self.json["error"].get("gate", "")) if self.error is not None else ""
+
+    @property
+    def json(self) -> Any:
+        """The value that was answered; None where it is none."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+    def require(self) -> None:
+        """Raise UploadRefusedError where the hub says no for good, UploadFailedError where it is anything but yes."""
+        if 200 <= self.status < 300:
+            return
+        error = self.error
+        said = "" if error is None else f"{self.gate or error[0]}: {error[1]}"
+        said = f"{self.request}: {self.status} {said or self.body[:_SAID].decode(errors='replace')}"
+        passing = error is None or (self.status in _PASSING and error[0] not in _FINAL)
+        if passing or not 400 <= self.status < 500:
+            raise UploadFailedError(said)
+        raise UploadRefusedError(said)
 
 
 class Uploader:
@@ -98,6 +151,11 @@ class Uploader:
                 wait_s = self._backoff.wait_s(failures)
                 _log.warning("upload failed", error=str(error), again_in_s=wait_s)
                 self._rest(wait_s)
+            except Exception:  # noqa: BLE001  the supervisor: whatever it was, what waits is not forgotten
+                failures += 1
+                wait_s = self._backoff.wait_s(failures)
+                _log.exception("upload broke", again_in_s=wait_s)
+                self._rest(wait_s)
 
     def upload_pending(self) -> list[str]:
         """Upload every bundle that waits, oldest first; return the episodes that the hub took.
@@ -117,6 +175,9 @@ class Uploader:
             except UploadFailedError as error:
                 failed = error  # one bundle that the hub stumbles over does not hold up the others
                 continue
+            except (OSError, msgspec.MsgspecError, manifests.ManifestError, UnicodeError) as error:
+                failed = UploadFailedError(f"{bundle.name} cannot be read: {error}; look at it in {bundle.parent}")
+                continue
             (bundle / _LOCATION_FILE).unlink(missing_ok=True)
             move(bundle, self._folder / "uploaded" / bundle.name)
             _log.info("episode uploaded", episode=bundle.name, state=state)
@@ -128,7 +189,7 @@ class Uploader:
     def pending(self) -> list[Path]:
         """Return the bundles that wait, in the order in which they were sealed."""
         folders = [path for path in (self._folder / "sealed").iterdir() if path.is_dir()]
-        return sorted(folders, key=lambda path: ((path / SIGNATURES_FILE).stat().st_mtime_ns, path.name))
+        return sorted(folders, key=lambda path: (_sealed_ns(path), path.name))
 
     def _rest(self, timeout_s: float | None) -> None:
         with self._work:
@@ -147,27 +208,32 @@ class Uploader:
 
     def _resume(self, bundle: Path) -> tuple[str | None, int]:
         """Return where an upload that was begun before stands, or None."""
-        noted = bundle / _LOCATION_FILE
-        if not noted.exists():
+        noted, length = bundle / _LOCATION_FILE, (bundle / EPISODE_FILE).stat().st_size
+        location = noted.read_text(errors="replace").strip() if noted.exists() else ""
+        if not _LOCATION.fullmatch(location):
             return None, 0
-        location = noted.read_text().strip()
-        answer = self._client.head(location, headers=self._headers())
-        if answer.status_code == httpx.codes.NOT_FOUND:
+        answer = self._ask("HEAD", location)
+        if answer.status == httpx.codes.NOT_FOUND:
             # The hub may have the whole bundle already, and the answer was lost: then sealing again says so.
-            return (location, (bundle / EPISODE_FILE).stat().st_size) if self._known(bundle.name) else (None, 0)
-        _require(answer)
-        return location, int(answer.headers["Upload-Offset"])
+            return (location, length) if self._known(bundle.name) else (None, 0)
+        answer.require()
+        offset = answer.headers.get("Upload-Offset", "")
+        if not _OFFSET.fullmatch(offset) or int(offset) > length:
+            expected = f"expected an Upload-Offset up to {length}"
+            raise UploadFailedError(f"{answer.request}: {expected}, got {offset[:_SAID]!r}")
+        return location, int(offset)
 
     def _known(self, episode: str) -> bool:
-        answer = self._client.get(f"/api/episodes/{episode}/manifest", headers=self._headers())
-        return answer.status_code == httpx.codes.OK
+        return self._ask("GET", f"/api/episodes/{episode}/manifest").status == httpx.codes.OK
 
     def _create(self, bundle: Path, length: int) -> str:
         named = base64.b64encode(bundle.name.encode()).decode()
         extra = {"Upload-Length": str(length), "Upload-Metadata": f"episode {named}"}
-        answer = self._client.post("/api/uploads", headers=self._headers() | extra)
-        _require(answer)
-        location: str = answer.headers["Location"]
+        answer = self._ask("POST", "/api/uploads", extra)
+        answer.require()
+        location: str = answer.headers.get("Location", "")
+        if not _LOCATION.fullmatch(location):
+            raise UploadFailedError(f"{answer.request}: expected a Location at the hub, got {location[:_SAID]!r}")
         write_atomic(bundle / _LOCATION_FILE, location.encode())
         return location
 
@@ -176,20 +242,38 @@ class Uploader:
         extra["Content-Length"] = str(file.stat().st_size - offset)
         with file.open("rb") as data:
             data.seek(offset)
-            answer = self._client.patch(location, headers=self._headers() | extra, content=_blocks(data))
-        _require(answer)
+            self._ask("PATCH", location, extra, content=_blocks(data)).require()
 
     def _seal(self, bundle: Path, upload: str) -> str:
         text = (bundle / MANIFEST_FILE).read_bytes()
         signatures = SIGNATURES_JSON.decode((bundle / SIGNATURES_FILE).read_bytes())
         body = {"manifest": text.decode(), "robot_signature": signatures.robot, "upload": upload}
         episode = manifests.decode(text).episode
-        answer = self._client.post(f"/api/episodes/{episode}/seal", json=body, headers=self._headers())
-        if _code(answer) == "unknown_upload":
+        answer = self._ask("POST", f"/api/episodes/{episode}/seal", json=body)
+        if answer.error is not None and answer.error[0] == "unknown_upload":
             (bundle / _LOCATION_FILE).unlink(missing_ok=True)
             raise UploadFailedError(f"{episode}: the hub lost the upload {upload}; it is sent from the beginning")
-        _require(answer)
-        return str(answer.json()["state"])
+        answer.require()
+        state = answer.json.get("state") if isinstance(answer.json, dict) else None
+        if not isinstance(state, str):
+            raise UploadFailedError(f"{answer.request}: expected a state, got {answer.body[:_SAID]!r}")
+        return state
+
+    def _ask(self, method: str, path: str, extra: Mapping[str, str] | None = None, **body: Any) -> _Answer:
+        """Return the answer to a request, as far as it is worth reading. Raises httpx.TransportError."""
+        headers = {**self._headers(), "Accept-Encoding": "identity", **(extra or {})}
+        try:
+            with self._client.stream(method, path, headers=headers, **body) as answer:
+                found = b""
+                for block in answer.iter_bytes():
+                    found += block
+                    if len(found) >= ANSWER_BYTES_MAX:
+                        break
+        except httpx.TransportError:
+            raise
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            raise UploadFailedError(f"{method} {path}: {error}") from error
+        return _Answer(f"{method} {path}", answer.status_code, answer.headers, found[:ANSWER_BYTES_MAX])
 
     def _refused(self, bundle: Path, error: UploadRefusedError) -> None:
         write_atomic(bundle / _REFUSAL_FILE, json.dumps({"refusal": str(error)}).encode())
@@ -208,27 +292,7 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
         yield block
 
 
-def _require(answer: httpx.Response) -> None:
-    if answer.is_success:
-        return
-    passing = answer.status_code in _PASSING and _code(answer) not in _FINAL
-    said = f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {_message(answer)}"
-    if passing or not answer.is_client_error:
-        raise UploadFailedError(said)
-    raise UploadRefusedError(said)
-
-
-def _code(answer: httpx.Response) -> str:
-    """Return the name by which the hub refuses, or nothing."""
-    try:
-        return "" if answer.is_success else str(answer.json()["error"]["code"])
-    except (ValueError, KeyError, TypeError):
-        return ""
-
-
-def _message(answer: httpx.Response) -> str:
-    try:
-        error: Any = answer.json()["error"]
-        return f"{error.get('gate', error['code'])}: {error['message']}"
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return answer.text[:200]
+def _sealed_ns(bundle: Path) -> int:
+    """Return when a bundle was sealed, ns; 0 where it lacks what says so."""
+    signatures = bundle / SIGNATURES_FILE
+    return signatures.stat().st_mtime_ns if signatures.exists() else 0
