@@ -1,4 +1,7 @@
-"""The host's end of its camera process: started when someone looks for the first time, and never waited for."""
+"""The host's end of its camera process: started when someone looks for the first time, and never waited for.
+
+One that ends while somebody looks is started again by itself, after a pause that grows.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -20,6 +24,9 @@ from teleop.wire.signalling import Stream
 
 _log = structlog.get_logger()
 _STOP_S: Final = 5.0
+_PAUSES_S: Final = (0.5, 2.0, 10.0, 60.0)
+"""Before a process that ended is started again, by how often that happened within `_STEADY_S` of its start."""
+_STEADY_S: Final = 60.0
 
 
 class HostCameras:
@@ -38,19 +45,25 @@ class HostCameras:
         self._streams = Streams([])
         self._waiting: dict[type, Order] = {}
         """Orders that did not fit; the newest of each kind goes with the next message."""
+        self._closed = threading.Event()
+        self._crashes = 0
 
     def look(self, streams: list[Stream]) -> None:
         """Send exactly these streams."""
         with self._lock:
             self._streams = Streams(streams)
             self._order(self._streams)
-            ended = self._process is not None and self._process.poll() is not None
-            if not streams or (self._process is not None and not ended):
-                return
-        if ended:
-            _log.error("the camera process has ended; starting another")
+            wanted = bool(streams) and self._process is None and not self._closed.is_set()
+        if wanted:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Start a process, and a thread that starts another once it ends."""
         ours, process = _start()  # without the lock: the control loop does not wait for it
         with self._lock:
+            if self._closed.is_set():
+                ours.close()  # and so it ends
+                return
             if self._socket is not None:
                 self._socket.close()
             self._socket, self._process = ours, process
@@ -58,6 +71,26 @@ class HostCameras:
             for order in (self._setup, self._scene, self._uplink, self._streams):
                 if order is not None:
                     self._order(order)
+        threading.Thread(target=self._mind, args=(process, time.monotonic()), name="camera watch", daemon=True).start()
+
+    def _mind(self, process: subprocess.Popen[bytes], started_s: float) -> None:
+        """Wait until a process ends; where it was not told to and somebody looks, start another after a pause."""
+        code = process.wait()
+        with self._lock:
+            if self._process is not process:
+                return
+            self._crashes = self._crashes + 1 if time.monotonic() - started_s < _STEADY_S else 1
+            pause_s = _PAUSES_S[min(self._crashes, len(_PAUSES_S)) - 1]
+        _log.error("the camera process has ended; starting another", code=code, in_s=pause_s)
+        if self._closed.wait(pause_s):
+            return
+        with self._lock:
+            if self._process is not process:
+                return
+            wanted = bool(self._streams.streams)
+            self._process = None  # the next who looks starts one
+        if wanted:
+            self._begin()
 
     def uplink(self, token: str) -> None:
         """Go to the hub with this token; empty where there is no connection."""
@@ -84,6 +117,7 @@ class HostCameras:
 
     def close(self) -> None:
         """End the process."""
+        self._closed.set()
         with self._lock:
             process, self._process = self._process, None
             if self._socket is not None:
@@ -103,7 +137,7 @@ class HostCameras:
     def _sent(self, message: bytes) -> bool:
         if self._socket is None:
             return False
-        with contextlib.suppress(OSError):  # full, or ended: `look` starts another
+        with contextlib.suppress(OSError):  # full, or ended: another is started
             self._socket.send(message)
             return True
         return False

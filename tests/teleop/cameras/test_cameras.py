@@ -19,6 +19,7 @@ from websockets.asyncio.client import connect
 from armshare.platform.processes import listen
 from teleop.cameras.encoders import open_encoder
 from teleop.cameras.spec import CameraError, CameraSpec, camera_of
+from teleop.host import cameras as host_cameras
 from teleop.hub import serving
 from teleop.hub.api import SEEN_PER_S
 from teleop.hub.cameras import Cameras
@@ -239,20 +240,37 @@ async def test_nothing_is_drawn_where_nobody_looks(tmp_path):
     assert process.returncode is not None, "it ends with its host"
 
 
-async def test_a_camera_process_that_dies_is_started_again_by_the_next_who_looks(tmp_path):
+async def test_a_camera_process_that_dies_is_started_again_by_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr(host_cameras, "_PAUSES_S", (0.05,))
     async with platform(tmp_path) as house, house.driver() as driver:
         robot = house.robot_key.address
-        async with driven(driver, robot):
-            async with Looking(house.url, token_of(driver), robot, "front") as looking:
-                await looking.next()
+        async with driven(driver, robot), Looking(house.url, token_of(driver), robot, "front") as looking:
+            for _ in range(2):
+                last = await looking.read()
                 first = house.host.cameras._process
                 first.kill()
                 await asyncio.to_thread(first.wait)
                 for _ in range(5):  # the drive goes on
                     await driver.next_state()
+                while (frame := await looking.read()).seq > last.seq:  # another counts from one again
+                    last = frame
+                assert house.host.cameras._process is not first
+
+
+async def test_a_camera_process_that_dies_while_nobody_looks_is_started_by_the_next_who_does(tmp_path, monkeypatch):
+    monkeypatch.setattr(host_cameras, "_PAUSES_S", (0.05,))
+    async with platform(tmp_path) as house, house.driver() as driver:
+        robot = house.robot_key.address
+        async with driven(driver, robot):
             async with Looking(house.url, token_of(driver), robot, "front") as looking:
                 await looking.next()
-            assert house.host.cameras._process is not first
+            while house.host.cameras._streams.streams:
+                await driver.next_state()
+            house.host.cameras._process.kill()
+            while house.host.cameras._process is not None:
+                await driver.next_state()
+            async with Looking(house.url, token_of(driver), robot, "front") as looking:
+                await looking.next()
 
 
 @pytest.fixture
