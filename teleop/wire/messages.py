@@ -72,9 +72,12 @@ _COMMAND: Final = header_of("command")
 _STATE: Final = header_of("state")
 _FLAGS_AT: Final = 3
 _COMMAND_KIND: Final[int] = WIRE["messages"]["command"]["kind"]
+_F32: Final = np.dtype("<f4")
+_MODES: Final = {mode.value: mode for mode in Mode}
 _STATE_KIND: Final[int] = WIRE["messages"]["state"]["kind"]
 _COMMAND_VALUES_MAX: Final[int] = WIRE["limits"]["command_values"]
 STATE_VALUES_MAX: Final[int] = WIRE["limits"]["state_values"]
+_VALUES: Final = [struct.Struct(f"<{count}f") for count in range(_COMMAND_VALUES_MAX + 1)]
 COMMAND_BYTES_MAX: Final[int] = _COMMAND.size + 4 * _COMMAND_VALUES_MAX
 STATE_BYTES_MAX: Final[int] = _STATE.size + 4 * STATE_VALUES_MAX
 
@@ -96,21 +99,23 @@ class Command:
         """Return the message's bytes."""
         flags = DEAD_MAN if self.dead_man else 0
         head = (_COMMAND_KIND, PROTOCOL, self.mode, flags, self.epoch, self.seq, self.seen, self.t_client_us)
-        return _COMMAND.pack(*head, len(self.values), 0) + self.values.astype("<f4").tobytes()
+        return _COMMAND.pack(*head, len(self.values), 0) + self.values.astype(_F32, copy=False).tobytes()
 
     @classmethod
     def decode(cls, data: bytes) -> Command:
         """Read a command; raise WireError unless every byte is accounted for and every value is finite."""
         head = _unpack(_COMMAND, data, "command", _COMMAND_KIND, _COMMAND_VALUES_MAX)
-        _, _, mode, flags, epoch, seq, seen, t_client_us, _, reserved = head
+        _, _, mode, flags, epoch, seq, seen, t_client_us, count, reserved = head
         if flags & ~DEAD_MAN or reserved:
             raise WireError(f"expected no unknown flags and reserved 0, got flags {flags} and {reserved}")
-        if mode not in Mode._value2member_map_:
+        named = _MODES.get(mode)
+        if named is None:
             raise WireError(f"expected mode {[m.value for m in Mode]}, got {mode}")
-        values = np.frombuffer(data, "<f4", offset=_COMMAND.size)
-        if not np.isfinite(values).all():
-            raise WireError(f"expected finite values, got {values.tolist()}")
-        return cls(Mode(mode), bool(flags & DEAD_MAN), epoch, seq, seen, t_client_us, values)
+        # The sum of float32 cannot leave float64's range: it is finite exactly if each of them is.
+        if not math.isfinite(sum(_VALUES[count].unpack_from(data, _COMMAND.size))):
+            raise WireError(f"expected finite values, got {np.frombuffer(data, _F32, offset=_COMMAND.size).tolist()}")
+        values = np.frombuffer(data, _F32, offset=_COMMAND.size)
+        return cls(named, bool(flags & DEAD_MAN), epoch, seq, seen, t_client_us, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +143,7 @@ class State:
         progress = math.nan if self.progress is None else self.progress
         head = (_STATE_KIND, PROTOCOL, self.safety, flags, self.epoch, self.seq, self.applied)
         times = (self.t_host_us, self.t_client_us)
-        values = self.values.astype("<f4", copy=False).tobytes()
+        values = self.values.astype(_F32, copy=False).tobytes()
         return _STATE.pack(*head, *times, progress, len(self.values), self.limits) + values
 
     @classmethod
