@@ -33,6 +33,7 @@ from tests.teleop.sessions import PANDA, Puppet
 DOMAIN: Final = Domain(31337, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
 FORWARD: Final = np.array([0.02, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0], np.float32)
 HZ: Final = 30.0
+_HERE: Final = Path(__file__).resolve()
 
 
 def thread_times_s() -> dict[str, float]:
@@ -62,7 +63,7 @@ async def hosted(url: str) -> None:
     serving = asyncio.create_task(host.serve())
     await over.wait()
     after = {**thread_times_s(), "process": time.process_time()}
-    print(json.dumps({name: used - before.get(name, 0.0) for name, used in after.items()}))  # noqa: T201
+    print(json.dumps({name: used - before.get(name, 0.0) for name, used in after.items()}))
     serving.cancel()
     await asyncio.gather(serving, return_exceptions=True)
 
@@ -101,7 +102,7 @@ async def measured(tree: Path, seconds: float) -> dict[str, float]:
     """Return what a host of that tree took, ms a driven second."""
     async with serve(lambda socket: driven(socket, seconds), "127.0.0.1", 0, compression=None) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        here = [sys.executable, str(Path(__file__).resolve()), "--host", url]
+        here = [sys.executable, str(_HERE), "--host", url]
         process = await asyncio.create_subprocess_exec(
             *here,
             env={**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"},
@@ -115,7 +116,7 @@ async def measured(tree: Path, seconds: float) -> dict[str, float]:
 
 async def compared(other: Path, rounds: int, seconds: float) -> None:
     """Let both trees take turns, and print medians and the ratio."""
-    trees = {"here": Path.cwd(), "there": other.resolve()}
+    trees = {"here": _HERE.parents[1], "there": other}
     took: dict[str, list[dict[str, float]]] = {name: [] for name in trees}
     for _ in range(rounds):
         for name, tree in trees.items():
@@ -123,10 +124,9 @@ async def compared(other: Path, rounds: int, seconds: float) -> None:
     names = sorted({name for one in took["here"] for name in one})
     for name in names:
         here, there = ([one.get(name, 0.0) for one in took[tree]] for tree in trees)
-        ratio = statistics.median(a / b for a, b in zip(here, there, strict=True) if b) if any(there) else float("nan")
-        print(  # noqa: T201
-            f"{name:18} here {statistics.median(here):7.2f}  there {statistics.median(there):7.2f} ms/s  ratio {ratio:.2f}"
-        )
+        ratios = [one / other for one, other in zip(here, there, strict=True) if other]
+        middle = [statistics.median(values) if values else 0.0 for values in (here, there, ratios)]
+        print("{:18} here {:7.2f}  there {:7.2f} ms a driven second, ratio {:.2f}".format(name, *middle))
 
 
 if __name__ == "__main__":
@@ -139,4 +139,4 @@ if __name__ == "__main__":
     if chosen.host:
         asyncio.run(hosted(chosen.host))
     else:
-        asyncio.run(compared(chosen.other, chosen.rounds, chosen.seconds))
+        asyncio.run(compared(chosen.other.resolve(), chosen.rounds, chosen.seconds))

@@ -81,7 +81,9 @@ class RobotAnswer(BaseModel):
     simulated: bool
     online: bool
     estopped: bool
-    state: Literal["offline", "free", "driven", "stopped"]
+    fault: str | None
+    """What broke it, in its host's words, until its owner clears that."""
+    state: Literal["offline", "free", "driven", "stopped", "faulted"]
     queue_length: int
     wait_s: float | None
     tasks: list[TaskAnswer]
