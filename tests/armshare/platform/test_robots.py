@@ -247,7 +247,7 @@ def test_whatever_is_left_of_who_stopped_a_robot_it_is_stopped(tmp_path, kept):
     (tmp_path / "stopped").write_bytes(kept)
     robot = Puppet(replace(PANDA, simulated=False))
     host = Host("http://127.0.0.1:9", new_key(), "arm", robot, Events(), latch=tmp_path / "stopped")
-    assert host.control.estopped
+    assert host.loop.estopped
 
 
 def steps(*indices: int) -> list[Step]:
