@@ -19,6 +19,7 @@ CARD: dict[str, Any] = {
     "simulated": True,
     "online": False,
     "estopped": False,
+    "fault": None,
     "state": "offline",
     "queue_length": 0,
     "wait_s": None,
