@@ -89,7 +89,8 @@ class JointCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return shift
 
     def _inside(self, tick: float) -> int:
-        return min(max(round(tick), self.range_min), self.range_max)
+        nearest = math.floor(tick + 0.5)  # not `round`, which goes to the even one: n ticks farther is then n or n + 1
+        return min(max(nearest, self.range_min), self.range_max)
 
 
 Calibration = Mapping[str, JointCalibration]

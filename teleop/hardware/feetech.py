@@ -6,7 +6,6 @@ keeps its pose when the program goes, and raises a RobotFaultError when a servo 
 
 from __future__ import annotations
 
-import math
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Final
@@ -75,7 +74,7 @@ class BeyondTurnError(RobotFaultError):
 
 
 class So101:
-    """The arm. Its limits are the narrower of the URDF's and the calibration's."""
+    """The arm. Its limits are the narrower of the URDF's and the calibration's; its speeds are whole ticks a period."""
 
     def __init__(
         self,
@@ -96,7 +95,7 @@ class So101:
         self._bus = Bus(device, self._names, retries=retries, answer_wait_s=answer_wait_s)
         self._temperature_max_c = temperature_max_c
         self._shifts = dict.fromkeys(self._names, 0)
-        speeds = [math.floor(speed / RAD_PER_TICK) for speed in DESCRIPTION.joint_velocity_max_rad_s]
+        speeds = [round(speed / RAD_PER_TICK) for speed in self._spec.joint_velocity_max_rad_s.tolist()]
         self._speeds = dict(zip(SERVO_NAMES, (*speeds, _GRIPPER_SPEED_TICK_S), strict=True))
 
     @property
@@ -270,7 +269,19 @@ def _spec(servos: Calibration, task: TaskSpec) -> RobotSpec:
     observation = (*DESCRIPTION.arrays, *_SERVO_ARRAYS)
     spec = DESCRIPTION.spec(observation, simulated=False, control_hz=CONTROL_HZ, task=task)
     home = np.clip(DESCRIPTION.home_rad, lower, upper)
-    return replace(spec, joint_lower_rad=lower, joint_upper_rad=upper, home_rad=home)
+    fastest = _whole_ticks(spec.joint_velocity_max_rad_s, spec.period_s)
+    return replace(spec, joint_lower_rad=lower, joint_upper_rad=upper, home_rad=home, joint_velocity_max_rad_s=fastest)
+
+
+def _whole_ticks(speed_max_rad_s: Vector, period_s: float) -> Vector:
+    """Return the fastest speed that is a whole number of ticks a period, and no faster.
+
+    Every target is rounded to a tick. If full speed were 65.2 ticks a period, every fifth step would be 66: more than
+    the spec allows, although nobody asked for it. Rounded, a motion of at most n ticks is one of at most n ticks.
+    """
+    a_tick_each_period = RAD_PER_TICK / period_s
+    fastest: Vector = np.floor(speed_max_rad_s / a_tick_each_period) * a_tick_each_period
+    return fastest
 
 
 def _ends(servo: JointCalibration) -> tuple[float, float]:
