@@ -41,8 +41,9 @@ _HALVINGS: Final = 6
 _NEAR_RAD: Final = 0.2
 _WELL_INSIDE_M: Final = 0.03
 """More than what curves add within `_NEAR_RAD`, all joints' together: half its square, for arms up to 1.5 m long."""
-_OVERSHOOT_M: Final = 0.005
-"""How far beyond its workspace a hand may come to rest that follows a pose within it, as its joints cut corners."""
+OVERSHOOT_M: Final = 0.005
+"""How far beyond its workspace a hand may be: one that follows a pose within it, as its joints cut corners, or one in
+passing, as they brake. Nothing takes it farther out, see `Controller`."""
 _EPSILON: Final = 1e-9
 
 
@@ -132,7 +133,14 @@ def _unnoted(rule: Limit, axis: int, requested: float, applied: float) -> None:
 
 
 class Controller:
-    """Holds the last commanded target of one robot and moves it by one setpoint a period."""
+    """Holds the last commanded target of one robot and moves it by one setpoint a period.
+
+    Why no target takes a hand farther than `OVERSHOOT_M` out of its workspace, whatever comes, or farther than the arm
+    began: a target is sent only if it, and every target of the stop that could follow, is within (`_stays`). If the
+    next one is not, that stop is what is sent. It is the rest of the stop that was looked at a period ago, as braking
+    in the least time is the same from anywhere on its way, and so it is within as well. `hold` sends it too. A target
+    that leads a blocked arm too far is cut joint by joint; if that takes the hand out, the last target stays.
+    """
 
     def __init__(self, spec: RobotSpec) -> None:
         """Read the robot's kinematics. Raises a UrdfError."""
@@ -220,13 +228,15 @@ class Controller:
         spec, last = self._spec, self._action.joint_position
         inside = clipped(wanted, spec.joint_lower_rad, spec.joint_upper_rad)
         asked_rad_s = (inside - self._wanted) * spec.control_hz
-        smooth = self._within_workspaces(inside, note) if free else self._smoother.towards(inside, self._may_rest)
+        smooth = self._within_workspaces(inside, note) if free else self._smoother.towards(inside, self._may_go)
         smooth = clipped(smooth, spec.joint_lower_rad, spec.joint_upper_rad)
         # Never further from `measured` than the lead, yet never moved by this rule when the last target led already.
         low = np.minimum(measured - TRACKING_MAX_RAD, last)
         high = np.maximum(measured + TRACKING_MAX_RAD, last)
         led = clipped(smooth, low, high)
         if (led != smooth).any():
+            # What single joints leave out takes the hand off its path: if that leads out of a workspace, stay.
+            led = led if self._stays(last)(led[np.newaxis]) else last.copy()
             self._smoother.start(led)
         self._note_joints(wanted, inside, asked_rad_s, note)
         for axis in np.flatnonzero(led != smooth):
@@ -239,41 +249,44 @@ class Controller:
         last = self._action.joint_position
         away = goal - last
         far = float(np.abs(away).max())
-        stays = self._stays(last, overshoot_m=0.0)
+        stays = self._stays(last, rest_m=0.0)
         looks = math.ceil(min(far, _AHEAD_RAD) / _LOOK_RAD)
         parts = [min(look * _LOOK_RAD / far, 1.0) for look in range(1, looks + 1)]
-        beyond = next((part for part in parts if not stays(last + part * away)), None)
+        beyond = next((part for part in parts if not stays((last + part * away)[np.newaxis])), None)
         if beyond is None:
             return self._smoother.towards(goal, stays)
-        self._stays(last, note, overshoot_m=0.0)(last + beyond * away)
+        self._stays(last, note, rest_m=0.0)((last + beyond * away)[np.newaxis])
         inside = max(beyond - _LOOK_RAD / far, 0.0)
         for _ in range(_HALVINGS):
             middle = 0.5 * (inside + beyond)
-            inside, beyond = (middle, beyond) if stays(last + middle * away) else (inside, middle)
+            inside, beyond = (middle, beyond) if stays((last + middle * away)[np.newaxis]) else (inside, middle)
         return self._smoother.towards(last + inside * away, stays)
 
-    def _may_rest(self, joints: Vector) -> bool:
-        """Whether joints (J,) that follow poses may come to rest there: at a glance far inside, else looked at well."""
-        within = (joints > self._spec.joint_lower_rad).all() and (joints < self._spec.joint_upper_rad).all()
-        if within and all(hand.well_inside(joints) for hand in self._hands):
+    def _may_go(self, path: Vector) -> bool:
+        """Whether joints that follow poses may go along `path` (N, J): at a glance far inside, else looked at well."""
+        within = (path > self._spec.joint_lower_rad).all() and (path < self._spec.joint_upper_rad).all()
+        if within and all(hand.well_inside(path) for hand in self._hands):
             return True
-        return self._stays(self._action.joint_position)(joints)
+        return self._stays(self._action.joint_position)(path)
 
-    def _stays(
-        self, last: Vector, note: Note = _unnoted, *, overshoot_m: float = _OVERSHOOT_M
-    ) -> Callable[[Vector], bool]:
-        """Return what says whether joints (J,) are within their limits, with every hand within its workspace.
+    def _stays(self, last: Vector, note: Note = _unnoted, *, rest_m: float = OVERSHOOT_M) -> Callable[[Vector], bool]:
+        """Return what says whether joints on a path (N, J) are within their limits, and every hand in its workspace.
 
-        What is outside already at `last` (J,) may come back in, and goes no farther out.
+        At the end of the path it may be beyond it by `rest_m`, on the way by `OVERSHOOT_M`. What is outside already at
+        `last` (J,) may come back in, and goes no farther out.
         """
         lower = np.minimum(self._spec.joint_lower_rad, last) - _EPSILON
         upper = np.maximum(self._spec.joint_upper_rad, last) + _EPSILON
-        bounds = [hand.bounds(last, overshoot_m) for hand in self._hands]
+        passing = [hand.bounds(last, OVERSHOOT_M) for hand in self._hands]
+        resting = [hand.bounds(last, rest_m) for hand in self._hands]
 
-        def stays(joints: Vector) -> bool:
-            if (joints < lower).any() or (joints > upper).any():
+        def stays(path: Vector) -> bool:
+            if (path < lower).any() or (path > upper).any():
                 return False
-            return all(hand.stays(joints, within, note) for hand, within in zip(self._hands, bounds, strict=True))
+            return all(
+                all(hand.stays(joints, on_way, _unnoted) for joints in path[:-1]) and hand.stays(path[-1], at_end, note)
+                for hand, on_way, at_end in zip(self._hands, passing, resting, strict=True)
+            )
 
         return stays
 
@@ -328,13 +341,13 @@ class _Hand:
             note(Limit.WORKSPACE, 3 * self._index + axis, there[axis], inside[axis])
         return bool((there == inside).all())
 
-    def well_inside(self, joints: Vector) -> bool:
-        """Whether `joints` (J,) are so near the commanded ones that the Jacobian puts the hand inside for certain."""
+    def well_inside(self, path: Vector) -> bool:
+        """Whether `path` (N, J) is so near the commanded joints that the Jacobian keeps the hand inside for certain."""
         solved = self._posture
-        away = joints[self.joints] - solved.q
-        if np.abs(away).sum() > _NEAR_RAD:
+        away = path[:, self.joints] - solved.q
+        if np.abs(away).sum(axis=1).max() > _NEAR_RAD:
             return False
-        there = solved.pose[:3] + solved.jacobian[:3].dot(away)
+        there = solved.pose[:3] + away.dot(solved.jacobian[:3].T)
         end = self._end
         return bool(
             (there > end.workspace_lower_m + _WELL_INSIDE_M).all()

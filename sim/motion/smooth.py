@@ -5,6 +5,7 @@ L. Berscheid and T. Kroeger, "Jerk-limited real-time trajectory generation with 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -35,6 +36,7 @@ class Smoother:
         self._smooth = np.array([name not in base for name in spec.joint_names])
         count = int(self._smooth.sum())
         self._reach = spec.joint_velocity_max_rad_s * spec.period_s
+        self._period_s = spec.period_s
         self._position = spec.home_rad.copy()
         self._ruckig = Ruckig(count, spec.period_s)
         self._in, self._out = InputParameter(count), OutputParameter(count)
@@ -52,17 +54,19 @@ class Smoother:
         self._in.current_velocity = self._still
         self._in.current_acceleration = self._still
 
-    def towards(self, goal: Vector, may_stop: Callable[[Vector], bool] | None = None) -> Vector:
+    def towards(self, goal: Vector, may_go: Callable[[Vector], bool] | None = None) -> Vector:
         """Return the next position (J,) on the fastest way to rest at `goal` (J,).
 
-        Where `may_stop` says that a stop after that step would end (J,) where it must not, stop already.
+        `may_go` is shown that position and all those, a period apart, of the stop that could follow it, (N, J), the
+        last at rest. If it says no, stop already. So whoever has shown it every position so far can always stop along
+        positions that it agreed to: the stop that is left over from one period is the stop of the period before it.
         """
         before = self._position, self._in.current_position, self._in.current_velocity, self._in.current_acceleration
         self._in.control_interface, self._in.synchronization = ControlInterface.Position, Synchronization.Time
         self._in.target_position = goal[self._smooth].tolist()
         self._in.target_velocity = self._still
         position = self._next(goal)
-        if may_stop is None or may_stop(self._end_of_stop()):
+        if may_go is None or may_go(self._with_stop(position)):
             return position
         self._position, self._in.current_position, self._in.current_velocity, self._in.current_acceleration = before
         return self.stop(goal)
@@ -77,15 +81,17 @@ class Smoother:
         self._in.control_interface, self._in.synchronization = ControlInterface.Velocity, Synchronization.No
         self._in.target_velocity = self._still
 
-    def _end_of_stop(self) -> Vector:
+    def _with_stop(self, position: Vector) -> Vector:
+        """Return `position` and those of the stop after it, (N, J), a period apart; a base stands meanwhile."""
         self._brake()
-        end = self._position.copy()
         try:
             self._ruckig.calculate(self._in, self._stopping)
         except RuckigError:  # as in `_next`
-            return end
-        end[self._smooth] = self._stopping.at_time(self._stopping.duration)[0]
-        return end
+            return position[np.newaxis]
+        path = np.tile(position, (math.ceil(self._stopping.duration / self._period_s) + 1, 1))
+        for period, passed in enumerate(path[1:], 1):
+            passed[self._smooth] = self._stopping.at_time(period * self._period_s)[0]
+        return path
 
     def _next(self, goal: Vector) -> Vector:
         position = self._position + clipped(goal - self._position, -self._reach, self._reach)

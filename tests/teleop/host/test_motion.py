@@ -25,7 +25,8 @@ PROMISED_NS = 150 * MS
 INBOX = 64
 BRAKING = 6
 """Periods in which a Panda brakes from any speed."""
-WORKSPACE_M = 0.008
+WORKSPACE_M = 0.005 + 1e-7
+"""How far beyond its workspace a hand may be, and what rounding adds."""
 HANDS = Hands(PANDA)
 END = PANDA.end_effectors[0]
 
