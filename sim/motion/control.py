@@ -10,74 +10,54 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 import numpy as np
 
-from sim import rotation
-from sim.motion.kinematics import IkOptions, Kinematics
+from sim.motion.base import Base
+from sim.motion.hand import Hand
+from sim.motion.limits import (
+    EE_ROTATION_MAX_RAD_S,
+    EE_SPEED_MAX_M_S,
+    GRIPPER_SPEED_MAX_1_S,
+    OVERSHOOT_M,
+    SHAPING,
+    SINGULAR_SLOW,
+    SINGULAR_STOP,
+    TRACKING_MAX_RAD,
+    Limit,
+    LimitEvent,
+    Note,
+    unnoted,
+)
 from sim.motion.smooth import Smoother
-from sim.robot import Action, EndEffector, MobileBase, Observation, RobotSpec, Vector, clipped
+from sim.robot import Action, Observation, RobotSpec, Vector, clipped
 
-EE_SPEED_MAX_M_S: Final = 0.30
-EE_ROTATION_MAX_RAD_S: Final = 1.5
-GRIPPER_SPEED_MAX_1_S: Final = 2.5
-TRACKING_MAX_RAD: Final = 0.25
-"""How far a joint's target may lead its measured position, so that a blocked arm does not wind up."""
-SINGULAR_SLOW: Final = 17.0
-SINGULAR_STOP: Final = 30.0
-"""Condition numbers of the Jacobian from which a hand slows down, and at which it goes no nearer to a singularity."""
-_LEAD_M: Final = 0.04
-_LEAD_RAD: Final = 0.2
-"""How far the commanded pose may lead the commanded joints, which follow it smoothly."""
-_ONE_STEP: Final = IkOptions(iterations=1)
-"""The commanded pose is kept, so that what one step leaves out is made up for in the next period."""
+__all__ = [
+    "EE_ROTATION_MAX_RAD_S",
+    "EE_SPEED_MAX_M_S",
+    "GRIPPER_SPEED_MAX_1_S",
+    "OVERSHOOT_M",
+    "SHAPING",
+    "SINGULAR_SLOW",
+    "SINGULAR_STOP",
+    "TRACKING_MAX_RAD",
+    "Controller",
+    "Directive",
+    "Joints",
+    "Limit",
+    "LimitEvent",
+    "Pose",
+    "Setpoint",
+    "Twist",
+]
+
 _AHEAD_RAD: Final = 1.0
 """How far ahead of a joint motion the workspaces are looked at; farther than any joint needs to brake."""
 _LOOK_RAD: Final = 0.1
 """How near to each other the places are that are looked at."""
 _HALVINGS: Final = 6
-_NEAR_RAD: Final = 0.2
-_WELL_INSIDE_M: Final = 0.03
-"""More than what curves add within `_NEAR_RAD`, all joints' together: half its square, for arms up to 1.5 m long."""
-OVERSHOOT_M: Final = 0.005
-"""How far beyond its workspace a hand may be: one that follows a pose within it, as its joints cut corners, or one in
-passing, as they brake. Nothing takes it farther out, see `Controller`."""
 _EPSILON: Final = 1e-9
-
-
-class Limit(StrEnum):
-    """The rule that changed what was asked for."""
-
-    EE_VELOCITY = "ee_velocity"
-    EE_ROTATION = "ee_rotation"
-    WORKSPACE = "workspace"
-    JOINT_POSITION = "joint_position"
-    JOINT_VELOCITY = "joint_velocity"
-    GRIPPER_VELOCITY = "gripper_velocity"
-    TRACKING = "tracking"
-    SHAPE = "shape"
-    JOINT_ACCELERATION = "joint_acceleration"
-    SINGULARITY = "singularity"
-    BASE_VELOCITY = "base_velocity"
-
-
-SHAPING: Final = frozenset({Limit.GRIPPER_VELOCITY, Limit.JOINT_ACCELERATION})
-"""Rules that only smooth what was asked for: it is done a little later, and nobody's mistake."""
-
-
-@dataclass(frozen=True, slots=True)
-class LimitEvent:
-    """One clamp: what was asked, what was let through (both in the rule's unit), and which rule did it.
-
-    `axis` counts joints, or end effectors (for a workspace 3 k + axis), by what the rule is about.
-    """
-
-    rule: Limit
-    axis: int
-    requested: float
-    applied: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +105,6 @@ class Directive:
     limits: tuple[LimitEvent, ...]
 
 
-Note = Callable[[Limit, int, float, float], None]
-
-
-def _unnoted(rule: Limit, axis: int, requested: float, applied: float) -> None:
-    """Take note of nothing."""
-
-
 class Controller:
     """Holds the last commanded target of one robot and moves it by one setpoint a period.
 
@@ -145,8 +118,8 @@ class Controller:
     def __init__(self, spec: RobotSpec) -> None:
         """Read the robot's kinematics. Raises a UrdfError."""
         self._spec = spec
-        self._hands = [_Hand(spec, index) for index in range(spec.hands)]
-        self._base = None if spec.base is None else _Base(spec, spec.base)
+        self._hands = [Hand(spec, index) for index in range(spec.hands)]
+        self._base = None if spec.base is None else Base(spec, spec.base)
         self._smoother = Smoother(spec)
         self._action = Action(spec.home_rad.copy(), np.ones(spec.hands))
         self._wanted = spec.home_rad.copy()
@@ -173,7 +146,7 @@ class Controller:
         """Come to rest within the limits of acceleration and jerk, and stay there."""
         goal = self._action.joint_position.copy()
         if self._base is not None:
-            goal[self._base.joints] = self._base.drive(np.zeros(2), goal, _unnoted)
+            goal[self._base.joints] = self._base.drive(np.zeros(2), goal, unnoted)
         joints = clipped(self._smoother.stop(goal), self._spec.joint_lower_rad, self._spec.joint_upper_rad)
         self._action = Action(joints, self._action.gripper)
         self._settle(joints)
@@ -269,7 +242,7 @@ class Controller:
             return True
         return self._stays(self._action.joint_position)(path)
 
-    def _stays(self, last: Vector, note: Note = _unnoted, *, rest_m: float = OVERSHOOT_M) -> Callable[[Vector], bool]:
+    def _stays(self, last: Vector, note: Note = unnoted, *, rest_m: float = OVERSHOOT_M) -> Callable[[Vector], bool]:
         """Return what says whether joints on a path (N, J) are within their limits, and every hand in its workspace.
 
         At the end of the path it may be beyond it by `rest_m`, on the way by `OVERSHOOT_M`. What is outside already at
@@ -284,7 +257,7 @@ class Controller:
             if (path < lower).any() or (path > upper).any():
                 return False
             return all(
-                all(hand.stays(joints, on_way, _unnoted) for joints in path[:-1]) and hand.stays(path[-1], at_end, note)
+                all(hand.stays(joints, on_way, unnoted) for joints in path[:-1]) and hand.stays(path[-1], at_end, note)
                 for hand, on_way, at_end in zip(self._hands, passing, resting, strict=True)
             )
 
@@ -313,122 +286,6 @@ class Controller:
         return applied
 
 
-class _Hand:
-    """One end effector's commanded pose, and the joints that follow it."""
-
-    def __init__(self, spec: RobotSpec, index: int) -> None:
-        self._index = index
-        self._end: EndEffector = spec.end_effectors[index]
-        self._kinematics = Kinematics.of(spec, index)
-        self._period_s = spec.period_s
-        self.joints = np.array([spec.joint_names.index(name) for name in self._end.joint_names], dtype=np.intp)
-        self.settle(spec.home_rad)
-
-    def settle(self, joints: Vector) -> None:
-        """Command the pose that the joints have."""
-        self._posture = self._kinematics.at(joints[self.joints])
-        self._pose = self._posture.pose
-
-    def bounds(self, joints: Vector, overshoot_m: float) -> tuple[Vector, Vector]:
-        """Return the lower and upper corner (3,) of where the hand may go from where `joints` (J,) put it."""
-        return self._bounds(self._kinematics.forward(joints[self.joints])[:3], overshoot_m)
-
-    def stays(self, joints: Vector, bounds: tuple[Vector, Vector], note: Note) -> bool:
-        """Whether `joints` (J,) put the hand within `bounds`."""
-        there = self._kinematics.forward(joints[self.joints])[:3]
-        inside = clipped(there, *bounds)
-        for axis in range(3):
-            note(Limit.WORKSPACE, 3 * self._index + axis, there[axis], inside[axis])
-        return bool((there == inside).all())
-
-    def well_inside(self, path: Vector) -> bool:
-        """Whether `path` (N, J) is so near the commanded joints that the Jacobian keeps the hand inside for certain."""
-        solved = self._posture
-        away = path[:, self.joints] - solved.q
-        if np.abs(away).sum(axis=1).max() > _NEAR_RAD:
-            return False
-        there = solved.pose[:3] + away.dot(solved.jacobian[:3].T)
-        end = self._end
-        return bool(
-            (there > end.workspace_lower_m + _WELL_INSIDE_M).all()
-            and (there < end.workspace_upper_m - _WELL_INSIDE_M).all()
-        )
-
-    def _bounds(self, here: Vector, overshoot_m: float = 0.0) -> tuple[Vector, Vector]:
-        # An arm that starts outside its workspace may come back in, and is never thrown there.
-        lower, upper = self._end.workspace_lower_m - overshoot_m, self._end.workspace_upper_m + overshoot_m
-        return np.minimum(lower, here), np.maximum(upper, here)
-
-    def towards(self, pose: Vector) -> Vector:
-        """Return the twist (6,) that reaches `pose` within one period."""
-        linear = pose[:3] - self._pose[:3]
-        turn = rotation.difference(rotation.normalized(pose[3:]), self._pose[3:])
-        return np.concatenate([linear, turn]) / self._period_s
-
-    def follow(self, twist: Vector, note: Note) -> Vector:
-        """Move the commanded pose by one period of `twist`; return this hand's joints (Jh,) for it."""
-        linear = _capped(twist[:3], EE_SPEED_MAX_M_S, Limit.EE_VELOCITY, self._index, note)
-        angular = _capped(twist[3:], EE_ROTATION_MAX_RAD_S, Limit.EE_ROTATION, self._index, note)
-        before, here = self._pose, self._posture
-        self._pose = self._moved(before, linear, angular, note)
-        there = self._kinematics.approach(here, self._pose, _ONE_STEP).posture
-        if there.condition > SINGULAR_SLOW and there.condition > here.condition:
-            scale = max((SINGULAR_STOP - there.condition) / (SINGULAR_STOP - SINGULAR_SLOW), 0.0)
-            note(Limit.SINGULARITY, self._index, there.condition, max(SINGULAR_SLOW, here.condition))
-            self._pose = self._moved(before, linear * scale, angular * scale, note)
-            there = self._kinematics.approach(here, self._pose, _ONE_STEP).posture
-        self._posture = there
-        return there.q
-
-    def _moved(self, pose: Vector, linear: Vector, angular: Vector, note: Note) -> Vector:
-        there = pose[:3] + linear * self._period_s
-        inside = clipped(there, *self._bounds(pose[:3]))
-        for axis in range(3):
-            note(Limit.WORKSPACE, 3 * self._index + axis, there[axis], inside[axis])
-        turned = rotation.multiply(rotation.from_rotvec(angular * self._period_s), pose[3:])
-        return np.concatenate([inside, rotation.normalized(turned)])
-
-    def keep_near(self, joints: Vector, *, free: bool) -> None:
-        """Forget a commanded pose that the joints cannot follow, or (`free`) that nobody asked for."""
-        if free or self._leads_too_far(joints[self.joints]):
-            self._posture = self._kinematics.at(joints[self.joints])
-            self._pose = self._posture.pose
-
-    def _leads_too_far(self, joints: Vector) -> bool:
-        """Whether the commanded pose is far from that of `joints`, which the Jacobian gives well enough nearby."""
-        solved = self._posture
-        behind = solved.jacobian.dot(solved.q - joints)
-        away = self._pose[:3] - solved.pose[:3] + behind[:3]
-        turn = rotation.difference(self._pose[3:], solved.pose[3:]) + behind[3:]
-        return bool(away @ away > _LEAD_M**2 or turn @ turn > _LEAD_RAD**2)
-
-
-class _Base:
-    """A mobile base's commanded speeds."""
-
-    def __init__(self, spec: RobotSpec, base: MobileBase) -> None:
-        self._base, self._period_s = base, spec.period_s
-        self.joints = np.array([spec.joint_names.index(name) for name in base.joint_names], dtype=np.intp)
-        self._speeds = np.zeros(2)
-
-    def stop(self) -> None:
-        """Forget the speeds."""
-        self._speeds = np.zeros(2)
-
-    def drive(self, asked: Vector, joints: Vector, note: Note) -> Vector:
-        """Return x, y and heading after one period of `asked`, (forward m/s, left rad/s), ramped."""
-        most = np.array((self._base.speed_max_m_s, self._base.turn_max_rad_s))
-        within = clipped(asked, -most, most)
-        for axis in np.flatnonzero(np.abs(asked) > most * (1.0 + 1e-6)):  # float32 on the wire
-            note(Limit.BASE_VELOCITY, int(axis), asked[axis], within[axis])
-        reach = np.array((self._base.acceleration_max_m_s2, self._base.turn_acceleration_max_rad_s2)) * self._period_s
-        self._speeds = self._speeds + clipped(within - self._speeds, -reach, reach)
-        x, y, heading = joints[self.joints]
-        ahead, turn = self._speeds * self._period_s
-        middle = heading + 0.5 * turn
-        return np.array((x + ahead * np.cos(middle), y + ahead * np.sin(middle), heading + turn))
-
-
 def _counts(setpoint: Setpoint) -> tuple[int, ...]:
     """Return how many finite numbers each part has."""
     if isinstance(setpoint, Joints):
@@ -439,11 +296,3 @@ def _counts(setpoint: Setpoint) -> tuple[int, ...]:
 
 def _finite(values: Vector) -> int:
     return int(np.isfinite(values).sum())
-
-
-def _capped(vector: Vector, most: float, rule: Limit, index: int, note: Note) -> Vector:
-    size = math.sqrt(vector @ vector)
-    if size <= most * (1.0 + 1e-6):  # float32 on the wire
-        return vector
-    note(rule, index, size, most)
-    return vector * (most / size)

@@ -1,0 +1,128 @@
+"""One end effector's commanded pose, kept within its workspace and away from singularities, and its joints."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from sim import rotation
+from sim.motion.kinematics import IkOptions, Kinematics
+from sim.motion.limits import (
+    EE_ROTATION_MAX_RAD_S,
+    EE_SPEED_MAX_M_S,
+    SINGULAR_SLOW,
+    SINGULAR_STOP,
+    Limit,
+    Note,
+)
+from sim.robot import EndEffector, RobotSpec, Vector, clipped
+
+_LEAD_M: Final = 0.04
+_LEAD_RAD: Final = 0.2
+"""How far the commanded pose may lead the commanded joints, which follow it smoothly."""
+_ONE_STEP: Final = IkOptions(iterations=1)
+"""The commanded pose is kept, so that what one step leaves out is made up for in the next period."""
+_NEAR_RAD: Final = 0.2
+_WELL_INSIDE_M: Final = 0.03
+"""More than what curves add within `_NEAR_RAD`, all joints' together: half its square, for arms up to 1.5 m long."""
+
+
+class Hand:
+    """One end effector's commanded pose, and the joints that follow it."""
+
+    def __init__(self, spec: RobotSpec, index: int) -> None:
+        """Stand at home. Raises a UrdfError."""
+        self._index = index
+        self._end: EndEffector = spec.end_effectors[index]
+        self._kinematics = Kinematics.of(spec, index)
+        self._period_s = spec.period_s
+        self.joints = np.array([spec.joint_names.index(name) for name in self._end.joint_names], dtype=np.intp)
+        self.settle(spec.home_rad)
+
+    def settle(self, joints: Vector) -> None:
+        """Command the pose that the joints have."""
+        self._posture = self._kinematics.at(joints[self.joints])
+        self._pose = self._posture.pose
+
+    def bounds(self, joints: Vector, overshoot_m: float) -> tuple[Vector, Vector]:
+        """Return the lower and upper corner (3,) of where the hand may go from where `joints` (J,) put it."""
+        return self._bounds(self._kinematics.forward(joints[self.joints])[:3], overshoot_m)
+
+    def stays(self, joints: Vector, bounds: tuple[Vector, Vector], note: Note) -> bool:
+        """Whether `joints` (J,) put the hand within `bounds`."""
+        there = self._kinematics.forward(joints[self.joints])[:3]
+        inside = clipped(there, *bounds)
+        for axis in range(3):
+            note(Limit.WORKSPACE, 3 * self._index + axis, there[axis], inside[axis])
+        return bool((there == inside).all())
+
+    def well_inside(self, path: Vector) -> bool:
+        """Whether `path` (N, J) is so near the commanded joints that the Jacobian keeps the hand inside for certain."""
+        solved = self._posture
+        away = path[:, self.joints] - solved.q
+        if np.abs(away).sum(axis=1).max() > _NEAR_RAD:
+            return False
+        there = solved.pose[:3] + away.dot(solved.jacobian[:3].T)
+        end = self._end
+        return bool(
+            (there > end.workspace_lower_m + _WELL_INSIDE_M).all()
+            and (there < end.workspace_upper_m - _WELL_INSIDE_M).all()
+        )
+
+    def _bounds(self, here: Vector, overshoot_m: float = 0.0) -> tuple[Vector, Vector]:
+        # An arm that starts outside its workspace may come back in, and is never thrown there.
+        lower, upper = self._end.workspace_lower_m - overshoot_m, self._end.workspace_upper_m + overshoot_m
+        return np.minimum(lower, here), np.maximum(upper, here)
+
+    def towards(self, pose: Vector) -> Vector:
+        """Return the twist (6,) that reaches `pose` within one period."""
+        linear = pose[:3] - self._pose[:3]
+        turn = rotation.difference(rotation.normalized(pose[3:]), self._pose[3:])
+        return np.concatenate([linear, turn]) / self._period_s
+
+    def follow(self, twist: Vector, note: Note) -> Vector:
+        """Move the commanded pose by one period of `twist`; return this hand's joints (Jh,) for it."""
+        linear = _capped(twist[:3], EE_SPEED_MAX_M_S, Limit.EE_VELOCITY, self._index, note)
+        angular = _capped(twist[3:], EE_ROTATION_MAX_RAD_S, Limit.EE_ROTATION, self._index, note)
+        before, here = self._pose, self._posture
+        self._pose = self._moved(before, linear, angular, note)
+        there = self._kinematics.approach(here, self._pose, _ONE_STEP).posture
+        if there.condition > SINGULAR_SLOW and there.condition > here.condition:
+            scale = max((SINGULAR_STOP - there.condition) / (SINGULAR_STOP - SINGULAR_SLOW), 0.0)
+            note(Limit.SINGULARITY, self._index, there.condition, max(SINGULAR_SLOW, here.condition))
+            self._pose = self._moved(before, linear * scale, angular * scale, note)
+            there = self._kinematics.approach(here, self._pose, _ONE_STEP).posture
+        self._posture = there
+        return there.q
+
+    def _moved(self, pose: Vector, linear: Vector, angular: Vector, note: Note) -> Vector:
+        there = pose[:3] + linear * self._period_s
+        inside = clipped(there, *self._bounds(pose[:3]))
+        for axis in range(3):
+            note(Limit.WORKSPACE, 3 * self._index + axis, there[axis], inside[axis])
+        turned = rotation.multiply(rotation.from_rotvec(angular * self._period_s), pose[3:])
+        return np.concatenate([inside, rotation.normalized(turned)])
+
+    def keep_near(self, joints: Vector, *, free: bool) -> None:
+        """Forget a commanded pose that the joints cannot follow, or (`free`) that nobody asked for."""
+        if free or self._leads_too_far(joints[self.joints]):
+            self._posture = self._kinematics.at(joints[self.joints])
+            self._pose = self._posture.pose
+
+    def _leads_too_far(self, joints: Vector) -> bool:
+        """Whether the commanded pose is far from that of `joints`, which the Jacobian gives well enough nearby."""
+        solved = self._posture
+        behind = solved.jacobian.dot(solved.q - joints)
+        away = self._pose[:3] - solved.pose[:3] + behind[:3]
+        turn = rotation.difference(self._pose[3:], solved.pose[3:]) + behind[3:]
+        return bool(away @ away > _LEAD_M**2 or turn @ turn > _LEAD_RAD**2)
+
+
+def _capped(vector: Vector, most: float, rule: Limit, index: int, note: Note) -> Vector:
+    size = math.sqrt(vector @ vector)
+    if size <= most * (1.0 + 1e-6):  # float32 on the wire
+        return vector
+    note(rule, index, size, most)
+    return vector * (most / size)
