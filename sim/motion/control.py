@@ -211,6 +211,8 @@ class Controller:
             # What single joints leave out takes the hand off its path: if that leads out of a workspace, stay.
             led = led if self._stays(last)(led[np.newaxis]) else last.copy()
             self._smoother.start(led)
+            if self._base is not None and (led != smooth)[self._base.joints].any():
+                self._base.stop()
         self._note_joints(wanted, inside, asked_rad_s, note)
         for axis in np.flatnonzero(led != smooth):
             note(Limit.TRACKING, int(axis), smooth[axis], led[axis])
@@ -221,19 +223,27 @@ class Controller:
         """Return the next joints (J,) towards `goal`, or towards where the straight way there leaves a workspace."""
         last = self._action.joint_position
         away = goal - last
+        if self._base is not None:  # it carries its hands' workspaces along
+            away[self._base.joints] = 0.0
         far = float(np.abs(away).max())
         stays = self._stays(last, rest_m=0.0)
         looks = math.ceil(min(far, _AHEAD_RAD) / _LOOK_RAD)
         parts = [min(look * _LOOK_RAD / far, 1.0) for look in range(1, looks + 1)]
         beyond = next((part for part in parts if not stays((last + part * away)[np.newaxis])), None)
         if beyond is None:
-            return self._smoother.towards(goal, stays)
+            return self._smoother.towards(self._steered(last + away, goal), stays)
         self._stays(last, note, rest_m=0.0)((last + beyond * away)[np.newaxis])
         inside = max(beyond - _LOOK_RAD / far, 0.0)
         for _ in range(_HALVINGS):
             middle = 0.5 * (inside + beyond)
             inside, beyond = (middle, beyond) if stays((last + middle * away)[np.newaxis]) else (inside, middle)
-        return self._smoother.towards(last + inside * away, stays)
+        return self._smoother.towards(self._steered(last + inside * away, goal), stays)
+
+    def _steered(self, arms: Vector, goal: Vector) -> Vector:
+        """Return where the joints shall go (J,): those of arms there, a base one period on its way to `goal` (J,)."""
+        if self._base is not None:
+            arms[self._base.joints] = self._base.steer(goal, self._action.joint_position)
+        return arms
 
     def _may_go(self, path: Vector) -> bool:
         """Whether joints that follow poses may go along `path` (N, J): at a glance far inside, else looked at well."""

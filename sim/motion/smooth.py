@@ -98,8 +98,9 @@ class Smoother:
         try:
             self._ruckig.update(self._in, self._out)
         except RuckigError:  # a state that it cannot plan from, such as one that is almost at its goal: stay, at rest
-            self.start(self._position)
-            return self._position.copy()
+            position[self._smooth] = self._position[self._smooth]
+            self.start(position)
+            return position
         self._out.pass_to_input(self._in)
         position[self._smooth] = self._out.new_position
         self._position = position
