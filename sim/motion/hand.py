@@ -88,12 +88,12 @@ class Hand:
         angular = _capped(twist[3:], EE_ROTATION_MAX_RAD_S, Limit.EE_ROTATION, self._index, note)
         before, here = self._pose, self._posture
         self._pose = self._moved(before, linear, angular, note)
-        there = self._kinematics.approach(here, self._pose, _ONE_STEP).posture
+        there = self._kinematics.approach(here.q, self._pose, _ONE_STEP).posture
         if there.condition > SINGULAR_SLOW and there.condition > here.condition:
             scale = max((SINGULAR_STOP - there.condition) / (SINGULAR_STOP - SINGULAR_SLOW), 0.0)
             note(Limit.SINGULARITY, self._index, there.condition, max(SINGULAR_SLOW, here.condition))
             self._pose = self._moved(before, linear * scale, angular * scale, note)
-            there = self._kinematics.approach(here, self._pose, _ONE_STEP).posture
+            there = self._kinematics.approach(here.q, self._pose, _ONE_STEP).posture
         self._posture = there
         return there.q
 
