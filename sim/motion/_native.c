@@ -409,7 +409,55 @@ static PyObject *chain_condition(PyObject *self, PyObject *jacobian)
     return PyFloat_FromDouble(condition(values, chain->count >= 6 ? 6 : 3, chain->count));
 }
 
+static PyObject *chain_within(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    Chain *chain = (Chain *)self;
+    int count = chain->count;
+    double lower[3], upper[3];
+    Posture at;
+    Py_buffer path;
+    if (nargs != 3)
+        return PyErr_Format(PyExc_TypeError, "expected path, lower and upper, got %zd arguments", nargs);
+    if (taken(args[1], lower, 3, "lower") < 0 || taken(args[2], upper, 3, "upper") < 0)
+        return NULL;
+    if (PyObject_GetBuffer(args[0], &path, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0)
+        return NULL;
+    if (path.ndim != 2 || path.shape[1] != count || !path.format || strcmp(path.format, "d")) {
+        PyErr_Format(PyExc_ValueError, "expected a path (N, %d) of contiguous float64, got %zd bytes", count, path.len);
+        PyBuffer_Release(&path);
+        return NULL;
+    }
+    int inside = 1;
+    for (Py_ssize_t row = 0; row < path.shape[0] && inside; row++) {
+        placed(chain, (const double *)path.buf + row * count, &at);
+        for (int k = 0; k < 3; k++)
+            inside = inside && at.pose[k] >= lower[k] && at.pose[k] <= upper[k];
+    }
+    PyBuffer_Release(&path);
+    return PyBool_FromLong(inside);
+}
+
+static PyObject *chain_away(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    Chain *chain = (Chain *)self;
+    double q[MOST], goal[7], linear[3], turn[3];
+    Posture at;
+    if (nargs != 2)
+        return PyErr_Format(PyExc_TypeError, "expected q and target, got %zd arguments", nargs);
+    if (taken(args[0], q, chain->count, "q") < 0 || taken(args[1], goal, 7, "target") < 0)
+        return NULL;
+    placed(chain, q, &at);
+    for (int k = 0; k < 3; k++)
+        linear[k] = goal[k] - at.pose[k];
+    difference(goal + 3, at.pose + 3, turn);
+    return Py_BuildValue("(dd)", sqrt(dot(linear, linear, 3)), sqrt(dot(turn, turn, 3)));
+}
+
 static PyMethodDef chain_methods[] = {
+    {"within", (PyCFunction)(void (*)(void))chain_within, METH_FASTCALL,
+     "within(path, lower, upper): whether joint positions (N, J) all put the end between two corners (3,)."},
+    {"away", (PyCFunction)(void (*)(void))chain_away, METH_FASTCALL,
+     "away(q, target): how far `q` (J,) is from `target` (7,), of unit quaternion: m and rad."},
     {"place", (PyCFunction)(void (*)(void))chain_place, METH_FASTCALL,
      "place(q, pose, jacobian): fill `pose` (7,) and `jacobian` (6, J) with those at `q` (J,)."},
     {"approach", chain_approach, METH_VARARGS,

@@ -58,6 +58,8 @@ _LOOK_RAD: Final = 0.1
 """How near to each other the places are that are looked at."""
 _HALVINGS: Final = 6
 _EPSILON: Final = 1e-9
+_ROUNDED: Final = 1.0 + 1e-9
+"""What rounding may make of a speed at its limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,8 @@ class Controller:
         self._action = Action(spec.home_rad.copy(), np.ones(spec.hands))
         self._wanted = spec.home_rad.copy()
         self._asked_rad_s = np.zeros(spec.joints)
+        self._fastest_rad_s = spec.joint_velocity_max_rad_s.tolist()
+        self._hardest_rad_s2 = spec.joint_acceleration_max_rad_s2.tolist()
 
     def start(self, seen: Observation) -> None:
         """Begin from where the robot is, at rest."""
@@ -207,15 +211,17 @@ class Controller:
         low = np.minimum(measured - TRACKING_MAX_RAD, last)
         high = np.maximum(measured + TRACKING_MAX_RAD, last)
         led = clipped(smooth, low, high)
-        if (led != smooth).any():
+        cut = bool((led != smooth).any())
+        if cut:
             # What single joints leave out takes the hand off its path: if that leads out of a workspace, stay.
             led = led if self._stays(last)(led[np.newaxis]) else last.copy()
             self._smoother.start(led)
             if self._base is not None and (led != smooth)[self._base.joints].any():
                 self._base.stop()
         self._note_joints(wanted, inside, asked_rad_s, note)
-        for axis in np.flatnonzero(led != smooth):
-            note(Limit.TRACKING, int(axis), smooth[axis], led[axis])
+        if cut:
+            for axis in np.flatnonzero(led != smooth):
+                note(Limit.TRACKING, int(axis), smooth[axis], led[axis])
         self._wanted, self._asked_rad_s = inside, asked_rad_s
         return led
 
@@ -246,9 +252,9 @@ class Controller:
         return arms
 
     def _may_go(self, path: Vector) -> bool:
-        """Whether joints that follow poses may go along `path` (N, J): at a glance far inside, else looked at well."""
-        within = (path > self._spec.joint_lower_rad).all() and (path < self._spec.joint_upper_rad).all()
-        if within and all(hand.well_inside(path) for hand in self._hands):
+        """Whether joints that follow poses may go along `path` (N, J); most are inside, and need no look back."""
+        within = (path >= self._spec.joint_lower_rad).all() and (path <= self._spec.joint_upper_rad).all()
+        if within and all(hand.inside(path) for hand in self._hands):
             return True
         return self._stays(self._action.joint_position)(path)
 
@@ -274,26 +280,26 @@ class Controller:
         return stays
 
     def _note_joints(self, wanted: Vector, inside: Vector, asked_rad_s: Vector, note: Note) -> None:
-        spec = self._spec
-        for axis in np.flatnonzero(wanted != inside):
-            note(Limit.JOINT_POSITION, int(axis), wanted[axis], inside[axis])
-        fastest = spec.joint_velocity_max_rad_s
-        for axis in np.flatnonzero(np.abs(asked_rad_s) > fastest * (1.0 + 1e-9)):
-            note(
-                Limit.JOINT_VELOCITY, int(axis), asked_rad_s[axis], float(np.copysign(fastest[axis], asked_rad_s[axis]))
-            )
-        hardest = spec.joint_acceleration_max_rad_s2
-        asked = (asked_rad_s - self._asked_rad_s) * spec.control_hz
-        for axis in np.flatnonzero(np.abs(asked) > hardest * (1.0 + 1e-9)):
-            note(Limit.JOINT_ACCELERATION, int(axis), asked[axis], float(np.copysign(hardest[axis], asked[axis])))
+        for axis, (to, kept) in enumerate(zip(wanted.tolist(), inside.tolist(), strict=True)):
+            if to != kept:
+                note(Limit.JOINT_POSITION, axis, to, kept)
+        harder_rad_s2 = (asked_rad_s - self._asked_rad_s) * self._spec.control_hz
+        for rule, asked, most in (
+            (Limit.JOINT_VELOCITY, asked_rad_s, self._fastest_rad_s),
+            (Limit.JOINT_ACCELERATION, harder_rad_s2, self._hardest_rad_s2),
+        ):
+            for axis, (value, limit) in enumerate(zip(asked.tolist(), most, strict=True)):
+                if abs(value) > limit * _ROUNDED:
+                    note(rule, axis, value, math.copysign(limit, value))
 
     def _gripped(self, wanted: Vector, note: Note) -> Vector:
         reach = GRIPPER_SPEED_MAX_1_S * self._spec.period_s
-        last = self._action.gripper
-        applied: Vector = clipped(clipped(wanted, 0.0, 1.0), last - reach, last + reach)
-        for index in range(self._spec.hands):
-            note(Limit.GRIPPER_VELOCITY, index, wanted[index], applied[index])
-        return applied
+        applied = []
+        for index, (asked, last) in enumerate(zip(wanted.tolist(), self._action.gripper.tolist(), strict=True)):
+            opening = min(max(asked, 0.0), 1.0)
+            applied.append(min(max(opening, last - reach), last + reach))
+            note(Limit.GRIPPER_VELOCITY, index, asked, applied[index])
+        return np.array(applied)
 
 
 def _counts(setpoint: Setpoint) -> tuple[int, ...]:
@@ -305,4 +311,4 @@ def _counts(setpoint: Setpoint) -> tuple[int, ...]:
 
 
 def _finite(values: Vector) -> int:
-    return int(np.isfinite(values).sum())
+    return sum(map(math.isfinite, values.ravel().tolist()))

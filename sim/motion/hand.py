@@ -12,6 +12,7 @@ from sim.motion.kinematics import IkOptions, Kinematics
 from sim.motion.limits import (
     EE_ROTATION_MAX_RAD_S,
     EE_SPEED_MAX_M_S,
+    OVERSHOOT_M,
     SINGULAR_SLOW,
     SINGULAR_STOP,
     Limit,
@@ -24,9 +25,6 @@ _LEAD_RAD: Final = 0.2
 """How far the commanded pose may lead the commanded joints, which follow it smoothly."""
 _ONE_STEP: Final = IkOptions(iterations=1)
 """The commanded pose is kept, so that what one step leaves out is made up for in the next period."""
-_NEAR_RAD: Final = 0.2
-_WELL_INSIDE_M: Final = 0.03
-"""More than what curves add within `_NEAR_RAD`, all joints' together: half its square, for arms up to 1.5 m long."""
 
 
 class Hand:
@@ -39,6 +37,8 @@ class Hand:
         self._kinematics = Kinematics.of(spec, index)
         self._period_s = spec.period_s
         self.joints = np.array([spec.joint_names.index(name) for name in self._end.joint_names], dtype=np.intp)
+        self._lower_m = self._end.workspace_lower_m - OVERSHOOT_M
+        self._upper_m = self._end.workspace_upper_m + OVERSHOOT_M
         self.settle(spec.home_rad)
 
     def settle(self, joints: Vector) -> None:
@@ -58,18 +58,9 @@ class Hand:
             note(Limit.WORKSPACE, 3 * self._index + axis, there[axis], inside[axis])
         return bool((there == inside).all())
 
-    def well_inside(self, path: Vector) -> bool:
-        """Whether `path` (N, J) is so near the commanded joints that the Jacobian keeps the hand inside for certain."""
-        solved = self._posture
-        away = path[:, self.joints] - solved.q
-        if np.abs(away).sum(axis=1).max() > _NEAR_RAD:
-            return False
-        there = solved.pose[:3] + away.dot(solved.jacobian[:3].T)
-        end = self._end
-        return bool(
-            (there > end.workspace_lower_m + _WELL_INSIDE_M).all()
-            and (there < end.workspace_upper_m - _WELL_INSIDE_M).all()
-        )
+    def inside(self, path: Vector) -> bool:
+        """Whether joints (J,) on a path (N, J) all put the hand inside its workspace, `OVERSHOOT_M` added."""
+        return self._kinematics.within(path[:, self.joints], self._lower_m, self._upper_m)
 
     def _bounds(self, here: Vector, overshoot_m: float = 0.0) -> tuple[Vector, Vector]:
         # An arm that starts outside its workspace may come back in, and is never thrown there.
@@ -100,8 +91,9 @@ class Hand:
     def _moved(self, pose: Vector, linear: Vector, angular: Vector, note: Note) -> Vector:
         there = pose[:3] + linear * self._period_s
         inside = clipped(there, *self._bounds(pose[:3]))
-        for axis in range(3):
-            note(Limit.WORKSPACE, 3 * self._index + axis, there[axis], inside[axis])
+        if (inside != there).any():
+            for axis in range(3):
+                note(Limit.WORKSPACE, 3 * self._index + axis, there[axis], inside[axis])
         turned = rotation.multiply(rotation.from_rotvec(angular * self._period_s), pose[3:])
         return np.concatenate([inside, rotation.normalized(turned)])
 
@@ -112,12 +104,9 @@ class Hand:
             self._pose = self._posture.pose
 
     def _leads_too_far(self, joints: Vector) -> bool:
-        """Whether the commanded pose is far from that of `joints`, which the Jacobian gives well enough nearby."""
-        solved = self._posture
-        behind = solved.jacobian.dot(solved.q - joints)
-        away = self._pose[:3] - solved.pose[:3] + behind[:3]
-        turn = rotation.difference(self._pose[3:], solved.pose[3:]) + behind[3:]
-        return bool(away @ away > _LEAD_M**2 or turn @ turn > _LEAD_RAD**2)
+        """Whether the commanded pose is far from that of `joints`."""
+        away_m, turn_rad = self._kinematics.away(joints, self._pose)
+        return away_m > _LEAD_M or turn_rad > _LEAD_RAD
 
 
 def _capped(vector: Vector, most: float, rule: Limit, index: int, note: Note) -> Vector:

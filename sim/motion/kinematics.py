@@ -194,6 +194,14 @@ class Kinematics:
         """Return the geometric Jacobian (6, J) at `q`: m/rad above, rad/rad below, in the base frame."""
         return self.at(q).jacobian
 
+    def within(self, path: Vector, lower_m: Vector, upper_m: Vector) -> bool:
+        """Return whether joint positions (N, J) all put the end effector between two corners (3,), m."""
+        return self._chain.within(np.ascontiguousarray(path), lower_m, upper_m)
+
+    def away(self, q: Vector, target: Vector) -> tuple[float, float]:
+        """Return how far the pose at `q` (J,) is from `target` (7,), whose quaternion has unit length: m and rad."""
+        return self._chain.away(np.ascontiguousarray(q), target)
+
     def solve(self, q_start: Vector, target: Vector, options: IkOptions | None = None) -> Solution:
         """Return joint positions near `q_start` (J,) whose pose approaches `target` (7,).
 

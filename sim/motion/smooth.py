@@ -88,9 +88,12 @@ class Smoother:
             self._ruckig.calculate(self._in, self._stopping)
         except RuckigError:  # as in `_next`
             return position[np.newaxis]
-        path = np.tile(position, (math.ceil(self._stopping.duration / self._period_s) + 1, 1))
-        for period, passed in enumerate(path[1:], 1):
-            passed[self._smooth] = self._stopping.at_time(period * self._period_s)[0]
+        periods = math.ceil(self._stopping.duration / self._period_s)
+        passed = [self._stopping.at_time(period * self._period_s)[0] for period in range(1, periods + 1)]
+        path = np.empty((periods + 1, len(position)))
+        path[:] = position
+        if passed:
+            path[1:, self._smooth] = passed
         return path
 
     def _next(self, goal: Vector) -> Vector:

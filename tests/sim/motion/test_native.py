@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +9,6 @@ from hypothesis import strategies as st
 
 from sim import rotation
 from sim.catalogue import make_world
-from sim.motion._native import Chain
 from sim.motion.control import SINGULAR_STOP
 from sim.motion.kinematics import IkOptions, Kinematics
 from tests.sim.motion.oracle import Oracle
