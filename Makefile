@@ -55,7 +55,8 @@ lock: ## choose newer versions: rewrites requirements.lock (needs uv)
 		--no-header --extra dev pyproject.toml -o requirements.lock
 
 clean: ## remove what setup made; data stays
-	rm -rf .venv .venv-peers .venv-mutants mutants node_modules $(STAMPS) armshare/web/dist armshare.egg-info
+	rm -rf .venv .venv-peers .venv-mutants mutants node_modules $(STAMPS) armshare/web/dist armshare.egg-info \
+		build sim/motion/_native.*.so
 
 tools:
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is missing: apt-get install python3 python3-venv"; exit 1; }
@@ -64,6 +65,8 @@ tools:
 	@command -v node >/dev/null && command -v npm >/dev/null || { echo "Node.js 20 or newer is missing: apt-get install nodejs npm"; exit 1; }
 	@node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' || { echo "Node.js 20 or newer is needed, $$(node --version) is here"; exit 1; }
 	@command -v cc >/dev/null || { echo "A C compiler is missing: apt-get install gcc"; exit 1; }
+	@$(PYTHON) -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' \
+		|| { echo "Python's C headers are missing: apt-get install python3-dev"; exit 1; }
 
 chromium:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
@@ -75,7 +78,7 @@ opengl:
 		|| { [ "$$(id -u)" = 0 ] && [ -n "$${CI:-}" ] && { apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq libegl1 libegl-mesa0 libgl1-mesa-dri >/dev/null; }; } \
 		|| { echo "OpenGL is missing, for the tests of pictures: apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri"; exit 1; }
 
-$(STAMPS)/venv: requirements.lock pyproject.toml | tools
+$(STAMPS)/venv: requirements.lock pyproject.toml sim/motion/_native.c | tools
 	@mkdir -p $(STAMPS)
 	@echo "[1/3] Python packages into .venv (about a minute the first time)"
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv

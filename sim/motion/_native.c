@@ -338,12 +338,13 @@ static PyObject *chain_new(PyTypeObject *type, PyObject *args, PyObject *kwds)
     if (!self)
         return NULL;
     self->count = (int)count;
-    int sound = 1;
+    int sound = 1, seen = 0;
     for (Py_ssize_t n = 0; n < count && sound; n++) {
         long at = PyLong_AsLong(PyTuple_GET_ITEM(order, n));
         self->order[n] = (int)at;
         self->rotates[n] = PyObject_IsTrue(PyTuple_GET_ITEM(rotates, n));
-        sound = !PyErr_Occurred() && at >= 0 && at < count;
+        sound = !PyErr_Occurred() && at >= 0 && at < count && !(seen & 1 << at);
+        seen |= sound ? 1 << at : 0;
     }
     if (!sound && !PyErr_Occurred())
         PyErr_SetString(PyExc_ValueError, "expected an order of the chain's own joints");
@@ -453,6 +454,53 @@ static PyObject *chain_away(PyObject *self, PyObject *const *args, Py_ssize_t na
     return Py_BuildValue("(dd)", sqrt(dot(linear, linear, 3)), sqrt(dot(turn, turn, 3)));
 }
 
+/* Move a pose (7) by a way (3) and a rotation vector (3), but not out of a box, or not farther than it is out already;
+ * return whether the box held it back.
+ */
+static int moved(const double *pose, const double *way, const double *turn, const double *lower, const double *upper,
+                 double *out)
+{
+    int held = 0;
+    for (int k = 0; k < 3; k++) {
+        double there = pose[k] + way[k];
+        out[k] = clamped(there, lower[k] < pose[k] ? lower[k] : pose[k], upper[k] > pose[k] ? upper[k] : pose[k]);
+        held |= out[k] != there;
+    }
+    double angle = sqrt(dot(turn, turn, 3)), scale = angle < TINY ? 0.5 : sin(0.5 * angle) / angle;
+    double ax = turn[0] * scale, ay = turn[1] * scale, az = turn[2] * scale, aw = cos(0.5 * angle);
+    double bx = pose[3], by = pose[4], bz = pose[5], bw = pose[6];
+    out[3] = aw * bx + ax * bw + ay * bz - az * by;
+    out[4] = aw * by - ax * bz + ay * bw + az * bx;
+    out[5] = aw * bz + ax * by - ay * bx + az * bw;
+    out[6] = aw * bw - ax * bx - ay * by - az * bz;
+    double length = sqrt(dot(out + 3, out + 3, 4));
+    for (int k = 3; k < 7; k++)
+        out[k] = length < TINY ? (double)(k == 6) : out[k] / length;
+    return held;
+}
+
+static PyObject *native_moved(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    double pose[7], way[3], turn[3], lower[3], upper[3], out[7];
+    (void)self;
+    if (nargs != 6)
+        return PyErr_Format(PyExc_TypeError, "expected pose, way, turn, lower, upper and out, got %zd arguments", nargs);
+    if (taken(args[0], pose, 7, "pose") < 0 || taken(args[1], way, 3, "way") < 0 || taken(args[2], turn, 3, "turn") < 0
+        || taken(args[3], lower, 3, "lower") < 0 || taken(args[4], upper, 3, "upper") < 0)
+        return NULL;
+    int held = moved(pose, way, turn, lower, upper, out);
+    if (given(args[5], out, 7, "out") < 0)
+        return NULL;
+    return PyBool_FromLong(held);
+}
+
+static PyMethodDef functions[] = {
+    {"moved", (PyCFunction)(void (*)(void))native_moved, METH_FASTCALL,
+     "moved(pose, way, turn, lower, upper, out): fill `out` (7,) with `pose` moved by `way` and rotation vector `turn`, "
+     "not out of the box, or not farther than it is; return whether the box held it back."},
+    {NULL, NULL, 0, NULL},
+};
+
 static PyMethodDef chain_methods[] = {
     {"within", (PyCFunction)(void (*)(void))chain_within, METH_FASTCALL,
      "within(path, lower, upper): whether joint positions (N, J) all put the end between two corners (3,)."},
@@ -497,6 +545,7 @@ static struct PyModuleDef module = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_native",
     .m_doc = "The arithmetic of sim.motion.kinematics.",
+    .m_methods = functions,
     .m_slots = slots,
 };
 

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from sim import rotation
-from sim.motion.kinematics import IkOptions, Kinematics
+from sim.motion.kinematics import IkOptions, Kinematics, moved_within
 from sim.motion.limits import (
     EE_ROTATION_MAX_RAD_S,
     EE_SPEED_MAX_M_S,
@@ -89,13 +89,12 @@ class Hand:
         return there.q
 
     def _moved(self, pose: Vector, linear: Vector, angular: Vector, note: Note) -> Vector:
-        there = pose[:3] + linear * self._period_s
-        inside = clipped(there, *self._bounds(pose[:3]))
-        if (inside != there).any():
+        way, end = linear * self._period_s, self._end
+        there, held = moved_within(pose, way, angular * self._period_s, end.workspace_lower_m, end.workspace_upper_m)
+        if held:
             for axis in range(3):
-                note(Limit.WORKSPACE, 3 * self._index + axis, there[axis], inside[axis])
-        turned = rotation.multiply(rotation.from_rotvec(angular * self._period_s), pose[3:])
-        return np.concatenate([inside, rotation.normalized(turned)])
+                note(Limit.WORKSPACE, 3 * self._index + axis, pose[axis] + way[axis], there[axis])
+        return there
 
     def keep_near(self, joints: Vector, *, free: bool) -> None:
         """Forget a commanded pose that the joints cannot follow, or (`free`) that nobody asked for."""

@@ -7,6 +7,7 @@ frame.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from sim.model.urdf import Joint, UnknownJointError, Urdf, UrdfError, read_urdf,
 from sim.robot import RobotError, RobotSpec, clipped
 
 try:
-    from sim.motion._native import Chain
+    from sim.motion._native import Chain, moved
 except ImportError as error:
     raise ImportError(
         "sim.motion._native, which is compiled from sim/motion/_native.c, is missing here or was built for another "
@@ -228,9 +229,21 @@ class Kinematics:
 
     def _checked(self, q: Vector) -> Vector:
         q = np.ascontiguousarray(q, dtype=np.float64)
-        if q.shape != (self.joints,) or not np.isfinite(q).all():
+        if q.shape != (self.joints,) or not all(map(math.isfinite, q.tolist())):
             raise KinematicsInputError(f"expected {self.joints} finite joint positions, got {q.tolist()}")
         return q
+
+
+def moved_within(
+    pose: Vector, way_m: Vector, turn_rad: Vector, lower_m: Vector, upper_m: Vector
+) -> tuple[Vector, bool]:
+    """Return a pose (7,) moved by `way_m` (3,) and then turned by `turn_rad` (3,), and whether the box held it back.
+
+    It does not leave the box between two corners (3,), or, if it is outside already, gets no farther out.
+    """
+    there = np.empty(7)
+    held = moved(pose, way_m, turn_rad, lower_m, upper_m, there)
+    return there, held
 
 
 class Hands:
@@ -256,7 +269,7 @@ _DEFAULT: Final = IkOptions()
 
 def _checked_pose(pose: Vector) -> Vector:
     pose = np.ascontiguousarray(pose, dtype=np.float64)
-    if pose.shape != (7,) or not np.isfinite(pose).all():
+    if pose.shape != (7,) or not all(map(math.isfinite, pose.tolist())):
         raise KinematicsInputError(f"expected a finite pose (x, y, z, qx, qy, qz, qw), got {pose.tolist()}")
     return pose
 

@@ -70,7 +70,7 @@ def test_however_a_base_is_asked_it_keeps_its_speeds_and_ramps_and_never_slides(
     keeps_to_its_wheels(driven(started(), SPEC.home_rad, setpoints))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(x=st.floats(-2.5, 2.5), y=st.floats(-2.5, 2.5), heading=st.floats(-3, 3))
 def test_a_base_that_is_sent_to_a_place_gets_there_and_rests(x: float, y: float, heading: float) -> None:
     places = driven(started(), SPEC.home_rad, [goal(x, y, heading)] * 360)

@@ -10,7 +10,7 @@ import numpy as np
 import pybullet
 import pybullet_data
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim import rotation
@@ -77,6 +77,7 @@ def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Kinematics, Bullet]]:
     pybullet.disconnect(client)
 
 
+@settings(deadline=None)
 @given(fraction=fractions)
 def test_forward_kinematics_is_that_of_the_physics_engine(pair: tuple[Kinematics, Bullet], fraction: Vector) -> None:
     arm, bullet = pair
@@ -87,6 +88,7 @@ def test_forward_kinematics_is_that_of_the_physics_engine(pair: tuple[Kinematics
     assert rotation.angle_between(pose[3:], expected[3:]) < 1e-5
 
 
+@settings(deadline=None)
 @given(fraction=fractions)
 def test_the_jacobian_is_that_of_the_physics_engine(pair: tuple[Kinematics, Bullet], fraction: Vector) -> None:
     arm, bullet = pair
@@ -95,6 +97,7 @@ def test_the_jacobian_is_that_of_the_physics_engine(pair: tuple[Kinematics, Bull
     assert np.abs(arm.jacobian(q) - expected[:, : arm.joints]).max() < 1e-6
 
 
+@settings(deadline=None)
 @given(fraction=fractions, nudge=nudges)
 def test_the_jacobian_predicts_a_small_motion(fraction: Vector, nudge: Vector) -> None:
     q, dq = within(ARM, fraction), 1e-5 * nudge
@@ -112,6 +115,7 @@ def test_a_prismatic_joint_slides_the_end_effector(tmp_path: Path) -> None:
     assert not jacobian[3:, 0].any()
 
 
+@settings(deadline=None)
 @given(fraction=inner_fractions, nudge=nudges)
 def test_a_near_pose_is_reached(fraction: Vector, nudge: Vector) -> None:
     start = within(ARM, fraction)
@@ -124,6 +128,7 @@ def test_a_near_pose_is_reached(fraction: Vector, nudge: Vector) -> None:
     assert rotation.angle_between(reached[3:], target[3:]) == pytest.approx(found.rotation_error_rad, abs=1e-6)
 
 
+@settings(deadline=None)
 @given(nudge=nudges)
 def test_a_control_period_away_from_home_is_reached_with_the_default_steps(nudge: Vector) -> None:
     target = ARM.forward(HOME + 0.05 * nudge)
@@ -132,6 +137,7 @@ def test_a_control_period_away_from_home_is_reached_with_the_default_steps(nudge
     assert found.rotation_error_rad < 1e-4
 
 
+@settings(deadline=None)
 @given(fraction=fractions, aim=st.lists(st.floats(-2.0, 2.0), min_size=3, max_size=3), nudge=nudges)
 def test_joint_limits_are_kept_and_the_joints_stay_near_the_start(
     fraction: Vector, aim: list[float], nudge: Vector
@@ -146,12 +152,14 @@ def test_joint_limits_are_kept_and_the_joints_stay_near_the_start(
     assert np.abs(found.q - start).max() <= options.iterations * options.step_max_rad + 1e-12
 
 
+@settings(deadline=None)
 @given(fraction=fractions)
 def test_an_arm_that_is_there_does_not_move(fraction: Vector) -> None:
     start = within(ARM, fraction)
     assert (ARM.solve(start, ARM.forward(start)).q == start).all()
 
 
+@settings(deadline=None)
 @given(fraction=inner_fractions, turn=nudges)
 def test_five_joints_keep_the_position_when_the_rotation_cannot_be_had(fraction: Vector, turn: Vector) -> None:
     start = within(FIVE, 0.25 + 0.5 * fraction)
@@ -228,6 +236,7 @@ quaternions = (
 vectors = st.lists(st.floats(-1.0, 1.0), min_size=3, max_size=3).map(np.array)
 
 
+@settings(deadline=None)
 @given(a=quaternions, b=quaternions, v=vectors)
 def test_quaternions_turn_as_matrices_do(a: Vector, b: Vector, v: Vector) -> None:
     product = rotation.multiply(a, b)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.motion.control import Controller, Joints
@@ -48,6 +48,7 @@ def _swept(arm: So101, clock: ManualClock, direction: float) -> Vector:
     return np.array(sent)
 
 
+@settings(deadline=None)
 @given(
     low=st.integers(0, 1900),
     high=st.integers(2200, 4095),
