@@ -96,7 +96,7 @@ class So101:
         self._temperature_max_c = temperature_max_c
         self._shifts = dict.fromkeys(self._names, 0)
         speeds = [round(speed / RAD_PER_TICK) for speed in self._spec.joint_velocity_max_rad_s.tolist()]
-        self._speeds = dict(zip(SERVO_NAMES, (*speeds, _GRIPPER_SPEED_TICK_S), strict=True))
+        self._speeds: dict[str, int] = dict(zip(SERVO_NAMES, (*speeds, _GRIPPER_SPEED_TICK_S), strict=True))
 
     @property
     def spec(self) -> RobotSpec:
