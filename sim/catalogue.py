@@ -11,6 +11,7 @@ from sim.robot import RobotError, RobotModel
 from sim.task import Task
 
 if TYPE_CHECKING:
+    from sim.physics.stepping import Stepping
     from sim.physics.world import World
 
 ROBOTS: Final = ("panda", "iiwa", "xarm6", "so101", "dual_panda", "husky")
@@ -62,9 +63,13 @@ def require_pair(robot: str, task_name: str) -> tuple[str, str]:
     return robot, task_name
 
 
-def make_world(robot: str, task_name: str) -> World:
-    """Return the world of that robot at that task, not yet connected; raise for an unknown pair."""
-    require_pair(robot, task_name)
-    from sim.physics.world import World  # here, so that a catalogue alone starts no physics engine
+def make_world(robot: str, task_name: str, stepping: Stepping | None = None) -> World:
+    """Return the world of that robot at that task, not yet connected; raise for an unknown pair.
 
-    return World(description(robot), task(task_name))
+    `stepping` is that of an episode to replay; None: how new episodes are made.
+    """
+    require_pair(robot, task_name)
+    from sim.physics.stepping import CURRENT  # here, so that a catalogue alone starts no physics engine
+    from sim.physics.world import World
+
+    return World(description(robot), task(task_name), stepping or CURRENT)

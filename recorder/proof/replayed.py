@@ -19,6 +19,7 @@ from sim.physics.replay import replay
 from sim.robot import RobotError
 
 if TYPE_CHECKING:
+    from sim.physics.stepping import Stepping
     from sim.physics.world import World
 
 
@@ -36,7 +37,7 @@ class NotSimulatedError(RobotError):
 
 def replayed(episode: Episode) -> None:
     """Raise a RobotError that says where re-simulation differs, or why there can be none here."""
-    from sim.physics.engine import record, require_same
+    from sim.physics.engine import record, require_same, stepping_of
 
     meta = episode.meta
     if not meta.robot.simulated:
@@ -48,14 +49,15 @@ def replayed(episode: Episode) -> None:
             f"expected version {task.spec.version} of {task.spec.name}, the one here, got {meta.task.version}; "
             "replay it with the version of armshare that recorded it"
         )
-    require_same(meta.engine, record(robot, task))
+    stepping = stepping_of(meta.engine)
+    require_same(meta.engine, record(robot, task, stepping))
     _require_description(meta.robot.model, meta.robot.urdf_sha256)
     recorded = {
         **episode.observations,
         "progress": np.asarray(episode.arrays["progress"], np.float64),
         "success": np.asarray(episode.arrays["success"], np.float64),
     }
-    world = _world(meta.robot.model, meta.task.name)
+    world = _world(meta.robot.model, meta.task.name, stepping)
     replay(world, meta.seed, episode.applied_joint_position, episode.applied_gripper, recorded)
 
 
@@ -72,13 +74,15 @@ def _description(model: str) -> dict[str, str]:
 
 
 @lru_cache(maxsize=4)
-def _world(model: str, task: str) -> World:
-    world = make_world(model, task)
+def _world(model: str, task: str, stepping: Stepping) -> World:
+    world = make_world(model, task, stepping)
     world.connect()
     return world
 
 
 def warm() -> None:
     """Load the engine and the most usual world ahead of the first episode, in a worker process."""
+    from sim.physics.stepping import CURRENT
+
     _description("panda")
-    _world("panda", "lift")
+    _world("panda", "lift", CURRENT)

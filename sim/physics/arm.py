@@ -12,21 +12,21 @@ from numpy.typing import NDArray
 from sim.description import RobotDescription
 from sim.model.urdf import EngineRefusedError, UnknownJointError, UnknownLinkError, require_whole
 from sim.physics.bullet import BulletClient, pybullet
+from sim.physics.stepping import Stepping
 from sim.robot import Action, Vector, clipped
+from sim.scene import UPRIGHT, Triple
 
-_POSITION_GAIN: Final = 0.2
 _VELOCITY_GAIN: Final = 1.0
 _FINGER_FRICTION: Final = 1.0
 _FINGER_SPINNING_FRICTION: Final = 0.1
 _GEAR_FORCE_N: Final = 200.0
-_GEAR_GAIN: Final = 0.1
-"""The part of two fingers' difference that one physics step takes away."""
+_STILL: Final = (0.0, 0.0, 0.0)
 
 
-def parameters() -> str:
+def parameters(stepping: Stepping) -> str:
     """Return the constants of this module that decide how a robot moves, for an episode's record."""
-    gains = _POSITION_GAIN, _VELOCITY_GAIN, _GEAR_FORCE_N, _GEAR_GAIN, _FINGER_FRICTION, _FINGER_SPINNING_FRICTION
-    return " ".join(str(gain) for gain in gains)
+    motors = stepping.position_gain, _VELOCITY_GAIN, _GEAR_FORCE_N, stepping.gear_gain
+    return " ".join(str(gain) for gain in (*motors, _FINGER_FRICTION, _FINGER_SPINNING_FRICTION))
 
 
 def physical(robot: RobotDescription) -> tuple[object, ...]:
@@ -61,11 +61,14 @@ def _loaded(client: BulletClient, path: Path) -> int:
 class Arm:
     """One loaded robot. Joint and link indices stay inside; names are what others use."""
 
-    def __init__(self, client: BulletClient, description: RobotDescription) -> None:
+    def __init__(self, client: BulletClient, description: RobotDescription, stepping: Stepping) -> None:
         self.description = description
         self._client = client
-        self._set_motors = client.setJointMotorControlArray
+        # The client binds anew at each look-up; what is called in every step is looked up once.
+        self._reset_joint, self._set_motors = client.resetJointState, client.setJointMotorControlArray
+        self._joint_states, self._link_state = client.getJointStates, client.getLinkState
         self._body = _loaded(client, description.model.urdf_path)
+        self._gear_gain = stepping.gear_gain
         infos = [client.getJointInfo(self._body, index) for index in range(client.getNumJoints(self._body))]
         by_joint = {info[1].decode(): info[0] for info in infos}
         by_link = {info[12].decode(): info[0] for info in infos}
@@ -81,7 +84,7 @@ class Arm:
         self._share /= np.maximum(self._share.sum(axis=1, keepdims=True), 1.0)
         efforts = [hands[k].gripper_effort_max_n for k, _, _ in fingers]
         self._efforts = [*description.joint_effort_max_nm, *efforts]
-        self._gains = [_POSITION_GAIN] * len(self._driven), [_VELOCITY_GAIN] * len(self._driven)
+        self._gains = [stepping.position_gain] * len(self._driven), [_VELOCITY_GAIN] * len(self._driven)
         for name in (name for hand in hands for name in hand.finger_links):
             client.changeDynamics(
                 self._body,
@@ -101,12 +104,19 @@ class Arm:
         gear = self._client.createConstraint(
             self._body, fingers[0], self._body, fingers[1], pybullet.JOINT_GEAR, axis, nowhere, nowhere
         )
-        self._client.changeConstraint(gear, gearRatio=-1.0, erp=_GEAR_GAIN, maxForce=_GEAR_FORCE_N)
+        self._client.changeConstraint(gear, gearRatio=-1.0, erp=self._gear_gain, maxForce=_GEAR_FORCE_N)
 
     def place(self, action: Action) -> None:
         """Put the joints at `action` at once, at rest."""
         for joint, position in zip(self._driven, self.targets(action), strict=True):
-            self._client.resetJointState(self._body, joint, position)
+            self._reset_joint(self._body, joint, position)
+
+    def stand(self, place_m: Triple) -> None:
+        """Put its base there, and every joint at zero, at rest, as it is when the robot has been loaded."""
+        self._client.resetBasePositionAndOrientation(self._body, place_m, UPRIGHT)
+        self._client.resetBaseVelocity(self._body, _STILL, _STILL)
+        for joint in range(self._client.getNumJoints(self._body)):
+            self._reset_joint(self._body, joint, 0.0)
 
     def targets(self, action: Action) -> Vector:
         """Return every driven joint's target: (J + fingers,) rad and m."""
@@ -127,7 +137,7 @@ class Arm:
 
     def observe(self) -> dict[str, Vector]:
         """Return the robot's arrays, exactly as the engine has them."""
-        states = self._client.getJointStates(self._body, self._driven)
+        states = self._joint_states(self._body, self._driven)
         positions = np.array([state[0] for state in states])
         velocities = np.array([state[1] for state in states])
         joints = self._joints
@@ -137,6 +147,6 @@ class Arm:
             values["gripper_position"] = clipped(opening, 0.0, 1.0)
             values["finger_state"] = np.concatenate([positions[joints:], velocities[joints:]])
         for index, (name, link) in enumerate(self._ends):
-            state = self._client.getLinkState(self._body, link, computeForwardKinematics=index == 0)
+            state = self._link_state(self._body, link, computeForwardKinematics=index == 0)
             values[name] = np.array([*state[4], *state[5]])
         return values

@@ -56,11 +56,51 @@ def physical(body: Body) -> Body:
     return replace(body, rgba=_UNSEEN, parts=solid, goal=False)
 
 
+class Shapes:
+    """Collision shapes inside a client, each made once: a scene that is laid again has the same ones."""
+
+    def __init__(self, client: BulletClient) -> None:
+        self._client = client
+        self._made: dict[tuple[Part, ...], int] = {}
+
+    def of(self, parts: Sequence[Part]) -> int:
+        """Return the number of the shape that the solid parts make together."""
+        solid = tuple(replace(part, rgba=None) for part in parts if part.solid)
+        if solid not in self._made:
+            self._made[solid] = self._make(solid)
+        return self._made[solid]
+
+    def trim(self, most: int = 256) -> None:
+        """Forget all, while nothing has a shape, if a task that has other shapes each time has made very many."""
+        if len(self._made) > most:
+            for number in self._made.values():
+                self._client.removeCollisionShape(number)
+            self._made.clear()
+
+    def _make(self, solid: Sequence[Part]) -> int:
+        made = [_shape_arguments(part.shape) for part in solid]
+        if len(solid) == 1 and solid[0].position_m == (0.0, 0.0, 0.0) and solid[0].orientation == UPRIGHT:
+            kind, arguments = made[0]
+            return int(self._client.createCollisionShape(kind, **arguments))
+        return int(
+            self._client.createCollisionShapeArray(
+                shapeTypes=[kind for kind, _ in made],
+                halfExtents=[arguments.get("halfExtents", [0, 0, 0]) for _, arguments in made],
+                radii=[arguments.get("radius", 0.0) for _, arguments in made],
+                lengths=[arguments.get("height", 0.0) for _, arguments in made],
+                collisionFramePositions=[list(part.position_m) for part in solid],
+                collisionFrameOrientations=[list(part.orientation) for part in solid],
+            )
+        )
+
+
 class Bodies:
     """The bodies of one scene, loaded into one client, in order."""
 
-    def __init__(self, client: BulletClient, bodies: Sequence[Body]) -> None:
-        self._client = client
+    def __init__(self, client: BulletClient, shapes: Shapes, bodies: Sequence[Body]) -> None:
+        self._client, self._shape = client, shapes.of
+        # The client binds anew at each look-up; what is called in every period is looked up once.
+        self._pose, self._velocity = client.getBasePositionAndOrientation, client.getBaseVelocity
         self._rows = {body.pose_from for body in bodies if body.row is not None}
         self._handles: list[tuple[Body, int, int]] = []
         """Body, its number in the engine, and its link there (-1: the base)."""
@@ -95,8 +135,8 @@ class Bodies:
 
     def _state(self, number: int, link: int) -> tuple[Vector, Vector]:
         if link < 0:
-            position, orientation = self._client.getBasePositionAndOrientation(number)
-            linear, angular = self._client.getBaseVelocity(number)
+            position, orientation = self._pose(number)
+            linear, angular = self._velocity(number)
         else:
             state = self._client.getLinkState(number, link, computeLinkVelocity=1, computeForwardKinematics=1)
             position, orientation, linear, angular = state[4], state[5], state[6], state[7]
@@ -143,23 +183,6 @@ class Bodies:
             lateralFriction=body.friction,
             spinningFriction=_SPINNING_FRICTION,
             rollingFriction=body.rolling_friction or _ROLLING_FRICTION,
-        )
-
-    def _shape(self, parts: Sequence[Part]) -> int:
-        solid = [part for part in parts if part.solid]
-        made = [_shape_arguments(part.shape) for part in solid]
-        if len(solid) == 1 and solid[0].position_m == (0.0, 0.0, 0.0) and solid[0].orientation == UPRIGHT:
-            kind, arguments = made[0]
-            return int(self._client.createCollisionShape(kind, **arguments))
-        return int(
-            self._client.createCollisionShapeArray(
-                shapeTypes=[kind for kind, _ in made],
-                halfExtents=[arguments.get("halfExtents", [0, 0, 0]) for _, arguments in made],
-                radii=[arguments.get("radius", 0.0) for _, arguments in made],
-                lengths=[arguments.get("height", 0.0) for _, arguments in made],
-                collisionFramePositions=[list(part.position_m) for part in solid],
-                collisionFrameOrientations=[list(part.orientation) for part in solid],
-            )
         )
 
 

@@ -12,18 +12,13 @@ import numpy as np
 from sim.description import RobotDescription
 from sim.physics import arm, bodies, fingerprint
 from sim.physics.bullet import BulletClient, pybullet
+from sim.physics.stepping import CONTROL_HZ, CURRENT, PUBLISHED, Stepping
 from sim.robot import RobotError
 from sim.task import Task
 
-CONTROL_HZ: Final = 20
-PHYSICS_HZ: Final = 240
-SUBSTEPS: Final = PHYSICS_HZ // CONTROL_HZ
-SOLVER_ITERATIONS: Final = 50
 SOLVER_RESIDUAL: Final = 3e-4
 """The solver ends early where an iteration changes less than this: a free arm needs few iterations, a grasp all."""
 GRAVITY_M_S2: Final = -9.81
-SETTLE_STEPS: Final = 60
-"""Physics steps before an episode begins, so that what was placed has come to rest."""
 FLOOR_HALF_M: Final = 8.0
 FLOOR_DEPTH_M: Final = 0.5
 FLOOR_FRICTION: Final = 1.0
@@ -42,16 +37,18 @@ class EngineMismatchError(RobotError):
     """An episode was made with another engine than the one here, so a replay would prove nothing."""
 
 
-def prepare(client: BulletClient) -> None:
+def prepare(client: BulletClient, stepping: Stepping) -> None:
     """Empty the engine, set its parameters, and lay the floor."""
-    client.resetSimulation()
+    client.resetSimulation(pybullet.RESET_USE_SIMPLE_BROADPHASE if stepping.all_pairs else 0)
     client.setPhysicsEngineParameter(
-        fixedTimeStep=1.0 / PHYSICS_HZ,
-        numSolverIterations=SOLVER_ITERATIONS,
+        fixedTimeStep=1.0 / stepping.physics_hz,
+        numSolverIterations=stepping.solver_iterations,
         solverResidualThreshold=SOLVER_RESIDUAL,
         deterministicOverlappingPairs=1,
         enableFileCaching=0,  # 9 MiB for each world
     )
+    if stepping.contact_gain is not None:
+        client.setPhysicsEngineParameter(contactERP=stepping.contact_gain)
     client.setGravity(0.0, 0.0, GRAVITY_M_S2)
     # A slab: the bounds of an endless plane overlap with every link, and each would be tested in each step.
     half = [FLOOR_HALF_M, FLOOR_HALF_M, 0.5 * FLOOR_DEPTH_M]
@@ -60,38 +57,60 @@ def prepare(client: BulletClient) -> None:
     client.changeDynamics(floor, -1, lateralFriction=FLOOR_FRICTION)
 
 
-def record(robot: RobotDescription, task: Task) -> dict[str, str]:
+def stepping_of(recorded: Mapping[str, str]) -> Stepping:
+    """Return how an episode with this record was stepped; raise EngineMismatchError if that was never published."""
+    _require_simulated(recorded)
+    said = recorded.get("physics_hz")
+    if said is None or said not in PUBLISHED:
+        rates = " or ".join(PUBLISHED)
+        raise EngineMismatchError(
+            f"expected physics_hz to be {rates}, the rates that this version replays, got {said!r}; "
+            "replay it with the version of armshare that recorded it"
+        )
+    return PUBLISHED[said]
+
+
+def record(robot: RobotDescription, task: Task, stepping: Stepping = CURRENT) -> dict[str, str]:
     """Return what a replay must match, as text, besides the files of the robot and the version of the task."""
     placed = task.bodies(robot, np.random.Generator(np.random.PCG64(0)))
-    return {
+    found = {
         "name": "pybullet",
         "version": version("pybullet"),
         "api": str(pybullet.getAPIVersion()),
         "build": fingerprint.build(),
         "libm": fingerprint.libm(),
         "machine": platform.machine(),
-        "physics_hz": str(PHYSICS_HZ),
+        "physics_hz": str(stepping.physics_hz),
         "control_hz": str(CONTROL_HZ),
-        "solver_iterations": str(SOLVER_ITERATIONS),
+        "solver_iterations": str(stepping.solver_iterations),
         "solver_residual": str(SOLVER_RESIDUAL),
         "deterministic_pairs": "1",
-        "settle_steps": str(SETTLE_STEPS),
+        "settle_steps": str(stepping.settle_steps),
         "gravity_m_s2": str(GRAVITY_M_S2),
         "floor": f"{FLOOR_HALF_M} {FLOOR_DEPTH_M} {FLOOR_FRICTION}",
-        "motors": arm.parameters(),
+        "motors": arm.parameters(stepping),
         "friction": bodies.parameters(),
         "robot": fingerprint.digest(arm.physical(robot)),
         "scene": fingerprint.digest([bodies.physical(body) for body in placed]),
     }
+    if stepping.contact_gain is not None:
+        found["contact_gain"] = str(stepping.contact_gain)
+    if stepping.all_pairs:
+        found["broadphase"] = "all pairs"
+    return found
 
 
 def require_same(recorded: Mapping[str, str], here: Mapping[str, str]) -> None:
     """Raise EngineMismatchError where two records differ, saying in what and what to do."""
-    if not recorded:
-        raise EngineMismatchError("expected an episode that says which engine made it, got none: it was not simulated")
+    _require_simulated(recorded)
     names = sorted(name for name in {*recorded, *here} if recorded.get(name) != here.get(name))
     if not names:
         return
     said = ", ".join(f"{name} {recorded.get(name)} (here {here.get(name)})" for name in names)
     means = "".join(f"; {name}: {_MEANS[name]}" for name in names if name in _MEANS)
     raise EngineMismatchError(f"expected the engine that made the episode: {said}{means}")
+
+
+def _require_simulated(recorded: Mapping[str, str]) -> None:
+    if not recorded:
+        raise EngineMismatchError("expected an episode that says which engine made it, got none: it was not simulated")

@@ -9,29 +9,35 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim.description import RobotDescription
 from sim.physics import engine
-from sim.physics.arm import Arm, require_loadable
-from sim.physics.bodies import Bodies, arrays
+from sim.physics.arm import require_loadable
+from sim.physics.bodies import arrays
 from sim.physics.bullet import BulletClient, new_client
-from sim.physics.engine import CONTROL_HZ, SETTLE_STEPS, SUBSTEPS
+from sim.physics.setup import Setup
+from sim.physics.stepping import CONTROL_HZ, CURRENT, Stepping
 from sim.robot import Action, NotConnectedError, Observation, RobotError, RobotSpec, UnstableWorldError, checked
 from sim.scene import Scene
 from sim.task import Task, Values, progress
 from sim.tasks.parts.setting import setting
 
 ROOM_M: Final = 4.0
-_BLEND: Final = np.arange(1, SUBSTEPS + 1, dtype=np.float64).reshape(-1, 1) / SUBSTEPS
+_FINITE: Final = float(np.finfo(np.float64).max)
 
 
 class World:
     """A simulated robot at a task. `send_action` advances the physics by one control period."""
 
-    def __init__(self, description: RobotDescription, task: Task) -> None:
+    def __init__(self, description: RobotDescription, task: Task, stepping: Stepping = CURRENT) -> None:
         self._description = description
         self._task = task
+        self._stepping = stepping
+        self._blend = np.arange(1, stepping.substeps + 1, dtype=np.float64).reshape(-1, 1) / stepping.substeps
         self._client: BulletClient | None = None
+        self._setup: Setup | None = None
+        self._places: NDArray[np.intp] | None = None
         self._spec: RobotSpec | None = None
         self._held_steps = 0
         self._succeeded = False
@@ -56,7 +62,7 @@ class World:
     def spec(self) -> RobotSpec:
         """What a driver needs to know."""
         if self._spec is None:
-            self._spec = _spec(self._description, self._task)
+            self._spec = _spec(self._description, self._task, self._stepping)
         return self._spec
 
     def connect(self) -> None:
@@ -75,20 +81,18 @@ class World:
         """Stop the engine."""
         if self._client is not None:
             self._client.disconnect()
-            self._client = None
+            self._client = self._setup = None
 
     def reset(self, seed: int) -> Observation:
         """Rebuild the scene from `seed` (a non-negative integer) and return what is seen."""
-        client = self._connected()
-        engine.prepare(client)
-        self._arm = Arm(client, self._description)
+        client, scene = self._connected(), setting(self._description, self._task, seed)
+        setup = self._rewound(client)
         home = Action(self.spec.home_rad, np.ones(self.spec.hands))
-        self._arm.place(home)
-        self._scene = setting(self._description, self._task, seed)
-        self._bodies = Bodies(client, self._scene.bodies)
+        setup.arm.place(home)
+        self._arm, self._scene, self._bodies = setup.arm, scene, setup.add(scene.bodies)
         self._targets = self._arm.targets(home)
         self._arm.drive(self._targets.tolist(), [0.0] * len(self._targets))
-        for _ in range(SETTLE_STEPS):
+        for _ in range(self._stepping.settle_steps):
             client.stepSimulation()
         self._held_steps, self._succeeded = 0, False
         self._seen = self._look()
@@ -106,7 +110,7 @@ class World:
         start, end = self._targets, self._arm.targets(applied)
         rates = ((end - start) * CONTROL_HZ).tolist()
         drive, step = self._arm.drive, client.stepSimulation
-        for targets in (start + (end - start) * _BLEND).tolist():
+        for targets in (start + (end - start) * self._blend).tolist():
             drive(targets, rates)
             step()
         self._targets = end
@@ -115,8 +119,11 @@ class World:
 
     def _look(self) -> Observation:
         values = {**self._arm.observe(), **self._bodies.observe()}
-        if not _stable(values):
-            name = next(name for name, value in values.items() if not _stable({name: value}))
+        if self._places is None:
+            self._places = _places(values)
+        if not _stable(values, self._places):
+            self._setup = None  # the next reset loads all anew: what is no number has no way back to where it was
+            name = next(name for name, value in values.items() if not _stable({name: value}, _places({name: value})))
             raise UnstableWorldError(
                 f"expected {name} finite and within {ROOM_M} m, got {values[name].tolist()}; the episode cannot count"
             )
@@ -125,20 +132,36 @@ class World:
         done = 1.0 if self._succeeded else progress(self._task.stages(values))
         return Observation(values, done, self._succeeded)
 
+    def _rewound(self, client: BulletClient) -> Setup:
+        if self._setup is None or not self._stepping.all_pairs:
+            self._setup = Setup(client, self._description, self._stepping)
+        else:
+            self._setup.rewind()
+        return self._setup
+
     def _connected(self) -> BulletClient:
         if self._client is None:
             raise NotConnectedError("expected connect() before this; the physics engine is not running")
         return self._client
 
 
-def _stable(values: Values) -> bool:
+def _places(values: Values) -> NDArray[np.intp]:
+    """Return which of all the numbers, one array behind the other, are places, m."""
+    marks = []
+    for name, value in values.items():
+        mark = np.zeros(value.shape, dtype=bool)
+        mark[..., :3] = name.endswith("_pose")
+        marks.append(mark.ravel())
+    return np.flatnonzero(np.concatenate(marks))
+
+
+def _stable(values: Values, places: NDArray[np.intp]) -> bool:
     """Whether everything is finite, and every place within the room."""
-    places = [value[..., :3].ravel() for name, value in values.items() if name.endswith("_pose")]
-    whole = np.concatenate([value.ravel() for value in values.values()])
-    return bool(np.isfinite(whole).all()) and (not places or float(np.abs(np.concatenate(places)).max()) <= ROOM_M)
+    size = np.abs(np.concatenate([value.ravel() for value in values.values()]))
+    return bool((size <= _FINITE).all() and (size[places] <= ROOM_M).all())
 
 
-def _spec(description: RobotDescription, task: Task) -> RobotSpec:
+def _spec(description: RobotDescription, task: Task, stepping: Stepping) -> RobotSpec:
     scene = setting(description, task)
     return description.spec(
         (*description.exact_arrays, *arrays(scene.bodies)),
@@ -146,5 +169,5 @@ def _spec(description: RobotDescription, task: Task) -> RobotSpec:
         control_hz=float(CONTROL_HZ),
         scene=scene,
         task=task.spec,
-        engine=engine.record(description, task),
+        engine=engine.record(description, task, stepping),
     )

@@ -17,11 +17,14 @@ import numpy as np
 
 from sim.catalogue import TASKS, description, make_world, task
 from sim.check import drive
-from sim.physics.engine import record, require_same
+from sim.physics.engine import record, require_same, stepping_of
 from sim.physics.replay import compared, replay
+from sim.physics.stepping import CURRENT
 from sim.robot import Vector
 
 CORPUS = Path(__file__).parent / "corpus"
+CURRENT_HZ = str(CURRENT.physics_hz)
+"""The folder of the episodes that are recorded anew; those of other rates stay as they were recorded."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,9 @@ class Golden:
     """(N + 1, ...) float64: what `sim.physics.replay.replay` compares."""
 
 
-def load(name: str) -> Golden:
-    """Read the corpus's episode of a task."""
-    with np.load(CORPUS / f"{name}.npz", allow_pickle=False) as file:
+def load(name: str, physics_hz: str = CURRENT_HZ) -> Golden:
+    """Read the corpus's episode of a task, stepped at that rate."""
+    with np.load(CORPUS / physics_hz / f"{name}.npz", allow_pickle=False) as file:
         arrays = dict(file)
     said = json.loads(str(arrays.pop("said")))
     return Golden(
@@ -53,8 +56,9 @@ def load(name: str) -> Golden:
 
 def check(golden: Golden) -> None:
     """Replay an episode; raise EngineMismatchError, or ReplayMismatchError that names the step and the value."""
-    require_same(golden.engine, record(description(golden.robot), task(golden.task)))
-    world = make_world(golden.robot, golden.task)
+    stepping = stepping_of(golden.engine)
+    require_same(golden.engine, record(description(golden.robot), task(golden.task), stepping))
+    world = make_world(golden.robot, golden.task, stepping)
     world.connect()
     try:
         replay(world, golden.seed, golden.joint_position, golden.gripper, golden.recorded)
@@ -77,7 +81,7 @@ def make(name: str) -> Path:
     world.disconnect()
     said = {"robot": robot, "task": name, "version": task(name).spec.version, "seed": seed}
     said["engine"] = record(description(robot), task(name))
-    path = CORPUS / f"{name}.npz"
+    path = CORPUS / CURRENT_HZ / f"{name}.npz"
     np.savez_compressed(
         path,
         said=np.array(json.dumps(said, sort_keys=True)),
@@ -90,8 +94,9 @@ def make(name: str) -> Path:
 
 def main(names: list[str]) -> None:
     """Record what is named, or all, and remove what is of no task any more."""
-    CORPUS.mkdir(exist_ok=True)
-    for path in CORPUS.glob("*.npz"):
+    folder = CORPUS / CURRENT_HZ
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.glob("*.npz"):
         if path.stem not in TASKS:
             path.unlink()
     for name in names or TASKS:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -14,12 +14,13 @@ from numpy._core import _multiarray_umath
 
 from sim.catalogue import TASKS, description, task
 from sim.physics import arm, bodies, engine
-from sim.physics.engine import EngineMismatchError, record, require_same
+from sim.physics.engine import EngineMismatchError, record, require_same, stepping_of
 from sim.physics.fingerprint import digest
 from sim.physics.replay import ReplayMismatchError
+from sim.physics.stepping import CURRENT, FIRST, PUBLISHED, Stepping
 from sim.scene import Body, Box, Part, Slide
 from sim.tasks.parts.exact import apart, length, nearness
-from tests.sim.make_corpus import CORPUS, check, load
+from tests.sim.make_corpus import CORPUS, CURRENT_HZ, check, load
 
 ANEW = "where that was meant, record anew: python -m tests.sim.make_corpus"
 ELSEWHERE = """
@@ -30,8 +31,8 @@ from sim.physics.replay import ReplayMismatchError
 from tests.sim import make_corpus
 make_corpus.require_same = lambda recorded, here: None
 differs = {}
-for name in NAMES:
-    golden = make_corpus.load(name)
+for name, rate in NAMES:
+    golden = make_corpus.load(name, rate)
     try:
         make_corpus.check(golden)
     except ReplayMismatchError as error:
@@ -50,15 +51,18 @@ def elsewhere(names, **environment: str):
     return found["differs"], found["engine"]
 
 
-def test_the_corpus_has_one_episode_of_each_task_and_is_small():
-    files = list(CORPUS.iterdir())
-    assert sorted(file.name for file in files) == sorted(f"{name}.npz" for name in TASKS), ANEW
-    assert sum(file.stat().st_size for file in files) < 3_000_000
+def test_the_corpus_has_one_episode_of_each_task_at_each_published_rate_and_is_small():
+    assert sorted(folder.name for folder in CORPUS.iterdir()) == sorted(PUBLISHED)
+    for folder in CORPUS.iterdir():
+        assert sorted(file.name for file in folder.iterdir()) == sorted(f"{name}.npz" for name in TASKS), ANEW
+    assert sum(file.stat().st_size for file in CORPUS.rglob("*.npz")) < 3_000_000
 
 
+@pytest.mark.parametrize("rate", PUBLISHED)
 @pytest.mark.parametrize("name", TASKS)
-def test_an_episode_of_the_corpus_replays_bit_for_bit(name):
-    golden = load(name)
+def test_an_episode_of_the_corpus_replays_bit_for_bit(name, rate):
+    golden = load(name, rate)
+    assert golden.engine["physics_hz"] == rate
     assert golden.version == task(name).spec.version, f"{name} has a new version; {ANEW}"
     assert golden.recorded["success"][-1] == 1.0, "it ends in success"
     try:
@@ -77,15 +81,16 @@ def test_a_changed_bit_of_the_corpus_is_named_by_step_and_value():
 
 def test_a_processor_with_narrower_vectors_gives_the_same_bits():
     """NumPy and its BLAS choose their code by the processor; nothing that is compared may depend on it."""
-    differs, _ = elsewhere(
-        TASKS, NPY_DISABLE_CPU_FEATURES=" ".join(_multiarray_umath.__cpu_dispatch__), OPENBLAS_CORETYPE="Nehalem"
-    )
+    everything = [(name, CURRENT_HZ) for name in TASKS]
+    narrow = " ".join(_multiarray_umath.__cpu_dispatch__)
+    differs, _ = elsewhere(everything, NPY_DISABLE_CPU_FEATURES=narrow, OPENBLAS_CORETYPE="Nehalem")
     assert differs == {}
 
 
 def test_a_processor_whose_bits_differ_is_named_before_it_is_blamed():
     """Without fused multiply-add the C library's `sin` differs one time in a thousand, and with it the physics."""
-    differs, there = elsewhere(["lift", "stack"], GLIBC_TUNABLES="glibc.cpu.hwcaps=-FMA,-FMA4,-AVX2")
+    lift_and_stack = [("lift", CURRENT_HZ), ("stack", CURRENT_HZ)]
+    differs, there = elsewhere(lift_and_stack, GLIBC_TUNABLES="glibc.cpu.hwcaps=-FMA,-FMA4,-AVX2")
     here = load("stack").engine
     if differs:
         with pytest.raises(EngineMismatchError, match=r"libm \w+ \(here \w+\).*on a processor"):
@@ -96,7 +101,7 @@ CONSTANTS = [
     (module, name)
     for module in (arm, bodies, engine)
     for name, value in vars(module).items()
-    if name.isupper() and isinstance(value, int | float) and name != "SUBSTEPS"  # of two that are recorded
+    if name.isupper() and isinstance(value, int | float)
 ]
 
 
@@ -106,6 +111,40 @@ def test_every_number_that_the_physics_use_is_in_the_record(monkeypatch, module,
     before = record(robot, lift)
     monkeypatch.setattr(module, name, getattr(module, name) * 2)
     assert record(robot, lift) != before
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Stepping)])
+def test_every_part_of_how_the_physics_step_is_in_the_record(name):
+    robot, lift = description("panda"), task("lift")
+    value = getattr(CURRENT, name)
+    other = replace(CURRENT, **{name: not value if isinstance(value, bool) else value * 2})
+    assert record(robot, lift, other) != record(robot, lift, CURRENT)
+
+
+def test_a_record_names_the_way_to_step_that_made_it():
+    robot, lift = description("panda"), task("lift")
+    for stepping in (FIRST, CURRENT):
+        assert stepping_of(record(robot, lift, stepping)) == stepping
+    assert set(load("lift", "240").engine) == set(record(robot, lift, FIRST)), "an older record has no newer entry"
+
+
+@pytest.mark.parametrize("said", ["60", "1", "0", "-120", "120.0", "0120", " 240", "", "1e2", "nan", None])
+def test_a_rate_that_was_never_published_is_refused_by_name(said):
+    recorded = record(description("panda"), task("lift")) | {"physics_hz": said}
+    if said is None:
+        del recorded["physics_hz"]
+    with pytest.raises(EngineMismatchError, match=rf"expected physics_hz to be 240 or 120, .* got {said!r}"):
+        stepping_of(recorded)
+
+
+@pytest.mark.parametrize("rate", PUBLISHED)
+def test_the_parts_of_one_way_to_step_do_not_mix_with_those_of_another(rate):
+    """Whoever names one rate and the gains of another gets neither."""
+    robot, lift = description("panda"), task("lift")
+    other = next(key for key in PUBLISHED if key != rate)
+    mixed = record(robot, lift, PUBLISHED[rate]) | {"physics_hz": other}
+    with pytest.raises(EngineMismatchError, match=r"motors .* \(here"):
+        require_same(mixed, record(robot, lift, stepping_of(mixed)))
 
 
 def test_what_physics_takes_from_a_robot_is_in_the_record():
