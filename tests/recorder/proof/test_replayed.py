@@ -104,6 +104,16 @@ CHANGES: dict[str, tuple[Callable[[Meta], Meta], type[Exception], str]] = {
         EngineMismatchError,
         r"libm 0{16} \(here \w+\); libm: .* on a processor",
     ),
+    "a rate of its own": (
+        lambda m: msgspec.structs.replace(m, engine={**m.engine, "physics_hz": "60"}),
+        EngineMismatchError,
+        "expected physics_hz to be 240 or 120, .* got '60'",
+    ),
+    "another rate's name": (
+        lambda m: msgspec.structs.replace(m, engine={**m.engine, "physics_hz": "240"}),
+        EngineMismatchError,
+        r"motors 0\.36 .* \(here 0\.2 ",
+    ),
     "unsaid": (
         lambda m: msgspec.structs.replace(m, engine={k: v for k, v in m.engine.items() if k != "motors"}),
         EngineMismatchError,
