@@ -14,7 +14,6 @@ from sim.model.urdf import EngineRefusedError, UnknownJointError, UnknownLinkErr
 from sim.physics.bullet import BulletClient, pybullet
 from sim.physics.stepping import Stepping
 from sim.robot import Action, Vector, clipped
-from sim.scene import UPRIGHT, Triple
 
 _VELOCITY_GAIN: Final = 1.0
 _FINGER_FRICTION: Final = 1.0
@@ -69,6 +68,7 @@ class Arm:
         self._joint_states, self._link_state = client.getJointStates, client.getLinkState
         self._body = _loaded(client, description.model.urdf_path)
         self._gear_gain = stepping.gear_gain
+        self._stood = client.getBasePositionAndOrientation(self._body)  # of its centre of mass, not of its frame
         infos = [client.getJointInfo(self._body, index) for index in range(client.getNumJoints(self._body))]
         by_joint = {info[1].decode(): info[0] for info in infos}
         by_link = {info[12].decode(): info[0] for info in infos}
@@ -111,9 +111,10 @@ class Arm:
         for joint, position in zip(self._driven, self.targets(action), strict=True):
             self._reset_joint(self._body, joint, position)
 
-    def stand(self, place_m: Triple) -> None:
-        """Put its base there, and every joint at zero, at rest, as it is when the robot has been loaded."""
-        self._client.resetBasePositionAndOrientation(self._body, place_m, UPRIGHT)
+    def stand(self, raised_m: float = 0.0) -> None:
+        """Put its base where it was loaded, or that much higher, and every joint at zero, at rest."""
+        (x, y, z), orientation = self._stood
+        self._client.resetBasePositionAndOrientation(self._body, (x, y, z + raised_m), orientation)
         self._client.resetBaseVelocity(self._body, _STILL, _STILL)
         for joint in range(self._client.getNumJoints(self._body)):
             self._reset_joint(self._body, joint, 0.0)

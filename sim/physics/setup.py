@@ -19,8 +19,7 @@ from sim.scene import Body
 
 _LOADED: Final = 2
 """Bodies that stay: the floor and the robot."""
-_AWAY_M: Final = (0.0, 0.0, 1000.0)
-_ORIGIN_M: Final = (0.0, 0.0, 0.0)
+_AWAY_M: Final = 1000.0
 
 
 class Setup:
@@ -44,6 +43,6 @@ class Setup:
         for index in reversed(range(_LOADED, client.getNumBodies())):
             client.removeBody(client.getBodyUniqueId(index))
         self._shapes.trim()
-        self.arm.stand(_AWAY_M)
+        self.arm.stand(raised_m=_AWAY_M)
         client.performCollisionDetection()  # away from the floor all that has touched it is forgotten
-        self.arm.stand(_ORIGIN_M)
+        self.arm.stand()
