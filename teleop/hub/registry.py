@@ -40,9 +40,12 @@ class _Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     simulated: bool
 
 
+_REGISTRATION: Final = msgspec.json.Decoder(_Registration)
+
+
 def _registration(values: Mapping[str, Any]) -> _Registration:
     try:
-        return msgspec.convert(values, _Registration)
+        return _REGISTRATION.decode(msgspec.json.encode(values))
     except (msgspec.ValidationError, RecursionError) as error:
         raise SignatureError(f"expected a RobotRegistration's values: {error}") from error
 

@@ -161,16 +161,19 @@ class Descriptor(_Part, frozen=True):
             raise ValueError(f"expected at most {STATE_VALUES_MAX} values in `observation`, got {values}")
 
 
+_DESCRIPTOR: Final = msgspec.json.Decoder(Descriptor)
+
+
 def require_descriptor(said: dict[str, Any]) -> dict[str, Any]:
     """Return what a host says of its robot, if it is a `Descriptor`; raise SignallingError, which names the place."""
     try:
-        msgspec.convert(said, Descriptor)
-        length = len(msgspec.json.encode(said))
+        data = msgspec.json.encode(said)
+        _DESCRIPTOR.decode(data)
     except (msgspec.ValidationError, RecursionError) as error:
         told = f"expected the robot's descriptor as PROTOCOL.md has it: {error}"
         raise SignallingError("malformed", told) from error
-    if length > DESCRIPTOR_BYTES_MAX:
-        told = f"expected a descriptor of at most {DESCRIPTOR_BYTES_MAX} bytes, got {length}"
+    if len(data) > DESCRIPTOR_BYTES_MAX:
+        told = f"expected a descriptor of at most {DESCRIPTOR_BYTES_MAX} bytes, got {len(data)}"
         raise SignallingError("malformed", told)
     return said
 
