@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
-from armshare.platform.processes import Child, platform
+from armshare.platform.processes import Child
+from tests.lanes import LANES, lane_of, turn_of
 
 # A test must not be slowed or changed by what the machine's owner has set.
 for name in list(os.environ):
@@ -17,6 +20,40 @@ for name in list(os.environ):
         del os.environ[name]
 # Most tests are of an episode that is paid; tests/armshare/platform/test_qualification.py is of the first drive.
 os.environ["ARMSHARE_QUALIFICATION"] = "false"
+
+# Every run tries the same examples; `make fuzz` tries new ones, and makes what fails as small as it can.
+settings.register_profile(
+    "ci",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    print_blob=True,
+    phases=[phase for phase in Phase if phase not in (Phase.shrink, Phase.explain)],
+)
+settings.register_profile("fuzz", deadline=None, print_blob=True)
+settings.load_profile("ci")
+
+
+class Lanes(LoadScopeScheduling):
+    """Gives a worker a lane, or a file, at a time."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return lane_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Share the tests out by lanes, in the order in which they were collected."""
+    config.option.loadscopereorder = False
+    return Lanes(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what takes long first; call slow what starts the real processes."""
+    items.sort(key=lambda item: turn_of(item.nodeid))
+    for item in items:
+        if lane_of(item.nodeid) in LANES.values():
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture
@@ -36,11 +73,3 @@ class House:
     @property
     def admin_token(self) -> str:
         return (self.data / "keys" / "admin.token").read_text().strip()
-
-
-@pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """One platform for all tests that only use it; a test that breaks it starts its own."""
-    data = tmp_path_factory.mktemp("house")
-    with (data / "log").open("wb") as log, platform(data, 0, ["panda"], log) as (url, (hub, host)):
-        yield House(url, data, hub, host)

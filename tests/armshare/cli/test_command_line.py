@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import httpx
 import pytest
@@ -15,6 +13,7 @@ import pytest
 from armshare.platform.processes import Child
 from teleop.identity import new_key
 from teleop.operator.driver import Driver
+from tests.armshare.command import armshare_here
 from tests.armshare.platform.test_house import armshare, robot_of
 from tests.conftest import House
 from tests.emulators.feetech import FeetechBus
@@ -47,15 +46,34 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("drive --expert --hub {tls}", 2, "is it http:// there?"),
         ("fetch {file} --hub {hub} --operator bob", 2, "--operator: expected a checksummed 0x address (EIP-55)"),
         ("fetch {missing} --hub {hub} --task nosuch", 0, "no verified episode there of task nosuch"),
-        ("run --data {file} --port 0", 2, "expected a folder, a file is there: {file}"),
         ("demo --data {file}", 2, "expected a folder, a file is there: {file}"),
     ],
 )
 def test_what_cannot_be_used_is_said_in_one_line(house: House, here: Path, arguments: str, code: int, said: str):
+    refused(armshare_here, house, here, arguments, code, said)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ("fetch {missing} --hub {hub} --task nosuch", 0, "no verified episode there of task nosuch"),
+        ("verify {here}", 1, "BundleIncomplete"),
+        ("replay {episode}", 2, "UnreadableFileError: {episode}: "),
+        ("drive --expert --hub nonsense", 2, "expected http:// or https:// and a host"),
+        ("run --data {file} --port 0", 2, "expected a folder, a file is there: {file}"),
+    ],
+)
+def test_a_process_ends_with_each_code_and_has_said_why(house: House, here: Path, arguments: str, code: int, said: str):
+    """One of each way to end, of those that are tried above without a process; and one that a child of it says."""
+    refused(armshare, house, here, arguments, code, said)
+
+
+def refused(run: Callable[..., CompletedProcess[str]], house: House, here: Path, arguments: str, code: int, said: str):
+    """Check what a command says and leaves, run in a process or here."""
     names = {name: str(here / name) for name in ("file", "list", "episode", "missing")}
     names |= {"here": str(here), "hub": house.url, "tls": house.url.replace("http", "https")}
     before = sorted(here.rglob("*"))
-    done = armshare(*(part.format(**names) for part in arguments.split()))
+    done = run(*(part.format(**names) for part in arguments.split()))
     text = " ".join((done.stdout + done.stderr).replace("│", " ").split())
     assert said.format(**names) in text
     assert "Traceback" not in text
@@ -71,10 +89,11 @@ def test_what_cannot_be_used_is_said_in_one_line(house: House, here: Path, argum
         ("LEASE_S", "-5", "ARMSHARE_LEASE_S: Input should be greater than 0"),
     ],
 )
-def test_a_setting_that_cannot_be_is_said_by_its_name(tmp_path: Path, name: str, value: str, said: str):
-    program = [str(Path(sys.executable).parent / "armshare"), "hub", "--data", str(tmp_path), "--port", "0"]
-    environment = {**os.environ, f"ARMSHARE_{name}": value}
-    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False, timeout=60)
+def test_a_setting_that_cannot_be_is_said_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+):
+    monkeypatch.setenv(f"ARMSHARE_{name}", value)
+    done = armshare_here("hub", "--data", str(tmp_path), "--port", "0")
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -86,7 +105,7 @@ def robots(house: House) -> list[str]:
 
 def test_run_takes_no_port_that_is_taken_and_brings_no_robot_there(house: House, tmp_path: Path):
     before = robots(house)
-    done = armshare("run", "--data", str(tmp_path), "--port", house.url.rpartition(":")[2])
+    done = armshare_here("run", "--data", str(tmp_path), "--port", house.url.rpartition(":")[2])
     assert done.returncode == 2
     assert "choose another --port" in done.stderr
     assert robots(house) == before
@@ -139,13 +158,13 @@ def test_its_owner_alone_removes_a_robot_that_is_away_and_its_host_brings_it_bac
     folder, host = arm
     remove = ["remove", "passing", "--hub", house.url, "--data"]
     until(house, "passing", "free")
-    there = armshare(*remove, str(folder))
+    there = armshare_here(*remove, str(folder))
     assert (there.returncode, "end its host first" in there.stderr) == (2, True)
     host.stop()
     until(house, "passing", "offline")
-    stranger = armshare(*remove, str(house.data))
+    stranger = armshare_here(*remove, str(house.data))
     assert (stranger.returncode, "expected the owner" in stranger.stderr) == (2, True)
-    done = armshare(*remove, str(folder))
+    done = armshare_here(*remove, str(folder))
     assert done.returncode == 0, done.stderr
     assert "passing" not in robots(house)
     again = Child(
@@ -155,4 +174,4 @@ def test_its_owner_alone_removes_a_robot_that_is_away_and_its_host_brings_it_bac
         until(house, "passing", "free")
     finally:
         again.stop()
-    assert armshare(*remove, str(folder)).returncode == 0
+    assert armshare_here(*remove, str(folder)).returncode == 0

@@ -39,6 +39,7 @@ from teleop.operator.gamepad import AXIS, BUTTON, EVENT, Axis, Button
 from teleop.operator.pilot import Ask, expert
 from teleop.operator.policy import PolicyError, load
 from teleop.wire.messages import Safety
+from tests.armshare.command import armshare_here
 from tests.armshare.platform.test_house import armshare, robot_of
 
 pytestmark = pytest.mark.anyio
@@ -180,7 +181,7 @@ def test_ctrl_c_lets_go_and_gives_the_robot_back(house, key, tmp_path):
     ],
 )
 def test_a_pilot_that_is_not_one_is_refused_before_anything_is_driven(house, key, options, said):
-    done = armshare("drive", "--hub", house.url, "--key", str(key), *options)
+    done = armshare_here("drive", "--hub", house.url, "--key", str(key), *options)
     assert done.returncode == 2
     assert said in " ".join(done.stderr.replace("│", " ").split())
 

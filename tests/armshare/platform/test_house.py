@@ -31,6 +31,7 @@ from sim.physics.engine import EngineMismatchError
 from teleop.identity import new_key
 from teleop.operator.driver import Driver, RefusedError
 from teleop.wire.messages import Mode
+from tests.armshare.command import armshare_here
 from tests.emulators.feetech import FeetechBus
 
 pytestmark = pytest.mark.anyio
@@ -172,7 +173,7 @@ def test_the_command_line_draws_what_any_camera_saw(walked, tmp_path):
     ],
 )
 def test_a_picture_that_cannot_be_taken_is_refused_in_a_line(walked, tmp_path, options, said):
-    done = armshare("render", str(bundle_of(walked)), "--to", str(tmp_path), *options)
+    done = armshare_here("render", str(bundle_of(walked)), "--to", str(tmp_path), *options)
     assert done.returncode == 2
     assert said in " ".join(done.stderr.replace("│", " ").split())
     assert not list(tmp_path.glob("*"))

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from armshare.platform.processes import platform
 from sim.catalogue import ROBOTS, pairs
 from teleop.wire.messages import PROTOCOL
-from tests.browser import chromium, complaints, watch
+from tests.browser import complaints, watch
 from tests.conftest import House
 
 ARMED = "document.querySelector('[data-testid=safety-state]')?.dataset.state === 'armed'"
@@ -101,12 +101,6 @@ TASK_OF = dict(pairs())
 ONLINE: list[str] = [robot for robot in ROBOTS if robot in TASK_OF]
 """Every kind of robot that there is a task for."""
 PATIENCE_MS = 60_000  # software WebGL on a shared machine; nothing is asserted of time
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.armshare.web.test_browser import ARMED, HIDE, opened, sign_in, take_robot
-from tests.browser import chromium, complaints
+from tests.browser import complaints
 from tests.conftest import House
 
 ASKED_AND_HEARD = """
@@ -22,12 +20,6 @@ ASKED_AND_HEARD = """
     window.AudioContext = class extends Real { constructor() { super(); window.chimed = true } }
 """
 SHOW = HIDE.replace("value: true", "value: false")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 def test_who_waits_sees_place_and_wait_and_is_called_when_it_is_their_turn(browser: Browser, house: House) -> None:

@@ -16,18 +16,12 @@ from teleop.host.link import Host, registration
 from teleop.identity import ROBOT_REGISTRATION, Domain, new_key
 from teleop.steps import Events
 from tests.armshare.web.test_browser import LOST, PATIENCE_MS, READY, TRIES, numbers, opened, sign_in, take_robot
-from tests.browser import chromium, complaints
+from tests.browser import complaints
 from tests.conftest import House
 from tests.teleop.sessions import PANDA, Puppet
 
 VIEW = "document.querySelector('[data-testid=drive-view]').dataset"
 HINT = "document.querySelector('[data-testid=hint]')?.dataset.hint"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

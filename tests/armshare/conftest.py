@@ -1,0 +1,18 @@
+"""The platform that the front's tests share: real processes, one set for each lane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from armshare.platform.processes import platform
+from tests.conftest import House
+
+
+@pytest.fixture(scope="package")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """One platform for all tests that only use it; a test that breaks it starts its own."""
+    data = tmp_path_factory.mktemp("house")
+    with (data / "log").open("wb") as log, platform(data, 0, ["panda"], log) as (url, (hub, host)):
+        yield House(url, data, hub, host)

@@ -1,0 +1,33 @@
+"""Which tests run beside each other when several workers share them.
+
+A file runs in one worker, in its own order. Two lanes hold more than a file, so that only one of their tests runs at a
+time, whatever the number of workers: `browser` is everything with Chromium, `platform` everything else that starts the
+real processes. Both begin at once, because nothing takes longer; the other files follow, the longest first.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+LANES: Final = {
+    "tests/armshare/web/": "browser",
+    "tests/armshare/platform/test_qualification.py": "browser",
+    "tests/armshare/": "platform",
+}
+"""The lane of whatever begins so; the first that fits."""
+LONG: Final = ()
+"""Files that take longest, beside the lanes: begun late, one of them alone would hold up the end."""
+
+
+def lane_of(test: str) -> str:
+    """Return the lane of a test's id, or its file."""
+    return next((lane for begins, lane in LANES.items() if test.startswith(begins)), test.partition("::")[0])
+
+
+def turn_of(test: str) -> tuple[int, int]:
+    """Return a test's place in the order: the lanes in theirs, then the long files, then the others."""
+    lane = lane_of(test)
+    lanes = list(dict.fromkeys(LANES.values()))
+    if lane in lanes:
+        return 0, lanes.index(lane)
+    return (1, LONG.index(lane)) if lane in LONG else (2, 0)
