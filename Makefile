@@ -5,10 +5,13 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+# Half of a test's time is waiting: one worker more than there are cores uses some of it.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 STAMPS := .setup
 WEB := $(shell find armshare/web/src -type f 2>/dev/null) $(wildcard armshare/web/*.ts armshare/web/*.js armshare/web/*.json armshare/web/*.html armshare/web/public/*) teleop/wire/wire.json teleop/typed_data.json recorder/typed_data.json $(wildcard docs/gallery/*.jpg)
 
-.PHONY: help run test setup lint pytest vitest bench soak mutants peers screenshots lock clean tools chromium opengl
+.PHONY: help run test check fuzz setup lint ruff mypy import-linter svelte-check static pytest vitest bench soak mutants peers \
+	screenshots lock clean tools chromium opengl
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/'
@@ -16,21 +19,42 @@ help: ## this list
 run: setup ## set up what is missing, start the platform, print and open its URL
 	@exec $(BIN)/armshare run --open $(ARGS)
 
-test: setup peers chromium opengl lint vitest pytest ## set up what is missing, run every check
+test: setup peers chromium opengl ## set up what is missing, run every check
+	@$(MAKE) --no-print-directory static
+	@$(MAKE) --no-print-directory pytest
+
+check: setup peers opengl ## lint and the fast half of the tests, for daily work
+	@$(MAKE) --no-print-directory static
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
+
+fuzz: setup ## the property tests with new random examples; ARGS=--hypothesis-seed=N repeats a run
+	@$(BIN)/python -m pytest -n $(WORKERS) -m hypothesis --hypothesis-profile=fuzz $(ARGS)
 
 setup: $(STAMPS)/web ## install what the project needs, below this folder only
 
-lint: setup ## ruff, mypy, import-linter, svelte-check
+lint: ruff mypy import-linter svelte-check ## ruff, mypy, import-linter, svelte-check
+
+ruff: setup
 	@echo "--- ruff"; $(BIN)/ruff check . && $(BIN)/ruff format --check -q .
+
+mypy: setup
 	@echo "--- mypy (strict)"; $(BIN)/mypy
+
+import-linter: setup
 	@echo "--- import-linter"; $(BIN)/lint-imports --no-cache
+
+svelte-check: setup
 	@echo "--- svelte-check"; npm run --silent -w armshare/web check
 
 vitest: setup
-	@npm run --silent -w armshare/web test
+	@echo "--- vitest"; npm run --silent -w armshare/web test
+
+# What needs no platform, two at a time; each says what it has to say in one piece.
+static: setup
+	@$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) lint vitest
 
 pytest: setup
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 bench: setup ## measure speed; every benchmark prints its command and one JSON object
 	@for script in benchmarks/*.py; do echo "\$$ $(BIN)/python $$script --json"; $(BIN)/python $$script --json; done

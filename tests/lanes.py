@@ -15,7 +15,17 @@ LANES: Final = {
     "tests/armshare/": "platform",
 }
 """The lane of whatever begins so; the first that fits."""
-LONG: Final = ()
+LONG: Final = (
+    "tests/sim/tasks/test_tasks.py",
+    "tests/sim/test_gym.py",
+    "tests/rewards/chain/test_vault.py",
+    "tests/teleop/test_drive.py",
+    "tests/rewards/chain/test_anvil.py",
+    "tests/sim/physics/test_corpus.py",
+    "tests/sim/pictures/test_render.py",
+    "tests/recorder/export/test_robomimic.py",
+    "tests/recorder/file/test_recovery.py",
+)
 """Files that take longest, beside the lanes: begun late, one of them alone would hold up the end."""
 
 

@@ -114,7 +114,7 @@ def test_one_changed_byte_is_refused_by_the_gates_name(walked, tmp_path, name, g
     where = data.index(b'"episode":"') + 11 if name == "manifest.json" else len(data) // 2
     data[where] = ord("0") if data[where] != ord("0") else ord("1")
     (changed / name).write_bytes(data)
-    done = armshare("verify", str(changed), "--json")
+    done = armshare_here("verify", str(changed), "--json")
     assert done.returncode == 1
     (report,) = json.loads(done.stdout.splitlines()[-1])
     assert report["refused"] in (gate, "ManifestDisagrees"), report
@@ -128,7 +128,7 @@ def test_the_command_line_replays_an_episode_and_names_the_first_difference(walk
     shutil.copytree(bundle_of(walked), changed)
     with h5py.File(changed / "episode.h5", "r+") as file:
         file["observation/joint_velocity"][7, 3] += 1e-9
-    done = armshare("replay", str(changed), "--json")
+    done = armshare_here("replay", str(changed), "--json")
     assert done.returncode == 1
     (report,) = json.loads(done.stdout.splitlines()[-1])
     assert report["message"].startswith("step 7, joint_velocity[3]")

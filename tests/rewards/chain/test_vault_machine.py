@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pytest
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from hypothesis import HealthCheck, settings
@@ -180,6 +181,7 @@ class VaultMachine(RuleBasedStateMachine):
             assert hub.claimed(account) == hub.balance_of(account) == amount
 
 
+@pytest.mark.hypothesis  # which `make fuzz` runs: here Hypothesis cannot see it by itself
 def test_whatever_people_do_the_books_balance(slow: WholeChain, node: Node, cast: Cast, anvil: EmbeddedChain) -> None:
     stage = Stage(node, slow, as_(cast.guardian, slow, anvil), as_(cast.arbiter, slow, anvil), new_key().address)
     machine: Callable[[], VaultMachine] = lambda: VaultMachine(stage)  # noqa: E731  a factory is what is asked for
