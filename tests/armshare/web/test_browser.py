@@ -582,7 +582,7 @@ def test_a_page_whose_hub_is_away_says_so_once_blames_no_host_and_tries_again(pa
     page.route("**/api/**", lambda route: route.abort())
     told = page.get_by_role("alert").filter(has_text="The hub cannot be reached.")
     expect(told).to_contain_text("This page tries again by itself.")
-    unknown = page.locator("[data-testid=robot-card][data-state=unknown]")
+    unknown = page.locator("[data-testid=robot-card][data-robot-name=panda-1][data-state=unknown]")
     expect(unknown).to_contain_text("Unknown")
     expect(unknown.get_by_role("link")).to_have_count(0)
     page.unroute("**/api/**")
