@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 # Half of a test's time is waiting: one worker more than there are cores uses some of it.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cores + 1 : 8)))
 STAMPS := .setup
 WEB := $(shell find armshare/web/src -type f 2>/dev/null) $(wildcard armshare/web/*.ts armshare/web/*.js armshare/web/*.json armshare/web/*.html armshare/web/public/*) teleop/wire/wire.json teleop/typed_data.json recorder/typed_data.json $(wildcard docs/gallery/*.jpg)
 

@@ -59,14 +59,14 @@ def cast() -> Cast:
     return Cast(new_key(), new_key(), new_key(), new_key())
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def anvil(cast: Cast, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedChain]:
     """The embedded chain."""
     with EmbeddedChain(tmp_path_factory.mktemp("chain"), cast.hub.address) as running:
         yield running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def node(anvil: EmbeddedChain, cast: Cast) -> Node:
     """Control over the chain, everybody having gas money."""
     node = Node(anvil.url)
@@ -75,7 +75,7 @@ def node(anvil: EmbeddedChain, cast: Cast) -> Node:
     return node
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def records(anvil: EmbeddedChain, node: Node, cast: Cast, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two deployed vaults: `quick.json` without a delay, `slow.json` with one and a bond."""
     folder = tmp_path_factory.mktemp("records")
