@@ -52,9 +52,13 @@ def locked(folder: Path, what: str) -> Iterator[None]:
 def listen(host: str, port: int) -> socket:
     """Return a listening socket; port 0 takes a free one. Raises OSError if the port is taken."""
     listener = socket(AF_INET6 if ":" in host else AF_INET, SOCK_STREAM)
-    listener.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
-    listener.bind((host, port))
-    listener.listen(512)
+    try:
+        listener.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(512)
+    except OSError:
+        listener.close()
+        raise
     return listener
 
 
