@@ -20,18 +20,26 @@ ARGUMENTS = [
 ]
 
 
+_RUNNING: list[Browser] = []  # a thread can drive only one
+
+
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Yield a browser; raise FileNotFoundError where the machine has none."""
+    """Yield the browser that runs already, else a new one; raise FileNotFoundError if the machine has none."""
+    if _RUNNING:
+        yield _RUNNING[0]
+        return
     names = ("chromium", "chromium-browser", "google-chrome")
     program = next((found for name in names if (found := shutil.which(name))), None)
     if program is None:
         raise FileNotFoundError("Chromium is missing, for the browser tests: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        _RUNNING.append(browser)
         try:
             yield browser
         finally:
+            _RUNNING.clear()
             browser.close()
 
 

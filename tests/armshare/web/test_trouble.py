@@ -19,7 +19,7 @@ from tests.armshare.web.test_browser import (
     sign_in,
     take_robot,
 )
-from tests.browser import chromium, complaints
+from tests.browser import complaints
 from tests.conftest import House
 
 DEAFENED = """
@@ -45,12 +45,6 @@ DEAFENED = """
 """`deaf(true)` keeps every state from the page, while its commands go on."""
 WATCHING = "document.querySelector('[data-testid=drive-view][data-loaded=true]')"
 FOR_PROGRAMS = ("expected", "Expected", "GET /api")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture
