@@ -25,7 +25,7 @@ from armshare.failures import PlatformError
 from armshare.platform import processes
 from armshare.settings import Settings
 from sim.catalogue import require_pair
-from teleop.hub import serving
+from teleop.hub.server import serving
 
 cli = typer.Typer()
 

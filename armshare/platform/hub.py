@@ -43,11 +43,11 @@ from teleop.hub import errors
 from teleop.hub.accounts import Accounts
 from teleop.hub.api import Driving
 from teleop.hub.api import router as teleop_router
-from teleop.hub.bodies import BodyLimit
 from teleop.hub.db import Database, open_database, open_engine
-from teleop.hub.encoded import EncodedCache
 from teleop.hub.leases import Hub
 from teleop.hub.registry import Registry
+from teleop.hub.server.bodies import BodyLimit
+from teleop.hub.server.encoded import EncodedCache
 from teleop.identity import kept_secret, load_key
 from teleop.wire.messages import PROTOCOL
 

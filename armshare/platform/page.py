@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.staticfiles import PathLike, StaticFiles
 from starlette.types import Scope
 
-from teleop.hub import encoded
+from teleop.hub.server import encoded
 
 FOREVER: Final = "public, max-age=31536000, immutable"
 """Of a file whose name changes with its content."""

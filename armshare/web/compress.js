@@ -1,5 +1,5 @@
 // After `vite build`: writes a `.br` and a `.gz` beside every file of `dist/` that gets smaller by it. The hub serves them
-// as they lie there (`teleop/hub/encoded.py`), so that no request costs a compression.
+// as they lie there (`teleop/hub/server/encoded.py`), so that no request costs a compression.
 
 import { readFile, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

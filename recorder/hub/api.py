@@ -48,10 +48,11 @@ from recorder.proof.bundle import BUNDLE_FILES
 from recorder.proof.case import Ticket
 from recorder.proof.manifest import MANIFEST_BYTES_MAX
 from recorder.proof.refusals import GateError
-from teleop.hub import bodies, errors
+from teleop.hub import errors
 from teleop.hub.accounts import NotSignedInError
-from teleop.hub.bodies import BytesMax
 from teleop.hub.db import Database
+from teleop.hub.server import bodies
+from teleop.hub.server.bodies import BytesMax
 
 WAIT_S_MAX: Final = 30.0
 BODY_BYTES_MAX: Final = 2 * MANIFEST_BYTES_MAX

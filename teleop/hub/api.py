@@ -15,7 +15,6 @@ from starlette.websockets import WebSocketDisconnect
 
 from sim.catalogue import UnknownRobotError, model
 from teleop.hub.accounts import Accounts, NotSignedInError
-from teleop.hub.allowance import Allowance
 from teleop.hub.answers import (
     Challenge,
     ChallengeAnswer,
@@ -28,11 +27,12 @@ from teleop.hub.answers import (
 )
 from teleop.hub.cameras import Viewer
 from teleop.hub.docks import Dock, Presence, Seat
-from teleop.hub.encoded import EncodedCache, answer
 from teleop.hub.errors import ApiError
 from teleop.hub.leases import Hub
 from teleop.hub.registry import Registry, UnknownRobotAddressError
-from teleop.hub.serving import framed_socket
+from teleop.hub.server.allowance import Allowance
+from teleop.hub.server.encoded import EncodedCache, answer
+from teleop.hub.server.serving import framed_socket
 from teleop.hub.tables import RobotRow
 from teleop.identity import Domain, SignatureError
 from teleop.wire import signalling

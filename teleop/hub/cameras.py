@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from teleop.hub.serving import FramedSocket, framed
+from teleop.hub.server.serving import FramedSocket, framed
 from teleop.wire import signalling
 from teleop.wire.credits import Feed
 from teleop.wire.frames import CAMERAS_MAX, Codec, Frame, Seen

@@ -28,8 +28,8 @@ from recorder.hub.uploads import IDLE_S, Uploads
 from recorder.proof.case import Replayer, Ticket
 from teleop.hub import errors
 from teleop.hub.accounts import NotSignedInError
-from teleop.hub.bodies import BodyLimit
 from teleop.hub.db import open_database, open_engine
+from teleop.hub.server.bodies import BodyLimit
 from tests.recorder.bundles import LOG_KEY
 from tests.recorder.factory import DOMAIN, HUB, ROBOT, WALLET, fake_start
 

@@ -19,12 +19,13 @@ from sim.robot import Robot
 from teleop.cameras.spec import CameraSpec
 from teleop.clock import now_ms
 from teleop.host.link import Host, registration
-from teleop.hub import errors, serving
+from teleop.hub import errors
 from teleop.hub.accounts import Accounts
 from teleop.hub.api import Driving, router
 from teleop.hub.db import open_database, open_engine
 from teleop.hub.leases import Hub
 from teleop.hub.registry import Registry
+from teleop.hub.server import serving
 from teleop.identity import ROBOT_REGISTRATION, Domain, new_key
 from teleop.operator.driver import Driver
 from teleop.steps import Events

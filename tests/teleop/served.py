@@ -10,7 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from armshare.platform.processes import listen
-from teleop.hub import serving
+from teleop.hub.server import serving
 
 
 @contextmanager

@@ -21,9 +21,10 @@ from recorder.hub.states import EpisodeState
 from rewards.hub.api import router
 from rewards.ledger.settle import read_payout
 from rewards.tables import APPEND_ONLY
-from teleop.hub import errors, serving
+from teleop.hub import errors
 from teleop.hub.db import Base, open_engine
 from teleop.hub.errors import ApiError
+from teleop.hub.server import serving
 from tests.recorder.factory import fixed_key
 from tests.rewards.world import ADA, BOB, PRICE_WEI, DictVault, World, make_world
 

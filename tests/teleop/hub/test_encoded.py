@@ -12,8 +12,8 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request, Response
 
-from teleop.hub import encoded
-from teleop.hub.encoded import EncodedCache
+from teleop.hub.server import encoded
+from teleop.hub.server.encoded import EncodedCache
 from tests.teleop.served import served
 
 MESH = b"v 0.125 0.25 0.5\n" * 4000

@@ -16,8 +16,9 @@ from starlette.websockets import WebSocketDisconnect
 from websockets.frames import Frame, Opcode
 from websockets.sync.client import ClientConnection, connect
 
-from teleop.hub import connections, errors
-from teleop.hub.bodies import BODY_BYTES_MAX, JSON_DEPTH_MAX, BodyLimit
+from teleop.hub import errors
+from teleop.hub.server import connections
+from teleop.hub.server.bodies import BODY_BYTES_MAX, JSON_DEPTH_MAX, BodyLimit
 from tests.teleop.served import served
 
 HALF_S = 0.3

@@ -12,7 +12,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 
-from teleop.hub.connections import BoundedWebsocket, Http
+from teleop.hub.server.connections import BoundedWebsocket, Http
 from teleop.wire.frames import FRAME_MESSAGE_BYTES_MAX
 
 _EXTENSION: Final = "armshare.framed"

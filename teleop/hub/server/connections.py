@@ -17,7 +17,7 @@ from websockets.exceptions import ProtocolError
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.server import ServerProtocol
 
-from teleop.hub.allowance import Allowance
+from teleop.hub.server.allowance import Allowance
 
 HEAD_S: Final = 10.0
 """In which a request's head must have come as a whole, from the connection or from the answer before."""

@@ -1,0 +1,1 @@
+"""How the hub is served: sockets and their limits, bodies, compressed files, allowances."""
