@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
 from eth_account.signers.local import LocalAccount
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from sim.robot import Robot
@@ -23,13 +23,13 @@ from teleop.cameras.spec import CameraSpec, cameras_of
 from teleop.clock import now_ms
 from teleop.host.cameras import HostCameras
 from teleop.host.grants import GrantUsedError, UsedGrants
+from teleop.host.hub_socket import HubSocket
 from teleop.host.loop import ControlLoop
 from teleop.identity import HOST_HELLO, SESSION_GRANT, Domain, SignatureError
 from teleop.steps import Events
 from teleop.wire import signalling
 from teleop.wire.descriptor import describe
 from teleop.wire.messages import JSON_BYTES_MAX, PROTOCOL
-from teleop.wire.outbox import Outbox
 from teleop.wire.reasons import EndReason
 
 _log = structlog.get_logger()
@@ -74,7 +74,7 @@ class Host:
         """Read by the recorder's thread; replaced as a whole."""
         self._hub_url = hub_url.rstrip("/")
         self._robot = robot
-        self._outbox: Outbox | None = None
+        self._socket: HubSocket | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._epoch = 0
         self._used = UsedGrants(grants)
@@ -132,6 +132,7 @@ class Host:
         while True:
             try:
                 async with self._dial() as socket:
+                    assert isinstance(socket, HubSocket)  # `create_connection` says so
                     await self._session(socket)
                     attempt = 0
             except (OSError, TimeoutError, WebSocketException, signalling.SignallingError) as error:
@@ -148,36 +149,37 @@ class Host:
     def _dial(self) -> connect:
         url = self._hub_url.replace("http", "ws", 1) + "/ws/host"
         return connect(
-            url, compression=None, max_size=JSON_BYTES_MAX, ping_interval=PING_S, ping_timeout=PING_S, proxy=None
+            url,
+            compression=None,
+            max_size=JSON_BYTES_MAX,
+            ping_interval=PING_S,
+            ping_timeout=PING_S,
+            proxy=None,
+            create_connection=HubSocket,
         )
 
-    async def _session(self, socket: ClientConnection) -> None:
-        outbox = self._outbox = Outbox()  # before `hello` says whether the robot is stopped: a stop after it is sent
+    async def _session(self, socket: HubSocket) -> None:
+        self._socket = socket  # before `hello` says whether the robot is stopped: a stop after it is sent
         try:
-            await self._converse(socket, await self._introduce(socket), outbox)
-        finally:
-            self.online.clear()
-            self.offline.set()
-            self._outbox, self.uplink = None, None
-            self.cameras.uplink("")
-            self.cameras.look([])
-            self.loop.order(signalling.Revoke(self._epoch, EndReason.HOST_LOST))
-
-    async def _converse(self, socket: ClientConnection, domain: Domain, outbox: Outbox) -> None:
-        sender = asyncio.create_task(outbox.drain(socket.send, socket.send))
-        try:
+            domain = await self._introduce(socket)
+            socket.take = self.loop.offer
+            socket.begin()
             async for frame in socket:
                 if isinstance(frame, bytes):
                     self.loop.offer(frame)
                 else:
-                    self._obey(signalling.to_host(frame), domain, outbox)
+                    self._obey(signalling.to_host(frame), domain, socket.signal)
         except ConnectionClosed as closed:
             _log.warning("hub lost", robot=self.name, error=str(closed))
         finally:
-            sender.cancel()
-            await asyncio.gather(sender, return_exceptions=True)
+            self.online.clear()
+            self.offline.set()
+            self._socket, self.uplink = None, None
+            self.cameras.uplink("")
+            self.cameras.look([])
+            self.loop.order(signalling.Revoke(self._epoch, EndReason.HOST_LOST))
 
-    async def _introduce(self, socket: ClientConnection) -> Domain:
+    async def _introduce(self, socket: HubSocket) -> Domain:
         frame = await socket.recv()
         signalling.require_protocol(frame, "update the hub or this host, whichever is older")
         challenge = signalling.to_host(frame)
@@ -192,7 +194,7 @@ class Host:
         await socket.send(signalling.encode(hello))
         return domain
 
-    def _obey(self, message: signalling.ToHost, domain: Domain, outbox: Outbox) -> None:
+    def _obey(self, message: signalling.ToHost, domain: Domain, say: Callable[[str], None]) -> None:
         match message:
             case signalling.HostWelcome():
                 self.uplink = Uplink(self._hub_url, message.upload_token, domain)
@@ -200,7 +202,7 @@ class Host:
                 self.offline.clear()
                 self.online.set()
                 if self.loop.fault is not None:
-                    outbox.signal(signalling.encode(signalling.Faulted(self.loop.fault)))
+                    say(signalling.encode(signalling.Faulted(self.loop.fault)))
                 _log.info("online", robot=self.name, hub=self._hub_url)
             case signalling.LeaseOrder():
                 refusal = self._refusal(message, domain)
@@ -208,7 +210,7 @@ class Host:
                     self._epoch = message.epoch
                     self.loop.order(message)
                 else:
-                    outbox.signal(signalling.encode(signalling.Refused(message.lease, refusal)))
+                    say(signalling.encode(signalling.Refused(message.lease, refusal)))
             case signalling.Looked():
                 self.cameras.look(message.streams)
             case signalling.Refusal():
@@ -240,18 +242,18 @@ class Host:
 
     def _publish(self, state: bytes) -> None:
         self.cameras.show(state)
-        outbox, loop = self._outbox, self._loop
-        if outbox is not None and loop is not None:
-            loop.call_soon_threadsafe(outbox.latest, state)
+        socket, loop = self._socket, self._loop
+        if socket is not None and loop is not None:
+            loop.call_soon_threadsafe(socket.latest, state)
 
     def _report(self, message: signalling.Message) -> None:
         if isinstance(message, signalling.Ready):
             self.cameras.scene(message.seed)
-        outbox, loop = self._outbox, self._loop
+        socket, loop = self._socket, self._loop
         if loop is not None and isinstance(message, signalling.Estopped | signalling.Cleared):
             loop.call_soon_threadsafe(self._keep, message)
-        if outbox is not None and loop is not None:
-            loop.call_soon_threadsafe(outbox.signal, signalling.encode(message))
+        if socket is not None and loop is not None:
+            loop.call_soon_threadsafe(socket.signal, signalling.encode(message))
 
     def _keep(self, message: signalling.Estopped | signalling.Cleared) -> None:
         if self._latch is None:

@@ -10,7 +10,6 @@ from teleop.host.link import Host
 from teleop.identity import SESSION_GRANT, Domain, new_key
 from teleop.steps import Events
 from teleop.wire import signalling
-from teleop.wire.outbox import Outbox
 from teleop.wire.signalling import Grant
 from tests.teleop.hub.bench import DOMAIN, HOUR_MS
 from tests.teleop.sessions import PANDA, Puppet
@@ -45,10 +44,8 @@ class Desk:
     def says(self, order: signalling.LeaseOrder, domain: Domain = DOMAIN) -> str | None:
         """Give the host that order; return why it refuses, None if it obeys."""
         said: list[str] = []
-        outbox = Outbox()
-        outbox.signal = said.append
         self.obeyed.clear()
-        self.host._obey(order, domain, outbox)
+        self.host._obey(order, domain, said.append)
         if not said:
             assert self.obeyed == [order]
             return None
