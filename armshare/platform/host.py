@@ -16,12 +16,13 @@ import structlog
 from eth_account.signers.local import LocalAccount
 
 from armshare.failures import NotOnlineError
+from armshare.platform.origin import world_of
 from armshare.platform.processes import locked
 from recorder.file.writer import commit_steps
 from recorder.host.recording import Recorder
 from recorder.host.uploader import Uploader
 from recorder.proof.seal import SealedEpisode
-from sim.catalogue import UnknownRobotError, make_world
+from sim.catalogue import UnknownRobotError
 from sim.robot import Robot, TaskSpec
 from teleop.cameras.spec import CameraSpec
 from teleop.hardware.calibration import read_calibration
@@ -55,7 +56,7 @@ class Wanted:
                 raise UnknownRobotError(f"expected so101 as the real robot at {self.port}, got {self.kind!r}")
             task = TaskSpec(self.task, 1, self.instruction, FREE.max_steps) if self.instruction else FREE
             return So101(self.port, read_calibration(self.calibration) if self.calibration else None, task=task)
-        return make_world(self.kind, self.task)
+        return world_of(self.kind, self.task)
 
 
 async def serve_one(hub_url: str, data: Path, wanted: Wanted) -> None:

@@ -22,11 +22,12 @@ from typing import Final
 import structlog
 
 from armshare.failures import PlatformError, actionable
+from armshare.platform import origin
 from armshare.platform.host import Wanted, serve_one
 from armshare.platform.processes import interrupt_on_signals
 
 _log = structlog.get_logger()
-_SHARED: Final = ["armshare.platform.robots", "sim.physics.world", "recorder.host.recording"]
+_SHARED: Final = ["armshare.platform.robots", "recorder.host.recording", "armshare.platform.origin"]
 """What every robot's process needs: loaded once, in the process that they are forked from."""
 _PAUSES_S: Final = (1.0, 2.0, 5.0, 15.0, 60.0)
 """Before a crashed robot is started anew, by how often it crashed within `_STEADY_S` of its start."""
@@ -45,6 +46,7 @@ async def serve(hub_url: str, data: Path, wanted: list[Wanted]) -> None:
         return
     # A robot's matrices are small: more threads for linear algebra would only spin beside the other robots.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    origin.ask_for((one.kind, one.task) for one in wanted if not one.port)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_SHARED)
     async with asyncio.TaskGroup() as group:
