@@ -110,7 +110,7 @@ async def measured(tree: Path, seconds: float) -> dict[str, float]:
             stdout=asyncio.subprocess.PIPE,
         )
         output, _ = await process.communicate()
-    found: dict[str, float] = json.loads(output.decode().splitlines()[-1])
+    found: dict[str, float] = json.loads(next(line for line in output.decode().splitlines() if line.startswith("{")))
     return {name: used * 1000.0 / seconds for name, used in found.items()}
 
 
