@@ -44,10 +44,10 @@ def run(
         require_pair(kind, task or "lift")
     err.print(f"starting the chain, the hub and {', '.join(wanted)} ...")
     with processes.platform(data, port, wanted) as (url, children):
-        out.print(f"\n  armshare is at [bold]{url}[/bold]   (Ctrl-C ends it; everything is kept in {data})\n")
-        if open_page and _has_screen():
-            webbrowser.open(url)
         try:
+            out.print(f"\n  armshare is at [bold]{url}[/bold]   (Ctrl-C ends it; everything is kept in {data})\n")
+            if open_page and _has_screen():
+                webbrowser.open(url)
             while not any(child.wait(0.5) for child in children):
                 pass
         except KeyboardInterrupt:

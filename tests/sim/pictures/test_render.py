@@ -216,10 +216,11 @@ def test_every_link_is_drawn_where_the_physics_engine_has_it(robot):
     from sim.model.urdf import read_urdf
     from sim.physics.arm import Arm
     from sim.physics.bullet import new_client
+    from sim.physics.stepping import CURRENT
     from sim.robot import Action
 
     data, client = description(robot), new_client()
-    arm = Arm(client, data)
+    arm = Arm(client, data, CURRENT)
     rng = np.random.default_rng(3)
     joints = rng.uniform(data.joint_lower_rad, data.joint_upper_rad)
     openings = rng.uniform(size=len(data.hands))
