@@ -1,1 +1,1 @@
-"""The first room: what a robot is, and robots made of physics. Values leave it; nothing of the other rooms enters."""
+"""What a robot is, and simulated robots. Other packages use its values; it imports none of the other packages."""

@@ -1,4 +1,4 @@
-"""Which simulated robots and tasks there are, by name. Looking loads no physics; `make_world` does."""
+"""Which simulated robots and tasks there are, by name. Looking them up loads no physics; `make_world` does."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class UnknownRobotError(RobotError):
 
 
 class UnknownTaskError(RobotError):
-    """No task has that name, or not for that robot."""
+    """No task has that name, or the robot cannot do it."""
 
 
 def description(robot: str) -> RobotDescription:
@@ -35,7 +35,7 @@ def description(robot: str) -> RobotDescription:
 
 
 def model(robot: str) -> RobotModel:
-    """Return where the robot's URDF and meshes lie; raise UnknownRobotError."""
+    """Return where the robot's URDF and meshes are; raise UnknownRobotError."""
     return description(robot).model
 
 
@@ -54,7 +54,7 @@ def pairs() -> tuple[tuple[str, str], ...]:
 
 
 def require_pair(robot: str, task_name: str) -> tuple[str, str]:
-    """Return the pair; raise UnknownRobotError or UnknownTaskError where there is no such world."""
+    """Return the pair; raise UnknownRobotError or UnknownTaskError if there is no such world."""
     if robot not in ROBOTS:
         raise UnknownRobotError(f"expected one of {', '.join(ROBOTS)}, got {robot!r}")
     able = task(task_name).robots
@@ -66,10 +66,10 @@ def require_pair(robot: str, task_name: str) -> tuple[str, str]:
 def make_world(robot: str, task_name: str, stepping: Stepping | None = None) -> World:
     """Return the world of that robot at that task, not yet connected; raise for an unknown pair.
 
-    `stepping` is that of an episode to replay; None: how new episodes are made.
+    `stepping` is that of the episode to replay; None means the one that new episodes are made with.
     """
     require_pair(robot, task_name)
-    from sim.physics.stepping import CURRENT  # here, so that a catalogue alone starts no physics engine
+    from sim.physics.stepping import CURRENT  # here, so that importing the catalogue loads no physics engine
     from sim.physics.world import World
 
     return World(description(robot), task(task_name), stepping or CURRENT)

@@ -1,4 +1,4 @@
-"""Whether every task can be done as people do it: scripted operators drive worlds through a controller."""
+"""Checks that every task can be done the way people do it: scripted operators drive worlds through a controller."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sim.physics.world import World
 
 _BATCH = 5
-"""Seeds that one worker drives at a time."""
+"""How many seeds one worker drives at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +26,18 @@ class Drive:
     seed: int
     success: bool
     seconds: float
-    """Simulated."""
+    """Simulated time."""
     progress: float
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How often a task's expert succeeds with a robot, and how long it then takes."""
+    """How often a task's expert succeeds with a robot, and how long it takes when it does."""
 
     seeds: int
     success_rate: float
     median_seconds: float | None
-    """Simulated, of those that succeeded."""
+    """Simulated time, over those that succeeded."""
     failed_seeds: tuple[int, ...]
 
 
@@ -55,7 +55,7 @@ def drive(world: World, seed: int) -> Iterator[tuple[Action, Observation]]:
 
 
 def attempts(robot: str, task: str, seeds: Sequence[int]) -> list[Drive]:
-    """Return how the expert fares from each seed; for a worker process."""
+    """Return how the expert does from each seed; runs in a worker process."""
     world = make_world(robot, task)
     world.connect()
     try:
@@ -75,7 +75,7 @@ def check(
 
 
 def rate(drives: Sequence[Drive]) -> Rate:
-    """Return what the drives of one pair come to."""
+    """Return the success rate over the drives of one pair."""
     done = [drive.seconds for drive in drives if drive.success]
     failed = tuple(sorted(drive.seed for drive in drives if not drive.success))
     return Rate(len(drives), len(done) / len(drives), median(done) if done else None, failed)

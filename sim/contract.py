@@ -8,7 +8,7 @@
             yield arm
             arm.disconnect()
 
-A real arm also says in `pace` how one control period passes for it.
+A real arm also overrides `pace` to let one control period pass.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ _PER_JOINT = (
     "home_rad",
 )
 STILL_RAD = 0.005
-"""A joint that moves less than this between two looks stands still."""
+"""A joint that moves less than this between two observations is at rest."""
 ROUNDED_RAD = 1e-3
 """How far a limit may be rounded."""
 
 
 class RobotContract:
-    """The promises. Subclasses give `robot`, connected, and may widen the tolerances of a worse arm."""
+    """The promises. Subclasses provide a connected `robot`, and may widen the tolerances for a less precise arm."""
 
     tolerance_rad = 0.02
     settle_periods = 60
 
     @pytest.fixture
     def robot(self) -> Iterator[Robot]:
-        """Give the robot, connected; disconnect it afterwards."""
+        """Yield the robot, connected; disconnect it afterwards."""
         raise NotImplementedError("a subclass of RobotContract gives the robot")
 
     def pace(self, robot: Robot) -> None:
-        """Let one control period pass, where `send_action` does not do so itself."""
+        """Let one control period pass, if `send_action` does not do so itself."""
 
     def test_it_is_a_robot(self, robot: Robot) -> None:
         assert isinstance(robot, Robot), f"{type(robot).__name__} lacks a method of the Robot protocol"
@@ -271,7 +271,7 @@ class RobotContract:
         return robot.observe()
 
     def _bits(self, robot: Robot, steps: int = 10) -> list[dict[str, bytes]]:
-        """Drive a little, with the grippers; return every array of every observation as bytes."""
+        """Drive a little, grippers included; return every array of every observation as bytes."""
         seen = [robot.reset(12)]
         for step in range(steps):
             action = self._towards(robot, seen[0], 0.02 * (step % 4))

@@ -1,6 +1,6 @@
-"""One simulated robot as data: what its URDF does not say, and what of it a driver may use.
+"""One simulated robot as data: what its URDF does not say, and which parts of it a driver may use.
 
-`sim/contract.py` holds every description to its URDF; `docs/adding-a-robot.md` says how to write one.
+`sim/contract.py` checks every description against its URDF; `docs/adding-a-robot.md` says how to write one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sim.robot import ArraySpec, EndEffector, MobileBase, RobotModel, RobotSpec,
 from sim.scene import Quaternion, Scene, Triple
 
 _JERK_PART: Final = 0.25
-"""The part of `acceleration_time_s` in which the acceleration rises."""
+"""The fraction of `acceleration_time_s` during which the acceleration rises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Hand:
     name: str
     link: str
     joint_names: tuple[str, ...]
-    """Those of the robot's joints that follow its twists, nearest the base first."""
+    """The robot's joints that follow its twists, nearest the base first."""
     workspace_lower_m: Triple
     workspace_upper_m: Triple
     """In the frame of `base_link`."""
@@ -35,9 +35,9 @@ class Hand:
     finger_links: tuple[str, ...] = ()
     """Links that touch what is grasped."""
     base_link: str | None = None
-    """The link in whose frame twists and workspace are; None: the URDF's base."""
+    """The link in whose frame twists and workspace are given; None: the URDF's base."""
     camera: tuple[Triple, Quaternion] | None = None
-    """Where a wrist camera sits in the frame of `link`, by OpenCV's axes; None: there is none."""
+    """Where a wrist camera sits in the frame of `link`, with OpenCV's axes; None: it has no camera."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ class Field:
     center_m: tuple[float, float]
     half_extents_m: tuple[float, float]
     scale: float = 1.0
-    """How large things are, beside those that a Panda handles."""
+    """How large things are, relative to those that a Panda handles."""
 
 
 @dataclass(frozen=True, slots=True)
 class RobotDescription:
-    """A robot that stands at the origin of its room. Tuples are in the order of `joint_names`."""
+    """A robot at the origin of its room. Tuples are in the order of `joint_names`."""
 
     model: RobotModel
     joint_names: tuple[str, ...]
@@ -65,7 +65,7 @@ class RobotDescription:
     field: Field
     base: MobileBase | None = None
     acceleration_time_s: float = 0.15
-    """How long a joint may take from rest to its highest speed; a quarter of it is for the acceleration to rise."""
+    """How long a joint may take from rest to its highest speed; the acceleration rises for a quarter of it."""
 
     @property
     def arrays(self) -> tuple[ArraySpec, ...]:
@@ -85,7 +85,7 @@ class RobotDescription:
 
     @property
     def exact_arrays(self) -> tuple[ArraySpec, ...]:
-        """The observation arrays of the simulated robot: those of any driver, and the fingers' exact state."""
+        """The observation arrays of the simulated robot: those that any driver sees, and the fingers' exact state."""
         fingers = sum(len(hand.gripper_joints) for hand in self.hands)
         if not fingers:
             return self.arrays
@@ -102,7 +102,7 @@ class RobotDescription:
         task: TaskSpec | None = None,
         engine: Mapping[str, str] | None = None,
     ) -> RobotSpec:
-        """Return what a driver needs to know of this robot, simulated or real."""
+        """Return what a driver needs to know about this robot, simulated or real."""
         fastest = _vector(self.joint_velocity_max_rad_s)
         hardest = fastest / self.acceleration_time_s
         return RobotSpec(

@@ -1,4 +1,4 @@
-"""A simulated robot at a task as a Gymnasium environment: what a policy is evaluated on is exactly what people drove.
+"""A simulated robot at a task as a Gymnasium environment: a policy is evaluated on exactly what people drove.
 
 Actions go through the same controller, limits and rate as an operator's commands.
 """
@@ -28,21 +28,21 @@ Seen = dict[str, Vector]
 CONTROLS: Final[tuple[Control, ...]] = get_args(Control)
 SEED_MAX: Final = 2**48
 _FAR: Final = 10.0
-"""No position in a stable world, and no joint, is beyond this (m, rad)."""
+"""No position and no joint in a stable world goes beyond this (m, rad)."""
 _FAST: Final = 1000.0
 
 
 class TaskEnv(gymnasium.Env[Seen, NDArray[np.float32]]):
-    """One robot at one task. An episode terminates with success, and is truncated at the task's step limit.
+    """One robot at one task. An episode terminates on success, and is truncated at the task's step limit.
 
     Observations are the arrays of the robot's spec. Actions are in [-1, 1], for each end effector and in this order:
 
-    - `ee_twist`: 6 of the highest speeds, and the gripper, -1 closed to 1 open; with a base, forward and turning;
+    - `ee_twist`: fractions of the 6 top speeds, and the gripper, -1 closed to 1 open; with a base, forward and turning;
     - `ee_pose`: a place in the workspace (3), a rotation vector in half turns (3), and the gripper; base as above;
     - `joint_position`: every joint between its limits, then every gripper.
 
-    `reset(seed=s)` builds the scene of the episode with seed `s`, as a recording names it; without one, the next of a
-    random row. `info` has `seed`, `success`, `progress`, `limits` (the clamps) and, where the world became unstable,
+    `reset(seed=s)` builds the scene of the episode that a recording calls seed `s`; without a seed, the next one of a
+    random sequence. `info` has `seed`, `success`, `progress`, `limits` (the clamps) and, if the world became unstable,
     `invalid`, with the episode truncated.
     """
 
@@ -62,7 +62,7 @@ class TaskEnv(gymnasium.Env[Seen, NDArray[np.float32]]):
     ) -> None:
         """Build the world; raise UnknownRobotError, UnknownTaskError, UnknownCameraError or ValueError for a bad name.
 
-        With `rgb_array`, `render` gives `width` x `height` pixels of `camera`; PictureSizeError where it cannot.
+        With `rgb_array`, `render` returns `width` x `height` pixels from `camera`; raise PictureSizeError if it cannot.
         """
         _require("control", control, CONTROLS)
         _require("reward", reward, ("progress", "success"))
@@ -109,7 +109,7 @@ class TaskEnv(gymnasium.Env[Seen, NDArray[np.float32]]):
         return _copied(self._seen), gained if self._reward == "progress" else float(done), done, False, info
 
     def render(self) -> NDArray[np.uint8] | None:
-        """Return what the camera sees now, (H, W, 3) uint8, where the environment was made with `rgb_array`."""
+        """Return what the camera sees now, (H, W, 3) uint8, if the environment was made with `rgb_array`, else None."""
         if self.render_mode is None:
             return None
         name, width, height = self._picture

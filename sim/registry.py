@@ -17,7 +17,7 @@ def env_id(robot: str, task_name: str) -> str:
 
 
 def register_envs() -> None:
-    """Register every pair that is not yet; the physics engine is loaded by the first that is made."""
+    """Register every pair that is not registered yet; the first one that is made loads the physics engine."""
     for robot, name in pairs():
         if env_id(robot, name) not in registry:
             register(

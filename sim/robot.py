@@ -1,13 +1,13 @@
-"""What a robot is: the `Robot` protocol and the values that cross it. Nothing here knows physics or a network.
+"""What a robot is: the `Robot` protocol and the values that cross it. Nothing here knows about physics or a network.
 
 A robot is something with named joints, one or more end effectors, perhaps grippers, and perhaps a base that drives.
-Whoever drives it calls `observe()`, decides, and calls `send_action()` once for each control period. A simulated robot
-advances its physics by one period in `send_action`; a real one lets time pass by itself. Everything between an
-operator's command and an `Action` (safety, inverse kinematics) is common to both and lies outside.
+Its driver calls `observe()`, decides, and calls `send_action()` once each control period. A simulated robot advances
+its physics by one period in `send_action`; for a real one, time passes by itself. Everything between an operator's
+command and an `Action` (safety, inverse kinematics) is common to both and lives elsewhere.
 
-Conventions, said once: metres, radians, seconds; quaternions are (x, y, z, w); joints are in the order of
+Conventions, stated once: metres, radians, seconds; quaternions are (x, y, z, w); joints are in the order of
 `RobotSpec.joint_names`, J of them; end effectors are in the order of `RobotSpec.end_effectors`, K of them; a gripper is
-its opening, 0.0 closed and 1.0 open. Where a joint slides, its `_rad` is metres.
+its opening, 0.0 closed and 1.0 open. If a joint slides, its `_rad` is in metres.
 `sim/contract.py` is the conformance test that every robot must pass.
 """
 
@@ -37,7 +37,7 @@ class NotConnectedError(RobotError):
 
 
 class ArrayMismatchError(RobotError, ValueError):
-    """An array is not what its spec says: of another shape, not of finite numbers, or out of bounds."""
+    """An array does not match its spec: the wrong shape, numbers that are not finite, or out of bounds."""
 
 
 class ActionShapeError(ArrayMismatchError):
@@ -49,7 +49,7 @@ class UnstableWorldError(RobotError):
 
 
 class RobotFaultError(RobotError):
-    """The hardware stopped answering or reports a fault; the robot holds."""
+    """The hardware stopped answering or reports a fault; the robot holds its pose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,9 @@ class ArraySpec:
     doc: str
     dtype: str = "float64"
     lower: Bound = -math.inf
-    """The least that a number may be: one for all, or one for each along the last axis."""
+    """The smallest value allowed: one for all numbers, or one for each along the last axis."""
     upper: Bound = math.inf
-    """The most that a number may be, in the same way."""
+    """The largest value allowed, in the same form."""
 
     @property
     def size(self) -> int:
@@ -72,7 +72,7 @@ class ArraySpec:
         return int(np.prod(self.shape, dtype=np.int64))
 
     def conform(self, value: object) -> Vector:
-        """Return `value` as an array of this shape and dtype, whatever its bounds; raise ArrayMismatchError."""
+        """Return `value` as an array of this shape and dtype, ignoring bounds; raise ArrayMismatchError."""
         try:
             found: Vector = np.asarray(value, dtype=self.dtype)
         except (TypeError, ValueError) as error:
@@ -84,7 +84,7 @@ class ArraySpec:
         return found
 
     def validate(self, value: object) -> Vector:
-        """Return `value` as an array of this spec; raise ArrayMismatchError, also if it is out of bounds."""
+        """Return `value` as an array that meets this spec; raise ArrayMismatchError, also if it is out of bounds."""
         found = self.conform(value)
         if (found < self.lower).any() or (found > self.upper).any():
             within = f"{self.name} between {self.lower} and {self.upper}"
@@ -104,12 +104,12 @@ class TaskSpec:
     paraphrases: tuple[str, ...] = ()
     """The instruction in other words."""
     stages: tuple[str, ...] = ()
-    """What comes after what; each is an equal part of `Observation.progress`."""
+    """The stages in order; each is an equal part of `Observation.progress`."""
 
 
 @dataclass(frozen=True, slots=True)
 class RobotModel:
-    """Where a robot's description lies: `root / urdf` is the URDF, meshes are found below `root`."""
+    """Where a robot's description is: `root / urdf` is the URDF, meshes are found below `root`."""
 
     name: str
     root: Path
@@ -129,22 +129,22 @@ class EndEffector:
     link: str
     """The URDF link whose frame it is."""
     joint_names: tuple[str, ...]
-    """Those of the robot's driven joints that follow its twists."""
+    """The robot's driven joints that follow its twists."""
     workspace_lower_m: Vector
     """(3,) float64, m, in the frame of `base_link`."""
     workspace_upper_m: Vector
     """(3,) float64, m, in the frame of `base_link`."""
     gripper_joints: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """URDF joint name -> (position when closed, position when open); empty where there is no gripper."""
+    """URDF joint name -> (position when closed, position when open); empty if there is no gripper."""
     base_link: str | None = None
-    """The link in whose frame twists and workspace are; None: the URDF's base. A mobile base carries it along."""
+    """The link in whose frame twists and workspace are given; None: the URDF's base. It moves with a mobile base."""
     pose: str = "ee_pose"
     """The observation array (7,) that says where it is, in the URDF's base frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class MobileBase:
-    """A base that drives forward, backward and turns, and does not slide sideways."""
+    """A base that drives forward and backward and turns, and does not slide sideways."""
 
     joint_names: tuple[str, str, str]
     """Three of the robot's driven joints: along x, along y, m; and the heading, rad."""
@@ -156,7 +156,7 @@ class MobileBase:
 
 @dataclass(frozen=True, slots=True)
 class RobotSpec:
-    """All that a driver, a recorder and a browser need to know of a robot before it moves."""
+    """Everything that a driver, a recorder and a browser need to know about a robot before it moves."""
 
     model: RobotModel
     joint_names: tuple[str, ...]
@@ -180,7 +180,7 @@ class RobotSpec:
     control_hz: float
     base: MobileBase | None = None
     scene: Scene = field(default_factory=Scene)
-    """What stands around it; bodies whose pose is observed are drawn there."""
+    """What surrounds it; bodies whose pose is observed are drawn there."""
     task: TaskSpec | None = None
     engine: Mapping[str, str] = field(default_factory=dict)
     """What a replay must match: build and parameters of the physics; empty for a real robot."""
@@ -188,7 +188,7 @@ class RobotSpec:
     """The two arrays of an `Action`: `joint_position` (J,) and `gripper` (K,), with their limits as bounds."""
 
     def __post_init__(self) -> None:
-        """Make the action's specs of the limits."""
+        """Make the action's specs from the limits."""
         low, high = tuple(self.joint_lower_rad.tolist()), tuple(self.joint_upper_rad.tolist())
         joints = ArraySpec(
             "joint_position", (self.joints,), "rad", "in the order of joint_names", lower=low, upper=high
@@ -233,19 +233,19 @@ class Observation:
 
     values: Mapping[str, Vector]
     progress: float | None = None
-    """How far the task is, in [0, 1]; None where the robot cannot know."""
+    """How far the task has got, in [0, 1]; None if the robot cannot know."""
     success: bool | None = None
-    """Whether the task's predicate has held long enough; None where the robot cannot know."""
+    """Whether the task's predicate has held long enough; None if the robot cannot know."""
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Where the joints shall be at the end of the next control period."""
+    """Where the joints should be at the end of the next control period."""
 
     joint_position: Vector
     """(J,) float64, rad."""
     gripper: Vector = field(default_factory=lambda: np.ones(1))
-    """(K,) float64: openings in [0, 1]; ignored where an end effector has no gripper."""
+    """(K,) float64: openings in [0, 1]; ignored if an end effector has no gripper."""
 
 
 @runtime_checkable
@@ -275,7 +275,7 @@ class Robot(Protocol):
         """
 
     def disconnect(self) -> None:
-        """Let go of the robot, which holds its pose where it can. Idempotent."""
+        """Let go of the robot, which holds its pose if it can. Idempotent."""
 
 
 def checked(action: Action, spec: RobotSpec) -> Action:

@@ -1,7 +1,7 @@
-"""Rotations as pure functions of quaternions; sim's, and whoever else turns something.
+"""Rotations as pure functions of quaternions, for any package.
 
 A quaternion is (4,) float64, (x, y, z, w), of unit length unless said otherwise; q and -q are the same
-rotation. A rotation vector is (3,) float64, rad: the axis, as long as the angle. The functions work on
+rotation. A rotation vector is (3,) float64, rad: the axis, scaled by the angle. The functions work on
 Python floats inside, which for so few numbers is several times faster than NumPy's broadcasting.
 """
 
@@ -42,7 +42,7 @@ def conjugate(q: Vector) -> Vector:
 
 
 def normalized(q: Vector) -> Vector:
-    """Return `q` at unit length; the identity where it has none."""
+    """Return `q` at unit length; the identity if its length is zero."""
     length = math.sqrt(sum(c * c for c in q.tolist()))
     if length < _TINY:
         return np.array(IDENTITY)
@@ -130,9 +130,9 @@ def rpy_matrix(roll: float, pitch: float, yaw: float) -> Vector:
 
 
 def looking(position: Sequence[float], target: Sequence[float], up: Sequence[float] = (0.0, 0.0, 1.0)) -> Quadruple:
-    """Return the orientation of a camera at `position` (3,) that sees `target` (3,) in its middle, `up` (3,) above.
+    """Return the orientation of a camera at `position` (3,) with `target` (3,) in its centre and `up` (3,) above.
 
-    The camera's frame is OpenCV's: x right, y down, z forward. `up` may not lie along the view.
+    The camera's frame is OpenCV's: x right, y down, z forward. `up` must not be parallel to the view.
     """
     forward = np.subtract(target, position)
     forward = forward / np.linalg.norm(forward)

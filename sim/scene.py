@@ -1,6 +1,6 @@
-"""What stands in a room beside the robot, as data: bodies made of simple shapes, lights, and cameras.
+"""What surrounds the robot in its room, as data: bodies made of simple shapes, lights, and cameras.
 
-From one `Scene` the physics are built, the browser draws, and the pictures of a data set are rendered.
+Physics, the browser's view and a data set's pictures are all made from one `Scene`.
 Metres, radians; quaternions are (x, y, z, w); colours are red, green, blue and opacity in [0, 1], as a screen shows
 them (sRGB).
 """
@@ -51,7 +51,7 @@ class Part:
     rgba: Rgba | None = None
     """None: the body's colour."""
     solid: bool = True
-    """Whether physics knows it; a mark on the floor is only seen."""
+    """Whether it exists in the physics; a mark on the floor is only seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +59,18 @@ class Slide:
     """A body that moves along one axis of another, as a drawer does in its cabinet."""
 
     of: str
-    """The name of the fixed body that carries it."""
+    """The name of the fixed body that it slides on."""
     axis: Triple
     """In the carrier's frame."""
     lower_m: float
     upper_m: float
     friction_n: float = 0.5
-    """What it takes to move it."""
+    """The force that it takes to move it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A thing. It is drawn where the observation array `pose_from` says, or stands at its placed pose."""
+    """A thing. It is drawn where the observation array `pose_from` says, or else at its placed pose."""
 
     name: str
     parts: tuple[Part, ...]
@@ -78,7 +78,7 @@ class Body:
     position_m: Triple = (0.0, 0.0, 0.0)
     orientation: Quaternion = UPRIGHT
     mass_kg: float = 0.0
-    """0: it is fixed where it is placed."""
+    """0 means that it is fixed where it is placed."""
     friction: float = 0.8
     rolling_friction: float = 0.0
     slide: Slide | None = None
@@ -86,16 +86,15 @@ class Body:
     """The observation array (7,), or (n, 7) with `row`, that says where it is."""
     row: int | None = None
     goal: bool = False
-    """Whether it is where the task's things, or a hand, shall come: an operator's display marks it. Physics does not
-    know."""
+    """Whether the task's things, or a hand, should get there: an operator's display marks it. Physics ignores it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """One distant light that throws shadows, and an even one that does not."""
+    """One distant light that casts shadows, and an even one that does not."""
 
     towards: Triple = (-0.4, 0.3, -1.0)
-    """The direction in which it shines; of any length."""
+    """The direction in which it shines; any length."""
     intensity: float = 0.75
     ambient: float = 0.45
 
@@ -111,14 +110,14 @@ class Camera:
     """Turns the camera's frame into the room's, or into the link's."""
     fov_y_rad: float = 0.8
     link: str | None = None
-    """The robot's link that carries it; None: it stands in the room."""
+    """The robot's link that carries it; None: it is fixed in the room."""
     near_m: float = 0.02
     far_m: float = 6.0
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that is drawn beside the robot."""
+    """Everything that is drawn besides the robot."""
 
     bodies: tuple[Body, ...] = ()
     light: Light = field(default_factory=Light)

@@ -31,13 +31,13 @@ class Task(Protocol):
 
     @property
     def robots(self) -> tuple[str, ...]:
-        """The robots that can do it, the one that it was made for first."""
+        """The robots that can do it; the one it was made for comes first."""
 
     def bodies(self, robot: RobotDescription, rng: np.random.Generator) -> tuple[Body, ...]:
-        """Return the things, placed by `rng` within bounds; which there are and their shapes never depend on it."""
+        """Return the things, placed by `rng` within bounds; which things and what shapes never depends on it."""
 
     def stages(self, values: Values) -> Sequence[float]:
-        """Return how far each stage of `spec.stages` is, in [0, 1]; 1 is done."""
+        """Return how far each stage of `spec.stages` has got, in [0, 1]; 1 is done."""
 
     def holds(self, values: Values) -> bool:
         """Whether the success predicate is true at this step."""
@@ -47,9 +47,9 @@ class Task(Protocol):
 
 
 def progress(stages: Sequence[float]) -> float:
-    """Return how far the task is, in [0, 1]: stages done, a later one implying those before it, and part of the next.
+    """Return how far the task has got, in [0, 1]: stages done (a later one implies those before) and part of the next.
 
-    Each stage is an equal part, so that progress alone tells an operator's display which stage it is.
+    Each stage is an equal part, so that an operator's display can tell the stage from progress alone.
     """
     done = max((index + 1 for index, part in enumerate(stages) if part >= 1.0), default=0)
     part = min(max(float(stages[done]), 0.0), 1.0) if done < len(stages) else 0.0

@@ -1,7 +1,7 @@
 """One robot's URDF from several: an arm on its base, a gripper on its arm, two arms side by side.
 
-What leaves is `compose`. The result lies in the user's cache, in a folder named after its content, so that the same
-parts give the same bytes everywhere, and an episode's manifest can name them.
+Exports `compose`. The result is kept in the user's cache, in a folder named after its content, so that the same parts
+give the same bytes everywhere, and an episode's manifest can name them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sim.robot import RobotError, RobotModel
 from sim.scene import Triple
 
 BASE: Final = "base"
-"""The link on which everything stands."""
+"""The link that carries everything else."""
 PARTS: Final = Path(__file__).parents[1] / "robots" / "parts"
 """URDFs of our own to compose with: `gripper.urdf`, `rolling.urdf`."""
 _KEPT: Final = ("material", "link", "joint")
@@ -39,7 +39,7 @@ _NAMES: Final = {
 
 
 class ComposeError(RobotError):
-    """Parts do not fit together, or what they make cannot be written."""
+    """Parts do not fit together, or the result cannot be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +48,22 @@ class Piece:
 
     urdf: Path
     onto: str = BASE
-    """The link of what is already there that carries it."""
+    """The link of an earlier piece that carries it."""
     prefix: str = ""
-    """Comes before the names of its links, joints and materials."""
+    """Put before the names of its links, joints and materials."""
     xyz: Triple = (0.0, 0.0, 0.0)
     rpy: Triple = (0.0, 0.0, 0.0)
     """Where its base is in the frame of `onto`, m and rad."""
     without: tuple[str, ...] = ()
     """Its links that are left out, with the joints that carry them."""
     welded: tuple[str, ...] = ()
-    """Its joints that shall not move."""
+    """Its joints that must not move."""
     hollow: tuple[str, ...] = ()
     """Its links that are seen and touch nothing."""
 
 
 def compose(name: str, pieces: Sequence[Piece]) -> RobotModel:
-    """Return the robot `name` made of `pieces`, each upon those before it; raise ComposeError or a UrdfError."""
+    """Return the robot `name` made of `pieces`, each mounted on those before it; raise ComposeError or a UrdfError."""
     robot = ET.Element("robot", name=name)
     ET.SubElement(robot, "link", name=BASE).append(_weightless())
     meshes: dict[str, Path] = {}
@@ -102,7 +102,7 @@ def _left_out(element: ET.Element, piece: Piece) -> bool:
 
 
 def _taken(element: ET.Element, piece: Piece, meshes: dict[str, Path]) -> ET.Element:
-    """Return a copy with its names prefixed and its meshes where they will lie."""
+    """Return a copy with its names prefixed and its mesh paths as they will be stored."""
     own = deepcopy(element)
     if own.tag == "link" and own.get("name") in piece.hollow:
         for shape in own.findall("collision"):
@@ -122,7 +122,7 @@ def _taken(element: ET.Element, piece: Piece, meshes: dict[str, Path]) -> ET.Ele
 
 
 def _weightless() -> ET.Element:
-    """Return next to no mass: PyBullet gives a kilogram to a link of which nothing is said."""
+    """Return a negligible mass: PyBullet gives a kilogram to a link with no inertial element."""
     inertial = ET.Element("inertial")
     ET.SubElement(inertial, "mass", value="0.001")
     ET.SubElement(inertial, "inertia", ixx="1e-7", ixy="0", ixz="0", iyy="1e-7", iyz="0", izz="1e-7")
@@ -139,7 +139,7 @@ def _placed(filename: str, piece: Piece, meshes: dict[str, Path]) -> str:
 
 
 def _named_beside(mesh: Path) -> Iterator[Path]:
-    """Yield the materials of a mesh of Wavefront's format that lie beside it, and the pictures that they name."""
+    """Yield the material files beside a Wavefront mesh, and the pictures that they name."""
     if mesh.suffix.lower() != ".obj":
         return
     for library in re.findall(r"^mtllib\s+(\S+)", mesh.read_text("utf-8", "replace"), re.MULTILINE):
@@ -180,7 +180,7 @@ def _stored(name: str, urdf: bytes, meshes: dict[str, Path]) -> Path:
         fresh.rename(folder)
     except OSError:
         shutil.rmtree(fresh, ignore_errors=True)
-        if not folder.is_dir():  # nobody else was quicker
+        if not folder.is_dir():  # no other process was faster
             raise
     return folder
 

@@ -1,4 +1,4 @@
-"""Where every link of a robot is, for many postures at once: pure NumPy. sim's; what leaves is `Links`."""
+"""Where every link of a robot is, for many postures at once: pure NumPy. Exports `Links`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sim.robot import Vector
 
 
 class Links:
-    """The tree of a URDF, from its base. Joints that are not named stand at zero."""
+    """The tree of a URDF, from its base. Joints that are not named are at zero."""
 
     def __init__(self, urdf: Urdf, joint_names: Sequence[str]) -> None:
-        """Order the tree; raise UnknownJointError for a joint that it has not."""
+        """Order the tree; raise UnknownJointError for a joint that it does not have."""
         self.names = urdf.links
         self._base = urdf.links.index(urdf.base_link)
         column = {urdf.joint(name).name: index for index, name in enumerate(joint_names)}
@@ -25,7 +25,7 @@ class Links:
         while waiting:
             ready = [joint for joint in waiting if joint.parent in placed]
             if not ready:
-                break  # hangs on nothing: never drawn
+                break  # attached to nothing: never drawn
             for joint in ready:
                 ends = urdf.links.index(joint.parent), urdf.links.index(joint.child)
                 self._joints.append((*ends, joint, column.get(joint.name) if joint.moves else None))
@@ -52,7 +52,7 @@ class Links:
 
 
 def _moved(joint: Joint, positions: Vector) -> Vector:
-    """Return (N, 4, 4): what the joint adds at each of its positions (N,), by Rodrigues' formula where it rotates."""
+    """Return (N, 4, 4): what the joint adds at each of its positions (N,), by Rodrigues' formula if it rotates."""
     moved = np.tile(np.eye(4), (len(positions), 1, 1))
     if not joint.rotates:
         moved[:, :3, 3] = positions[:, None] * joint.axis

@@ -1,7 +1,6 @@
-"""A robot's description file, read: joints, limits and meshes of a URDF. sim's; what leaves is `Urdf` and
-paths.
+"""Reads a robot's description file: joints, limits and meshes of a URDF. Exports `Urdf` and paths.
 
-Only what kinematics and hashing need is kept; drawing and physics read the same file by themselves.
+Only what kinematics and hashing need is kept; drawing and physics read the same file themselves.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ class UrdfSyntaxError(UrdfError):
 
 
 class UnknownLinkError(UrdfError):
-    """A link was named that the URDF does not have, or that does not hang on the base."""
+    """A link was named that the URDF does not have, or that is not attached to the base."""
 
 
 class UnknownJointError(UrdfError):
@@ -50,7 +49,7 @@ class EngineRefusedError(UrdfError):
 
 
 class MeshMissingError(UrdfError):
-    """The URDF names a mesh that does not lie below the model's root."""
+    """The URDF names a mesh that is not below the model's root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ class Joint:
     """rad (m for a prismatic joint); minus infinity for a continuous joint."""
     upper: float
     velocity_max: float
-    """rad/s (m/s for a prismatic joint); infinity where the file gives none."""
+    """rad/s (m/s for a prismatic joint); infinity if the file gives none."""
 
     @property
     def moves(self) -> bool:
@@ -125,7 +124,7 @@ class Urdf:
 
 
 def read_urdf(path: Path, *, ignore_links: Collection[str] = ()) -> Urdf:
-    """Read a URDF, but for `ignore_links` and the joints that carry them; raise UrdfMissingError or UrdfSyntaxError."""
+    """Read a URDF, except `ignore_links` and the joints that carry them; raise UrdfMissingError or UrdfSyntaxError."""
     if not path.is_file():
         raise UrdfMissingError(f"expected a URDF file at {path}, found none")
     try:
@@ -155,9 +154,9 @@ def urdf_files(model: RobotModel) -> tuple[Path, ...]:
 
 
 def require_whole(model: RobotModel) -> Urdf:
-    """Return a model's URDF where all of it hangs on one base and every mesh is there; raise a UrdfError elsewhere.
+    """Return a model's URDF if all of it is attached to one base and every mesh exists; raise a UrdfError otherwise.
 
-    An engine may crash on less: PyBullet does where two links have no parent.
+    An engine may crash on less: PyBullet does if two links have no parent.
     """
     urdf = read_urdf(model.urdf_path)
     for joint in urdf.joints.values():
@@ -211,7 +210,7 @@ def _joint(element: ET.Element, path: Path) -> Joint:
 
 
 def origin(element: ET.Element | None, path: Path) -> Vector:
-    """Return the transform (4, 4) of an <origin>, the identity where there is none."""
+    """Return the transform (4, 4) of an <origin>, the identity if there is none."""
     frame = np.eye(4)
     if element is not None:
         frame[:3, :3] = rotation.rpy_matrix(*_triple(element.get("rpy", "0 0 0"), path))

@@ -1,4 +1,4 @@
-"""A mobile base's motion: it drives forward, backward and turns on its ramps, and never slides sideways."""
+"""A mobile base's motion: it drives forward and backward and turns, on its ramps, and never slides sideways."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from sim.motion.limits import Limit, Note
 from sim.robot import MobileBase, RobotSpec, Vector
 
 _ARRIVED_M: Final = 0.01
-"""Beside a goal by no more than this, a base does not turn away from its heading to get nearer."""
+"""Within this distance of its goal, a base does not turn away from its heading to get nearer."""
 _AIMED_RAD: Final = 0.35
-"""A base whose goal lies this far off its way turns before it drives."""
+"""A base whose goal is this far off its heading turns before it drives."""
 _FLOAT32: Final = 1.0 + 1e-6
-"""What a speed may seem to be beyond a limit, as it came over the wire."""
+"""How far beyond a limit a speed may appear to be, after its rounding on the wire."""
 _STILL: Final = 1e-12
 
 Place = tuple[float, float, float]
@@ -23,9 +23,9 @@ Place = tuple[float, float, float]
 
 
 class Base:
-    """The commanded speeds of one base, moved towards what is asked by one control period a call.
+    """The commanded speeds of one base, moved towards what is asked by one control period per call.
 
-    It keeps within its joints' limits by what `Controller` keeps hands in their workspaces by: it takes speeds only if
+    It keeps within its joints' limits the way `Controller` keeps hands in their workspaces: it takes speeds only if
     the stop that could follow ends within, and stops if not.
     """
 
@@ -78,7 +78,7 @@ class Base:
         )
 
     def _braked(self, away: float, most: float, step: float) -> float:
-        """Return the highest speed from which steps of `step` a period bring it to rest within `away`.
+        """Return the highest speed from which steps of `step` per period bring it to rest within `away`.
 
         At speeds n step, ..., 2 step, step it goes n (n + 1) / 2 times as far as in one period at `step`.
         """
@@ -132,7 +132,7 @@ class Base:
 def _slowed(
     speeds: tuple[float, float], wanted: tuple[float, float], steps: tuple[float, float]
 ) -> tuple[float, float]:
-    """Return `speeds`, each nearer to what is wanted by one step at most."""
+    """Return `speeds`, each moved at most one step towards what is wanted."""
     ahead, turning = (
         speed + min(max(to - speed, -step), step) for speed, to, step in zip(speeds, wanted, steps, strict=True)
     )

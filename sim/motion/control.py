@@ -1,8 +1,8 @@
-"""From what a driver asks to where the joints shall go, never beyond a limit, and saying so each time.
+"""From what a driver asks to where the joints should go, never beyond a limit, and reporting each clamp.
 
 One `Controller` serves simulated and real robots, people and policies alike. Twists and poses go through inverse
-kinematics with a slow-down near singularities; what comes out moves jerk-limited from the last commanded target
-(Ruckig), keeps the commanded pose so that a twist does not drift, and every clamp is a `LimitEvent`.
+kinematics with a slow-down near singularities; the result moves jerk-limited from the last commanded target (Ruckig)
+and keeps the commanded pose so that a twist does not drift. Every clamp is a `LimitEvent`.
 """
 
 from __future__ import annotations
@@ -53,25 +53,25 @@ __all__ = [
 ]
 
 _AHEAD_RAD: Final = 1.0
-"""How far ahead of a joint motion the workspaces are looked at; farther than any joint needs to brake."""
+"""How far ahead of a joint motion the workspaces are checked; farther than any joint needs to brake."""
 _LOOK_RAD: Final = 0.1
-"""How near to each other the places are that are looked at."""
+"""The spacing of the places that are checked."""
 _HALVINGS: Final = 6
 _EPSILON: Final = 1e-9
 _ROUNDED: Final = 1.0 + 1e-9
-"""What rounding may make of a speed at its limit."""
+"""How far rounding may take a speed beyond its limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Twist:
-    """Move the end effectors so fast for one control period."""
+    """Move the end effectors at these speeds for one control period."""
 
     twist: Vector
     """(K, 6) float64: m/s, then rad/s, each in its end effector's base frame."""
     gripper: Vector
     """(K,) float64: openings in [0, 1]."""
     base: Vector | None = None
-    """(2,) float64: forward m/s, and turning left rad/s; None where there is no mobile base, or it shall stand."""
+    """(2,) float64: forward m/s, and turning left rad/s; None if there is no mobile base, or if it should not move."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Pose:
 
 @dataclass(frozen=True, slots=True)
 class Joints:
-    """Move the joints to there, as fast as the limits allow."""
+    """Move the joints there, as fast as the limits allow."""
 
     position: Vector
     """(J,) float64, rad."""
@@ -101,20 +101,20 @@ Setpoint = Twist | Pose | Joints
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """What one control period shall do."""
+    """What one control period should do."""
 
     action: Action
     limits: tuple[LimitEvent, ...]
 
 
 class Controller:
-    """Holds the last commanded target of one robot and moves it by one setpoint a period.
+    """Holds the last commanded target of one robot and moves it by one setpoint per period.
 
-    Why no target takes a hand farther than `OVERSHOOT_M` out of its workspace, whatever comes, or farther than the arm
-    began: a target is sent only if it, and every target of the stop that could follow, is within (`_stays`). If the
-    next one is not, that stop is what is sent. It is the rest of the stop that was looked at a period ago, as braking
-    in the least time is the same from anywhere on its way, and so it is within as well. `hold` sends it too. A target
-    that leads a blocked arm too far is cut joint by joint; if that takes the hand out, the last target stays.
+    Why no target ever takes a hand farther than `OVERSHOOT_M` out of its workspace, or farther out than the arm
+    started: a target is sent only if it, and every target of the stop that could follow, is within (`_stays`). If the
+    next one is not, a stop is sent instead. It is the rest of the stop that was checked a period ago, as braking in the
+    least time is the same from anywhere along it, and so it is within as well. `hold` sends it too. A target that leads
+    a blocked arm too far is cut joint by joint; if that takes the hand out, the last target stays.
     """
 
     def __init__(self, spec: RobotSpec) -> None:
@@ -130,7 +130,7 @@ class Controller:
         self._hardest_rad_s2 = spec.joint_acceleration_max_rad_s2.tolist()
 
     def start(self, seen: Observation) -> None:
-        """Begin from where the robot is, at rest."""
+        """Start from where the robot is, at rest."""
         joints = seen.values["joint_position"].copy()
         gripper = seen.values.get("gripper_position")
         self._action = Action(joints, np.ones(self._spec.hands) if gripper is None else gripper.copy())
@@ -140,7 +140,7 @@ class Controller:
             self._base.stop()
 
     def stand(self) -> None:
-        """Take it that the robot has come to rest at the last target, as where nothing was sent for a time."""
+        """Assume that the robot has come to rest at the last target, as when nothing was sent for a while."""
         self._smoother.start(self._action.joint_position)
         self._settle(self._action.joint_position)
         if self._base is not None:
@@ -159,7 +159,8 @@ class Controller:
     def step(self, setpoint: Setpoint, seen: Observation) -> Directive:
         """Move the target by one period of `setpoint`.
 
-        One that does not fit the robot, or is not finite, holds, and says how many finite numbers came and were due.
+        If it does not fit the robot, or is not finite, the robot holds, and the event says how many finite numbers came
+        and how many were expected.
         """
         events: list[LimitEvent] = []
 
@@ -207,13 +208,13 @@ class Controller:
         asked_rad_s = (inside - self._wanted) * spec.control_hz
         smooth = self._within_workspaces(inside, note) if free else self._smoother.towards(inside, self._may_go)
         smooth = clipped(smooth, spec.joint_lower_rad, spec.joint_upper_rad)
-        # Never further from `measured` than the lead, yet never moved by this rule when the last target led already.
+        # Never farther from `measured` than the lead, but this rule moves nothing if the last target led already.
         low = np.minimum(measured - TRACKING_MAX_RAD, last)
         high = np.maximum(measured + TRACKING_MAX_RAD, last)
         led = clipped(smooth, low, high)
         cut = bool((led != smooth).any())
         if cut:
-            # What single joints leave out takes the hand off its path: if that leads out of a workspace, stay.
+            # Cutting single joints takes the hand off its path: if that leads out of a workspace, stay.
             led = led if self._stays(last)(led[np.newaxis]) else last.copy()
             self._smoother.start(led)
             if self._base is not None and (led != smooth)[self._base.joints].any():
@@ -226,7 +227,7 @@ class Controller:
         return led
 
     def _within_workspaces(self, goal: Vector, note: Note) -> Vector:
-        """Return the next joints (J,) towards `goal`, or towards where the straight way there leaves a workspace."""
+        """Return the next joints (J,) towards `goal`, or towards where the straight path there leaves a workspace."""
         last = self._action.joint_position
         away = goal - last
         if self._base is not None:  # it carries its hands' workspaces along
@@ -246,23 +247,23 @@ class Controller:
         return self._smoother.towards(self._steered(last + inside * away, goal), stays)
 
     def _steered(self, arms: Vector, goal: Vector) -> Vector:
-        """Return where the joints shall go (J,): those of arms there, a base one period on its way to `goal` (J,)."""
+        """Return where the joints should go (J,): arms to `goal` (J,), a base one period on its way there."""
         if self._base is not None:
             arms[self._base.joints] = self._base.steer(goal, self._action.joint_position)
         return arms
 
     def _may_go(self, path: Vector) -> bool:
-        """Whether joints that follow poses may go along `path` (N, J); most are inside, and need no look back."""
+        """Whether joints that follow poses may go along `path` (N, J); most are inside, and need no closer look."""
         within = (path >= self._spec.joint_lower_rad).all() and (path <= self._spec.joint_upper_rad).all()
         if within and all(hand.inside(path) for hand in self._hands):
             return True
         return self._stays(self._action.joint_position)(path)
 
     def _stays(self, last: Vector, note: Note = unnoted, *, rest_m: float = OVERSHOOT_M) -> Callable[[Vector], bool]:
-        """Return what says whether joints on a path (N, J) are within their limits, and every hand in its workspace.
+        """Return a check that joints on a path (N, J) are within their limits, and every hand in its workspace.
 
-        At the end of the path it may be beyond it by `rest_m`, on the way by `OVERSHOOT_M`. What is outside already at
-        `last` (J,) may come back in, and goes no farther out.
+        A hand may be beyond it by `rest_m` at the end of the path and by `OVERSHOOT_M` on the way. What is already
+        outside at `last` (J,) may come back in, and goes no farther out.
         """
         lower = np.minimum(self._spec.joint_lower_rad, last) - _EPSILON
         upper = np.maximum(self._spec.joint_upper_rad, last) + _EPSILON

@@ -24,14 +24,14 @@ _LEAD_M: Final = 0.04
 _LEAD_RAD: Final = 0.2
 """How far the commanded pose may lead the commanded joints, which follow it smoothly."""
 _ONE_STEP: Final = IkOptions(iterations=1)
-"""The commanded pose is kept, so that what one step leaves out is made up for in the next period."""
+"""The commanded pose is kept, so that whatever one step leaves over is made up in the next period."""
 
 
 class Hand:
     """One end effector's commanded pose, and the joints that follow it."""
 
     def __init__(self, spec: RobotSpec, index: int) -> None:
-        """Stand at home. Raises a UrdfError."""
+        """Start at home. Raises a UrdfError."""
         self._index = index
         self._end: EndEffector = spec.end_effectors[index]
         self._kinematics = Kinematics.of(spec, index)
@@ -42,12 +42,12 @@ class Hand:
         self.settle(spec.home_rad)
 
     def settle(self, joints: Vector) -> None:
-        """Command the pose that the joints have."""
+        """Take the joints' pose as the commanded one."""
         self._posture = self._kinematics.at(joints[self.joints])
         self._pose = self._posture.pose
 
     def bounds(self, joints: Vector, overshoot_m: float) -> tuple[Vector, Vector]:
-        """Return the lower and upper corner (3,) of where the hand may go from where `joints` (J,) put it."""
+        """Return the lower and upper corners (3,) of where the hand may go from where `joints` (J,) put it."""
         return self._bounds(self._kinematics.forward(joints[self.joints])[:3], overshoot_m)
 
     def stays(self, joints: Vector, bounds: tuple[Vector, Vector], note: Note) -> bool:
@@ -59,11 +59,11 @@ class Hand:
         return bool((there == inside).all())
 
     def inside(self, path: Vector) -> bool:
-        """Whether joints (J,) on a path (N, J) all put the hand inside its workspace, `OVERSHOOT_M` added."""
+        """Whether joints (J,) on a path (N, J) all put the hand inside its workspace plus `OVERSHOOT_M`."""
         return self._kinematics.within(path[:, self.joints], self._lower_m, self._upper_m)
 
     def _bounds(self, here: Vector, overshoot_m: float = 0.0) -> tuple[Vector, Vector]:
-        # An arm that starts outside its workspace may come back in, and is never thrown there.
+        # An arm that starts outside its workspace may come back in, and is never forced in at once.
         lower, upper = self._end.workspace_lower_m - overshoot_m, self._end.workspace_upper_m + overshoot_m
         return np.minimum(lower, here), np.maximum(upper, here)
 

@@ -1,8 +1,7 @@
-"""sim's kinematics: where an end effector is, how it moves, which joints put it somewhere. The arithmetic is in C.
+"""Kinematics: where an end effector is, how it moves, which joint positions put it somewhere. The arithmetic is in C.
 
-What leaves is `Kinematics`, used by the driver of every robot (simulated or real), by safety and by whoever
-reads an episode. A pose is (7,) float64: x y z in metres and the quaternion x y z w, in the base link's
-frame.
+Exports `Kinematics`, used by the driver of every robot (simulated or real), by safety and by readers of episodes. A
+pose is (7,) float64: x y z in metres and the quaternion x y z w, in the base link's frame.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ Vector = NDArray[np.float64]
 
 
 class KinematicsInputError(RobotError):
-    """Joint positions or a pose of the wrong shape, or not finite, were given."""
+    """Joint positions or a pose have the wrong shape or are not finite."""
 
 
 class Posture:
@@ -53,7 +52,7 @@ class Posture:
 
     @property
     def condition(self) -> float:
-        """The condition number of the Jacobian, of its translation alone with fewer than six joints."""
+        """The condition number of the Jacobian, or of its translation alone if there are fewer than six joints."""
         if self._condition is None:
             self._condition = self._chain.condition(self.jacobian)
         return self._condition
@@ -74,18 +73,18 @@ class Solution(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class IkOptions:
-    """How `Kinematics.solve` works; the defaults suit a control loop that solves anew each period."""
+    """How `Kinematics.solve` works; the defaults suit a control loop that solves again each period."""
 
     iterations: int = 4
-    """At most so many steps; 50 to 100 for a target that is far away."""
+    """The most steps to take; use 50 to 100 for a target that is far away."""
     rotation_weight: float = 1.0
-    """In [0, 1]: the part of the rotation error that one step takes away; 0 ignores rotation."""
+    """In [0, 1]: the fraction of the rotation error that one step removes; 0 ignores rotation."""
     home_gain: float = 0.02
-    """The part of the way home that one `solve` takes in the null space, with more than six joints."""
+    """The fraction of the way home that one `solve` goes in the null space, with more than six joints."""
     step_max_rad: float = 0.3
     """The most that one joint turns in one step."""
     singular_m: float = 0.03
-    """A direction of translation is damped where a unit of joint speed moves it by less, m/rad."""
+    """A direction of translation is damped if a unit of joint speed moves it by less than this, m/rad."""
     singular_rad: float = 0.2
     """The same for rotation, rad/rad."""
     tolerance_m: float = 1e-6
@@ -109,7 +108,7 @@ class IkOptions:
 class Kinematics:
     """The chain from a base link to an end effector, with every fixed transform folded into constants.
 
-    Safe to share between threads: a call keeps nothing. With the joint's frame C before it turns, its
+    Safe to share between threads: a call keeps no state. With the joint's frame C before it turns, its
     transform is C (A0 + sin q A1 + (1 - cos q) A2 + q A3) (Rodrigues' formula; A3 is a prismatic joint's).
     """
 
@@ -125,7 +124,7 @@ class Kinematics:
         upper: Vector | None = None,
         home: Vector | None = None,
     ) -> None:
-        """Fold the chain. Joints on it that are not driven stand at `constants` (0 where not named).
+        """Fold the chain. Joints on it that are not driven stay at `constants` (0 if not named).
 
         Limits default to the URDF's, `home` to their middle. Raises a UrdfError.
         """
@@ -153,7 +152,7 @@ class Kinematics:
 
     @classmethod
     def of(cls, spec: RobotSpec, hand: int = 0) -> Kinematics:
-        """Return how a twist moves the end effector number `hand`: its own joints, in the frame of its base link.
+        """Return the kinematics by which a twist moves end effector `hand`: its own joints, in its base link's frame.
 
         Limits and home are the spec's. Raises a UrdfError.
         """
@@ -196,7 +195,7 @@ class Kinematics:
         return self.at(q).jacobian
 
     def within(self, path: Vector, lower_m: Vector, upper_m: Vector) -> bool:
-        """Return whether joint positions (N, J) all put the end effector between two corners (3,), m."""
+        """Return whether all joint positions (N, J) put the end effector between two corners (3,), m."""
         return self._chain.within(np.ascontiguousarray(path), lower_m, upper_m)
 
     def away(self, q: Vector, target: Vector) -> tuple[float, float]:
@@ -209,7 +208,7 @@ class Kinematics:
         Each step is damped least squares with task priority: first the position, then as much of the rotation
         as the position leaves free, then (with more than six joints) a little of the way home. Damping acts
         only on directions that are close to singular, so elsewhere it costs no accuracy. A start that is
-        already there is returned unmoved. A joint at its limit is left out while it would push outward.
+        already there is returned unchanged. A joint at its limit is left out while it would push outward.
 
         Y. Nakamura and H. Hanafusa, "Inverse kinematic solutions with singularity robustness for robot
         manipulator control", J. Dynamic Systems, Measurement and Control 108(3), 1986.
@@ -219,7 +218,7 @@ class Kinematics:
         return self.approach(clipped(self._checked(q_start), self.lower, self.upper), target, options)
 
     def approach(self, start: Vector, target: Vector, options: IkOptions | None = None) -> Solution:
-        """Do as `solve` does, from joint positions (J,) within the limits."""
+        """Do what `solve` does, from joint positions (J,) within the limits."""
         o = options or _DEFAULT
         q, pose, jacobian = np.empty(len(start)), np.empty(7), np.empty((6, len(start)))
         position_error_m, rotation_error_rad = self._chain.approach(
@@ -239,7 +238,7 @@ def moved_within(
 ) -> tuple[Vector, bool]:
     """Return a pose (7,) moved by `way_m` (3,) and then turned by `turn_rad` (3,), and whether the box held it back.
 
-    It does not leave the box between two corners (3,), or, if it is outside already, gets no farther out.
+    It does not leave the box between two corners (3,), or, if it is already outside, goes no farther out.
     """
     there = np.empty(7)
     held = moved(pose, way_m, turn_rad, lower_m, upper_m, there)

@@ -1,4 +1,4 @@
-"""The rules that may change what a driver asks for, and what is said of each time one does."""
+"""The rules that may change what a driver asks for, and the event that reports each change."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ TRACKING_MAX_RAD: Final = 0.25
 """How far a joint's target may lead its measured position, so that a blocked arm does not wind up."""
 SINGULAR_SLOW: Final = 17.0
 SINGULAR_STOP: Final = 30.0
-"""Condition numbers of the Jacobian from which a hand slows down, and at which it goes no nearer to a singularity."""
+"""Condition numbers of the Jacobian at which a hand starts to slow down, and goes no nearer to a singularity."""
 OVERSHOOT_M: Final = 0.005
-"""How far beyond its workspace a hand may be: one that follows a pose within it, as its joints cut corners, or one in
+"""How far beyond its workspace a hand may be: while it follows a pose within it, as its joints cut corners, or in
 passing, as they brake. Nothing takes it farther out, see `sim.motion.control.Controller`."""
 
 
@@ -37,14 +37,14 @@ class Limit(StrEnum):
 
 
 SHAPING: Final = frozenset({Limit.GRIPPER_VELOCITY, Limit.JOINT_ACCELERATION})
-"""Rules that only smooth what was asked for: it is done a little later, and nobody's mistake."""
+"""Rules that only smooth what was asked for: it happens a little later, and is nobody's mistake."""
 
 
 @dataclass(frozen=True, slots=True)
 class LimitEvent:
     """One clamp: what was asked, what was let through (both in the rule's unit), and which rule did it.
 
-    `axis` counts joints, or end effectors (for a workspace 3 k + axis), by what the rule is about.
+    `axis` counts joints or end effectors (for a workspace 3 k + axis), depending on the rule.
     """
 
     rule: Limit
@@ -54,8 +54,8 @@ class LimitEvent:
 
 
 Note = Callable[[Limit, int, float, float], None]
-"""Takes note of a rule, its axis, what was asked and what was let through."""
+"""Records a rule, its axis, what was asked and what was let through."""
 
 
 def unnoted(rule: Limit, axis: int, requested: float, applied: float) -> None:
-    """Take note of nothing."""
+    """Record nothing."""

@@ -26,7 +26,7 @@ _MARGIN: Final = 1e-9
 
 
 class Smoother:
-    """The commanded position, velocity and acceleration of every joint, moved by one control period a call.
+    """The commanded position, velocity and acceleration of every joint, moved by one control period per call.
 
     A mobile base's joints go straight to their goal: its own ramp keeps it from sliding sideways.
     """
@@ -48,7 +48,7 @@ class Smoother:
         self.start(spec.home_rad)
 
     def start(self, position: Vector) -> None:
-        """Stand at `position` (J,) rad."""
+        """Start at rest at `position` (J,) rad."""
         self._position = position.copy()
         self._in.current_position = position[self._smooth].tolist()
         self._in.current_velocity = self._still
@@ -57,9 +57,9 @@ class Smoother:
     def towards(self, goal: Vector, may_go: Callable[[Vector], bool] | None = None) -> Vector:
         """Return the next position (J,) on the fastest way to rest at `goal` (J,).
 
-        `may_go` is shown that position and all those, a period apart, of the stop that could follow it, (N, J), the
-        last at rest. If it says no, stop already. So whoever has shown it every position so far can always stop along
-        positions that it agreed to: the stop that is left over from one period is the stop of the period before it.
+        `may_go` is called with that position and those of the stop that could follow it, a period apart, (N, J), the
+        last at rest. If it says no, the stop begins now. So a caller that passes it each time can always stop along
+        positions that it agreed to: the stop that begins now is the rest of the one that was checked a period ago.
         """
         before = self._position, self._in.current_position, self._in.current_velocity, self._in.current_acceleration
         self._in.control_interface, self._in.synchronization = ControlInterface.Position, Synchronization.Time
@@ -77,12 +77,12 @@ class Smoother:
         return self._next(goal)
 
     def _brake(self) -> None:
-        # Each joint as fast as it can: one that waited for the slowest would run on, and past its limit.
+        # Each joint as fast as it can: one that waited for the slowest would run on past its limit.
         self._in.control_interface, self._in.synchronization = ControlInterface.Velocity, Synchronization.No
         self._in.target_velocity = self._still
 
     def _with_stop(self, position: Vector) -> Vector:
-        """Return `position` and those of the stop after it, (N, J), a period apart; a base stands meanwhile."""
+        """Return `position` and those of the stop after it, (N, J), a period apart; a base does not move meanwhile."""
         self._brake()
         try:
             self._ruckig.calculate(self._in, self._stopping)
@@ -100,7 +100,7 @@ class Smoother:
         position = self._position + clipped(goal - self._position, -self._reach, self._reach)
         try:
             self._ruckig.update(self._in, self._out)
-        except RuckigError:  # a state that it cannot plan from, such as one that is almost at its goal: stay, at rest
+        except RuckigError:  # a state it cannot plan from, such as one almost at its goal: stay, at rest
             position[self._smooth] = self._position[self._smooth]
             self.start(position)
             return position

@@ -1,1 +1,1 @@
-"""Physics, the only place that loads PyBullet: the engine, bodies, the arm, the world, and its replay."""
+"""Physics, and the only code that loads PyBullet: the engine, bodies, the arm, the world, and its replay."""

@@ -29,14 +29,14 @@ def parameters(stepping: Stepping) -> str:
 
 
 def physical(robot: RobotDescription) -> tuple[object, ...]:
-    """Return what the physics take from a description, besides its files."""
+    """Return what the physics use of a description, besides its files."""
     hands = [(hand.link, hand.gripper_joints, hand.gripper_effort_max_n, hand.finger_links) for hand in robot.hands]
     limits = robot.joint_lower_rad, robot.joint_upper_rad, robot.joint_effort_max_nm
     return robot.joint_names, *limits, robot.home_rad, hands
 
 
 def require_loadable(robot: RobotDescription) -> None:
-    """Raise a UrdfError where the robot's file is not whole, or lacks a joint or link that its description names."""
+    """Raise a UrdfError if the robot's file is incomplete, or lacks a joint or link that its description names."""
     urdf = require_whole(robot.model)
     for name in (*robot.joint_names, *(name for hand in robot.hands for name in hand.gripper_joints)):
         if not urdf.joint(name).moves:
@@ -58,12 +58,12 @@ def _loaded(client: BulletClient, path: Path) -> int:
 
 
 class Arm:
-    """One loaded robot. Joint and link indices stay inside; names are what others use."""
+    """One loaded robot. Joint and link indices stay private; callers use names."""
 
     def __init__(self, client: BulletClient, description: RobotDescription, stepping: Stepping) -> None:
         self.description = description
         self._client = client
-        # The client binds anew at each look-up; what is called in every step is looked up once.
+        # The client binds a method again at each look-up; methods called in every step are looked up once.
         self._reset_joint, self._set_motors = client.resetJointState, client.setJointMotorControlArray
         self._joint_states, self._link_state = client.getJointStates, client.getLinkState
         self._body = _loaded(client, description.model.urdf_path)
@@ -97,7 +97,7 @@ class Arm:
             self._couple([by_joint[name] for name in hand.gripper_joints])
 
     def _couple(self, fingers: Sequence[int]) -> None:
-        """Gear two fingers, as one motor drives both: what they hold would float between two that push alone."""
+        """Gear two fingers, as one motor drives both: between two that push independently, an object would drift."""
         if len(fingers) != 2:
             return
         nowhere, axis = [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]
@@ -107,12 +107,12 @@ class Arm:
         self._client.changeConstraint(gear, gearRatio=-1.0, erp=self._gear_gain, maxForce=_GEAR_FORCE_N)
 
     def place(self, action: Action) -> None:
-        """Put the joints at `action` at once, at rest."""
+        """Put the joints at `action` immediately, at rest."""
         for joint, position in zip(self._driven, self.targets(action), strict=True):
             self._reset_joint(self._body, joint, position)
 
     def stand(self, raised_m: float = 0.0) -> None:
-        """Put its base where it was loaded, or that much higher, and every joint at zero, at rest."""
+        """Put its base where it was loaded, or `raised_m` higher, and every joint at zero, at rest."""
         (x, y, z), orientation = self._stood
         self._client.resetBasePositionAndOrientation(self._body, (x, y, z + raised_m), orientation)
         self._client.resetBaseVelocity(self._body, _STILL, _STILL)

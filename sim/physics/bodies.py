@@ -1,4 +1,4 @@
-"""The things of a scene inside a PyBullet client: built from their data, and observed by the names of their arrays."""
+"""The things of a scene inside a PyBullet client: built from data, and observed under the names of their arrays."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UNSEEN: Final = (0.0, 0.0, 0.0, 0.0)
 
 
 def arrays(bodies: Sequence[Body]) -> tuple[ArraySpec, ...]:
-    """Return what these bodies add to an observation: each pose, and the velocity of what moves by itself."""
+    """Return what these bodies add to an observation: each pose, and the velocity of each that moves freely."""
     found: dict[str, ArraySpec] = {}
     for body in bodies:
         name = body.pose_from
@@ -51,27 +51,27 @@ def parameters() -> str:
 
 
 def physical(body: Body) -> Body:
-    """Return what the physics know of a body: without its colours and mark, and without what is only seen."""
+    """Return what the physics know about a body: without colours, goal marks and parts that are only seen."""
     solid = tuple(replace(part, rgba=None) for part in body.parts if part.solid)
     return replace(body, rgba=_UNSEEN, parts=solid, goal=False)
 
 
 class Shapes:
-    """Collision shapes inside a client, each made once: a scene that is laid again has the same ones."""
+    """Collision shapes inside a client, each made once: a rebuilt scene uses the same ones."""
 
     def __init__(self, client: BulletClient) -> None:
         self._client = client
         self._made: dict[tuple[Part, ...], int] = {}
 
     def of(self, parts: Sequence[Part]) -> int:
-        """Return the number of the shape that the solid parts make together."""
+        """Return the number of the shape that the solid parts form together."""
         solid = tuple(replace(part, rgba=None) for part in parts if part.solid)
         if solid not in self._made:
             self._made[solid] = self._make(solid)
         return self._made[solid]
 
     def trim(self, most: int = 256) -> None:
-        """Forget all, while nothing has a shape, if a task that has other shapes each time has made very many."""
+        """Forget all shapes if there are more than `most`, as a task may make new ones each time. No body may use one."""
         if len(self._made) > most:
             for number in self._made.values():
                 self._client.removeCollisionShape(number)
@@ -99,7 +99,7 @@ class Bodies:
 
     def __init__(self, client: BulletClient, shapes: Shapes, bodies: Sequence[Body]) -> None:
         self._client, self._shape = client, shapes.of
-        # The client binds anew at each look-up; what is called in every period is looked up once.
+        # The client binds a method again at each look-up; methods called in every period are looked up once.
         self._pose, self._velocity = client.getBasePositionAndOrientation, client.getBaseVelocity
         self._rows = {body.pose_from for body in bodies if body.row is not None}
         self._handles: list[tuple[Body, int, int]] = []

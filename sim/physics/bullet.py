@@ -1,4 +1,4 @@
-"""PyBullet, imported in one place and without its banners: what it prints to the process's streams is not for users."""
+"""PyBullet, imported in one place and without its banners: what it prints is not for users."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Send what C code prints meanwhile to nowhere. Not for code that may print something worth reading."""
+    """Discard what C code prints meanwhile. Not for code that may print something worth reading."""
     sys.stdout.flush()
     sys.stderr.flush()
     kept = [os.dup(1), os.dup(2)]
@@ -34,7 +34,7 @@ __all__ = ["BulletClient", "new_client", "pybullet"]
 
 
 class Client(BulletClient):  # type: ignore[misc]  # the library has no types
-    """One engine. It may outlive the interpreter's modules without complaint."""
+    """One engine. It may safely outlive the interpreter's modules."""
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         """Disconnect, unless the process is ending: then the operating system does that, and modules may be gone."""

@@ -1,4 +1,4 @@
-"""The physics engine as every world uses it: its parameters and the floor, and all of it that a replay must match."""
+"""The physics engine as every world uses it: its parameters, the floor, and everything that a replay must match."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sim.robot import RobotError
 from sim.task import Task
 
 SOLVER_RESIDUAL: Final = 3e-4
-"""The solver ends early where an iteration changes less than this: a free arm needs few iterations, a grasp all."""
+"""The solver ends early if an iteration changes less than this: a free arm needs few iterations, a grasp all."""
 GRAVITY_M_S2: Final = -9.81
 FLOOR_HALF_M: Final = 8.0
 FLOOR_DEPTH_M: Final = 0.5
@@ -34,7 +34,7 @@ _MEANS: Final = {
 
 
 class EngineMismatchError(RobotError):
-    """An episode was made with another engine than the one here, so a replay would prove nothing."""
+    """An episode was made with a different engine from the one here, so a replay would prove nothing."""
 
 
 def prepare(client: BulletClient, stepping: Stepping) -> None:
@@ -45,12 +45,12 @@ def prepare(client: BulletClient, stepping: Stepping) -> None:
         numSolverIterations=stepping.solver_iterations,
         solverResidualThreshold=SOLVER_RESIDUAL,
         deterministicOverlappingPairs=1,
-        enableFileCaching=0,  # 9 MiB for each world
+        enableFileCaching=0,  # saves 9 MiB per world
     )
     if stepping.contact_gain is not None:
         client.setPhysicsEngineParameter(contactERP=stepping.contact_gain)
     client.setGravity(0.0, 0.0, GRAVITY_M_S2)
-    # A slab: the bounds of an endless plane overlap with every link, and each would be tested in each step.
+    # A slab: the bounds of an infinite plane overlap with every link, so each would be tested in each step.
     half = [FLOOR_HALF_M, FLOOR_HALF_M, 0.5 * FLOOR_DEPTH_M]
     slab = client.createCollisionShape(pybullet.GEOM_BOX, halfExtents=half)
     floor = client.createMultiBody(0.0, slab, basePosition=[0.0, 0.0, -0.5 * FLOOR_DEPTH_M])
@@ -58,7 +58,7 @@ def prepare(client: BulletClient, stepping: Stepping) -> None:
 
 
 def stepping_of(recorded: Mapping[str, str]) -> Stepping:
-    """Return how an episode with this record was stepped; raise EngineMismatchError if that was never published."""
+    """Return how an episode with this record was stepped; raise EngineMismatchError if that way was never published."""
     _require_simulated(recorded)
     said = recorded.get("physics_hz")
     if said is None or said not in PUBLISHED:
@@ -101,7 +101,7 @@ def record(robot: RobotDescription, task: Task, stepping: Stepping = CURRENT) ->
 
 
 def require_same(recorded: Mapping[str, str], here: Mapping[str, str]) -> None:
-    """Raise EngineMismatchError where two records differ, saying in what and what to do."""
+    """Raise EngineMismatchError if two records differ, saying how they differ and what to do."""
     _require_simulated(recorded)
     names = sorted(name for name in {*recorded, *here} if recorded.get(name) != here.get(name))
     if not names:

@@ -1,7 +1,7 @@
-"""What this machine computes, and what data say, as short digests: a replay can tell beforehand whether it can agree.
+"""What this machine computes, and what data say, as short digests: a replay can tell in advance whether it can match.
 
 The C library chooses its `sin` by the processor (on x86-64, with or without fused multiply-add), and one time in a
-thousand the last bit differs. A build of PyBullet by another compiler may differ too. Neither shows in a version.
+thousand the last bit differs. A build of PyBullet by another compiler may differ too. Neither shows in a version number.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _FALL_STEPS: Final = 240
 def digest(value: object) -> str:
     """Return 16 hex digits that name a value: numbers, text, tuples, mappings, or dataclasses of these.
 
-    A dataclass is named by its fields that are not at their defaults, so that a field that is added changes nothing.
+    A dataclass is named by its fields that are not at their defaults, so that adding a field changes nothing.
     """
     text = json.dumps(_plain(value), sort_keys=True, separators=(",", ":"))
     return _short(text.encode())
@@ -34,7 +34,7 @@ def digest(value: object) -> str:
 
 @cache
 def libm() -> str:
-    """Return a digest of the C library's elementary functions, those that PyBullet and scenes use, at many points."""
+    """Return a digest of the C library's elementary functions that PyBullet and scenes use, at many points."""
     ones = [(index * _GOLDEN) % 1.0 for index in range(1, _POINTS + 1)]
     found: list[float] = []
     for one in ones:
@@ -46,7 +46,7 @@ def libm() -> str:
 
 @cache
 def build() -> str:
-    """Return a digest of a reference fall: an arm of three links and two things, as this build computes them here."""
+    """Return a digest of a reference fall: an arm of three links and two things, as this build computes it here."""
     client = new_client()
     try:
         client.setPhysicsEngineParameter(deterministicOverlappingPairs=1)

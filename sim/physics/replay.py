@@ -10,7 +10,7 @@ from sim.robot import Action, ActionShapeError, Observation, Robot, RobotError, 
 
 
 class ReplayMismatchError(RobotError):
-    """The simulation gives another state than the one recorded."""
+    """The simulation gives a different state from the one recorded."""
 
     def __init__(self, step: int, array: str, expected: float, found: float) -> None:
         super().__init__(
@@ -22,9 +22,9 @@ class ReplayMismatchError(RobotError):
 
 
 def replay(world: Robot, seed: int, joint_position: Vector, gripper: Vector, recorded: Mapping[str, Vector]) -> None:
-    """Drive `world` (connected) through (N, J) rad and (N, K) openings; raise ReplayMismatchError at another bit.
+    """Drive `world` (connected) through (N, J) rad and (N, K) openings; raise ReplayMismatchError if a bit differs.
 
-    Raises ActionShapeError or UnstableWorldError, naming the step, where the world cannot take an action.
+    Raises ActionShapeError or UnstableWorldError, naming the step, if the world cannot take an action.
 
     `recorded` holds each observation array as (N + 1, ...), the first before any action, and as (N + 1,) float64 the
     task's `progress` and its `success` (0 or 1).

@@ -1,7 +1,7 @@
 """What outlives an episode, the floor and the robot: loaded once, and rewound between episodes to the last bit.
 
-Loading a robot is nearly all that a reset costs (its meshes become convex hulls). Rewinding must leave no trace of what
-was driven, also in what the engine remembers besides positions: contacts, and bounds that it widens as things move.
+Loading a robot is nearly all that a reset costs (its meshes become convex hulls). Rewinding must leave no trace of the
+drive, not even in what the engine remembers besides positions: contacts, and bounds that it widens as things move.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sim.physics.stepping import Stepping
 from sim.scene import Body
 
 _LOADED: Final = 2
-"""Bodies that stay: the floor and the robot."""
+"""How many bodies stay: the floor and the robot."""
 _AWAY_M: Final = 1000.0
 
 
@@ -31,7 +31,7 @@ class Setup:
         self.arm = Arm(client, description, stepping)
         self._shapes = Shapes(client)
         if stepping.all_pairs:
-            self.rewind()  # the first episode begins as every other: to stand it up again turns a base's last bits
+            self.rewind()  # so that the first episode begins like any other: a rewind changes a base's last bits
 
     def add(self, bodies: Sequence[Body]) -> Bodies:
         """Add the things of an episode."""
@@ -44,5 +44,5 @@ class Setup:
             client.removeBody(client.getBodyUniqueId(index))
         self._shapes.trim()
         self.arm.stand(raised_m=_AWAY_M)
-        client.performCollisionDetection()  # away from the floor all that has touched it is forgotten
+        client.performCollisionDetection()  # away from the floor, the engine forgets all contacts
         self.arm.stand()

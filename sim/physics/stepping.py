@@ -1,8 +1,8 @@
-"""How finely the physics cut a control period, with the gains that give the same motion at that step.
+"""How finely the physics divide a control period, with the gains that give the same motion at that step.
 
-A motor, a gear and a contact each take away a part of their error in each physics step. Two steps that each leave
-(1 - g) of it leave (1 - g)^2, so at half the rate a gain g becomes 1 - (1 - g)^2: an arm answers alike in time, and a
-grasp holds alike, however finely the time is cut. The solver gets as many iterations in a second.
+A motor, a gear and a contact each remove a fraction of their error in each physics step. Two steps that each leave
+(1 - g) of it leave (1 - g)^2, so at half the rate a gain g becomes 1 - (1 - g)^2: an arm responds and a grasp holds the
+same, however finely time is divided. The solver gets the same number of iterations per second.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ CONTROL_HZ: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Stepping:
-    """One published way to step. Episodes that name it replay with it, so none is ever changed or taken away."""
+    """One published way to step. Episodes that name it replay with it, so none is ever changed or removed."""
 
     physics_hz: int
     settle_steps: int
-    """Physics steps before an episode begins, so that what was placed has come to rest."""
+    """Physics steps before an episode begins, so that the things have come to rest."""
     position_gain: float
-    """The part of a joint's error that its motor takes away in one physics step."""
+    """The fraction of a joint's error that its motor removes in one physics step."""
     gear_gain: float
-    """The part of two fingers' difference that one physics step takes away."""
+    """The fraction of two fingers' difference that one physics step removes."""
     contact_gain: float | None
-    """The part of two things' overlap that one physics step takes away; None: as the engine has it, 0.2."""
+    """The fraction of two things' overlap that one physics step removes; None: the engine's default, 0.2."""
     solver_iterations: int
     all_pairs: bool
-    """Whether what may touch is found by trying all pairs, and not by a tree: a tree's shape and what it has yet to
-    tidy up come from everything that moved before, and end in last bits, so that it cannot be rewound."""
+    """Whether possible contacts are found by trying all pairs instead of by a tree: a tree's shape and pending upkeep
+    depend on everything that moved before and affect the last bits, so it cannot be rewound."""
 
     @property
     def substeps(self) -> int:

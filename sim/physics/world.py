@@ -1,7 +1,7 @@
-"""A robot made of physics: one PyBullet client that holds a floor, an arm and a task, and is a `Robot`.
+"""A simulated robot: one PyBullet client that holds a floor, an arm and a task, and is a `Robot`.
 
-Everything that a replay needs is fixed here and in `engine.py`: the engine's parameters, the order of loading, and the
-way in which an action becomes motor targets. The same seed and the same applied actions give the same bits.
+Everything that a replay needs is fixed here and in `engine.py`: the engine's parameters, the order of loading, and how
+an action becomes motor targets. The same seed and the same applied actions give the same bits.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ class World:
 
     @property
     def scene(self) -> Scene:
-        """What stands around the robot in this episode, with its own colours, light and cameras."""
+        """What surrounds the robot in this episode, with its own colours, light and cameras."""
         self._connected()
         return self._scene
 
     @property
     def spec(self) -> RobotSpec:
-        """What a driver needs to know."""
+        """What a driver needs to know about the robot."""
         if self._spec is None:
             self._spec = _spec(self._description, self._task, self._stepping)
         return self._spec
@@ -104,7 +104,7 @@ class World:
         return self._seen
 
     def send_action(self, action: Action) -> Action:
-        """Drive towards `action` for one control period, blending the motor targets from the last ones."""
+        """Drive towards `action` for one control period, interpolating the motor targets from the last ones."""
         client = self._connected()
         applied = checked(action, self.spec)
         start, end = self._targets, self._arm.targets(applied)
@@ -122,7 +122,7 @@ class World:
         if self._places is None:
             self._places = _places(values)
         if not _stable(values, self._places):
-            self._setup = None  # the next reset loads all anew: what is no number has no way back to where it was
+            self._setup = None  # the next reset loads everything again: a state that is not finite cannot be rewound
             name = next(name for name, value in values.items() if not _stable({name: value}, _places({name: value})))
             raise UnstableWorldError(
                 f"expected {name} finite and within {ROOM_M} m, got {values[name].tolist()}; the episode cannot count"
@@ -146,7 +146,7 @@ class World:
 
 
 def _places(values: Values) -> NDArray[np.intp]:
-    """Return which of all the numbers, one array behind the other, are places, m."""
+    """Return which of all the numbers, array after array, are positions, m."""
     marks = []
     for name, value in values.items():
         mark = np.zeros(value.shape, dtype=bool)
@@ -156,7 +156,7 @@ def _places(values: Values) -> NDArray[np.intp]:
 
 
 def _stable(values: Values, places: NDArray[np.intp]) -> bool:
-    """Whether everything is finite, and every place within the room."""
+    """Whether everything is finite, and every position within the room."""
     size = np.abs(np.concatenate([value.ravel() for value in values.values()]))
     return bool((size <= _FINITE).all() and (size[places] <= ROOM_M).all())
 

@@ -1,4 +1,4 @@
-"""Two Franka Emika Pandas side by side, 60 cm apart, for what takes two hands: `left` and `right`."""
+"""Two Franka Emika Pandas side by side, 60 cm apart, for tasks that need two hands: `left` and `right`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A mobile manipulator: Clearpath Husky with an xArm6 and a parallel gripper on its front.
 
-Both URDFs are PyBullet's (Clearpath Robotics and UFACTORY, BSD licences). The wheels are seen and do not turn: the base
-moves by three joints over the floor, and the controller lets it go only where wheels could.
+Both URDFs are PyBullet's (Clearpath Robotics and UFACTORY, BSD licences). The wheels are visible but do not turn: the
+base moves over the floor by three joints, and the controller allows only the motion that wheels could make.
 """
 
 from __future__ import annotations

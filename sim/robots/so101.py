@@ -1,7 +1,7 @@
-"""A desktop arm of the size of an SO-101, whose description is our own and made of primitives.
+"""A desktop arm the size of an SO-101; the description is our own and made of primitives.
 
-The real arm (`teleop.hardware`) and a simulated one share this. Joint limits are the URDF's; the servos could turn
-at 4.7 rad/s, and shall not.
+The real arm (`teleop.hardware`) and the simulated one share this. Joint limits are the URDF's; the servos could turn
+at 4.7 rad/s, but are kept slower.
 """
 
 from __future__ import annotations

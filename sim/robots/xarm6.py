@@ -1,7 +1,7 @@
 """UFACTORY xArm6 with a parallel gripper of our own.
 
-The arm's URDF is PyBullet's (UFACTORY, BSD licence), and so are the joint limits; joints turn at most at the
-manufacturer's 180 degrees a second, and here no faster than two thirds of that.
+The arm's URDF is PyBullet's (UFACTORY, BSD licence), and so are the joint limits; the manufacturer's
+top speed is 180 degrees per second, and here joints turn no faster than two thirds of that.
 """
 
 from __future__ import annotations

@@ -3,4 +3,4 @@
 from typing import Final
 
 SINGLE_ARMS: Final = ("panda", "iiwa", "xarm6", "so101")
-"""The robots of one arm that stand still."""
+"""The robots with one arm and a fixed base."""

@@ -23,14 +23,14 @@ TRAVEL_M: Final = 0.11
 WOOD: Final[Rgba] = (0.72, 0.55, 0.38, 1.0)
 PALE: Final[Rgba] = (0.86, 0.74, 0.58, 1.0)
 _HANDLE_M: Final = (-0.105, 0.0, 0.055)
-"""The middle of the handle, a fin that stands out of the drawer's front, in the drawer's frame."""
+"""The middle of the handle, a fin that sticks out of the drawer's front, in the drawer's frame."""
 _TAKEN_M: Final = (-0.01, 0.0, 0.01)
-"""Where on it a hand takes it, from its middle: so far out and so high that the palm keeps clear of the cabinet."""
+"""Where a hand grips it, from its middle: far enough out and up that the palm stays clear of the cabinet."""
 _TURN_RAD: Final = 0.35
 
 
 class Drawer:
-    """A cabinet with one drawer, that opens towards the robot."""
+    """A cabinet with one drawer that opens towards the robot."""
 
     spec: Final = TaskSpec(
         name="drawer",
@@ -55,12 +55,12 @@ class Drawer:
         return cabinet, Body("drawer", _drawer(), PALE, mass_kg=0.4, slide=slide, pose_from="drawer_pose")
 
     def stages(self, values: Values) -> Sequence[float]:
-        """Return the hand's nearness to the handle, and how far the drawer is open."""
+        """Return how near the hand is to the handle, and how far the drawer is open."""
         away = apart(values["ee_pose"][:3], handle_m(values))
         return nearness(away - 0.025, 4.0), opened_m(values) / OPEN_M
 
     def holds(self, values: Values) -> bool:
-        """Whether the drawer is open by seven centimetres."""
+        """Whether the drawer is more than seven centimetres open."""
         return opened_m(values) > OPEN_M
 
     def expert(self, robot: RobotDescription) -> Expert:
@@ -80,7 +80,7 @@ def handle_m(values: Values) -> Vector:
 
 
 def script(operator: Operator) -> Script:
-    """Grip the fin from above, and draw it back along the cabinet."""
+    """Grip the fin from above, and pull it back along the cabinet."""
     hand = operator.hands[0]
 
     def over(height_m: float) -> tuple[Vector, Vector]:
@@ -107,7 +107,7 @@ def _same(place: Vector, turned: Vector) -> tuple[Vector, Vector]:
 
 
 def _cabinet() -> tuple[Part, ...]:
-    """Return five panels around a drawer, open to -x; the origin is on the floor, in the middle."""
+    """Return five panels around a drawer, open towards -x; the origin is on the floor, in the middle."""
     return (
         Part(Box((0.08, 0.088, 0.004)), (0.0, 0.0, 0.004)),
         Part(Box((0.08, 0.088, 0.004)), (0.0, 0.0, 0.106)),
@@ -118,7 +118,7 @@ def _cabinet() -> tuple[Part, ...]:
 
 
 def _drawer() -> tuple[Part, ...]:
-    """Return a box with a front and a fin to grip; closed, its origin is the cabinet's."""
+    """Return a box with a front and a fin to grip; when closed, its origin is the cabinet's."""
     return (
         Part(Box((0.07, 0.076, 0.003)), (-0.006, 0.0, 0.014)),
         Part(Box((0.07, 0.003, 0.03)), (-0.006, 0.073, 0.045)),

@@ -1,4 +1,4 @@
-"""Fetch: drive to a cube that lies somewhere in the room, and bring it back to a mark near the start."""
+"""Fetch: drive to a cube somewhere in the room, and bring it back to a mark near the start."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NEAREST_M: Final = 1.6
 FARTHEST_M: Final = 2.6
 """How far the cube is from where the robot starts."""
 ASIDE_RAD: Final = 2.4
-"""How far to either side of its first heading; what lies behind it is left free."""
+"""How far to either side of the robot's first heading; the area behind it stays empty."""
 MARK_M: Final = 0.12
 WITHIN_M: Final = 0.08
 LIFTED_M: Final = 0.10
@@ -31,7 +31,7 @@ _CARRY_M: Final = 0.25
 
 
 class Fetch:
-    """A cube some metres away, in any direction but behind the robot, and a mark within reach of where it starts."""
+    """A cube some metres away, in any direction except behind the robot, and a mark within reach of its start."""
 
     spec: Final = TaskSpec(
         name="fetch",
@@ -51,7 +51,7 @@ class Fetch:
         return *marked, at(cube("cube", robot.field.scale), *place, float(rng.uniform(-np.pi, np.pi)))
 
     def stages(self, values: Values) -> Sequence[float]:
-        """Return the hand's nearness to the cube, the cube's height, its nearness to the mark, and success."""
+        """Return how near the hand is to the cube, the cube's height, how near it is to the mark, and success."""
         hand, height = length(_hand_to_cube(values)), float(values["cube_pose"][2])
         near = nearness(hand - LET_GO_M, 1.5)
         over = nearness(away_m(values) - WITHIN_M, 1.5)
@@ -68,7 +68,7 @@ class Fetch:
 
 
 def away_m(values: Values) -> float:
-    """Return how far the cube is from the mark's middle, over the floor."""
+    """Return how far the cube is from the mark's middle, along the floor."""
     return apart(values["cube_pose"][:2], values["goal_pose"][:2])
 
 
@@ -77,7 +77,7 @@ def _hand_to_cube(values: Values) -> Vector:
 
 
 def script(operator: Operator) -> Script:
-    """Stop where the cube is within reach, take it, drive home, turn to the mark, put it down; again, where it fell."""
+    """Stop where the cube is within reach, take it, drive home, turn to the mark, put it down; retry if it fell."""
     hand, wheels = operator.hands[0], operator.base
     if wheels is None:
         return
@@ -100,14 +100,14 @@ def script(operator: Operator) -> Script:
 
 
 def _before(operator: Operator, wheels: Wheels, reach_m: float) -> Vector:
-    """Return the place (2,) for the base on the straight way to the cube, from where the hand reaches it."""
+    """Return the place (2,) for the base on the straight line to the cube, from which the hand reaches it."""
     way = operator.at("cube_pose")[:2] - wheels.place[:2]
     near: Vector = operator.at("cube_pose")[:2] - reach_m * way / max(length(way), 1e-6)
     return near
 
 
 def _face(operator: Operator, wheels: Wheels, name: str) -> Script:
-    """Turn towards a thing on the spot."""
+    """Turn on the spot towards a thing."""
 
     def heading() -> float:
         way = operator.at(name)[:2] - wheels.place[:2]

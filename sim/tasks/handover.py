@@ -1,4 +1,4 @@
-"""Handover: one hand takes a bar on its own side and passes it to the other, which lays it on a mark on its side."""
+"""Handover: one hand takes a bar on its own side and passes it to the other, which lays it on the mark on its side."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ HALF_EDGE_M: Final = 0.012
 BAR_MASS_KG: Final = 0.10
 MARK_M: Final = 0.06
 OUT_M: Final = 0.29
-"""How far bar and mark are from the middle, each on its side, where one arm alone reaches."""
+"""How far bar and mark are from the middle, each on its own side, where only one arm can reach."""
 VARY_M: Final = 0.05
-"""By how much that varies."""
+"""How much that varies."""
 TURN_RAD: Final = 0.5
-"""How much the bar is turned from across the room."""
+"""How much the bar may be turned away from lying across the room."""
 WITHIN_M: Final = 0.04
 LIFTED_M: Final = 0.12
 LOW_M: Final = 0.03
 LET_GO_M: Final = 0.06
 HELD_M: Final = 0.025
 _GRIP_M: Final = 0.085
-"""How far from its middle a hand takes the bar, so that there is room for the other."""
+"""How far from its middle a hand grips the bar, so that there is room for the other."""
 _HIGH_M: Final = 0.25
 
 
 class Handover:
-    """A bar on one side and a mark on the other; which is which is left to chance."""
+    """A bar on one side and a mark on the other; which side is which is random."""
 
     spec: Final = TaskSpec(
         name="handover",
@@ -71,7 +71,7 @@ class Handover:
         return at(mark("goal", MARK_M, GREEN), *there), at(bar, *here, turn)
 
     def stages(self, values: Values) -> Sequence[float]:
-        """Return whether it is taken, lifted, held by both, how near it is to the mark, and success."""
+        """Return how far the bar is taken, lifted and held by both, how near it is to the mark, and success."""
         giver, taker = (from_bar_m(values, name) for name in _hands(values))
         high = float(values["bar_pose"][2]) / LIFTED_M
         shared = nearness(taker - HELD_M, 4.0)
@@ -85,7 +85,7 @@ class Handover:
         )
 
     def holds(self, values: Values) -> bool:
-        """Whether the bar lies on the mark and no hand is at it."""
+        """Whether the bar lies on the mark and neither hand is near it."""
         free = min(from_bar_m(values, name) for name in _hands(values)) > LET_GO_M
         return bool(away_m(values) < WITHIN_M and values["bar_pose"][2] < LOW_M and free)
 
@@ -95,7 +95,7 @@ class Handover:
 
 
 def away_m(values: Values) -> float:
-    """Return how far the bar's middle is from the mark's, over the floor."""
+    """Return how far the bar's middle is from the mark's, along the floor."""
     return apart(values["bar_pose"][:2], values["goal_pose"][:2])
 
 
@@ -118,7 +118,7 @@ def _beside(field: Field, side: float) -> Field:
 
 
 def script(operator: Operator) -> Script:
-    """Take the outer end, meet in the middle, take over at the inner end, lay it down; alone, where it fell nearer."""
+    """Take the outer end, meet in the middle, take over at the inner end, lay it down; alone, if it fell nearer."""
     left, right = operator.hands
     side = -float(np.sign(operator.at("goal_pose")[1]))
     giver, taker = (left, right) if side > 0.0 else (right, left)

@@ -38,7 +38,7 @@ class Lift:
         return placed(robot.field, rng, [cube("cube", robot.field.scale)])
 
     def stages(self, values: Values) -> Sequence[float]:
-        """Return the hand's nearness to the cube, and the cube's height."""
+        """Return how near the hand is to the cube, and the cube's height."""
         distance = apart(values["ee_pose"][:3], values["cube_pose"][:3])
         return nearness(distance - NEAR_M, 4.0), float(values["cube_pose"][2]) / SUCCESS_HEIGHT_M
 
@@ -52,7 +52,7 @@ class Lift:
 
 
 def script(operator: Operator) -> Script:
-    """Grasp from above and rise; again, where it slipped."""
+    """Grasp from above and rise; retry if it slipped."""
     hand = operator.hands[0]
     while True:
         yield from hand.grasp("cube_pose")

@@ -26,7 +26,7 @@ IN_M: Final = 0.035
 
 
 class Peg:
-    """A square peg that stands, and a block with a square hole, two and a half millimetres wider on each side."""
+    """A square peg standing upright, and a block with a square hole two and a half millimetres wider on each side."""
 
     spec: Final = TaskSpec(
         name="peg",
@@ -55,7 +55,7 @@ class Peg:
         return placed(robot.field, rng, [block, peg], 0.13 * scale)
 
     def stages(self, values: Values) -> Sequence[float]:
-        """Return the hand's nearness to the peg, the peg's to the hole, and how deep it is."""
+        """Return how near the hand is to the peg and the peg to the hole, and how deep it is."""
         hand, peg, block = (values[f"{name}_pose"][:3] for name in ("ee", "peg", "block"))
         near = nearness(apart(hand, peg) - 0.05, 4.0)
         aside = apart(peg[:2], block[:2])
@@ -74,7 +74,7 @@ class Peg:
 
 
 def script(operator: Operator) -> Script:
-    """Grasp the peg near its top, turn it along the hole, lower it by sight of the peg, let go."""
+    """Grasp the peg near its top, turn it along the hole, lower it watching the peg, let go."""
     hand, scale = operator.hands[0], operator.scale
     grip = np.array((0.0, 0.0, 0.25 * LENGTH_M * scale))
 

@@ -24,7 +24,7 @@ LET_GO_M: Final = 0.06
 
 
 class PickPlace:
-    """A cube, and a bin that stands still."""
+    """A cube, and a fixed bin."""
 
     spec: Final = TaskSpec(
         name="pick_place",
@@ -43,7 +43,7 @@ class PickPlace:
         return placed(robot.field, rng, [bin_, cube("cube", scale)], 0.14 * scale)
 
     def stages(self, values: Values) -> Sequence[float]:
-        """Return the hand's nearness to the cube, the cube's to the bin, and whether it lies inside, let go."""
+        """Return how near the hand is to the cube and the cube to the bin, and whether it lies inside, let go."""
         hand, cube_, bin_ = (values[f"{name}_pose"][:3] for name in ("ee", "cube", "bin"))
         near = nearness(apart(hand, cube_) - 0.03, 4.0)
         over = nearness(apart(cube_[:2], bin_[:2]) - WITHIN_M, 6.0)
@@ -61,7 +61,7 @@ class PickPlace:
 
 
 def script(operator: Operator) -> Script:
-    """Grasp, carry over the rim, let go; again, where it slipped."""
+    """Grasp, carry over the rim, let go; retry if it slipped."""
     hand, scale = operator.hands[0], operator.scale
     while True:
         yield from hand.grasp("cube_pose")

@@ -23,7 +23,7 @@ BALLS: Final = 12
 BALL_RADIUS_M: Final = 0.008
 BALL_MASS_KG: Final = 0.003
 POURED_PART: Final = 0.8
-"""The part of the balls that has to be in the bowl."""
+"""The fraction of the balls that has to be in the bowl."""
 CUP_INSIDE_M: Final = 0.030
 CUP_HEIGHT_M: Final = 0.080
 CUP_MASS_KG: Final = 0.12
@@ -44,7 +44,7 @@ _TILT_RAD: Final = 2.0
 _TILT_RAD_S: Final = 0.7
 _STEP_S: Final = 0.05
 _TAKEN_M: Final = (FIN_M[0] + 0.004, 0.0, FIN_M[2] - 0.010)
-"""Where a hand takes the fin, in the cup's frame: so far out that the fingers keep clear of the rim."""
+"""Where a hand grips the fin, in the cup's frame: far enough out that the fingers stay clear of the rim."""
 _HOVER_M: Final = 0.12
 _RAISED_M: Final = 0.22
 _SHAKE_RAD: Final = 0.15
@@ -52,13 +52,13 @@ _SHAKE_PERIODS: Final = 100
 _LIP_M: Final = 0.125
 """How high the lip's middle is above the floor when the cup is tipped."""
 _ASIDE_M: Final = 0.02
-"""How far it is from the bowl's middle, on the cup's side: the balls fly on."""
+"""How far it is from the bowl's middle, on the cup's side, as the balls keep flying forward."""
 _CLEAR_M: Final = 0.05
 """How much higher it is while the cup is upright, so that its bottom passes over the rim."""
 
 
 class Pour:
-    """A cup with balls on one side, its fin outward, and a bowl on the other; which side is which is left to chance."""
+    """A cup with balls on one side, its fin outward, and a bowl on the other; which side is which is random."""
 
     spec: Final = TaskSpec(
         name="pour",
@@ -85,7 +85,7 @@ class Pour:
         return at(bowl, *there), at(cup, *here, outward), *_balls(*here)
 
     def stages(self, values: Values) -> Sequence[float]:
-        """Return the hand's nearness to the fin, the lip's to the bowl, and the part of the balls that is inside."""
+        """Return how near the hand is to the fin and the lip to the bowl, and the fraction of the balls inside."""
         reach = apart(values["ee_pose"][:3], fin_m(values))
         away = lip_m(values) - values["bowl_pose"][:3]
         over = nearness(length(away[:2]) - OVER_M, 6.0)
@@ -94,7 +94,7 @@ class Pour:
         return near, over if high else min(over, 0.9), poured(values) / POURED_PART
 
     def holds(self, values: Values) -> bool:
-        """Whether four balls of five are in the bowl."""
+        """Whether four out of five balls are in the bowl."""
         return poured(values) >= POURED_PART
 
     def expert(self, robot: RobotDescription) -> Expert:
@@ -103,7 +103,7 @@ class Pour:
 
 
 def poured(values: Values) -> float:
-    """Return the part of the balls that is in the bowl, below its rim, and no longer in the cup."""
+    """Return the fraction of the balls that is in the bowl, below its rim, and no longer in the cup."""
     bowl, cup, places = values["bowl_pose"], values["cup_pose"], values["balls_pose"][:, :3]
     return sum(
         _within(bowl, place, BOWL_INSIDE_M, BOWL_HEIGHT_M) and not _within(cup, place, CUP_INSIDE_M, CUP_HEIGHT_M)
@@ -112,7 +112,7 @@ def poured(values: Values) -> float:
 
 
 def _within(vessel: Vector, place: Vector, radius_m: float, height_m: float) -> bool:
-    """Whether a place (3,) is inside a round vessel of that pose (7,)."""
+    """Whether a place (3,) is inside a round vessel with that pose (7,)."""
     x, y, z = rotate(conjugate(vessel[3:]), place - vessel[:3]).tolist()
     return bool(x * x + y * y < radius_m * radius_m and 0.0 < z < height_m)
 
@@ -172,7 +172,7 @@ def _cup() -> tuple[Part, ...]:
 
 
 def _balls(x: float, y: float) -> list[Body]:
-    """Return the balls, in two layers within a cup that stands there."""
+    """Return the balls, in two layers inside a cup at that place."""
     return [
         Body(
             f"ball_{row}",

@@ -1,4 +1,4 @@
-"""Push: slide a puck over the floor onto a mark, without lifting it."""
+"""Push: slide a puck along the floor onto a mark, without lifting it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Push:
         return placed(inner, rng, [puck, mark("goal", RADIUS_M * 1.2 * scale, GREEN)], APART_M * scale)
 
     def stages(self, values: Values) -> Sequence[float]:
-        """Return the hand's nearness to the puck, and the puck's to the mark."""
+        """Return how near the hand is to the puck, and the puck to the mark."""
         hand = apart(values["ee_pose"][:3], values["puck_pose"][:3])
         near = nearness(hand - 0.06, 4.0)
         return near, nearness(away_m(values) - NEAR_M, 6.0)
@@ -74,7 +74,7 @@ def away_m(values: Values) -> float:
 
 
 def script(operator: Operator) -> Script:
-    """Come down behind the puck with the fingers half open, two points that it cannot slip off, and follow it."""
+    """Come down behind the puck with the fingers half open, so that it cannot slip off the two, and follow it."""
     hand, scale = operator.hands[0], operator.scale
     hand.opening = 0.5
     back = (RADIUS_M + 0.03) * scale
@@ -107,7 +107,7 @@ def script(operator: Operator) -> Script:
 
 
 def _ahead(operator: Operator) -> Vector:
-    """Return the direction (3,) from the puck to the mark, over the floor."""
+    """Return the direction (3,) from the puck to the mark, along the floor."""
     way = operator.at("goal_pose")[:3] - operator.at("puck_pose")[:3]
     way[2] = 0.0
     return way / max(length(way), 1e-6)

@@ -23,7 +23,7 @@ HIGH_M: Final = 0.28
 
 
 class Reach:
-    """One ball, which is seen and touches nothing, over the field on either side of where the hand starts."""
+    """One ball that is only seen and touches nothing, over the field, on either side of where the hand starts."""
 
     spec: Final = TaskSpec(
         name="reach",
@@ -47,7 +47,7 @@ class Reach:
         return (replace(ball, position_m=(x, y, float(height))),)
 
     def stages(self, values: Values) -> Sequence[float]:
-        """Return the nearness of hand and ball."""
+        """Return how near the hand is to the ball."""
         return (nearness(away_m(values) - NEAR_M, 4.0),)
 
     def holds(self, values: Values) -> bool:
@@ -65,7 +65,7 @@ def away_m(values: Values) -> float:
 
 
 def script(operator: Operator) -> Script:
-    """Go there, turned as it is, and stay."""
+    """Go there without turning, and stay."""
     hand = operator.hands[0]
     while True:
         yield from hand.to(lambda: (operator.at("target_pose")[:3], hand.pose[3:]), near_m=0.004)

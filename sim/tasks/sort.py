@@ -1,4 +1,4 @@
-"""Sort: put each of three cubes onto the plate of its colour."""
+"""Sort: put each of three cubes onto the plate of its own colour."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOW_M: Final = 0.04
 
 
 class Sort:
-    """Three plates in a row, in any order, and three cubes before them."""
+    """Three plates in a row, in any order, and three cubes in front of them."""
 
     spec: Final = TaskSpec(
         name="sort",
@@ -38,7 +38,7 @@ class Sort:
     robots: Final = ("panda", "iiwa", "xarm6")
 
     def bodies(self, robot: RobotDescription, rng: np.random.Generator) -> tuple[Body, ...]:
-        """Place the plates far, in an order of their own, and the cubes near."""
+        """Place the plates far away, in a random order, and the cubes near."""
         scale, (x, y), (along, across) = robot.field.scale, robot.field.center_m, robot.field.half_extents_m
         far = x + 0.6 * along
         order = rng.permutation(len(COLOURS))
@@ -51,7 +51,7 @@ class Sort:
         return (*plates, *placed(near, rng, cubes, 0.105 * scale))
 
     def stages(self, values: Values) -> Sequence[float]:
-        """Return how far the cubes are sorted, the best first."""
+        """Return how far each cube is sorted, the best first."""
         near = (nearness(away_m(values, name) - WITHIN_M, 6.0) for name in COLOURS)
         done = (sorted_(values, name) for name in COLOURS)
         return sorted((1.0 if there else min(part, 0.95) for part, there in zip(near, done, strict=True)), reverse=True)
@@ -74,7 +74,7 @@ def plate(name: str, scale: float, rgba: Rgba) -> Body:
 
 
 def away_m(values: Values, name: str) -> float:
-    """Return how far a cube is from the middle of its plate, over the floor."""
+    """Return how far a cube is from the middle of its plate, along the floor."""
     return apart(values[f"{name}_pose"][:2], values[f"{name}_plate_pose"][:2])
 
 
@@ -86,7 +86,7 @@ def sorted_(values: Values, name: str) -> bool:
 
 
 def script(operator: Operator) -> Script:
-    """Take whichever is not sorted, as long as there is one."""
+    """Take any cube that is not sorted, as long as there is one."""
     hand, scale = operator.hands[0], operator.scale
     while True:
         lost = [name for name in COLOURS if not sorted_(operator.values, name)]

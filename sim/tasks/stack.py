@@ -1,4 +1,4 @@
-"""Stack: put the red cube upon the green one."""
+"""Stack: put the red cube on the green one."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Stack:
         )
 
     def stages(self, values: Values) -> Sequence[float]:
-        """Return the hand's nearness to the red cube, its nearness to the place over the green one, and success."""
+        """Return how near the hand is to the red cube, how near that is to its place on the green one, and success."""
         hand, red, green = (values[f"{name}_pose"][:3] for name in ("ee", "red", "green"))
         near = nearness(apart(hand, red) - 0.03, 4.0)
         high = red[2] - green[2] > UPON_M
@@ -64,12 +64,12 @@ class Stack:
 
 
 def script(operator: Operator) -> Script:
-    """Grasp the red cube, set it on the green one; again, where it fell."""
+    """Grasp the red cube, set it on the green one; retry if it fell."""
     hand, scale = operator.hands[0], operator.scale
     edge = 2.0 * CUBE_HALF_EDGE_M * scale
 
     def top() -> Vector:
-        held = hand.pose[:3] - operator.at("red_pose")[:3]  # the cube, not the hand, shall be over the other
+        held = hand.pose[:3] - operator.at("red_pose")[:3]  # the cube, not the hand, has to be over the other
         over: Vector = operator.at("green_pose")[:3] + held * np.array((1.0, 1.0, 0.0))
         return over
 

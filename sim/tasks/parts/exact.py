@@ -1,7 +1,7 @@
-"""Mathematics whose last bit does not depend on the processor: what places a scene and judges it uses this alone.
+"""Mathematics whose last bit does not depend on the processor: placing and judging a scene uses nothing else.
 
-NumPy computes `sin`, `tanh` or `norm` otherwise with AVX-512 than with AVX2, and a last bit may differ. Sums, products
-and roots of Python's floats are IEEE 754's; `sin`, `cos` and `tanh` are the C library's, as PyBullet's own are.
+NumPy's `sin`, `tanh` or `norm` may differ in a last bit between AVX-512 and AVX2. Sums, products and roots of Python's
+floats are IEEE 754's; `sin`, `cos` and `tanh` are the C library's, as PyBullet's own are.
 """
 
 from __future__ import annotations
@@ -21,5 +21,5 @@ def apart(one: Iterable[float], other: Iterable[float]) -> float:
 
 
 def nearness(away_m: float, rate_1_m: float) -> float:
-    """Return 1 where nothing is left of a distance, falling to 0 with `rate_1_m`."""
+    """Return 1 at no distance, falling towards 0 at the rate `rate_1_m`."""
     return 1.0 - math.tanh(rate_1_m * max(float(away_m), 0.0))

@@ -1,6 +1,6 @@
-"""Scripted operators: a task's script moves puppets (hands, a base) period by period, through what people use, twists.
+"""Scripted operators: a task's script moves puppets (hands, a base) each period, by twists, as people do.
 
-A script is a generator that yields once for each control period, after it has said what each puppet does meanwhile:
+A script is a generator that yields once each control period, after it has set what each puppet does during it:
 
     def script(operator: Operator) -> Script:
         hand = operator.hands[0]
@@ -36,7 +36,7 @@ _STALL_PERIODS: Final = 25
 
 
 class Operator:
-    """Runs one script through one episode; when it has ended, the robot is left still."""
+    """Runs one script through one episode; when it has ended, the robot stays still."""
 
     def __init__(self, robot: RobotDescription, script: Callable[[Operator], Script]) -> None:
         self.robot = robot
@@ -65,7 +65,7 @@ class Operator:
 
 
 class Puppet:
-    """One hand, as a script moves it. All is in the room's frame."""
+    """One hand, as a script moves it. Everything is in the room's frame."""
 
     def __init__(self, operator: Operator, index: int) -> None:
         self._operator = operator
@@ -90,7 +90,7 @@ class Puppet:
         return np.concatenate([turn @ twist[:3], turn @ twist[3:]])
 
     def head(self, position: Vector, orientation: Vector, speed_m_s: float = SPEED_M_S) -> tuple[float, float]:
-        """Say: towards there for this period. Return how far it is, m and rad."""
+        """Head there for this period. Return how far it is, m and rad."""
         away = position - self.pose[:3]
         turn = rotation.difference(orientation, self.pose[3:])
         self.twist = np.concatenate([_capped(GAIN_1_S * away, speed_m_s), _capped(GAIN_1_S * turn, TURN_RAD_S)])
@@ -105,7 +105,7 @@ class Puppet:
         speed_m_s: float = SPEED_M_S,
         periods: int = 200,
     ) -> Script:
-        """Go where `goal()` says (position, orientation), anew each period, until near, or no longer getting nearer."""
+        """Go to `goal()` (position, orientation), asked again each period, until near or no longer getting nearer."""
         nearest, since = np.inf, 0
         for period in range(periods):
             away, turn = self.head(*goal(), speed_m_s)
@@ -122,12 +122,12 @@ class Puppet:
             yield
 
     def grip(self, opening: float) -> Script:
-        """Open or close, and wait until it is so, or as far as it goes."""
+        """Open or close, and wait long enough for it."""
         self.opening = opening
         yield from self.stay(CLOSE_PERIODS)
 
     def rise(self, height_m: float, *, near_m: float = 0.01, speed_m_s: float = SPEED_M_S) -> Script:
-        """Go straight up to that height above the floor, turned as it is."""
+        """Go straight up to that height above the floor without turning."""
         start = self.pose.copy()
         start[2] = height_m
         yield from self.to(lambda: (start[:3], start[3:]), near_m=near_m, near_rad=np.inf, speed_m_s=speed_m_s)
@@ -143,10 +143,10 @@ class Puppet:
         hover_m: float = HOVER_M,
         deep_m: float = 0.0,
     ) -> Script:
-        """Take a thing from above: hover, turn the fingers along it, come down, close.
+        """Take a thing from above: hover, line the fingers up with it, come down, close.
 
-        `offset` (3,) m is where to take it, in the thing's frame; `period_rad` is the turn after which it looks the
-        same: a quarter for a cube, a half for a bar whose x axis the fingers shall close across; `deep_m` is how far
+        `offset` (3,) m is where to grip it, in the thing's frame; `period_rad` is the turn after which it looks the
+        same: a quarter for a cube, a half for a bar whose x axis the fingers should close across; `deep_m` is how far
         below its middle the fingertips go.
         """
         operator = self._operator
@@ -190,7 +190,7 @@ class Wheels:
 
     @property
     def heading(self) -> float:
-        """Where it looks, rad from the room's x axis."""
+        """Which way it faces, rad from the room's x axis."""
         return float(self.place[2])
 
     def to(self, goal: Callable[[], Vector], *, near_m: float = 0.03, periods: int = 400) -> Script:
@@ -222,7 +222,7 @@ ALONG: Final = np.array((1.0, 0.0, 0.0))
 
 
 def both(*scripts: Script) -> Script:
-    """Run scripts side by side, until the last has ended."""
+    """Run scripts side by side until the last has ended."""
     running = list(scripts)
     while running:
         running = [script for script in running if next(script, _ENDED) is not _ENDED]
@@ -247,7 +247,7 @@ def yaw(orientation: Vector, axis: Vector) -> float:
 
 
 def nearest(angle_rad: float, period_rad: float) -> float:
-    """Return the smallest turn that is equal up to `period_rad`."""
+    """Return the smallest turn that equals the angle modulo `period_rad`."""
     return float((angle_rad + 0.5 * period_rad) % period_rad - 0.5 * period_rad)
 
 

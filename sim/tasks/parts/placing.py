@@ -1,4 +1,4 @@
-"""Where a task's things lie at the start of an episode: apart, within the robot's field, from a seed."""
+"""Places a task's things at the start of an episode: apart, within the robot's field, from a seed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GREEN: Final[Rgba] = (0.24, 0.66, 0.36, 1.0)
 BLUE: Final[Rgba] = (0.20, 0.42, 0.86, 1.0)
 Spot = tuple[float, float]
 _TRIES: Final = 100
-"""Places that are tried for one thing, and how often all begin anew where one of them left no room for the last."""
+"""How many places are tried for one thing, and how often all start over if they left no room for the last."""
 
 
 class PlacingError(RobotError):
@@ -29,7 +29,7 @@ class PlacingError(RobotError):
 
 
 def cube(name: str, scale: float, rgba: Rgba = RED) -> Body:
-    """Return a cube that stands on the floor, to be placed; its pose is the array `{name}_pose`."""
+    """Return a cube resting on the floor, to be placed; its pose is the array `{name}_pose`."""
     half = CUBE_HALF_EDGE_M * scale
     return Body(
         name,
@@ -43,7 +43,7 @@ def cube(name: str, scale: float, rgba: Rgba = RED) -> Body:
 
 
 def spot(field: Field, rng: np.random.Generator, taken: Sequence[Spot], apart_m: float) -> Spot:
-    """Return a place in the field, at least `apart_m` from those taken; raise PlacingError where none is."""
+    """Return a place in the field, at least `apart_m` from those taken; raise PlacingError if there is none."""
     center, half = np.array(field.center_m), np.array(field.half_extents_m)
     for _ in range(_TRIES):
         x, y = (center + half * rng.uniform(-1.0, 1.0, 2)).tolist()
@@ -53,9 +53,9 @@ def spot(field: Field, rng: np.random.Generator, taken: Sequence[Spot], apart_m:
 
 
 def placed(field: Field, rng: np.random.Generator, bodies: Sequence[Body], apart_m: float = 0.0) -> tuple[Body, ...]:
-    """Return the bodies at places of their own in the field, each at its own height and turned any way.
+    """Return the bodies at separate places in the field, each at its own height and turned any way.
 
-    Raises PlacingError where they do not fit.
+    Raises PlacingError if they do not fit.
     """
     for _ in range(_TRIES):
         with suppress(PlacingError):
@@ -84,7 +84,7 @@ def upright(yaw_rad: float) -> Quaternion:
 
 
 def tray(name: str, half_m: float, wall_m: float, rgba: Rgba) -> Body:
-    """Return an open box to put things into, fixed on the floor: inside `half_m` to each side, walls of that height."""
+    """Return an open box to put things into, fixed on the floor: `half_m` to each side inside, walls `wall_m` high."""
     thick = 0.1 * half_m
     out, tall = half_m + thick, 0.5 * wall_m
     parts = [Part(Box((out, out, 0.5 * thick)), (0.0, 0.0, 0.5 * thick))]
@@ -95,13 +95,13 @@ def tray(name: str, half_m: float, wall_m: float, rgba: Rgba) -> Body:
 
 
 def mark(name: str, radius_m: float, rgba: Rgba) -> Body:
-    """Return a disc that is painted on the floor, for something to come to."""
+    """Return a disc painted on the floor, as a goal for something."""
     disc = Part(Cylinder(radius_m, 0.002), (0.0, 0.0, 0.001), solid=False)
     return Body(name, (disc,), rgba, pose_from=f"{name}_pose", goal=True)
 
 
 def ring(inside_m: float, height_m: float, thick_m: float, sides: int = 8) -> tuple[Part, ...]:
-    """Return a round vessel of `sides` walls upon its bottom, which alone stands; the origin is below its middle."""
+    """Return a round vessel: `sides` walls on a bottom, which alone touches the floor; the origin is at its centre."""
     parts = [Part(Cylinder(inside_m + thick_m, thick_m), (0.0, 0.0, 0.5 * thick_m))]
     half_side = (inside_m + thick_m) * math.tan(np.pi / sides)
     for index in range(sides):

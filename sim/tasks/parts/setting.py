@@ -1,7 +1,7 @@
-"""The scene of one episode: a task's things around a robot, from a seed, with their looks a little different each time.
+"""The scene of one episode: a task's things around a robot, from a seed, with slightly different looks each time.
 
-What physics knows and what is only seen are drawn from separate generators, so that a change of looks never changes
-how an episode goes.
+The physics and the looks are drawn from separate generators, so that a change of looks never changes how an episode
+goes.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _CAMERA_M: Final = 0.02
 _AIM_M: Final = 0.01
 _FOV_RAD: Final = 0.8
 _ROAMING: Final = 2.6
-"""How much farther from a robot that drives about its cameras stand."""
+"""How much farther away the cameras are for a robot that drives around."""
 
 
 def setting(robot: RobotDescription, task: Task, seed: int | None = None) -> Scene:
-    """Return the scene of the episode with this seed (a non-negative integer); None: the task as it is on a card."""
+    """Return the scene of the episode with this seed (a non-negative integer); None: the task as its card shows it."""
     bodies = task.bodies(robot, np.random.Generator(np.random.PCG64(seed or 0)))
     if seed is None:
         return Scene(bodies, Light(), cameras(robot))
