@@ -1,7 +1,7 @@
-"""What the network costs a robot's host: processor time of each of its threads a driven second, without physics.
+"""What the network costs a robot's host: processor time of each of its threads per driven second, without physics.
 
-A host of a robot that goes where it is sent is driven at 30 Hz by a hub that is only this program; trees of the code
-take turns, so that both meet the same noise.
+The host of a robot that goes wherever it is sent is driven at 30 Hz by a hub that is only this program; two trees of
+the code take turns, so that both see the same noise.
 
 python -m benchmarks.host_network OTHER_TREE [--rounds 5] [--seconds 6]
 """
@@ -46,7 +46,7 @@ def thread_times_s() -> dict[str, float]:
 
 
 async def hosted(url: str) -> None:
-    """Be the host: drive until the hub ends the lease, and print what each thread took from `ready` on."""
+    """Run the host: drive until the hub ends the lease, and print what each thread used from `ready` on."""
     before: dict[str, float] = {}
     over = asyncio.Event()
 
@@ -69,7 +69,7 @@ async def hosted(url: str) -> None:
 
 
 async def driven(socket: ServerConnection, seconds: float) -> None:
-    """Be the hub and the operator of one host."""
+    """Act as the hub and the operator of one host."""
     await socket.send(signalling.encode(signalling.Challenge(PROTOCOL, "0x01", DOMAIN.chain_id, DOMAIN.vault)))
     robot = json.loads(await socket.recv())["robot"]
     await socket.send(signalling.encode(signalling.HostWelcome("token")))
@@ -99,7 +99,7 @@ async def driven(socket: ServerConnection, seconds: float) -> None:
 
 
 async def measured(tree: Path, seconds: float) -> dict[str, float]:
-    """Return what a host of that tree took, ms a driven second."""
+    """Return what a host of that tree used, ms per driven second."""
     async with serve(lambda socket: driven(socket, seconds), "127.0.0.1", 0, compression=None) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         here = [sys.executable, str(_HERE), "--host", url]
@@ -126,7 +126,7 @@ async def compared(other: Path, rounds: int, seconds: float) -> None:
         here, there = ([one.get(name, 0.0) for one in took[tree]] for tree in trees)
         ratios = [one / other for one, other in zip(here, there, strict=True) if other]
         middle = [statistics.median(values) if values else 0.0 for values in (here, there, ratios)]
-        print("{:18} here {:7.2f}  there {:7.2f} ms a driven second, ratio {:.2f}".format(name, *middle))
+        print("{:18} here {:7.2f}  there {:7.2f} ms per driven second, ratio {:.2f}".format(name, *middle))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""From a key to the picture, in a real browser: the view that the page draws from states, and a camera's pictures.
+"""From a key press to the picture, in a real browser: the view that the page draws from states, and a camera's images.
 
-Hub, host, camera process and Chromium share the machine, over loopback; Chromium draws by software (SwiftShader), as
-there is no GPU here. Keys are pressed and let go again and again, at random moments, with the robot at rest.
+Hub, host, camera process and Chromium share the machine, over loopback; Chromium renders in software (SwiftShader), as
+there is no GPU here. Keys are pressed and released repeatedly, at random moments, with the robot at rest.
 
 `input_to_picture_p50_ms`, `_p95_ms`: from the keydown event to the end of the first frame of the page in which the pose
-that answers it was drawn (the page's own `input-to-picture` measures). Of it, `input_to_state_p50_ms`, `_p95_ms`: until
-the state that was drawn had come to the page's thread; `drawing_p50_ms`: what the graphics took.
+that answers it was drawn (the page's own `input-to-picture` measures). Of that, `input_to_state_p50_ms`, `_p95_ms`:
+until the state that was drawn reached the page's thread; `drawing_p50_ms`: what the graphics took.
 
 `camera_path_p50_ms`, `_p95_ms`: from the observation of a state to its picture (640x480, JPEG) on the page: drawn in
-the camera process, encoded, relayed, decoded, and put on the canvas. Both machines' clocks are one here.
+the camera process, encoded, relayed, decoded, and put on the canvas. Host and page share one clock here.
 `input_to_camera_p50_ms`, `_p95_ms`: from the keydown event to the first camera picture of a state that answers it.
 `round_trip_p50_ms`: as the page shows it.
 """
@@ -60,7 +60,7 @@ def measure(url: str, presses: int, width: int, height: int) -> dict[str, Any]:
         page.get_by_test_id("drive").first.click()
         page.locator("[data-testid=drive-view][data-loaded=true]").wait_for()
         page.wait_for_function(STANDS)
-        press(page, presses // 4, 0)  # what is new is compiled
+        press(page, presses // 4, 0)  # the first presses compile what is new
         page.evaluate("noted.input.length = 0")
         press(page, presses, 0)
         inputs = page.evaluate("noted.input")
@@ -96,7 +96,7 @@ def measure(url: str, presses: int, width: int, height: int) -> dict[str, Any]:
 
 
 def press(page: Page, presses: int, first: int) -> None:
-    """Press and let go, back and forth so that the hand stays where it has room."""
+    """Press and release, back and forth so that the hand stays where it has room."""
     for number in range(presses):
         key = "ws"[(first + number) % 2]
         page.wait_for_function(STANDS)
@@ -108,7 +108,7 @@ def press(page: Page, presses: int, first: int) -> None:
 
 
 def percentile(values: list[float], percent: float) -> float:
-    """Return a percentile, or NaN of nothing."""
+    """Return a percentile, or NaN if there are no values."""
     return round(float(np.percentile(values, percent)), 1) if values else float("nan")
 
 

@@ -1,19 +1,19 @@
-"""How many operators drive at once: real websocket clients, each with a simulated lift robot of its own, all recorded.
+"""How many operators can drive at once: real websocket clients, each with its own simulated lift robot, all recorded.
 
-Hub, host (a process for each robot), and the clients (this process) share the machine. Each client begins at a time
-of its own within the first `--episode` seconds, as people do, which are not counted. It sends its scripted operator's
-command at 20 Hz, on a clock of its own: it lifts the cube, holds it until `--episode` seconds are over (a person needs
-10 to 20 for a lift, the script 3), finishes, and begins the next.
+Hub, host (one process per robot), and the clients (this process) share the machine. Like people, clients start at
+different times, within the first `--episode` seconds, which are not counted. Each sends its scripted operator's command
+at 20 Hz, on its own clock: it lifts the cube, holds it until `--episode` seconds are over (a person needs 10 to 20 for
+a lift, the script 3), finishes, and begins the next.
 
-`rtt_p50_ms`, `rtt_p99_ms`: from sending a command to the state that says it was applied; that holds the wait for the
-robot's next tick (25 ms on average, 50 ms at most). `late_fraction`: the part of recorded control steps that began more
-than one period (50 ms) later than they were due, one period after the step before. `lost_steps`: steps that the robots
-reported and that are not in the recorded files. `cpu_cores`: of all processes together, and of each part.
-`host_ms_per_driven_s`: processor time of the host and its robots' processes, for each second that was driven.
+`rtt_p50_ms`, `rtt_p99_ms`: from sending a command to the state that says it was applied, which includes the wait for
+the robot's next tick (25 ms on average, 50 ms at most). `late_fraction`: the fraction of recorded control steps that
+began more than one period (50 ms) after they were due, one period after the step before. `lost_steps`: steps that the
+robots reported and that are not in the recorded files. `cpu_cores`: of all processes together, and of each part.
+`host_ms_per_driven_s`: processor time of the host and its robots' processes, per driven second.
 `world_ms_per_driven_s`: that of a process beside them, in the same seconds, which drives one such world at 20 Hz and
 does nothing else: kinematics, limits, physics and observation. `host_over_world` is their ratio.
-`mib_per_robot`: memory of the host and its robots' processes, by the robot. With `--curve`, 1, 2, 4, ...
-clients up to `--clients`, one JSON object a line.
+`mib_per_robot`: memory of the host and its robots' processes, per robot. With `--curve`, 1, 2, 4, ...
+clients up to `--clients`, one JSON object per line.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ TOGETHER_S = 3.0
 async def drive(
     driver: Driver, robot: str, start: asyncio.Event, end: list[float], episode_s: float, steps: dict[str, int]
 ) -> None:
-    """Drive lifts until it is over; note how many steps each episode has by the robot's word."""
+    """Drive lifts until time is up; note how many steps the robot reports for each episode."""
     await driver.join(robot, TASK)
     await start.wait()
     await asyncio.sleep(random.uniform(0.0, episode_s))
@@ -63,7 +63,7 @@ async def drive(
         await driver.begin()
         expert = task_named(TASK).expert(description(driver.model))
         state = await driver.armed()
-        due = time.perf_counter() + random.uniform(0.0, PERIOD_NS / 1e9)  # the robot has a clock of its own
+        due = time.perf_counter() + random.uniform(0.0, PERIOD_NS / 1e9)  # the robot has its own clock
         await asyncio.sleep(due - time.perf_counter())
         over = min(due + episode_s, end[0])
         while due < over:
@@ -79,7 +79,7 @@ async def drive(
 
 
 def drive_alone(told: Connection) -> None:
-    """Drive one world at 20 Hz, as its script would, between two words; tell a driven second's processor time, ms."""
+    """Drive one world at 20 Hz, as its script would, between two messages; send the CPU time per driven second, ms."""
     world = make_world(ROBOT, TASK)
     world.connect()
     controller = Controller(world.spec)
@@ -99,7 +99,7 @@ def drive_alone(told: Connection) -> None:
 
 
 def _rehearsed(world: World, controller: Controller) -> list[Twist]:
-    """Return what the script asks for in ten seconds, so that its thinking is not counted with the world."""
+    """Return what the script asks for in ten seconds, so that its own time is not counted with the world's."""
     expert, seen, asked = world.task.expert(world.description), world.reset(0), []
     controller.start(seen)
     for _ in range(int(10e9 / PERIOD_NS)):
@@ -111,7 +111,7 @@ def _rehearsed(world: World, controller: Controller) -> list[Twist]:
 
 @contextmanager
 def world_alone() -> Iterator[Connection]:
-    """Yield the pipe to a process in `drive_alone` that is ready; end it."""
+    """Yield the pipe to a process in `drive_alone` that is ready; end it afterwards."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=drive_alone, args=(theirs,))
     process.start()
@@ -126,7 +126,7 @@ def world_alone() -> Iterator[Connection]:
 async def measure(
     url: str, clients: int, seconds: float, episode_s: float, children: list[Child], alone: Connection
 ) -> tuple[dict[str, Any], dict[str, int]]:
-    """Let all of them drive for so long; return what was measured, and the steps of each episode."""
+    """Let all of them drive for that long; return what was measured, and the steps of each episode."""
     drivers = [Driver(url, new_key()) for _ in range(clients)]
     steps: dict[str, int] = {}
     start, end = asyncio.Event(), [0.0]
@@ -193,7 +193,7 @@ async def _online(driver: Driver, count: int, children: list[Child]) -> list[str
 
 
 def _cpu_s(children: list[Child]) -> dict[str, float]:
-    """Return the CPU time of each part of the platform: what the hub starts is verification and the chain."""
+    """Return the CPU time of each part of the platform: the hub's children are verification and the chain."""
     hub, *hosts = (psutil.Process(child.process_id) for child in children)
     parts = {
         "clients": [psutil.Process()],
@@ -205,13 +205,13 @@ def _cpu_s(children: list[Child]) -> dict[str, float]:
 
 
 def _memory_mib(host: Child) -> float:
-    """Return what a host and its robots hold, MiB; what several processes share is counted once."""
+    """Return the memory of a host and its robots, MiB; pages that processes share are counted once."""
     process = psutil.Process(host.process_id)
     return sum(one.memory_full_info().pss for one in [process, *process.children(recursive=True)]) / 2**20
 
 
 def recorded(data: Path, steps: dict[str, int]) -> dict[str, Any]:
-    """Compare the files with what the robots said; return lost steps and the part of late ones."""
+    """Compare the files with what the robots reported; return lost steps and the fraction of late ones."""
     files = {path.parent.name: path for path in data.glob(f"host/**/{EPISODE_FILE}")}
     lost, late, count = 0, 0, 0
     for episode, expected in steps.items():
@@ -230,7 +230,7 @@ def recorded(data: Path, steps: dict[str, int]) -> dict[str, Any]:
 
 
 def run(clients: int, seconds: float, episode_s: float) -> dict[str, Any]:
-    """Measure with so many clients."""
+    """Measure with that many clients."""
     with tempfile.TemporaryDirectory(prefix="armshare-load-") as name:
         data = Path(name)
         robots = [f"{ROBOT}:{TASK}"] * clients
@@ -249,8 +249,8 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--clients", type=int, default=16)
     options.add_argument("--seconds", type=float, default=20.0)
-    options.add_argument("--episode", type=float, default=15.0, help="how long each episode is, s")
-    options.add_argument("--curve", action="store_true", help="1, 2, 4, ... up to --clients, a line each")
+    options.add_argument("--episode", type=float, default=15.0, help="length of each episode, s")
+    options.add_argument("--curve", action="store_true", help="1, 2, 4, ... up to --clients, one line each")
     options.add_argument("--json", action="store_true", help="only the JSON object")
     chosen = options.parse_args()
     if not chosen.json:

@@ -1,10 +1,10 @@
 """What a bad network costs: scripted operators lift over the real hub and host, through a matrix of conditions.
 
-Hub, hosts and operators are three processes of one machine. Between operators and hub lies `tests/netsim.py`, a TCP
-proxy that delays, jitters, loses (which over TCP is a late retransmission that holds up all behind it) and stalls, in
-both directions alike. Several robots are driven at a time; jobs of all conditions are mixed, so that what else the
-machine does falls on all alike, and the first row (nothing done to the network) shows what is not the network's.
-The hosts' process looks at every step that safety let through, and so knows how far a robot went on after it expired.
+Hub, hosts and operators are three processes on one machine. Between operators and hub is `tests/netsim.py`, a TCP
+proxy that delays, jitters, loses (over TCP, a late retransmission that holds up everything behind it) and stalls, the
+same in both directions. Several robots are driven at a time; jobs of all conditions are mixed, so that other load on
+the machine affects all equally, and the first row (nothing done to the network) shows what the network did not cause.
+The hosts' process sees every step that safety let through, so it knows how far a robot moved after it expired.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ from teleop.wire.messages import Safety
 from tests.netsim import Network, Way, network
 
 LIMIT_S: Final = 30.0
-"""A lift that is not done by then has failed; the scripted operator takes about 3 s without a network."""
+"""A lift that is not done by then has failed; the scripted operator takes about 3 s on an ideal network."""
 BATCH: Final = 3
-"""Episodes of one lease."""
+"""Episodes per lease."""
 STILL_RAD: Final = 1e-9
 RTO_S: Final = 0.2
 TICK_S: Final = 0.02
 STALLED_S: Final = 0.07
-"""A process late by so much comes, with the pause between two commands, near the watchdog's 150 ms."""
+"""A process this late comes, with the pause between two commands, near the watchdog's 150 ms."""
 AFTER_S: Final = 0.5
-"""An expiry so soon after such a stall (and a way through the network) is the machine's."""
+"""An expiry this soon after such a stall (plus the network's delay) is blamed on the machine."""
 Span = tuple[float, float]
 
 
@@ -95,7 +95,7 @@ MATRIX: Final = (
 
 @dataclass(slots=True)
 class Found:
-    """What came of one condition."""
+    """The results of one condition."""
 
     seconds: list[float] = field(default_factory=list)
     """On the robot, from the first driven step to success."""
@@ -104,7 +104,7 @@ class Found:
     driven_s: float = 0.0
     expiries: int = 0
     machine_expiries: int = 0
-    """Those that a stall of this machine explains."""
+    """Those explained by a stall of this machine."""
     stop_ms: float = 0.0
     stop_mm: float = 0.0
     round_trips_ms: list[float] = field(default_factory=list)
@@ -129,7 +129,7 @@ class Found:
 
 
 async def watch_machine(tell: Callable[[Span], None]) -> None:
-    """Tell of each time that this process was not given the processor for long, which is not the network's doing."""
+    """Report each time that this process went without the processor for long, which the network did not cause."""
     while True:
         before = time.monotonic()
         await asyncio.sleep(TICK_S)
@@ -159,7 +159,7 @@ def _say(said: dict[str, Any]) -> None:
 
 
 def stops(steps: list[Step]) -> dict[str, Any]:
-    """Return when the robot expired, and the longest that it then went on: periods of motion, m of the hand."""
+    """Return when the robot expired, and the most it moved after that: periods of motion, m of the hand."""
     expired_s: list[float] = []
     longest, farthest, moved, first = 0, 0.0, 0, 0
     start = np.zeros(3)
@@ -198,7 +198,7 @@ async def serve_hosts(hub: str, count: int) -> None:
 
 @dataclass(slots=True)
 class Bench:
-    """Jobs, and what comes of them."""
+    """Jobs and their results."""
 
     networks: dict[Condition, Network]
     jobs: list[tuple[Condition, int]]
@@ -235,7 +235,7 @@ class Bench:
         return any(start <= at_s <= end + way_s + AFTER_S for start, end in self.stalls)
 
     def take(self, said: dict[str, Any]) -> None:
-        """Book what the hosts saw of one episode."""
+        """Record what the hosts saw of one episode."""
         condition = self.episodes.get(said["episode"])
         if condition is None:
             return
@@ -259,7 +259,7 @@ async def _fly(driver: Driver) -> dict[str, Any]:
 
 
 async def measure(hub_port: int, robots: int, episodes: int, seed: int) -> Bench:
-    """Drive all of the matrix."""
+    """Drive the whole matrix."""
     url = f"http://127.0.0.1:{hub_port}"
     jobs = [(condition, BATCH) for condition in MATRIX for _ in range(episodes // BATCH)]
     random.Random(seed).shuffle(jobs)
@@ -277,7 +277,7 @@ async def measure(hub_port: int, robots: int, episodes: int, seed: int) -> Bench
 
 
 def _book(bench: Bench, said_all: list[dict[str, Any]]) -> None:
-    """Book the hosts' words; a lease's drops are counted up, and start anew with the next lease."""
+    """Record the hosts' reports; drops are counted per lease, and start again from zero with the next."""
     bench.stalls += [tuple(said["stall"]) for said in said_all if "stall" in said]
     last: dict[str, tuple[Condition, dict[str, int]]] = {}
     for said in (one for one in said_all if "episode" in one):
@@ -324,8 +324,8 @@ def table(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Print one JSON object on the last line."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--robots", type=int, default=6, help="driven at a time")
-    options.add_argument("--episodes", type=int, default=12, help=f"of each condition, a multiple of {BATCH}")
+    options.add_argument("--robots", type=int, default=6, help="robots driven at a time")
+    options.add_argument("--episodes", type=int, default=12, help=f"episodes of each condition, a multiple of {BATCH}")
     options.add_argument("--seed", type=int, default=4)
     options.add_argument("--json", action="store_true", help="only the JSON object")
     options.add_argument("--hosts", help=argparse.SUPPRESS)
@@ -360,7 +360,7 @@ def _run(chosen: argparse.Namespace) -> Bench:
             try:
                 bench = asyncio.run(measure(urlsplit(url).port or 0, chosen.robots, chosen.episodes, chosen.seed))
             finally:
-                hosts.communicate(timeout=30)  # ends its standard input, and so itself
+                hosts.communicate(timeout=30)  # ends its standard input, which ends it
         _book(bench, [json.loads(line) for line in (data / "said").read_text().splitlines()])
         return bench
 

@@ -1,12 +1,12 @@
-"""What recording costs a robot's process: its processor time for each driven second, beside a control loop.
+"""What recording costs a robot's process: its processor time per driven second, beside a control loop.
 
 One simulated lift world is driven at 20 Hz, in real time, by its session, without hub or network; the recorder runs
-beside it as in a host, from the queue of steps to the sealed bundle. All processor time of the process that is not the
-driving thread's is the recorder's.
+beside it as in a host, from the queue of steps to the sealed bundle. All processor time of the process outside the
+driving thread counts as the recorder's.
 
-`writing_ms_per_driven_s`: while driving. `ended_ms`: from the end of the episode to its sealed bundle, once for each
-episode. `recorder_ms_per_driven_s`: both, over an episode of `--seconds`. `late_ms_max`: by how much the slowest tick
-of the drives began late, with the episode before being sealed beside it.
+`writing_ms_per_driven_s`: while driving. `ended_ms`: from the end of the episode to its sealed bundle, once per
+episode. `recorder_ms_per_driven_s`: both, over an episode of `--seconds`. `late_ms_max`: how late the latest tick of
+the drives began, while the previous episode was being sealed beside it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ EPOCH = 1
 
 
 class Drive:
-    """A robot that is driven in the calling thread, and recorded beside it."""
+    """A robot driven in the calling thread, and recorded beside it."""
 
     def __init__(self, folder: Path) -> None:
         self.world = make_world("panda", "lift")
@@ -64,12 +64,12 @@ class Drive:
         self.seq = 0
 
     def begin(self, number: int) -> None:
-        """Begin an episode, and be armed for it."""
+        """Begin an episode, and arm."""
         self.session.obey(signalling.BeginOrder(f"bench-{number}", number, "0x" + bytes(32).hex()))
         self.tick(dead_man=False)
 
     def drive(self, steps: int) -> float:
-        """Drive so many steps in real time; return by how much the slowest began late, s."""
+        """Drive that many steps in real time; return how late the latest began, s."""
         due, late_s = time.monotonic(), 0.0
         for _ in range(steps):
             due += self.world.spec.period_s
@@ -89,7 +89,7 @@ class Drive:
         self.session.tick()
 
     def close(self) -> None:
-        """End the recorder, which seals what is left."""
+        """Stop the recorder, which seals what is left."""
         self.events.put(None)
         self.recording.join()
         self.world.disconnect()
@@ -126,7 +126,7 @@ def measure(folder: Path, episodes: int, seconds: float) -> dict[str, float]:
 
 
 def sealed_beside(drive: Drive, number: int) -> float:
-    """Drive episodes of a second each without a pause; return by how much the slowest step began late, s."""
+    """Drive episodes of a second each without a pause; return how late the latest step began, s."""
     late_s = []
     for each in range(number, number + 5):
         drive.begin(each)

@@ -1,6 +1,6 @@
-"""Pictures a second of the lift scene: this renderer beside TinyRenderer, PyBullet's EGL plugin and MuJoCo.
+"""Pictures per second of the lift scene: this renderer beside TinyRenderer, PyBullet's EGL plugin and MuJoCo.
 
-RGB with shadows, one fixed camera, the same recorded drive, and the same cores, in one run: all draw in turn, a few
+RGB with shadows, one fixed camera, the same recorded drive, and the same cores, in one run: they take turns, a few
 frames each, round after round, and the medians are compared. PyBullet draws the robot as it loads it, MuJoCo the same
 triangles; ours are simplified (docs/performance.md shows the pictures). Each renderer is a process of its own.
 `fps_224x224_two_workers` and `fps_640x480_two_workers` are whole episodes through `sim.pictures.render.render`.
@@ -49,7 +49,7 @@ def recorded() -> Seen:
 
 
 def ours(seen: Seen, width: int, height: int) -> Draw:
-    """Draw as data sets are drawn."""
+    """Draw the way data sets are drawn."""
     return _drawn_by(render_scene_of(ROBOT, TASK, SEED, height), seen, width, height)
 
 
@@ -71,7 +71,7 @@ def _drawn_by(render_scene: RenderScene, seen: Seen, width: int, height: int) ->
 
 
 def _each(draw: Callable[[int], np.ndarray]) -> Draw:
-    """Return what draws a run of steps, one after the other."""
+    """Return a function that draws a run of steps, one after the other."""
 
     def run(first: int, last: int) -> np.ndarray:
         for step in range(first, last):
@@ -82,12 +82,12 @@ def _each(draw: Callable[[int], np.ndarray]) -> Draw:
 
 
 def tiny(seen: Seen, width: int, height: int) -> Draw:
-    """Draw by PyBullet's software renderer."""
+    """Draw with PyBullet's software renderer."""
     return _pybullet(seen, width, height, plugin=False)
 
 
 def egl_plugin(seen: Seen, width: int, height: int) -> Draw:
-    """Draw by PyBullet's OpenGL renderer."""
+    """Draw with PyBullet's OpenGL renderer."""
     return _pybullet(seen, width, height, plugin=True)
 
 
@@ -154,7 +154,7 @@ def _box(client: Any, half: Any, rgba: Any) -> int:
 
 
 def mujoco(seen: Seen, width: int, height: int) -> Draw:
-    """Draw the same triangles by MuJoCo, through EGL."""
+    """Draw the same triangles with MuJoCo, through EGL."""
     import mujoco as mj
 
     render_scene = render_scene_of(ROBOT, TASK, SEED)
@@ -214,7 +214,7 @@ RENDERERS: dict[str, Callable[[Seen, int, int], Draw]] = {
 
 
 def serve(pipe: Connection, name: str, seen: Seen, width: int, height: int) -> None:
-    """Draw as many frames as is asked for, and say how long one took; a negative number asks for one picture."""
+    """Draw as many frames as asked for, and report how long one took; a negative number asks for one picture."""
     os.environ["MUJOCO_GL"] = "egl"
     draw = RENDERERS[name](seen, width, height)
     draw(0, 1)
@@ -232,7 +232,7 @@ def serve(pipe: Connection, name: str, seen: Seen, width: int, height: int) -> N
 def compare(
     seen: Seen, width: int, height: int, names: dict[str, int], rounds: int, shown: Path | None
 ) -> dict[str, float]:
-    """Return frames a second of each renderer, the median of the rounds; `names` says how many frames a round."""
+    """Return frames per second of each renderer, the median of the rounds; `names` gives the frames per round."""
     fresh = multiprocessing.get_context("spawn")
     pipes = {}
     for name in names:
@@ -257,7 +257,7 @@ def compare(
 
 
 def write_side_by_side(path: Path, pictures: dict[str, np.ndarray]) -> None:
-    """Write the same frame by every renderer, three in a row, each with its name."""
+    """Write the same frame from every renderer, three in a row, each with its name."""
     named = []
     for name, picture in pictures.items():
         drawn = np.ascontiguousarray(picture[:, :, ::-1])
@@ -271,7 +271,7 @@ def write_side_by_side(path: Path, pictures: dict[str, np.ndarray]) -> None:
 
 
 def episode_fps(seen: Seen, width: int, height: int, rounds: int) -> float:
-    """Return frames a second of whole episodes of 600 frames, two workers, pictures handed back to this process."""
+    """Return frames per second over whole episodes of 600 frames, two workers, pictures sent back to this process."""
     shot = Shot(ROBOT, TASK, SEED, CAMERA, width, height)
     long = {name: np.concatenate([array] * (600 // STEPS)) for name, array in seen.items()}
     took = []
@@ -287,7 +287,7 @@ def main() -> None:
     """Print one JSON object on the last line."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rounds", type=int, default=9)
-    options.add_argument("--pictures", type=Path, help="a folder for the same frame by each renderer")
+    options.add_argument("--pictures", type=Path, help="a folder for the same frame from each renderer")
     options.add_argument("--json", action="store_true", help="only the JSON object")
     chosen = options.parse_args()
     seen = recorded()

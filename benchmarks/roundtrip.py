@@ -1,12 +1,12 @@
 """The whole platform on loopback: command-to-state round trip, finish to receipt, and memory.
 
-Hub, host, chain and this operator are four processes of one machine. Commands are sent at 30 Hz on the operator's own
-clock; a round trip ends with the state that says the command was applied, so it holds the wait for the robot's next
+Hub, host, chain and this operator are four processes on one machine. Commands are sent at 30 Hz on the operator's own
+clock; a round trip ends with the state that says the command was applied, so it includes the wait for the robot's next
 control tick (20 Hz: 25 ms on average, 50 ms at most).
 
 `finish_to_receipt_ms`: from asking to finish to the score, with nothing driven meanwhile. `finish_to_ready_ms`: from
-asking to finish to a scene that is reset and ready to be driven, the episode before being sealed, verified and scored
-beside it.
+asking to finish to a scene that is reset and ready to be driven, while the finished episode is sealed, verified and
+scored.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SEND_HZ = 30.0
 
 
 class TimedDriver(Driver):
-    """A driver that notes when it asked to finish, and when it was ready for the next."""
+    """A driver that notes when it asked to finish, and when it was ready for the next episode."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url, new_key())
@@ -49,7 +49,7 @@ class TimedDriver(Driver):
         return ready
 
     async def finish(self) -> dict[str, Any]:
-        """Finish, from the moment in which it is asked for."""
+        """Finish, and note when it was asked for."""
         self.asked_s = time.perf_counter()
         return await super().finish()
 
@@ -109,7 +109,7 @@ async def _round_trips(driver: Driver, seconds: float) -> list[float]:
 
 
 def _mib(child: Child, among_children: str = "") -> float:
-    """Return resident memory in MiB: of the process itself, or of its children whose command has that word."""
+    """Return resident memory in MiB: of the process itself, or of its children with that word in their command."""
     process = psutil.Process(child.process_id)
     if not among_children:
         return round(process.memory_info().rss / 2**20, 1)
@@ -134,7 +134,7 @@ def main() -> None:
 
 
 def _host_mib(host: Child) -> float:
-    """Return what a host and its robots' processes hold, MiB; what several share is counted once."""
+    """Return the memory of a host and its robots' processes, MiB; pages that several share are counted once."""
     process = psutil.Process(host.process_id)
     family = [process, *process.children(recursive=True)]
     return round(sum(one.memory_full_info().pss for one in family) / 2**20, 1)

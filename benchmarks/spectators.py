@@ -1,7 +1,7 @@
-"""What it costs the hub that many watch one camera: one encoding, and real websocket readers that answer like the page.
+"""What many viewers of one camera cost the hub: one encoding, and real websocket readers that answer like the page.
 
 A host plays a film of 640x480 at 30 frames/s as its camera; hub, host, camera process and readers share the machine,
-over loopback. `hub_cores` is the hub process's CPU time over wall time, without what it uses with nobody watching;
+over loopback. `hub_cores` is the hub process's CPU time over wall time, minus what it uses with nobody watching;
 `frames_per_s` is what each reader got on average, `age_p95_ms` from the camera to the reader (both read the same
 machine's monotonic clock), `frame_kib` the mean size.
 """
@@ -37,7 +37,7 @@ SETTLE_S = 3.0
 
 
 class Still:
-    """A real robot, as far as its cameras need one."""
+    """As much of a real robot as its cameras need."""
 
     def __init__(self, spec: RobotSpec) -> None:
         self.spec = spec
@@ -49,16 +49,16 @@ class Still:
         """Do nothing."""
 
     def reset(self, seed: int) -> Observation:
-        """Stand."""
+        """Stay at rest."""
         return self.observe()
 
     def observe(self) -> Observation:
-        """Stand."""
+        """Return zeros."""
         zeros = {array.name: np.zeros(array.shape) for array in self.spec.observation}
         return Observation(zeros)
 
     def send_action(self, action: Action) -> Action:
-        """Stand."""
+        """Stay at rest."""
         return action
 
 

@@ -1,16 +1,16 @@
-"""How fast one lift world goes, as a multiple of real time: driven with everything on, and replayed. And its memory.
+"""How fast one lift world runs, as a multiple of real time, driven with everything on, and replayed; and its memory.
 
 `realtime_factor`: inverse kinematics, limits and smoothing at 20 Hz, physics, observation and progress, from the first
-step to the last; the scripted operator's own thinking is left out. `replay_realtime_factor`: simulated from the seed
-and compared bit for bit. `reset_ms`: to build a scene from its seed, once for each episode, in both. `mib_per_world`:
-how much one more connected world adds to the resident memory of a process. One core throughout, and processor time, so
-that what else the machine does counts little.
+step to the last; the scripted operator's own time is left out. `replay_realtime_factor`: simulated from the seed
+and compared bit for bit. `reset_ms`: to build a scene from its seed, once per episode, in both. `mib_per_world`: how
+much one more connected world adds to the resident memory of a process. One core throughout, and processor time, so
+that other load on the machine matters little.
 
     .venv/bin/python benchmarks/world.py --json
     .venv/bin/python benchmarks/world.py --beside TREE      TREE: a checkout of another commit
 
-With `--beside`, this tree and the other one each have a process and take turns; what is printed are the medians of both
-and the ratio of each figure, other through this for times, this through other for factors: above 1, this one is better.
+With `--beside`, this tree and the other one each have a process and take turns. It prints the medians of both and the
+ratio of each figure, other over this for times, this over other for factors: above 1, this one is better.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LOWER_IS_BETTER: Final = ("reset_ms", "mib_per_world")
 
 
 def module(name: str, formerly: str) -> ModuleType:
-    """Return the module of the tree that is imported: older commits have it in another place."""
+    """Return the module of the imported tree: older commits have it in another place."""
     tree = Path(import_module("sim").__path__[0]).parent
     there = tree.joinpath(*name.split(".")).with_suffix(".py").is_file()
     return import_module(name if there else formerly)
@@ -59,7 +59,7 @@ class Bench:
         self._episode = np.array(joints), np.array(grippers), self._replays.compared(seen)
 
     def once(self) -> dict[str, float]:
-        """Drive, replay and reset once each; return what it took, s of a core."""
+        """Drive, replay and reset once each; return what each took, s of one core."""
         return {
             "driven_s": self._drive()[0],
             "replayed_s": elapsed_s(lambda: self._replays.replay(self.world, SEED, *self._episode)),
@@ -67,7 +67,7 @@ class Bench:
         }
 
     def mib_per_world(self, count: int) -> float:
-        """Return what each of `count` further worlds adds to this process."""
+        """Return what each of `count` more worlds adds to this process."""
         process, worlds = psutil.Process(), [self.make() for _ in range(count)]
         before = process.memory_info().rss
         for world in worlds:
@@ -90,7 +90,7 @@ class Bench:
         return asked
 
     def _drive(self) -> tuple[float, list[Any], list[Any]]:
-        """Drive through what was asked; return how long the steps took, s, the applied actions and what was seen."""
+        """Drive what was asked; return how long the steps took, s, the applied actions and the observations."""
         world, controller = self.world, self._controller(self.world.spec)
         seen, applied = [world.reset(SEED)], []
         controller.start(seen[0])
@@ -102,7 +102,7 @@ class Bench:
 
 
 def elapsed_s(work: Callable[[], object]) -> float:
-    """Return how long one call takes, s of a core."""
+    """Return how long one call takes, s of one core."""
     start = time.process_time()
     work()
     return time.process_time() - start
@@ -121,7 +121,7 @@ def found(options: argparse.Namespace, runs: list[dict[str, float]], mib: float)
 
 
 def serve(options: argparse.Namespace) -> None:
-    """Be one of two that take turns: answer each line with one round, and an empty line with the memory."""
+    """Run as one of two that take turns: answer each line with one round, and an empty line with the memory."""
     bench = Bench(options.steps)
     print("ready", flush=True)
     for line in sys.stdin:
@@ -129,7 +129,7 @@ def serve(options: argparse.Namespace) -> None:
 
 
 class Turn:
-    """A process of one tree, which runs when it is told to."""
+    """A process of one tree, which runs when told to."""
 
     def __init__(self, options: argparse.Namespace, tree: Path) -> None:
         command = [sys.executable, str(HERE), "--serve", "--steps", str(options.steps), "--worlds", str(options.worlds)]
@@ -140,14 +140,14 @@ class Turn:
         self._line()
 
     def ask(self, line: str) -> Any:
-        """Return its answer."""
+        """Send a line and return the answer."""
         assert self._process.stdin is not None
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
         return json.loads(self._line())
 
     def close(self) -> None:
-        """Let it end."""
+        """End it."""
         self._process.communicate()
 
     def _line(self) -> str:
@@ -159,7 +159,7 @@ class Turn:
 
 
 def beside(options: argparse.Namespace) -> dict[str, Mapping[str, float]]:
-    """Measure this tree and another, in turns."""
+    """Measure this tree and another, taking turns."""
     turns = {"this": Turn(options, HERE.parents[1]), "other": Turn(options, options.beside.resolve())}
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in turns}
     for _ in range(options.runs):

@@ -159,8 +159,8 @@ class Controller:
     def step(self, setpoint: Setpoint, seen: Observation) -> Directive:
         """Move the target by one period of `setpoint`.
 
-        If it does not fit the robot, or is not finite, the robot holds, and the event says how many finite numbers came
-        and how many were expected.
+        If it does not fit the robot, or is not finite, the robot holds, and the event says how many finite numbers
+        came and how many were expected.
         """
         events: list[LimitEvent] = []
 

@@ -71,7 +71,7 @@ class Shapes:
         return self._made[solid]
 
     def trim(self, most: int = 256) -> None:
-        """Forget all shapes if there are more than `most`, as a task may make new ones each time. No body may use one."""
+        """Forget all shapes, while no body uses one, if there are over `most`: a task may need new ones each time."""
         if len(self._made) > most:
             for number in self._made.values():
                 self._client.removeCollisionShape(number)

@@ -24,12 +24,12 @@ FLOOR_DEPTH_M: Final = 0.5
 FLOOR_FRICTION: Final = 1.0
 _MEANS: Final = {
     "version": "install that version of PyBullet",
-    "build": "this build of PyBullet computes other bits; install the wheel of the package index",
-    "libm": "sin, exp and the like end in other bits here; replay with the same C library, on a processor that has "
-    "fused multiply-add where the other has it",
+    "build": "this build of PyBullet computes different bits; install the wheel from the package index",
+    "libm": "sin, exp and the like end in different bits here; replay with the same C library, on a processor that has "
+    "fused multiply-add if the other has it",
     "machine": "replay on that kind of machine",
-    "robot": "the robot's motors or hands are other ones; use the version of armshare that recorded it",
-    "scene": "the task places or shapes its things otherwise; use the version of armshare that recorded it",
+    "robot": "the robot's motors or hands are different; use the version of armshare that recorded it",
+    "scene": "the task places or shapes its things differently; use the version of armshare that recorded it",
 }
 
 

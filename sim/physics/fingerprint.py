@@ -1,7 +1,7 @@
-"""What this machine computes, and what data say, as short digests: a replay can tell in advance whether it can match.
+"""Short digests of what this machine computes and what data say: a replay knows in advance whether it can match.
 
 The C library chooses its `sin` by the processor (on x86-64, with or without fused multiply-add), and one time in a
-thousand the last bit differs. A build of PyBullet by another compiler may differ too. Neither shows in a version number.
+thousand the last bit differs. A PyBullet built by another compiler may differ too. Neither shows in a version number.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Final
 from sim.physics.bullet import BulletClient, new_client, pybullet
 
 _POINTS: Final = 4000
-"""Of each function: with and without fused multiply-add, some ten of all results differ in their last bit."""
+"""Per function: with and without fused multiply-add, about ten of all results differ in their last bit."""
 _GOLDEN: Final = 0.6180339887498949
 _FALL_STEPS: Final = 240
 

@@ -1,8 +1,8 @@
-"""The OpenGL renderer: a scene drawn through EGL, on a GPU where there is one, else on the CPU by Mesa's llvmpipe.
+"""The OpenGL renderer: a scene drawn through EGL, on a GPU if there is one, otherwise on the CPU by Mesa's llvmpipe.
 
-sim's; what leaves is `GlRenderer`. On a CPU every pixel shaded costs, so that what stands still while the camera does
-is drawn once, with its depth and the shadows that it throws; each further frame starts from a copy of that, and only
-what moves is drawn, and the ground that its shadow can reach is drawn again.
+Exports `GlRenderer`. On a CPU every shaded pixel costs, so as long as the camera does not move, static things are drawn
+once, with their depth and the shadows that they cast. Each further frame starts from a copy of that, draws only what
+moves, and redraws the ground that its shadow can reach.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ from sim.robot import RobotError, Vector
 from sim.scene import Camera
 
 _TEXELS: Final = ((300, 320), (600, 512))
-"""Pictures up to so many pixels high, and the texels of a side of their shadow maps."""
+"""Pictures up to this many pixels high, and the texels per side of their shadow maps."""
 _FINE_TEXELS: Final = 1024
 SKY: Final = (0.80, 0.84, 0.88)
-"""What is seen where nothing is, linear."""
+"""The background colour, linear."""
 _FADE_M: Final = (2.5, 6.0)
 """Between these distances from the middle of the room the floor fades into the sky."""
 _BIAS: Final = 0.001
-"""Of the depth of a shadow map."""
+"""An offset to the depth of a shadow map."""
 _HALVED: Final = np.array(((0.5, 0, 0, 0.5), (0, 0.5, 0, 0.5), (0, 0, 0.5, 0.5 - _BIAS), (0, 0, 0, 1.0)))
 """From clip space to a texture's."""
 
 
 class NoOpenGlError(RobotError):
-    """There is no OpenGL 3.3 through EGL here."""
+    """OpenGL 3.3 through EGL is not available here."""
 
 
 class GlRenderer:
@@ -72,13 +72,13 @@ class GlRenderer:
 
     @property
     def name(self) -> str:
-        """Which program draws."""
+        """The program that draws."""
         return f"OpenGL, {self._gl.info['GL_RENDERER']}"
 
     def draw(
         self, camera: Camera, camera_frame: Vector, frames: Floats, *, depth: bool = False, mask: bool = False
     ) -> Picture:
-        """Return what `camera` at `camera_frame` (4, 4) sees where the pieces are at `frames` (P, 4, 4)."""
+        """Return what `camera` at `camera_frame` (4, 4) sees with the pieces at `frames` (P, 4, 4)."""
         (picture,) = self.sequence(camera, camera_frame[None], frames[None], depth=depth, mask=mask)
         return picture
 
@@ -139,10 +139,10 @@ class GlRenderer:
         )
 
     def _draw_behind(self, view: Vector, frames: Floats) -> None:
-        """Draw what stands still, where it or the camera is not where it was."""
+        """Draw static things again if they or the camera have moved."""
         still = frames[self._still.numbers].tobytes()
         if still != self._drawn_still:
-            casters = self._still.corners(frames)[8:]  # but for the floor
+            casters = self._still.corners(frames)[8:]  # except the floor
             self._maps[0].draw(self._programs.depth, self._still, casters, self._to_light)
             self._drawn_still, self._drawn_behind = still, b""
         if view.tobytes() == self._drawn_behind:
@@ -157,7 +157,7 @@ class GlRenderer:
         self._drawn_behind = view.tobytes()
 
     def _shade(self, view: Vector) -> None:
-        """Set all that the shading depends on."""
+        """Set everything that the shading depends on."""
         self._gl.enable_only(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
         self._gl.front_face, self._gl.cull_face = "cw", "back"  # pictures have their first row at the top
         program = self._programs.scene
@@ -173,7 +173,7 @@ class GlRenderer:
             shadow.texture.use(unit)
 
     def _darken(self, canvas: moderngl.Framebuffer, view: Vector, corners: Vector) -> None:
-        """Draw what stands still once more where shadows of what moves may fall: on the floor, and on other things."""
+        """Redraw static things where shadows of moving ones may fall: on the floor, and on other things."""
         box = _seen_box(view, _on_the_floor(corners, self._to_light), self._size)
         self._programs.scene["redraw"] = True
         self._gl.depth_func = "<="
@@ -186,7 +186,7 @@ class GlRenderer:
 
 
 class _Easel:
-    """Where one picture is drawn, until it is fetched."""
+    """The target of one picture, until it is fetched."""
 
     def __init__(self, gl: moderngl.Context, size: tuple[int, int]) -> None:
         self._gl, self._size = gl, size
@@ -194,7 +194,7 @@ class _Easel:
 
     @cached_property
     def masked(self) -> moderngl.Framebuffer:
-        """Where the numbers of the pieces are drawn."""
+        """The target of the pieces' numbers."""
         numbers = self._gl.renderbuffer(self._size, 1, dtype="f4")
         return self._gl.framebuffer([numbers], self._gl.depth_renderbuffer(self._size))
 
@@ -264,12 +264,12 @@ class _Buffer:
         whole = joined(meshes)
         piece = np.repeat(np.array(numbers, np.uint32), [len(mesh.positions) for mesh in meshes])
         vertices = np.hstack([whole.positions, whole.normals, whole.colours, piece.view(np.float32)[:, None]])
-        # An empty buffer is none: where there is nothing, one point is drawn, as nothing.
+        # A buffer cannot be empty: if there is nothing to draw, it holds one point, which draws nothing.
         self._vertices = gl.buffer(np.ascontiguousarray(vertices if len(vertices) else np.zeros((1, 10), np.float32)))
         self._indices = gl.buffer(whole.triangles if len(whole.triangles) else np.zeros((1, 3), np.int32))
 
     def array(self, program: moderngl.Program, layout: str, *names: str) -> moderngl.VertexArray:
-        """Return what draws the meshes by `program`."""
+        """Return what draws the meshes with `program`."""
         return self._gl.vertex_array(program, [(self._vertices, layout, *names)], self._indices)
 
     def release(self) -> None:
@@ -279,12 +279,12 @@ class _Buffer:
 
 
 class _ShadowMap:
-    """How far from the light the nearest thing is, seen along the light, about the things that throw shadows."""
+    """How far from the light the nearest thing is, along the light, around the things that cast shadows."""
 
     def __init__(self, gl: moderngl.Context, height: int) -> None:
         self._gl = gl
         texels = next((texels for pixels, texels in _TEXELS if height <= pixels), _FINE_TEXELS)
-        self._margin = 1.0 + 8.0 / texels  # at its edge there is nothing
+        self._margin = 1.0 + 8.0 / texels  # nothing is at its edge
         self.texture = gl.depth_texture((texels, texels))
         self.texture.compare_func = "<="
         self.texture.repeat_x = self.texture.repeat_y = False
@@ -293,7 +293,7 @@ class _ShadowMap:
         """(4, 4): from the room to the texture and its depth."""
 
     def draw(self, program: moderngl.Program, group: _Group | None, corners: Vector, to_light: Vector) -> None:
-        """Draw `group`, whose casters are within `corners` (n, 3); with none, there is no shadow."""
+        """Draw `group`, whose casters are within `corners` (n, 3); without corners, there is no shadow."""
         self._target.use()
         self._target.clear(depth=1.0)
         if group is None or not len(corners):
@@ -326,7 +326,7 @@ def context() -> moderngl.Context:
         gl = moderngl.create_context(
             standalone=True,
             require=330,
-            backend="egl",  # type: ignore[arg-type]  # typed as if it were the whole of the settings
+            backend="egl",  # type: ignore[arg-type]  # typed as if it had to hold all settings
         )
     except Exception as error:  # the library raises bare exceptions
         needed = "on Debian: apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri"
@@ -374,7 +374,7 @@ def _projection(camera: Camera, size: tuple[int, int]) -> Vector:
 
 
 def _along(to_light: Vector, corners: Vector, margin: float) -> Vector:
-    """Return the matrix (4, 4) from the room to a cube that holds `corners` (n, 3), its depth away from the light."""
+    """Return the matrix (4, 4) from the room to a cube that holds `corners` (n, 3), with depth away from the light."""
     side = np.cross((0.0, 1.0, 0.0) if abs(to_light[1]) < 0.9 else (1.0, 0.0, 0.0), to_light)
     side = side / np.linalg.norm(side)
     turn = np.array((side, np.cross(to_light, side), to_light))
@@ -395,7 +395,7 @@ def _on_the_floor(corners: Vector, to_light: Vector) -> Vector:
 
 
 def _seen_box(view: Vector, places: Vector, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
-    """Return the pixels (x, y, width, height) that hold `places` (n, 3); all where some are behind the camera."""
+    """Return the pixels (x, y, width, height) that hold `places` (n, 3); all pixels if some are behind the camera."""
     if not len(places):
         return None
     seen = np.column_stack([places, np.ones(len(places))]) @ view.T

@@ -1,6 +1,6 @@
 """Triangle meshes to draw: from primitives and from mesh files, simplified, with normals that keep edges sharp.
 
-sim's; what leaves is `Mesh`. Metres; colours are linear red, green, blue in [0, 1].
+Exports `Mesh`. Metres; colours are linear red, green, blue in [0, 1].
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ Floats = NDArray[np.float32]
 Indices = NDArray[np.int32]
 
 CREASE_RAD: Final = 0.7
-"""Faces that meet at a sharper angle keep an edge between them."""
+"""Faces that meet at a sharper angle keep a hard edge between them."""
 _CAREFUL: Final = 3
-"""How the simplifier goes: 0 slowly, 10 fast."""
+"""How fast the simplifier works: 0 slow, 10 fast."""
 _FEWEST: Final = 40
-"""Meshes of fewer triangles stay as they are."""
+"""Meshes with fewer triangles stay as they are."""
 _NO_MATERIAL: Final = "None"
-"""What Blender writes where a mesh has no material: its colours mean nothing."""
+"""What Blender writes if a mesh has no material: its colours mean nothing."""
 _SIDES: Final = 24
 _NO_AREA_M2: Final = 1e-13
 
@@ -38,7 +38,7 @@ class MeshSyntaxError(RobotError):
 
 @dataclass(frozen=True, slots=True)
 class Mesh:
-    """Triangles of one colour each vertex."""
+    """Triangles with one colour per vertex."""
 
     positions: Floats
     """(V, 3) float32, m."""
@@ -79,9 +79,9 @@ def of_shape(shape: Shape, rgb: Sequence[float]) -> Mesh:
 
 
 def load(path: Path, rgb: Sequence[float], scale: Vector, edge_m: float) -> Mesh:
-    """Return a mesh file in its own colours, or in `rgb` where it has none, scaled and simplified to edges of `edge_m`.
+    """Return a mesh file in its own colours, or in `rgb` if it has none, scaled and simplified to edges of `edge_m`.
 
-    Raises MeshSyntaxError. The simplifier has been seen to spoil the heap of processes that also run SciPy: call this
+    Raises MeshSyntaxError. The simplifier has been seen to corrupt the heap of processes that also run SciPy: call this
     in a process of its own.
     """
     return joined([_drawn(points * scale, faces, colour or rgb, edge_m) for points, faces, colour in _read(path)])
@@ -94,9 +94,9 @@ def _drawn(points: Vector, faces: Indices, rgb: Sequence[float], edge_m: float) 
 
 
 def simplified(points: Vector, faces: Indices, edge_m: float) -> tuple[Vector, Indices]:
-    """Return a mesh (V, 3), (T, 3) of about the same surface with edges of about `edge_m`, never of more triangles.
+    """Return a mesh (V, 3), (T, 3) of about the same surface with edges of about `edge_m`, never with more triangles.
 
-    0 leaves it as it is. Where a surface is flat the edges become longer, and where it bends, shorter.
+    0 leaves it as it is. Edges become longer where a surface is flat, and shorter where it bends.
 
     M. Garland and P. S. Heckbert, "Surface simplification using quadric error metrics", SIGGRAPH 1997.
     """
@@ -110,9 +110,9 @@ def simplified(points: Vector, faces: Indices, edge_m: float) -> tuple[Vector, I
 
 
 def _relit(points: Vector, faces: Indices, whole: Mesh, rgb: Sequence[float]) -> Mesh:
-    """Return a simplified mesh with the normals of the surface that it stands for, so that light falls as it did.
+    """Return a simplified mesh with the normals of the original surface, so that it is lit as before.
 
-    A corner takes the mean of the nearest normals of `whole` that look the same way as its face does.
+    A corner takes the mean of the nearest normals of `whole` that point the same way as its face.
     """
     flat = _flat(points, faces)
     near = _nearest(points, whole.positions)
@@ -152,7 +152,7 @@ def _flat(points: Vector, faces: Indices) -> Vector:
 
 
 def shaded(points: Vector, faces: Indices, rgb: Sequence[float]) -> Mesh:
-    """Return a mesh whose normals are smooth but across creases."""
+    """Return a mesh whose normals are smooth except across creases."""
     points, faces = welded(points, faces)
     return _indexed(points[faces.ravel()], _smooth(points, faces), rgb)
 
@@ -171,14 +171,14 @@ def _indexed(corners: Vector, normals: Vector, rgb: Sequence[float]) -> Mesh:
 
 
 def welded(points: Vector, faces: Indices) -> tuple[Vector, Indices]:
-    """Return the mesh with one vertex at each place, and without triangles that have no area."""
+    """Return the mesh with one vertex at each place, and without triangles of zero area."""
     _, first, index = np.unique(np.round(points, 7), axis=0, return_index=True, return_inverse=True)
     faces = index.ravel()[faces].astype(np.int32)
     return points[first], faces[_areas(points[first], faces) > _NO_AREA_M2]
 
 
 def _smooth(points: Vector, faces: Indices) -> Vector:
-    """Return for each corner (3 T, 3) the mean of the normals about its vertex that are within the crease angle."""
+    """Return for each corner (3 T, 3) the mean of the normals around its vertex that are within the crease angle."""
     flat = _flat(points, faces)
     across = flat * _areas(points, faces)[:, None]
     corner_vertex = faces.ravel()
@@ -241,9 +241,9 @@ def _read(path: Path) -> Iterator[tuple[Vector, Indices, tuple[float, float, flo
     colours = _own_colours(path)
     try:
         scene = trimesh.load_scene(path, process=False, split_object=False, group_material=True)
-    except Exception as error:  # readers raise whatever the file makes them
+    except Exception as error:  # readers raise all kinds of errors on a bad file
         raise MeshSyntaxError(f"{path}: expected a mesh, got {type(error).__name__}: {error}") from error
-    meshes = [mesh for mesh in scene.dump() if isinstance(mesh, trimesh.Trimesh)]  # not lines, nor points
+    meshes = [mesh for mesh in scene.dump() if isinstance(mesh, trimesh.Trimesh)]  # no lines or points
     if not meshes:
         raise MeshSyntaxError(f"{path}: expected a mesh, found no triangle")
     for mesh in meshes:
@@ -253,7 +253,7 @@ def _read(path: Path) -> Iterator[tuple[Vector, Indices, tuple[float, float, flo
 
 
 def _own_colours(path: Path) -> dict[str, tuple[float, float, float]]:
-    """Return the diffuse colour of each material in the .mtl of a mesh's own name; robots' textures are baked light."""
+    """Return the diffuse colour of each material in the .mtl of the same name; robots' textures are baked lighting."""
     library = path.with_suffix(".mtl")
     if path.suffix.lower() != ".obj" or not library.is_file():
         return {}

@@ -1,4 +1,4 @@
-"""What a camera gives: colours, and where asked for depth and a mask, with all that geometry needs. sim's.
+"""What a camera gives: colours, and if asked for, depth and a mask, with everything that geometry needs.
 
 The camera's frame is OpenCV's: x right, y down, z forward; pixel (0, 0) is the top left, its middle at (0.5, 0.5).
 """
@@ -26,15 +26,15 @@ class Picture:
     rgb: Pixels
     """(H, W, 3) uint8, as a screen shows it."""
     depth: Floats | None
-    """(H, W) float32, m along the view; infinite where nothing is. None where not asked for."""
+    """(H, W) float32, m along the view; infinite where there is nothing. None if not asked for."""
     mask: NDArray[np.uint16] | None
-    """(H, W) uint16: the piece that is seen, from 1 in the order of `RenderScene.pieces`; 0 if none. Or None."""
+    """(H, W) uint16: the piece seen, from 1 in the order of `RenderScene.pieces`; 0 for none. None if not asked for."""
     intrinsics: Vector
     """(3, 3) float64: the camera matrix K, pixels."""
     extrinsics: Vector
     """(4, 4) float64: the camera's frame in the room."""
     renderer: str
-    """Which program drew it."""
+    """The program that drew it."""
 
 
 class Renderer(Protocol):
@@ -42,12 +42,12 @@ class Renderer(Protocol):
 
     @property
     def name(self) -> str:
-        """Which program draws, as `Picture.renderer` says."""
+        """The program that draws, as in `Picture.renderer`."""
 
     def draw(
         self, camera: Camera, camera_frame: Vector, frames: Floats, *, depth: bool = False, mask: bool = False
     ) -> Picture:
-        """Return what `camera` at `camera_frame` (4, 4) sees where the pieces are at `frames` (P, 4, 4)."""
+        """Return what `camera` at `camera_frame` (4, 4) sees with the pieces at `frames` (P, 4, 4)."""
 
     def sequence(
         self, camera: Camera, camera_frames: Vector, frames: Floats, *, depth: bool = False, mask: bool = False
@@ -59,6 +59,6 @@ class Renderer(Protocol):
 
 
 def intrinsics(camera: Camera, width: int, height: int) -> Vector:
-    """Return the camera matrix (3, 3) of a picture of that size: square pixels, the axis through the middle."""
+    """Return the camera matrix (3, 3) for a picture of that size: square pixels, the axis through the middle."""
     focal = 0.5 * height / np.tan(0.5 * camera.fov_y_rad)
     return np.array(((focal, 0.0, 0.5 * width), (0.0, focal, 0.5 * height), (0.0, 0.0, 1.0)))

@@ -1,7 +1,7 @@
 """Pictures of an episode after the fact: any camera, at any size, from the recorded states alone.
 
-sim's; what leaves is `Shot`, `render` and `open_renderer`. Frames are drawn by whatever workers a
-`concurrent.futures` executor has; each keeps its renderer, scene and meshes from one batch to the next.
+Exports `Shot`, `render` and `open_renderer`. Frames are drawn by the workers of any `concurrent.futures` executor; each
+keeps its renderer, scene and meshes from one batch to the next.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sim.tasks.parts.setting import setting
 
 SIZE_MAX: Final = 4096
 _BATCH: Final = 25
-"""Frames that a worker draws at a time."""
+"""How many frames a worker draws at a time."""
 _log = structlog.get_logger()
 
 
@@ -71,14 +71,14 @@ def render(shot: Shot, seen: Mapping[str, Vector], executor: Executor) -> Iterat
 
 
 def workers(count: int | None = None) -> ProcessPoolExecutor:
-    """Return processes that draw, one for each core, or `count`."""
+    """Return processes that draw, one per core, or `count`."""
     count = count or os.cpu_count() or 1
-    fresh = multiprocessing.get_context("spawn")  # a forked OpenGL context is not usable
+    fresh = multiprocessing.get_context("spawn")  # a forked OpenGL context cannot be used
     return ProcessPoolExecutor(count, fresh, _share_cores, (count,))
 
 
 def render_scene_of(robot: str, task_name: str, seed: int, height: int | None = None) -> RenderScene:
-    """Return what is drawn of the episode with that seed, for pictures of that height (None: unsimplified)."""
+    """Return what is drawn for the episode with that seed, in pictures of that height (None: unsimplified)."""
     require_pair(robot, task_name)
     scene = setting(description(robot), task(task_name), seed)
     return RenderScene(_spec(description(robot)), scene, height)
@@ -105,7 +105,7 @@ def require_size(width: int, height: int) -> None:
 
 
 def require(shot: Shot, seen: Mapping[str, Vector]) -> None:
-    """Raise what `render` raises where the pictures cannot be taken."""
+    """Raise what `render` raises if the pictures cannot be drawn."""
     render_scene = render_scene_of(shot.robot, shot.task, shot.seed, shot.height)
     render_scene.camera(shot.camera)
     require_size(shot.width, shot.height)
@@ -134,6 +134,6 @@ def _spec(robot: RobotDescription) -> RobotSpec:
 
 
 def _share_cores(workers: int) -> None:
-    """Let llvmpipe draw with the cores that are left for each worker."""
+    """Let llvmpipe use the cores left over for each worker."""
     spare = max((os.cpu_count() or 1) // workers - 1, 0)
     os.environ.setdefault("LP_NUM_THREADS", str(spare))

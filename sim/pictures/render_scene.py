@@ -1,6 +1,6 @@
-"""All that is drawn of one episode: the robot's links and the things of its scene, and where each is at every step.
+"""Everything drawn for one episode: the robot's links and the things of its scene, and where each is at every step.
 
-sim's; what leaves is `RenderScene`, which knows no graphics library.
+Exports `RenderScene`, which uses no graphics library.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ FLOOR_HALF_M: Final = 8.0
 
 
 CASTER_EDGE_M: Final = 0.03
-"""The edges of what throws shadows: a texel of the shadow map is about 2 mm."""
+"""The edge length of what casts shadows: a texel of the shadow map is about 2 mm."""
 _EDGES_M: Final = ((300, 0.02), (600, 0.01))
-"""Pictures up to so many pixels high, and the edges of their meshes: of a few pixels, so that the surface is off by
-a part of one. From a metre away a pixel of 640x480 is 1.8 mm."""
+"""Pictures up to this many pixels high, and the edge length of their meshes: a few pixels, so that the surface is off
+by a fraction of one. From a metre away a pixel of 640x480 is 1.8 mm."""
 _FINE_EDGE_M: Final = 0.006
 
 
@@ -38,26 +38,26 @@ def edge_m(height: int) -> float:
 
 
 class UnknownCameraError(RobotError):
-    """No camera has that name."""
+    """There is no camera with that name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One thing that is drawn as a rigid whole."""
+    """One thing that is drawn as a rigid body."""
 
     name: str
     mesh: Mesh
     caster: Mesh
-    """The same, coarser: what throws its shadow."""
+    """The same, coarser: it casts the shadow."""
     moves: bool
-    """Whether it may be elsewhere at the next step of the episode."""
+    """Whether it may move during the episode."""
 
 
 class RenderScene:
     """One robot in the scene of one episode. Piece 0 is the floor; masks show a piece's number plus one."""
 
     def __init__(self, spec: RobotSpec, scene: Scene, height: int | None = None) -> None:
-        """Load the meshes for pictures `height` pixels high, or as they are; raise a UrdfError or VisualsError."""
+        """Load the meshes for pictures `height` pixels high (None: as they are); raise a UrdfError or VisualsError."""
         self.scene = scene
         self._spec = spec
         fingers = list(spec.gripper_joints)
@@ -80,7 +80,7 @@ class RenderScene:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The observation arrays without which it is not known where everything is."""
+        """The observation arrays that are needed to know where everything is."""
         posed = dict.fromkeys(body.pose_from for body in self.scene.bodies if body.pose_from is not None)
         fingers = ("finger_state",) if self._spec.simulated and self._spec.has_gripper else ()
         return ("joint_position", *fingers, *posed)

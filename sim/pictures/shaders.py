@@ -1,4 +1,4 @@
-"""What the graphics device runs, in GLSL 3.30: shading with shadows, depth alone, and the numbers of things. sim's.
+"""What the graphics device runs, in GLSL 3.30: shading with shadows, depth alone, and the numbers of things.
 
 Light is one distant lamp with shadows and an even one that is a little stronger from above; values are linear, and
 their square root, close to the sRGB curve, is what a picture holds.

@@ -1,4 +1,4 @@
-"""The renderer of last resort: PyBullet's TinyRenderer, where there is no OpenGL. sim's; `TinyRenderer` leaves it."""
+"""The renderer of last resort: PyBullet's TinyRenderer, if there is no OpenGL. Exports `TinyRenderer`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TO_GL = np.diag((1.0, -1.0, -1.0, 1.0))
 
 
 class TinyRenderer:
-    """Draws one scene at one size. It holds the interpreter lock while it does: give it a process of its own."""
+    """Draws one scene at one size. It holds the interpreter lock while it draws: give it a process of its own."""
 
     def __init__(self, render_scene: RenderScene, width: int, height: int) -> None:
         """Load the meshes into an engine that only draws."""
@@ -35,13 +35,13 @@ class TinyRenderer:
 
     @property
     def name(self) -> str:
-        """Which program draws."""
+        """The program that draws."""
         return "PyBullet TinyRenderer"
 
     def draw(
         self, camera: Camera, camera_frame: Vector, frames: Floats, *, depth: bool = False, mask: bool = False
     ) -> Picture:
-        """Return what `camera` at `camera_frame` (4, 4) sees where the pieces are at `frames` (P, 4, 4)."""
+        """Return what `camera` at `camera_frame` (4, 4) sees with the pieces at `frames` (P, 4, 4)."""
         width, height = self._size
         for body, number in self._numbers.items():
             frame = frames[number].astype(np.float64)
@@ -101,7 +101,7 @@ class TinyRenderer:
 
 
 def _by_colour(mesh: Mesh) -> list[Mesh]:
-    """Return the mesh in parts of one colour."""
+    """Return the mesh in parts of one colour each."""
     colours, of_vertex = np.unique(mesh.colours, axis=0, return_inverse=True)
     parts = []
     for number in range(len(colours)):

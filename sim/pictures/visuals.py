@@ -1,6 +1,6 @@
-"""What a robot looks like: the visual shapes of its URDF as one mesh a link, simplified once and kept in the cache.
+"""What a robot looks like: the visual shapes of its URDF as one mesh per link, simplified once and kept in the cache.
 
-sim's; what leaves is `link_meshes`. It is made by a process of its own (see `mesh.load`), and read by everyone.
+Exports `link_meshes`. A process of its own makes them (see `mesh.load`), and every process reads them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sim.robot import RobotError, RobotModel
 from sim.scene import Box, Cylinder, Rgba, Shape, Sphere
 
 _MADE_BY: Final = f"3 {CREASE_RAD}"
-"""Part of the cache's key: another way to make the meshes gives others."""
+"""Part of the cache's key: change it if the way to make the meshes changes."""
 _GREY: Final[Rgba] = (0.7, 0.7, 0.7, 1.0)
 _FIELDS: Final = ("positions", "normals", "colours", "triangles")
 
@@ -58,11 +58,11 @@ def link_meshes(model: RobotModel, edge_m: float = 0.0) -> dict[str, Mesh]:
         with np.load(kept) as file:
             return {name: Mesh(*(file[f"{name}/{field}"] for field in _FIELDS)) for name in file["links"].tolist()}
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise VisualsError(f"expected meshes in {kept}: {error}; delete the file, and it is made anew") from error
+        raise VisualsError(f"expected meshes in {kept}: {error}; delete the file, and it is made again") from error
 
 
 def make(model: RobotModel, edge_m: float) -> dict[str, Mesh]:
-    """Return what `link_meshes` keeps, made from the URDF and its mesh files."""
+    """Return what `link_meshes` caches, made from the URDF and its mesh files."""
     root = ET.parse(model.urdf_path).getroot()
     materials = {
         name: rgba

@@ -101,7 +101,7 @@ def mark(name: str, radius_m: float, rgba: Rgba) -> Body:
 
 
 def ring(inside_m: float, height_m: float, thick_m: float, sides: int = 8) -> tuple[Part, ...]:
-    """Return a round vessel: `sides` walls on a bottom, which alone touches the floor; the origin is at its centre."""
+    """Return a round vessel: `sides` walls on a bottom, which alone touches the floor; origin: middle of its bottom."""
     parts = [Part(Cylinder(inside_m + thick_m, thick_m), (0.0, 0.0, 0.5 * thick_m))]
     half_side = (inside_m + thick_m) * math.tan(np.pi / sides)
     for index in range(sides):

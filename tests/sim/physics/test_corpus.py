@@ -176,7 +176,7 @@ class Heavier:
 @pytest.mark.parametrize("change", [{"mass_kg": 0.2}, {"friction": 0.5}, {"parts": (Part(Box((0.02, 0.02, 0.03))),)}])
 def test_a_task_that_changed_without_a_new_version_is_found_by_its_scene(change):
     recorded, here = record(description("panda"), task("lift")), record(description("panda"), Heavier(**change))
-    with pytest.raises(EngineMismatchError, match=r"scene \w+ \(here \w+\).*places or shapes its things otherwise"):
+    with pytest.raises(EngineMismatchError, match=r"scene \w+ \(here \w+\).*places or shapes its things differently"):
         require_same(recorded, here)
 
 
