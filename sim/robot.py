@@ -227,7 +227,7 @@ class Observation:
     """What the robot saw at one instant.
 
     `values` has exactly the arrays of `spec.observation`. Every robot has at least
-    `joint_position` (J,) rad, `joint_velocity` (J,) rad/s, `gripper_position` (K,) in [0, 1] (absent where nothing
+    `joint_position` (J,) rad, `joint_velocity` (J,) rad/s, `gripper_position` (K,) in [0, 1] (absent if nothing
     grips) and for each end effector its pose (7,) m and quaternion, in the array that the end effector names.
     """
 

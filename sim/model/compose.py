@@ -79,7 +79,7 @@ def _add(robot: ET.Element, piece: Piece, meshes: dict[str, Path]) -> None:
     read = read_urdf(piece.urdf, ignore_links=piece.without)
     known = [link.get("name", "") for link in robot.findall("link")]
     if piece.onto not in known:
-        raise UnknownLinkError(f"{piece.urdf}: expected to stand on one of the links {known}, got {piece.onto!r}")
+        raise UnknownLinkError(f"{piece.urdf}: expected to be mounted on one of the links {known}, got {piece.onto!r}")
     wanted = {*piece.without, *piece.hollow} - {*read.links, *piece.without}, {*piece.welded} - {*read.joints}
     if any(wanted):
         raise ComposeError(

@@ -58,7 +58,7 @@ class Fetch:
         return near, height / LIFTED_M, over, 1.0 if self.holds(values) else 0.0
 
     def holds(self, values: Values) -> bool:
-        """Whether the cube lies on the mark and the hand has left it."""
+        """Whether the cube is on the mark and the hand has left it."""
         left = length(_hand_to_cube(values)) > LET_GO_M
         return bool(away_m(values) < WITHIN_M and values["cube_pose"][2] < LOW_M and left)
 

@@ -85,7 +85,7 @@ class Handover:
         )
 
     def holds(self, values: Values) -> bool:
-        """Whether the bar lies on the mark and neither hand is near it."""
+        """Whether the bar is on the mark and neither hand is near it."""
         free = min(from_bar_m(values, name) for name in _hands(values)) > LET_GO_M
         return bool(away_m(values) < WITHIN_M and values["bar_pose"][2] < LOW_M and free)
 
@@ -153,7 +153,7 @@ def _retreat(hand: Puppet, side: float) -> Script:
 
 
 def _lay(operator: Operator, hand: Puppet) -> Script:
-    """Carry the bar over the mark by sight of its middle, and lay it down."""
+    """Carry the bar over the mark, watching its middle, and lay it down."""
     turned = hand.pose[3:].copy()
 
     def over(height_m: float) -> tuple[Vector, Vector]:

@@ -64,7 +64,7 @@ class Peg:
         return near, over, (1.0 if self.holds(values) else min(depth, 0.95)) if aside < WITHIN_M else 0.0
 
     def holds(self, values: Values) -> bool:
-        """Whether the peg stands in the hole, down to the floor."""
+        """Whether the peg is in the hole, down to the floor."""
         peg, block = values["peg_pose"][:3], values["block_pose"][:3]
         return apart(peg[:2], block[:2]) < WITHIN_M and bool(peg[2] < LENGTH_M - IN_M)
 

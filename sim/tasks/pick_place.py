@@ -50,7 +50,7 @@ class PickPlace:
         return near, over, 1.0 if self.holds(values) else 0.0
 
     def holds(self, values: Values) -> bool:
-        """Whether the cube lies in the bin and the hand has left it."""
+        """Whether the cube is in the bin and the hand has left it."""
         hand, cube_, bin_ = (values[f"{name}_pose"][:3] for name in ("ee", "cube", "bin"))
         inside = apart(cube_[:2], bin_[:2]) < WITHIN_M and cube_[2] < LOW_M
         return bool(inside and apart(hand, cube_) > LET_GO_M)

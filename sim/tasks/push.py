@@ -60,7 +60,7 @@ class Push:
         return near, nearness(away_m(values) - NEAR_M, 6.0)
 
     def holds(self, values: Values) -> bool:
-        """Whether the puck lies on the floor, within two and a half centimetres of the mark's middle."""
+        """Whether the puck is on the floor, within two and a half centimetres of the mark's middle."""
         return away_m(values) < NEAR_M and values["puck_pose"][2] < HEIGHT_M
 
     def expert(self, robot: RobotDescription) -> Expert:

@@ -57,7 +57,7 @@ class Sort:
         return sorted((1.0 if there else min(part, 0.95) for part, there in zip(near, done, strict=True)), reverse=True)
 
     def holds(self, values: Values) -> bool:
-        """Whether every cube lies on its plate and the hand has left it."""
+        """Whether every cube is on its plate and the hand has left it."""
         return all(sorted_(values, name) for name in COLOURS)
 
     def expert(self, robot: RobotDescription) -> Expert:
@@ -79,7 +79,7 @@ def away_m(values: Values, name: str) -> float:
 
 
 def sorted_(values: Values, name: str) -> bool:
-    """Whether a cube lies on its plate and the hand has left it."""
+    """Whether a cube is on its plate and the hand has left it."""
     cube_pose = values[f"{name}_pose"][:3]
     left = apart(values["ee_pose"][:3], cube_pose) > LET_GO_M
     return away_m(values, name) < WITHIN_M and bool(cube_pose[2] < LOW_M) and left

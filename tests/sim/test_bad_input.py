@@ -102,7 +102,7 @@ def test_a_file_that_is_whole_is_loaded(tmp_path):
         ("<robot", UrdfSyntaxError, "expected XML"),
         (f"<robot>{meshed('arm.obj')}</robot>", MeshMissingError, "expected the mesh 'arm.obj' below"),
         (None, UrdfMissingError, "expected a URDF file at"),
-        (f"<robot>{BASE}</robot>", UnknownLinkError, "expected to stand on one of the links"),
+        (f"<robot>{BASE}</robot>", UnknownLinkError, "expected to be mounted on one of the links"),
     ],
 )
 def test_a_part_whose_file_is_wrong_is_refused_before_it_is_put_together(tmp_path, monkeypatch, text, error, said):

@@ -1,1 +1,1 @@
-"""What several tasks are made of: where things are put, what counts as near, and the scripted operator."""
+"""What several tasks share: how things are placed, what counts as near, and the scripted operator."""
