@@ -33,7 +33,7 @@ class Hand:
     """URDF joint name -> (position when closed, position when open)."""
     gripper_effort_max_n: float = 0.0
     finger_links: tuple[str, ...] = ()
-    """Links that touch what is grasped."""
+    """The links that touch a grasped object."""
     base_link: str | None = None
     """The link in whose frame twists and workspace are given; None: the URDF's base."""
     camera: tuple[Triple, Quaternion] | None = None

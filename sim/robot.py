@@ -54,7 +54,7 @@ class RobotFaultError(RobotError):
 
 @dataclass(frozen=True, slots=True)
 class ArraySpec:
-    """One named array: its shape, dtype, unit, meaning and bounds, as data, so that docs cannot rot."""
+    """One named array: its shape, dtype, unit, meaning and bounds, as data, so that the docs cannot go stale."""
 
     name: str
     shape: tuple[int, ...]
@@ -260,16 +260,16 @@ class Robot(Protocol):
         """Open the robot. Idempotent. Never asks a person anything. Raises RobotFaultError."""
 
     def reset(self, seed: int) -> Observation:
-        """Prepare a new episode and return what is seen.
+        """Prepare a new episode and return the first observation.
 
         A simulated robot rebuilds its scene from `seed` alone. A real robot does not move: it holds where it is.
         """
 
     def observe(self) -> Observation:
-        """Return what is seen now, without moving anything."""
+        """Return the current observation, without moving anything."""
 
     def send_action(self, action: Action) -> Action:
-        """Start one control period towards `action`; return what was applied after the robot's own limits.
+        """Start one control period towards `action`; return the action that the robot applied after its own limits.
 
         Raises ActionShapeError (and does not move) for a wrong shape or a value that is not finite.
         """

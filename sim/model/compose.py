@@ -44,7 +44,7 @@ class ComposeError(RobotError):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One URDF as a part of another."""
+    """One URDF as a piece of another."""
 
     urdf: Path
     onto: str = BASE

@@ -84,7 +84,7 @@ class World:
             self._client = self._setup = None
 
     def reset(self, seed: int) -> Observation:
-        """Rebuild the scene from `seed` (a non-negative integer) and return what is seen."""
+        """Rebuild the scene from `seed` (a non-negative integer) and return the first observation."""
         client, scene = self._connected(), setting(self._description, self._task, seed)
         setup = self._rewound(client)
         home = Action(self.spec.home_rad, np.ones(self.spec.hands))

@@ -166,7 +166,7 @@ class Puppet:
         yield from self.grip(0.0)
 
     def place(self, goal: Callable[[], Vector], *, high_m: float, low_m: float) -> Script:
-        """Carry what is held over `goal()` (3,), `high_m` above it, come down to `low_m` above it, let go, and rise."""
+        """Carry the held object over `goal()` (3,), `high_m` above it, come down to `low_m`, let go, and rise."""
         turned = down(yaw(self.pose[3:], ACROSS))
         up = np.array((0.0, 0.0, 1.0))
         yield from self.to(lambda: (goal() + high_m * up, turned), near_rad=np.inf)
