@@ -1,1 +1,1 @@
-"""The third room: what happened. Bytes, hashes and signatures leave it; their worth is not asked here."""
+"""What happened in an episode, as bytes, hashes and signatures. What it is worth is for `rewards` to say."""

@@ -1,1 +1,1 @@
-"""Exports: episodes in the formats that others train from; one file each, whole or not at all."""
+"""Exports: episodes in the formats that training code reads; one file each, whole or not at all."""

@@ -1,8 +1,8 @@
 """Export to robomimic's HDF5 (github.com/ARISE-Initiative/robomimic, docs/datasets/overview): one file, many demos.
 
 robomimic wants actions in [-1, 1]: ours are the applied joint positions and gripper opening, scaled by the joint
-limits and [0, 1]; `data.attrs["action_scale"]` and `["action_offset"]` turn one back: `action * scale + offset`.
-What was recorded rides along unscaled in `action_dict`, and each demo names its episode, digest, operator and file.
+limits and [0, 1]; `data.attrs["action_scale"]` and `["action_offset"]` undo this: `action * scale + offset`.
+The recorded values are kept unscaled in `action_dict`, and each demo names its episode, digest, operator and file.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class NothingToExportError(ExportError):
 
 
 class MixedRobotsError(ExportError):
-    """Episodes of robots with other joints, limits or observations do not fit into one file."""
+    """Episodes of robots with different joints, limits or observations do not fit into one file."""
 
 
 class MixedTasksError(ExportError):
@@ -48,7 +48,7 @@ class MixedTasksError(ExportError):
 
 
 class UnreadableBundleError(ExportError):
-    """A folder holds no bundle that can be read."""
+    """A folder does not hold a readable bundle."""
 
 
 class TargetError(ExportError):
@@ -211,7 +211,7 @@ def _read(bundle: Path) -> tuple[Manifest, Episode]:
 
 @contextmanager
 def _whole(target: Path) -> Iterator[h5py.File]:
-    """Give a file that takes the place of `target` only when all of it has been written; raise TargetError."""
+    """Give a file that replaces `target` only once all of it has been written; raise TargetError."""
     if target.is_dir() or not target.parent.is_dir():
         raise TargetError(f"expected a file to write, in a folder that exists, got {target}")
     beside = target.with_name(target.name + ".tmp")

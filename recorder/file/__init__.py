@@ -1,1 +1,1 @@
-"""The episode file: its layout, what it says of itself, the writer that a crash does not break, and the reader."""
+"""The episode file: its layout, its metadata, a writer that survives a crash, and the reader."""

@@ -1,4 +1,4 @@
-"""Reading an episode file. It is a stranger's: nothing is read before its place, type and size have been checked."""
+"""Reading an episode file. It may come from anyone: nothing is read before its path, type and size are checked."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class UnreadableFileError(EpisodeError):
 
 
 class FormatVersionError(EpisodeError):
-    """HDF5, but not an episode of a version that is known."""
+    """HDF5, but not an episode of a known version."""
 
 
 class MetaInvalidError(EpisodeError):
@@ -52,27 +52,27 @@ class MetaInvalidError(EpisodeError):
 
 
 class MissingDatasetError(EpisodeError):
-    """A dataset is not there."""
+    """A dataset is missing."""
 
 
 class UnknownDatasetError(EpisodeError):
-    """Something is in the file that FORMAT.md does not name."""
+    """The file holds something that FORMAT.md does not name."""
 
 
 class DatasetTypeError(EpisodeError):
-    """A dataset has another type."""
+    """A dataset has the wrong type."""
 
 
 class DatasetShapeError(EpisodeError):
-    """A dataset has another shape."""
+    """A dataset has the wrong shape."""
 
 
 class ForbiddenStorageError(EpisodeError):
-    """A dataset's bytes lie elsewhere, or need a filter that a reader must not load."""
+    """A dataset's bytes are outside the file, or need a filter that a reader must not load."""
 
 
 class TooLargeError(EpisodeError):
-    """More steps, limit events or bytes than a reader takes."""
+    """More steps, limit events or bytes than a reader accepts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +107,16 @@ class Episode:
 
     @property
     def t_observed_ns(self) -> NDArray[np.int64]:
-        """(N+1,) int64, monotonic ns: when each observation had come back."""
+        """(N+1,) int64, monotonic ns: when each observation had arrived."""
         return self.arrays["time/t_observed_mono_ns"]
 
     @property
     def t_sent_ns(self) -> NDArray[np.int64]:
-        """(N,) int64, monotonic ns: when each action was handed over."""
+        """(N,) int64, monotonic ns: when each action was handed to the robot."""
         return self.arrays["time/t_sent_mono_ns"]
 
     def observation(self, name: str) -> Vector:
-        """Return (N+1, ...) float64: row t was seen before action t. KeyError where the robot has no such array."""
+        """Return (N+1, ...) float64: row t was seen before action t. KeyError if the robot has no such array."""
         return self.arrays[f"observation/{name}"]
 
     @property
@@ -126,7 +126,7 @@ class Episode:
 
 
 def read_episode(path: Path) -> Episode:
-    """Read a finished episode file; raise an EpisodeError, which names what is wrong, unless all of it is sound."""
+    """Read a finished episode file; raise an EpisodeError that says what is wrong unless all of it is sound."""
     with _opened(path) as file:
         _require_format(file)
         members = _members(file)
@@ -145,7 +145,7 @@ def read_episode(path: Path) -> Episode:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
-    """Open for reading; raise FileMissingError, or UnreadableFileError for whatever HDF5 cannot make sense of."""
+    """Open for reading; raise FileMissingError, or UnreadableFileError for anything that HDF5 cannot read."""
     if not path.exists():
         raise FileMissingError(f"expected an episode, a folder with {path.name} in it, at {path.parent}; found none")
     try:
@@ -156,14 +156,14 @@ def _opened(path: Path) -> Iterator[h5py.File]:
 
 
 def _require_format(file: h5py.File) -> None:
-    """Raise FormatVersionError unless the root says that this is an episode of this version."""
+    """Raise FormatVersionError unless the root attributes say that this is an episode of this version."""
     found = (file.attrs.get("format"), file.attrs.get("version"))
     if not (isinstance(found[0], str) and isinstance(found[1], np.integer) and found == (FORMAT, VERSION)):
         raise FormatVersionError(f"expected format {FORMAT!r} version {VERSION}, got {found[0]!r} {found[1]!r}")
 
 
 def _read_meta_bytes(members: Mapping[str, Any]) -> bytes:
-    """Return `/meta`; raise an EpisodeError where it is not a short row of bytes."""
+    """Return `/meta`; raise an EpisodeError if it is not a one-dimensional, short array of bytes."""
     dataset = _dataset(members, "meta")
     if dataset.dtype != np.uint8 or len(dataset.shape) != 1:
         raise DatasetTypeError(f"expected /meta of type u1 and one dimension, got {dataset.dtype}")
@@ -191,7 +191,7 @@ def require_size(expected: tuple[Column, ...], steps: int, limits: int) -> None:
 
 
 def _members(file: h5py.File) -> dict[str, Any]:
-    """Return path -> what lies there, by hard links, at most one group deep; each is opened once."""
+    """Return path -> object, following hard links only, at most one group deep; each is opened once."""
     found: dict[str, Any] = {}
     for name, item in _children(file):
         if isinstance(item, h5py.Group):

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written beside their place, synced, then renamed."""
+"""Files that are whole or absent: written under a temporary name, synced, then renamed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _sync_data: Final = getattr(os, "fdatasync", os.fsync)
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Make `path` hold `data`, so that a crash leaves the old file or the new one."""
+    """Write `data` to `path`, so that a crash leaves either the old file or the new one."""
     beside = path.with_name(path.name + ".tmp")
     with beside.open("wb") as file:
         file.write(data)
@@ -21,24 +21,24 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename a file or folder within one file system, and make the rename last."""
+    """Rename a file or folder within one file system, and make the rename durable."""
     source.replace(target)
     sync_folder(target.parent)
 
 
 def sync_file(path: Path) -> None:
-    """Make a file's bytes last."""
+    """Make a file's bytes durable."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
 def sync_data(descriptor: int) -> None:
-    """Make an open file's bytes and its length durable."""
+    """Make an open file's bytes and length durable."""
     _sync_data(descriptor)
 
 
 def sync_folder(path: Path) -> None:
-    """Make the names in a folder last."""
+    """Make the names in a folder durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

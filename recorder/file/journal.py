@@ -1,7 +1,7 @@
-"""What is written while an episode is recorded: a journal of rows, which a crash at any instant leaves readable.
+"""What is written while an episode is recorded: a journal of rows that stays readable after a crash at any instant.
 
-A journal is a head (`/meta` without its end) and records, each with a checksum over all before it (FORMAT.md, section
-1.2). What can be read of one is what lies before its first damage. `finish` makes the episode's file of it, once.
+A journal is a head (`/meta` without its end) and records, each with a checksum over everything before it (FORMAT.md,
+section 1.2). It can be read up to its first damage. `finish` turns it into the episode's file, once.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ class Kind(IntEnum):
     FIRST = 0
     """The observation before the first step; always the first record."""
     STEP = 1
-    """A step's row, and the rows that it adds to `/limits`."""
+    """A step's row, then the rows that it adds to `/limits`."""
     END = 2
     """`end` of /meta; always the last record."""
 
 
 class NothingRecordedError(EpisodeError):
-    """A crash came before the first step was on the disk: there is no episode to recover."""
+    """A crash came before the first step was on disk: there is no episode to recover."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Journal:
     meta: Meta
     steps: int
     end: EndMeta | None
-    """None where the recording was cut off before it."""
+    """None if the recording was cut off before it."""
     arrays: Arrays
 
 
@@ -68,7 +68,7 @@ class JournalFile:
     """An open journal. Records are gathered in memory by `add`, and made durable together by `commit`."""
 
     def __init__(self, path: Path, meta: Meta) -> None:
-        """Create the file; raise FileExistsError where it is there already."""
+        """Create the file; raise FileExistsError if it already exists."""
         data = meta.encode()
         try:
             self._file = path.open("xb", buffering=0)
@@ -80,7 +80,7 @@ class JournalFile:
         sync_folder(path.parent)
 
     def add(self, kind: Kind, body: bytes | bytearray, more: bytes = b"") -> None:
-        """Add a record; it does not count before `commit`."""
+        """Add a record; it does not count until `commit`."""
         head = _RECORD.pack(len(body) + len(more), kind)
         crc = zlib.crc32(body, zlib.crc32(head, self._crc))
         self._crc = zlib.crc32(more, crc) if more else crc
@@ -104,8 +104,8 @@ class JournalFile:
 def read_journal(path: Path) -> Journal:
     """Read a journal up to its first damage.
 
-    Raises UnreadableFileError or MetaInvalidError where not even its head is whole, NothingRecordedError where no step
-    is, and TooLargeError where it has more than an episode may.
+    Raises UnreadableFileError or MetaInvalidError if not even its head is whole, NothingRecordedError if it has no whole
+    step, and TooLargeError if it has more than an episode may.
     """
     data = memoryview(path.read_bytes())
     meta, at, crc = _read_head(path, data)
@@ -124,7 +124,7 @@ def read_journal(path: Path) -> Journal:
 
 @dataclass(slots=True)
 class _Found:
-    """What the records of a journal come to."""
+    """What the records of a journal add up to."""
 
     first_type: np.dtype
     step_type: np.dtype
@@ -134,7 +134,7 @@ class _Found:
     end: EndMeta | None = None
 
     def take(self, kind: int, body: memoryview) -> None:
-        """Take the next record; raise ValueError where it cannot be one."""
+        """Take the next record; raise ValueError if it is not a valid one."""
         size = self.step_type.itemsize
         if kind == Kind.STEP and self.first and len(body) >= size and (len(body) - size) % LIMIT_TYPE.itemsize == 0:
             self.steps += body[:size]
@@ -178,7 +178,7 @@ def _read_head(path: Path, data: memoryview) -> tuple[Meta, int, int]:
 
 
 def _records(data: memoryview, at: int, crc: int) -> Iterator[tuple[int, memoryview]]:
-    """Yield kind and body of each record from `at` until the first that is not whole, or the last."""
+    """Yield the kind and body of each record from `at` up to the first that is not whole, or to the last."""
     while at + _RECORD.size + _CRC.size <= len(data):
         size, kind = _RECORD.unpack_from(data, at)
         end = at + _RECORD.size + size
@@ -192,9 +192,9 @@ def _records(data: memoryview, at: int, crc: int) -> Iterator[tuple[int, memoryv
 
 
 def finish(journal: Path, clean: Path) -> bool:
-    """Write the episode of a journal to `clean`, then remove the journal; return whether it was whole.
+    """Write a journal's episode to `clean`, then remove the journal; return whether the journal was whole.
 
-    One that was cut off becomes an invalid episode (`host_lost`) of the steps that it has. Raises as `read_journal`.
+    One that was cut off becomes an invalid episode (`host_lost`) with the steps that it has. Raises as `read_journal`.
     """
     found = read_journal(journal)
     whole = found.end is not None and found.end.steps == found.steps
@@ -236,7 +236,7 @@ def write_clean(path: Path, meta: Meta, arrays: Arrays) -> None:
 
 
 class _Datasets:
-    """Adds contiguous datasets by HDF5's own calls: h5py's would take twice as long, beside a control loop."""
+    """Adds contiguous datasets through HDF5's own calls: h5py's take twice as long, and a control loop runs beside it."""
 
     def __init__(self, file: h5py.File) -> None:
         self._file, self._groups = file, {"": file.id}

@@ -25,7 +25,7 @@ VALUES_BYTES_MAX: Final = 512 << 20
 NO_COMMAND: Final = 255
 UNKNOWN_SUCCESS: Final = -1
 RULES: Final = tuple(Limit)
-"""`/limits`' rule code is the index into this."""
+"""A rule code in `/limits` is an index into this."""
 LIMIT_TYPE: Final = np.dtype(
     [("step", "<u4"), ("rule", "|u1"), ("axis", "<i2"), ("requested", "<f8"), ("applied", "<f8")]
 )
@@ -34,21 +34,21 @@ ARRAY_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 class EpisodeIdError(ValueError):
-    """An episode's id is not one."""
+    """A text is not a valid episode id."""
 
 
 class Rows(Enum):
-    """What a dataset has one row for."""
+    """What each row of a dataset stands for."""
 
     STEP = "step"
     OBSERVATION = "observation"
-    """One more than steps: the last row is the final observation."""
+    """One more than there are steps: the last row is the final observation."""
     LIMIT = "limit event"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One dataset: `shape` is that of one row."""
+    """One dataset; `shape` is the shape of one row."""
 
     path: str
     dtype: np.dtype
@@ -56,13 +56,13 @@ class Column:
     rows: Rows
 
     def full_shape(self, steps: int, limits: int) -> tuple[int, ...]:
-        """Return the dataset's shape in an episode of so many steps and limit events."""
+        """Return the dataset's shape in an episode with this many steps and limit events."""
         count = {Rows.STEP: steps, Rows.OBSERVATION: steps + 1, Rows.LIMIT: limits}[self.rows]
         return (count, *self.shape)
 
 
 def require_episode_id(text: str) -> str:
-    """Return `text` where it may name an episode (and so a folder); raise EpisodeIdError elsewhere."""
+    """Return `text` if it may name an episode (and so a folder); raise EpisodeIdError otherwise."""
     if not EPISODE_ID.fullmatch(text):
         raise EpisodeIdError(f"expected 1 to 64 letters, digits, - or _, got {text[:80]!r}")
     return text
@@ -70,18 +70,18 @@ def require_episode_id(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What of a robot gives the datasets their shapes."""
+    """What in a robot's spec gives the datasets their shapes."""
 
     joints: int
-    """J."""
+    """J, the number of joints."""
     hands: int
-    """K, of end effectors."""
+    """K, the number of end effectors."""
     base: bool
     """Whether there is a mobile base."""
 
     @property
     def command_values(self) -> int:
-        """C, how many values of a command are kept: the most that any mode has."""
+        """C, how many values of a command are kept: as many as the longest mode has."""
         return max(8 * self.hands + (2 if self.base else 0), self.joints + self.hands)
 
 

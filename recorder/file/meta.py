@@ -1,6 +1,6 @@
-"""What is known of an episode besides its arrays: `/meta` of the file, as typed values and as canonical JSON.
+"""What is known of an episode besides its arrays: the file's `/meta`, as typed values and as canonical JSON.
 
-The pieces that the manifest repeats (robot, operator, grant) are the same types there.
+The parts that the manifest repeats (robot, operator, grant) have the same types there.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SafeInt = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
 class MetaError(ValueError):
-    """What is known of an episode cannot be written, or what a file says of itself cannot be read."""
+    """An episode's metadata cannot be written, or a file's cannot be read."""
 
 
 class RobotMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -186,7 +186,7 @@ class Meta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end: EndMeta | None
 
     def encode(self) -> bytes:
-        """Return canonical JSON; raise MetaError where a value has none (such as an infinite limit)."""
+        """Return canonical JSON; raise MetaError if a value has none (such as an infinite limit)."""
         data = canonical(self)
         if len(data) > META_BYTES_MAX:
             raise MetaError(f"{self.episode}: expected at most {META_BYTES_MAX} bytes of /meta, got {len(data)}")
@@ -197,7 +197,7 @@ _META: Final = msgspec.json.Decoder(Meta)
 
 
 def canonical(value: object) -> bytes:
-    """Return RFC 8785 JSON of structs or plain values; raise MetaError where a number has no place in it."""
+    """Return RFC 8785 JSON of structs or plain values; raise MetaError if a number cannot be written in it."""
     try:
         return rfc8785.dumps(msgspec.to_builtins(value))
     except rfc8785.CanonicalizationError as error:
@@ -205,7 +205,7 @@ def canonical(value: object) -> bytes:
 
 
 def decode_meta(data: bytes) -> Meta:
-    """Read `/meta`; raise MetaError unless it is canonical, typed, and of a version that is known."""
+    """Read `/meta`; raise MetaError unless it is canonical, correctly typed, and of a known version."""
     try:
         meta = _META.decode(data)
     except (ValueError, RecursionError) as error:
@@ -242,7 +242,7 @@ def _require_lengths(spec: SpecMeta) -> None:
 
 
 def start_meta(start: EpisodeStart, urdf_sha256: dict[str, str]) -> Meta:
-    """Return the meta of an episode that begins."""
+    """Return the meta of an episode that is starting."""
     spec = start.spec
     values = GrantValues(
         operator=start.grant["operator"],

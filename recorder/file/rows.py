@@ -1,4 +1,4 @@
-"""Steps as rows: what one step adds to each dataset, as one packed row of a journal (FORMAT.md, section 1.2)."""
+"""Steps as rows: everything one step adds to the datasets, as one packed row of a journal (FORMAT.md, section 1.2)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from sim.robot import Observation
 from teleop.steps import EpisodeStart, Step
 
 STEP_ROWS: Final = frozenset({Rows.STEP, Rows.OBSERVATION})
-"""What has a row for each step."""
+"""The kinds of dataset that have a row for each step."""
 FIRST_ROWS: Final = frozenset({Rows.OBSERVATION})
-"""What has a row before the first step."""
+"""The kinds of dataset that have a row before the first step."""
 _RULE_CODES: Final = {rule: code for code, rule in enumerate(RULES)}
 _LIMIT: Final = struct.Struct("<IBhdd")
 """One row of `LIMIT_TYPE`."""
@@ -27,13 +27,13 @@ _CODES: Final = {"|u1": "B", "|i1": "b", "<u2": "H", "<u4": "I", "<u8": "Q", "<i
 
 
 def row_type(spec: SpecMeta, rows: Iterable[Rows]) -> np.dtype:
-    """Return the packed type of one row of these datasets: first f64, then f32, then integers, each by path."""
+    """Return the packed type of one row of these datasets: first f64, then f32, then integers, each sorted by path."""
     found = _columns(spec, rows)
     return np.dtype([(column.path, column.dtype, column.shape) for column in found])
 
 
 class RowEncoder:
-    """Packs steps of one episode, in place: what a method returns is good until the next call."""
+    """Packs steps of one episode, in place: what a method returns is valid until the next call."""
 
     def __init__(self, spec: SpecMeta) -> None:
         """Lay out the row of a robot's steps, and that of its first observation."""
@@ -41,7 +41,7 @@ class RowEncoder:
         self._step, self._first = (_Row(_columns(spec, kinds)) for kinds in (STEP_ROWS, FIRST_ROWS))
 
     def first(self, start: EpisodeStart) -> bytearray:
-        """Return the row of what was seen before the first step."""
+        """Return the row of the observation before the first step."""
         seen, row = start.initial, self._first
         np.concatenate([seen.values[name].ravel() for name in self._names], out=row.floats[:-1])
         row.floats[-1] = np.nan if seen.progress is None else seen.progress
@@ -49,7 +49,7 @@ class RowEncoder:
         return row.data
 
     def step(self, step: Step) -> bytearray:
-        """Return a step's row; the shapes of its arrays have been checked."""
+        """Return a step's row; the shapes of its arrays must have been checked."""
         seen, row, command = step.observed, self._step, step.commanded
         applied = step.applied_ee_pose.ravel(), step.applied.gripper, step.applied.joint_position
         np.concatenate([*applied, *(seen.values[name].ravel() for name in self._names)], out=row.floats[:-1])
@@ -80,7 +80,7 @@ def limit_rows(index: int, limits: Sequence[LimitEvent]) -> bytes:
 
 
 class _Row:
-    """One row's bytes, with its f64 and f32 values as arrays and its integers behind them."""
+    """One row's bytes: its f64 and f32 values as arrays, and its integers after them."""
 
     def __init__(self, found: Sequence[Column]) -> None:
         sizes = {kind: sum(int(np.prod(c.shape)) for c in found if c.dtype == kind) for kind in _FLOATS_FIRST}

@@ -1,4 +1,4 @@
-"""The version of tus, the protocol of resumable uploads, that both of its ends speak."""
+"""The version of tus, the protocol for resumable uploads, that host and hub speak."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing one episode while it happens: start, append, end. A crash loses at most the last half second."""
+"""Writing one episode as it happens: start, append, end. A crash loses at most the last half second."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ class WriterError(Exception):
 
 
 class StepOrderError(WriterError):
-    """A step was dropped or came twice."""
+    """A step is missing or came twice."""
 
 
 class StepShapeError(WriterError):
-    """A step's arrays are not those that the robot's spec promises."""
+    """A step's arrays do not have the shapes that the robot's spec promises."""
 
 
 class EpisodeMismatchError(WriterError):
-    """An end belongs to another episode, or counts other steps."""
+    """An end belongs to another episode, or has a different number of steps."""
 
 
 def commit_steps(control_hz: float) -> int:
-    """Return how many steps are brought to the disk together."""
+    """Return how many steps are committed to disk together."""
     return max(1, round(COMMIT_EVERY_S * control_hz))
 
 
@@ -40,7 +40,7 @@ class EpisodeWriter:
     """One open recording. Not thread-safe: one thread starts, appends and ends."""
 
     def __init__(self, journal: JournalFile, meta: Meta) -> None:
-        """Take over a new journal; use `start`."""
+        """Take over a new journal; call `start` instead."""
         self._journal, self._meta = journal, meta
         self._rows = RowEncoder(meta.spec)
         self._shapes = dict(meta.spec.arrays)
@@ -50,7 +50,7 @@ class EpisodeWriter:
 
     @classmethod
     def start(cls, journal: Path, start: EpisodeStart, urdf_sha256: dict[str, str]) -> EpisodeWriter:
-        """Create the file `journal` (FileExistsError where it is there already) with the first observation."""
+        """Create the file `journal` (FileExistsError if it already exists) with the first observation."""
         meta = start_meta(start, urdf_sha256)
         _require_shapes(start.initial, dict(meta.spec.arrays), "the initial observation")
         file = JournalFile(journal, meta)
@@ -66,11 +66,11 @@ class EpisodeWriter:
 
     @property
     def steps(self) -> int:
-        """How many steps were appended."""
+        """How many steps have been appended."""
         return self._steps
 
     def append(self, step: Step) -> None:
-        """Take the next step; it is on the disk within half a second of steps."""
+        """Append the next step; it is on disk after at most half a second of steps."""
         if step.index != self._steps:
             raise StepOrderError(f"{self.episode}: expected step {self._steps}, got {step.index}")
         _require_shapes(step.observed, self._shapes, f"step {step.index}")
@@ -82,7 +82,7 @@ class EpisodeWriter:
             self._journal.commit()
 
     def end(self, end: EpisodeEnd) -> None:
-        """Note how it ended, and close the journal, of which `journal.finish` makes the episode's file."""
+        """Record how it ended, and close the journal; `journal.finish` then makes the episode's file from it."""
         if (end.episode, end.steps) != (self.episode, self.steps):
             expected = f"{self.episode} with {self.steps} steps"
             raise EpisodeMismatchError(f"expected the end of {expected}, got {end.episode} with {end.steps}")
@@ -91,7 +91,7 @@ class EpisodeWriter:
         self._journal.close()
 
     def abandon(self) -> None:
-        """Close the journal where it is; what was committed can be recovered. Idempotent."""
+        """Close the journal as it is; what was committed can be recovered. Idempotent."""
         self._journal.close()
 
 

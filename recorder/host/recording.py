@@ -1,17 +1,16 @@
-"""The host's recorder: it turns the stream of episode events into sealed bundles on the disk.
+"""The host's recorder: it turns the stream of episode events into sealed bundles on disk.
 
 Below `folder`:
 
-    recording/<episode>.journal    open, ended and not yet made into a file, or left by a crash
+    recording/<episode>.journal    open, or ended and not yet made into a file, or left by a crash
     recording/<episode>.h5         finished, not yet sealed
-    sealed/<episode>/              a bundle that waits for its upload
-    uploaded/ refused/             what became of it (`uploader.py`)
-    damaged/                       what a crash left unreadable; kept for a person to look at
+    sealed/<episode>/              a bundle waiting for its upload
+    uploaded/ refused/             bundles that the hub took or refused (`uploader.py`)
+    damaged/                       what a crash left unreadable; kept for someone to look at
     previous                       the digest of the last sealed episode
 
-Nothing here can stall control: the session only ever puts into the queue. And nothing of one episode holds up the next:
-one thread writes journals as steps come; another makes files of those that ended, in their order, and seals them.
-Why threads: `docs/decisions/0019-a-journal-while-driving.md`.
+Nothing here can stall control: the session only ever puts events into the queue. No episode holds up the next: one
+thread writes journals as steps come; another turns ended journals into files, in order, and seals them. Why threads: `docs/decisions/0019-a-journal-while-driving.md`.
 """
 
 from __future__ import annotations
@@ -36,11 +35,11 @@ from teleop.steps import EpisodeEnd, EpisodeEvent, EpisodeStart, Events, Step
 
 _log = structlog.get_logger()
 _ENDED: Final = 16
-"""How many ended episodes may wait to be sealed; with more, steps wait in their own queue, and that is bounded."""
+"""How many ended episodes may wait to be sealed; beyond that, steps wait in their own queue, which is bounded."""
 
 
 class Recorder:
-    """Consumes episode events; hands each sealed episode on. One thread calls `recover`, then `run`."""
+    """Consumes episode events and passes each sealed episode on. One thread calls `recover`, then `run`."""
 
     def __init__(
         self, folder: Path, key: LocalAccount, domain: Domain, hand_on: Callable[[SealedEpisode], None]
@@ -48,16 +47,16 @@ class Recorder:
         """`key` is the robot's; `hand_on` must not block (an uploader's queue), and is called from another thread."""
         self._recording, self._sealer = folder / "recording", Sealer(folder, key, domain, hand_on)
         self._journal: Path | None = None
-        """Of the episode that was begun and has not ended, also where writing it failed."""
+        """The journal of the episode that has begun and not ended, even if writing it failed."""
         self._writer: EpisodeWriter | None = None
         self._described: dict[RobotModel, dict[str, str]] = {}
 
     def recover(self) -> list[SealedEpisode]:
-        """Seal what a crash left: episodes that had ended as they are, others as invalid (`host_lost`)."""
+        """Seal what a crash left: ended episodes as they are, others as invalid (`host_lost`)."""
         return self._sealer.recover()
 
     def run(self, events: Events) -> None:
-        """Record until None comes. An episode that is open then stays open, as after a crash; others are sealed."""
+        """Record until None comes. An episode that is still open is left open, as after a crash; others are sealed."""
         ended: queue.Queue[Path | None] = queue.Queue(_ENDED)
         sealing = threading.Thread(target=self._sealer.run, args=(ended,), name="sealer")
         sealing.start()
@@ -95,7 +94,7 @@ class Recorder:
         try:
             if self._writer is not None:
                 self._writer.end(end)
-        finally:  # where writing failed, what was committed still counts, as an invalid episode
+        finally:  # if writing failed, what was committed still counts, as an invalid episode
             self._abandon()
             ended.put(journal)
 

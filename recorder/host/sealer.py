@@ -1,6 +1,6 @@
-"""The host's second thread: from journals that ended to sealed bundles, each continuing the one before.
+"""The host's second thread: from ended journals to sealed bundles, each continuing the one before.
 
-Whatever instant a crash comes at, `recover` goes on from what lies in the folder (see `recording.py`).
+Whenever a crash comes, `recover` continues from what is in the folder (see `recording.py`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _log = structlog.get_logger()
 _FOLDERS: Final = ("recording", "sealed", "uploaded", "refused", "damaged")
 _FILE_SUFFIX: Final = ".h5"
 _OLD_SUFFIX: Final = ".part.h5"
-"""What was kept open by releases that recorded into HDF5."""
+"""The open file of releases that recorded straight into HDF5."""
 _BUNDLE_SUFFIX: Final = ".bundle"
 
 
@@ -42,7 +42,7 @@ class Sealer:
             (folder / name).mkdir(parents=True, exist_ok=True)
 
     def recover(self) -> list[SealedEpisode]:
-        """Seal what a crash left: episodes that had ended as they are, others as invalid (`host_lost`)."""
+        """Seal what a crash left: ended episodes as they are, others as invalid (`host_lost`)."""
         handed = self._finish_bundles()
         for old in sorted(self._recording.glob("*" + _OLD_SUFFIX)):
             self._set_aside_old(old)
@@ -51,7 +51,7 @@ class Sealer:
         files, journals = list(self._recording.glob("*" + _FILE_SUFFIX)), []
         for journal in self._recording.glob("*" + JOURNAL_SUFFIX):
             if journal.with_suffix(_FILE_SUFFIX) in files:
-                journal.unlink()  # the crash came just before it would have been removed
+                journal.unlink()  # the crash came just before it was to be removed
             else:
                 journals.append(journal)
         for found in sorted([*files, *journals], key=lambda path: (path.stat().st_mtime_ns, path.name)):
@@ -61,7 +61,7 @@ class Sealer:
         return handed
 
     def run(self, ended: queue.Queue[Path | None]) -> None:
-        """Seal journals that ended, in their order, until None comes."""
+        """Seal ended journals, in order, until None comes."""
         while (journal := ended.get()) is not None:
             try:
                 self._seal_journal(journal)
@@ -91,7 +91,7 @@ class Sealer:
         return self._put_in_place(sealed)
 
     def _put_in_place(self, sealed: SealedEpisode) -> SealedEpisode:
-        """Note the digest first, so that the next episode continues this one whenever a crash comes."""
+        """Record the digest first, so that the next episode continues this one even if a crash comes now."""
         write_atomic(self._folder / "previous", sealed.digest.encode())
         folder = self._folder / "sealed" / sealed.episode
         move(sealed.folder, folder)
@@ -101,7 +101,7 @@ class Sealer:
         return placed
 
     def _finish_bundles(self) -> list[SealedEpisode]:
-        """Put whole bundles in place, and take unfinished ones apart again."""
+        """Put whole bundles in place, and remove unfinished ones."""
         placed = []
         for building in sorted(self._recording.glob("*" + _BUNDLE_SUFFIX)):
             if (building / EPISODE_FILE).exists():

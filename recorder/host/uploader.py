@@ -1,8 +1,8 @@
 """The host's side of an upload: every sealed bundle reaches the hub, however often the connection is cut.
 
-A bundle lies in `sealed/` until the hub has it; then it moves to `uploaded/`, or to `refused/` with the hub's reason.
-What was sealed first goes first. Asking twice is harmless, so nothing here needs to remember more than the folder.
-An answer may hold anything, as a page of a proxy: a bundle is set aside only in the hub's own words.
+A bundle stays in `sealed/` until the hub has it; then it moves to `uploaded/`, or to `refused/` with the hub's reason.
+What was sealed first is sent first. Every request may be repeated, so the folder is all the state there is.
+An answer may be anything, such as a proxy's page: a bundle is set aside only if the hub itself refuses it.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from recorder.proof.manifest import EPISODE_FILE
 _log = structlog.get_logger()
 _BLOCK_BYTES: Final = 64 << 10
 ANSWER_BYTES_MAX: Final = 256 << 10
-"""More than any answer that is read here has; what comes after it is not read."""
+"""More than any answer needs; what comes after it is not read."""
 _LOCATION: Final = re.compile(r"(/[A-Za-z0-9_~-]+)+")
-"""A path at the hub: the token goes to nobody else."""
+"""A path at the hub: the token is sent nowhere else."""
 _OFFSET: Final = re.compile(r"[0-9]{1,18}")
 _REFUSAL_FILE: Final = "refusal.json"
 _LOCATION_FILE: Final = "upload.txt"
 _SAID: Final = 500
-"""So many characters of what a hub says are kept."""
+"""How many characters of the hub's message are kept."""
 _FINAL: Final = frozenset({"episode_state"})
 _PASSING: Final = frozenset({401, 408, 409, 412, 423, 425, 429})
-"""Answers that may be another tomorrow: a new token, a shorter queue, the rest of the bytes."""
+"""Statuses that may change on a later try: after a new token, a shorter queue, or the rest of the bytes."""
 
 
 class UploadFailedError(Exception):
@@ -58,13 +58,13 @@ class Backoff:
     most_s: float = 60.0
 
     def wait_s(self, failures: int) -> float:
-        """Return the wait after so many failures."""
+        """Return the wait after this many failures."""
         return min(self.most_s, self.first_s * 2.0 ** min(failures - 1, 30))
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What was answered to a request, as far as it was read."""
+    """The answer to a request, as far as it was read."""
 
     request: str
     status: int
@@ -73,7 +73,7 @@ class _Answer:
 
     @property
     def error(self) -> tuple[str, str] | None:
-        """The name by which the hub refuses, and its sentence; None where these are not the hub's words."""
+        """The hub's error code and message; None if the answer is not the hub's own error."""
         found = self.json.get("error") if isinstance(self.json, dict) else None
         if not isinstance(found, dict) or not isinstance(found.get("code"), str):
             return None
@@ -86,14 +86,14 @@ class _Answer:
 
     @property
     def json(self) -> Any:
-        """The value that was answered; None where it is none."""
+        """The answer's JSON value; None if the body is not JSON."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
             return None
 
     def require(self) -> None:
-        """Raise UploadRefusedError where the hub says no for good, UploadFailedError where it is anything but yes."""
+        """Raise UploadRefusedError if the hub refuses for good, UploadFailedError for anything else but success."""
         if 200 <= self.status < 300:
             return
         error = self.error
@@ -115,9 +115,9 @@ class Uploader:
         token: Callable[[], str],
         backoff: Backoff | None = None,
     ) -> None:
-        """`folder` is the recorder's; `client` has the hub's base URL; `token` gives the upload token, "" offline.
+        """`folder` is the recorder's; `client` has the hub's base URL; `token` returns the upload token, "" while offline.
 
-        Whoever comes online again calls `wake`.
+        Call `wake` when the connection is back.
         """
         self._folder, self._client, self._token = folder, client, token
         self._backoff = backoff or Backoff()
@@ -132,13 +132,13 @@ class Uploader:
             self._work.notify_all()
 
     def stop(self) -> None:
-        """End `run` after the request that is under way."""
+        """End `run` after the current request."""
         with self._work:
             self._stopping = True
             self._work.notify_all()
 
     def run(self) -> None:
-        """Upload what waits, then wait for more, until `stop`."""
+        """Upload the waiting bundles, then wait for more, until `stop`."""
         failures = 0
         while not self._stopping:
             try:
@@ -151,16 +151,16 @@ class Uploader:
                 wait_s = self._backoff.wait_s(failures)
                 _log.warning("upload failed", error=str(error), again_in_s=wait_s)
                 self._rest(wait_s)
-            except Exception:  # noqa: BLE001  the supervisor: whatever it was, what waits is not forgotten
+            except Exception:  # noqa: BLE001  the supervisor: whatever it was, the bundles still wait
                 failures += 1
                 wait_s = self._backoff.wait_s(failures)
                 _log.exception("upload broke", again_in_s=wait_s)
                 self._rest(wait_s)
 
     def upload_pending(self) -> list[str]:
-        """Upload every bundle that waits, oldest first; return the episodes that the hub took.
+        """Upload every waiting bundle, oldest first; return the episodes that the hub took.
 
-        Raises UploadFailedError or httpx.TransportError where some must be sent again.
+        Raises UploadFailedError or httpx.TransportError if some must be sent again.
         """
         taken: list[str] = []
         failed: UploadFailedError | None = None
@@ -173,7 +173,7 @@ class Uploader:
                 self._refused(bundle, error)
                 continue
             except UploadFailedError as error:
-                failed = error  # one bundle that the hub stumbles over does not hold up the others
+                failed = error  # one bundle that fails does not hold up the others
                 continue
             except (OSError, msgspec.MsgspecError, manifests.ManifestError, UnicodeError) as error:
                 failed = UploadFailedError(f"{bundle.name} cannot be read: {error}; look at it in {bundle.parent}")
@@ -187,7 +187,7 @@ class Uploader:
         return taken
 
     def pending(self) -> list[Path]:
-        """Return the bundles that wait, in the order in which they were sealed."""
+        """Return the waiting bundles, in the order in which they were sealed."""
         folders = [path for path in (self._folder / "sealed").iterdir() if path.is_dir()]
         return sorted(folders, key=lambda path: (_sealed_ns(path), path.name))
 
@@ -207,14 +207,14 @@ class Uploader:
         return self._seal(bundle, location.rpartition("/")[2])
 
     def _resume(self, bundle: Path) -> tuple[str | None, int]:
-        """Return where an upload that was begun before stands, or None."""
+        """Return the location and offset of an upload begun earlier; (None, 0) if there is none."""
         noted, length = bundle / _LOCATION_FILE, (bundle / EPISODE_FILE).stat().st_size
         location = noted.read_text(errors="replace").strip() if noted.exists() else ""
         if not _LOCATION.fullmatch(location):
             return None, 0
         answer = self._ask("HEAD", location)
         if answer.status == httpx.codes.NOT_FOUND:
-            # The hub may have the whole bundle already, and the answer was lost: then sealing again says so.
+            # The hub may have the whole bundle, and only its answer was lost: sealing again then gets that answer.
             return (location, length) if self._known(bundle.name) else (None, 0)
         answer.require()
         offset = answer.headers.get("Upload-Offset", "")
@@ -260,7 +260,7 @@ class Uploader:
         return state
 
     def _ask(self, method: str, path: str, extra: Mapping[str, str] | None = None, **body: Any) -> _Answer:
-        """Return the answer to a request, as far as it is worth reading. Raises httpx.TransportError."""
+        """Return the answer to a request, up to `ANSWER_BYTES_MAX`. Raises httpx.TransportError or UploadFailedError."""
         headers = {**self._headers(), "Accept-Encoding": "identity", **(extra or {})}
         try:
             with self._client.stream(method, path, headers=headers, **body) as answer:
@@ -293,6 +293,6 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _sealed_ns(bundle: Path) -> int:
-    """Return when a bundle was sealed, ns; 0 where it lacks what says so."""
+    """Return when a bundle was sealed, ns; 0 if it has no signatures.json."""
     signatures = bundle / SIGNATURES_FILE
     return signatures.stat().st_mtime_ns if signatures.exists() else 0

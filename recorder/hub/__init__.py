@@ -1,1 +1,1 @@
-"""Episodes in the hub: how they arrive, what is known of them, and who may ask."""
+"""Episodes in the hub: how they arrive, what is known about them, and who may ask for them."""

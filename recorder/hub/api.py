@@ -1,4 +1,4 @@
-"""This room over HTTP: uploads, episodes, the log and the files (`docs/http.md`). A refusal is answered by its name."""
+"""The recorder over HTTP: uploads, episodes, the log and the files (`docs/http.md`). A refusal is answered by name."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ from teleop.hub.server.bodies import BytesMax
 
 WAIT_S_MAX: Final = 30.0
 BODY_BYTES_MAX: Final = 2 * MANIFEST_BYTES_MAX
-"""Of a robot's sealing: a manifest, escaped, with its signature."""
+"""The limit of a host's `seal`: a manifest, escaped, with its signature."""
 _MANIFEST: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"application/json": {}}}}
 _FILE: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"application/x-hdf5": {}, "application/json": {}}},
@@ -68,13 +68,13 @@ _OCTETS: Final = "application/offset+octet-stream"
 
 
 class Access(Protocol):
-    """Who is asking, and what was asked for: the composition answers. `operator` and `ticket` may block."""
+    """Who is asking, and which episodes the hub asked for. `operator` and `ticket` may block."""
 
     def operator(self, request: Request) -> str:
-        """Return the address of a signed-in operator; raise NotSignedInError."""
+        """Return the address of a signed-in operator; raise NotSignedInError if nobody is."""
 
     def host(self, request: Request) -> str:
-        """Return the address of the robot whose upload token this is; raise NotSignedInError."""
+        """Return the address of the robot that the upload token belongs to; raise NotSignedInError if there is none."""
 
     def ticket(self, episode: str) -> Ticket | None:
         """Return what the hub asked for under this id, or None."""
@@ -82,7 +82,7 @@ class Access(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InclusionAnswer:
-    """That an entry is in the log (RFC 6962): hashes as 0x-hex, and the checkpoint that they lead to."""
+    """Proof that an entry is in the log (RFC 6962): hashes as 0x-hex, and the checkpoint that they lead to."""
 
     index: int
     size: int
@@ -93,7 +93,7 @@ class InclusionAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ConsistencyAnswer:
-    """That the log of `old` entries is where the present one began (RFC 6962)."""
+    """Proof that the current log starts with the log of `old` entries (RFC 6962)."""
 
     old: int
     size: int
@@ -136,7 +136,7 @@ _STATUS: Final[dict[type[Exception], int]] = {
 
 
 class _Route(APIRoute):
-    """Answers this room's errors by their names, and leaves all others to `teleop.hub.errors`."""
+    """Answers the recorder's errors by name, and leaves all others to `teleop.hub.errors`."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -154,7 +154,7 @@ class _Route(APIRoute):
 
 
 def refusal(error: Exception) -> JSONResponse:
-    """Return the answer to a request that raised one of this room's errors."""
+    """Return the answer to a request that raised one of the recorder's errors."""
     status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
     if isinstance(error, GateError):
         return errors.answer(status, "refused", str(error), gate=type(error).__name__)
@@ -164,7 +164,7 @@ def refusal(error: Exception) -> JSONResponse:
 def make_router(
     *, access: Access, intake: Intake, uploads: Uploads, catalogue: Catalogue, log: Log, database: Database
 ) -> APIRouter:
-    """Return every route of this room."""
+    """Return every route of the recorder."""
     router = APIRouter(route_class=_Route)
     _add_uploads(router, access, uploads)
     _add_intake(router, access, intake)
@@ -174,7 +174,7 @@ def make_router(
 
 
 def body_bytes_max(access: Access) -> BytesMax:
-    """Return how long this room's bodies may be: an upload's by its own length, a robot's sealing a manifest's."""
+    """Return how long request bodies may be here: an upload checks its own length, a host's `seal` holds a manifest."""
 
     def most(scope: Scope) -> int | None:
         if scope["method"] == "PATCH" and _UPLOAD.fullmatch(scope["path"]):
@@ -197,7 +197,7 @@ def _is_host(access: Access, request: Request) -> bool:
 def _add_uploads(router: APIRouter, access: Access, uploads: Uploads) -> None:
     @router.options("/api/uploads", status_code=204)
     async def tus_options() -> Response:
-        """What this server's tus can do."""
+        """Which parts of tus this server supports."""
         extra = {"Tus-Version": TUS_VERSION, "Tus-Extension": "creation", "Tus-Max-Size": str(uploads.bytes_max)}
         return _tus(204, extra)
 
@@ -215,7 +215,7 @@ def _add_uploads(router: APIRouter, access: Access, uploads: Uploads) -> None:
 
     @router.head("/api/uploads/{upload}", response_class=Response)
     async def upload_offset(upload: str, request: Request) -> Response:
-        """How much of an upload has arrived."""
+        """Return how much of an upload has arrived."""
         _require_version(request)
         robot = await run_in_threadpool(access.host, request)
         found: Upload = await run_in_threadpool(uploads.find, upload, robot)
@@ -224,7 +224,7 @@ def _add_uploads(router: APIRouter, access: Access, uploads: Uploads) -> None:
 
     @router.patch("/api/uploads/{upload}", status_code=204)
     async def append_upload(upload: str, request: Request) -> Response:
-        """Append to an upload; what arrives before a cut is kept."""
+        """Append to an upload; what arrives before the connection is cut is kept."""
         _require_version(request)
         if request.headers.get("Content-Type") != _OCTETS:
             raise MediaTypeError(f"expected Content-Type {_OCTETS}, got {request.headers.get('Content-Type')!r}")
@@ -244,7 +244,7 @@ def _add_uploads(router: APIRouter, access: Access, uploads: Uploads) -> None:
 def _add_intake(router: APIRouter, access: Access, intake: Intake) -> None:
     @router.post("/api/episodes/{episode}/seal", status_code=202)
     async def seal(episode: str, sealing: Sealing, request: Request) -> EpisodeView:
-        """A host hands in a finished episode."""
+        """Take in a finished episode from its host."""
         robot = await run_in_threadpool(access.host, request)
         ticket = await run_in_threadpool(access.ticket, episode)
         return await intake.seal(episode, robot, ticket, sealing)
@@ -253,14 +253,14 @@ def _add_intake(router: APIRouter, access: Access, intake: Intake) -> None:
     async def sign(
         episode: str, signature: Annotated[str, Body(embed=True, max_length=200)], request: Request
     ) -> EpisodeView:
-        """The operator signs; the episode is verified and logged."""
+        """Take the operator's signature; verify and log the episode."""
         operator = await run_in_threadpool(access.operator, request)
         ticket = await run_in_threadpool(access.ticket, episode)
         return await intake.sign(episode, operator, ticket, signature)
 
     @router.post("/api/episodes/{episode}/discard")
     async def discard(episode: str, request: Request) -> EpisodeView:
-        """The operator leaves an episode out."""
+        """Discard an episode, as its operator."""
         operator = await run_in_threadpool(access.operator, request)
         ticket = await run_in_threadpool(access.ticket, episode)
         return await intake.discard(episode, operator, ticket)
@@ -269,7 +269,7 @@ def _add_intake(router: APIRouter, access: Access, intake: Intake) -> None:
 def _add_reading(router: APIRouter, intake: Intake, catalogue: Catalogue) -> None:
     @router.get("/api/episodes/{episode}/manifest", response_class=Response, responses=_MANIFEST)
     async def manifest(episode: str, wait_s: Annotated[float, Query(ge=0.0, le=WAIT_S_MAX)] = 0.0) -> Response:
-        """The manifest's exact bytes, once the host has sealed."""
+        """Return the manifest's exact bytes, once the host has sealed the episode."""
         found = await intake.manifest(episode, wait_s)
         if found is None:
             raise UnknownEpisodeError(f"{episode[:80]!r} has not been sealed within {wait_s} s; ask again")
@@ -284,17 +284,17 @@ def _add_reading(router: APIRouter, intake: Intake, catalogue: Catalogue) -> Non
         limit: Annotated[int, Query(ge=1, le=200)] = PAGE_DEFAULT,
         after: str | None = None,
     ) -> Page:
-        """A page of episodes, newest first."""
+        """Return a page of episodes, newest first."""
         return catalogue.page(Wanted(task, operator, robot, state), limit, after)
 
     @router.get("/api/episodes/{episode}")
     def episode(episode: str) -> EpisodeView:
-        """One episode."""
+        """Return one episode."""
         return catalogue.get(episode)
 
     @router.get("/api/episodes/{episode}/files/{name}", response_class=FileResponse, responses=_FILE)
     def file(episode: str, name: str) -> FileResponse:
-        """One file of a bundle."""
+        """Return one file of a bundle."""
         if name not in BUNDLE_FILES:
             raise UnknownFileError(f"expected one of {', '.join(BUNDLE_FILES)}, got {name[:80]!r}")
         kind = "application/x-hdf5" if name.endswith(".h5") else "application/json"
@@ -304,13 +304,13 @@ def _add_reading(router: APIRouter, intake: Intake, catalogue: Catalogue) -> Non
 def _add_log(router: APIRouter, log: Log, database: Database) -> None:
     @router.get("/api/log/checkpoint", response_class=Response, responses=_TEXT)
     def checkpoint() -> PlainTextResponse:
-        """The log's signed head (C2SP)."""
+        """Return the log's signed head (C2SP)."""
         with database() as db:
             return PlainTextResponse(log.checkpoint(db))
 
     @router.get("/api/log/proof/{index}")
     def proof(index: int) -> InclusionAnswer:
-        """That an entry is in the log (RFC 6962)."""
+        """Prove that an entry is in the log (RFC 6962)."""
         with database() as db:
             found = log.prove(db, index)
         hashes = ["0x" + one.hex() for one in found.hashes]
@@ -318,7 +318,7 @@ def _add_log(router: APIRouter, log: Log, database: Database) -> None:
 
     @router.get("/api/log/consistency/{old}")
     def consistency(old: int) -> ConsistencyAnswer:
-        """That the log of `old` entries is where the present one began (RFC 6962)."""
+        """Prove that the current log starts with the log of `old` entries (RFC 6962)."""
         with database() as db:
             size, hashes = log.prove_consistency(db, old)
             head = log.checkpoint(db, size)
@@ -326,7 +326,7 @@ def _add_log(router: APIRouter, log: Log, database: Database) -> None:
 
 
 async def _arriving(request: Request, idle_s: float) -> AsyncIterator[bytes]:
-    """Yield a body's bytes as they come; raise UploadIdleError where none come for `idle_s`."""
+    """Yield a body's bytes as they come; raise UploadIdleError if none come for `idle_s`."""
     stream = aiter(request.stream())
     while True:
         try:
@@ -357,7 +357,7 @@ def _number(request: Request, header: str) -> int:
 
 
 def _episode_in(request: Request) -> str:
-    """Return the value of `episode` in Upload-Metadata: comma-separated pairs of key and base64."""
+    """Return the value of `episode` in Upload-Metadata, which is comma-separated pairs of key and base64."""
     for pair in request.headers.get("Upload-Metadata", "").split(","):
         key, _, encoded = pair.strip().partition(" ")
         if key != "episode":

@@ -1,4 +1,4 @@
-"""Waiting for something to arrive at the hub, without asking again and again. For one event loop."""
+"""Waiting for something to arrive at the hub, without polling. For one event loop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Arrivals:
-    """Wakes those who wait for a key when it arrives."""
+    """Wakes everyone who waits for a key when it arrives."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, set[asyncio.Event]] = {}
@@ -21,7 +21,7 @@ class Arrivals:
             event.set()
 
     async def wait(self, key: str, look: Callable[[], Awaitable[T | None]], wait_s: float) -> T | None:
-        """Return what `look` finds, now or when `key` has arrived; None after `wait_s`."""
+        """Return what `look` finds, now or once `key` has arrived; None after `wait_s`."""
         event = asyncio.Event()
         self._waiting.setdefault(key, set()).add(event)  # before looking, so that no arrival is missed
         try:

@@ -1,4 +1,4 @@
-"""Listing and searching episodes, newest first, page by page: a page goes on after a row, not after a count."""
+"""Listing and searching episodes, newest first, page by page: a page continues after a row, not after a count."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class EpisodeView:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to list; None is anything."""
+    """What to list; None matches anything."""
 
     task: str | None = None
     operator: str | None = None
@@ -70,7 +70,7 @@ class Catalogue:
         self._database = database
 
     def get(self, episode: str) -> EpisodeView:
-        """Return one episode; raise UnknownEpisodeError."""
+        """Return one episode; raise UnknownEpisodeError if there is none."""
         with self._database() as db:
             row = db.get(EpisodeRow, episode)
         if row is None:
@@ -78,7 +78,7 @@ class Catalogue:
         return view(row)
 
     def page(self, wanted: Wanted, limit: int = PAGE_DEFAULT, after: str | None = None) -> Page:
-        """Return up to `limit` (at most 200) episodes, newest first, after a cursor; raise CursorError."""
+        """Return up to `limit` (at most 200) episodes, newest first, after a cursor; raise CursorError for a bad cursor."""
         limit = min(max(1, limit), PAGE_MAX)
         newest_first = (EpisodeRow.created_ms.desc(), EpisodeRow.episode.desc())
         query = _filtered(wanted).order_by(*newest_first).limit(limit + 1)

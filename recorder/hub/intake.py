@@ -1,7 +1,7 @@
-"""The hub's intake: a host seals, the operator signs, the gates are passed, the log grows, a receipt is given.
+"""The hub's intake: a host seals, the operator signs, the gates check, the log grows, and a receipt is given.
 
-Everything here may be asked twice: the second time changes nothing and answers the same. Work that costs a processor
-runs in the executor that is handed in, so that the hub's event loop only waits.
+Every request may be repeated: the second one changes nothing and gets the same answer. CPU-heavy work runs in the
+executor that is passed in, so that the hub's event loop only waits.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _SIGNATURE: Final = re.compile("0x[0-9a-f]{128}1[bc]")
 
 
 class VerifierLostError(Exception):
-    """The worker that was verifying died; the episode stays as it was."""
+    """The worker that was verifying died; the episode is unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Intake:
     ) -> None:
         """`replay` re-simulates simulated episodes; it and `executor` must agree on what can be pickled.
 
-        `hand_on` is told each verified episode's id, once it is on the disk; it must not block.
+        `hand_on` is called with each verified episode's id, once it is on disk; it must not block.
         """
         self._records, self._store, self._uploads = records, store, uploads
         self._domain, self._executor, self._replay = domain, executor, replay
@@ -86,7 +86,7 @@ class Intake:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def seal(self, episode: str, robot: str, ticket: Ticket | None, sealing: Sealing) -> EpisodeView:
-        """Take a host's sealed episode in; raise a GateError, UploadError or EpisodeStateError."""
+        """Take in a host's sealed episode; raise a GateError, UploadError or EpisodeStateError."""
         async with self._lock(episode):
             row = await asyncio.to_thread(self._seal, episode, robot, ticket, sealing)
         self._sealed.arrived(episode)
@@ -97,7 +97,7 @@ class Intake:
         return await self._sealed.wait(episode, lambda: asyncio.to_thread(self._manifest, episode), wait_s)
 
     async def sign(self, episode: str, operator: str, ticket: Ticket | None, signature: str) -> EpisodeView:
-        """Verify with the operator's signature, log, and answer with the receipt.
+        """Verify the episode with the operator's signature, log it, and return it with its receipt.
 
         Raises a GateError (the episode is then rejected, except for a wrong signature, which may be sent again),
         UnknownEpisodeError, NotTheOperatorError, EpisodeStateError or VerifierLostError.
@@ -119,7 +119,7 @@ class Intake:
         return view(kept)
 
     async def discard(self, episode: str, operator: str, ticket: Ticket | None) -> EpisodeView:
-        """Leave an episode out for good, also before it has been uploaded."""
+        """Discard an episode for good, even before it has been uploaded."""
         async with self._lock(episode):
             return view(await asyncio.to_thread(self._discard, episode, operator, ticket))
 
@@ -203,7 +203,7 @@ class Intake:
         return row
 
     def _heal(self, row: EpisodeRow) -> None:
-        """Write what a crash between the log and the files has left unwritten; the receipt is written last."""
+        """Write the files that a crash after the log entry left unwritten; the receipt is written last."""
         if self._store.has(row.episode, RECEIPT_FILE):
             return
         signatures = self._signatures(row, row.operator_signature or "")

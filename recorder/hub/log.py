@@ -15,16 +15,16 @@ _LOG = 0
 
 
 class LogIndexError(LookupError):
-    """The log has no entry at this index."""
+    """The log has no entry at this index, or has not had this size."""
 
 
 class LogMissingError(RuntimeError):
-    """The database has no log; it must be migrated first."""
+    """The database has no log; run the migrations first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """That an entry is in the log: RFC 6962 inclusion, in the tree of `checkpoint`."""
+    """Proof that an entry is in the log: RFC 6962 inclusion, in the tree of `checkpoint`."""
 
     index: int
     size: int
@@ -34,7 +34,7 @@ class Proof:
 
 
 class Log:
-    """One log, one key. Reads and appends within database that the caller opens and commits."""
+    """One log, one key. Reads and appends within a database session that the caller opens and commits."""
 
     def __init__(self, key: LogKey) -> None:
         self._key = key
@@ -46,11 +46,11 @@ class Log:
 
     @property
     def verifier(self) -> str:
-        """The C2SP verifier key that everyone may know."""
+        """The C2SP verifier key, which is public."""
         return self._key.verifier
 
     def append(self, db: Session, episode: str, entry: bytes, created_ms: int) -> int:
-        """Add an entry and return its index. The caller's transaction makes it last, or leaves no trace of it.
+        """Add an entry and return its index. It is durable once the caller's transaction commits, and gone if that rolls back.
 
         The head is updated first, so that two appends wait for each other and never share an index.
         """
@@ -81,7 +81,7 @@ class Log:
         return self._key.sign(Checkpoint(self.origin, *self.head(db, size)))
 
     def prove(self, db: Session, index: int) -> Proof:
-        """Return the proof of an entry in the present tree; raise LogIndexError."""
+        """Return the proof of an entry in the current tree; raise LogIndexError if there is none."""
         size = self.size(db)
         if not 0 <= index < size:
             raise LogIndexError(f"expected an index below the log's size {size}, got {index}")
@@ -90,7 +90,7 @@ class Log:
         return Proof(index, size, nodes(0, index), path, self.checkpoint(db, size))
 
     def prove_consistency(self, db: Session, old: int) -> tuple[int, tuple[bytes, ...]]:
-        """Return (present size, hashes): the log of `old` entries is where the present one began."""
+        """Return (current size, hashes), which prove that the current log starts with the log of `old` entries."""
         size = self.size(db)
         if not 0 <= old <= size:
             raise LogIndexError(f"expected a size up to the log's {size}, got {old}")

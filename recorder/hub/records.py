@@ -1,4 +1,4 @@
-"""The hub's rows of episodes: each change of one is one transaction, and only along the legal moves."""
+"""The hub's episode rows: each change to one is one transaction, and follows the legal moves only."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from teleop.identity import Domain
 
 
 class NotTheOperatorError(Exception):
-    """Someone other than an episode's operator wanted to decide about it."""
+    """Someone other than an episode's operator tried to decide about it."""
 
 
 class Records:
-    """Reads and moves episodes. Blocking: call it off the event loop."""
+    """Reads episodes and moves them between states. Blocking: call it off the event loop."""
 
     def __init__(
         self, database: Database, log: Log, domain: Domain, key: LocalAccount, now_ms: Callable[[], int]
@@ -51,7 +51,7 @@ class Records:
         return row
 
     def books(self, manifest: Manifest, ticket: Ticket | None) -> Books:
-        """Return what only the hub knows of an episode."""
+        """Return what only the hub knows about an episode."""
         same = (EpisodeRow.robot == manifest.robot.address, EpisodeRow.previous == manifest.previous)
         with self._database() as db:
             twin = self._other(db, manifest, EpisodeRow.verified_root == manifest.content_root)
@@ -60,7 +60,7 @@ class Records:
         return Books(ticket, twin, rival)
 
     def seal(self, manifest: Manifest, text: str, digest: str, robot_signature: str) -> EpisodeRow:
-        """Fill in what the manifest says; the episode is `uploaded`, or `invalid` where its recording failed."""
+        """Fill in what the manifest says; the episode is `uploaded`, or `invalid` if its recording failed."""
         then = EpisodeState.UPLOADED if manifest.valid else EpisodeState.INVALID
         with self._database() as db, db.begin():
             row = db.get(EpisodeRow, manifest.episode)
@@ -78,7 +78,7 @@ class Records:
     def verified(self, episode: str, operator_signature: str) -> EpisodeRow:
         """Append to the log, write the receipt and move to `verified`, all or nothing.
 
-        Raises EpisodeStateError, or DuplicateEpisode where the same recording has been verified meanwhile.
+        Raises EpisodeStateError, or DuplicateEpisode if the same recording has been verified meanwhile.
         """
         try:
             with self._database() as db, db.begin():
@@ -94,7 +94,7 @@ class Records:
             row.reason = reason
 
     def discard(self, ticket: Ticket) -> EpisodeRow:
-        """Move to `discarded`, even before the host has sealed. Done before: nothing changes."""
+        """Move to `discarded`, even before the host has sealed. Idempotent."""
         with self._database() as db, db.begin():
             row = db.get(EpisodeRow, ticket.episode)
             if row is None:

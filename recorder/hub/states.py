@@ -1,7 +1,7 @@
-"""Where an episode stands. One enum, one table of legal moves; an illegal one raises with what was expected and came.
+"""The states of an episode: one enum, one table of legal moves. An illegal move raises with what was expected and found.
 
-A host's disk knows the first two (`recording`, `sealed`: see `recording.py`), a hub's table the rest. What follows
-`verified` (scored, reviewed, settled, released) is derived in the rewards room from its own tables, and is never
+The first two (`recording`, `sealed`: see `recording.py`) are on a host's disk, the rest in the hub's table. What
+follows `verified` (scored, reviewed, settled, released) is derived in `rewards` from its own tables, and is never
 written here.
 """
 
@@ -12,10 +12,10 @@ from typing import Final
 
 
 class EpisodeState(StrEnum):
-    """Where an episode stands."""
+    """The state of an episode."""
 
     RECORDING = "recording"
-    """The hub has heard of it, and waits for the host's seal."""
+    """The hub knows of it, and waits for the host to seal it."""
     SEALED = "sealed"
     """On the host's disk, whole and signed by the robot."""
     UPLOADED = "uploaded"
@@ -23,7 +23,7 @@ class EpisodeState(StrEnum):
     VERIFIED = "verified"
     """Signed by both, passed by every gate, and in the log."""
     INVALID = "invalid"
-    """The recording ended by an accident (`manifest.reason`): kept, never used or paid."""
+    """The recording ended abnormally (`manifest.reason`): kept, never used or paid."""
     REJECTED = "rejected"
     """A gate refused it; `reason` says which, and why."""
     DISCARDED = "discarded"
@@ -46,7 +46,7 @@ class EpisodeStateError(Exception):
 
 
 def require_move(episode: str, now: EpisodeState, then: EpisodeState) -> EpisodeState:
-    """Return `then` where `now -> then` is legal; raise EpisodeStateError elsewhere."""
+    """Return `then` if `now -> then` is legal; raise EpisodeStateError otherwise."""
     if then not in MOVES[now]:
         before = sorted(state.value for state, to in MOVES.items() if then in to)
         raise EpisodeStateError(f"{episode}: expected {' or '.join(before)} to become {then}, but it is {now}")

@@ -1,4 +1,4 @@
-"""The hub's folder of bundles: each file appears whole, under an episode's name, and nothing leads outside."""
+"""The hub's folder of bundles: each file appears whole, under its episode's name, and no name leads outside the folder."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ class Store:
     """`root / <episode> / <file>`."""
 
     def __init__(self, root: Path) -> None:
-        """Use `root`, made if it is not there."""
+        """Use `root`; create it if it does not exist."""
         self._root = root
         root.mkdir(parents=True, exist_ok=True)
 
     def folder(self, episode: str) -> Path:
-        """Return an episode's folder, which need not be there; raise EpisodeIdError."""
+        """Return an episode's folder, which need not exist; raise EpisodeIdError."""
         return self._root / require_episode_id(episode)
 
     def path(self, episode: str, name: str) -> Path:
-        """Return the path of a file that is there; raise UnknownFileError."""
+        """Return the path of an existing file; raise UnknownFileError otherwise."""
         path = self.folder(episode) / _named(name)
         if not path.is_file():
             raise UnknownFileError(f"{episode} has no {name} yet")
@@ -37,11 +37,11 @@ class Store:
         return (self.folder(episode) / _named(name)).is_file()
 
     def write(self, episode: str, name: str, data: bytes) -> None:
-        """Put a small file in place, whole."""
+        """Write a small file, whole or not at all."""
         write_atomic(self._ready(episode) / _named(name), data)
 
     def adopt(self, episode: str, name: str, source: Path) -> None:
-        """Move a file in from the same file system, and make it last. Done before: nothing happens."""
+        """Move a file in from the same file system, and make it durable. Idempotent."""
         target = self._ready(episode) / _named(name)
         if not source.exists() and target.exists():
             return

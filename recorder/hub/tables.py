@@ -1,4 +1,4 @@
-"""This room's tables: episodes, their uploads, and the log."""
+"""The recorder's tables: episodes, their uploads, and the log."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class EpisodeRow(Base):
     digest: Mapped[str | None] = mapped_column(String(66), unique=True)
     content_root: Mapped[str | None] = mapped_column(String(66), index=True)
     verified_root: Mapped[str | None] = mapped_column(String(66), unique=True)
-    """`content_root` again once verified: no two verified episodes share one."""
+    """The same as `content_root` once verified: no two verified episodes share one."""
     previous: Mapped[str | None] = mapped_column(String(66))
     sha256: Mapped[str | None] = mapped_column(String(64))
     size: Mapped[int | None] = mapped_column(BigInteger)
@@ -51,7 +51,7 @@ class EpisodeRow(Base):
 
 
 class UploadRow(Base):
-    """One upload under way; how much has arrived is the size of its file."""
+    """One upload in progress; the size of its file says how much has arrived."""
 
     __tablename__ = "uploads"
 

@@ -21,7 +21,7 @@ from teleop.hub.db import Database
 
 UPLOAD_BYTES_MAX: Final = 2 << 30
 IDLE_S: Final = 20.0
-"""How long a writing connection may be silent: a network that is lost, and not closed, must not lock an upload."""
+"""How long a writing connection may be silent: one that is lost but not closed must not lock an upload."""
 
 
 class UploadError(Exception):
@@ -33,11 +33,11 @@ class UnknownUploadError(UploadError):
 
 
 class UploadTooLargeError(UploadError):
-    """More bytes than a hub takes, or than were announced."""
+    """More bytes than the hub accepts, or than were announced."""
 
 
 class OffsetMismatchError(UploadError):
-    """The bytes do not continue where the upload stands."""
+    """The bytes do not continue at the upload's offset."""
 
 
 class UploadBusyError(UploadError):
@@ -45,7 +45,7 @@ class UploadBusyError(UploadError):
 
 
 class UploadIdleError(UploadError):
-    """A connection that was writing has gone silent; what it sent is kept, and another may go on."""
+    """A connection that was writing has gone silent; what it sent is kept, and another may continue."""
 
 
 class UploadIncompleteError(UploadError):
@@ -64,7 +64,7 @@ class Upload:
 
 
 class Uploads:
-    """The uploads under way, below one folder. One connection at a time writes to each."""
+    """The uploads in progress, in one folder. One connection at a time writes to each."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Uploads:
         bytes_max: int = UPLOAD_BYTES_MAX,
         idle_s: float = IDLE_S,
     ) -> None:
-        """Use `folder`, made if it is not there."""
+        """Use `folder`; create it if it does not exist."""
         self._folder, self._database, self._now_ms, self.bytes_max = folder, database, now_ms, bytes_max
         self.idle_s = idle_s
         self._writing: set[str] = set()
@@ -82,7 +82,7 @@ class Uploads:
         folder.mkdir(parents=True, exist_ok=True)
 
     def create(self, episode: str, robot: str, length: int) -> Upload:
-        """Begin an upload, or begin it anew; raise UploadTooLargeError."""
+        """Begin an upload, or begin it again from scratch; raise UploadTooLargeError."""
         if not 0 < length <= self.bytes_max:
             raise UploadTooLargeError(f"expected 1 to {self.bytes_max} bytes, got {length}; record shorter episodes")
         upload = secrets.token_hex(16)
@@ -106,7 +106,7 @@ class Uploads:
         return Upload(upload, row.episode, row.robot, row.length, self.path(upload).stat().st_size)
 
     def write(self, upload: str, robot: str, offset: int) -> UploadWriter:
-        """Return a writer that continues at `offset`; close it.
+        """Return a writer that continues at `offset`; the caller closes it.
 
         Raises UnknownUploadError, UploadBusyError, or OffsetMismatchError.
         """
@@ -137,7 +137,7 @@ class Uploads:
         return self.path(upload)
 
     def forget(self, upload: str, robot: str) -> None:
-        """Remove an upload of this robot, with its bytes where they have not been moved away. Idempotent."""
+        """Remove an upload of this robot, with its bytes unless they have been moved away. Idempotent."""
         with self._database() as db, db.begin():
             row = db.get(UploadRow, upload)
             if row is None or row.robot != robot:
@@ -161,21 +161,21 @@ class Uploads:
 
 
 class UploadWriter:
-    """Appends to one upload, and to no more than its length."""
+    """Appends to one upload, up to its announced length."""
 
     def __init__(self, file: BinaryIO, upload: Upload, writing: set[str]) -> None:
         self._file, self._upload, self._writing = file, upload, writing
         self.offset = upload.offset
 
     def append(self, data: bytes) -> None:
-        """Add bytes; raise UploadTooLargeError (and add none) where they go beyond the announced length."""
+        """Add bytes; raise UploadTooLargeError (and add nothing) if they go beyond the announced length."""
         if self.offset + len(data) > self._upload.length:
             raise UploadTooLargeError(f"expected {self._upload.length} bytes in all, got more")
         self._file.write(data)
         self.offset += len(data)
 
     def close(self) -> None:
-        """Make what arrived last, and let others write. Idempotent."""
+        """Make what arrived durable, and let others write. Idempotent."""
         if self._file.closed:
             return
         try:

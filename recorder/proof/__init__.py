@@ -1,1 +1,1 @@
-"""What an episode proves: its manifest and signatures, the gates that it passes, and the log that keeps it."""
+"""What proves an episode: its manifest and signatures, the gates that check it, and the log that keeps it."""

@@ -1,4 +1,4 @@
-"""The folder of four files that an episode is handed on as (FORMAT.md), and the two small ones in it."""
+"""The folder of four files that holds an episode (FORMAT.md), and its signatures.json and receipt.json."""
 
 from __future__ import annotations
 
@@ -67,20 +67,20 @@ RECEIPT_JSON: Final = msgspec.json.Decoder(Receipt)
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """All that a verifier looks at, read once: what is absent is None, what is unreadable is its error."""
+    """Everything that a verifier looks at, read once: an absent file is None, an unreadable one is its error."""
 
     manifest: bytes | None
     signatures: bytes | None
     receipt: bytes | None
     size: int | None
-    """Of episode.h5, bytes."""
+    """Size of episode.h5, bytes."""
     sha256: str | None
-    """Of episode.h5, hex."""
+    """SHA-256 of episode.h5, hex."""
     episode: Episode | EpisodeError | None
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Read a bundle's files; a missing or faulty one is a value here, and refused by a gate later."""
+    """Read a bundle's files; a missing or faulty one is a value here, and a gate refuses it later."""
     file = folder / EPISODE_FILE
     there = file.is_file()
     return Bundle(
@@ -94,7 +94,7 @@ def read_bundle(folder: Path) -> Bundle:
 
 
 def domain_meta(domain: Domain) -> DomainMeta:
-    """Return a domain as signatures.json has it."""
+    """Return a domain in the form used in signatures.json."""
     return DomainMeta(domain.chain_id, domain.vault)
 
 

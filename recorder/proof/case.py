@@ -1,4 +1,4 @@
-"""What the gates look at: one bundle, and what the verifier takes as given."""
+"""What the gates check: one bundle, and what the verifier takes as given."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from recorder.proof.manifest import Manifest
 from teleop.identity import Domain
 
 Replayer = Callable[[Episode], None]
-"""Re-simulates an episode; raises an Exception that says where it differs. Picklable, for a worker process."""
+"""Re-simulates an episode; raises an Exception that says where the result differs. Picklable, for a worker process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,13 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What only the hub knows: whether it asked for this episode, and who came first."""
+    """What only the hub knows: whether it asked for this episode, and which episodes came before it."""
 
     ticket: Ticket | None
     twin: str | None
     """Another episode with the same content root."""
     rival: str | None
-    """Another episode of the robot with the same `previous`, where that is not zeros."""
+    """Another episode of the robot with the same `previous`, unless that is zeros."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Trust:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One bundle before the gates. What a property needs, an earlier gate has made sure of."""
+    """One bundle before the gates. Each property relies on what an earlier gate has checked."""
 
     bundle: Bundle
     trust: Trust
@@ -87,5 +87,5 @@ class Case:
 
     @property
     def digest(self) -> str:
-        """The digest that this manifest has, 0x-hex."""
+        """This manifest's digest, 0x-hex."""
         return manifests.digest(self.manifest, self.data, self.trust.domain)

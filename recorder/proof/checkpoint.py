@@ -21,12 +21,12 @@ _SIGNED_BY: Final = "\N{EM DASH} "
 
 
 class CheckpointError(ValueError):
-    """A checkpoint is malformed, of another log, or not signed by the log's key."""
+    """A checkpoint is malformed, from another log, or not signed by the log's key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The head of a log: how many entries, and their tree hash."""
+    """The head of a log: how many entries it has, and their tree hash."""
 
     origin: str
     size: int
@@ -64,7 +64,7 @@ class LogKey:
 
 
 def load_log_key(path: Path, origin: str) -> LogKey:
-    """Return the key kept in `path`, made with owner-only permissions if it is not there."""
+    """Return the key kept in `path`; create it, readable by the owner only, if it does not exist."""
     kept = kept_secret(path, lambda: Ed25519PrivateKey.generate().private_bytes_raw().hex())
     return LogKey(origin, Ed25519PrivateKey.from_private_bytes(bytes.fromhex(kept)))
 

@@ -1,4 +1,4 @@
-"""The operator's side of an episode: look at what the host wrote down, and sign it with the session's key."""
+"""The operator's side of an episode: check the manifest that the host wrote, and sign it with the session key."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from teleop.identity import Domain
 
 
 class NotOurEpisodeError(Exception):
-    """A manifest says something else than what we drove; it must not be signed."""
+    """A manifest does not describe what we drove; it must not be signed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Driven:
-    """What an operator knows of an episode from having driven it."""
+    """What an operator knows about an episode from driving it."""
 
     episode: str
     operator: str

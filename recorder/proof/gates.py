@@ -1,7 +1,7 @@
-"""The gates that an episode passes, in order: each is pure, and refuses by exactly one named error.
+"""The gates that check an episode, in order: each is pure, and refuses with exactly one named error.
 
 `GATES` is the table of FORMAT.md section 6. A `check` returns None, or one sentence that says what was expected,
-what came and what to do; `verify.py` raises it as the gate's error. No gate reads a file, a clock or a database.
+what was found and what to do; `verify.py` raises it as the gate's error. No gate reads a file, a clock or a database.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from teleop.identity import SESSION_GRANT, SignatureError
 
 Check = Callable[[Case], str | None]
 _HALF_ORDER: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
-"""Of secp256k1: of the two signatures that verify, only the one with the lower s counts."""
+"""Half the order of secp256k1: of the two signatures that verify, only the one with the lower s counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One gate: what is asked, by which name it refuses, and what must be known to ask."""
+    """One gate: its check, the error it refuses with, and whether enough is known to run it."""
 
     name: str
     error: type[no.GateError]
@@ -196,7 +196,7 @@ def _replayed(case: Case) -> str | None:
         return None
     try:
         case.trust.replay(case.episode)
-    except Exception as error:  # noqa: BLE001  the simulator is injected, and whatever it cannot do is a refusal
+    except Exception as error:  # noqa: BLE001  the simulator is injected, and any failure in it is a refusal
         return f"{type(error).__name__}: {error}"
     return None
 
@@ -275,4 +275,4 @@ GATES: Final = (
     Gate("inclusion", no.InclusionInvalid, _included, _wants_log),
 )
 SEAL_GATES: Final = ("canonical", "schema", "robot_signature", "known", "ticket", "nonce")
-"""What a hub checks at once when a host seals; the rest waits for the operator's signature."""
+"""What a hub checks as soon as a host seals; the rest waits for the operator's signature."""

@@ -1,6 +1,6 @@
 """The manifest: what an episode's file is and where it comes from, in the canonical bytes that are signed.
 
-`of_episode` is the only way to make one, so `verify.py` compares a stranger's with what it would have made itself.
+`of_episode` is the only way to make one, so a gate compares a manifest with the one that this code would have made.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class ManifestError(ValueError):
 
 
 class NotCanonicalError(ManifestError):
-    """They are not RFC 8785 canonical JSON."""
+    """The bytes are not RFC 8785 canonical JSON."""
 
 
 class SchemaError(ManifestError):
-    """They are canonical JSON, without the keys or types of a manifest."""
+    """The bytes are canonical JSON, but without the keys or types of a manifest."""
 
 
 class ManifestTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,7 +54,7 @@ class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """FORMAT.md, section 3."""
+    """A manifest (FORMAT.md, section 3)."""
 
     format: str
     version: int
@@ -122,7 +122,7 @@ def root_hex(episode: Episode) -> str:
 
 
 def ms_of_ns(decimal_ns: str) -> str:
-    """Return milliseconds, floored, of nanoseconds; both decimal."""
+    """Return nanoseconds as milliseconds, floored; both are decimal strings."""
     return str(int(decimal_ns) // 1_000_000)
 
 

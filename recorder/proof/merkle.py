@@ -1,7 +1,7 @@
 """RFC 6962 section 2.1: Merkle tree hashes, inclusion and consistency proofs, as pure functions.
 
-A tree is read through `Node`: the hash of the whole, aligned subtree of 2^level leaves at `index`. A list of
-leaves makes one (`in_memory`), and so does a table (`log.py`): a proof costs O(log^2 n) look-ups, no full read.
+A tree is read through `Node`: the hash of the whole, aligned subtree of 2^level leaves at `index`. It can be
+a list of leaves (`in_memory`) or a table (`log.py`): a proof costs O(log^2 n) look-ups, and no full read.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ EMPTY_ROOT: Final = hashlib.sha256(b"").digest()
 
 
 class ProofError(ValueError):
-    """A proof does not lead to the root that it is said to lead to."""
+    """A proof does not lead to the root that it claims."""
 
 
 def leaf_hash(entry: bytes) -> bytes:
@@ -31,7 +31,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def in_memory(leaves: Sequence[bytes]) -> Node:
-    """Return the nodes over leaf hashes that are already here."""
+    """Return the nodes over a list of leaf hashes."""
     levels = [list(leaves)]
     while len(levels[-1]) > 1:
         below = levels[-1]
@@ -45,7 +45,7 @@ def root_of(leaves: Sequence[bytes]) -> bytes:
 
 
 def tree_hash(node: Node, begin: int, end: int) -> bytes:
-    """Return the hash of leaves `begin` to `end` (section 2.1); `begin` is aligned, as the RFC splits."""
+    """Return the hash of leaves `begin` to `end` (section 2.1); `begin` is aligned, as it is when the RFC's rule splits."""
     count = end - begin
     if count == 0:
         return EMPTY_ROOT

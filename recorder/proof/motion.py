@@ -1,4 +1,4 @@
-"""Whether an episode's numbers are ones that its robot can have had: clocks, limits, speed. Pure."""
+"""Whether an episode's numbers are possible for its robot: clocks, limits, speed. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from recorder.file.episode import Episode
 
 TOLERANCE_RAD: Final = 1e-6
-"""Rounding of the arithmetic that clamps, far below any encoder's step."""
+"""Allowance for rounding in the clamping arithmetic, far below any encoder's step."""
 
 
 def problem(episode: Episode) -> str | None:
-    """Return the first thing that cannot be, as a sentence, or None."""
+    """Return the first impossible thing, as a sentence, or None."""
     for check in (_finite, _clocks, _limit_events, _positions, _speeds, _gripper):
         if (found := check(episode)) is not None:
             return found

@@ -1,6 +1,6 @@
-"""The names by which an episode is refused, one for each gate; they are the API's error codes."""
+"""The errors with which an episode is refused, one for each gate; the API gives their names in `gate`."""
 
-# ruff: noqa: N818  the names are the codes that contributors read
+# ruff: noqa: N818  the names are the ones that contributors read
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ManifestNotCanonical(GateError):
 
 
 class ManifestInvalid(GateError):
-    """manifest.json has not the keys or types of FORMAT.md."""
+    """manifest.json does not have the keys or types of FORMAT.md."""
 
 
 class FileHashMismatch(GateError):
@@ -30,7 +30,7 @@ class EpisodeStructureInvalid(GateError):
 
 
 class ManifestDisagrees(GateError):
-    """The manifest says something else than the file."""
+    """The manifest does not say what the file says."""
 
 
 class ContentRootMismatch(GateError):
@@ -38,7 +38,7 @@ class ContentRootMismatch(GateError):
 
 
 class GrantInvalid(GateError):
-    """The wallet did not let this key sign for this robot, this task, at this time."""
+    """The wallet did not allow this key to sign for this robot, this task, at this time."""
 
 
 class RobotSignatureInvalid(GateError):
@@ -54,7 +54,7 @@ class UnknownEpisode(GateError):
 
 
 class TicketMismatch(GateError):
-    """The hub asked another robot or operator, or for another task or seed."""
+    """The hub asked for another episode, robot, operator, task or seed."""
 
 
 class NonceMismatch(GateError):
@@ -62,7 +62,7 @@ class NonceMismatch(GateError):
 
 
 class DuplicateEpisode(GateError):
-    """The same recording came before, as another episode."""
+    """The same recording was handed in before, as another episode."""
 
 
 class PreviousForked(GateError):
@@ -70,11 +70,11 @@ class PreviousForked(GateError):
 
 
 class MotionInvalid(GateError):
-    """Clocks, numbers or positions that this robot cannot have had."""
+    """Clocks, numbers or positions are impossible for this robot."""
 
 
 class ReplayMismatch(GateError):
-    """Re-simulation gives other states."""
+    """Re-simulation gives different states."""
 
 
 class ReceiptInvalid(GateError):

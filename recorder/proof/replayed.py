@@ -1,6 +1,6 @@
-"""Verification's replay gate for simulated episodes: simulate again, and compare every bit.
+"""The replay gate for simulated episodes: simulate again, and compare every bit.
 
-The physics engine is loaded by the first call, in the worker process that makes it, and never by the import.
+The physics engine is loaded by the first call, in the worker process that makes it, never by the import.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 
 class DescriptionMismatchError(RobotError):
-    """The episode was made with other files of the robot's description than the ones here."""
+    """The episode was made with robot description files that differ from the ones here."""
 
 
 class TaskMismatchError(RobotError):
-    """The episode was made at another version of its task than the one here."""
+    """The episode was made with another version of its task than the one here."""
 
 
 class NotSimulatedError(RobotError):
-    """The episode is of a real robot, whose world nobody can run again."""
+    """The episode is of a real robot, which cannot be simulated again."""
 
 
 def replayed(episode: Episode) -> None:
-    """Raise a RobotError that says where re-simulation differs, or why there can be none here."""
+    """Raise a RobotError that says where re-simulation differs, or why it cannot run here."""
     from sim.physics.engine import record, require_same, stepping_of
 
     meta = episode.meta
@@ -81,7 +81,7 @@ def _world(model: str, task: str, stepping: Stepping) -> World:
 
 
 def warm() -> None:
-    """Load the engine and the most usual world ahead of the first episode, in a worker process."""
+    """Load the engine and the most common world before the first episode, in a worker process."""
     from sim.physics.stepping import CURRENT
 
     _description("panda")

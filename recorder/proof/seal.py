@@ -1,4 +1,4 @@
-"""Sealing: from a finished file to a bundle with the robot's signature; and the hub's receipt for one."""
+"""Sealing: from a finished file to a bundle with the robot's signature; and the hub's receipt for an episode."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from teleop.identity import Domain
 
 @dataclass(frozen=True, slots=True)
 class SealedEpisode:
-    """A bundle on the host's disk that nothing changes any more; it waits to be uploaded."""
+    """A bundle on the host's disk, final and waiting to be uploaded."""
 
     episode: str
     folder: Path
@@ -31,7 +31,7 @@ class SealedEpisode:
 def seal(file: Path, folder: Path, *, key: LocalAccount, domain: Domain, previous: str) -> SealedEpisode:
     """Move a finished `file` into the new bundle `folder` with its manifest and the robot's signature.
 
-    What is hashed and signed is read back from the disk. The file comes in last: a folder with it is whole.
+    What is hashed and signed is read back from disk. The file is moved in last: a folder that has it is whole.
     """
     episode = read_episode(file)
     manifest = manifests.of_episode(
@@ -59,14 +59,14 @@ def _software() -> str:
 
 
 def read_sealed(folder: Path) -> SealedEpisode:
-    """Return the sealed episode that is in a whole bundle folder."""
+    """Return the sealed episode in a whole bundle folder."""
     manifest = manifests.decode((folder / MANIFEST_FILE).read_bytes())
     signatures = SIGNATURES_JSON.decode((folder / SIGNATURES_FILE).read_bytes())
     return SealedEpisode(manifest.episode, folder, signatures.digest, manifest.valid)
 
 
 def sign_as_robot(data: bytes, key: LocalAccount, domain: Domain) -> Signatures:
-    """Return signatures.json over a manifest's bytes, with the operator's still open."""
+    """Return signatures.json over a manifest's bytes, still without the operator's signature."""
     manifest = manifests.decode(data)
     signature = EPISODE.sign(key, domain, manifests.statement(manifest, data))
     return unsigned(manifests.digest(manifest, data, domain), domain, signature)

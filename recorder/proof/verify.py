@@ -1,8 +1,8 @@
-"""Verifying a bundle: read it once, then send it through the gates. Needs no network, hub or database.
+"""Verifying a bundle: read it once, then run it through the gates. Needs no network, hub or database.
 
     verify_bundle(folder, Trust(domain, hub=..., log_key=...))
 
-raises the first gate's error, or reports which gates passed and which were not asked.
+raises the error of the first gate that refuses, or reports which gates passed and which were skipped.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Report:
     content_root: str
     passed: tuple[str, ...]
     skipped: tuple[str, ...]
-    """Gates that need to know more than they were told."""
+    """Gates that need something that `Trust` does not give."""
 
 
 def verify_bundle(folder: Path, trust: Trust) -> Report:
@@ -36,7 +36,7 @@ def verify_bundle(folder: Path, trust: Trust) -> Report:
 
 
 def verify(bundle: Bundle, trust: Trust) -> Report:
-    """Send a bundle through every gate that applies; raise the first refusal."""
+    """Run a bundle through every gate that applies; raise the first refusal."""
     case = Case(bundle, trust)
     passed: list[str] = []
     skipped: list[str] = []
@@ -52,7 +52,7 @@ def verify(bundle: Bundle, trust: Trust) -> Report:
 
 
 def require_gates(bundle: Bundle, trust: Trust, names: Collection[str]) -> None:
-    """Send a bundle through some of the gates only, in their order; raise the first refusal."""
+    """Run a bundle through some of the gates only, in order; raise the first refusal."""
     case = Case(bundle, trust)
     for gate in GATES:
         if gate.name in names and (problem := gate.check(case)) is not None:
@@ -60,7 +60,7 @@ def require_gates(bundle: Bundle, trust: Trust, names: Collection[str]) -> None:
 
 
 def claimed_domain(bundle: Bundle) -> Domain:
-    """Return the domain that signatures.json itself names; raise BundleIncomplete where it names none."""
+    """Return the domain that signatures.json itself names; raise BundleIncomplete if it names none."""
     if bundle.signatures is None:
         raise BundleIncomplete("expected an episode's folder with signatures.json in it, found none")
     try:
