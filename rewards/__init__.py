@@ -1,1 +1,1 @@
-"""What a demonstration was worth: scores, the ledger, payouts and licences."""
+"""What a demonstration is worth: scores, the ledger, payouts and licences."""

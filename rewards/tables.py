@@ -1,7 +1,7 @@
-"""What the database keeps for this room: scores, practice drives, the ledger, payout roots.
+"""The rewards tables: scores, practice drives, the ledger, payout roots.
 
-Foreign keys point to an earlier room only. Scores and the ledger only ever grow: the tables of `APPEND_ONLY` refuse
-UPDATE and DELETE by themselves, through triggers, so that no later mistake can rewrite what somebody earned.
+Foreign keys point only to this package or `recorder`. Scores and the ledger only ever grow: triggers on the tables of
+`APPEND_ONLY` refuse UPDATE and DELETE, so that no later mistake can rewrite what somebody earned.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _Id = BigInteger().with_variant(Integer, "sqlite")
 
 
 PREPARED: Final = "prepared"
-"""The state of a root that is published and not yet known to be on the chain; then it is one of `RootState`."""
+"""The state of a root that is published and not yet known to be on the chain; after that it is a `RootState`."""
 
 
 class ScoreRow(Base):
@@ -36,12 +36,12 @@ class ScoreRow(Base):
     operator: Mapped[str] = mapped_column(String(42))
     price_wei: Mapped[int] = mapped_column(Wei)
     pay_wei: Mapped[int] = mapped_column(Wei)
-    """What it earns; it is paid where the ledger has the transaction `episode:<episode>`."""
+    """What it earns; it is paid if the ledger has the transaction `episode:<episode>`."""
     scored_ms: Mapped[int] = mapped_column(BigInteger)
 
 
 class PracticeRow(Base):
-    """An episode that a wallet drove before it was qualified: checked, and never paid."""
+    """An episode that a wallet drove before it qualified: checked, and never paid."""
 
     __tablename__ = "practices"
 
@@ -65,11 +65,11 @@ class TransactionRow(Base):
     episode: Mapped[str | None] = mapped_column(String(64), index=True)
     time_ms: Mapped[int] = mapped_column(BigInteger)
     content_sha256: Mapped[str] = mapped_column(String(64))
-    """Of kind, episode and postings: what must be equal where a key comes again."""
+    """Of kind, episode and postings: these must be the same if a key comes again."""
 
 
 class PostingRow(Base):
-    """One account's part of a transaction; `sequence` counts an account's postings, so that writers collide loudly."""
+    """One account's part of a transaction; `sequence` numbers an account's postings, so that writers collide."""
 
     __tablename__ = "ledger_postings"
     __table_args__ = (UniqueConstraint("account", "sequence"),)
@@ -80,16 +80,16 @@ class PostingRow(Base):
     sequence: Mapped[int]
     amount_wei: Mapped[int] = mapped_column(Wei)
     balance_wei: Mapped[int] = mapped_column(Wei)
-    """The sum of the account's amounts up to and with this one."""
+    """The sum of the account's amounts up to and including this one."""
 
 
 class RootRow(Base):
-    """One payout root. Written before the chain hears of it, so that a crash cannot lose it."""
+    """One payout root. Written before it is sent to the chain, so that a crash cannot lose it."""
 
     __tablename__ = "payout_roots"
 
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    """1, 2, 3: each root's leaves are those of the one before it, and its own."""
+    """1, 2, 3, ...: each root has the leaves of the one before it, and its own."""
     root: Mapped[str] = mapped_column(String(66), unique=True)
     total_wei: Mapped[int] = mapped_column(Wei)
     payees: Mapped[int]
@@ -97,7 +97,7 @@ class RootRow(Base):
     log_hash: Mapped[str] = mapped_column(String(66))
     """The episode log's size and tree hash that the root anchors."""
     state: Mapped[str] = mapped_column(String(16))
-    """`PREPARED`, then what `rewards.ledger.settle.RootState` says of it."""
+    """`PREPARED`, then a `rewards.ledger.settle.RootState`."""
     chain_index: Mapped[int | None]
     transaction: Mapped[str | None] = mapped_column(String(66))
     created_ms: Mapped[int] = mapped_column(BigInteger)
@@ -117,7 +117,7 @@ APPEND_ONLY: Final = ("scores", "practices", "ledger_transactions", "ledger_post
 
 
 def append_only_statements(table: str, dialect: str) -> tuple[str, ...]:
-    """Return the statements by which `table` refuses UPDATE and DELETE."""
+    """Return the SQL statements that make `table` refuse UPDATE and DELETE."""
     if dialect == "sqlite":
         return tuple(
             f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "

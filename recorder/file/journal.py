@@ -104,7 +104,7 @@ class JournalFile:
 def read_journal(path: Path) -> Journal:
     """Read a journal up to its first damage.
 
-    Raises UnreadableFileError or MetaInvalidError if not even its head is whole, NothingRecordedError if it has no whole
+    Raises UnreadableFileError or MetaInvalidError if not even its head is whole, NothingRecordedError if it has no
     step, and TooLargeError if it has more than an episode may.
     """
     data = memoryview(path.read_bytes())
@@ -236,7 +236,7 @@ def write_clean(path: Path, meta: Meta, arrays: Arrays) -> None:
 
 
 class _Datasets:
-    """Adds contiguous datasets through HDF5's own calls: h5py's take twice as long, and a control loop runs beside it."""
+    """Adds contiguous datasets through HDF5's own calls: h5py's take twice as long, beside a control loop."""
 
     def __init__(self, file: h5py.File) -> None:
         self._file, self._groups = file, {"": file.id}

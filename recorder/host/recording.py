@@ -10,7 +10,8 @@ Below `folder`:
     previous                       the digest of the last sealed episode
 
 Nothing here can stall control: the session only ever puts events into the queue. No episode holds up the next: one
-thread writes journals as steps come; another turns ended journals into files, in order, and seals them. Why threads: `docs/decisions/0019-a-journal-while-driving.md`.
+thread writes journals as steps come; another turns ended journals into files, in order, and seals them.
+Why threads: `docs/decisions/0019-a-journal-while-driving.md`.
 """
 
 from __future__ import annotations

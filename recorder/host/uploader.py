@@ -115,7 +115,7 @@ class Uploader:
         token: Callable[[], str],
         backoff: Backoff | None = None,
     ) -> None:
-        """`folder` is the recorder's; `client` has the hub's base URL; `token` returns the upload token, "" while offline.
+        """`folder` is the recorder's; `client` has the hub's base URL; `token` returns the upload token, "" offline.
 
         Call `wake` when the connection is back.
         """
@@ -260,7 +260,7 @@ class Uploader:
         return state
 
     def _ask(self, method: str, path: str, extra: Mapping[str, str] | None = None, **body: Any) -> _Answer:
-        """Return the answer to a request, up to `ANSWER_BYTES_MAX`. Raises httpx.TransportError or UploadFailedError."""
+        """Return the answer to a request, up to `ANSWER_BYTES_MAX`. Raises TransportError, UploadFailedError."""
         headers = {**self._headers(), "Accept-Encoding": "identity", **(extra or {})}
         try:
             with self._client.stream(method, path, headers=headers, **body) as answer:

@@ -78,7 +78,7 @@ class Catalogue:
         return view(row)
 
     def page(self, wanted: Wanted, limit: int = PAGE_DEFAULT, after: str | None = None) -> Page:
-        """Return up to `limit` (at most 200) episodes, newest first, after a cursor; raise CursorError for a bad cursor."""
+        """Return at most `limit` (up to 200) episodes, newest first, after a cursor; raise CursorError if it is bad."""
         limit = min(max(1, limit), PAGE_MAX)
         newest_first = (EpisodeRow.created_ms.desc(), EpisodeRow.episode.desc())
         query = _filtered(wanted).order_by(*newest_first).limit(limit + 1)

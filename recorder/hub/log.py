@@ -50,7 +50,7 @@ class Log:
         return self._key.verifier
 
     def append(self, db: Session, episode: str, entry: bytes, created_ms: int) -> int:
-        """Add an entry and return its index. It is durable once the caller's transaction commits, and gone if that rolls back.
+        """Add an entry and return its index. The caller's transaction makes it durable, or leaves no trace of it.
 
         The head is updated first, so that two appends wait for each other and never share an index.
         """

@@ -1,4 +1,4 @@
-"""The states of an episode: one enum, one table of legal moves. An illegal move raises with what was expected and found.
+"""The states of an episode: one enum, one table of legal moves. An illegal move raises, with what was expected.
 
 The first two (`recording`, `sealed`: see `recording.py`) are on a host's disk, the rest in the hub's table. What
 follows `verified` (scored, reviewed, settled, released) is derived in `rewards` from its own tables, and is never

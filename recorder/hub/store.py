@@ -1,4 +1,4 @@
-"""The hub's folder of bundles: each file appears whole, under its episode's name, and no name leads outside the folder."""
+"""The hub's folder of bundles: each file appears whole, under its episode's name, and no name leads outside it."""
 
 from __future__ import annotations
 

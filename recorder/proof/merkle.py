@@ -45,7 +45,7 @@ def root_of(leaves: Sequence[bytes]) -> bytes:
 
 
 def tree_hash(node: Node, begin: int, end: int) -> bytes:
-    """Return the hash of leaves `begin` to `end` (section 2.1); `begin` is aligned, as it is when the RFC's rule splits."""
+    """Return the hash of leaves `begin` to `end` (section 2.1); `begin` is aligned, as in the RFC's splits."""
     count = end - begin
     if count == 0:
         return EMPTY_ROOT

@@ -1,1 +1,1 @@
-"""The chain: the only place that loads web3. The embedded one, the vault, and payouts."""
+"""The chain: the embedded one, the vault, and payouts. Only this package loads web3."""

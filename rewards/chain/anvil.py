@@ -1,10 +1,10 @@
-"""The rewards room's embedded chain: one anvil process on loopback, whose state outlives every way to stop.
+"""The embedded chain: one anvil process on loopback, whose state survives any way of stopping it.
 
 Anvil keeps its state in memory. `save()` writes it to disk, whole or not at all: call it after each transaction that
-matters (`Chain(mined=...)` does) and that transaction survives a kill -9 of either process. A keeper thread saves
-other people's transactions once a second, starts anvil again where it dies, and takes it down with us.
-A save writes the whole history, about 30 ms for each 1000 transactions: beyond some 30 000 an outside chain is better.
-The node's control calls trust this machine: whoever may connect to its loopback port may mint.
+matters (`Chain(mined=...)` does), and that transaction survives a kill -9 of either process. A keeper thread saves
+other people's transactions once a second, restarts anvil if it dies, and stops it when we stop.
+A save writes the whole history, about 30 ms for each 1000 transactions: beyond about 30 000, use an external chain.
+The node's control calls trust this machine: anyone who can connect to its loopback port can mint.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class AnvilFailedError(ChainError):
 
 
 class AnvilBusyError(ChainError):
-    """Another process keeps its chain in this folder."""
+    """Another process runs its chain in this folder."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(f"{folder} is in use by another process; one folder holds one running chain")
@@ -57,7 +57,10 @@ class AnvilBusyError(ChainError):
 
 
 def find_anvil() -> Path:
-    """Return npm's anvil (the program: its wrapper would die alone) or the one in PATH; raise AnvilMissingError."""
+    """Return npm's anvil or the one in PATH; raise AnvilMissingError.
+
+    Npm's is the program itself: killing its wrapper would leave it running.
+    """
     for package in sorted((_REPOSITORY / "node_modules" / "@foundry-rs").glob("anvil-*")):
         if (program := package / "bin" / "anvil").is_file():
             return program
@@ -67,7 +70,7 @@ def find_anvil() -> Path:
 
 
 class EmbeddedChain:
-    """A running chain below `folder`; `owner` is given gas money. Use it in a `with`, or call `stop()`."""
+    """A running chain, kept in `folder`; `owner` is given gas money. Use it in a `with`, or call `stop()`."""
 
     def __init__(self, folder: Path, owner: str, port: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -111,9 +114,9 @@ class EmbeddedChain:
         self.stop()
 
     def wait_up(self, timeout_s: float, after: int | None = None) -> int:
-        """Wait until anvil answers, as another process than `after`, and return its process id.
+        """Wait until anvil answers, in a process other than `after`, and return its process id.
 
-        Raises AnvilFailedError where it did not start in time.
+        Raises AnvilFailedError if it does not start in time.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._failure or self.process_id not in (None, after), timeout_s)
@@ -123,7 +126,7 @@ class EmbeddedChain:
         return process_id or 0
 
     def save(self) -> None:
-        """Write the chain's state to disk, unless its newest block is there already; raise AnvilFailedError."""
+        """Write the chain's state to disk, unless its newest block is already saved; raise AnvilFailedError."""
         with self._saving:
             block = str(self._rpc("eth_getBlockByNumber", "latest", False)["hash"])
             if block == self._saved_block:
@@ -146,7 +149,7 @@ class EmbeddedChain:
     # --- the keeper: the only thread that starts and ends the process ---
 
     def _keep(self) -> None:
-        """Own the process: Linux ties a child's life to the thread that started it, so that thread must last."""
+        """Own the process: Linux ties a child's life to the thread that started it, so that thread must live on."""
         try:
             while not self._stopping.is_set():
                 with self._start() as process:

@@ -1,7 +1,7 @@
-"""The rewards room's only door to an EVM chain: deploy the vault, publish roots, relay claims, read what was paid.
+"""All access to an EVM chain: deploy the vault, publish roots, relay claims, read what was paid.
 
 The only module that imports web3. Addresses are checksummed `str`, amounts `int` in wei, hashes `bytes` or 0x-hex.
-Every call raises ChainUnreachableError where the node does not answer, and VaultRefusedError where a contract refuses.
+Every call raises ChainUnreachableError if the node does not answer, and VaultRefusedError if a contract refuses.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ _WAITING: Final = (RootState.PROPOSED, RootState.DISPUTED, RootState.UPHELD)
 
 
 class Chain:
-    """One key's hands on one chain, safe to use from many threads.
+    """One key on one chain, safe to use from many threads.
 
     `mined` is called after each of our transactions is on chain and before the call returns; the embedded chain
-    saves its state there. `deploy_once` or `attach` comes first.
+    saves its state there. Call `deploy_once` or `attach` first.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Chain:
         self._timeout_s = timeout_s
         self._web3 = Web3(HTTPProvider(url, request_kwargs={"timeout": 30}, exception_retry_configuration=None))
         self._web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
-        self._web3.middleware_onion.remove("validation")  # it asks for the chain id twice with every read
+        self._web3.middleware_onion.remove("validation")  # it asks for the chain id twice on every read
         self._sending = threading.Lock()
         self._publishing = threading.Lock()
         self._deployment: Deployment | None = None
@@ -77,7 +77,7 @@ class Chain:
         chain.chain_id()
         return chain
 
-    # --- where ---
+    # --- the contracts ---
 
     @property
     def address(self) -> str:
@@ -99,7 +99,7 @@ class Chain:
     def deploy_once(self, record: Path, terms: VaultTerms | None = None) -> Deployment:
         """Deploy and fund the vault, or attach to the one that `record` names.
 
-        Raises DeploymentError where the recorded vault is not on this chain: money is never forgotten in silence.
+        Raises DeploymentError if the recorded vault is not on this chain: money is never silently forgotten.
         """
         if record.exists():
             return self.attach(Deployment.read(record))
@@ -108,7 +108,7 @@ class Chain:
         return self.attach(deployment)
 
     def attach(self, deployment: Deployment) -> Deployment:
-        """Use contracts that are there; raise DeploymentError unless their code on chain is ours."""
+        """Use contracts that are already deployed; raise DeploymentError unless their code on chain is ours."""
         found = self.chain_id()
         if found != deployment.chain_id:
             raise DeploymentError(f"the vault is on chain {deployment.chain_id}, but {self._url} serves chain {found}")
@@ -143,10 +143,10 @@ class Chain:
     # --- roots ---
 
     def propose_and_finalize(self, tree: PayoutTree, log_size: int = 0, log_hash: bytes = bytes(32)) -> Settlement:
-        """Publish a payout and make it final at once, or propose it where the vault has a delay.
+        """Publish a payout and make it final at once, or propose it if the vault has a delay.
 
-        `log_size` and `log_hash` anchor the episode log. Repeating a call that was cut off goes on where it stopped.
-        Raises VaultRefusedError: "RootPending" while an older root waits, "Insolvent" where the vault holds too little.
+        `log_size` and `log_hash` anchor the episode log. Repeating a call that was cut off continues where it stopped.
+        Raises VaultRefusedError: "RootPending" while an older root waits, "Insolvent" if the vault holds too little.
         """
         here = self.deployment
         if (tree.chain_id, tree.vault) != (here.chain_id, here.vault):
@@ -166,12 +166,12 @@ class Chain:
             return Settlement(newest.index, newest.root, newest.state, self._transaction_about(newest))
 
     def finalize_due(self) -> RootRecord | None:
-        """Make the pending root final where its delay has passed; return the newest root, whatever its state."""
+        """Make the pending root final if its delay has passed; return the newest root, whatever its state."""
         with self._publishing:
             return self._finalized_if_due(self._newest())
 
     def dispute(self, index: int, reason_hash: bytes) -> str:
-        """Dispute a proposed root (a guardian without bond, anyone else with it); return the transaction."""
+        """Dispute a proposed root (a guardian without a bond, anyone else with one); return the transaction."""
         call = self._vault.functions.dispute(index, reason_hash)
         return _hash(self._send(call, f"disputing root {index}"))
 
@@ -215,7 +215,7 @@ class Chain:
     # --- pay ---
 
     def claim(self, account: str, cumulative: int, proof: Sequence[bytes], root_index: int) -> Claim:
-        """Pay `account` what root `root_index` owes it; raise NothingToClaimError where that is nothing."""
+        """Pay `account` what root `root_index` owes it; raise NothingToClaimError if that is nothing."""
         already = self.claimed(account)
         if cumulative <= already:
             raise NothingToClaimError(account, cumulative, already)
@@ -248,7 +248,7 @@ class Chain:
         return _hash(self._send(call, "the deposit"))
 
     def owed(self) -> int:
-        """Wei that is earned and unclaimed, a pending root included."""
+        """Wei that is earned and unclaimed, including a pending root."""
         return int(self._call(self._vault.functions.owed()))
 
     def surplus(self) -> int:
@@ -260,11 +260,11 @@ class Chain:
         return _hash(self._send(self._vault.functions.sweep(to, amount), "the sweep"))
 
     def pause(self) -> str:
-        """Stop new roots, as a guardian; final ones pay on. Return the transaction."""
+        """Stop new roots, as a guardian; final ones still pay. Return the transaction."""
         return _hash(self._send(self._vault.functions.pause(), "pausing"))
 
     def unpause(self) -> str:
-        """Let new roots in again, as the admin; return the transaction."""
+        """Allow new roots again, as the admin; return the transaction."""
         return _hash(self._send(self._vault.functions.unpause(), "unpausing"))
 
     # --- talking to the node ---
@@ -278,7 +278,7 @@ class Chain:
         return self._contract("ArmToken", self.deployment.token)
 
     def _contract(self, name: str, address: str) -> Contract:
-        if (name, address) not in self._contracts:  # web3 builds a class for each, which costs more than a call
+        if (name, address) not in self._contracts:  # web3 builds a class for each, which takes longer than a call
             checked = Web3.to_checksum_address(address)
             self._contracts[name, address] = self._web3.eth.contract(checked, abi=artifact(name).abi)
         return self._contracts[name, address]
@@ -288,9 +288,9 @@ class Chain:
             return function.call()
 
     def _send(self, call: Any, what: str) -> Any:
-        """Sign, send and await one transaction; return its receipt, of a success only."""
+        """Sign, send and await one transaction; return its receipt if it succeeded."""
         with self._asking(what):
-            with self._sending:  # from reading the nonce to the node's yes, nobody else may take it
+            with self._sending:  # until the node has accepted the transaction, no other may take its nonce
                 nonce = self._web3.eth.get_transaction_count(self._key.address, "pending")
                 transaction = call.build_transaction({"from": self._key.address, "nonce": nonce})
                 transaction["gas"] = transaction["gas"] * 5 // 4

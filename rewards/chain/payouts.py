@@ -1,8 +1,8 @@
-"""From the ledger to the chain: payout roots and claims. What leaves is a published JSON, a root, and paid wallets.
+"""From the ledger to the chain: payout roots and claims.
 
-Each step is written down before the next one, and repeating a step changes nothing; so a crash anywhere is healed by
-calling `settle` again: the JSON is on the disk before the root is in the table, the root is in the table before the
-chain hears of it, and it is called final only after the chain said so. All calls block; run them beside an event loop.
+Each step is recorded before the next one, and repeating a step changes nothing, so after any crash it is enough to
+call `settle` again: the JSON is on disk before the root is in the table, the root is in the table before it is sent to
+the chain, and it is marked final only after the chain says so. All calls block; run them off the event loop.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class PayoutsError(Exception):
 
 
 class UnknownRootError(PayoutsError):
-    """No payout has that root."""
+    """No payout has this root."""
 
 
 class NothingSettledError(PayoutsError):
@@ -40,7 +40,7 @@ class NothingSettledError(PayoutsError):
 
 
 class RootVoidError(PayoutsError):
-    """The ledger still gives the root that a dispute has voided."""
+    """The ledger still leads to a root that a dispute has voided."""
 
 
 class WrongVaultError(PayoutsError):
@@ -48,13 +48,13 @@ class WrongVaultError(PayoutsError):
 
 
 class Vault(Protocol):
-    """What is asked of the chain; `rewards.chain.chain.Chain` is one."""
+    """What payouts need from the chain; `rewards.chain.chain.Chain` provides it."""
 
     def propose_and_finalize(self, tree: PayoutTree, log_size: int = 0, log_hash: bytes = ...) -> Settlement:
-        """Publish a payout; repeating it goes on where it stopped."""
+        """Publish a payout; repeating it continues where it stopped."""
 
     def finalize_due(self) -> RootRecord | None:
-        """Make the pending root final where it may be; return the newest root."""
+        """Make the pending root final if its delay has passed; return the newest root."""
 
     def root_at(self, index: int) -> RootRecord:
         """Read one root."""
@@ -71,7 +71,7 @@ class Vault(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """One payout root, as the API tells it."""
+    """One payout root, as the API shows it."""
 
     position: int
     root: str
@@ -86,7 +86,7 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """A claim that has arrived."""
+    """A claim that was paid."""
 
     transaction: str
     amount_wei: int
@@ -113,10 +113,10 @@ class Payouts:
         self._tree: tuple[int, PayoutTree] | None = None
 
     def settle(self) -> Root | None:
-        """Put all that was earned under a final root; return the newest root, None where nobody has earned yet.
+        """Put all that was earned under a final root; return the newest root, None if nobody has earned yet.
 
-        Where nothing changed there is no new root. A root that waits (for its delay, or for a dispute) is waited for.
-        Raises ChainError where the chain does not do it; what was begun goes on at the next call.
+        If nothing changed, there is no new root, and none while an older one waits for its delay or for a dispute.
+        Raises ChainError if the chain fails; the next call continues what was begun.
         """
         with self._settling:
             newest = self._newest()
@@ -130,7 +130,7 @@ class Payouts:
             return None if newest is None else self._told(newest)
 
     def reconcile(self) -> None:
-        """Hold the database to the chain after a start; raise WrongVaultError where they are not each other's."""
+        """Check the database against the chain at a start; raise WrongVaultError if they do not belong together."""
         newest = self._newest()
         if newest is None or newest.chain_index is None:
             return
@@ -145,7 +145,7 @@ class Payouts:
             )
 
     def claim(self, address: str) -> Paid:
-        """Pay `address` all that the newest final root holds for it and that it has not claimed.
+        """Pay `address` all that the newest final root holds for it and that it has not claimed yet.
 
         Raises NothingSettledError, NothingToClaimError (of `rewards.chain.vault`) or another ChainError.
         """
@@ -184,7 +184,7 @@ class Payouts:
         return self._file(known).read_bytes()
 
     def _prepare(self) -> RootRow | None:
-        """Publish what the ledger says and write it down as a root; None where nothing changed."""
+        """Publish what the ledger says and record it as a root; None if nothing changed."""
         with self._database() as db:
             prefix = ledger.OPERATOR
             earned = {name.removeprefix(prefix): wei for name, wei in ledger.balances(db, prefix).items() if wei}
@@ -223,7 +223,7 @@ class Payouts:
                 raise RootVoidError(f"a dispute voided {root}, and the ledger still gives it: correct the ledger first")
 
     def _advance(self, row: RootRow) -> RootRow:
-        """Bring a root as far as the chain lets it, and write down how far that is."""
+        """Move a root as far as the chain allows, and record its state."""
         if row.state == PREPARED:
             with self._database() as db:
                 tree = self._tree_at(row.position, _cumulative(db, row.position, include=row.position))

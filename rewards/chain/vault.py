@@ -1,6 +1,6 @@
-"""The rewards room's view of the RewardVault contract: its records, its errors as sentences, and its compiled code.
+"""The RewardVault contract in Python: its records, its errors as sentences, and its compiled code.
 
-No web3 here: a caller that only names these types loads no chain library.
+No web3 here: a caller that needs only these types loads no chain library.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STATES: Final[Mapping[int, RootState]] = {
     4: RootState.UPHELD,
     5: RootState.FINAL,
 }
-"""The contract's numbers for where a root stands."""
+"""The contract's numbers for the states of a root."""
 _ARTIFACTS: Final = Path(__file__).parent / "contracts" / "artifacts"
 
 
@@ -67,7 +67,7 @@ class VaultRefusedError(ChainError):
 
 
 class NothingToClaimError(ChainError):
-    """The account has claimed all that this root owes it."""
+    """The account has already claimed all that this root owes it."""
 
     def __init__(self, account: str, cumulative: int, claimed: int) -> None:
         super().__init__(f"nothing to claim: {account} has earned {cumulative} wei and claimed {claimed} wei")
@@ -103,15 +103,15 @@ class VaultTerms:
     delay_s: int = 0
     """For how long a proposed root can be disputed; 0 fits the embedded chain only."""
     bond_wei: int = 0
-    """What a disputer who is no guardian puts down."""
+    """What a disputer who is not a guardian must deposit."""
     guardian: str | None = None
     """Who may pause, and dispute without a bond."""
     arbiter: str | None = None
     """Who decides disputes; never the publisher."""
     token: str | None = None
-    """An ERC-20 that is there already; none deploys a test token and funds the vault with it."""
+    """An existing ERC-20; None deploys a test token and funds the vault with it."""
     fund_wei: int = 1_000_000 * ARM
-    """What the vault holds of a test token to begin with."""
+    """How much of a test token the vault starts with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class Deployment:
     token: str
     vault: str
     block: int
-    """The block in which the vault was made; its events begin here."""
+    """The block in which the vault was deployed; its events begin here."""
 
     @property
     def domain(self) -> Domain:
@@ -136,7 +136,7 @@ class Deployment:
 
     @classmethod
     def read(cls, path: Path) -> Deployment:
-        """Read a record; raise DeploymentError where it is damaged."""
+        """Read a record; raise DeploymentError if it is damaged."""
         try:
             return cls(**json.loads(path.read_bytes()))
         except (ValueError, TypeError) as error:
@@ -160,14 +160,14 @@ class RootRecord:
     state: RootState
 
     def holds(self, root: bytes, total: int, log_size: int, log_hash: bytes) -> bool:
-        """Tell whether this root stands (is not void) and says exactly this."""
+        """Return whether this root is not void and has exactly these values."""
         said = (self.root, self.total, self.log_size, self.log_hash)
         return self.state is not RootState.VOID and said == (root, total, log_size, log_hash)
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What became of a payout: FINAL, or PROPOSED (or DISPUTED) where the vault has a delay."""
+    """What became of a payout: FINAL, or PROPOSED (or DISPUTED) if the vault has a delay."""
 
     index: int
     root: bytes
@@ -178,7 +178,7 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Pay that has arrived."""
+    """One payment by the vault."""
 
     transaction: str
     account: str
@@ -197,7 +197,7 @@ class Artifact:
     """(start, length) of the places in `deployed` that the constructor fills."""
 
     def matches(self, code: bytes) -> bool:
-        """Tell whether `code`, found on chain, is this contract's, whatever its constructor was given."""
+        """Return whether `code`, found on chain, is this contract's, whatever its constructor's arguments were."""
         return self._blank(code) == self._blank(self.deployed)
 
     def _blank(self, code: bytes) -> bytes:
@@ -216,7 +216,7 @@ def artifact(name: str) -> Artifact:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` so that a crash at any moment leaves the old bytes or the new ones."""
+    """Replace `path` with `data`, so that a crash at any moment leaves either the old bytes or the new ones."""
     fresh = path.with_name(path.name + ".new")
     with fresh.open("wb") as file:
         file.write(data)

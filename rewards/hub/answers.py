@@ -1,4 +1,4 @@
-"""What the rewards room's routes answer, as `/openapi.json` shows it. Amounts are decimal strings, in wei."""
+"""What the rewards routes answer, as `/openapi.json` shows it. Amounts are decimal strings, in wei."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class CheckAnswer(BaseModel):
 
 
 class PracticeAnswer(BaseModel):
-    """An episode of a wallet that was not qualified: checked, and not paid."""
+    """An episode of a wallet that was not qualified yet: checked, and not paid."""
 
     reason: Literal["not_qualified"]
     sentence: str

@@ -1,4 +1,4 @@
-"""The rewards room's door to the network: scores, operators, balances, payout roots, claims and settlement."""
+"""The rewards over HTTP: scores, operators, balances, payout roots, claims and settlement."""
 
 from __future__ import annotations
 
@@ -69,13 +69,13 @@ class _Routes:
             raise ApiError(404, "unknown_root", str(error)) from error
 
     async def claim(self, request: Request) -> ClaimAnswer:
-        """Pay out what a signed-in wallet can claim; the hub pays the gas, and the vault pays only the claimant."""
+        """Pay a signed-in wallet what it can claim; the hub pays the gas, and the vault pays only the claimant."""
         address = await run_in_threadpool(self._signed_in, request)
         with _chain_errors():
             return ClaimAnswer.of(await self._pipeline.claim(address))
 
     async def settle(self, request: Request) -> RootAnswer:
-        """Settle what has been earned in a new root. For the platform's operator (admin token)."""
+        """Settle what has been earned under a new root. For the platform's operator (admin token)."""
         _require_admin(request, self._admin_token)
         with _chain_errors():
             root = await self._pipeline.settle()
@@ -85,7 +85,7 @@ class _Routes:
 
 
 def router(pipeline: Pipeline, catalogue: Catalogue, signed_in: SignedIn, admin_token: str) -> APIRouter:
-    """Return this room's routes. An empty `admin_token` lets nobody settle by hand."""
+    """Return the rewards routes. With an empty `admin_token`, nobody can settle by hand."""
     made, routes = _Routes(pipeline, catalogue, signed_in, admin_token), APIRouter()
     routes.get("/api/episodes/{episode}/score")(made.score)
     routes.get("/api/operators/{address}")(made.operator)
@@ -124,7 +124,7 @@ def _require_admin(request: Request, admin_token: str) -> None:
 
 @contextmanager
 def _chain_errors() -> Iterator[None]:
-    """Say in HTTP why the chain did not do it."""
+    """Turn the chain's errors into HTTP errors."""
     try:
         yield
     except (NothingSettledError, NothingToClaimError) as error:

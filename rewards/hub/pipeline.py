@@ -1,8 +1,7 @@
-"""From a verified episode to pay: score it, book it, settle it. The door starts one `Pipeline` and hands it what it
-needs.
+"""From a verified episode to pay: score it, book it, settle it.
 
 Work is found in two ways: `submit` says that an episode was just verified, and a search of the tables (at the start,
-and then every half minute) finds what nobody said, or what a crash left over. An episode's score and its pay, or the
+and then every half minute) finds what was not submitted, or what a crash left. An episode's score and its pay, or the
 checks of a practice drive, are written in one database transaction.
 """
 
@@ -56,7 +55,7 @@ class Verdict:
     price_wei: int
     pay_wei: int
     paid: bool
-    """Whether the ledger has it; an accepted episode waits while its task's pool is empty."""
+    """Whether the ledger has booked it; an accepted episode waits while its task's pool is empty."""
     practice: tuple[Check, ...] | None
     """The checks of a practice drive, which earns nothing; None for an episode of a qualified wallet."""
 
@@ -73,7 +72,7 @@ class Statement:
 
 
 class Pipeline:
-    """Use it as `async with pipeline:`; it works until the block ends. Every method may be called before, too."""
+    """Use it as `async with pipeline:`; it works until the block ends. Every method may also be called before."""
 
     def __init__(
         self,
@@ -87,9 +86,10 @@ class Pipeline:
         settle_every_s: float = 0.0,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
-        """`prices`: task -> wei for a score of 1. `executor` scores (None: threads). 0 settles only when asked.
+        """`prices`: task -> wei for a score of 1. `executor` scores (None: threads).
 
-        With `qualification`, what a wallet drives is practice until its drives have passed the checks.
+        With `settle_every_s` 0 it settles only when asked. With `qualification`, what a wallet drives is practice until
+        its drives have passed the checks.
         """
         self._qualification = qualification
         self._database, self._store, self._payouts, self._prices = database, store, payouts, prices
@@ -101,7 +101,7 @@ class Pipeline:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __aenter__(self) -> Self:
-        """Start; raise WrongVaultError where database and chain are not each other's."""
+        """Start; raise WrongVaultError if database and chain do not belong together."""
         self._loop = asyncio.get_running_loop()
         await self._beside(self._payouts.reconcile)
         self._tasks = [asyncio.create_task(self._score_all(), name="scoring")]
@@ -113,7 +113,7 @@ class Pipeline:
     async def __aexit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        """Stop; what was begun goes on at the next start."""
+        """Stop; unfinished work continues at the next start."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -121,12 +121,12 @@ class Pipeline:
         await asyncio.to_thread(self._chain.shutdown)
 
     def submit(self, episode: str) -> None:
-        """Say that an episode was verified. From any thread; lost where the pipeline does not run, found later."""
+        """Say that an episode was verified, from any thread. If the pipeline is not running, a search finds it."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._work.put_nowait, episode)
 
     async def verdict(self, episode: str, wait_s: float = 0.0) -> Verdict | None:
-        """Return an episode's score, waiting up to `wait_s` for it; None where there is none by then."""
+        """Return an episode's score, waiting up to `wait_s` for it; None if there is none by then."""
         scored = asyncio.Event()
         self._waiting[episode].add(scored)
         try:
@@ -148,16 +148,16 @@ class Pipeline:
         return await asyncio.to_thread(self._operator, address)
 
     async def statement(self, address: str) -> Statement:
-        """Return an operator's account, with what only the chain knows; raise ChainError where it is silent."""
+        """Return an operator's account, with what only the chain knows; raise ChainError if it does not answer."""
         claimed, wallet = await self._beside(partial(self._payouts.chain_balances, address))
         return await asyncio.to_thread(self._statement, address, claimed, wallet)
 
     async def settle(self) -> Root | None:
-        """Pay what waits for its pool, and bring all that was earned under a root; None where nobody has earned."""
+        """Pay what waits for its pool, and put all that was earned under a root; None if nobody has earned anything."""
         return await self._beside(self._settle)
 
     async def claim(self, address: str) -> Paid:
-        """Relay an operator's claim; raises as `Payouts.claim`."""
+        """Relay an operator's claim; raises what `Payouts.claim` raises."""
         return await self._beside(partial(self._payouts.claim, address))
 
     async def roots(self) -> list[Root]:
@@ -169,9 +169,9 @@ class Pipeline:
         return await asyncio.to_thread(self._payouts.document, root)
 
     def fund(self, task: str, amount_wei: int, key: str) -> bool:
-        """Set `amount_wei` of the vault's tokens aside for a task, once for each `key`; pay what waited. Blocks.
+        """Set aside `amount_wei` of the vault's tokens for a task, once for each `key`; pay what waited. Blocks.
 
-        Returns whether it is new. Raises KeyReusedError.
+        Returns whether the key is new. Raises KeyReusedError.
         """
         deposit = ledger.transfer(
             f"deposit:{key}", "deposit", ledger.VAULT, ledger.pool(task), amount_wei, self._clock_ms()
@@ -290,7 +290,7 @@ class Pipeline:
         return Statement(earned, self._payouts.settled(address), claimed_wei, wallet_wei, tuple(entries))
 
     async def _beside(self, call: Callable[[], T]) -> T:
-        """Run what may wait for the chain beside the event loop, in threads that nothing else needs."""
+        """Run what may wait for the chain off the event loop, in threads that nothing else uses."""
         return await asyncio.get_running_loop().run_in_executor(self._chain, call)
 
 
@@ -312,9 +312,9 @@ def _unpaid() -> Select[Any]:
 
 
 def _keep(db: Session, row: ScoreRow, checks: tuple[Check, ...] | None) -> bool:
-    """Write a score with its pay, unless it is written; return whether it was paid now.
+    """Write a score with its pay, unless it is already written; return whether it was paid now.
 
-    With `checks`, the episode of a wallet that is not qualified is practice.
+    If `checks` is given, the episode of a wallet that is not qualified is practice.
     """
     if db.get(ScoreRow, (row.episode, row.version)) is not None:
         return False
@@ -326,7 +326,7 @@ def _keep(db: Session, row: ScoreRow, checks: tuple[Check, ...] | None) -> bool:
 
 
 def _pay(db: Session, row: ScoreRow) -> bool:
-    """Book an episode's pay; return whether it was booked now. An empty pool lets it wait."""
+    """Book an episode's pay; return whether it was booked now. If the pool is empty, it waits."""
     if row.pay_wei == 0:
         return False
     pay = ledger.episode_pay(row.episode, row.task, row.operator, row.pay_wei, row.scored_ms)

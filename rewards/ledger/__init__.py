@@ -1,1 +1,1 @@
-"""The money: a double-entry ledger that only grows, and the tree of what is settled."""
+"""The money: a double-entry ledger that only grows, and the Merkle tree of what is settled."""

@@ -1,13 +1,13 @@
-"""The ledger: append-only, double entry, exact. What leaves is every balance, derived from postings alone.
+"""The ledger: append-only, double entry, exact. Every balance is derived from postings alone.
 
-A transaction has two or more postings that sum to zero, and a key that names the event it stands for
+A transaction has two or more postings that sum to zero, and a key that names its event
 (`episode:<id>`, `deposit:<transaction>`), so that no event is ever booked twice. Accounts:
 
-    vault               where tokens enter: the only account that goes below zero, by all that is owed to
-    others pool:<task>         what is set aside to pay for a task operator:<address>  all that an operator
-    has ever earned; it only grows
+    vault               where tokens enter; the only account below zero, by all that is owed to others
+    pool:<task>         what is set aside to pay for a task
+    operator:<address>  all that an operator has ever earned; it only grows
 
-What an operator has *claimed* is not booked here: the chain alone knows it.
+What an operator has *claimed* is not booked here: only the chain knows it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class MalformedTransactionError(LedgerError):
 
 
 class KeyReusedError(LedgerError):
-    """The key was booked before, with another content."""
+    """The key was booked before, with different content."""
 
 
 class PoolEmptyError(LedgerError):
@@ -57,12 +57,12 @@ class EarningsShrinkError(LedgerError):
 
 
 class LedgerCorruptError(LedgerError):
-    """The books do not add up: somebody wrote past this module."""
+    """The ledger does not add up: something wrote to it without this module."""
 
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """One account's part: above zero the account is owed more, below zero less."""
+    """One account's part: above zero, the account is owed more; below zero, less."""
 
     account: str
     amount_wei: int
@@ -80,7 +80,7 @@ class Transaction:
 
     @property
     def content_sha256(self) -> str:
-        """Of what is booked: neither the key nor the time, nor the order of postings."""
+        """SHA-256 of what is booked; neither the key, the time, nor the order of postings counts."""
         postings = sorted((posting.account, str(posting.amount_wei)) for posting in self.postings)
         return hashlib.sha256(json.dumps([self.kind, self.episode, postings]).encode()).hexdigest()
 
@@ -119,8 +119,8 @@ def episode_pay(episode: str, task: str, address: str, amount_wei: int, time_ms:
 def post(db: Session, transaction: Transaction) -> bool:
     """Book `transaction` in the caller's database transaction; return whether it is new.
 
-    The same key with the same content changes nothing. Raises a LedgerError and books nothing otherwise. Run
-    it inside `write`, so that a collision with another writer is tried again.
+    The same key with the same content changes nothing. If it cannot be booked, raises a LedgerError and books
+    nothing. Run it inside `write`, so that a collision with another writer is tried again.
     """
     _require_sound(transaction)
     booked = db.scalar(select(TransactionRow).where(TransactionRow.key == transaction.key))
@@ -149,7 +149,7 @@ def post(db: Session, transaction: Transaction) -> bool:
 
 
 def write(database: Database, work: Callable[[Session], T]) -> T:
-    """Run `work` in one database transaction and return its result; start over where another writer was faster."""
+    """Run `work` in one database transaction and return its result; start over if another writer was faster."""
     for _ in range(TRIES - 1):
         try:
             return _once(database, work)
@@ -160,7 +160,7 @@ def write(database: Database, work: Callable[[Session], T]) -> T:
 
 def _once(database: Database, work: Callable[[Session], T]) -> T:
     with database() as db, db.begin():
-        if db.get_bind().dialect.name == "sqlite":  # takes its one lock before reading, so that nobody is faster
+        if db.get_bind().dialect.name == "sqlite":  # takes its one lock before reading, so that no writer is faster
             db.connection().exec_driver_sql("BEGIN IMMEDIATE")
         return work(db)
 
@@ -171,7 +171,7 @@ def booked(db: Session, key: str) -> bool:
 
 
 def balance(db: Session, account: str) -> int:
-    """Return an account's balance, in wei: 0 for one that was never named."""
+    """Return an account's balance, in wei; 0 if it has no postings."""
     last = _last(db, account)
     return 0 if last is None else last.balance_wei
 
@@ -203,7 +203,7 @@ def entries(db: Session, account: str, limit: int = 200) -> list[Entry]:
 
 
 def audit(db: Session) -> int:
-    """Sum every posting anew; return how many transactions there are. Raises LedgerCorruptError."""
+    """Sum every posting from scratch; return how many transactions there are. Raises LedgerCorruptError."""
     sums: dict[str, int] = {}
     counts: dict[str, int] = {}
     open_wei: dict[int, int] = {}

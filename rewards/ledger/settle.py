@@ -1,6 +1,6 @@
-"""The rewards room's payout tree: who has earned how much becomes one Merkle root, and one JSON that rebuilds it.
+"""The payout tree: who has earned how much, as one Merkle root and one JSON that rebuilds it. Pure.
 
-Pure: values in, values out. A tree holds what each account has earned since the beginning (cumulative, in
+A tree holds what each account has earned since the beginning (cumulative, in
 wei), so the vault pays differences and no proof is ever paid twice. The layout is OpenZeppelin's standard
 tree: leaves `keccak256(keccak256(abi.encode(chain_id, vault, account, cumulative)))` sorted by hash, laid out
 backwards at the end of a binary heap, and parents that hash their two children in ascending order.
@@ -34,7 +34,7 @@ class PayoutDocumentError(ValueError):
 
 
 class IllegalMoveError(Exception):
-    """A payout root was asked to move where it cannot."""
+    """A payout root was asked to move to a state that it cannot reach."""
 
     def __init__(self, state: RootState, wanted: RootState) -> None:
         allowed = ", ".join(_MOVES[state]) or "nothing: it is settled"
@@ -44,7 +44,7 @@ class IllegalMoveError(Exception):
 
 
 class RootState(StrEnum):
-    """Where a payout root stands: `proposed -> (disputed -> void | upheld) -> final`."""
+    """The state of a payout root: `proposed -> (disputed -> void | upheld) -> final`."""
 
     PROPOSED = "proposed"
     DISPUTED = "disputed"
@@ -53,7 +53,7 @@ class RootState(StrEnum):
     FINAL = "final"
 
     def move(self, wanted: RootState) -> RootState:
-        """Return `wanted`; raise IllegalMoveError where the vault would refuse it."""
+        """Return `wanted`; raise IllegalMoveError if the vault would refuse it."""
         if wanted not in _MOVES[self]:
             raise IllegalMoveError(self, wanted)
         return wanted
@@ -92,7 +92,7 @@ class PayoutTree:
         return sum(self.cumulative.values())
 
     def proof(self, account: str) -> tuple[bytes, ...]:
-        """Return the siblings from `account`'s leaf up to the root; raise PayoutError for a stranger."""
+        """Return the siblings from `account`'s leaf up to the root; raise PayoutError if it has no leaf."""
         if account not in self.positions:
             raise PayoutError(f"{account} is not in the payout 0x{self.root.hex()}")
         place, siblings = self.positions[account], []
@@ -103,7 +103,7 @@ class PayoutTree:
 
 
 def build_tree(chain_id: int, vault: str, cumulative: Mapping[str, int]) -> PayoutTree:
-    """Build the payout of `cumulative` (checksummed account -> wei); raise PayoutError for values that cannot be."""
+    """Build the payout of `cumulative` (checksummed account -> wei); raise PayoutError for invalid values."""
     _require_payable(chain_id, vault, cumulative)
     ordered = dict(sorted(cumulative.items()))
     leaves = sorted((leaf(chain_id, vault, *item), item[0]) for item in ordered.items())
@@ -124,7 +124,7 @@ def leaf(chain_id: int, vault: str, account: str, cumulative: int) -> bytes:
 
 
 def require_growth(before: Mapping[str, int], after: Mapping[str, int]) -> None:
-    """Raise PayoutError where somebody's cumulative pay falls or is left out: what was earned stays earned."""
+    """Raise PayoutError if anyone's cumulative pay falls or is left out: what was earned stays earned."""
     for account, amount in before.items():
         if after.get(account, 0) < amount:
             raise PayoutError(f"{account}: cumulative pay cannot fall from {amount} to {after.get(account, 0)} wei")
@@ -145,7 +145,7 @@ def publish(tree: PayoutTree) -> bytes:
 
 
 def read_payout(document: bytes | str) -> PayoutTree:
-    """Rebuild a published payout; raise PayoutDocumentError where it is malformed or its root or total is not so."""
+    """Rebuild a published payout; raise PayoutDocumentError if it is malformed, or if its root or total is wrong."""
     fields = _load(document)
     try:
         amounts = {account: _wei(text) for account, text in fields["cumulative"].items()}
@@ -160,7 +160,7 @@ def read_payout(document: bytes | str) -> PayoutTree:
 
 
 def rebuild_root(document: bytes | str) -> bytes:
-    """Return the 32-byte root that a published payout really has; raise PayoutDocumentError as `read_payout` does."""
+    """Return the 32-byte root that a published payout actually has; raise PayoutDocumentError as `read_payout` does."""
     return read_payout(document).root
 
 

@@ -1,1 +1,1 @@
-"""Who is paid: the first drive that qualifies a wallet, and what is known of operators."""
+"""Who is paid: the first drive that qualifies a wallet, and what is known about operators."""

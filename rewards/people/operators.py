@@ -1,6 +1,6 @@
 """Which wallets are paid: a wallet's drives are practice until they pass every check, and paid from the next one on.
 
-What was practice stays practice: it is never paid, also not under later rules.
+What was practice stays practice: it is never paid, not even under later rules.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class Operator:
     """Whether a wallet's accepted episodes are paid."""
 
     qualified: bool
-    """Also true where the platform asks for no first drive."""
+    """Also true if the platform asks for no first drive."""
     since_ms: int | None
-    """When a drive of it passed; None where none has."""
+    """When one of its drives passed; None if none has."""
     episode: str | None
     """Its last practice drive."""
     checks: tuple[Check, ...]
-    """Of that drive."""
+    """The checks of that drive."""
     shown: tuple[str, ...]
     """Which `qualification.LASTING` checks its practice drives have passed."""
 
@@ -41,7 +41,7 @@ class Operator:
 def practised(db: Session, episode: str, address: str, checks: tuple[Check, ...] | None, now_ms: int) -> bool:
     """Return whether an episode is practice, and keep its checks; run it in the transaction that keeps the score.
 
-    Where `checks` is None the platform asks for no first drive: only what was practice already is.
+    If `checks` is None, the platform asks for no first drive: only an episode that already was practice still is.
     """
     if db.get(PracticeRow, episode) is not None:
         return True
@@ -54,7 +54,7 @@ def practised(db: Session, episode: str, address: str, checks: tuple[Check, ...]
 
 
 def read(db: Session, address: str, *, required: bool) -> Operator:
-    """Return what is known of a wallet; one never heard of has driven nothing. `required`: a first drive is."""
+    """Return what is known about a wallet, even one never seen before. `required`: whether a first drive is."""
     since_ms = _since_ms(db, address)
     mine = select(PracticeRow).where(PracticeRow.operator == address)
     last = db.scalar(mine.order_by(PracticeRow.checked_ms.desc(), PracticeRow.passed.desc()).limit(1))

@@ -1,6 +1,6 @@
-"""Whether an episode shows that its operator can drive: checks on what was recorded, pure; what leaves is `Check`s.
+"""Whether an episode shows that its operator can drive: pure checks on what was recorded.
 
-The first drives of a wallet are practice. They earn nothing, and once an episode passes every check here, with what
+The first drives of a wallet are practice. They earn nothing. Once an episode passes every check here, counting what
 earlier ones have shown, the wallet is qualified for pay. `docs/scoring.md` states the checks for people; success at
 the task is not among them.
 """
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from recorder.file.episode import Episode
 
 MOVED_M: Final = 0.05
-"""How far a hand must come along each axis."""
+"""How far a hand must move along each axis."""
 REST_S: Final = 0.5
-"""How long the dead-man must be released, before the drive goes on."""
+"""How long the dead-man must be released before the drive continues."""
 DURATION_S: Final = 5.0
 LIMITED_MAX: Final = 0.25
 """The largest share of steps in which a limit may cut the operator's wish."""
 NEEDS: Final = {"moved_m": MOVED_M, "rest_s": REST_S, "duration_s": DURATION_S, "limited": LIMITED_MAX}
-"""The thresholds as the HTTP API gives them."""
+"""The thresholds, as the HTTP API gives them."""
 LASTING: Final = ("move_x", "move_y", "move_z", "gripper", "let_go")
-"""What need be shown once only, in whichever practice drive; the other checks are of each drive."""
+"""What need be shown only once, in any practice drive; the other checks apply to each drive."""
 AXES: Final = (("x", "away and back"), ("y", "left and right"), ("z", "up and down"))
 _RELEASED: Final = (Safety.HOLDING, Safety.ARMED)
 
@@ -47,12 +47,12 @@ class Check:
     measured: float
     """m, s, a share or a count, as the name says; rounded to four decimals."""
     sentence: str
-    """What was measured, and what is needed where that is missing."""
+    """What was measured, and, if the check failed, what is needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Practice:
-    """What the checks look at in an episode of N steps."""
+    """The input of the checks: an episode of N steps."""
 
     facts: EpisodeFacts
     safety: NDArray[np.uint8]
@@ -62,7 +62,7 @@ class Practice:
 
 
 def appraise(episode_file: Path) -> tuple[Score, tuple[Check, ...]]:
-    """Return the score of an episode file and its checks; raise EpisodeError for no episode."""
+    """Return the score of an episode file and its checks; raise EpisodeError if it is not an episode."""
     from recorder.file.episode import read_episode  # here, so that the checks themselves need no file format
 
     practice = practice_of(read_episode(episode_file))
@@ -70,7 +70,7 @@ def appraise(episode_file: Path) -> tuple[Score, tuple[Check, ...]]:
 
 
 def practice_of(episode: Episode) -> Practice:
-    """Return what the checks look at in a recorded episode."""
+    """Return the input of the checks for a recorded episode."""
     return Practice(facts_of(episode), episode.arrays["safety"], episode.meta.spec.has_gripper)
 
 
@@ -80,7 +80,7 @@ def passed(checks: Iterable[Check]) -> bool:
 
 
 def with_shown(checks: Iterable[Check], shown: Collection[str]) -> tuple[Check, ...]:
-    """Return the checks of a drive, where those that are `LASTING` and were `shown` by an earlier one pass too."""
+    """Return a drive's checks, so that those that are `LASTING` and were `shown` by an earlier drive pass too."""
     return tuple(
         replace(one, passed=True, sentence=f"{one.sentence.partition(';')[0]}; an earlier drive has shown it.")
         if not one.passed and one.name in LASTING and one.name in shown
@@ -90,7 +90,7 @@ def with_shown(checks: Iterable[Check], shown: Collection[str]) -> tuple[Check, 
 
 
 def check(practice: Practice) -> tuple[Check, ...]:
-    """Return every check of an episode. Never raises: what cannot be measured fails the one check `recording`."""
+    """Return every check of an episode. Never raises: what cannot be measured fails the single check `recording`."""
     facts = practice.facts
     broken = unsound(facts) or (None if facts.valid else f"it ended with '{facts.end_reason}'")
     if broken:
@@ -111,7 +111,7 @@ def from_json(checks: Iterable[dict[str, Any]]) -> tuple[Check, ...]:
 
 
 def _moves(position_m: Array) -> Iterable[Check]:
-    """Check each axis: the hand (of several, the one that came farthest along it) went at least `MOVED_M`."""
+    """Check each axis: the hand (of several, the one that moved farthest along it) moved at least `MOVED_M`."""
     span_m = np.ptp(position_m.reshape(len(position_m), -1, 3), axis=0).max(axis=0)
     for (name, words), moved_m in zip(AXES, span_m.tolist(), strict=True):
         said = f"The hand moved {moved_m * 100:.1f} cm {words}"
@@ -119,7 +119,7 @@ def _moves(position_m: Array) -> Iterable[Check]:
 
 
 def _gripper(applied: Array) -> Check:
-    """Check that a gripper of (N, K) openings was sent closed, and open again after that."""
+    """Check that a gripper was sent closed, and open again after that; `applied` is (N, K) openings."""
     times = max(reopenings(column) for column in applied.T)
     said = f"The gripper was {'' if times else 'not '}closed and opened again"
     return _check("gripper", times >= 1, times, said, "that is needed once")
@@ -159,10 +159,10 @@ def reopenings(opening: Array) -> int:
 
 
 def longest_rest_s(t_s: Array, safety: NDArray[np.uint8]) -> float:
-    """Return the longest time with the dead-man released between two driven steps; 0 where there is none.
+    """Return the longest time with the dead-man released between two driven steps; 0 if there is none.
 
-    t_s is (N+1,) s, safety (N,): step i lasts from t_s[i] to t_s[i + 1]. A drive that expires for want of commands is
-    no release.
+    t_s is (N+1,) s, safety (N,): step i lasts from t_s[i] to t_s[i + 1]. A drive that expires for lack of commands is
+    not a release.
     """
     driven = np.flatnonzero(safety == Safety.DRIVING)
     if len(driven) == 0:

@@ -1,1 +1,1 @@
-"""What an episode was worth: measured, and scored by published rules; pure, from the file alone."""
+"""What an episode is worth: measured, and scored by published rules; pure, from the file alone."""

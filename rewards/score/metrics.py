@@ -1,10 +1,10 @@
-"""How well an episode was driven: pure NumPy over one episode's arrays; what leaves is `Metrics`.
+"""How well an episode was driven: `Metrics`, by pure NumPy over one episode's arrays.
 
 Every metric is computed on the host's measured clock. Positions are first interpolated to a grid of 20 Hz, so
-that a robot with a faster loop, or a loop that stutters, is measured by the same yardstick. Sums are
-correctly rounded (`math.fsum`), so that they do not depend on the order in which a processor adds.
+that a robot with a faster or an uneven loop is measured in the same way. Sums are correctly rounded
+(`math.fsum`), so that they do not depend on the order in which a processor adds.
 
-An episode that cannot be measured (`unsound` says why) has the worst value of every metric; nothing here raises.
+An episode that cannot be measured (`unsound` says why) gets the worst value of every metric; nothing here raises.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 RATE_HZ: Final = 20.0
-"""The common grid."""
+"""The rate of the common grid."""
 DURATION_MAX_S: Final = 3600.0
 TICK_S: Final = 1e-9
 """The recorded clock's resolution."""
@@ -32,9 +32,9 @@ STILL_M_S: Final = 0.005
 STILL_RAD_S: Final = 0.02
 STILL_GRIPPER_S: Final = 0.05
 SPEED_SAMPLES: Final = 2
-"""Speeds for idleness are taken over this many samples to each side: 0.2 s, wider than an encoder's flicker."""
+"""Speeds for idleness are taken over this many samples to each side: 0.2 s, longer than an encoder's flicker."""
 STEP_M: Final = 0.001
-"""Movement below this is sensor noise, and adds nothing to a path."""
+"""A movement below this is sensor noise, and adds nothing to a path."""
 MOVED_M: Final = 0.01
 """An episode whose hand moved less than this did not move."""
 OPEN: Final = 0.6
@@ -51,12 +51,12 @@ LAG_RAD: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class EpisodeFacts:
-    """What scoring needs to know of an episode of N steps, as plain values."""
+    """What scoring needs to know about an episode of N steps, as plain values."""
 
     episode: str
     task: str
     success: bool | None
-    """The task's predicate at the end; None where the robot cannot know."""
+    """The task's predicate at the end; None if the robot cannot know."""
     valid: bool
     """Whether the recorder kept the whole episode and it ended in a way that may count."""
     end_reason: str
@@ -64,17 +64,17 @@ class EpisodeFacts:
     t_s: Array
     """(N+1,) float64, s: the monotonic clock at each observation, from the first one."""
     ee_position_m: Array
-    """(N+1, 3 K) float64, m, in the base frame: of K end effectors, side by side; together they are one path."""
+    """(N+1, 3 K) float64, m, in the base frame: the K end effectors side by side; together they are one path."""
     joint_rad: Array
     """(N+1, J) float64, rad."""
     gripper: Array
-    """(N+1, K) float64, the observed openings in [0, 1]; constant where there is no gripper."""
+    """(N+1, K) float64, the observed openings in [0, 1]; constant if there is no gripper."""
     applied_rad: Array
     """(N, J) float64, rad: where the joints were sent, after safety."""
     applied_gripper: Array
-    """(N, K) float64, the openings that were sent; constant where there is no gripper."""
+    """(N, K) float64, the openings that were sent; constant if there is no gripper."""
     limited: Mask
-    """(N,) bool: a limit changed what the operator asked for."""
+    """(N,) bool: whether a limit changed what the operator asked for."""
 
     @property
     def steps(self) -> int:
@@ -84,7 +84,7 @@ class EpisodeFacts:
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """How much of an episode nothing moved."""
+    """For how much of an episode nothing moved."""
 
     fraction: float
     leading_s: float
@@ -113,13 +113,13 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """All of them, in their own units."""
+    """All metrics, in their own units."""
 
     duration_s: float
     path_m: float
     path_efficiency: float
     sparc: float | None
-    """None where no movement is long enough to have a spectrum."""
+    """None if no movement is long enough to have a spectrum."""
     idle: Idle
     tracking: Tracking
     timing: Timing
@@ -128,11 +128,11 @@ class Metrics:
 UNMEASURED: Final = Metrics(
     0.0, 0.0, 0.0, None, Idle(1.0, 0.0, 0.0, 0.0), Tracking(1.0, 1.0, 0.0), Timing(0.0, 1.0, 0.0, 0.0)
 )
-"""What an unsound episode has."""
+"""The metrics of an unsound episode."""
 
 
 def unsound(facts: EpisodeFacts) -> str | None:
-    """Return why the arrays cannot be measured, in plain words, or None where they can."""
+    """Return why the arrays cannot be measured, in plain words, or None if they can."""
     steps = facts.steps
     if steps == 0:
         return "the episode holds no step"
@@ -169,7 +169,7 @@ def _unsound_clock(facts: EpisodeFacts) -> str | None:
 
 
 def measure(facts: EpisodeFacts) -> Metrics:
-    """Return every metric of `facts`; `UNMEASURED` where `unsound(facts)`."""
+    """Return every metric of `facts`; `UNMEASURED` if `unsound(facts)`."""
     if unsound(facts) is not None:
         return UNMEASURED
     t_s = facts.t_s - facts.t_s[0]
@@ -189,7 +189,7 @@ def measure(facts: EpisodeFacts) -> Metrics:
 def resample(t_s: Array, values: Array, rate_hz: float = RATE_HZ) -> Array:
     """Return `values` (N, ...) at t_s[0] + k / rate_hz, linearly interpolated: (M, ...), M >= 1.
 
-    Limits: what moves faster than half of `rate_hz` is lost; angles are taken as they are, without unwrapping.
+    Limits: what oscillates faster than half of `rate_hz` is lost; angles are taken as they are, without unwrapping.
     """
     count = math.floor((t_s[-1] - t_s[0]) * rate_hz) + 1
     grid = t_s[0] + np.arange(count, dtype=np.float64) / rate_hz
@@ -217,7 +217,7 @@ def stages(t_s: Array, applied_gripper: Array, rate_hz: float = RATE_HZ) -> tupl
     """Return the grid indices at which one stage of the episode ends and the next begins.
 
     A stage ends where a gripper of (N, K) was sent across its middle, with hysteresis (below 0.4 closed, above 0.6
-    open): what the hand went there for is done. At most the first seven changes count, so that fluttering the
+    open): then what the hand went there for is done. At most the first seven changes count, so that fluttering the
     gripper cannot cut a wandering path into straight pieces.
     """
     ends: list[int] = []
@@ -231,16 +231,16 @@ def stages(t_s: Array, applied_gripper: Array, rate_hz: float = RATE_HZ) -> tupl
 
 
 def path_efficiency(position_m: Array, stage_ends: Iterable[int] = ()) -> float:
-    """Return the shortest sensible way over the way taken, in [0, 1], of the hands' path (M, D), m.
+    """Return the shortest sensible length over the length travelled, in [0, 1], for the hands' path (M, D), m.
 
     E = sum over stages of (||v - a|| + ||b - v||) / sum over stages of path length, where a and b are the
-    first and last point of the stage and v is its point farthest from the line a-b (from a, where a = b): the
+    first and last point of the stage and v is its point farthest from the line a-b (from a, if a = b): the
     first via point of Ramer (1972) and Douglas and Peucker (1973). So a stage may be two straight lines
     (above the thing, then down; out and back) at no cost, and a closed path has a meaning. The plain ratio
     ||p_T - p_0|| / sum ||dp|| of the movement literature is this with one stage and v = a.
 
-    0 where the hand moved less than 1 cm. Limits: a stage that needs three or more turns is called less
-    efficient than it is; turning the hand in place is no path.
+    0 if the hand moved less than 1 cm. Limits: a stage that needs three or more turns is called less
+    efficient than it is; turning the hand in place is not a path.
     """
     cuts = [0, *(end for end in stage_ends if 0 < end < len(position_m) - 1), len(position_m) - 1]
     pieces = [position_m[first : last + 1] for first, last in pairwise(cuts)]
@@ -270,8 +270,8 @@ def sparc(speed: Array, rate_hz: float) -> float | None:
     at least 0.05. Balasubramanian, Melendez-Calderon, Roby-Brami and Burdet (2015), doi
     10.1186/s12984-015-0090-9.
 
-    None where nothing moves. Limits: it grows with the number of submovements, so compare movements, not
-    days; it is blind to noise far below 5 % of the movement.
+    None if nothing moves. Limits: it grows with the number of submovements, so compare single movements, not
+    whole days; it is blind to noise far below 5 % of the movement.
     """
     if len(speed) == 0 or not np.max(speed) > 0.0:
         return None
@@ -293,8 +293,8 @@ def movement_sparc(position_m: Array, rate_hz: float = RATE_HZ) -> float | None:
     """Return the mean SPARC of the hands' movements in a path (M, D), m, each weighted by its duration.
 
     A movement is a run of samples of at least 0.3 s in which the hand is faster than 5 mm/s (over 0.2 s);
-    rests shorter than 0.5 s belong to it. So a real pause is not called a jerk (pauses are what `idle`
-    measures), and tapping does not pass for many smooth movements. None where there is no movement.
+    rests shorter than 0.5 s belong to it. So a real pause does not count as a jerk (`idle` measures
+    pauses), and tapping does not pass for many smooth movements. None if there is no movement.
     """
     speed = _norms(np.diff(position_m, axis=0)) * rate_hz
     weighted, weight = [], 0
@@ -308,12 +308,12 @@ def movement_sparc(position_m: Array, rate_hz: float = RATE_HZ) -> float | None:
 
 
 def idle(position_m: Array, joint_rad: Array, gripper: Array, rate_hz: float = RATE_HZ) -> Idle:
-    """Return how much of the time nothing moved: hands (M, D) m, joints (M, J) rad, grippers (M, K) opening.
+    """Return for how much of the time nothing moved: hands (M, D) m, joints (M, J) rad, grippers (M, K) opening.
 
-    A sample is idle where the hand is slower than 5 mm/s, every joint slower than 0.02 rad/s and the gripper
+    A sample is idle if the hand is slower than 5 mm/s, every joint slower than 0.02 rad/s and the gripper
     slower than 0.05/s, all over 0.2 s. `fraction` is idle samples over samples; leading, trailing and longest
     run in s. After the static-frame tests of public data-set checkers (see lerobot#3429), with our own
-    thresholds. Limits: a hand that creeps below the thresholds is called idle.
+    thresholds. Limits: a hand that creeps below the thresholds counts as idle.
     """
     still = _speed(position_m, rate_hz) < STILL_M_S
     for column in range(joint_rad.shape[1]):
@@ -328,12 +328,12 @@ def idle(position_m: Array, joint_rad: Array, gripper: Array, rate_hz: float = R
 
 
 def tracking(applied_rad: Array, seen_rad: Array, limited: Mask) -> Tracking:
-    """Return how far the arm stayed behind what was applied, and how often limits had to cut the operator's wish.
+    """Return how far the arm lagged behind what was applied, and how often limits cut what the operator asked for.
 
     `lag_rate`: steps in which any joint was seen over 0.1 rad away from where that step sent it, over steps.
     `clip_rate`: steps with a limit event, over steps. `error_p95_rad`: the 95th percentile (nearest rank) of
     the largest joint error. applied_rad and seen_rad are (N, J), seen at the end of the same step. Limits:
-    pushing against a thing looks like lag; the gripper is left out, for a grasp is meant to stop it.
+    pushing against something looks like lag; the gripper is left out, because a grasp is meant to stop it.
     """
     error = np.max(np.abs(applied_rad - seen_rad), axis=1)
     steps = len(error)
@@ -342,7 +342,7 @@ def tracking(applied_rad: Array, seen_rad: Array, limited: Mask) -> Tracking:
 
 
 def timing(t_s: Array, control_hz: float) -> Timing:
-    """Return the evenness of the intervals of (N+1,) clock readings, s.
+    """Return how even the intervals of (N+1,) clock readings are, s.
 
     `interval_cv`: standard deviation over mean (population). A gap is an interval of more than two control
     periods; `gap_fraction` is time in gaps over time. `effective_hz`: intervals over time. Limits: it judges
@@ -394,7 +394,7 @@ def _runs(mask: Mask) -> list[tuple[int, int]]:
 
 
 def _joined(runs: list[tuple[int, int]], gap: float) -> list[tuple[int, int]]:
-    """Return `runs` with those joined that have fewer than `gap` samples between them."""
+    """Return `runs`, joined wherever fewer than `gap` samples lie between two."""
     joined: list[tuple[int, int]] = []
     for first, last in runs:
         begin = joined.pop()[0] if joined and first - joined[-1][1] - 1 < gap else first

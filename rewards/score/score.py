@@ -2,7 +2,7 @@
 
 `docs/scoring.md` states the rules for people; this module is the rules. The five components are rounded to
 four decimals before they are weighed, and weighed in integers, so that the last bits of a processor's
-arithmetic do not reach the score. What leaves is `Score`, and `pay_wei`.
+arithmetic do not reach the score.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Score:
     accepted: bool
     vector: Vector
     reasons: tuple[str, ...]
-    """Why it was not accepted, first; then what would raise the score. Never empty for a rejected episode."""
+    """First why it was not accepted, then what would raise the score. Never empty for a rejected episode."""
 
 
 def score(facts: EpisodeFacts) -> Score:
@@ -68,10 +68,10 @@ def score(facts: EpisodeFacts) -> Score:
 
 
 def recompute(episode_file: Path) -> Score:
-    """Return the score of an episode file, from its bytes alone; raise EpisodeError for no episode.
+    """Return the score of an episode file, from its bytes alone; raise EpisodeError if it is not an episode.
 
-    This is what the platform runs, and what anyone runs to check it. That the bytes are the ones that were
-    signed, `recorder.proof.verify` says.
+    The platform runs this, and anyone can run it to check. `recorder.proof.verify` checks that the bytes are
+    the ones that were signed.
     """
     from recorder.file.episode import read_episode  # here, so that the rules themselves need no file format
 
@@ -81,8 +81,8 @@ def recompute(episode_file: Path) -> Score:
 def facts_of(episode: Episode) -> EpisodeFacts:
     """Return what the rules look at in a recorded episode.
 
-    A step counts as limited by any rule but those that only smooth (`sim.motion.control.SHAPING`): opening or closing
-    at full speed, or starting at once, is nobody's mistake.
+    Any rule makes a step limited except those that only smooth (`sim.motion.control.SHAPING`): opening or closing at
+    full speed, or starting at once, is not a mistake.
     """
     t_ns, steps = episode.t_observed_ns, episode.steps
     observed, limits = episode.observations, episode.arrays["limits"]
@@ -138,7 +138,7 @@ def weigh(vector: Vector) -> int:
 
 
 def refused_because(facts: EpisodeFacts, metrics: Metrics) -> tuple[str, ...]:
-    """Return every reason for which the episode is not accepted; empty where it is."""
+    """Return every reason for which the episode is not accepted; empty if it is."""
     broken = unsound(facts)
     if broken:
         return (f"The recording cannot be scored: {broken}.",)
