@@ -114,7 +114,7 @@ def read_journal(path: Path) -> Journal:
         try:
             found.take(kind, body)
         except ValueError as error:
-            raise UnreadableFileError(f"{path.name}: a record is whole, but not as its robot's are: {error}") from error
+            raise UnreadableFileError(f"{path.name}: a record is whole, but does not fit its robot: {error}") from error
     steps = len(found.steps) // found.step_type.itemsize
     if not steps:
         raise NothingRecordedError(f"{path.name}: the recording was cut off before the first step was kept")

@@ -252,7 +252,7 @@ class Uploader:
         answer = self._ask("POST", f"/api/episodes/{episode}/seal", json=body)
         if answer.error is not None and answer.error[0] == "unknown_upload":
             (bundle / _LOCATION_FILE).unlink(missing_ok=True)
-            raise UploadFailedError(f"{episode}: the hub lost the upload {upload}; it is sent from the beginning")
+            raise UploadFailedError(f"{episode}: the hub lost the upload {upload}; it is sent again from the start")
         answer.require()
         state = answer.json.get("state") if isinstance(answer.json, dict) else None
         if not isinstance(state, str):
@@ -283,7 +283,7 @@ class Uploader:
     def _headers(self) -> dict[str, str]:
         token = self._token()
         if not token:
-            raise UploadFailedError("the connection to the hub was lost; it goes on once it is back")
+            raise UploadFailedError("the connection to the hub was lost; uploads continue once it is back")
         return {"Authorization": f"Bearer {token}", "Tus-Resumable": TUS_VERSION}
 
 

@@ -124,7 +124,7 @@ class Uploads:
     def _claim(self, upload: str) -> None:
         with self._lock:
             if upload in self._writing:
-                raise UploadBusyError(f"{upload} is being written by another connection; ask for HEAD after it")
+                raise UploadBusyError(f"{upload} is being written by another connection; send HEAD once that is done")
             self._writing.add(upload)
 
     def finished(self, upload: str, robot: str, episode: str) -> Path:

@@ -117,7 +117,7 @@ class Chain:
         if not artifact("RewardVault").matches(code):
             raise DeploymentError(
                 f"expected RewardVault at {deployment.vault}, found {len(code)} bytes of other code: restore the "
-                "chain's state, or remove the record of the deployment to begin anew"
+                "chain's state, or remove the record of the deployment to start again"
             )
         self._deployment = deployment
         if self._call(self._vault.functions.token()) != deployment.token:

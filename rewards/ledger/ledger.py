@@ -244,7 +244,7 @@ def _row(db: Session, posting: Posting) -> PostingRow:
     if account.startswith(OPERATOR) and amount_wei < 0:
         raise EarningsShrinkError(f"{account} has earned {before} wei, and {-amount_wei} cannot be taken back")
     if account.startswith(POOL) and after < 0:
-        raise PoolEmptyError(f"{account} holds {before} wei, and {-amount_wei} are to be paid: fund it")
+        raise PoolEmptyError(f"{account} holds {before} wei, but {-amount_wei} must be paid from it: fund it")
     return PostingRow(
         account=account,
         sequence=1 if last is None else last.sequence + 1,

@@ -155,8 +155,8 @@ def refused_because(facts: EpisodeFacts, metrics: Metrics) -> tuple[str, ...]:
         reasons.append(f"The hand moved {metrics.path_m * 1000:.1f} mm; at least {MOVED_M * 1000:.0f} mm are needed.")
     if metrics.timing.gap_fraction > GAP_FRACTION_MAX:
         reasons.append(
-            f"The robot's loop stood still for {metrics.timing.gap_fraction:.0%} of the time (at most "
-            f"{GAP_FRACTION_MAX:.0%} may be): the robot's computer was too slow, not you. Tell its owner."
+            f"The robot's loop stalled for {metrics.timing.gap_fraction:.0%} of the time (at most "
+            f"{GAP_FRACTION_MAX:.0%} is allowed): the robot's computer was too slow, not you. Tell its owner."
         )
     return tuple(reasons)
 

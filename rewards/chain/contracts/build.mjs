@@ -1,4 +1,4 @@
-// Compiles src/*.sol to artifacts/*.json; `--check` only compares, and fails where they differ.
+// Compiles src/*.sol to artifacts/*.json; `--check` only compares, and fails if they differ.
 // `--source FILE` compiles one more file and prints its artifacts (tests keep their hostile contracts so).
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";

@@ -172,7 +172,7 @@ def _edited(**changes: object) -> str:
         (_edited(cumulative={ALICE: "5e0", BOB: "6"}), "decimal string"),
         (_edited(cumulative={ALICE: "\u0665", BOB: "6"}), "decimal string"),
         (_edited(cumulative={ALICE: "9" * 5000}), "decimal string"),
-        (_edited().replace(BOB, ALICE), "stands twice"),
+        (_edited().replace(BOB, ALICE), "occurs twice"),
     ],
 )
 def test_a_document_that_is_no_payout_is_refused_with_a_reason(document: str | bytes, message: str) -> None:
