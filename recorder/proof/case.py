@@ -35,7 +35,7 @@ class Books:
     twin: str | None
     """Another episode with the same content root."""
     rival: str | None
-    """Another episode of the robot with the same `previous`, unless that is zeros."""
+    """Another episode of the robot with the same `previous`; None if that is zeros."""
 
 
 @dataclass(frozen=True, slots=True)
