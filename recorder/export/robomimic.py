@@ -76,7 +76,7 @@ class _Scaling:
     def actions(self, episode: Episode) -> Vector:
         """Return (N, A) in [-1, 1]."""
         scaled = (_applied(episode) - self.offset) / self.scale
-        return np.clip(scaled, -1.0, 1.0)  # rounding only: applied positions lie within the limits
+        return np.clip(scaled, -1.0, 1.0)  # rounding only: applied positions are within the limits
 
 
 def export(bundles: Sequence[Path], target: Path, *, valid_ratio: float = 0.1) -> Exported:

@@ -1,4 +1,4 @@
-"""What is known of an episode besides its arrays: the file's `/meta`, as typed values and as canonical JSON.
+"""What is known about an episode besides its arrays: the file's `/meta`, as typed values and as canonical JSON.
 
 The parts that the manifest repeats (robot, operator, grant) have the same types there.
 """

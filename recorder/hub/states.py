@@ -27,7 +27,7 @@ class EpisodeState(StrEnum):
     REJECTED = "rejected"
     """A gate refused it; `reason` says which, and why."""
     DISCARDED = "discarded"
-    """The operator did not want it kept."""
+    """The operator chose not to keep it."""
 
 
 MOVES: Final[dict[EpisodeState, frozenset[EpisodeState]]] = {

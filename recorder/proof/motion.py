@@ -58,7 +58,7 @@ def _positions(episode: Episode) -> str | None:
 
 
 def _speeds(episode: Episode) -> str | None:
-    """A target lies within one period's reach of the target before it, or of where the arm was seen before it."""
+    """A target must be within one period's reach of the previous target, or of where the arm was seen before it."""
     spec, applied = episode.meta.spec, episode.applied_joint_position
     reach = np.array(spec.joint_velocity_max_rad_s) / spec.control_hz + TOLERANCE_RAD
     seen = episode.observation("joint_position")[:-1]

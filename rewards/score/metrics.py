@@ -369,7 +369,7 @@ def _norms(rows: Array) -> Array:
 
 
 def _summed(rows: Array) -> Array:
-    """Return the sum of each row of (M, D), in a fixed order, so that every processor rounds alike."""
+    """Return the sum of each row of (M, D), in a fixed order, so that every processor rounds the same way."""
     total: Array = np.zeros(len(rows))
     for column in range(rows.shape[1]):
         total = total + rows[:, column]
