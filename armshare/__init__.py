@@ -1,1 +1,1 @@
-"""The front of the house: the command line, the processes of a platform, its settings, its migrations and the page."""
+"""The application: the command line, the processes of a platform, its settings, its migrations and the page."""

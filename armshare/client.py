@@ -1,4 +1,4 @@
-"""A client of a hub's HTTP API, for whoever asks one from a terminal; it says in words if no hub is there."""
+"""A client of a hub's HTTP API for the command line; if no hub answers, it says so in words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from armshare.failures import PlatformError
 
 @contextmanager
 def client_of(hub: str) -> Iterator[httpx.Client]:
-    """Yield a client of a hub's HTTP API; raise PlatformError where the hub cannot be reached."""
+    """Yield a client of a hub's HTTP API; raise PlatformError if the hub cannot be reached."""
     with httpx.Client(base_url=hub, timeout=60.0, trust_env=False) as client:
         try:
             yield client
@@ -21,7 +21,7 @@ def client_of(hub: str) -> Iterator[httpx.Client]:
 
 
 def no_hub(url: str, error: Exception) -> PlatformError:
-    """Return what to say where no hub is reached at `url`."""
+    """Return the error to raise if no hub is reached at `url`."""
     if "[SSL" in str(error):
         return PlatformError(f"expected a hub with a certificate at {url}, got {error}; is it http:// there?")
     return PlatformError(f"expected a hub at {url}: {error}; start one, or name it with --hub")

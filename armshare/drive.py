@@ -34,9 +34,9 @@ from teleop.wire.messages import Safety, State
 
 _WAIT_S: Final = 20
 RENEW_MS: Final = 600_000
-"""So long before a grant ends, no episode is begun under it: one that outlives its grant is refused."""
+"""No episode is begun this close to the end of its grant: one that outlives its grant is refused."""
 _SETTLE_STATES: Final = 20
-"""How long the last row of a recorded episode is held, for the robot to arrive there."""
+"""How many states the last row of a recorded episode is held for, so that the robot can get there."""
 
 
 class KeyFileError(DoorError):
@@ -44,7 +44,7 @@ class KeyFileError(DoorError):
 
 
 class NoSuchRobotError(DoorError):
-    """No robot is called so, or none is there that can be driven."""
+    """No robot has that name, or none can be driven."""
 
 
 class TaskNotOfferedError(DoorError):
@@ -52,7 +52,7 @@ class TaskNotOfferedError(DoorError):
 
 
 class OtherRobotError(DoorError):
-    """A recorded episode is another kind of robot's."""
+    """A recorded episode is of another kind of robot."""
 
 
 class EpisodeLostError(DoorError):
@@ -72,14 +72,14 @@ class Episode:
     receipt_index: int
     pay: str
     practice: bool
-    """Whether it earns nothing, being of a wallet that was not qualified yet."""
+    """Whether it earns nothing because the wallet was not qualified yet."""
     missing: list[str]
     """Which checks of the first drive it did not pass, in words."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a drive came to; filled while it goes, so that what was done is known however it ends."""
+    """The result of a drive, filled in as it goes, so that what was done is known however it ends."""
 
     operator: str
     robot: str = ""
@@ -88,7 +88,7 @@ class Outcome:
     episodes: list[Episode] = field(default_factory=list)
     discarded: list[str] = field(default_factory=list)
     expiries: int = 0
-    """How often the robot expired under way, for want of a fresh command."""
+    """How often the robot expired during the drive because no fresh command came."""
     interrupted: bool = False
 
     @property
@@ -113,7 +113,7 @@ Progress = Callable[[str], None]
 async def drive(url: str, wallet: LocalAccount, outcome: Outcome, make: PilotMaker, tell: Progress) -> None:
     """Drive `outcome.asked` episodes with a robot and a task, which `outcome` names or leaves open.
 
-    Whatever ends it (an error, or being cancelled) first releases the dead-man and gives the robot back: an episode
+    However it ends (by an error or cancellation too), the dead-man is released and the robot given back first: an episode
     that is being driven then ends as `left`, which is invalid and never scored.
     """
     while outcome.left and not outcome.interrupted:
@@ -121,7 +121,7 @@ async def drive(url: str, wallet: LocalAccount, outcome: Outcome, make: PilotMak
 
 
 async def _session(url: str, wallet: LocalAccount, outcome: Outcome, make: PilotMaker, tell: Progress) -> None:
-    """Drive under one grant, until all is driven or the grant comes near its end."""
+    """Drive under one grant until every episode is driven or the grant is about to end."""
     async with signed_in(url, wallet) as driver:
         robot = await _choose(driver, outcome)
         renew_ms = now_ms() + SESSION_MS - RENEW_MS
@@ -142,7 +142,7 @@ async def _session(url: str, wallet: LocalAccount, outcome: Outcome, make: Pilot
 
 
 def run(driving: Coroutine[Any, Any, None]) -> None:
-    """Run `drive` until its end. Ctrl-C and SIGTERM cancel it, so that it leaves in order; Ctrl-C twice breaks it."""
+    """Run `drive` until its end. Ctrl-C and SIGTERM cancel it, so that it leaves in order; a second Ctrl-C aborts."""
 
     async def cancellable() -> None:
         task = asyncio.current_task()
@@ -155,7 +155,7 @@ def run(driving: Coroutine[Any, Any, None]) -> None:
 
 @contextlib.asynccontextmanager
 async def signed_in(url: str, wallet: LocalAccount) -> AsyncIterator[Driver]:
-    """Yield an operator's connection; raise PlatformError where there is no hub."""
+    """Yield an operator's connection; raise PlatformError if there is no hub."""
     async with contextlib.AsyncExitStack() as stack:
         try:
             driver = await stack.enter_async_context(Driver(url, wallet))
@@ -166,7 +166,7 @@ async def signed_in(url: str, wallet: LocalAccount) -> AsyncIterator[Driver]:
 
 @contextlib.contextmanager
 def pilots(*, policy: str, episode: Path | None, gamepad: Path | None, first_drive: bool) -> Iterator[PilotMaker]:
-    """Yield what makes the pilots: a policy, a recorded episode, a gamepad, the first drive, or else the experts."""
+    """Yield what makes the pilots: a policy, a recorded episode, a gamepad, the first drive, otherwise the experts."""
     if first_drive:
         yield FirstDrive
     elif gamepad is not None:
@@ -221,7 +221,7 @@ def _named(cards: list[dict[str, Any]], robot: str) -> dict[str, Any]:
 
 
 def _open(cards: list[dict[str, Any]], task: str) -> dict[str, Any]:
-    """Return the robot where the wait is shortest."""
+    """Return the robot with the shortest wait."""
     able = [one for one in cards if one["online"] and task in ("", *(other["name"] for other in one["tasks"]))]
     able = [one for one in able if one["tasks"] and not one["estopped"] and not one.get("fault")]
     if not able:
@@ -250,7 +250,7 @@ async def _one(driver: Driver, make: PilotMaker, outcome: Outcome, handing: Hand
 
 
 def _counting(flight: Flight) -> str:
-    """Return the id of the episode; raise EpisodeLostError where there is none, or it does not count."""
+    """Return the id of the episode; raise EpisodeLostError if there is none, or it does not count."""
     ended = flight.ended
     if ended["episode"] is None:
         raise EpisodeLostError("expected an episode with a step in it, got none: the dead-man was never pressed")
@@ -261,7 +261,7 @@ def _counting(flight: Flight) -> str:
 
 
 async def drive_once(driver: Driver, robot: str, make: PilotMaker = pilot.expert) -> dict[str, Any]:
-    """Drive one episode by a pilot, which sees only what the wire gives; return `ended`."""
+    """Drive one episode with a pilot, which sees only what is on the wire; return `ended`."""
     ended = dict((await pilot.fly(driver, make)).ended)
     if not ended["valid"]:
         raise DemoError(f"expected a valid episode of {robot}, got {ended}")
@@ -269,10 +269,10 @@ async def drive_once(driver: Driver, robot: str, make: PilotMaker = pilot.expert
 
 
 class HandIn:
-    """Hands in episodes beside what is driven next, one after another; at its end it waits for all of them."""
+    """Hands in episodes one after another while the next is driven; on exit it waits for all of them."""
 
     def __init__(self, driver: Driver, robot: str, into: list[Episode]) -> None:
-        """`into` is where those go of which the hub has made something."""
+        """`into` receives the episodes that the hub has scored."""
         self._driver, self._robot, self._into = driver, robot, into
         self._turn = asyncio.Lock()
         self._under_way: list[asyncio.Task[Episode]] = []
@@ -295,15 +295,15 @@ class HandIn:
 
     @property
     def under_way(self) -> int:
-        """How many have been added that `wait` has not returned for."""
+        """How many have been added and not yet waited for."""
         return len(self._under_way)
 
     def add(self, ended: Mapping[str, Any]) -> None:
-        """Hand in an episode, of which this is the hub's `ended`, after those before it."""
+        """Hand in an episode, given the hub's `ended` for it, after those before it."""
         self._under_way.append(asyncio.create_task(self._contribute(ended)))
 
     async def wait(self, *, most: int = 0) -> None:
-        """Wait until at most so many are under way; raise what `contribute` does."""
+        """Wait until at most `most` are under way; raise what `contribute` does."""
         while len(self._under_way) > most:
             await asyncio.wait(self._under_way[:1])
             self._into.append(self._under_way.pop(0).result())
@@ -345,7 +345,7 @@ def own_key_file() -> Path:
 
 
 def wallet_in(path: Path) -> LocalAccount:
-    """Return the wallet whose key is in `path`, made if missing; raise KeyFileError where others may read it."""
+    """Return the wallet whose key is in `path`, made if missing; raise KeyFileError if others may read it."""
     try:
         key = load_key(path)
         mode = path.stat().st_mode
@@ -357,7 +357,7 @@ def wallet_in(path: Path) -> LocalAccount:
 
 
 class RecordingPilot:
-    """Asks for what a recorded episode's robot was given, joint by joint, one row for each of the robot's periods."""
+    """Asks for the joint targets that a recorded episode's robot was given, one row for each of the robot's periods."""
 
     def __init__(self, recording: Recording, robot: Descriptor) -> None:
         joints, hands = recording.applied_joint_position.shape[1], recording.applied_gripper.shape[1]
@@ -369,7 +369,7 @@ class RecordingPilot:
         self._row, self._last_seq = 0, 0
 
     def act(self, state: State, _values: Values) -> Answer:
-        """Return the row that is due: rows go on with the robot's own periods, and stand while it does not drive."""
+        """Return the row that is due: rows advance with the robot's own periods, and not while it does not drive."""
         if state.safety is Safety.DRIVING and self._last_seq:
             self._row += state.seq - self._last_seq
         self._last_seq = state.seq
@@ -381,7 +381,7 @@ class RecordingPilot:
 
 
 def recorded(folder: Path) -> PilotMaker:
-    """Return what re-drives the episode in `folder`; raise an EpisodeError where there is none."""
+    """Return what re-drives the episode in `folder`; raise an EpisodeError if there is none."""
     recording = episode_in(folder)
 
     def make(robot: Descriptor, _task: str) -> Pilot:

@@ -1,6 +1,6 @@
 """Which errors a person can act on: the command line says them in one line instead of a traceback.
 
-It loads no room; the errors of the rooms are looked up only where a room has been loaded and has raised one.
+It imports none of the other packages; their errors are looked up only in modules that are already loaded.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Final
 
 
 class DoorError(Exception):
-    """A composition could not go on; the message says what to do."""
+    """A command could not go on; the message says what to do."""
 
 
 class PlatformError(DoorError):
@@ -18,7 +18,7 @@ class PlatformError(DoorError):
 
 
 class DemoError(DoorError):
-    """A stage of the way did not hold; the message says which and why."""
+    """A stage of the demo failed; the message says which and why."""
 
 
 class NotOnlineError(DoorError):
@@ -42,7 +42,7 @@ _ACTIONABLE: Final = (
 
 
 def actionable(error: Exception) -> list[Exception]:
-    """Return the errors in `error` that a person can act on; none where any other is among them."""
+    """Return the errors in `error` that a person can act on; none if any other is among them."""
     if isinstance(error, ExceptionGroup):
         found = [actionable(one) for one in error.exceptions]
         return [one for part in found for one in part] if all(found) else []

@@ -29,7 +29,7 @@ async def remove(hub: str, data: Path, robot: str) -> None:
 
 @asynccontextmanager
 async def _owner(hub: str, data: Path, robot: str) -> AsyncIterator[tuple[Driver, str]]:
-    """Sign in as the owner whose key lies below `data`; yield that, and the address of the robot that is meant."""
+    """Sign in as the owner whose key is below `data`; yield the connection and the address of the robot named."""
     path = data / "keys" / "owner.key"
     if not path.is_file():
         raise NotOnlineError(f"expected the owner's key in {path}, found none; name the host's folder with --data")

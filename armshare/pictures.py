@@ -24,7 +24,7 @@ from sim.robot import RobotError
 
 GALLERY_SEED: Final = 7
 _FINE: Final = 2
-"""Gallery pictures are drawn so many times larger, and made smaller, so that edges are smooth."""
+"""Gallery pictures are drawn this many times larger and then scaled down, so that edges are smooth."""
 _WIDE, _HIGH = 640, 480
 _QUALITY: Final = 88
 _WHEN: Final = 0.6
@@ -33,7 +33,7 @@ _SHEET_COLUMNS: Final = 4
 
 
 class OddSizeError(RobotError):
-    """A video's colours are stored for two pixels at a time, each way."""
+    """A video needs an even width and height: its colours are stored for two pixels at a time, each way."""
 
 
 class NotSimulatedError(RobotError):
@@ -91,7 +91,7 @@ def _geometry(shot: Shot, episode: Episode, picture: Picture, extrinsics: list[A
 
 
 def _write_planes(target: Path, camera: str, number: int, picture: Picture) -> None:
-    """Write depth in millimetres (0 where nothing is, or beyond 65 m) and the mask as 16-bit PNG."""
+    """Write depth in millimetres (0 where there is nothing, or beyond 65 m) and the mask as 16-bit PNG."""
     if picture.depth is not None:
         millimetres = np.where(picture.depth < 65.0, np.round(1000.0 * picture.depth), 0.0).astype(np.uint16)
         _write(target / f"{camera}-depth" / f"{number:06d}.png", millimetres)

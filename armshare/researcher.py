@@ -27,7 +27,7 @@ _PINS = ("chain_id", "vault", "hub", "log_public_key")
 
 
 def pins(file: Path) -> dict[str, Any]:
-    """Return a saved `/api/config`; raise PlatformError where the file is none."""
+    """Return a saved `/api/config`; raise PlatformError if the file is not one."""
     try:
         found = json.loads(file.read_bytes())
     except ValueError as error:
@@ -43,7 +43,7 @@ def episode_in(folder: Path) -> Episode:
     try:
         return read_episode(folder / EPISODE_FILE)
     except FileMissingError:
-        raise  # it does already
+        raise  # its message names the folder already
     except EpisodeError as error:
         raise type(error)(f"{folder}: {error}") from error
 
@@ -96,9 +96,9 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
 
 
 def replay(bundle: Path) -> dict[str, Any]:
-    """Re-simulate one episode and return a report; raise EpisodeError where there is none.
+    """Re-simulate one episode and return a report; raise EpisodeError if there is none.
 
-    `error` is None, ReplayMismatchError where a state differs, or the name of what keeps it from being replayed here.
+    `error` is None, ReplayMismatchError if a state differs, or the name of what keeps it from being replayed here.
     """
     from recorder.proof.replayed import replayed, warm  # here, so that other checks load no physics
 
@@ -127,14 +127,14 @@ def replay_line(report: dict[str, Any]) -> str:
 
 
 def differs(report: dict[str, Any]) -> bool:
-    """Whether an episode was replayed here and is not what its seed and actions give."""
+    """Whether an episode was replayed here and differs from what its seed and actions give."""
     return report["error"] in ("ReplayMismatchError", "ActionShapeError", "UnstableWorldError")
 
 
 def fetch(hub: str, target: Path, *, task: str, operator: str, limit: int) -> Iterator[str]:
     """Download verified episodes' bundles below `target`, yielding each id; what is there already is left alone.
 
-    Raises PlatformError for an operator that is no address, or where there is no hub.
+    Raises PlatformError if `operator` is not an address, or if there is no hub.
     """
     if operator:
         try:

@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """What a hub is told when it starts; everything it must not lose lies below `data`."""
+    """What a hub is told when it starts; everything that must not be lost is below `data`."""
 
     model_config = SettingsConfigDict(env_prefix="ARMSHARE_", frozen=True)
 
@@ -27,9 +27,9 @@ class Settings(BaseSettings):
     token: str = ""
     """The ERC-20 that an outside chain's vault pays in; the embedded chain makes a test token."""
     vault_delay_s: int = Field(48 * 3600, ge=0)
-    """For how long a payout root can be disputed on an outside chain; the embedded one does not wait."""
+    """How long a payout root can be disputed on an outside chain; the embedded one does not wait."""
     vault_bond_wei: int = Field(0, ge=0)
-    """What disputing costs someone who is no guardian, on an outside chain."""
+    """What disputing costs anyone but the guardian, on an outside chain."""
     guardian: str = ""
     """Who may pause and dispute on an outside chain."""
     arbiter: str = ""

@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def _of_a_file(error: Exception) -> list[Exception]:
-    """What a person named that cannot be read or written."""
+    """Return the error for a named file or folder that cannot be read or written."""
     if not isinstance(error, OSError) or error.filename is None:
         return []
     if isinstance(error, FileExistsError | NotADirectoryError):

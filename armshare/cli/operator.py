@@ -1,4 +1,4 @@
-"""Who drives without a browser: drive."""
+"""The operator's command: drive."""
 
 from __future__ import annotations
 
@@ -17,26 +17,30 @@ cli = typer.Typer()
 @cli.command()
 def drive(
     hub: HubUrl = HUB,
-    robot: Annotated[str, typer.Option(help="Its name or address; else the one where the wait is shortest.")] = "",
-    task: Annotated[str, typer.Option(help="What to do; else the first that the robot offers.")] = "",
-    episodes: Annotated[int, typer.Option(min=1, help="How many to drive.")] = 1,
-    policy: Annotated[str, typer.Option(help="Drive by module:function; see docs/driving.md.")] = "",
+    robot: Annotated[
+        str, typer.Option(help="The robot's name or address; by default the one with the shortest wait.")
+    ] = "",
+    task: Annotated[str, typer.Option(help="The task; by default the first that the robot offers.")] = "",
+    episodes: Annotated[int, typer.Option(min=1, help="How many episodes to drive.")] = 1,
+    policy: Annotated[str, typer.Option(help="Drive by a policy, module:function; see docs/driving.md.")] = "",
     expert: Annotated[bool, typer.Option("--expert", help="Drive by the task's scripted operator.")] = False,
     episode: Annotated[
-        Path | None, typer.Option(exists=True, file_okay=False, help="Drive as in this recorded episode's folder.")
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Repeat the motion of a recorded episode; its folder."),
     ] = None,
     gamepad: Annotated[Path | None, typer.Option(help="Drive by a gamepad, such as /dev/input/js0.")] = None,
     first_drive: Annotated[
-        bool, typer.Option("--first-drive", help="Show all that a wallet must show once before it is paid.")
+        bool, typer.Option("--first-drive", help="Pass the checks that a new wallet must pass once before it is paid.")
     ] = False,
     key: Annotated[
-        Path | None, typer.Option(help="The wallet's key file, made if missing; else one in your own data folder.")
+        Path | None,
+        typer.Option(help="The wallet's key file, made if missing; by default one in your own data folder."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Drive as an operator, without a browser. Exit code 1 where not all episodes were accepted, 2 where it broke off.
+    """Drive as an operator, without a browser. Exit code 1 if not all episodes were accepted, 2 if it could not go on.
 
-    Ctrl-C lets go and gives the robot back; the episode that is being driven is then kept as invalid, never scored.
+    Ctrl-C lets go and gives the robot back. The episode that is being driven is then kept as invalid, never scored.
     """
     from armshare import drive as driving
 

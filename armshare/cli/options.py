@@ -1,4 +1,4 @@
-"""What several commands share: their options, and where they print."""
+"""Options that several commands share, and the consoles that they print to."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from rich.console import Console
 out, err = Console(emoji=False), Console(stderr=True, emoji=False)
 ARM: Final = 10**18
 
-Data = Annotated[
-    Path, typer.Option(help="Everything that must not be lost lives below this folder.", envvar="ARMSHARE_DATA")
-]
+Data = Annotated[Path, typer.Option(help="The folder that everything is kept in.", envvar="ARMSHARE_DATA")]
 Port = Annotated[
     int, typer.Option(min=0, max=65535, help="The hub's port; 0 takes a free one.", envvar="ARMSHARE_PORT")
 ]
@@ -38,7 +36,7 @@ IsChild = Annotated[bool, typer.Option("--child", hidden=True)]
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """End without a word on Ctrl-C."""
+    """End silently on Ctrl-C."""
     try:
         yield
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Who owns a robot: clear, remove, calibrate."""
+"""The owner's commands: clear, remove, calibrate."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def remove(
     hub: HubUrl = HUB,
     data: Data = Path("data"),
 ) -> None:
-    """Take a robot that is away for good from the hub's list, as its owner; its episodes stay."""
+    """Remove a robot that is gone for good from the hub's list, as its owner; its episodes stay."""
     from armshare.owner import remove as take_away
 
     asyncio.run(take_away(hub, data, robot))
@@ -44,7 +44,7 @@ def calibrate(
     device: Annotated[str, typer.Argument(help="The serial port of the arm's adapter.")],
     file: Annotated[Path, typer.Argument(help="Where to write the calibration, as JSON.")],
 ) -> None:
-    """Measure a real SO-101's joints with your help, and write that down."""
+    """Measure the joints of a real SO-101 with your help, and write its calibration file."""
     from armshare.calibrate import calibrate as measure
 
     measure(device, file, lambda text: print(text, flush=True))

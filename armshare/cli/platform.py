@@ -1,4 +1,4 @@
-"""Who runs a platform: run, hub, host, demo, settle."""
+"""Commands that run a platform: run, hub, host, demo, settle."""
 
 from __future__ import annotations
 
@@ -34,10 +34,12 @@ cli = typer.Typer()
 def run(
     data: Data = Path("data"),
     port: Port = 8000,
-    robot: Annotated[list[str] | None, typer.Option(help="Robots to simulate, such as panda:lift.")] = None,
+    robot: Annotated[
+        list[str] | None, typer.Option(help="A robot to simulate and its task, such as panda:lift; may be repeated.")
+    ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Start chain, hub and a host with simulated robots, two Pandas where none is named; Ctrl-C ends all of it."""
+    """Start a chain, a hub and a host with simulated robots (by default two Pandas); Ctrl-C ends everything."""
     wanted = robot or ["panda:lift", "panda:lift"]
     for one in wanted:
         kind, _, task = one.partition(":")
@@ -58,7 +60,7 @@ def run(
 
 
 def _has_screen() -> bool:
-    """Whether a browser could open a window here; without one, Python would start a browser of the terminal."""
+    """Whether a browser could open a window here; without one, Python would start a browser in the terminal."""
     return sys.platform in ("darwin", "win32") or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
@@ -68,7 +70,8 @@ def hub(
     host: Annotated[str, typer.Option(help="The address to listen on.", envvar="ARMSHARE_HOST")] = "127.0.0.1",
     port: Port = 8000,
     chain_url: Annotated[
-        str, typer.Option(help="An EVM chain's JSON-RPC; without it the embedded one.", envvar="ARMSHARE_CHAIN_URL")
+        str,
+        typer.Option(help="JSON-RPC URL of an EVM chain; by default the embedded one.", envvar="ARMSHARE_CHAIN_URL"),
     ] = "",
     child: IsChild = False,
     listener: Annotated[int | None, typer.Option(hidden=True, help="The listening socket that was inherited.")] = None,
@@ -97,12 +100,13 @@ def host(
     ],
     hub: HubUrl = HUB,
     port: Annotated[str, typer.Option(help="The real arm's serial device.")] = "",
-    task: Annotated[str, typer.Option(help="What to do, where --robot does not say.")] = "",
+    task: Annotated[str, typer.Option(help="The task, if --robot names none.")] = "",
     instruction: Annotated[str, typer.Option(help="A real arm's task, in words.")] = "",
-    name: Annotated[str, typer.Option(help="What operators see; a number is added for several.")] = "",
+    name: Annotated[str, typer.Option(help="The name that operators see; several robots get a number each.")] = "",
     calibration: Annotated[Path | None, typer.Option(help="The real arm's calibration file.")] = None,
     camera: Annotated[
-        list[str] | None, typer.Option(help="A camera beside it: NAME=DEVICE, or NAME=DEVICE@640x480; may be repeated.")
+        list[str] | None,
+        typer.Option(help="A camera beside the robot: NAME=DEVICE, or NAME=DEVICE@640x480; may be repeated."),
     ] = None,
     data: Data = Path("data"),
     child: IsChild = False,
@@ -114,7 +118,7 @@ def host(
 
     cameras = tuple(camera_of(one) for one in camera) if camera else None
     if (cameras or port) and len(robot) > 1:
-        raise PlatformError("expected one --robot where there is a --port or a --camera; start a host for each")
+        raise PlatformError("expected one --robot with a --port or a --camera; start a host for each")
     if child:
         processes.end_with_parent()
     parts = [one.partition(":") for one in robot]
@@ -137,9 +141,9 @@ def host(
 
 @cli.command()
 def demo(
-    episodes: Annotated[int, typer.Option(min=1, help="How many to drive.")] = 3,
+    episodes: Annotated[int, typer.Option(min=1, help="How many episodes to drive.")] = 3,
     as_json: AsJson = False,
-    data: Annotated[Path | None, typer.Option(help="A folder to keep; a new temporary one without it.")] = None,
+    data: Annotated[Path | None, typer.Option(help="A folder to keep; by default a new temporary one.")] = None,
 ) -> None:
     """Drive, record, prove, score, settle, claim and export without a person, on free ports."""
     from armshare.platform.demo import Outcome
@@ -184,7 +188,7 @@ def _caption(outcome: dict[str, Any]) -> str:
 
 @cli.command()
 def settle(data: Data = Path("data"), hub: HubUrl = HUB) -> None:
-    """Settle all that is earned in a new root now, as the platform's operator."""
+    """Settle everything earned in a new root now, with the platform's admin token (keys/admin.token below --data)."""
     if not (data / "keys" / "admin.token").is_file():
         raise PlatformError(f"expected the hub's data folder, with keys/admin.token, got {data}; name it with --data")
     token = (data / "keys" / "admin.token").read_text().strip()

@@ -1,4 +1,4 @@
-"""Who needs data: verify, replay, render, fetch, export."""
+"""The researcher's commands: verify, replay, render, fetch, export."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ _SHOWN: Final = TextColumn("{task.description}"), TextColumn("{task.completed} f
 @cli.command()
 def verify(
     bundles: Folders,
-    pins: Annotated[Path | None, typer.Option(help="A saved /api/config: whose receipts to trust. Offline.")] = None,
+    pins: Annotated[
+        Path | None, typer.Option(help="A saved /api/config, which says whose receipts to trust; works offline.")
+    ] = None,
     hub: Annotated[str, typer.Option(help="Ask this hub for /api/config instead.", callback=hub_url)] = "",
     replay: Annotated[bool, typer.Option(help="Re-simulate simulated episodes, bit for bit.")] = True,
     score: Annotated[bool, typer.Option(help="Recompute the score too.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check episodes, gate by gate; the first gate that refuses is named. Exit code 1 where one is refused."""
+    """Check episodes, gate by gate; the first gate that refuses is named. Exit code 1 if any is refused."""
     from armshare import researcher
 
     config = researcher.pins(pins) if pins else _config(hub) if hub else None
@@ -42,7 +44,7 @@ def verify(
 
 @cli.command()
 def replay(episodes: Folders, as_json: AsJson = False) -> None:
-    """Re-simulate episodes and compare every state bit for bit. Exit code 1 where one differs, 2 where it cannot be."""
+    """Re-simulate episodes and compare every state bit for bit. Exit code 1 if one differs, 2 if one cannot run."""
     from armshare import researcher
 
     found = [researcher.replay(folder) for folder in episodes]
@@ -58,10 +60,12 @@ def replay(episodes: Folders, as_json: AsJson = False) -> None:
 def render(
     episode: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="An episode's folder.")],
     target: Annotated[Path, typer.Option("--to", "-o", help="The folder to write.")],
-    camera: Annotated[list[str] | None, typer.Option(help="A camera's name, several times.")] = None,
-    size: Annotated[str, typer.Option(help="Width and height, pixels.")] = "640x480",
-    depth: Annotated[bool, typer.Option("--depth", help="Depth too, as 16-bit PNG in millimetres.")] = False,
-    mask: Annotated[bool, typer.Option("--mask", help="Which thing is seen, too, as 16-bit PNG.")] = False,
+    camera: Annotated[list[str] | None, typer.Option(help="A camera's name; may be repeated.")] = None,
+    size: Annotated[str, typer.Option(help="Width and height in pixels.")] = "640x480",
+    depth: Annotated[bool, typer.Option("--depth", help="Also write depth, as 16-bit PNG in millimetres.")] = False,
+    mask: Annotated[
+        bool, typer.Option("--mask", help="Also write which thing each pixel shows, as 16-bit PNG.")
+    ] = False,
 ) -> None:
     """Draw what cameras saw in a simulated episode: a video of each, and its geometry as JSON."""
     from armshare.pictures import render_episode
@@ -81,11 +85,11 @@ def render(
 
 @cli.command()
 def fetch(
-    target: Annotated[Path, typer.Argument(help="Where to put the bundles, a folder for each episode.")],
+    target: Annotated[Path, typer.Argument(help="The folder to write to; each episode gets a folder in it.")],
     hub: HubUrl = HUB,
-    task: Annotated[str, typer.Option(help="Only this task's.")] = "",
-    operator: Annotated[str, typer.Option(help="Only this operator's.")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 1000,
+    task: Annotated[str, typer.Option(help="Only episodes of this task.")] = "",
+    operator: Annotated[str, typer.Option(help="Only episodes of this operator, by address.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="The most episodes to download.")] = 1000,
 ) -> None:
     """Download verified episodes."""
     from armshare import researcher

@@ -1,4 +1,4 @@
-"""`armshare sim`: what there is to simulate, whether its scripted operators succeed, and pictures of it."""
+"""What can be simulated, how often its scripted operators succeed, and pictures of it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,13 @@ out, err = Console(), Console(stderr=True)
 _WORKERS = min(os.cpu_count() or 1, 8)
 _ALL = "all"
 
-Seeds = Annotated[int, typer.Option(min=1, max=100_000, help="Seeds 0 to this, less one, for each.")]
-Tasks = Annotated[list[str] | None, typer.Option("--task", help="A task's name, several times, or all.")]
+Seeds = Annotated[int, typer.Option(min=1, max=100_000, help="How many seeds for each, from 0.")]
+Tasks = Annotated[list[str] | None, typer.Option("--task", help="A task's name, or all; may be repeated.")]
 Robots = Annotated[
     list[str] | None,
-    typer.Option("--robot", help="A robot's name, several times, or all; else the one that a task was made for."),
+    typer.Option(
+        "--robot", help="A robot's name, or all; may be repeated. By default the one that the task was made for."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line.")]
 
@@ -50,7 +52,7 @@ def list_worlds(as_json: AsJson = False) -> None:
 
 @cli.command()
 def check(tasks: Tasks = None, robots: Robots = None, seeds: Seeds = 50, as_json: AsJson = False) -> None:
-    """Let scripted operators do the tasks; print how often they succeed. Exit code 1 below 90 %."""
+    """Let scripted operators do the tasks, and print how often they succeed. Exit code 1 if any is below 90 %."""
     wanted = _wanted(tasks, robots)
     drives: dict[tuple[str, str], list[Drive]] = {pair: [] for pair in wanted}
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
@@ -98,7 +100,7 @@ def _report(found: dict[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:
 
 
 def _wanted(tasks: list[str] | None, robots: list[str] | None) -> list[tuple[str, str]]:
-    """Return the pairs that are asked for; raise UnknownTaskError or UnknownRobotError."""
+    """Return the pairs asked for; raise UnknownTaskError or UnknownRobotError."""
     names = list(TASKS) if not tasks or _ALL in tasks else tasks
     if robots and _ALL not in robots:
         return [require_pair(robot, name) for name in names for robot in robots]

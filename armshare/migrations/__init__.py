@@ -1,4 +1,4 @@
-"""The database's schema, from its first version to the newest (Alembic); every room's tables are made here."""
+"""The database's schema, from its first version to the newest (Alembic); every package's tables are made here."""
 
 from __future__ import annotations
 

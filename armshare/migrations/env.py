@@ -1,4 +1,4 @@
-"""Alembic's entry: runs every room's migrations on the connection that `armshare.migrations.migrate` hands over."""
+"""Alembic's entry: runs every package's migrations on the connection that `armshare.migrations.migrate` hands over."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a platform is composed of: the hub, hosts and their robots, and the processes that they run in."""
+"""The parts of a platform: the hub, hosts and their robots, and the processes that they run in."""

@@ -1,4 +1,4 @@
-"""The whole way without a person: a scripted operator drives, a researcher downloads, and every stage is held to it."""
+"""The whole path without a person: a scripted operator drives, a researcher downloads, and every stage is checked."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Outcome:
     """What the demo shows; amounts in the token's smallest unit."""
 
     practice: Episode | None = None
-    """The first drive of the new wallet, unpaid; None on a platform that asks for none."""
+    """The first drive of the new wallet, unpaid; None if the platform requires none."""
     episodes: list[Episode] = field(default_factory=list)
     root: str = ""
     claim_transaction: str = ""
@@ -40,7 +40,7 @@ class Outcome:
 
 
 async def demo(url: str, admin_token: str, count: int, folder: Path, progress: Progress) -> Outcome:
-    """Drive `count` episodes at `url` and follow them to the money and to the researcher; raise DemoError."""
+    """Drive `count` episodes at `url`, and follow them to their pay and their download; raise DemoError."""
     outcome = Outcome()
     async with Driver(url, new_key()) as driver:
         robot = await _free_robot(driver)
@@ -74,7 +74,7 @@ async def _free_robot(driver: Driver) -> dict[str, Any]:
 
 
 async def _qualify(driver: Driver, robot: str, outcome: Outcome, progress: Progress) -> None:
-    """Drive the practice episode, where this platform pays nobody before it."""
+    """Drive the practice episode, if this platform pays nobody before it."""
     known = f"/api/operators/{driver.wallet.address}"
     if (await driver.call("GET", known))["qualified"]:
         return

@@ -1,4 +1,4 @@
-"""A robot's host, composed: robot, key and owner, and a recorder and an uploader in threads of their own."""
+"""A robot's host, put together: robot, key and owner, and a recorder and an uploader in threads of their own."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ class Wanted:
     calibration: Path | None = None
     instruction: str = ""
     cameras: tuple[CameraSpec, ...] | None = None
-    """Those of a real robot; a simulated one has those of its scene."""
+    """Cameras of a real robot; a simulated one has those of its scene."""
 
     def open(self) -> Robot:
-        """Return the robot, not yet connected; raise RobotError where there is none of that name."""
+        """Return the robot, not yet connected; raise RobotError if there is none of that name."""
         if self.port:
             if self.kind != "so101":
                 raise UnknownRobotError(f"expected so101 as the real robot at {self.port}, got {self.kind!r}")
@@ -62,7 +62,7 @@ class Wanted:
 async def serve_one(hub_url: str, data: Path, wanted: Wanted) -> None:
     """Bring one robot online and keep it there until cancelled.
 
-    The hub hears of a robot once it is here: it is opened, and guarded, before it is registered. Raises PlatformError,
+    The robot is opened, and guarded, before it is registered with the hub. Raises PlatformError,
     NotOnlineError or the robot's RobotError.
     """
     owner, folder = load_key(data / "keys" / "owner.key"), data / "host" / wanted.name
@@ -72,7 +72,7 @@ async def serve_one(hub_url: str, data: Path, wanted: Wanted) -> None:
         kept = folder / "stopped", folder / "grants"
         host = Host(hub_url, key, wanted.name, robot, events, wanted.cameras, *kept)
         gc.collect()
-        gc.freeze()  # what is here stays: looking through it again would hold a motion up for longer than a period
+        gc.freeze()  # what is loaded by now stays: collecting it again would delay a motion by more than a period
         try:
             host.start()
             domain = await _register(hub_url, key, owner, wanted.name, robot)
@@ -83,7 +83,7 @@ async def serve_one(hub_url: str, data: Path, wanted: Wanted) -> None:
 
 
 async def _register(hub_url: str, key: LocalAccount, owner: LocalAccount, name: str, robot: Robot) -> Domain:
-    """Tell the hub of the robot, signed by its owner; wait for a hub that is not there yet, or has trouble."""
+    """Register the robot with the hub, signed by its owner; wait while the hub is not there yet or has trouble."""
     values = dict(registration(key, owner.address, name, robot))
     async with httpx.AsyncClient(base_url=hub_url, timeout=HTTP_S, trust_env=False) as http:
         while True:
@@ -112,7 +112,7 @@ async def _recording(
     domain: Domain,
     events: Events,
 ) -> AsyncIterator[None]:
-    """Run the recorder and the uploader of one robot; first, save what a crash has left."""
+    """Run the recorder and the uploader of one robot; first, recover what a crash has left."""
     with httpx.Client(base_url=hub_url, timeout=HTTP_S, trust_env=False) as client:
         uploader = Uploader(folder, client, lambda: host.uplink.token if host.uplink else "")
 

@@ -1,4 +1,4 @@
-"""The hub, composed: one FastAPI application of all rooms, with the chain that it settles on."""
+"""The hub, put together: one FastAPI application of all packages, with the chain that it settles on."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ _WEB: Final = Path(__file__).parents[1] / "web" / "dist"
 EXPIRY_S: Final = 1.0
 SWEEP_UPLOADS_S: Final = 3600.0
 UPLOAD_KEPT_MS: Final = 7 * 24 * 3_600_000
-"""How long an upload that nobody goes on with is kept."""
+"""How long an upload that nobody continues is kept."""
 POOL_WEI: Final = 100_000 * ARM
-"""What each task's pool is given once, on the embedded chain."""
+"""What each task's pool is given, once, on the embedded chain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Access:
         return self.driving.host(request)
 
     def ticket(self, episode: str) -> case.Ticket | None:
-        """Return what was asked for."""
+        """Return what the hub asked a robot for; None if it asked for no such episode."""
         found = self.driving.registry.ticket(episode)
         if found is None:
             return None
@@ -85,7 +85,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a hub is made of, in the order in which it was made."""
+    """The parts of a hub, in the order in which they are made."""
 
     settings: Settings
     key: LocalAccount
@@ -199,7 +199,7 @@ def _pipeline(parts: Parts, scorers: Executor) -> Pipeline:
 
 @asynccontextmanager
 async def _expiring(hub: Hub, uploads: Uploads) -> AsyncIterator[None]:
-    """End what has run out: leases while others wait, and uploads that nobody goes on with; at the end, every lease."""
+    """End leases that ran out while others wait, and uploads that nobody continues; on exit, end every lease."""
 
     async def expire_leases() -> None:
         hub.expire()
@@ -223,7 +223,7 @@ async def _expiring(hub: Hub, uploads: Uploads) -> AsyncIterator[None]:
 async def again_and_again(
     call: Callable[[], Awaitable[None]], pause_s: float, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 ) -> None:
-    """Call it now, and after each pause, until cancelled; an error is logged, and ends nothing."""
+    """Call it now, and after each pause, until cancelled; an error is logged and the calls go on."""
     while True:
         try:
             await call()
@@ -283,7 +283,7 @@ def opened_chain(settings: Settings) -> Iterator[tuple[Chain, Deployment]]:
 
 
 def _outside_terms(settings: Settings) -> VaultTerms:
-    """Return what a vault on an outside chain is deployed with; raise DeploymentError where something is not said."""
+    """Return what a vault on an outside chain is deployed with; raise DeploymentError if a setting is missing."""
     for name in ("token", "guardian", "arbiter"):
         if not getattr(settings, name):
             raise DeploymentError(

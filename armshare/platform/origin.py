@@ -1,7 +1,7 @@
 """The process that a host's robots are forked from: what it has loaded, they share.
 
 It connects one world of each kind that the host simulates, so that models and the physics engine's buffers are in
-memory once, however many robots there are. A robot's process takes its copy; the one here is never driven.
+memory once, however many robots there are. A robot's process uses its copy; the one here is never driven.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _worlds: Final[dict[tuple[str, str], World]] = {}
 
 
 def ask_for(kinds: Iterable[tuple[str, str]]) -> None:
-    """Say, before the process starts, which worlds it shall have: robots and tasks, by name."""
+    """Say, before the process starts, which worlds it should load: robots and tasks, by name."""
     os.environ[_KINDS] = " ".join(sorted({f"{robot}:{task}" for robot, task in kinds}))
 
 
 def world_of(robot: str, task: str) -> World:
-    """Return a world to drive: this process's copy of the one that was connected, else a new one."""
+    """Return a world to drive: this process's copy of the one that was connected, or a new one."""
     return _worlds.pop((robot, task), None) or make_world(robot, task)
 
 
 def _load() -> None:
     for kind in os.environ.pop(_KINDS, "").split():
         robot, _, task = kind.partition(":")
-        with suppress(RobotError):  # its own process will meet the error, and say it
+        with suppress(RobotError):  # the robot's own process will meet the error and report it
             world = make_world(robot, task)
             world.connect()
             _worlds[robot, task] = world
@@ -45,7 +45,7 @@ def _load() -> None:
 
 
 def _give_back() -> None:
-    """Return what reading models took, and no longer needs, to the system: robots would hold it for ever."""
+    """Return memory that reading the models no longer needs to the system: every robot would keep it for ever."""
     with suppress(AttributeError, OSError):  # only glibc has it
         ctypes.CDLL(None).malloc_trim(0)
 

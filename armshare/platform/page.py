@@ -15,9 +15,9 @@ from starlette.types import Scope
 from teleop.hub.server import encoded
 
 FOREVER: Final = "public, max-age=31536000, immutable"
-"""Of a file whose name changes with its content."""
+"""For a file whose name changes with its content."""
 ASK: Final = "no-cache"
-"""Of the others: a browser keeps them, and asks each time whether they are still the same."""
+"""For the others: a browser keeps them, and asks each time whether they have changed."""
 
 
 class Page(StaticFiles):

@@ -29,7 +29,7 @@ STOP_S: Final = 15.0
 
 
 def require_own_names() -> None:
-    """Raise PlatformError where another distribution owns one of the rooms' import names."""
+    """Raise PlatformError if another distribution owns one of our packages' import names."""
     owners = packages_distributions()
     strangers = {room: owner for room in ROOMS for owner in owners.get(room, []) if owner != "armshare"}
     if strangers:
@@ -39,7 +39,7 @@ def require_own_names() -> None:
 
 @contextmanager
 def locked(folder: Path, what: str) -> Iterator[None]:
-    """Hold a folder for one process, which is `what`; raise PlatformError where another holds it."""
+    """Hold a folder for one process, which is `what`; raise PlatformError if another holds it."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as file:
         try:
@@ -63,7 +63,7 @@ def listen(host: str, port: int) -> socket:
 
 
 def listening(host: str, port: int) -> socket:
-    """Return a listening socket; port 0 takes a free one. Raises PlatformError where there is none to be had."""
+    """Return a listening socket; port 0 takes a free one. Raises PlatformError if it cannot be had."""
     try:
         return listen(host, port)
     except OSError as error:
@@ -72,13 +72,13 @@ def listening(host: str, port: int) -> socket:
 
 
 def interrupt_on_signals() -> None:
-    """Make Ctrl-C and SIGTERM both an orderly KeyboardInterrupt, also where a shell had them ignored."""
+    """Make Ctrl-C and SIGTERM both an orderly KeyboardInterrupt, even if a shell had them ignored."""
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, signal.default_int_handler)
 
 
 def end_with_parent() -> None:
-    """Interrupt this process once its standard input ends: whoever started it is gone."""
+    """Interrupt this process once its standard input ends: the process that started it is gone."""
 
     def watch() -> None:
         with contextlib.suppress(OSError):
@@ -110,13 +110,13 @@ class Child:
         return self._process.pid
 
     def require_alive(self) -> None:
-        """Raise PlatformError where it has ended."""
+        """Raise PlatformError if it has ended."""
         code = self._process.poll()
         if code is not None:
             raise PlatformError(f"the {self.name} ended with exit code {code}; its last words are above or in the log")
 
     def stop(self) -> None:
-        """Interrupt it and wait; kill it where it does not end in time."""
+        """Interrupt it and wait; kill it if it does not end in time."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
         try:
@@ -129,7 +129,7 @@ class Child:
             self._process.stdin.close()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for its end; return whether it came."""
+        """Wait for its end; return whether it has ended."""
         try:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -155,7 +155,7 @@ def hub_process(data: Path, port: int, log: IO[bytes] | None = None) -> Iterator
     """Start a hub; yield its URL once it answers, and its process. End it.
 
     Its port is taken before it starts, and handed to it: nothing else can answer at that URL. Raises PlatformError
-    where the port is taken (0 takes a free one), or the hub ends or takes too long.
+    if the port is taken (0 takes a free one), or if the hub ends or takes too long.
     """
     with listening("127.0.0.1", port) as listener:
         address, port = listener.getsockname()
@@ -170,7 +170,7 @@ def hub_process(data: Path, port: int, log: IO[bytes] | None = None) -> Iterator
 
 
 def _wait_for_hub(url: str, hub: Child) -> None:
-    """Return once the hub answers; raise PlatformError where it ends or takes too long."""
+    """Return once the hub answers; raise PlatformError if it ends or takes too long."""
     deadline = time.monotonic() + START_S
     with httpx.Client(timeout=2.0, trust_env=False) as client:
         while time.monotonic() < deadline:

@@ -1,6 +1,6 @@
 """The robots of one host command: several have a process each, so that none holds up another.
 
-One that stands still, writes to a slow disk or crashes then is alone in that; a crashed one is started anew, and saves
+If one stalls, writes to a slow disk or crashes, no other is affected; a crashed one is started again, and saves
 what it had recorded. Why: `docs/decisions/0012-a-process-for-each-robot.md`.
 """
 
@@ -28,9 +28,9 @@ from armshare.platform.processes import interrupt_on_signals
 
 _log = structlog.get_logger()
 _SHARED: Final = ["armshare.platform.robots", "recorder.host.recording", "armshare.platform.origin"]
-"""What every robot's process needs: loaded once, in the process that they are forked from."""
+"""Modules that every robot's process needs: loaded once, in the process that they are forked from."""
 _PAUSES_S: Final = (1.0, 2.0, 5.0, 15.0, 60.0)
-"""Before a crashed robot is started anew, by how often it crashed within `_STEADY_S` of its start."""
+"""The pause before a crashed robot is started again, by how often it crashed within `_STEADY_S` of its start."""
 _STEADY_S: Final = 60.0
 _STOP_S: Final = 12.0
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM)
@@ -39,7 +39,8 @@ _ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 async def serve(hub_url: str, data: Path, wanted: list[Wanted]) -> None:
     """Bring robots online and keep them there until cancelled.
 
-    Raises what a person can act on: what `serve_one` raises for one robot, PlatformError with its words for several.
+    Raises errors that a person can act on: for one robot what `serve_one` raises, for several a PlatformError with its
+    message.
     """
     if len(wanted) == 1:
         await serve_one(hub_url, data, wanted[0])
@@ -55,9 +56,10 @@ async def serve(hub_url: str, data: Path, wanted: list[Wanted]) -> None:
 
 
 def _ensure_origin() -> None:
-    """Start what robots are forked from, where it does not run.
+    """Start the process that robots are forked from, if it is not running.
 
-    A signal to all of the host's group does not end it: it ends with its robots. One to a robot waits until that obeys.
+    A signal to the host's whole process group does not end it: it ends with its robots. A signal to a robot waits until
+    the robot can obey it.
     """
     resource_tracker.ensure_running()  # which lets signals through once it has started
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
@@ -80,15 +82,15 @@ async def _keep(context: ForkServerContext, hub_url: str, data: Path, wanted: Wa
         saying.close()
         with said:
             try:
-                await _readable(said.fileno())  # its last word, or its end
+                await _readable(said.fileno())  # its last message, or its end
                 await _readable(process.sentinel)
             finally:
                 await _stop(process)
                 code = process.exitcode
-                process.close()  # what it was forked from may be gone before it: it ends as where its host is gone
+                process.close()  # if what it was forked from went first, it ends as it does when its host is gone
                 with suppress(TimeoutError):
                     await asyncio.wait_for(_readable(said.fileno()), _STOP_S)
-            await _readable(said.fileno())  # no second one beside it
+            await _readable(said.fileno())  # never start a second one beside it
             with suppress(EOFError):  # it said nothing: it crashed
                 raise PlatformError(said.recv())
         crashes = crashes + 1 if time.monotonic() - started < _STEADY_S else 1
@@ -98,7 +100,7 @@ async def _keep(context: ForkServerContext, hub_url: str, data: Path, wanted: Wa
 
 
 async def _readable(descriptor: int) -> None:
-    """Wait until there is something to read, or nothing ever again."""
+    """Wait until there is something to read, or the other end is closed."""
     loop, found = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(descriptor, found.set)
     try:
@@ -108,7 +110,7 @@ async def _readable(descriptor: int) -> None:
 
 
 async def _stop(process: ForkServerProcess) -> None:
-    """Interrupt a process and wait; kill it where it does not end in time."""
+    """Interrupt a process and wait; kill it if it does not end in time."""
     if process.is_alive() and process.pid:
         os.kill(process.pid, signal.SIGINT)
         try:
@@ -122,7 +124,7 @@ async def _stop(process: ForkServerProcess) -> None:
 
 def _robot(hub_url: str, data: Path, wanted: Wanted, saying: Connection) -> None:
     """One robot's process."""
-    os.setsid()  # Ctrl-C reaches the host alone, which ends its robots; and Linux gives each robot its share of a core
+    os.setsid()  # Ctrl-C reaches the host alone, which ends its robots; and Linux gives each robot a share of the cores
     interrupt_on_signals()
     threading.Thread(target=_end_with_parent, name="parent watch", daemon=True).start()
     try:

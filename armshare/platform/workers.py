@@ -1,4 +1,4 @@
-"""The hub's worker processes, which verify, replay and score; a worker that a file has crashed is replaced."""
+"""The hub's worker processes, which verify, replay and score; a worker that crashes on a file is replaced."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VERIFIERS: Final = 1
 
 
 class Workers(Executor):
-    """A process pool that is made anew after it broke; what was lost with it raises BrokenExecutor, once."""
+    """A process pool that is replaced after it breaks; each call lost with it raises BrokenExecutor."""
 
     def __init__(self, count: int = VERIFIERS) -> None:
         self._count, self._lock = count, threading.Lock()
@@ -59,7 +59,7 @@ def opened_workers() -> Iterator[Workers]:
 
 
 def _prepare() -> None:
-    """Leave Ctrl-C to the hub, which ends its workers itself, and load all that the first episode will need."""
+    """Leave Ctrl-C to the hub, which ends its workers itself, and load everything that the first episode will need."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     import_module("recorder.proof.replayed").warm()

@@ -1,4 +1,4 @@
-"""The driving room's first tables."""
+"""The first tables of `teleop`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recorder room's tables."""
+"""The tables of `recorder`."""
 
 from __future__ import annotations
 

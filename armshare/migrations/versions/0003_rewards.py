@@ -1,4 +1,4 @@
-"""The rewards room's tables, and the triggers by which scores and the ledger only ever grow."""
+"""The tables of `rewards`, and the triggers that keep scores and the ledger append-only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The practice drives of wallets that are not qualified yet; the table only grows."""
+"""The practice drives of wallets that are not qualified yet; the table is append-only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a robot's owner took it from the list."""
+"""When a robot's owner removed it from the list."""
 
 from __future__ import annotations
 
