@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-# Half of a test's time is waiting: one worker more than there are cores uses some of it.
+# Half of a test's time is waiting: one worker more than cores uses some of it.
 WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cores + 1 : 8)))
 STAMPS := .setup
 WEB := $(shell find armshare/web/src -type f 2>/dev/null) $(wildcard armshare/web/*.ts armshare/web/*.js armshare/web/*.json armshare/web/*.html armshare/web/public/*) teleop/wire/wire.json teleop/typed_data.json recorder/typed_data.json $(wildcard docs/gallery/*.jpg)
@@ -13,7 +13,7 @@ WEB := $(shell find armshare/web/src -type f 2>/dev/null) $(wildcard armshare/we
 .PHONY: help run test check fuzz setup lint ruff mypy import-linter svelte-check static pytest vitest bench soak mutants peers \
 	screenshots lock clean tools chromium opengl
 
-help: ## this list
+help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/'
 
 run: setup ## set up what is missing, start the platform, print and open its URL
@@ -23,16 +23,16 @@ test: setup peers chromium opengl ## set up what is missing, run every check
 	@$(MAKE) --no-print-directory static
 	@$(MAKE) --no-print-directory pytest
 
-check: setup peers opengl ## lint and the fast half of the tests, for daily work
+check: setup peers opengl ## run lint and the fast half of the tests, for daily work
 	@$(MAKE) --no-print-directory static
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
 
-fuzz: setup ## the property tests with new random examples; ARGS=--hypothesis-seed=N repeats a run
+fuzz: setup ## run the property tests with new random examples; ARGS=--hypothesis-seed=N repeats a run
 	@$(BIN)/python -m pytest -n $(WORKERS) -m hypothesis --hypothesis-profile=fuzz $(ARGS)
 
-setup: $(STAMPS)/web ## install what the project needs, below this folder only
+setup: $(STAMPS)/web ## install what the project needs, in this folder only
 
-lint: ruff mypy import-linter svelte-check ## ruff, mypy, import-linter, svelte-check
+lint: ruff mypy import-linter svelte-check ## run ruff, mypy, import-linter, svelte-check
 
 ruff: setup
 	@echo "--- ruff"; $(BIN)/ruff check . && $(BIN)/ruff format --check -q .
@@ -49,7 +49,7 @@ svelte-check: setup
 vitest: setup
 	@echo "--- vitest"; npm run --silent -w armshare/web test
 
-# What needs no platform, two at a time; each says what it has to say in one piece.
+# Checks that need no platform, two at a time; the output of each is printed in one piece.
 static: setup
 	@$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) lint vitest
 
@@ -59,7 +59,7 @@ pytest: setup
 bench: setup ## measure speed; every benchmark prints its command and one JSON object
 	@for script in benchmarks/*.py; do echo "\$$ $(BIN)/python $$script --json"; $(BIN)/python $$script --json; done
 
-soak: setup ## ten thousand connections that come and go; what is left of them
+soak: setup ## open and close ten thousand connections, and report what they leave behind
 	@$(BIN)/python -m tests.soak --json $(ARGS)
 
 mutants: setup ## change the code where it matters, one place at a time, and list the changes that no fast test notices
@@ -78,7 +78,7 @@ lock: ## choose newer versions: rewrites requirements.lock (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 		--no-header --extra dev pyproject.toml -o requirements.lock
 
-clean: ## remove what setup made; data stays
+clean: ## remove what setup made; keep data
 	rm -rf .venv .venv-peers .venv-mutants mutants node_modules $(STAMPS) armshare/web/dist armshare.egg-info \
 		build sim/motion/_native.*.so
 

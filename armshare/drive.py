@@ -113,8 +113,8 @@ Progress = Callable[[str], None]
 async def drive(url: str, wallet: LocalAccount, outcome: Outcome, make: PilotMaker, tell: Progress) -> None:
     """Drive `outcome.asked` episodes with a robot and a task, which `outcome` names or leaves open.
 
-    However it ends (by an error or cancellation too), the dead-man is released and the robot given back first: an episode
-    that is being driven then ends as `left`, which is invalid and never scored.
+    However it ends (by an error or cancellation too), the dead-man is released and the robot given back first: an
+    episode that is being driven then ends as `left`, which is invalid and never scored.
     """
     while outcome.left and not outcome.interrupted:
         await _session(url, wallet, outcome, make, tell)
