@@ -23,5 +23,5 @@ def client_of(hub: str) -> Iterator[httpx.Client]:
 def no_hub(url: str, error: Exception) -> PlatformError:
     """Return the error to raise if no hub is reached at `url`."""
     if "[SSL" in str(error):
-        return PlatformError(f"expected a hub with a certificate at {url}, got {error}; is it http:// there?")
+        return PlatformError(f"expected a hub with a certificate at {url}, got {error}; try http://")
     return PlatformError(f"expected a hub at {url}: {error}; start one, or name it with --hub")

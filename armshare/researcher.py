@@ -86,7 +86,7 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
     yield f"[green]verified[/green] {report['episode']}  digest {report['digest']}"
     yield f"         passed {', '.join(report['passed'])}"
     if report["skipped"]:
-        yield f"         not asked: {', '.join(report['skipped'])}"
+        yield f"         not checked: {', '.join(report['skipped'])}"
     if not report["pinned"]:
         yield "         the chain and vault are the bundle's own claim; --pins or --hub says whose receipt to trust"
     if "score" in report:

@@ -49,5 +49,5 @@ def _of_a_file(error: Exception) -> list[Exception]:
     if not isinstance(error, OSError) or error.filename is None:
         return []
     if isinstance(error, FileExistsError | NotADirectoryError):
-        return [PlatformError(f"expected a folder, a file is there: {error.filename}")]
+        return [PlatformError(f"expected a folder, found a file: {error.filename}")]
     return [PlatformError(f"cannot use {error.filename}: {error.strerror}")]

@@ -36,7 +36,7 @@ def remove(
     from armshare.owner import remove as take_away
 
     asyncio.run(take_away(hub, data, robot))
-    out.print(f"{robot} is no longer listed; its host brings it back")
+    out.print(f"{robot} is no longer listed; it comes back if its host does")
 
 
 @cli.command()

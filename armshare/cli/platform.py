@@ -204,7 +204,7 @@ def _settings(**given: Any) -> Settings:
         return Settings(**given)
     except SettingsError as error:
         said = f"{error} ({error.__cause__})" if error.__cause__ else str(error)
-        raise PlatformError(f"a setting is not what docs/operating.md says: {said}") from error
+        raise PlatformError(f"a setting is invalid (docs/operating.md lists them): {said}") from error
     except ValidationError as error:
         said = "; ".join(f"ARMSHARE_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors())
-        raise PlatformError(f"a setting is not what docs/operating.md says: {said}") from error
+        raise PlatformError(f"a setting is invalid (docs/operating.md lists them): {said}") from error

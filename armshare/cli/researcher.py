@@ -100,7 +100,7 @@ def fetch(
             progress.advance(shown)
     if not progress.tasks[0].completed:
         asked = [f"{name} {value}" for name, value in (("task", task), ("operator", operator)) if value]
-        err.print(f"no verified episode there{' of ' if asked else ''}{' and '.join(asked)}", highlight=False)
+        err.print(f"no verified episodes found{' for ' if asked else ''}{' and '.join(asked)}", highlight=False)
 
 
 @cli.command()

@@ -67,7 +67,7 @@ def listening(host: str, port: int) -> socket:
     try:
         return listen(host, port)
     except OSError as error:
-        what = f"expected a free port {port} of an address of this machine, {host}"
+        what = f"expected port {port} free on an address of this machine, {host}"
         raise PlatformError(f"{what}: {error.strerror}; choose another --port or --host") from error
 
 
@@ -113,7 +113,7 @@ class Child:
         """Raise PlatformError if it has ended."""
         code = self._process.poll()
         if code is not None:
-            raise PlatformError(f"the {self.name} ended with exit code {code}; its last words are above or in the log")
+            raise PlatformError(f"the {self.name} ended with exit code {code}; its last output is above or in the log")
 
     def stop(self) -> None:
         """Interrupt it and wait; kill it if it does not end in time."""

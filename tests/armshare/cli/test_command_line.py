@@ -43,10 +43,10 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("replay {episode}", 2, "UnreadableFileError: {episode}: "),
         ("drive --episode {episode} --hub {hub}", 2, "UnreadableFileError: {episode}: "),
         ("drive --expert --hub nonsense", 2, "expected http:// or https:// and a host"),
-        ("drive --expert --hub {tls}", 2, "is it http:// there?"),
+        ("drive --expert --hub {tls}", 2, "try http://"),
         ("fetch {file} --hub {hub} --operator bob", 2, "--operator: expected a checksummed 0x address (EIP-55)"),
-        ("fetch {missing} --hub {hub} --task nosuch", 0, "no verified episode there of task nosuch"),
-        ("demo --data {file}", 2, "expected a folder, a file is there: {file}"),
+        ("fetch {missing} --hub {hub} --task nosuch", 0, "no verified episodes found for task nosuch"),
+        ("demo --data {file}", 2, "expected a folder, found a file: {file}"),
     ],
 )
 def test_what_cannot_be_used_is_said_in_one_line(house: House, here: Path, arguments: str, code: int, said: str):
@@ -56,11 +56,11 @@ def test_what_cannot_be_used_is_said_in_one_line(house: House, here: Path, argum
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        ("fetch {missing} --hub {hub} --task nosuch", 0, "no verified episode there of task nosuch"),
+        ("fetch {missing} --hub {hub} --task nosuch", 0, "no verified episodes found for task nosuch"),
         ("verify {here}", 1, "BundleIncomplete"),
         ("replay {episode}", 2, "UnreadableFileError: {episode}: "),
         ("drive --expert --hub nonsense", 2, "expected http:// or https:// and a host"),
-        ("run --data {file} --port 0", 2, "expected a folder, a file is there: {file}"),
+        ("run --data {file} --port 0", 2, "expected a folder, found a file: {file}"),
     ],
 )
 def test_a_process_ends_with_each_code_and_has_said_why(house: House, here: Path, arguments: str, code: int, said: str):
