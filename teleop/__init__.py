@@ -1,1 +1,1 @@
-"""The second room: driving a robot from afar. A stream of steps leaves it; what an episode is worth does not enter."""
+"""Driving a robot remotely. It produces a stream of steps, and knows nothing of what an episode is worth."""

@@ -1,6 +1,6 @@
 """The two clocks: the wall clock dates, the monotonic clock orders and measures; they are never subtracted.
 
-teleop's; what leaves is the time: milliseconds for what is kept and signed, nanoseconds for what is measured.
+Part of teleop; gives the time: milliseconds for what is kept and signed, nanoseconds for what is measured.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The two clocks of a host; a test hands in its own."""
+    """The two clocks of a host; a test passes in its own."""
 
     monotonic_ns: Callable[[], int] = time.monotonic_ns
     wall_ns: Callable[[], int] = time.time_ns

@@ -1,7 +1,7 @@
 """Who is who: secp256k1 keys, and statements signed as EIP-712 typed data under one domain.
 
-`typed_data.json` holds the shapes of this room's statements; the browser builds its own from the same file.
-A later room signs its own statements with the same `Domain`.
+`typed_data.json` holds the shapes of this package's statements; the browser builds its own from the same file.
+Other packages sign their own statements with the same `Domain`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from eth_account.signers.local import LocalAccount
 from eth_utils.address import is_checksum_address
 from eth_utils.crypto import keccak
 
-# py_ecc, which is imported for signatures, lets recursion go 100,000 deep. The stack does not, and a stranger's nested
-# JSON would end the process by a segmentation fault, instead of a RecursionError.
+# py_ecc, which is imported for signatures, allows recursion 100,000 deep. The stack does not, and a stranger's nested
+# JSON would end the process with a segmentation fault, instead of a RecursionError.
 sys.setrecursionlimit(1000)
 
 Fields = Sequence[Mapping[str, str]]
@@ -36,7 +36,7 @@ class SignatureError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """Where a statement counts: one chain and one reward vault, so that it cannot be replayed elsewhere."""
+    """Where a statement is valid: one chain and one reward vault, so that it cannot be replayed elsewhere."""
 
     chain_id: int
     vault: str
@@ -54,7 +54,7 @@ class Statement:
     fields: Fields
 
     def signable(self, domain: Domain, values: Mapping[str, Any]) -> SignableMessage:
-        """Return what is signed; raise SignatureError where `values` do not fit the fields."""
+        """Return what is signed; raise SignatureError if `values` do not fit the fields."""
         expected = [field["name"] for field in self.fields]
         if sorted(values) != sorted(expected):
             raise SignatureError(f"{self.name}: expected the fields {expected}, got {sorted(values)}")
@@ -73,7 +73,7 @@ class Statement:
         return "0x" + bytes(key.sign_message(self.signable(domain, values)).signature).hex()
 
     def require(self, signer: str, domain: Domain, values: Mapping[str, Any], signature: str) -> None:
-        """Raise SignatureError unless `values` are such a statement's, and `signature` over them is `signer`'s."""
+        """Raise SignatureError unless `values` fit this statement, and `signature` over them is `signer`'s."""
         try:
             message = self.signable(domain, values)
         except Exception as error:
@@ -82,7 +82,7 @@ class Statement:
 
 
 def load_statements(package: str) -> dict[str, Statement]:
-    """Read a room's `typed_data.json`."""
+    """Read a package's `typed_data.json`."""
     text = resources.files(package).joinpath("typed_data.json").read_text("utf-8")
     return {name: Statement(name, fields) for name, fields in json.loads(text).items()}
 
@@ -104,7 +104,7 @@ def require_signer(signer: str, message: SignableMessage, signature: str, what: 
 
 
 def require_address(text: object) -> str:
-    """Return `text` where it is a checksummed (EIP-55) address; raise SignatureError elsewhere."""
+    """Return `text` if it is a checksummed (EIP-55) address; raise SignatureError otherwise."""
     if not isinstance(text, str) or not is_checksum_address(text):
         raise SignatureError(f"expected a checksummed 0x address (EIP-55), got {text!r}")
     return text
@@ -117,15 +117,15 @@ def new_key() -> LocalAccount:
 
 
 def load_key(path: Path) -> LocalAccount:
-    """Return the key kept in `path`, made with owner-only permissions if it is not there."""
+    """Return the key kept in `path`, created with owner-only permissions if it is not there."""
     account: LocalAccount = Account.from_key(kept_secret(path, lambda: "0x" + bytes(new_key().key).hex()))
     return account
 
 
 def kept_secret(path: Path, make: Callable[[], str]) -> str:
-    """Return the secret kept in `path`, made with owner-only permissions if it is not there.
+    """Return the secret kept in `path`, created with owner-only permissions if it is not there.
 
-    Of several processes that find none, one makes it and all read the same; none ever sees a part of it.
+    If several processes find none, one creates it and all read the same; no process ever sees only a part of it.
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What leaves this room: one episode as a start, its steps, and an end, handed on through a bounded queue.
+"""What teleop produces: one episode as a start, its steps, and an end, handed on through a bounded queue.
 
 A step holds what was asked, what was done after safety, and what was then seen, with the clocks of the host. The
 monotonic clock orders and measures; the wall clock only dates. They are never subtracted from each other.
@@ -35,7 +35,7 @@ class EpisodeStart:
     grant_signature: str
     seed: int
     nonce: str
-    """The hub's, so that an episode cannot be made before it was asked for."""
+    """The hub's, so that an episode cannot be made before it is asked for."""
     initial: Observation
     t_mono_ns: int
     t_wall_ns: int
@@ -47,12 +47,12 @@ class Step:
 
     index: int
     commanded: Command | None
-    """The newest accepted command; None where there was none yet."""
+    """The newest accepted command; None if there was none yet."""
     safety: Safety
     applied: Action
     """What the robot's `send_action` returned."""
     applied_ee_pose: Vector
-    """(K, 7) m and quaternion: where `applied` puts the end effectors, by forward kinematics."""
+    """(K, 7) m and quaternion: the pose in which `applied` puts the end effectors, by forward kinematics."""
     observed: Observation
     """What was seen at the end of the period."""
     t_sent_ns: int
@@ -65,7 +65,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class EpisodeEnd:
-    """The last word on an episode."""
+    """How an episode ended."""
 
     episode: str
     steps: int
@@ -79,10 +79,10 @@ EpisodeEvent = EpisodeStart | Step | EpisodeEnd
 
 
 class Events(queue.Queue[EpisodeEvent | None]):
-    """The stream that leaves this room; None says that no more will come.
+    """The stream that teleop produces; None says that no more will come.
 
-    Whoever waits in `get` is woken for a start or an end at once, and for every `steps_together`th step of an episode:
-    waking a thread for each step costs the control loop more than handing the step on.
+    A thread that waits in `get` is woken at once for a start or an end, and for every `steps_together`th step of an
+    episode: waking it for each step would cost the control loop more than handing the step on.
     """
 
     def __init__(self, steps_together: int = 1) -> None:
@@ -90,7 +90,7 @@ class Events(queue.Queue[EpisodeEvent | None]):
         self._steps_together = steps_together
 
     def put(self, item: EpisodeEvent | None, block: bool = True, timeout: float | None = None) -> None:
-        """Hand on an event, without ever waiting for whoever takes it."""
+        """Hand on an event, without ever waiting for its reader."""
         with self.mutex:
             self._put(item)
             if not isinstance(item, Step) or (item.index + 1) % self._steps_together == 0:

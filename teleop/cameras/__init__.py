@@ -1,1 +1,1 @@
-"""Cameras beside a robot: what they are called, what they see, and the process that encodes it."""
+"""Cameras beside a robot: their names, what they see, and the process that encodes it."""

@@ -1,4 +1,4 @@
-"""From pixels to what goes over the wire: one encoder for each camera and codec, however many look."""
+"""From pixels to what goes over the wire: one encoder for each camera and codec, however many viewers there are."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Encoder(Protocol):
     """Encodes the pictures of one camera, in order."""
 
     def encode(self, rgb: Pixels, t_us: int, *, key: bool) -> tuple[bytes, bool]:
-        """Return the bytes of a picture (H, W, 3), and whether it needs none before it; `key` asks for that."""
+        """Return the bytes of a picture (H, W, 3), and whether it can be decoded by itself; `key` asks for that."""
 
 
 class JpegEncoder:
-    """Each picture by itself; of less quality from the first one on that would be larger than a frame may be."""
+    """Encodes each picture by itself; at a lower quality once one would be larger than a frame may be."""
 
     def __init__(self) -> None:
         self._quality = JPEG_QUALITY
@@ -44,9 +44,9 @@ class JpegEncoder:
 
 
 class H264Encoder:
-    """Annex B without B-frames: each picture leaves as it comes, and only key frames stand for themselves.
+    """Annex B without B-frames: each picture is sent as it comes, and only key frames can be decoded by themselves.
 
-    Of less quality where one would be larger than a frame may be.
+    The quality is lower if a frame would be larger than it may be.
     """
 
     def __init__(self, width: int, height: int) -> None:

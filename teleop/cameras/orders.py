@@ -1,4 +1,4 @@
-"""What a host tells its camera process, over the socket that both share: orders as JSON; states go as they are."""
+"""What a host tells its camera process, over the socket that both share: orders as JSON, states unchanged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ORDER_BYTES_MAX: Final = max(JSON_BYTES_MAX, STATE_BYTES_MAX)
 
 
 class Setup(msgspec.Struct, frozen=True, tag=True):
-    """The first order: what there is."""
+    """The first order: the cameras, and the robot and task that they show."""
 
     hub_url: str
     cameras: list[CameraSpec]
@@ -30,13 +30,13 @@ class Reset(msgspec.Struct, frozen=True, tag=True):
 
 
 class Uplink(msgspec.Struct, frozen=True, tag=True):
-    """The token that the hub knows this host by; empty while there is no connection."""
+    """The token by which the hub knows this host; empty while there is no connection."""
 
     token: str
 
 
 class Streams(msgspec.Struct, frozen=True, tag=True):
-    """What someone looks at."""
+    """The streams that someone is looking at."""
 
     streams: list[signalling.Stream]
 

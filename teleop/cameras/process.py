@@ -1,8 +1,8 @@
 """The process beside a host that draws or reads its cameras, encodes them once, and sends them to the hub.
 
-It has a socket of its own to the hub, so that no picture ever waits in front of a state or a command, and nothing that
-it does can hold up the control loop. From its host it gets orders and states, over a socket that both share; it ends
-when that does.
+It has a socket of its own to the hub, so that no picture ever delays a state or a command, and nothing that it does
+can hold up the control loop. It gets orders and states from its host, over a socket that both share, and ends when the
+host does.
 
 python -m teleop.cameras.process FD
 """
@@ -35,7 +35,7 @@ from teleop.wire.messages import JSON_BYTES_MAX, PROTOCOL, State, WireError
 _log = structlog.get_logger()
 _BACKOFF_S: Final = 1.0
 _KEY_GAP_NS: Final = 250_000_000
-"""Key frames are large; none follows another sooner, however many viewers want one."""
+"""Key frames are large: this is the shortest time between two, however many viewers want one."""
 _NICE: Final = 5
 """The control loop goes first."""
 
@@ -50,11 +50,11 @@ class _Channel:
     encoder: Encoder
     feed: Feed[Frame]
     shown: int = -1
-    """The number of what was sent last."""
+    """The number of the picture that was sent last."""
     seq: int = 0
     key_ns: int = -_KEY_GAP_NS
     want_key: bool = False
-    """Whether some reader waits for a key frame; those who need none go on meanwhile."""
+    """Whether some reader waits for a key frame; readers that need none go on meanwhile."""
 
 
 class CameraProcess:
@@ -73,7 +73,7 @@ class CameraProcess:
         self._loop = asyncio.get_running_loop()
 
     def obey(self, order: Order) -> None:
-        """Carry out an order of the host."""
+        """Carry out an order from the host."""
         match order:
             case Reset():
                 self._scene.reset(order.seed)
@@ -103,11 +103,11 @@ class CameraProcess:
                     await hub.send(signalling.encode(signalling.CameraHello(PROTOCOL, token)))
                     await self._converse(hub)
             except (OSError, TimeoutError, WebSocketException, WireError) as error:
-                _log.warning("hub not reached with pictures", hub=self._setup.hub_url, error=str(error))
+                _log.warning("cannot reach the hub to send pictures", hub=self._setup.hub_url, error=str(error))
             await asyncio.sleep(_BACKOFF_S)
 
     def close(self) -> None:
-        """Let go of the cameras."""
+        """Release the cameras."""
         for source in self._sources.values():
             source.close()
 
@@ -143,7 +143,7 @@ class CameraProcess:
                 self._news.set()
 
     async def _pump(self, hub: ClientConnection) -> None:
-        """Send what is new, of each stream for which there is credit: what would wait is not even drawn."""
+        """Send what is new of each stream that has credit: a picture that would have to wait is not even drawn."""
         while self._channels:
             await self._news.wait()
             self._news.clear()
@@ -174,7 +174,7 @@ class CameraProcess:
         return replace(taken[0], asks=taken[1]).encode() if taken is not None else None
 
     def _look_at(self, wanted: set[tuple[str, Codec]]) -> None:
-        """Open what is new, close what nobody looks at any more."""
+        """Open new streams, and close those that nobody looks at any more."""
         keys = {(self._names.index(name), codec) for name, codec in wanted if name in self._names}
         for key in self._channels.keys() - keys:
             del self._channels[key]
@@ -206,7 +206,7 @@ async def _run(parent: socket.socket) -> None:
     assert isinstance(setup, Setup), f"expected the setup first, got {setup}"
     process = CameraProcess(setup)
     try:
-        async with asyncio.TaskGroup() as group:  # where one of the two breaks, the process ends, and says why
+        async with asyncio.TaskGroup() as group:  # if one of the two fails, the process ends, and says why
             serving = group.create_task(process.serve())
             while data := await loop.sock_recv(parent, ORDER_BYTES_MAX):
                 if data[:1] == b"{":

@@ -37,7 +37,7 @@ class Sight:
     t_us: int
     """The host's monotonic clock, microseconds."""
     state: int
-    """The `seq` of the state that it shows; 0 where it is no state's."""
+    """The `seq` of the state that it shows; 0 if it does not show a state."""
 
 
 class Source(Protocol):
@@ -45,17 +45,17 @@ class Source(Protocol):
 
     @property
     def number(self) -> int:
-        """Counts what there was to see; a new number is something new."""
+        """A count of the pictures so far; a new number means a new picture."""
 
     def look(self) -> Sight:
         """Return the newest."""
 
     def close(self) -> None:
-        """Let go of the camera. Idempotent."""
+        """Release the camera. Idempotent."""
 
 
 class SimulatedScene:
-    """The simulated scene, from the states that the host has published: what all of its cameras share."""
+    """The simulated scene, from the states that the host has published, shared by all of its cameras."""
 
     def __init__(self, robot: str, task: str, layout: Mapping[str, tuple[int, ...]]) -> None:
         """`layout`: the shapes of the observation's arrays, in the order of a state's values."""
@@ -67,7 +67,7 @@ class SimulatedScene:
         self.number = 0
 
     def reset(self, seed: int) -> None:
-        """Another episode: its own scene. What was seen of the last one is gone."""
+        """Start another episode's scene. What was seen of the last one is dropped."""
         for renderer in self._renderers.values():
             renderer.close()
         self._renderers.clear()
@@ -144,7 +144,7 @@ class CaptureSource:
         return self._newest
 
     def close(self) -> None:
-        """Let go of the device."""
+        """Release the device."""
         self._closed.set()
         self._thread.join(_RETRY_S + 1.0)
 
@@ -163,7 +163,7 @@ class CaptureSource:
             capture.release()
 
     def _take(self, capture: cv2.VideoCapture, *, film: bool) -> None:
-        """Take pictures, no more a second than described, until there are none; a film is played at that rate."""
+        """Take pictures until there are no more, at most as many a second as described; a film plays at that rate."""
         period_s, due = 1.0 / self._spec.fps, time.monotonic()
         while not self._closed.is_set():
             if film:
@@ -183,7 +183,7 @@ class CaptureSource:
             self._news()
 
     def _fitted(self, bgr: Any) -> Pixels:
-        """Return (H, W, 3) RGB of the size that was described: a device may give another."""
+        """Return (H, W, 3) RGB of the size that was described: a device may deliver another."""
         size = (self._spec.width, self._spec.height)
         if bgr.shape[1::-1] != size:
             bgr = cv2.resize(bgr, size, interpolation=cv2.INTER_AREA)

@@ -1,4 +1,4 @@
-"""What a camera of a robot is called and gives, without the libraries that open one."""
+"""A robot camera's name and format, without the libraries that open a camera."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ class CameraError(RobotError):
 
 
 class CameraSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One camera of a robot; with a `device` a real one, else a camera of the simulated scene."""
+    """One camera of a robot: a real one if it has a `device`, otherwise a camera of the simulated scene."""
 
     name: str
     width: int = WIDTH
     height: int = HEIGHT
     fps: float = FPS
     device: str = ""
-    """What OpenCV opens: a number, a path, or a URL. A film is played over and over."""
+    """What OpenCV opens: a number, a path, or a URL. A film is played in a loop."""
 
     def describe(self) -> dict[str, Any]:
-        """Return what the descriptor says of it."""
+        """Return what the descriptor says about it."""
         even = not (self.width % 2 or self.height % 2)
         codecs = [codec.name.lower() for codec in Codec if codec is Codec.JPEG or even]
         return {"name": self.name, "width": self.width, "height": self.height, "fps": self.fps, "codecs": codecs}

@@ -1,6 +1,6 @@
-"""Servo ticks and radians: which tick of each servo is which angle of its joint, read from a JSON file.
+"""Servo ticks and radians: which tick of each servo is which joint angle, read from a JSON file.
 
-teleop's; what leaves is `Calibration`. The file has one object for each joint, with the keys that SO-101 owners
+Part of teleop; exports `Calibration`. The file has one object for each joint, with the keys that SO-101 owners
 already have from calibrating with LeRobot (`id`, `drive_mode`, `homing_offset`, `range_min`, `range_max`), so that
 such a file can be used as it is. A joint's zero is the middle of its range.
 """
@@ -30,7 +30,7 @@ class CalibrationError(RobotError):
 
 
 class JointCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How one servo sits in its joint. Ticks are those that the servo reports with `homing_offset` set in it."""
+    """How one servo is mounted in its joint. Ticks are those that the servo reports with `homing_offset` set in it."""
 
     id: Annotated[int, msgspec.Meta(ge=0, le=252)]
     range_min: Tick
@@ -38,13 +38,13 @@ class JointCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     range_max: Tick
     """The highest; for the gripper, open."""
     homing_offset: Annotated[int, msgspec.Meta(ge=-2047, le=2047)] = 0
-    """What the servo's own offset register held at calibration, ticks: reported = shaft - homing_offset."""
+    """The servo's own offset register at calibration, ticks: reported = shaft - homing_offset."""
     drive_mode: Annotated[int, msgspec.Meta(ge=0, le=1)] = 0
-    """1 where the servo turns against the joint (for the gripper: where `range_min` is open)."""
+    """1 if the servo turns the opposite way to the joint (for the gripper: if `range_min` is open)."""
 
     @property
     def sign(self) -> int:
-        """1, or -1 where the servo turns against the joint."""
+        """1, or -1 if the servo turns the opposite way to the joint."""
         return -1 if self.drive_mode else 1
 
     @property
@@ -71,14 +71,14 @@ class JointCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self._inside(self.range_min + fraction * (self.range_max - self.range_min))
 
     def unwrapped(self, tick: int) -> int:
-        """Return the tick, whole turns added or taken away, that is nearest to the middle of the range."""
+        """Return the tick, plus or minus whole turns, that is nearest to the middle of the range."""
         middle = math.floor(self.middle)
         return middle + (tick - middle + TURN_TICKS // 2) % TURN_TICKS - TURN_TICKS // 2
 
     def shift(self, servo_offset: int) -> int:
         """Return what to add to a calibrated tick to get the tick of a servo whose register holds `servo_offset`.
 
-        Raises CalibrationError where the range would cross the servo's own end, which a goal cannot.
+        Raises CalibrationError if the range would cross the servo's own end, which a goal cannot.
         """
         shift = (self.homing_offset - servo_offset + self.range_min) % TURN_TICKS - self.range_min
         if self.range_max + shift >= TURN_TICKS:
@@ -89,12 +89,12 @@ class JointCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return shift
 
     def _inside(self, tick: float) -> int:
-        nearest = math.floor(tick + 0.5)  # not `round`, which goes to the even one: n ticks farther is then n or n + 1
+        nearest = math.floor(tick + 0.5)  # not `round`, which goes to even: n ticks farther would then be n or n + 1
         return min(max(nearest, self.range_min), self.range_max)
 
 
 Calibration = Mapping[str, JointCalibration]
-"""For each name of SERVO_NAMES, its servo."""
+"""The servo for each name of SERVO_NAMES."""
 
 _CALIBRATION: Final = msgspec.json.Decoder(dict[str, JointCalibration])
 
@@ -102,7 +102,7 @@ _CALIBRATION: Final = msgspec.json.Decoder(dict[str, JointCalibration])
 def default_calibration() -> Calibration:
     """Return that of an arm whose servos were centred (tick 2048) at each joint's zero, with the URDF's limits.
 
-    The gripper is centred closed. An arm that was put together by hand is seldom exactly so: measure it instead.
+    The gripper is centred closed. An arm assembled by hand is seldom exactly like that: measure it instead.
     """
     lower, upper = DESCRIPTION.joint_lower_rad, DESCRIPTION.joint_upper_rad
     reach = [math.floor(min(-low, high) / RAD_PER_TICK) for low, high in zip(lower, upper, strict=True)]
@@ -127,7 +127,7 @@ def read_calibration(path: Path) -> Calibration:
 
 
 def checked_calibration(found: Calibration, source: str) -> Calibration:
-    """Return `found`, in the order of SERVO_NAMES; raise CalibrationError where it does not make sense."""
+    """Return `found`, in the order of SERVO_NAMES; raise CalibrationError if it does not make sense."""
     if set(found) != set(SERVO_NAMES):
         raise CalibrationError(f"{source}: expected the joints {list(SERVO_NAMES)}, got {sorted(found)}")
     numbers = [found[name].id for name in SERVO_NAMES]

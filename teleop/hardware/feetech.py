@@ -1,7 +1,7 @@
 """A real SO-100 or SO-101: six STS3215 servos on one serial bus, as a `sim.robot.Robot`.
 
-teleop's; what leaves is `So101`. The arm never jumps when torque comes on, moves no faster than its servos were told,
-keeps its pose when the program goes, and raises a RobotFaultError when a servo is silent, hot, overloaded or limp.
+Part of teleop; exports `So101`. The arm never jumps when torque comes on, moves no faster than its servos were told,
+keeps its pose when the program ends, and raises a RobotFaultError when a servo is silent, hot, overloaded or limp.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ log = structlog.get_logger(__name__)
 CONTROL_HZ: Final = 20.0
 FREE: Final = TaskSpec("free", 1, "Drive the arm as you like.", max_steps=1200)
 TEMPERATURE_MAX_C: Final = 65
-"""The servos let go at 70 degrees by themselves, and the arm would fall; the episode ends before."""
+"""The servos let go at 70 degrees by themselves, and the arm would fall; the episode ends before that."""
 _GRIPPER_SPEED_TICK_S: Final = 3000
 _ACCELERATION: Final = 150
 _HELD_TICKS: Final = 23
-"""A joint that is nearer than this (2 degrees) to its goal is held by the goal, and is not set anew where it sags."""
-# So that a gripper that grasps, or is blocked, does not burn: half the torque, and letting go early.
+"""A joint nearer than this (2 degrees) to its goal is held by that goal, and is not reset to where it has sagged."""
+# Half the torque, and letting go early, so that a gripper that grasps or is blocked does not burn out.
 _GRIPPER_TORQUE: Final = 500
 _GRIPPER_GUARD: Final = (
     (sts3215.MAX_TORQUE, _GRIPPER_TORQUE),
@@ -70,7 +70,7 @@ class TorqueLostError(RobotFaultError):
 
 
 class BeyondTurnError(RobotFaultError):
-    """A joint stands where its servo counts another turn; its next goal would send it the long way round."""
+    """A joint is where its servo counts another turn; its next goal would send it the long way round."""
 
 
 class So101:
@@ -86,7 +86,7 @@ class So101:
         retries: int = sts3215.RETRIES,
         answer_wait_s: float = sts3215.ANSWER_WAIT_S,
     ) -> None:
-        """Prepare; nothing is opened. Raises CalibrationError."""
+        """Prepare without opening anything. Raises CalibrationError."""
         found = default_calibration() if calibration is None else checked_calibration(calibration, "calibration")
         self._servos = found
         self._names = {found[name].id: name for name in SERVO_NAMES}
@@ -109,7 +109,7 @@ class So101:
         return self._bus.retried
 
     def connect(self) -> None:
-        """Open the port, look at every servo, and hold where the arm stands. Idempotent; asks nobody anything.
+        """Open the port, check every servo, and hold the arm where it is. Idempotent; asks nobody anything.
 
         Raises a RobotFaultError or a CalibrationError; then nothing was moved, and the port is closed again.
         """
@@ -127,7 +127,7 @@ class So101:
         log.info("arm_connected", device=self._bus.device)
 
     def reset(self, seed: int) -> Observation:
-        """Hold where the arm is, whatever the seed, and return what is seen."""
+        """Hold where the arm is, whatever the seed, and return the observation."""
         self._hold(self._checked(self._looked()))
         return self.observe()
 
@@ -161,7 +161,7 @@ class So101:
         log.info("arm_disconnected", device=self._bus.device, released=release)
 
     def _meet(self, number: int) -> None:
-        """Check that a servo is the right one, and how its ticks relate to the calibration's."""
+        """Check that a servo is the right one, and work out how its ticks relate to the calibration's."""
         model = self._bus.read(number, sts3215.MODEL_NUMBER)
         mode = self._bus.read(number, sts3215.OPERATING_MODE)
         if model != sts3215.MODEL or mode != 0:
@@ -179,7 +179,7 @@ class So101:
         self._bus.write(number, sts3215.TORQUE_LIMIT, _GRIPPER_TORQUE)
 
     def _hold(self, states: dict[int, ServoState]) -> None:
-        """Make the measured position the goal wherever a joint is not held already; only then switch torque on."""
+        """Make the measured position the goal of every joint that is not held already; only then switch torque on."""
         loose = {
             number: state
             for number, state in states.items()
@@ -193,7 +193,7 @@ class So101:
             self._bus.write(number, sts3215.TORQUE_ENABLE, 1)
 
     def _looked(self) -> dict[int, ServoState]:
-        """Return what the servos report; raise where one reports a fault, is hot, or stands beyond its turn."""
+        """Return what the servos report; raise if one reports a fault, is hot, or is beyond its turn."""
         states = self._bus.states()
         for number, state in states.items():
             where = f"servo {number} ({self._names[number]})"
@@ -252,7 +252,7 @@ class So101:
         return self._speeds[self._names[number]]
 
     def _inside(self, joint: int, tick: int) -> int:
-        """Return the tick, one nearer to the middle where rounding took it over a limit."""
+        """Return the tick, one nearer to the middle if rounding took it over a limit."""
         servo = self._servos[JOINT_NAMES[joint]]
         angle = servo.to_rad(tick)
         if angle > self._spec.joint_upper_rad[joint]:
@@ -274,10 +274,10 @@ def _spec(servos: Calibration, task: TaskSpec) -> RobotSpec:
 
 
 def _whole_ticks(speed_max_rad_s: Vector, period_s: float) -> Vector:
-    """Return the fastest speed that is a whole number of ticks a period, and no faster.
+    """Return the fastest speed that is a whole number of ticks per period, and no faster than the given one.
 
     Every target is rounded to a tick. If full speed were 65.2 ticks a period, every fifth step would be 66: more than
-    the spec allows, although nobody asked for it. Rounded, a motion of at most n ticks is one of at most n ticks.
+    the spec allows, although nobody asked for it. With a whole n, a motion of at most n ticks stays so when rounded.
     """
     a_tick_each_period = RAD_PER_TICK / period_s
     fastest: Vector = np.floor(speed_max_rad_s / a_tick_each_period) * a_tick_each_period

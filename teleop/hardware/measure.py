@@ -1,7 +1,7 @@
-"""Measuring a calibration: an arm that is limp, and a person who moves each joint through its range.
+"""Measuring a calibration: the arm is limp, and a person moves each joint through its range.
 
-teleop's; what leaves is `Measurement`, for a door to call: `relax`, then `centre` once every joint stands in the
-middle of its range, then `look` again and again while the joints are moved, then `result`.
+Part of teleop; exports `Measurement`, for a command to call: `relax`, then `centre` once every joint is in the middle
+of its range, then `look` repeatedly while the joints are moved, then `result`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Measurement:
             self._bus.write(number, sts3215.TORQUE_ENABLE, 0)
 
     def centre(self) -> None:
-        """Make where every joint stands now the middle of its servo's turn, in the servos' own memory."""
+        """Make every joint's present position the middle of its servo's turn, in the servos' own memory."""
         for number, state in self._bus.states().items():
             held = sts3215.signed(self._bus.read(number, sts3215.HOMING_OFFSET), 11)
             shaft = state.position_tick + held
@@ -59,7 +59,7 @@ class Measurement:
     def look(self) -> dict[str, tuple[int, int, int]]:
         """Return, for each joint, the lowest tick so far, the present one, and the highest.
 
-        Raises CalibrationError where a joint went over the end of its servo's turn.
+        Raises CalibrationError if a joint went over the end of its servo's turn.
         """
         for number, state in self._bus.states().items():
             tick = state.position_tick % TURN_TICKS
@@ -74,7 +74,7 @@ class Measurement:
         return {name: (self._low[n], self._last[n], self._high[n]) for n, name in self._names.items()}
 
     def result(self) -> Calibration:
-        """Return what was measured; raise CalibrationError where a joint was hardly moved."""
+        """Return what was measured; raise CalibrationError if a joint was hardly moved."""
         found = {
             name: JointCalibration(number, self._low[number], self._high[number], self._offsets[number])
             for number, name in self._names.items()

@@ -1,6 +1,6 @@
 """A bus of STS3215 servos, through the vendor's SDK: registers in, registers out, or an error that says which.
 
-teleop's; what leaves is `Bus` and `ServoState`. Nothing here knows joints or radians. The SDK loses packets
+Part of teleop; exports `Bus` and `ServoState`. Nothing here knows joints or radians. The SDK loses packets
 silently, keeps old data after a failed read and measures its timeouts on the wall clock; all three are dealt with here.
 """
 
@@ -17,7 +17,7 @@ import structlog
 from sim.robot import NotConnectedError, RobotFaultError
 
 try:
-    from termios import error as TerminalError  # noqa: N812 - its own name, `error`, says nothing here
+    from termios import error as TerminalError  # noqa: N812 - its own name, `error`, would say nothing here
 except ImportError:  # Windows
     TerminalError = OSError  # type: ignore[misc,assignment]
 
@@ -27,9 +27,9 @@ BAUD: Final = 1_000_000
 MODEL: Final = 777
 RETRIES: Final = 2
 ANSWER_WAIT_S: Final = 0.034
-"""How long an answer may take beside its own length: two turns of a slow adapter's 16 ms timer, as the SDK has it."""
+"""How long an answer may take on top of its own length: two turns of a slow adapter's 16 ms timer, as in the SDK."""
 READ_WAIT_S: Final = 0.005
-"""How long one read may block: the SDK would otherwise spin, and hold the interpreter, until the answer is there."""
+"""How long one read may block: otherwise the SDK would spin, and hold the interpreter, until the answer arrives."""
 
 T = TypeVar("T")
 
@@ -81,7 +81,7 @@ class ServoState:
     position_tick: int
     speed_tick_s: int
     load: float
-    """In [-1, 1], of the most that the motor can."""
+    """In [-1, 1], as a part of the motor's maximum."""
     voltage_v: float
     temperature_c: int
     alarms: tuple[str, ...]
@@ -111,7 +111,7 @@ class ServoState:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """Where a servo shall go, and how fast at most."""
+    """Where a servo should go, and its top speed."""
 
     tick: int
     speed_tick_s: int
@@ -205,7 +205,7 @@ class Bus:
         self._asked([servo], exchange)
 
     def save(self, servo: int, register: Register, value: int) -> None:
-        """Write a register that outlives the power, unless it holds `value` already: such memory wears."""
+        """Write a register that survives a loss of power, unless it holds `value` already: such memory wears out."""
         if self.read(servo, register) == value:
             return
         self.write(servo, LOCK, 0)
@@ -243,7 +243,7 @@ class Bus:
         self._asked(list(goals), exchange)
 
     def _asked(self, servos: Sequence[int], exchange: Callable[[], tuple[T, int]]) -> T:
-        """Return what `exchange` returns with success, repeating it a few times. Raises a RobotFaultError."""
+        """Return what `exchange` returns once it succeeds, repeating it a few times. Raises a RobotFaultError."""
         if self._port is None:
             raise NotConnectedError(f"expected connect() before this; {self.device} is not open")
         self._unheard = []

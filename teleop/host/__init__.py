@@ -1,1 +1,1 @@
-"""The driving room beside a robot: the link to the hub, the control loop, safety, and the episode being driven."""
+"""Driving, on the robot's side: the link to the hub, the control loop, safety, and the episode being driven."""

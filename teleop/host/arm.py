@@ -1,6 +1,6 @@
-"""One robot as a control period sees it: moved towards what is asked, brought to rest, made to press on nothing.
+"""One robot, one control period at a time: moved towards what is asked, brought to rest, relieved of pressing.
 
-teleop's; what leaves is `Arm`. It asks nobody whether the robot may move: that is `session.py`'s.
+Part of teleop; exports `Arm`. It does not ask whether the robot may move: `session.py` does.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from sim.motion.control import Controller, Directive, Joints, Setpoint
 from sim.robot import Action, Observation, Robot, Vector
 
 _AT_REST: Final = 1e-9
-"""A target that moves by less than this in a period, rad or m, stands."""
+"""A target that moves by less than this in a period, rad or m, is at rest."""
 _PRESSES: Final = 0.01
-"""A target that leads a joint at rest by more, rad or m, presses; by less, it carries the arm's own weight."""
+"""A target that leads a joint at rest by more than this, rad or m, presses; by less, it holds the arm's own weight."""
 
 
 class Arm:
@@ -26,26 +26,26 @@ class Arm:
         self._controller = Controller(robot.spec)
         self.seen: Observation = robot.observe()
         self.applied: Action | None = None
-        """This period's target as the robot took it; None where it was sent none."""
+        """This period's target as the robot took it; None if it was sent none."""
         self._target = Action(self.seen.values["joint_position"], np.ones(robot.spec.hands))
         self._moving = False
         self._strained = False
         """Whether it was driven since it last let go: it may press against something."""
         self._yield_to: Vector | None = None
-        """The joints (J,) that the target walks back to, so that the arm presses no more."""
+        """The joint positions (J,) that the target walks back to, so that the arm stops pressing."""
 
     @property
     def at_rest(self) -> bool:
-        """Whether it stands at its last target."""
+        """Whether it is at rest at its last target."""
         return not self._moving and self._yield_to is None
 
     @property
     def settled(self) -> bool:
-        """Whether it stands, and has let go of what it pressed against."""
+        """Whether it is at rest, and has let go of what it pressed against."""
         return self.at_rest and not self._strained
 
     def look(self) -> None:
-        """See where it is."""
+        """Observe where it is."""
         self.seen = self._robot.observe()
 
     def reset(self, seed: int) -> None:
@@ -59,7 +59,7 @@ class Arm:
         self._begin()
 
     def reconnect(self) -> None:
-        """Open it anew, after it broke."""
+        """Open it again, after it broke."""
         self._robot.disconnect()
         self._robot.connect()
         self.look()
@@ -70,9 +70,9 @@ class Arm:
         return self._controller.step(setpoint, self.seen)
 
     def hold(self) -> Directive:
-        """Return one period of coming to rest, or of walking back to where the arm presses no more.
+        """Return one period of coming to rest, or of walking back to where the arm no longer presses.
 
-        What limits do to that nobody has asked for.
+        What limits change in that is not reported, as nobody asked for that motion.
         """
         if self._yield_to is None:
             return self._controller.hold()
@@ -84,7 +84,7 @@ class Arm:
         applied = self.applied = self._robot.send_action(directive.action)
         target, before = directive.action, self._target
         moved = np.abs(target.joint_position - before.joint_position).max() > _AT_REST
-        self._moving = bool(moved) or not self._moving  # the first target after a rest may be where it stood already
+        self._moving = bool(moved) or not self._moving  # the first target after a rest may be where it already was
         self._target = target
         if not self._moving:
             self._yield_to = None
@@ -92,10 +92,10 @@ class Arm:
         return applied
 
     def let_go(self) -> None:
-        """At rest, take back what the target leads a blocked arm by, once.
+        """At rest, take back once the distance by which the target leads a blocked arm.
 
-        Once, as an arm sinks a little below every target: one that followed it would sink to the ground. The base is
-        left out: it presses with nothing. So are the grippers: whatever they hold, they go on holding.
+        Only once, because an arm sinks a little below every target: a target that kept following it would sink to the
+        ground. The base is left out, as it does not press. So are the grippers: they go on holding what they hold.
         """
         if self.settled or not self.at_rest:
             return
@@ -108,13 +108,13 @@ class Arm:
             self._yield_to = measured
 
     def stand(self) -> None:
-        """Take it that the robot has come to rest, as where nothing was sent for a time."""
+        """Assume that the robot has come to rest, as it does if nothing was sent for a while."""
         if not self.at_rest:
             self._controller.stand()
             self._moving, self._yield_to = False, None
 
     def forget(self) -> None:
-        """Move no more, in any way: there is nothing that braking could be sent to."""
+        """Stop moving without braking: there is nothing to send a braking motion to."""
         self._moving, self._strained, self._yield_to = False, False, None
 
     def _begin(self) -> None:

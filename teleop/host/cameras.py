@@ -1,6 +1,6 @@
 """The host's end of its camera process: started when someone looks for the first time, and never waited for.
 
-One that ends while somebody looks is started again by itself, after a pause that grows.
+If it ends while somebody looks, it is restarted automatically, after a pause that grows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from teleop.wire.signalling import Stream
 _log = structlog.get_logger()
 _STOP_S: Final = 5.0
 _PAUSES_S: Final = (0.5, 2.0, 10.0, 60.0)
-"""Before a process that ended is started again, by how often that happened within `_STEADY_S` of its start."""
+"""The pauses before a restart, by how many times in a row a process ended within `_STEADY_S` of its start."""
 _STEADY_S: Final = 60.0
 
 
@@ -44,7 +44,7 @@ class HostCameras:
         self._uplink = Uplink("")
         self._streams = Streams([])
         self._waiting: dict[type, Order] = {}
-        """Orders that did not fit; the newest of each kind goes with the next message."""
+        """Orders that did not fit in the socket; the newest of each kind goes with the next message."""
         self._closed = threading.Event()
         self._crashes = 0
 
@@ -59,10 +59,10 @@ class HostCameras:
 
     def _begin(self) -> None:
         """Start a process, and a thread that starts another once it ends."""
-        ours, process = _start()  # without the lock: the control loop does not wait for it
+        ours, process = _start()  # without the lock, so that the control loop does not wait for it
         with self._lock:
             if self._closed.is_set():
-                ours.close()  # and so it ends
+                ours.close()  # which ends it
                 return
             if self._socket is not None:
                 self._socket.close()
@@ -74,7 +74,7 @@ class HostCameras:
         threading.Thread(target=self._mind, args=(process, time.monotonic()), name="camera watch", daemon=True).start()
 
     def _mind(self, process: subprocess.Popen[bytes], started_s: float) -> None:
-        """Wait until a process ends; where it was not told to and somebody looks, start another after a pause."""
+        """Wait until a process ends; if it was not told to and somebody looks, start another after a pause."""
         code = process.wait()
         with self._lock:
             if self._process is not process:
@@ -88,12 +88,12 @@ class HostCameras:
             if self._process is not process:
                 return
             wanted = bool(self._streams.streams)
-            self._process = None  # the next who looks starts one
+            self._process = None  # the next viewer starts one
         if wanted:
             self._begin()
 
     def uplink(self, token: str) -> None:
-        """Go to the hub with this token; empty where there is no connection."""
+        """Connect to the hub with this token; empty if there is no connection."""
         with self._lock:
             self._uplink = Uplink(token)
             self._order(self._uplink)
@@ -105,7 +105,7 @@ class HostCameras:
             self._order(self._scene)
 
     def show(self, state: bytes) -> None:
-        """Let the newest state be drawn; where the process is behind, this one is left out."""
+        """Have the newest state drawn; if the process is behind, this one is left out."""
         if not self._streams.streams or not self._lock.acquire(blocking=False):
             return
         try:

@@ -1,6 +1,6 @@
-"""A host's connection to its hub, read and written as frames come, without a task or a queue for each.
+"""A host's connection to its hub, read and written as frames come, without a task or queue per frame.
 
-teleop's; what leaves is `HubSocket`. All methods belong to the event loop. Signals go in order; of the states only the
+Part of teleop; exports `HubSocket`. All methods belong to the event loop. Signals go in order; of the states only the
 newest waits for a hub that is slow to read.
 """
 
@@ -14,29 +14,29 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import Event, State
 
 UNREAD_BYTES_MAX: Final = 1 << 20
-"""A hub that leaves more unread is taken for dead."""
+"""A hub that leaves more than this unread is considered dead."""
 
 
 class HubSocket(ClientConnection):
-    """A websocket whose binary frames are handed on at once, and which is written to without waiting."""
+    """A websocket that hands on binary frames at once, and can be written to without waiting."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.take: Callable[[bytes], None] | None = None
-        """Given each whole binary frame as it comes; until it is set, frames wait to be received."""
+        """Called with each whole binary frame as it comes; until it is set, frames wait to be received."""
         self._open = False
         self._early: list[str] = []
         self._newest: bytes | None = None
 
     def begin(self) -> None:
-        """Let signals and states go, those first that were given before: the hub has heard who this is."""
+        """Start sending signals and states, earliest first: the hub now knows who this is."""
         self._open = True
         early, self._early = self._early, []
         for text in early:
             self.signal(text)
 
     def signal(self, text: str) -> None:
-        """Send a text frame, after those before it. A hub that reads nothing is let go of."""
+        """Send a text frame, after those before it. A hub that reads nothing is dropped."""
         if not self._open:
             self._early.append(text)
             return

@@ -1,7 +1,7 @@
 """The process beside the robot: dials out to a hub, proves its robot's key, and joins the network to the control loop.
 
-It works behind NAT, dials again after any loss, and believes nothing: it checks each operator's grant itself, and the
-safety of the robot is the control loop's alone.
+It works behind NAT, dials again after any loss, and trusts nothing: it checks each operator's grant itself, and only
+the control loop decides about the robot's safety.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PING_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Uplink:
-    """Where this robot's episodes go, and with what: known while its host is connected."""
+    """Where this robot's episodes are uploaded, and with which token: known while its host is connected."""
 
     hub_url: str
     token: str
@@ -47,7 +47,7 @@ class Uplink:
 
 
 class LoopBrokenError(Exception):
-    """The control loop has ended by itself; the robot holds, stopped, until its process is started again."""
+    """The control loop has ended by itself; the robot holds, stopped, until its process is restarted."""
 
 
 class Host:
@@ -64,14 +64,14 @@ class Host:
         latch: Path | None = None,
         grants: Path | None = None,
     ) -> None:
-        """`cameras`: those of a real robot; where none are given, a simulated one has those of its scene.
+        """`cameras`: those of a real robot; if none are given, a simulated robot has those of its scene.
 
-        `latch`: the file that says by whom the robot is stopped, while it is; so a stop outlives the process.
-        `grants`: the file that remembers which grants have served.
+        `latch`: the file that says who stopped the robot, while it is stopped; so a stop outlives the process.
+        `grants`: the file that remembers which grants have been used.
         """
         self.key, self.name = key, name
         self.uplink: Uplink | None = None
-        """Read by the recorder's thread; replaced as a whole."""
+        """Read by the recorder's thread, so it is only ever replaced as a whole."""
         self._hub_url = hub_url.rstrip("/")
         self._robot = robot
         self._socket: HubSocket | None = None
@@ -100,7 +100,7 @@ class Host:
             self.loop.start()
 
     async def stop(self) -> None:
-        """End the control loop, and let go of the robot. Idempotent."""
+        """End the control loop, and release the robot. Idempotent."""
         if self._started:
             self._started = False
             await asyncio.to_thread(self.loop.stop)
@@ -110,7 +110,7 @@ class Host:
     async def serve(self) -> None:
         """Keep the robot online until cancelled: dial, serve, and dial again after a pause that grows. Then `stop`.
 
-        Raises LoopBrokenError once the control loop has given up: whoever started this process starts it again.
+        Raises LoopBrokenError once the control loop has given up: whatever started this process should restart it.
         """
         self.start()
         try:
@@ -159,7 +159,7 @@ class Host:
         )
 
     async def _session(self, socket: HubSocket) -> None:
-        self._socket = socket  # before `hello` says whether the robot is stopped: a stop after it is sent
+        self._socket = socket  # before `hello` says whether the robot is stopped: a later stop is sent
         try:
             domain = await self._introduce(socket)
             socket.take = self.loop.offer
@@ -228,7 +228,7 @@ class Host:
         if task is None or grant.task != task.name or lease.task != grant.task:
             return f"expected the task {task and task.name!r}, got {grant.task!r}"
         if grant.not_after_ms < now_ms():
-            return "expected a grant that has not run out; check both clocks"
+            return "expected a grant that has not expired; check both clocks"
         if lease.epoch <= self._epoch:
             return (
                 f"expected an epoch above {self._epoch}, got {lease.epoch}; if the hub forgot some, restart this host"
@@ -272,7 +272,11 @@ class Host:
             finally:
                 os.close(folder)
         except OSError as error:
-            _log.error("whether the robot is stopped will not outlive this process", robot=self.name, error=str(error))
+            _log.error(
+                "the stop latch could not be written; a restarted host will not know of this change",
+                robot=self.name,
+                error=str(error),
+            )
 
 
 def registration(key: LocalAccount, owner: str, name: str, robot: Robot) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
-"""The only control loop: one thread beside one robot, at the robot's own rate, whoever drives.
+"""The only control loop: one thread for one robot, at the robot's own rate, whoever drives.
 
-teleop's; what leaves is `ControlLoop`. The network can be late, wrong or gone: nothing here waits for it. A second
-thread, the supervisor, notices when this one stands still.
+Part of teleop; exports `ControlLoop`. The network can be late, wrong or gone: nothing here waits for it. A second
+thread, the supervisor, notices if this one stalls.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from teleop.wire.messages import dead_man_of
 
 _log = structlog.get_logger()
 _EAGER: Final = 0.5
-"""The part of a period after which a press may be answered, where the robot stands."""
+"""The part of a period after which a press may be answered, if the robot is at rest."""
 _STOP_S: Final = 10.0
-"""How long `stop` waits for a loop that stands still."""
+"""How long `stop` waits for a loop that has stalled."""
 _BREAKS: Final = 3
-"""A loop that breaks so often within `_BREAKS_S` does not go on."""
+"""A loop that breaks this many times within `_BREAKS_S` does not go on."""
 _BREAKS_S: Final = 60.0
 
 
 class Pressed:
-    """The operator pressed the dead-man: where the robot stands, its next period need not wait to begin."""
+    """The operator pressed the dead-man: if the robot is at rest, its next period may begin early."""
 
 
 class ControlLoop:
@@ -50,9 +50,9 @@ class ControlLoop:
         stopped_by: str | None = None,
         gave_up: Callable[[Exception], None] = lambda _error: None,
     ) -> None:
-        """`stopped_by`: who has stopped the robot before, where nobody has cleared that yet.
+        """`stopped_by`: who stopped the robot earlier, if nobody has cleared that yet.
 
-        `gave_up` is called, from the loop's thread, where the loop breaks again and again, and has ended for good.
+        `gave_up` is called, from the loop's thread, if the loop broke repeatedly and has ended for good.
         """
         self._session = Session(robot, address, name, events, publish, report)
         if stopped_by is not None:
@@ -82,7 +82,7 @@ class ControlLoop:
 
     @property
     def stalls(self) -> int:
-        """How often the loop stood still for so long that the supervisor noticed."""
+        """How often the loop stalled for so long that the supervisor noticed."""
         return self._supervisor.stalls
 
     def start(self) -> None:
@@ -91,7 +91,7 @@ class ControlLoop:
         self._supervisor.start()
 
     def stop(self) -> None:
-        """End the loop and wait for it; an open episode ends as the host's loss, and the arm comes to rest."""
+        """End the loop and wait for it; an open episode ends as `host_lost`, and the arm comes to rest."""
         self.order(Shutdown())
         self._thread.join(_STOP_S)
         if self._thread.is_alive():
@@ -110,7 +110,7 @@ class ControlLoop:
         self._orders.put(order)
 
     def _run(self) -> None:
-        """Drive; what breaks stops the robot, which its owner clears. What breaks again and again ends the loop."""
+        """Drive; a failure stops the robot until its owner clears that. Repeated failures end the loop."""
         breaks: deque[float] = deque(maxlen=_BREAKS)
         try:
             while (error := self._broken_by()) is not None:
@@ -126,7 +126,7 @@ class ControlLoop:
         """Drive until the end; return what broke the loop before that."""
         try:
             self._loop()
-        except Exception as error:  # noqa: BLE001  whatever broke, the robot stays where it is
+        except Exception as error:  # noqa: BLE001  whatever failed, the robot stays where it is
             _log.exception("control loop broke; the robot is stopped until its owner clears it", robot=self._name)
             return error
         return None
@@ -144,7 +144,7 @@ class ControlLoop:
             self._beat()
 
     def _wait_for_order(self) -> None:
-        """Wait until there is something to do; look now and then at a real robot, which may break meanwhile."""
+        """Wait until there is something to do; check a real robot now and then, as it may break meanwhile."""
         try:
             order = self._orders.get(timeout=None if self._simulated else LOOK_S)
         except queue.Empty:
@@ -156,12 +156,12 @@ class ControlLoop:
             self._obey(order)
 
     def _wait_until(self, last: float, due: float) -> float:
-        """Obey orders until `due`; return when the tick really is, so that a late one does not make many.
+        """Obey orders until `due`; return when the tick really is, so that one late tick does not cause many.
 
-        What waits already is obeyed even where the tick is late: a stop counts however slow the robot is.
+        Orders that are already waiting are obeyed even if the tick is late: a stop counts however slow the robot is.
 
-        A robot that stands is in the middle of nothing: a press moves the tick forward, to now or to the middle of the
-        period since `last`, and the ticks after it go from there.
+        If the robot is at rest, a press moves the tick forward, to now or to the middle of the period since `last`, and
+        the ticks after it count from there.
         """
         waiting = self._orders.qsize()
         while (left := due - time.monotonic()) > 0.0 or waiting > 0:
@@ -194,7 +194,7 @@ class ControlLoop:
             self._session.stalled()
 
     def _stalled(self, for_s: float) -> None:
-        """Called from the supervisor's thread: says so, and leaves the robot to the loop."""
-        _log.error("control loop stands still; the robot holds its last target", robot=self._name, for_s=for_s)
+        """Called from the supervisor's thread: report the stall, and leave the robot to the loop."""
+        _log.error("control loop has stalled; the robot holds its last target", robot=self._name, for_s=for_s)
         if not self._simulated:
             self._report(signalling.Estopped(f"host: the control loop has stood still for {for_s:.1f} s"))

@@ -1,11 +1,11 @@
 """Safety beside the robot: which commands may count, and whether the robot may move at all.
 
-Two machines without threads or clocks of their own; every time is handed in, monotonic nanoseconds of the host.
+Two machines without threads or clocks of their own; every time is passed in, in the host's monotonic nanoseconds.
 `Gate` admits commands or names why it drops them. `Interlock` is the state machine
 
     expired -> armed -> driving <-> holding -> expired        estopped or faulted from anywhere; only the owner clears
 
-`Sight` knows what the operator has been shown. Neither the hub nor the browser is trusted: both run in the host.
+`Sight` knows what the operator has been shown. All run in the host: neither the hub nor the browser is trusted.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from teleop.wire.delays import DelayFilter
 from teleop.wire.messages import Command, Safety, WireError
 
 WATCHDOG_NS: Final = 150_000_000
-"""Without a fresh command for so long, motion expires."""
+"""Motion expires if no fresh command comes for this long."""
 STALE_NS: Final = 250_000_000
 """A command whose one-way delay exceeds the smallest recent one by more than this is stale."""
 BLIND_NS: Final = 500_000_000
-"""While nothing new of the robot is seen for so long, it is not driven."""
+"""The robot is not driven if the operator has seen nothing new of it for this long."""
 _STATES: Final = 64
-"""So many of the newest states are remembered by when they were published."""
+"""For how many of the newest states the time of publication is remembered."""
 
 
 class Drop(StrEnum):
@@ -39,13 +39,13 @@ class Drop(StrEnum):
 
 
 class IllegalMoveError(Exception):
-    """A state machine was asked for a move that its state does not allow."""
+    """A state machine was asked for a transition that its state does not allow."""
 
 
 class Sight:
     """What the operator of one lease has been shown of the robot, by the `seen` of its commands.
 
-    A number of a state that was never published says nothing.
+    The number of a state that was never published does not count.
     """
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Sight:
             self._since_ns = None if seen == self._newest else now_ns
 
     def pause(self, now_ns: int) -> None:
-        """Count anew: no state went out for a while, as during a reset."""
+        """Start counting again: no state went out for a while, as during a reset."""
         if self._since_ns is not None:
             self._since_ns = now_ns
 
@@ -78,16 +78,16 @@ class Sight:
         return self._since_ns is not None and now_ns - self._since_ns > BLIND_NS
 
     def age_ns(self, seen: int, now_ns: int) -> int | None:
-        """Return how old a command is at most that had seen this state; None where that is not known."""
+        """Return the greatest age of a command that had seen this state; None if it is not known."""
         return next((now_ns - at_ns for seq, at_ns in self._published if seq == seen), None)
 
 
 class Gate:
     """Admits the commands of one lease: well-formed, of its epoch, in order, and fresh.
 
-    A sender's clock may stop for a while, as in a laptop's sleep: all that it sends then looks late, for good. So
-    delays are measured anew from a command that is certainly of now, as it has seen a state that was published a
-    moment ago by this host's own clock. It must be a released one, so that nothing moves by it.
+    A sender's clock may stop for a while, as in a sleeping laptop: everything it sends afterwards looks late, for good.
+    So delays are measured afresh from a command that was certainly sent just now, because it has seen a state that was
+    published a moment ago by this host's own clock. Its dead-man must be released, so that it moves nothing.
     """
 
     def __init__(self, epoch: int) -> None:
@@ -98,7 +98,7 @@ class Gate:
         self._delays = DelayFilter()
 
     def admit(self, data: bytes, arrived_ns: int) -> Command | None:
-        """Return the command in `data`, or None where it is dropped and counted."""
+        """Return the command in `data`, or None if it is dropped and counted."""
         try:
             command = Command.decode(data)
         except WireError:
@@ -141,7 +141,7 @@ class Interlock:
 
     @property
     def state(self) -> Safety:
-        """Where the machine stands: a stop hides a fault, and either hides the rest."""
+        """The machine's state: a stop hides a fault, and either hides the rest."""
         if self._stopped:
             return Safety.ESTOPPED
         return self._motion if self.fault is None else Safety.FAULTED
@@ -165,7 +165,7 @@ class Interlock:
             self._motion = Safety.HOLDING
 
     def tick(self, now_ns: int) -> Safety:
-        """Let time pass and return the state: expired where the last fresh command is too old."""
+        """Let time pass and return the state: expired if the last fresh command is too old."""
         if now_ns - self._fresh_ns > WATCHDOG_NS:
             self._motion = Safety.EXPIRED
         return self.state
@@ -179,11 +179,11 @@ class Interlock:
         self._motion, self._stopped = Safety.EXPIRED, True
 
     def break_down(self, sentence: str) -> None:
-        """The robot broke, latched; `sentence` says how."""
+        """Latch that the robot broke; `sentence` says how."""
         self._motion, self.fault = Safety.EXPIRED, sentence
 
     def clear(self) -> None:
-        """Release what is latched, to expired. Who may is checked where the request comes in."""
+        """Release what is latched, to expired. Who may do that is checked where the request comes in."""
         if not self.latched:
             raise IllegalMoveError(
                 f"expected an e-stopped robot or a faulted one to clear, got one that is {self.state.name.lower()}"

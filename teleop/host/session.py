@@ -1,7 +1,7 @@
 """One robot's driving: orders and commands in, actions out, one control period a call. It has no thread or clock.
 
 Orders (a lease, begin, finish, e-stop) come through `obey`, commands through `offer`; states go out through `publish`,
-answers through `report`; what happened leaves as `Events`s through a bounded queue. Whenever driving ends, whatever
+answers through `report`, and what happened through a bounded queue of `Events`. Whenever driving ends, whatever
 ended it, the arm brakes within its limits of acceleration and jerk, and then holds; after a stop or an expiry it also
 lets go of what it presses against. `loop.py` gives it its thread.
 """
@@ -30,11 +30,11 @@ from teleop.wire.setpoints import setpoint_of
 
 _log = structlog.get_logger()
 _INBOX: Final = 64
-"""Commands kept between two ticks; more is a flood, and the oldest are dropped and counted."""
+"""Commands kept between two ticks; more than this is a flood, and the oldest are dropped and counted."""
 _ROOM_FOR_END: Final = 1
 _SHAPING: Final = sum(LIMIT_RULES[rule] for rule in SHAPING)
 LOOK_S: Final = 1.0
-"""How often a real robot is looked at that nobody has, and how soon one that broke is looked at again, at first."""
+"""How often a real robot that nobody holds is checked, and how soon a broken one is checked again at first."""
 _LOOK_MOST_NS: Final = 30_000_000_000
 
 
@@ -64,7 +64,7 @@ class _Episode:
 
 
 class Session:
-    """Drives one robot. All belongs to one thread, but `offer`, `estopped` and `dropped`, which are anyone's."""
+    """Drives one robot. It belongs to one thread; only `offer`, `estopped` and `dropped` may be used from any."""
 
     def __init__(
         self,
@@ -94,21 +94,21 @@ class Session:
         self._episode: _Episode | None = None
         self._newest: Command | None = None
         self._looks_failed = 0
-        """How often in a row a robot that broke could not be looked at."""
+        """How often in a row a robot that broke could not be observed."""
         self._look_ns = 0
-        """When it is looked at again."""
+        """When it is observed again."""
         self._limits = 0
         """The rules that changed this period's target, bits of `LIMIT_RULES`."""
         self._state_seq = 0
 
     @property
     def idle(self) -> bool:
-        """Whether nothing will happen before the next order: nobody has the robot, and it stands."""
+        """Whether nothing will happen before the next order: nobody holds the robot, and it is at rest."""
         return self._lease is None and self._arm.settled
 
     @property
     def at_rest(self) -> bool:
-        """Whether the robot stands at its last target."""
+        """Whether the robot is at rest at its last target."""
         return self._arm.at_rest
 
     @property
@@ -151,7 +151,7 @@ class Session:
         self._say_state()
 
     def look(self) -> None:
-        """See how a real robot is that nobody has; a simulated one is as it was left."""
+        """Check a real robot that nobody holds; a simulated one is as it was left."""
         if self._spec.simulated:
             return
         try:
@@ -162,7 +162,7 @@ class Session:
         self._say_state()
 
     def _safety(self) -> Safety:
-        """Let time pass; whoever sees nothing of the robot does not drive it."""
+        """Let time pass; an operator who sees nothing of the robot does not drive it."""
         now_ns = self._clock.monotonic_ns()
         state = self._interlock.tick(now_ns)
         if state is Safety.DRIVING and self._gate.sight.blind(now_ns):
@@ -184,7 +184,7 @@ class Session:
             self._look()
 
     def _look(self) -> None:
-        """Observe a real robot; one that broke again and again less often."""
+        """Observe a real robot; one that keeps breaking, less often."""
         if self._interlock.latched and self._clock.monotonic_ns() < self._look_ns:
             return
         self._arm.look()
@@ -200,7 +200,7 @@ class Session:
         self._end(EndReason.ROBOT_FAULT)
 
     def broke(self, error: Exception) -> None:
-        """Send nothing more: what was to do it broke, by no fault of the robot. It holds its last target."""
+        """Send nothing more: the control loop failed, through no fault of the robot. It holds its last target."""
         told = self.estopped
         self._give_up()
         self._interlock.estop()
@@ -271,7 +271,7 @@ class Session:
             self._end(EndReason.STEP_LIMIT)
 
     def _fail(self, reason: EndReason, error: RobotError) -> None:
-        """End what is under way; a real robot that broke is latched, and said to be so once."""
+        """End what is under way; a real robot that broke is latched, and reported once."""
         known = self._interlock.fault is not None
         self._give_up()
         self._end(reason)
@@ -285,7 +285,7 @@ class Session:
             self._report(signalling.Faulted(str(error)))
 
     def _give_up(self) -> None:
-        """Forget every motion: there is nothing that braking could be sent to. Look again only after a while."""
+        """Forget every motion: there is nothing to send a braking motion to. Look again only after a while."""
         self._arm.forget()
         wait_ns = min(int(LOOK_S * 1e9) << min(self._looks_failed, 10), _LOOK_MOST_NS)
         self._look_ns = self._clock.monotonic_ns() + wait_ns
@@ -303,7 +303,7 @@ class Session:
         if episode.recording:
             now = self._clock.monotonic_ns(), self._clock.wall_ns()
             self._events.put(EpisodeEnd(episode.order.episode, episode.steps, success, reason, *now))
-        kept = episode.steps > 0  # a recorder keeps nothing of an episode without a step
+        kept = episode.steps > 0  # a recorder keeps no episode without a step
         self._report(
             signalling.Ended(episode.order.episode, kept, episode.steps, success, kept and reason.valid, reason)
         )
@@ -396,7 +396,7 @@ class Session:
         self._report(signalling.Ready(order.episode, order.seed))
 
     def _clear(self, order: signalling.ClearOrder) -> None:
-        """Release what is latched; a robot that broke only if it works again, else it says how it is broken now."""
+        """Release what is latched; a broken robot only if it works again, otherwise it reports what is wrong now."""
         try:
             if self._interlock.fault is not None:
                 self._arm.reconnect()

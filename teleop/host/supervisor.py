@@ -1,6 +1,6 @@
-"""A thread of its own that notices when a control loop stands still. It never touches the robot.
+"""A thread of its own that notices if a control loop stalls. It never touches the robot.
 
-teleop's; what leaves is `Supervisor`. Why it need not touch the robot: `docs/decisions/0010-a-stalled-control-loop.md`.
+Part of teleop; exports `Supervisor`. Why it need not touch the robot: `docs/decisions/0010-a-stalled-control-loop.md`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ class Supervisor:
     """Watches the beats of one loop. `beat` and `rest` are the loop's, `check` the thread's."""
 
     def __init__(self, name: str, most_s: float, now_ns: Callable[[], int], stalled: Callable[[float], None]) -> None:
-        """Prepare; `stalled` is called from the thread, once for each stall, with how long it lasts so far, s."""
+        """Prepare; `stalled` is called from the thread, once for each stall, with how long it has lasted so far, s."""
         self.stalls = 0
         self._most_ns, self._now_ns, self._stalled = int(most_s * 1e9), now_ns, stalled
         self._turn = threading.Lock()
-        """Held where a beat is read or made: a loop that runs again either finds the mark, or was never told of."""
+        """Held while a beat is read or made: a loop that runs again either finds the mark, or was never reported."""
         self._beaten_ns: int | None = None
         self._noticed_ns: int | None = None
         """The beat after which a stall was noticed."""

@@ -1,1 +1,1 @@
-"""The driving room beside the hub: accounts, robots, leases, the relay, and its routes."""
+"""Driving, on the hub's side: accounts, robots, leases, the relay, and its routes."""

@@ -26,7 +26,7 @@ TOKEN_MS: Final = 7 * 24 * 3_600_000
 
 
 class NotSignedInError(Exception):
-    """No valid token came with the request."""
+    """The request carries no valid token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Accounts:
         return nonce, text
 
     def verify(self, nonce: str, signature: str) -> Signed:
-        """Exchange a signed challenge for a token; raise SignatureError. A challenge serves once."""
+        """Exchange a signed challenge for a token; raise SignatureError. A challenge can be used once."""
         with self._database() as db, db.begin():
             asked = db.get(SignIn, nonce)
             if asked is None or asked.expires_ms < self._now_ms():

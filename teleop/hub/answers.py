@@ -1,4 +1,4 @@
-"""What the driving room's routes take and answer, as `/openapi.json` shows it."""
+"""What teleop's routes take and answer, as `/openapi.json` shows it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Registration(BaseModel):
 
 
 class TaskAnswer(BaseModel):
-    """What a robot can be asked to do. A descriptor may say more of it."""
+    """What a robot can be asked to do. A descriptor may say more about it."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -91,7 +91,7 @@ class RobotAnswer(BaseModel):
     @field_validator("tasks", mode="before")
     @classmethod
     def _known(cls, tasks: Sequence[Mapping[str, Any]]) -> list[TaskAnswer]:
-        """Leave out what an older hub kept of a host that said half of a task: it must not cost everyone the list."""
+        """Leave out an incomplete task that an older hub kept: it must not cost everyone the list."""
         return [found for task in tasks if (found := _task(task)) is not None]
 
 
@@ -103,7 +103,7 @@ def _task(said: Mapping[str, Any]) -> TaskAnswer | None:
 
 
 class DescribedRobotAnswer(RobotAnswer):
-    """A robot, with what its host says that it is (PROTOCOL.md)."""
+    """A robot, with its host's description of it (PROTOCOL.md)."""
 
     descriptor: dict[str, Any] | None
 
@@ -118,5 +118,5 @@ class CountsAnswer(BaseModel):
     watching: int
     looking: int
     unwritten: int
-    """Ends of leases that are not in the database yet."""
+    """How many ends of leases are not in the database yet."""
     counts: dict[str, int]

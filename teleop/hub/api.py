@@ -1,4 +1,4 @@
-"""The driving room's doors to the network: sign-in and robots over HTTP, operators and hosts over websockets."""
+"""teleop's routes on the hub: sign-in and robots over HTTP, operators and hosts over websockets."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ from teleop.wire.signalling import SignallingError
 _log = structlog.get_logger()
 HELLO_S: Final = 5.0
 COMMANDS_PER_S: Final = 250
-"""More commands a second than this from one client are dropped and counted."""
+"""Commands from one client above this rate are dropped and counted."""
 CONTROLS_PER_S: Final = 50
 """The same for control frames, apart, so that no flood of commands loses a stop."""
 SEEN_PER_S: Final = 250
 """Answers to camera frames."""
 _DRAINED: Final = 8
-"""A flood is read, and dropped, at up to so many times what is allowed; the rest waits at its sender."""
+"""A flood is read, and dropped, at up to this many times the allowed rate; the rest waits at its sender."""
 CLOSE: Final = {"protocol": 4400, "auth": 4401, "too_large": 1009}
 
 
 class Driving:
-    """What this room's routes need, and what later rooms ask of it: who is signed in, who uploads, what was asked."""
+    """What these routes need, and what later packages ask for: who is signed in, who uploads, what was asked for."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ def bearer(request: Request) -> str:
 
 
 def router(driving: Driving) -> APIRouter:
-    """Return this room's routes."""
+    """Return teleop's routes."""
     routes = APIRouter()
     _add_accounts(routes, driving.accounts, driving)
     _add_robots(routes, driving.registry, driving)
@@ -123,7 +123,7 @@ def _add_accounts(routes: APIRouter, accounts: Accounts, driving: Driving) -> No
 
     @routes.post("/api/auth/sign-out", status_code=204)
     def sign_out(request: Request, _address: str = Depends(driving.operator)) -> Response:
-        """Make the token worthless."""
+        """Invalidate the token."""
         accounts.sign_out(bearer(request))
         return Response(status_code=204)
 
@@ -226,7 +226,7 @@ def _card(driving: Driving, row: RobotRow, online: Mapping[str, Presence]) -> di
 
 
 async def _served(socket: WebSocket, serve: Callable[[Outbox], Awaitable[None]]) -> None:
-    """Run one socket: what `serve` reads, and an outbox that a task of its own sends."""
+    """Run one socket: `serve` reads it, and a task of its own sends the outbox."""
     await socket.accept()
     outbox = Outbox()
     sender = asyncio.create_task(_send(socket, outbox))
@@ -248,7 +248,7 @@ async def _send(socket: WebSocket, outbox: Outbox) -> None:
         await outbox.drain(socket.send_text, socket.send_bytes)
         await socket.close(outbox.close_code)
     except (WebSocketDisconnect, RuntimeError):
-        return  # the peer is gone; whoever reads the socket hears of it
+        return  # the peer is gone; the task that reads the socket finds out
 
 
 async def _frame(socket: WebSocket, most: int = JSON_BYTES_MAX) -> str | bytes:
@@ -299,7 +299,7 @@ async def _operator_frames(hub: Hub, seat: Seat, socket: WebSocket, outbox: Outb
 
 
 async def _slow(hub: Hub, frame: str | bytes, allowance: Allowance, outbox: Outbox) -> None:
-    """Drop a frame of a flood, and read no more for a while: that slows only whoever sent it."""
+    """Drop a frame of a flood, and read no more for a while: that slows only its sender."""
     if isinstance(frame, bytes):
         hub.counts["commands_flood"] += 1
     else:
@@ -349,7 +349,7 @@ async def _host_frames(hub: Hub, dock: Dock, socket: WebSocket) -> None:
             hub.from_host(dock, signalling.from_host(frame))
         except SignallingError as error:
             hub.counts[f"hosts_{error.code}"] += 1
-            _log.warning("a host said what it should not", robot=dock.address, error=str(error))
+            _log.warning("a host's message was refused", robot=dock.address, error=str(error))
 
 
 async def _viewer(driving: Driving, socket: WebSocket) -> None:
@@ -383,7 +383,7 @@ async def _viewer(driving: Driving, socket: WebSocket) -> None:
 
 
 def _seen(hub: Hub, viewer: Viewer, data: bytes) -> bool:
-    """Take a viewer's answer, as it comes: a task for each would cost more than the answer."""
+    """Take a viewer's answer as it comes: a task for each would cost more than the answer."""
     try:
         viewer.seen(Seen.decode(data))
     except WireError:
@@ -392,7 +392,7 @@ def _seen(hub: Hub, viewer: Viewer, data: bytes) -> bool:
 
 
 async def _read_others(hub: Hub, socket: WebSocket) -> None:
-    """Drop what is no answer, and what is more of them than is allowed: that is read slowly."""
+    """Drop what is not a valid answer, and answers above the allowed rate: those are read slowly."""
     while True:
         frame = await _frame(socket)
         hub.counts["seen_flood" if isinstance(frame, bytes) else "seen_malformed"] += 1

@@ -1,4 +1,4 @@
-"""The hub's relay of one robot's cameras: each is encoded once, by its host, however many look at it.
+"""The hub's relay of one robot's cameras: each is encoded once, by its host, however many viewers it has.
 
 A host sends the streams that someone looks at, and no others. Everything runs on one event loop.
 """
@@ -20,7 +20,7 @@ from teleop.wire.signalling import SignallingError
 CODECS: Final = {codec.name.lower(): codec for codec in Codec}
 Key = tuple[int, Codec]
 Relayed = tuple[bytes, bytes]
-"""A frame as it goes to readers: one that shall not answer, and one that shall."""
+"""A frame as it goes to readers: once for those that need not answer, once for those that should."""
 
 
 @dataclass(eq=False, slots=True)
@@ -35,13 +35,13 @@ class Viewer:
     """The robot is gone."""
 
     def start(self, socket: FramedSocket) -> None:
-        """Send frames from now on; one that waits goes at once."""
+        """Send frames from now on; a waiting one goes at once."""
         self.socket = socket
         socket.freed = lambda: self.send(time.monotonic_ns())
         socket.freed()
 
     def send(self, now_ns: int) -> None:
-        """Send the frame that waits, where there is credit and the socket is free; else it goes when they are."""
+        """Send the waiting frame, if there is credit and the socket is free; otherwise it goes when there is."""
         if self.socket is not None and self.socket.free and (taken := self.feed.take(now_ns)) is not None:
             relayed, asks = taken
             self.socket.write(relayed[asks])
@@ -62,7 +62,7 @@ class Stream:
     codec: Codec
     viewers: set[Viewer] = field(default_factory=set)
     last: tuple[int, Relayed] | None = None
-    """The newest picture that can be shown by itself to whoever comes next: of JPEG, each can."""
+    """The newest picture that can be shown by itself to the next viewer: with JPEG, any can."""
 
     @property
     def name(self) -> str:
@@ -70,7 +70,7 @@ class Stream:
         return self.codec.name.lower()
 
     def frame(self, frame: Frame) -> None:
-        """Offer a frame to everyone who looks."""
+        """Offer a frame to every viewer."""
         relayed = framed(replace(frame, asks=False).encode()), framed(replace(frame, asks=True).encode())
         self.last = (frame.seq, relayed) if self.codec is Codec.JPEG else None
         now_ns = time.monotonic_ns()
@@ -83,7 +83,7 @@ class Cameras:
     """All streams of one robot. `ask` tells its host which ones to send."""
 
     def __init__(self, described: Sequence[Mapping[str, Any]], ask: Callable[[signalling.Looked], None]) -> None:
-        """Read the descriptor's `cameras`; raise SignallingError where they are not as PROTOCOL.md says."""
+        """Read the descriptor's `cameras`; raise SignallingError if they are not as PROTOCOL.md says."""
         self._ask = ask
         self._streams: dict[Key, Stream] = {}
         self._offered = _offered(described)
@@ -109,14 +109,14 @@ class Cameras:
         return viewer
 
     def leave(self, viewer: Viewer) -> None:
-        """Someone looks no more."""
+        """Remove a viewer."""
         stream = viewer.stream
         stream.viewers.discard(viewer)
         if not stream.viewers and self._streams.pop((stream.number, stream.codec), None) is not None:
             self._tell()
 
     def frame(self, data: bytes) -> Seen | None:
-        """Relay a frame of the host's; return the answer where it asks, or a key is needed. Raises WireError."""
+        """Relay a host's frame; return the answer if it asks for one, or if a key frame is needed. Raises WireError."""
         frame = Frame.decode(data)
         stream = self._streams.get((frame.camera, frame.codec))
         broken = False

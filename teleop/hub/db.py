@@ -1,4 +1,4 @@
-"""The database: one engine, and one declarative base for every room's `tables.py`."""
+"""The database: one engine, and one declarative base for every package's `tables.py`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Database = Callable[[], Session]
 
 
 class Base(DeclarativeBase):
-    """Every room's tables; foreign keys point to an earlier room only."""
+    """Every package's tables; foreign keys point only to packages below it."""
 
 
 class Wei(TypeDecorator[int]):
@@ -45,5 +45,5 @@ def _sqlite_pragmas(connection: Any, _record: object) -> None:
 
 
 def open_database(engine: Engine) -> sessionmaker[Session]:
-    """Return a factory of database; use each as `with database() as db, db.begin():`."""
+    """Return a factory of database sessions; use each as `with database() as db, db.begin():`."""
     return sessionmaker(engine, expire_on_commit=False)

@@ -1,6 +1,6 @@
 """Who is at a robot: an operator's `Seat`, a robot's `Dock`, and the `Lease` that joins them, as explicit states.
 
-All of it belongs to the hub's event loop. What another thread may read of a robot is its `Presence`.
+All of it belongs to the hub's event loop. What another thread may read about a robot is its `Presence`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class LeaseState(StrEnum):
 
     QUEUED = "queued"
     GRANTING = "granting"
-    """The robot is kept for the operator while the lease is written down."""
+    """The robot is kept for the operator while the lease is stored."""
     GRANTED = "granted"
     """The robot is the operator's."""
     LIVE = "live"
@@ -65,14 +65,14 @@ class Lease:
     id: str = field(default_factory=lambda: secrets.token_hex(16))
     state: LeaseState = LeaseState.QUEUED
     row: LeaseRow | None = None
-    """As it is in the database, from `granted` on."""
+    """Its row in the database, from `granted` on."""
     ticket: TicketRow | None = None
     since_ms: int | None = None
-    """When the robot was handed over; None before."""
+    """When the robot was handed over; None before that."""
     ending: Ending | None = None
-    """How it ended; None before."""
+    """How it ended; None before that."""
     waiting: int = 0
-    """How many wait for the robot, as its holder was told last."""
+    """How many wait for the robot, as its holder was last told."""
 
     @property
     def held(self) -> bool:
@@ -80,11 +80,11 @@ class Lease:
         return self.state in (LeaseState.GRANTED, LeaseState.LIVE)
 
     def held_ms(self, now_ms: int) -> int:
-        """For how long it has been holding the robot: 0 before the robot is handed over."""
+        """How long it has held the robot: 0 before the robot is handed over."""
         return 0 if self.since_ms is None else now_ms - self.since_ms
 
     def move(self, to: LeaseState) -> None:
-        """Go on; raise SignallingError if that is not a next state."""
+        """Go on to a state; raise SignallingError if it cannot come next."""
         if to not in MOVES[self.state]:
             allowed = ", ".join(sorted(MOVES[self.state])) or "nothing"
             raise SignallingError("state", f"expected {allowed} after {self.state}, got {to}")
@@ -105,9 +105,9 @@ class Dock:
     fault: str | None = None
     """What broke the robot, in its host's words, until its owner clears that."""
     holder: Lease | None = None
-    """Whose the robot is, or for whom it is kept while the lease is written down."""
+    """Who holds the robot, or for whom it is kept while the lease is stored."""
     granting: asyncio.Task[None] | None = None
-    """Writes a lease down. Until it is done, nobody else is called."""
+    """Stores a lease. Until it is done, nobody else gets the robot."""
     queue: list[Lease] = field(default_factory=list)
     watchers: set[Seat] = field(default_factory=set)
     past_s: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
@@ -119,7 +119,7 @@ class Dock:
 
     @property
     def leases(self) -> list[Lease]:
-        """The holder's, then those of the queue."""
+        """The holder's seat, then those of the queue."""
         return [*([self.holder] if self.holder else []), *self.queue]
 
     @property
@@ -130,7 +130,7 @@ class Dock:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """What a card says of a robot that is online, taken at one instant."""
+    """What a card says about a robot that is online, all at one instant."""
 
     estopped: bool
     fault: str | None
@@ -141,7 +141,7 @@ class Presence:
 
     @property
     def state(self) -> str:
-        """What a card says first."""
+        """The first thing that a card says."""
         if self.estopped:
             return "stopped"
         if self.fault is not None:

@@ -1,7 +1,7 @@
 """The ends of leases on their way to the database: in order, each tried again until it is written.
 
-A lease is over for everyone at the moment it ends; only its row waits here. What a hub that stops could not write, it
-writes when it starts again (`Registry.close_left_open`).
+A lease is over for everyone at the moment it ends; only its row waits here. A hub that stops writes what is left when
+it starts again (`Registry.close_left_open`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import structlog
 
 _log = structlog.get_logger()
 PAUSES_S: Final = (0.1, 0.3, 1.0, 3.0, 10.0)
-"""Between one try and the next; the last of them again and again."""
+"""The pauses between tries; the last one repeats."""
 CLOSING_TRIES: Final = 3
 
 
@@ -35,23 +35,23 @@ class Endings:
     def __init__(
         self, write: Callable[[Ending], Awaitable[None]], pause: Callable[[float], Awaitable[None]] = asyncio.sleep
     ) -> None:
-        """`write` may be called again for what it wrote already."""
+        """`write` may be called again with something that it wrote already."""
         self._write, self._pause = write, pause
         self._waiting: deque[Ending] = deque()
         self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
-        """How many are not written yet."""
+        """How many endings are not written yet."""
         return len(self._waiting)
 
     def put(self, ending: Ending) -> None:
-        """Write it, after those that wait."""
+        """Write an ending, after those that wait."""
         self._waiting.append(ending)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._write_all(), name="endings")
 
     async def close(self) -> None:
-        """Write what waits at once, with a few tries; what then still waits is logged, and found at the next start."""
+        """Write what waits now, with a few tries; what is left then is logged, and found at the next start."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -65,7 +65,7 @@ class Endings:
             ending = self._waiting[0]
             try:
                 await self._write(ending)
-            except Exception as error:  # noqa: BLE001  whatever a database raises is reported, and tried again
+            except Exception as error:  # noqa: BLE001  whatever a database raises is reported and retried
                 failures += 1
                 _log.warning("a lease's end is not written yet", lease=ending.lease, tries=failures, error=str(error))
                 if failures == tries:

@@ -1,4 +1,4 @@
-"""How a room's HTTP API says no: one JSON shape, with a code for programs and a sentence for people."""
+"""How the HTTP API refuses a request: one JSON shape, with a code for programs and a sentence for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from teleop.hub.accounts import NotSignedInError
 
 CODE: Final = r"[a-z][a-z0-9]*(_[a-z0-9]+)*"
-"""The one style of codes."""
+"""How a code is written."""
 
 
 class Refusal(BaseModel):
@@ -91,5 +91,5 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def _internal(_request: Request, _error: Exception) -> JSONResponse:
-    """Answer for a fault of ours; the server logs it."""
-    return answer(500, "internal", "expected to be able to answer; the hub has logged what went wrong, try again later")
+    """Answer an error of our own; the server logs it."""
+    return answer(500, "internal", "the hub failed to answer; it has logged what went wrong, try again later")

@@ -1,4 +1,4 @@
-"""Whether an operator's grant opens a robot: over this connection's nonce, for a task of it, for a day at most."""
+"""Whether an operator's grant opens a robot: over this connection's nonce, for one of its tasks, for a day at most."""
 
 from __future__ import annotations
 

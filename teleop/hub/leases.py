@@ -1,7 +1,7 @@
 """Where operators and robots meet: queues, leases with epochs, and the relay. It trusts neither and moves nothing.
 
-Everything runs on one event loop, and only what must know the database's answer waits for it: a host that comes, a
-lease that is granted, an episode that begins. What ends, ends at once; its row is written by `Endings`.
+Everything runs on one event loop, and only what must know the database's answer waits for it: a host connecting, a
+lease being granted, an episode beginning. An end takes effect at once; its row is written by `Endings`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Hub:
         ask: Callable[..., Awaitable[Any]] = asyncio.to_thread,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`ask` calls what may wait for the database, beside the event loop; `pause` is between tries to write."""
+        """`ask` calls what may wait for the database, outside the event loop; `pause` waits between tries to write."""
         self._store, self._domain, self._lease_ms = store, domain, int(lease_s * 1000)
         self._now_ms, self._ask = now_ms, ask
         self._endings = Endings(self._write, pause)
@@ -64,14 +64,14 @@ class Hub:
         self.counts: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
-        """Close in the table what the last run left open."""
+        """Close the leases that the last run left open in the table."""
         left = await self._ask(self._store.close_left_open, self._now_ms())
         if left:
             _log.warning("leases that the last run left open are closed", count=left)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """End every lease, and write all ends down."""
+        """End every lease, and write all ends to the database."""
         for dock in list(self.docks.values()):
             self.undock(dock)
         await asyncio.gather(*self._granting, return_exceptions=True)
@@ -92,7 +92,7 @@ class Hub:
         }
 
     def presences(self) -> dict[str, Presence]:
-        """Return what the cards say of every robot that is online."""
+        """Return what the cards say about every robot that is online."""
         return {address: self._presence(dock) for address, dock in self.docks.items()}
 
     def _presence(self, dock: Dock) -> Presence:
@@ -102,13 +102,13 @@ class Hub:
     # --- robots
 
     async def dock(self, hello: signalling.HostHello, challenge: str, outbox: Outbox) -> Dock:
-        """Let a host in that proves its robot's key; a second connection of a robot replaces the first.
+        """Admit a host that proves its robot's key; a second connection of a robot replaces the first.
 
-        Raises SignatureError, UnknownRobotAddressError, and SignallingError for a descriptor that is none.
+        Raises SignatureError, UnknownRobotAddressError, and SignallingError for an invalid descriptor.
         """
         HOST_HELLO.require(hello.robot, self._domain, {"robot": hello.robot, "challenge": challenge}, hello.signature)
         require_descriptor(hello.descriptor)
-        async with self._arriving.setdefault(hello.robot, asyncio.Lock()):  # in order: the newest comes last, and stays
+        async with self._arriving.setdefault(hello.robot, asyncio.Lock()):  # in order: the newest comes last and stays
             row = await self._asked(self._store.robot, hello.robot)
             descriptor = {**hello.descriptor, "name": row.name}
             cameras = Cameras(descriptor.get("cameras", []), lambda asked: outbox.signal(signalling.encode(asked)))
@@ -131,12 +131,12 @@ class Hub:
         dock.outbox.signal(signalling.encode(signalling.HostWelcome(dock.upload_token)))
 
     def undock(self, dock: Dock) -> None:
-        """A host is gone: its robot is free of everyone."""
+        """A host is gone: everyone at its robot leaves."""
         if self.docks.get(dock.address) is dock:
             del self.docks[dock.address]
         self._uploaders.pop(_hashed(dock.upload_token), None)
         leases = dock.leases
-        dock.queue.clear()  # at once: nobody is told of a place in it any more
+        dock.queue.clear()  # at once, so that nobody is told their place in it any more
         for lease in leases:
             self._end(lease, "host_lost", EndReason.HOST_LOST)
         dock.cameras.end()
@@ -151,7 +151,7 @@ class Hub:
         return self._uploaders.get(_hashed(token))
 
     def from_robot(self, dock: Dock, data: bytes) -> None:
-        """Relay a state to the holder and the watchers; what cannot be one is dropped and counted."""
+        """Relay a state to the holder and the watchers; an invalid one is dropped and counted."""
         if not 0 < len(data) <= STATE_BYTES_MAX:
             self.counts["states_malformed"] += 1
             return
@@ -206,7 +206,7 @@ class Hub:
     # --- operators
 
     def sit(self, address: str, outbox: Outbox) -> Seat:
-        """Let a signed-in wallet in."""
+        """Admit a signed-in wallet."""
         seat = Seat(address, "0x" + secrets.token_hex(32), outbox)
         self._seats.add(seat)
         outbox.signal(signalling.encode(signalling.Welcome(PROTOCOL, address, seat.nonce)))
@@ -221,7 +221,7 @@ class Hub:
             self._end(seat.lease, "left", EndReason.OPERATOR_LOST)
 
     def command(self, seat: Seat, data: bytes) -> None:
-        """Relay a command of the holder; anyone else's, and what cannot be one, is dropped and counted."""
+        """Relay a command of the holder; anyone else's, or an invalid one, is dropped and counted."""
         if not 0 < len(data) <= COMMAND_BYTES_MAX:
             self.counts["commands_malformed"] += 1
             return
@@ -270,7 +270,7 @@ class Hub:
         for other in dock.leases:
             if other.seat.address == seat.address:
                 self._end(other, "replaced", EndReason.OPERATOR_LOST)
-        seat.nonce = "0x" + secrets.token_hex(32)  # a grant's nonce serves once
+        seat.nonce = "0x" + secrets.token_hex(32)  # a grant's nonce can be used once
         lease = Lease(seat, dock, grant, message.signature)
         seat.lease = lease
         dock.queue.append(lease)
@@ -278,7 +278,7 @@ class Hub:
         self._call_next(dock)
 
     def _call_next(self, dock: Dock) -> None:
-        """Keep the robot for the first of its queue, if it is free, and write the lease down."""
+        """Keep the robot for the first of its queue, if it is free, and store the lease."""
         here = self.docks.get(dock.address) is dock
         if not here or dock.holder is not None or dock.granting is not None or not dock.queue:
             return
@@ -294,7 +294,7 @@ class Hub:
             row = await self._ask(self._store.open_lease, lease.id, lease.grant, lease.signature)
             if lease.state is LeaseState.GRANTING:
                 self._hand_over(lease, row)
-        except Exception as error:  # noqa: BLE001  nobody awaits this task: it reports, and the robot goes on
+        except Exception as error:  # noqa: BLE001  nobody awaits this task: it reports, and the robot passes on
             _log.warning("a lease was not granted", robot=dock.address, operator=lease.seat.address, error=str(error))
             self.counts["leases_failed"] += 1
             if lease.state is not LeaseState.ENDED:
@@ -302,7 +302,7 @@ class Hub:
                 lease.seat.outbox.signal(signalling.error("unavailable", told))
                 self._end(lease, "unavailable", EndReason.REVOKED)
         dock.granting = None
-        if lease.ending is not None and lease.row is None:  # it may be in the table all the same
+        if lease.ending is not None and lease.row is None:  # it may be in the table anyway
             self._endings.put(lease.ending)
         self._tell_positions(dock)
         self._call_next(dock)
@@ -403,7 +403,7 @@ class Hub:
             holder.seat.outbox.signal(signalling.encode(signalling.Waiting(length, left_s)))
 
     def online(self, robot: str) -> Dock:
-        """Return a robot's connection; raise SignallingError where there is none."""
+        """Return a robot's connection; raise SignallingError if there is none."""
         dock = self.docks.get(robot)
         if dock is None:
             raise SignallingError(
@@ -426,5 +426,5 @@ def _require_cleared(dock: Dock) -> None:
 
 
 def _hashed(token: str) -> bytes:
-    """Return what a token is looked up by: how long that takes says nothing of the token."""
+    """Return the key by which a token is looked up: the time a look-up takes reveals nothing about the token."""
     return hashlib.sha256(token.encode(errors="surrogatepass")).digest()

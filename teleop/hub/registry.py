@@ -22,7 +22,7 @@ _log = structlog.get_logger()
 
 
 HUB_LOST: Final = "hub_lost"
-"""Why a lease ended that a hub left open when it stopped; when that was is not known."""
+"""Why a lease ended that a hub left open when it stopped; the time of its end is not known."""
 _open: Final = update(LeaseRow).where(LeaseRow.ended_ms.is_(None))
 
 
@@ -31,7 +31,7 @@ class UnknownRobotAddressError(Exception):
 
 
 class _Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The values of a `RobotRegistration`, as much as a card can show."""
+    """The values of a `RobotRegistration`, at lengths that a card can show."""
 
     robot: str
     owner: str
@@ -51,7 +51,7 @@ def _registration(values: Mapping[str, Any]) -> _Registration:
 
 
 def _served(robot: str, text: str | None) -> dict[str, Any] | None:
-    """Return a stored descriptor, None if it is not one: kept before it was checked, or changed since."""
+    """Return a stored descriptor, or None if it is invalid: stored before there were checks, or changed since."""
     try:
         stored = None if text is None else msgspec.json.decode(text)
         return stored if stored is None else require_descriptor(stored)
@@ -67,7 +67,7 @@ class Registry:
         self._database, self._domain, self._now_ms = database, domain, now_ms
 
     def register(self, registration: Mapping[str, Any], signature: str) -> RobotRow:
-        """Keep a robot that its owner signed for; the same one again changes nothing. Raises SignatureError."""
+        """Store a robot that its owner signed for; doing so again changes nothing. Raises SignatureError."""
         said = _registration(registration)
         robot, owner = require_address(said.robot), require_address(said.owner)
         ROBOT_REGISTRATION.require(owner, self._domain, registration, signature)
@@ -96,7 +96,7 @@ class Registry:
         return self._found(RobotRow.removed_ms.is_(None))
 
     def _found(self, which: ColumnElement[bool]) -> list[RobotRow]:
-        """Return the rows. A descriptor is read by itself: one that cannot be served is None, and spoils no other."""
+        """Return the rows. Each descriptor is read by itself: an invalid one becomes None, and affects no other."""
         columns = select(RobotRow, cast(RobotRow.descriptor, Text)).where(which)
         with self._database() as db:
             found = db.execute(columns.order_by(RobotRow.name, RobotRow.address)).all()
@@ -105,9 +105,9 @@ class Registry:
         return [row for row, _text in found]
 
     def remove(self, address: str, owner: str) -> None:
-        """Take a robot from the list, as its owner; its history stays, and registered again it is back.
+        """Take a robot off the list, as its owner; its history stays, and registering it again brings it back.
 
-        Raises UnknownRobotAddressError, and SignatureError where it is another's.
+        Raises UnknownRobotAddressError, and SignatureError if the robot is someone else's.
         """
         row = self.robot(address)
         if row.owner != owner:
@@ -116,13 +116,13 @@ class Registry:
             db.get_one(RobotRow, address).removed_ms = self._now_ms()
 
     def describe(self, address: str, descriptor: dict[str, Any]) -> None:
-        """Keep what a robot's host says of it."""
+        """Store a robot's descriptor, as its host sent it."""
         with self._database() as db, db.begin():
             row = db.get_one(RobotRow, address)
             row.descriptor, row.removed_ms = descriptor, None
 
     def open_lease(self, lease: str, grant: Grant, signature: str) -> LeaseRow:
-        """Start a lease with the robot's next epoch: counted in one statement, so that no two leases have the same."""
+        """Start a lease with the robot's next epoch, counted in one statement so that no two leases share an epoch."""
         counted = update(RobotRow).where(RobotRow.address == grant.robot).values(epoch=RobotRow.epoch + 1)
         with self._database() as db, db.begin():
             row = LeaseRow(
@@ -138,18 +138,18 @@ class Registry:
         return row
 
     def close_lease(self, lease: str, reason: str, ended_ms: int) -> None:
-        """Note a lease's end; the first word stands. One that was never opened is left alone."""
+        """Record a lease's end, unless one is recorded already. A lease that was never opened is left alone."""
         with self._database() as db, db.begin():
             db.execute(_open.where(LeaseRow.lease == lease).values(ended_ms=ended_ms, reason=reason))
 
     def close_left_open(self, ended_ms: int) -> int:
-        """Note the end of every lease that has none, as a hub does when it starts; return how many."""
+        """Record the end of every lease that has none, as a hub does when it starts; return how many."""
         with self._database() as db, db.begin():
             left = db.scalars(_open.values(ended_ms=ended_ms, reason=HUB_LOST).returning(LeaseRow.lease)).all()
         return len(left)
 
     def lease_lengths_s(self, robot: str, count: int) -> list[float]:
-        """Return how long the last `count` leases of a robot took, oldest first, s; a length not known is left out."""
+        """Return how long the last `count` leases of a robot took, oldest first, s; unknown lengths are left out."""
         ended = select(LeaseRow).where(
             LeaseRow.robot == robot, LeaseRow.ended_ms.is_not(None), LeaseRow.reason != HUB_LOST
         )
@@ -158,7 +158,7 @@ class Registry:
         return [(row.ended_ms - row.started_ms) / 1000 for row in reversed(rows) if row.ended_ms is not None]
 
     def issue_ticket(self, lease: LeaseRow, task: str) -> TicketRow:
-        """Ask for an episode: its identity, and a seed and nonce that neither operator nor host could choose."""
+        """Create an episode's ticket: its identity, and a seed and nonce that neither operator nor host can choose."""
         ticket = TicketRow(
             episode=secrets.token_hex(16),
             lease=lease.lease,

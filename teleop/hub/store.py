@@ -1,4 +1,4 @@
-"""What a hub asks its database while robots are driven: `Registry` answers, or a test's store in memory."""
+"""What a hub asks of its database while robots are driven: `Registry` answers, or a test's in-memory store."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from teleop.wire.signalling import Grant
 
 
 class Store(Protocol):
-    """What a hub asks the database: `Registry`, or a test's."""
+    """What a hub asks of the database: `Registry`, or a test's."""
 
     def robot(self, address: str) -> RobotRow:
         """Return one robot; raise UnknownRobotAddressError."""
 
     def describe(self, address: str, descriptor: dict[str, Any]) -> None:
-        """Keep what a robot's host says of it."""
+        """Store a robot's descriptor, as its host sent it."""
 
     def lease_lengths_s(self, robot: str, count: int) -> list[float]:
         """Return how long the last `count` leases of a robot took, oldest first, s."""
@@ -24,10 +24,10 @@ class Store(Protocol):
         """Start a lease with the robot's next epoch."""
 
     def close_lease(self, lease: str, reason: str, ended_ms: int) -> None:
-        """Note a lease's end; the first word stands."""
+        """Record a lease's end, unless one is recorded already."""
 
     def close_left_open(self, ended_ms: int) -> int:
-        """Note the end of every lease that has none; return how many."""
+        """Record the end of every lease that has none; return how many."""
 
     def issue_ticket(self, lease: LeaseRow, task: str) -> TicketRow:
-        """Ask for an episode."""
+        """Create an episode's ticket."""

@@ -1,4 +1,4 @@
-"""This room's tables: who signs in, which robots there are, who may drive, and which episodes were asked for."""
+"""teleop's tables: who signs in, which robots there are, who may drive, and which episodes were asked for."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Account(Base):
 
 
 class SignIn(Base):
-    """An EIP-4361 message that waits for its signature; used once."""
+    """An EIP-4361 message that awaits its signature; used once."""
 
     __tablename__ = "sign_ins"
 
@@ -52,11 +52,11 @@ class RobotRow(Base):
     simulated: Mapped[bool] = mapped_column(Boolean)
     signature: Mapped[str] = mapped_column(String(132))
     descriptor: Mapped[dict[str, Any] | None] = mapped_column(JSON, deferred=True)
-    """Read by `Registry` alone, which checks it: it comes from a stranger."""
+    """Read only by `Registry`, which checks it: it comes from a stranger."""
     epoch: Mapped[int] = mapped_column(Integer, default=0)
     created_ms: Mapped[int] = mapped_column(BigInteger)
     removed_ms: Mapped[int | None] = mapped_column(BigInteger)
-    """When its owner took it from the list; registered again, it is back."""
+    """When its owner took it off the list; registering it again brings it back."""
 
 
 class LeaseRow(Base):

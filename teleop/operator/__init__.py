@@ -1,1 +1,1 @@
-"""Whoever drives without a browser: the driver, and the pilots that decide what it does."""
+"""Driving without a browser: the driver, and the pilots that decide what it does."""

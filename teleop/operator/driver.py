@@ -30,12 +30,12 @@ ANSWER_S: Final = 30.0
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """Return what verifies hubs: made once, as it takes longer than the watchdog of another operator's robot waits."""
+    """Return the TLS context that verifies hubs: made once, as it takes longer than a watchdog allows."""
     return httpx.create_ssl_context(trust_env=False)
 
 
 class RefusedError(Exception):
-    """The hub said no; `code` is the protocol's."""
+    """The hub refused; `code` is the protocol's."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -51,7 +51,7 @@ class Driver:
         self.config: dict[str, Any] = {}
         self.state: State | None = None
         self.round_trips_us: list[int] = []
-        """From sending a command to the state that says it was applied, once for each command so answered."""
+        """The time from sending a command to the state that says it was applied, once for each command answered."""
         self._ws_url = hub_url.rstrip("/").replace("http", "ws", 1) + "/ws/drive"
         self._messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._news = asyncio.Event()
@@ -107,7 +107,7 @@ class Driver:
         self._nonce = (await self.wait_for("welcome"))["nonce"]
 
     async def call(self, method: str, path: str, body: Any = None) -> Any:
-        """Call the HTTP API; raise RefusedError with the hub's own words where it says no."""
+        """Call the HTTP API; raise RefusedError with the hub's own words if it refuses."""
         answer = await self.http.request(method, path, json=body)
         if answer.is_error:
             said = answer.json().get("error", {}) if "json" in answer.headers.get("content-type", "") else {}
@@ -124,7 +124,7 @@ class Driver:
     ) -> dict[str, Any]:
         """Return the next control message of that type; `told` hears those before it.
 
-        Raise RefusedError for an error, an ended lease, or when none came in time.
+        Raises RefusedError for an error, an ended lease, or if no such message came in time.
         """
         try:
             async with asyncio.timeout(within_s):
@@ -159,7 +159,7 @@ class Driver:
     ) -> dict[str, Any]:
         """Queue for a robot, and return `granted` when it is ours.
 
-        With `queued`, which is told each position, the queue's length and the probable wait (s), wait that long.
+        With `queued`, which is told each position, the queue's length and the probable wait (s), wait without a limit.
         """
         grant = {
             "operator": self.wallet.address,
@@ -194,11 +194,11 @@ class Driver:
         """End the episode, and return `ended`."""
         await self.send({"type": "finish"})
         ended = await self.wait_for("ended")
-        self._overtaken = ended["reason"] != "finished"  # the hub may yet say that there is nothing to finish
+        self._overtaken = ended["reason"] != "finished"  # the hub may still say that there is nothing to finish
         return ended
 
     async def leave(self) -> None:
-        """Release the dead-man and give the robot, or the place in its queue, back."""
+        """Release the dead-man and give back the robot, or the place in its queue."""
         await self.command(Mode.NEUTRAL)
         await self.send({"type": "leave"})
         await self.wait_for("left")
@@ -221,7 +221,7 @@ class Driver:
         return state
 
     async def state_after(self, known: State | None, within_s: float) -> State | None:
-        """Return the newest state as soon as it is another than `known`; None where none comes in time."""
+        """Return the newest state as soon as it differs from `known`; None if none comes in time."""
         try:
             async with asyncio.timeout(within_s):
                 while self.state is known:

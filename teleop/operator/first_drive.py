@@ -23,9 +23,9 @@ _LEGS: Final = (
     ("let go", 1.0),
     ("z+", 0.5),
 )
-"""What is done, and for how many seconds; up comes first, away from whatever lies there."""
+"""What to do, and for how many seconds; up comes first, away from anything that lies there."""
 _STALL_S: Final = 0.2
-"""The most that one state may move time on."""
+"""The most time that one state may count for."""
 
 
 class FirstDrive:
@@ -38,7 +38,7 @@ class FirstDrive:
         self._at_s = 0.0
 
     def act(self, state: State, _values: Values) -> Answer:
-        """Return what the leg that is due asks for."""
+        """Return what the current leg asks for."""
         if self._last_seq is not None:
             self._at_s += min((state.seq - self._last_seq) / self._hz, _STALL_S)
         self._last_seq = state.seq

@@ -1,7 +1,7 @@
 """A gamepad on Linux's joystick interface (`/dev/input/js*`, kernel documentation `input/joydev/joystick-api`).
 
-The device gives eight bytes an event: milliseconds u32, value i16, type u8 (1 button, 2 axis, 0x80 added where it
-says the state at opening), number u8. Numbers are those of the kernel's xpad layout.
+The device gives eight bytes per event: milliseconds u32, value i16, type u8 (1 button, 2 axis, 0x80 added if it
+reports the state at opening), number u8. Numbers are those of the kernel's xpad layout.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ BUTTON: Final = 0x01
 AXIS: Final = 0x02
 AT_OPENING: Final = 0x80
 FULL: Final = 32767
-"""An axis at its end."""
+"""The value of an axis at its end."""
 DEAD_ZONE: Final = 0.12
 _SLOW: Final = 0.35
 _EVENTS_AT_ONCE: Final = 256
 
 
 class GamepadError(Exception):
-    """There is no gamepad there, or it is gone; the robot holds."""
+    """There is no gamepad, or it is gone; the robot holds."""
 
 
 class Axis(IntEnum):
@@ -74,7 +74,7 @@ class Gamepad:
         self._pressed: list[int] = []
 
     def poll(self) -> list[int]:
-        """Take in what has happened; return the buttons pressed since. Raise GamepadError where the device is gone."""
+        """Read what has happened; return the buttons pressed since. Raise GamepadError if the device is gone."""
         while True:
             try:
                 data = os.read(self._descriptor, EVENT.size * _EVENTS_AT_ONCE)
@@ -89,7 +89,7 @@ class Gamepad:
         return pressed
 
     def axis(self, axis: Axis) -> float:
-        """Return where an axis is, in [-1, 1]; around its middle it is 0."""
+        """Return the position of an axis, in [-1, 1]; near its middle it is 0."""
         value = self._axes.get(axis, 0.0)
         return float(np.copysign(max(abs(value) - DEAD_ZONE, 0.0) / (1.0 - DEAD_ZONE), value))
 
@@ -113,7 +113,7 @@ class Gamepad:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Gamepad]:
-    """Open a gamepad's device; raise GamepadError where that cannot be."""
+    """Open a gamepad's device; raise GamepadError if that fails."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
@@ -121,9 +121,9 @@ def opened(path: Path) -> Iterator[Gamepad]:
     try:
         gamepad = Gamepad(descriptor, str(path))
         try:
-            gamepad.poll()  # how it stands
+            gamepad.poll()  # its present state
         except GamepadError as error:
-            raise GamepadError(f"expected a gamepad such as /dev/input/js0, got {path}: it says nothing") from error
+            raise GamepadError(f"expected a gamepad such as /dev/input/js0, got {path}: it sends nothing") from error
         yield gamepad
     finally:
         os.close(descriptor)
@@ -141,7 +141,7 @@ class GamepadPilot:
         self._openings: Vector | None = None
 
     def act(self, _state: State, values: Values) -> Answer:
-        """Return what the sticks ask for while the dead-man is held; raise GamepadError where the gamepad is gone."""
+        """Return what the sticks ask for while the dead-man is held; raise GamepadError if the gamepad is gone."""
         if self._openings is None:
             self._openings = np.round(values.get("gripper_position", np.ones(self._hands)))
         for button in self._gamepad.poll():

@@ -1,7 +1,7 @@
-"""Who decides what a robot is asked for: a pilot, and the one loop that drives an episode by it over the wire.
+"""A pilot decides what a robot is asked for; one loop drives an episode with it over the wire.
 
-Each state is answered at once. Where none comes for a while the last command is sent again, so that commands flow
-whatever the way back does; and a pilot who has seen nothing for too long lets go of the dead-man.
+Each state is answered at once. If none comes for a while the last command is sent again, so that commands flow
+whatever happens to the states; and a pilot who has seen nothing for too long lets go of the dead-man.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ HEARTBEAT_S: Final = 1 / 30
 BLIND_S: Final = 0.25
 """How long a pilot may go on without seeing a new state."""
 _OLD_STATES: Final = 2
-"""So many states of before the reset may come after `ready`: control frames overtake one waiting state at each hop."""
+"""How many states from before the reset may come after `ready`: control frames overtake one waiting state per hop."""
 
 Descriptor = Mapping[str, Any]
 """A robot's descriptor (PROTOCOL.md)."""
@@ -47,14 +47,14 @@ Answer = Setpoint | Ask
 
 
 class Pilot(Protocol):
-    """Drives one episode. It sees what the wire gives, and keeps its own memory."""
+    """Drives one episode. It sees what comes over the wire, and keeps its own memory."""
 
     def act(self, state: State, values: Values) -> Answer:
         """Return what to ask for now; called once for each state that may be driven from."""
 
 
 PilotMaker = Callable[[Descriptor, str], Pilot]
-"""Makes a fresh pilot for an episode, of a robot's descriptor and the task's name."""
+"""Makes a new pilot for an episode, from a robot's descriptor and the task's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Flight:
     """The hub's `ended` (PROTOCOL.md)."""
     discard: bool
     expiries: int
-    """How often the robot was seen to expire under way."""
+    """How often the robot was seen to expire during the episode."""
     seconds: float
     """On the operator's clock, from `ready` to `ended`."""
 
@@ -82,12 +82,12 @@ class ExpertPilot:
 
 
 def expert(robot: Descriptor, task: str) -> Pilot:
-    """Return the task's scripted operator; raise UnknownTaskError or UnknownRobotError where there is none."""
+    """Return the task's scripted operator; raise UnknownTaskError or UnknownRobotError if there is none."""
     return ExpertPilot(task_named(task).expert(description(robot["model"])))
 
 
 async def fly(driver: Driver, make: PilotMaker) -> Flight:
-    """Begin an episode, drive it until success, its end, or the pilot's word, and finish it."""
+    """Begin an episode, drive it until it succeeds, ends, or the pilot says so, and finish it."""
     await driver.begin()
     start = time.monotonic()
     for _ in range(_OLD_STATES):

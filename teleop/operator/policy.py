@@ -1,7 +1,7 @@
-"""A stranger's function that drives: found by `module:function`, and what it returns held against the robot.
+"""A stranger's function that drives: found by `module:function`, and its results checked against the robot.
 
 It is called with the observation's arrays by name and the robot's descriptor, and returns a `Twist`, a `Pose` or
-`Joints` of `sim.motion.control`, or None to hold. A class is made anew for each episode, and its object called.
+`Joints` of `sim.motion.control`, or None to hold. A class is instantiated for each episode, and the object called.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class PolicyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PolicyPilot:
-    """Asks a policy, and believes nothing."""
+    """Asks a policy, and checks everything it returns."""
 
     name: str
     policy: Callable[[Values, Descriptor], Any]
@@ -52,7 +52,7 @@ class PolicyPilot:
 def load(name: str) -> PilotMaker:
     """Return what makes pilots of the policy called `module:function`; raise UnknownPolicyError.
 
-    The module is looked for where Python looks, and in the working directory first.
+    The module is looked up in the working directory, then on Python's path.
     """
     found = _found(name)
 
@@ -109,7 +109,7 @@ def _base(asked: object, robot: Descriptor) -> Vector | None:
 
 
 def _array(name: str, asked: Any, shape: tuple[int, ...]) -> Vector:
-    """Return `asked` as float64 of that shape; one hand's may leave its axis out."""
+    """Return `asked` as float64 of that shape; with one hand, the axis of hands may be left out."""
     try:
         alone = shape[0] == 1 and np.shape(asked) == shape[1:]
         fitting = ArraySpec(name, shape[1:] if alone else shape, "", "", lower=-_WIRE_MAX, upper=_WIRE_MAX)

@@ -1,4 +1,4 @@
-"""Someone who looks through a robot's camera, as a program."""
+"""A program that looks through a robot's camera."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Looking:
         }
         self._socket: ClientConnection | None = None
         self.codec = ""
-        """What the hub has chosen."""
+        """The codec that the hub has chosen."""
 
     async def __aenter__(self) -> Looking:
-        """Ask for the camera; raise RefusedError with the hub's own words where it says no."""
+        """Ask for the camera; raise RefusedError with the hub's own words if it refuses."""
         self._socket = await connect(self._url, compression=None, max_size=FRAME_MESSAGE_BYTES_MAX, proxy=None)
         await self._socket.send(json.dumps(self._hello))
         answer = json.loads(await self._received())
@@ -52,7 +52,7 @@ class Looking:
             await self._socket.close()
 
     async def next(self) -> Frame:
-        """Return the next frame, unanswered; raise RefusedError where there are no more."""
+        """Return the next frame, unanswered; raise RefusedError if there are no more."""
         data = await self._received()
         if isinstance(data, str):
             refusal = json.loads(data)
@@ -60,14 +60,14 @@ class Looking:
         return Frame.decode(data)
 
     async def read(self) -> Frame:
-        """Return the next frame, answered where it asks for that."""
+        """Return the next frame, answered if it asks for that."""
         frame = await self.next()
         if frame.asks:
             await self.answer(frame)
         return frame
 
     async def answer(self, frame: Frame, *, want_key: bool = False) -> None:
-        """Say that this frame, and all before it, have been read: the hub sends more."""
+        """Say that this frame, and all before it, have been read, so that the hub sends more."""
         await self.send(Seen(frame.camera, frame.codec, frame.seq, want_key).encode())
 
     async def send(self, data: bytes | str) -> None:
@@ -80,4 +80,6 @@ class Looking:
         try:
             return await self._socket.recv()
         except ConnectionClosed as closed:
-            raise RefusedError("closed", f"expected more from the hub, got its end: {closed}") from closed
+            raise RefusedError(
+                "closed", f"expected more frames, but the hub closed the connection: {closed}"
+            ) from closed

@@ -1,10 +1,10 @@
 """Camera frames on their way to one reader: only the newest waits, and it goes when the reader has credit.
 
-Without credits a slow reader sees seconds of the past: frames queue where nobody counts them, in the sockets' buffers.
+Without credits a slow reader sees pictures seconds old: frames queue in the sockets' buffers, where nobody counts them.
 A reader answers (`Seen`) the frames that ask for it: each that takes the last credit, and at least every third. How
-many may be unanswered is about its round trip in frames, one more, and those that share an answer; and less while its
+many may be unanswered is about its round trip in frames, one more, and those that share an answer; fewer while its
 answers come late. Both ends of a frame's way use this: host to hub, and hub to viewer. It has no socket and no clock;
-every time is handed in, monotonic nanoseconds.
+every time is passed in, in monotonic nanoseconds.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from teleop.wire.delays import DELAY_RISE_PPM
 T = TypeVar("T")
 CREDITS_MAX: Final = 8
 TOGETHER: Final = 3
-"""An answer costs both ends as much as a frame: so many frames share one,"""
+"""An answer costs both ends as much as a frame, so this many frames share one,"""
 _TOGETHER_NS: Final = 80_000_000
-"""where they come within this time, so that a queue is noticed in it."""
+"""if they come within this time, so that a queue is noticed within it."""
 _START: Final = 2
 _GAIN: Final = 0.125
-"""How much of each new interval goes into their mean."""
+"""The weight of each new interval in their mean."""
 _LATE: Final = 0.75
-"""An answer that took so many intervals longer than the fastest found a queue before it."""
+"""If an answer took this many intervals longer than the fastest, its frame was queued."""
 
 
 class Window:
@@ -47,7 +47,7 @@ class Window:
     def sent(self, seq: int, now_ns: int) -> bool:
         """Take note of a frame that goes; return whether it asks for an answer.
 
-        One that takes the last credit does, else none would come, and one that is the third since.
+        It does if it takes the last credit, as otherwise no answer would come, or is the third since one that asked.
         """
         if self._last_ns:
             interval = now_ns - self._last_ns
@@ -61,8 +61,8 @@ class Window:
         return True
 
     def seen(self, seq: int, now_ns: int) -> None:
-        """Take note of an answer: up to `seq`, all has been read. One for what never went changes nothing."""
-        # By place, not by size: a camera that was opened anew counts from 1 again.
+        """Take note of an answer: everything up to `seq` has been read. One for a frame never sent changes nothing."""
+        # By place, not by size: a camera that was reopened counts from 1 again.
         places = [place for place, (number, _) in enumerate(self._sent, start=1) if number == seq]
         if not places:
             return
@@ -71,15 +71,15 @@ class Window:
         self._adapt(float(now_ns - at_ns))
 
     def _adapt(self, took_ns: float) -> None:
-        # The fastest answer is forgotten slowly, so that a way which became longer for good is not taken for a queue.
+        # The fastest answer is forgotten slowly, so that a path that became longer for good is not taken for a queue.
         self._least_ns = min(took_ns, self._least_ns * (1.0 + DELAY_RISE_PPM / 1e6))
         if not self._interval_ns:
             return
-        # What was on its way, at this pace, one more, and those that share its answer.
+        # The frames under way at this pace, one more, and those that share its answer.
         sharing = min(TOGETHER - 1, int(_TOGETHER_NS / self._interval_ns))
         late = took_ns > self._least_ns + _LATE * self._interval_ns
         wanted = 1 if late else min(math.ceil(self._least_ns / self._interval_ns) + 1 + sharing, CREDITS_MAX)
-        # One less at most: as an answer frees one at least, those unanswered that ask for none never take all credits.
+        # At most one less: an answer frees at least one, so unanswered frames that ask for none never take all credits.
         self.credits = max(1, self.credits - 1, min(wanted, self.credits + 1))
 
 
@@ -95,7 +95,7 @@ class Feed(Generic[T]):
         """Frames that a key frame replaced while they waited, or that could not be shown without one left out."""
 
     def offer(self, seq: int, key: bool, data: T) -> None:
-        """Let a frame wait. A key frame takes the place of any other; one that needs others waits behind none."""
+        """Let a frame wait. A key frame replaces any other; a frame that needs others is skipped if one waits."""
         if key:
             self.skipped += self._waiting is not None
             self._waiting, self.broken = (seq, key, data), False

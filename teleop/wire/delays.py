@@ -1,6 +1,6 @@
-"""How much later a message came than the fastest before it, by two clocks that nobody has set to each other.
+"""How much later a message came than the fastest before it, by two clocks that are not synchronised.
 
-teleop's; what leaves is `DelayFilter`.
+Part of teleop; exports `DelayFilter`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Final
 
 DELAY_RISE_PPM: Final = 2000
 """How fast the smallest one-way delay is forgotten: 2 ms a second. Clocks drift apart by a twentieth of that at most;
-a lag that grows faster is seen, however slowly it grows, and a way that has become longer for good is accepted in time.
+a lag that grows faster than this is noticed, and a path that became longer for good is accepted in time.
 """
 
 
@@ -32,5 +32,5 @@ class DelayFilter:
         return offset - self._least_ns
 
     def begin_anew(self, sent_us: int, arrived_ns: int) -> None:
-        """Take this message as the fastest, for whoever knows that its sender's clock has stopped for a while."""
+        """Take this message as the fastest, if the caller knows that its sender's clock stopped for a while."""
         self._least_ns, self._at_ns = arrived_ns - sent_us * 1000, arrived_ns

@@ -34,11 +34,11 @@ Triple = tuple[Number, Number, Number]
 Quaternion = tuple[Number, Number, Number, Number]
 Rgba = tuple[Share, Share, Share, Share]
 Url = Annotated[str, Meta(max_length=200, pattern=r"^/assets/models/(?!.*\.\.)[\w./-]+$")]
-"""Below this hub's own models: a page loads it without asking."""
+"""Under this hub's own models, as a page loads it without asking."""
 
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Any part of a descriptor: a field that is not there is refused by name."""
+    """Any part of a descriptor: an unknown field is refused by name."""
 
 
 class _Box(_Part, frozen=True, tag_field="kind", tag="box"):
@@ -165,7 +165,7 @@ _DESCRIPTOR: Final = msgspec.json.Decoder(Descriptor)
 
 
 def require_descriptor(said: dict[str, Any]) -> dict[str, Any]:
-    """Return what a host says of its robot, if it is a `Descriptor`; raise SignallingError, which names the place."""
+    """Return a host's description of its robot, if it is a `Descriptor`; raise SignallingError naming the place."""
     try:
         data = msgspec.json.encode(said)
         _DESCRIPTOR.decode(data)
@@ -276,7 +276,7 @@ def _commanded(spec: RobotSpec) -> tuple[ArraySpec, ...]:
 def flatten(spec: RobotSpec, seen: Observation, target: Action | None) -> Values:
     """Return a state's arrays end to end, in the order of the descriptor's `observation`, float32.
 
-    Where nothing was sent (`target` is None), the robot was sent where it is.
+    If nothing was sent (`target` is None), the target is where the robot is.
     """
     joints = seen.values["joint_position"] if target is None else target.joint_position
     gripper = seen.values.get("gripper_position", np.ones(spec.hands)) if target is None else target.gripper

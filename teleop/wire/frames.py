@@ -1,4 +1,4 @@
-"""The wire's camera frames, and what their readers answer; `wire.json` is the specification, as in `messages.py`."""
+"""The wire's camera frames, and their readers' answers; `wire.json` is the specification, as in `messages.py`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Frame:
     t_host_us: int
     payload: bytes
     asks: bool = False
-    """Whether its reader shall answer once it has read it."""
+    """Whether its reader should answer once it has read it."""
 
     def encode(self) -> bytes:
         """Return the message's bytes."""
@@ -51,7 +51,7 @@ class Frame:
 
     @classmethod
     def decode(cls, data: bytes) -> Frame:
-        """Read a frame; raise WireError where the header is not one, or there is no picture."""
+        """Read a frame; raise WireError if the header is invalid, or there is no picture."""
         head = head_of(_FRAME, data, "frame", _FRAME_KIND)
         _, _, camera, codec, flags, reserved, width, height, seq, state, t_host_us = head
         _require(camera, codec, flags & ~ASKS, reserved)

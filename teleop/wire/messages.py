@@ -1,7 +1,7 @@
 """The wire's hot path: commands to a robot and states from it, as fixed little-endian binary.
 
 `wire.json` is the one specification; this module and the browser's `wire.ts` are both built from it, and both are
-held to the same golden bytes (`tests/teleop/golden_wire.json`). The control plane, in JSON, is `signalling.py`.
+tested against the same golden bytes (`tests/teleop/golden_wire.json`). The control plane, in JSON, is `signalling.py`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Mode(IntEnum):
     NEUTRAL = WIRE["modes"]["neutral"]
     EE_TWIST = WIRE["modes"]["ee_twist"]
     """For each end effector (vx, vy, vz) m/s, (wx, wy, wz) rad/s in its base frame, and its gripper's opening, 0 to 1;
-    then, where there is a mobile base, forward m/s and turning left rad/s, or nothing: the base stands."""
+    then, if there is a mobile base, forward m/s and turning left rad/s, or nothing: the base stays at rest."""
     JOINT_POSITION = WIRE["modes"]["joint_position"]
     """(J,) rad, then every gripper's opening in [0, 1]."""
     EE_POSE = WIRE["modes"]["ee_pose"]
@@ -60,7 +60,7 @@ RECORDING: Final[int] = WIRE["state_flags"]["recording"]
 SUCCEEDED: Final[int] = WIRE["state_flags"]["succeeded"]
 LIMITED: Final[int] = WIRE["state_flags"]["limited"]
 LIMIT_RULES: Final[dict[str, int]] = WIRE["limit_rules"]
-"""The bit of each rule in a state's `limits`, by the name that `sim.motion.control.Limit` has for it."""
+"""The bit of each rule in a state's `limits`, by its name in `sim.motion.control.Limit`."""
 
 
 def header_of(message: str) -> struct.Struct:
@@ -111,7 +111,7 @@ class Command:
         named = _MODES.get(mode)
         if named is None:
             raise WireError(f"expected mode {[m.value for m in Mode]}, got {mode}")
-        # The sum of float32 cannot leave float64's range: it is finite exactly if each of them is.
+        # A sum of float32 values cannot leave float64's range: it is finite exactly if each of them is.
         if not math.isfinite(sum(_VALUES[count].unpack_from(data, _COMMAND.size))):
             raise WireError(f"expected finite values, got {np.frombuffer(data, _F32, offset=_COMMAND.size).tolist()}")
         values = np.frombuffer(data, _F32, offset=_COMMAND.size)
@@ -170,12 +170,12 @@ class State:
 
 
 def dead_man_of(data: bytes) -> bool:
-    """Whether these bytes, if they are a command, say that the dead-man is held: a glance, before they are read."""
+    """Whether these bytes, if they are a command, say that the dead-man is held: a quick check before they are read."""
     return len(data) > _FLAGS_AT and bool(data[_FLAGS_AT] & DEAD_MAN)
 
 
 def head_of(header: struct.Struct, data: bytes, name: str, kind: int) -> tuple[Any, ...]:
-    """Return a message's header; raise WireError where it is another kind's, or another protocol's."""
+    """Return a message's header; raise WireError if it is of another kind or another protocol."""
     if len(data) < header.size:
         raise WireError(f"expected a {name} of at least {header.size} bytes, got {len(data)}")
     head = header.unpack_from(data)

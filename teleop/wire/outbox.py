@@ -1,6 +1,6 @@
 """What waits to be sent on one websocket: signals in order, and of the binary frames only the newest.
 
-A slow reader then sees the present, not a queue of the past, and slows nobody else.
+A slow reader then sees the present, not a backlog, and slows nobody else.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Outbox:
         self._wake = asyncio.Event()
         self._closed = False
         self.close_code = 1000
-        """What the socket is closed with once `drain` has ended."""
+        """The code with which the socket is closed once `drain` has ended."""
         self.superseded = 0
         """Binary frames that a newer one replaced before they were sent."""
 
@@ -42,13 +42,13 @@ class Outbox:
         self._wake.set()
 
     def close(self, code: int = 1000) -> None:
-        """End `drain` once what waits is sent; the first code given stands."""
+        """End `drain` once what waits is sent; the first code given is kept."""
         self.close_code = self.close_code if self._closed else code
         self._closed = True
         self._wake.set()
 
     async def drain(self, text: Callable[[str], Awaitable[None]], data: Callable[[bytes], Awaitable[None]]) -> None:
-        """Send frames as they come until `close`, or until too many piled up."""
+        """Send frames as they come until `close`, or until too many have piled up."""
         while True:
             await self._wake.wait()
             self._wake.clear()

@@ -1,4 +1,4 @@
-"""Why an episode ended: said on the wire, kept in the file, shown to whoever drove."""
+"""Why an episode ended: sent on the wire, kept in the file, shown to the operator."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ class EndReason(StrEnum):
 
     @property
     def valid(self) -> bool:
-        """Whether an episode that ended so may count: the operator, or the task's step limit, ended it."""
+        """Whether an episode that ended for this reason may count: the operator, or the task's step limit, ended it."""
         return self in (EndReason.FINISHED, EndReason.STEP_LIMIT)

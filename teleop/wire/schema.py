@@ -1,4 +1,4 @@
-"""The control plane as JSON Schema, made from the messages themselves, for whoever writes a client or a host.
+"""The control plane as JSON Schema, made from the messages themselves, for anyone who writes a client or a host.
 
 python -m teleop.wire.schema > teleop/wire/signalling.schema.json
 """
@@ -27,7 +27,7 @@ PARTIES: Final = {
 
 
 def made() -> dict[str, Any]:
-    """Return the schema: one definition for each message, and under each direction one of those that go there."""
+    """Return the schema: one definition for each message, and for each direction the messages that go that way."""
     directions, definitions = msgspec.json.schema_components(
         [message for party in PARTIES.values() for message in _messages(party)], ref_template="#/$defs/{name}"
     )
@@ -59,4 +59,4 @@ def published() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(made(), indent=2))  # noqa: T201  it is how the file is made
+    print(json.dumps(made(), indent=2))  # noqa: T201  this is how the file is made

@@ -1,4 +1,4 @@
-"""Between a command's values on the wire and the setpoint that they are for one robot."""
+"""Converts between a command's values on the wire and a setpoint for one robot."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from teleop.wire.messages import Command, Mode, Values
 def setpoint_of(command: Command, spec: RobotSpec) -> Setpoint | None:
     """Return what a command asks of the robot; None for a neutral one.
 
-    Where the values do not fit the robot, so does the setpoint not, and the controller holds.
+    If the values do not fit the robot, neither does the setpoint, and the controller holds.
     """
     values = command.values.astype(np.float64)
     if command.mode is Mode.NEUTRAL:

@@ -1,6 +1,6 @@
 """The control plane: the JSON messages of both websockets, each a frozen struct, strictly decoded.
 
-`PROTOCOL.md` describes them; `error(...)` makes the one answer to anything that is not among them.
+`PROTOCOL.md` describes them; `error(...)` makes the only answer to anything else.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="cam
 
 
 class Refusal(Message, frozen=True, tag="error", rename=None):
-    """Hub: what was asked is not done; the message says what was expected, what came and what to do."""
+    """Hub: the request was not carried out; the message says what was expected, what came and what to do."""
 
     code: str
     message: str
@@ -101,7 +101,7 @@ class Watch(Message, frozen=True, tag=_snake):
 
 
 class Look(Message, frozen=True, tag=_snake):
-    """Viewer: the first frame of /ws/camera. `codecs` in the order in which they are liked."""
+    """Viewer: the first frame of /ws/camera. `codecs` are in order of preference."""
 
     protocol: int
     token: str
@@ -116,7 +116,7 @@ FromOperator = Hello | Join | Begin | Finish | Leave | Estop | Clear | Watch
 
 
 class HostHello(Message, frozen=True, tag="hello", rename=None):
-    """Host: who it is, proven, and what it has."""
+    """Host: who it is, with proof, and its robot's descriptor."""
 
     protocol: int
     robot: str
@@ -126,7 +126,7 @@ class HostHello(Message, frozen=True, tag="hello", rename=None):
 
 
 class Refused(Message, frozen=True, tag=_snake, rename=None):
-    """Host: the lease does not hold here."""
+    """Host: the lease is refused."""
 
     lease: str
     reason: str
@@ -140,7 +140,7 @@ class Ready(Message, frozen=True, tag=_snake, rename=None):
 
 
 class Ended(Message, frozen=True, tag=_snake, rename=None):
-    """Host: the episode is over; `kept` where it has at least one step."""
+    """Host: the episode is over; `kept` if it has at least one step."""
 
     episode: str
     kept: bool
@@ -163,7 +163,7 @@ class Cleared(Message, frozen=True, tag=_snake, rename=None):
 
 
 class Faulted(Message, frozen=True, tag=_snake, rename=None):
-    """Host: the robot broke, and is not driven until its owner clears that; again if it then says something else."""
+    """Host: the robot broke, and is not driven until its owner clears that; sent again if the reason changes."""
 
     reason: str
 
@@ -247,7 +247,7 @@ class Stream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Looked(Message, frozen=True, tag=_snake, rename=None):
-    """Hub to host: at exactly these cameras someone looks."""
+    """Hub to host: exactly these cameras are being looked at."""
 
     streams: list[Stream]
 
@@ -281,7 +281,7 @@ class Queued(Message, frozen=True, tag=_snake, rename=None):
     position: Count
     length: Count
     wait_s: Count
-    """How long that will probably take."""
+    """How long the wait will probably take."""
 
 
 class Waiting(Message, frozen=True, tag=_snake, rename=None):
@@ -289,7 +289,7 @@ class Waiting(Message, frozen=True, tag=_snake, rename=None):
 
     length: Count
     left_s: Count
-    """After this long the robot goes on to the next, if anyone waits then."""
+    """After this long the robot goes to the next in the queue, if anyone is waiting then."""
 
 
 class Granted(Message, frozen=True, tag=_snake, rename=None):
@@ -310,7 +310,7 @@ class EpisodeReady(Message, frozen=True, tag="ready", rename=None):
 
 
 class EpisodeEnded(Message, frozen=True, tag="ended", rename=None):
-    """Hub to operator: the episode is over; `episode` is null where nothing is kept of it."""
+    """Hub to operator: the episode is over; `episode` is null if nothing of it is kept."""
 
     episode: str | None
     steps: Count
@@ -320,7 +320,7 @@ class EpisodeEnded(Message, frozen=True, tag="ended", rename=None):
 
 
 class Left(Message, frozen=True, tag=_snake, rename=None):
-    """Hub to operator: the lease, the place in the queue, or what was watched is over."""
+    """Hub to operator: the lease, the place in the queue, or the watching is over."""
 
     reason: str
 
@@ -411,7 +411,7 @@ def to_host(text: str | bytes) -> ToHost:
 
 
 class _Versioned(msgspec.Struct, frozen=True):
-    """All that is read of a first message before its version is known to be ours."""
+    """The only part of a first message that is read before its version is known to be ours."""
 
     protocol: int
 
@@ -420,9 +420,9 @@ _VERSIONED: Final = msgspec.json.Decoder(_Versioned)
 
 
 def require_protocol(frame: str | bytes, todo: str) -> None:
-    """Raise SignallingError (`protocol`) where a first message names another version, whatever else it holds.
+    """Raise SignallingError (`protocol`) if a first message names another version, whatever else it holds.
 
-    One that names none is left to whoever reads it.
+    A message that names no version is left to its reader.
     """
     try:
         named = _VERSIONED.decode(frame).protocol

@@ -12,7 +12,7 @@ from typing import Any, Final
 from teleop.wire.schema import published
 
 DIRECTIONS: Final = ("operator_to_hub", "hub_to_operator", "viewer_to_hub", "hub_to_viewer")
-"""Those in which a page speaks or listens."""
+"""The directions that a page sends or receives."""
 WIDTH: Final = 120
 _HEAD: Final = """\
 // The text frames that the page says and hears, as `teleop/wire/signalling.schema.json` has them.
@@ -36,7 +36,7 @@ def made(schema: Mapping[str, Any] | None = None) -> str:
 
 
 def _needed(definitions: Mapping[str, Any]) -> list[str]:
-    """Return, in order, what the page's directions refer to, and what that refers to."""
+    """Return, in order, the definitions that the page's directions refer to, directly or not."""
     needed: list[str] = []
     waiting = list(DIRECTIONS)
     while waiting:
@@ -62,7 +62,7 @@ def _union(name: str, members: list[dict[str, str]]) -> str:
 
 
 def _wrapped(head: str, members: list[str]) -> str:
-    """A union on one line if it fits, else with a line for each member."""
+    """A union on one line if it fits, otherwise with a line for each member."""
     line = f"{head} {' | '.join(members)}\n"
     return line if len(line) <= WIDTH else "\n".join((head, *(f"  | {member}" for member in members))) + "\n"
 
@@ -110,4 +110,4 @@ def _camel(name: str) -> str:
 
 
 if __name__ == "__main__":
-    print(made(), end="")  # noqa: T201  it is how the file is made
+    print(made(), end="")  # noqa: T201  this is how the file is made

@@ -1,4 +1,4 @@
-"""How many frames of one kind a client may send: so many a second, and as many at once."""
+"""How many frames of one kind a client may send: this many a second, and the same number at once."""
 
 from __future__ import annotations
 

@@ -13,11 +13,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from teleop.hub import errors
 
 BODY_BYTES_MAX: Final = 64 << 10
-"""Of a request to a route that says nothing else. The longest of them, a robot's registration, is below one KiB."""
+"""For a route that sets no other limit. The longest such body, a robot's registration, is below one KiB."""
 BODY_S: Final = 10.0
-"""In which a body must have come as a whole."""
+"""The time in which the whole body must arrive."""
 JSON_DEPTH_MAX: Final = 32
-"""Lists and objects in one another. A request of this API needs three."""
+"""How deep lists and objects may nest. A request of this API needs three."""
 _STEPS: Final = np.zeros(256, np.int8)
 _STEPS[list(b"[{")], _STEPS[list(b"]}")] = 1, -1
 _QUOTE: Final = ord('"')
@@ -27,12 +27,12 @@ BytesMax = Callable[[Scope], int | None]
 
 
 def usual(_scope: Scope) -> int:
-    """Return what holds for a route that says nothing else."""
+    """Return what applies to a route that sets no limits of its own."""
     return BODY_BYTES_MAX
 
 
 class BodyRefusedError(Exception):
-    """A body is not read any further."""
+    """A body is refused, and not read any further."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -40,7 +40,7 @@ class BodyRefusedError(Exception):
 
 
 class BodyLimit:
-    """ASGI middleware: an application below it is called when a body has come, and is one that it may parse."""
+    """ASGI middleware: calls the application below it once the body has arrived and is safe to parse."""
 
     def __init__(self, app: ASGIApp, bytes_max: BytesMax = usual, body_s: float = BODY_S) -> None:
         self._app, self._bytes_max, self._body_s = app, bytes_max, body_s
@@ -55,7 +55,7 @@ class BodyLimit:
             body = await self._whole(scope, receive, most)
         except BodyRefusedError as error:
             answer = errors.answer(error.status, error.code, str(error))
-            answer.headers["Connection"] = "close"  # what is still to come is not read
+            answer.headers["Connection"] = "close"  # the rest is not read
             await answer(scope, receive, send)
             return
         if body is not None:
@@ -73,7 +73,7 @@ class BodyLimit:
             text = f"expected the whole body within {self._body_s:g} s; send it again in one go"
             raise BodyRefusedError(408, "body_timeout", text) from error
         if body is not None and _is_deeper(body, JSON_DEPTH_MAX):
-            text = f"expected JSON of at most {JSON_DEPTH_MAX} lists and objects in one another; this one is deeper"
+            text = f"expected JSON nested at most {JSON_DEPTH_MAX} lists and objects deep; this is deeper"
             raise BodyRefusedError(422, "body_too_deep", text)
         return body
 
@@ -111,7 +111,7 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 
 
 def _is_deeper(body: bytes, most: int) -> bool:
-    """Whether JSON nests deeper than `most`; where it is not JSON, the answer does not matter.
+    """Whether JSON nests deeper than `most`; if it is not JSON, the answer does not matter.
 
     This takes a few passes in C over what a stranger sent, and no recursion.
     """

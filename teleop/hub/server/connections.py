@@ -1,7 +1,7 @@
-"""The hub's end of a connection: what a peer may send before it is cut off, whatever it is that it sends.
+"""The hub's end of a connection: how much a peer may send, of any kind, before it is cut off.
 
-The parsers of both protocols work through all that one read of the socket brings before anybody else has a turn. So
-what they take is bounded here: half a request's head in time, a body's pieces and a socket's frames in number.
+The parsers of both protocols work through everything that one read of the socket brings before anything else gets a
+turn. So their input is bounded here: an incomplete request head in time, a body's pieces and a socket's frames in count.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from websockets.server import ServerProtocol
 from teleop.hub.server.allowance import Allowance
 
 HEAD_S: Final = 10.0
-"""In which a request's head must have come as a whole, from the connection or from the answer before."""
+"""The time in which a request's whole head must arrive, from the connection or from the previous answer."""
 SCRAPS_MAX: Final = 1024
 """Pieces of one request's body that may be shorter than `SCRAP_BYTES`; each costs the parser as much as a long one."""
 SCRAP_BYTES: Final = 64
 CONTROL_FRAMES_PER_S: Final = 50
 """Pings, pongs and fragments of one websocket. A client needs one every few seconds."""
 FRAMES_MAX: Final = 2048
-"""Of one websocket in one read: many seconds of commands, if the hub had no time to read them."""
+"""Messages of one websocket in one read: many seconds of commands, if the hub had no time to read them."""
 _UNASKED: Final = (Opcode.PING, Opcode.PONG, Opcode.CONT)
 
 
@@ -123,4 +123,4 @@ class BoundedWebsocket(ServerProtocol):
 
     def _refuse(self, said: str) -> NoReturn:
         self.fail(CloseCode.POLICY_VIOLATION, said)
-        raise ProtocolError(said)  # ends the parser, which would go on with what it has already
+        raise ProtocolError(said)  # ends the parser, which would go on with what it already has

@@ -1,4 +1,4 @@
-"""Files that are compressed once, and served as they lie on disk: no request costs a compression."""
+"""Files that are compressed once, and served from disk as they are: no request has to compress anything."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from starlette.staticfiles import NotModifiedResponse
 
 _log = structlog.get_logger()
 SUFFIXES: Final = {"br": ".br", "gzip": ".gz"}
-"""The content codings that this project serves, best first, and what a file's name ends with in each."""
+"""The content codings that this project serves, best first, with the file name suffix of each."""
 _KEPT_BELOW: Final = 0.9
-"""A compressed file is kept if it is at most so much of its original."""
+"""A compressed file is kept if it is at most this fraction of its original."""
 
 
 def beside(path: Path) -> dict[str, Path]:
@@ -34,12 +34,12 @@ def beside(path: Path) -> dict[str, Path]:
 def answer(path: Path, encoded: Mapping[str, Path], asked: Headers, headers: Mapping[str, str]) -> Response:
     """Return `path`, or the encoded file that the request's headers allow; 304 if the client has that one already.
 
-    ETag, Last-Modified and a Range are those of the bytes that are sent, as RFC 9110 (8.8.3, 14.2) wants it.
+    ETag, Last-Modified and a Range are those of the bytes that are sent, as RFC 9110 (8.8.3, 14.2) requires.
     """
     coding = next((one for one in SUFFIXES if one in encoded and one in accepted(asked)), None)
     file = path if coding is None else encoded[coding]
     extra = {} if coding is None else {"Content-Encoding": coding}
-    named = FileResponse(path)  # which knows the type of a file by its own name
+    named = FileResponse(path)  # which tells a file's type from its own name
     response = FileResponse(
         file,
         headers={**headers, "Vary": "Accept-Encoding", **extra},
@@ -75,7 +75,7 @@ def _has(response: Response, asked: Headers) -> bool:
 
 
 class _Seen(NamedTuple):
-    """A file as it lay there: another of the same name is another file."""
+    """One version of a file: another one with the same name is a different file."""
 
     path: Path
     mtime_ns: int
@@ -85,7 +85,7 @@ class _Seen(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class _Result:
     file: Path | None
-    """None if the file gets hardly smaller."""
+    """None if the file hardly gets smaller."""
 
 
 class EncodedCache:
@@ -101,7 +101,7 @@ class EncodedCache:
         self._worker = ThreadPoolExecutor(1, "encoding")
 
     def of(self, path: Path) -> dict[str, Path]:
-        """Return the encoded file of `path` by its coding; nothing while there is none. Safe from any thread."""
+        """Return the encoded file of `path` by its coding; empty until there is one. Safe from any thread."""
         stat = path.stat()
         seen = _Seen(path, stat.st_mtime_ns, stat.st_size)
         with self._lock:
@@ -113,11 +113,11 @@ class EncodedCache:
         return {"gzip": result.file} if result is not None and result.file is not None and result.file.is_file() else {}
 
     def close(self) -> None:
-        """End the thread; what it was compressing is finished, and what waits is left for another time."""
+        """End the thread; the file being compressed is finished, and those waiting are left for another time."""
         self._worker.shutdown(cancel_futures=True)
 
     def wait(self) -> None:
-        """Return once everything that was asked for before is compressed."""
+        """Return once everything asked for so far is compressed."""
         self._worker.submit(lambda: None).result()
 
     def _make(self, seen: _Seen) -> None:

@@ -24,7 +24,7 @@ class FramedSocket(Protocol):
     freed: Callable[[], None]
     """Called when the peer reads again as fast as it is written to."""
     read: Callable[[bytes], bool]
-    """Given each binary message as it comes; where it returns False, the application receives it, in its turn."""
+    """Called with each binary message as it comes; if it returns False, the application receives it in turn."""
 
     @property
     def free(self) -> bool:
@@ -59,7 +59,7 @@ class _Websocket(WebSocketsSansIOProtocol):
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
         if self.transport.get_write_buffer_size():
-            self.transport.abort()  # to close would wait for a peer that reads nothing, perhaps for ever
+            self.transport.abort()  # closing would wait for a peer that reads nothing, perhaps forever
 
     @property
     def free(self) -> bool:
@@ -75,15 +75,15 @@ def framed(data: bytes) -> bytes:
 
 
 def framed_socket(scope: Scope) -> FramedSocket:
-    """Return the socket below a websocket: what it is given is not copied, and waits for no task."""
+    """Return the socket below a websocket: what it sends is not copied, and waits for no task."""
     socket: FramedSocket = scope["extensions"][_EXTENSION]["socket"]
     return socket
 
 
 def config(app: FastAPI) -> uvicorn.Config:
-    """Return the server's configuration. It logs nothing of its own: the rooms log what matters.
+    """Return the server's configuration. It logs nothing of its own: the packages log what matters.
 
-    The largest message is a camera's frame; every socket that reads none allows less (`api.py`).
+    The largest message is a camera's frame; every socket that reads no frames allows less (`api.py`).
     """
     return uvicorn.Config(
         app,

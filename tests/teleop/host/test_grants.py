@@ -20,7 +20,7 @@ def test_a_grant_serves_once_also_after_a_restart(tmp_path: Path) -> None:
     used.use("0xcd", LATER, NOW)
     for again in (used, UsedGrants(path)):
         for nonce in ("0xab", "0xAB", "0xcd"):
-            with pytest.raises(GrantUsedError, match="has not served yet"):
+            with pytest.raises(GrantUsedError, match="has not been used yet"):
                 again.use(nonce, LATER, NOW)
     UsedGrants(path).use("0xef", LATER, NOW)
     assert len(UsedGrants(path)) == 3
@@ -42,7 +42,7 @@ def test_no_more_are_remembered_than_fit_and_none_is_forgotten_before_it_has_run
         used.use(f"0x{number}", LATER, NOW)
     with pytest.raises(GrantUsedError, match="fewer than 3"):
         used.use("0x3", LATER, NOW)
-    with pytest.raises(GrantUsedError, match="has not served yet"):
+    with pytest.raises(GrantUsedError, match="has not been used yet"):
         used.use("0x0", LATER, NOW)
     used.use("0x3", LATER + 9, LATER + 1)
 
@@ -67,7 +67,7 @@ def test_a_nonce_that_is_none_is_refused(tmp_path: Path, nonce: str) -> None:
 
 def test_what_cannot_be_remembered_does_not_serve(tmp_path: Path) -> None:
     used = UsedGrants(tmp_path / "not there" / "grants")
-    with pytest.raises(GrantUsedError, match="cannot be remembered"):
+    with pytest.raises(GrantUsedError, match="cannot be recorded"):
         used.use("0xab", LATER, NOW)
     assert len(used) == 0
 

@@ -153,7 +153,7 @@ async def test_a_grant_serves_once_also_after_the_host_restarted(tmp_path):
                 if not restart:
                     await socket.send(signalling.encode(lease(key.address)))
                 await socket.send(signalling.encode(lease(key.address, epoch=7)))
-                assert "has not served yet" in (await answer(socket, "refused"))["reason"]
+                assert "has not been used yet" in (await answer(socket, "refused"))["reason"]
 
 
 async def test_epochs_rise_also_from_one_connection_to_the_next():

@@ -166,7 +166,7 @@ def test_a_gamepad_that_is_gone_is_said(device):
         device.gamepad.poll()
 
 
-@pytest.mark.parametrize(("path", "why"), [("/dev/nobody", "No such file"), ("/dev/null", "it says nothing")])
+@pytest.mark.parametrize(("path", "why"), [("/dev/nobody", "No such file"), ("/dev/null", "it sends nothing")])
 def test_what_is_no_gamepad_is_refused_with_its_path(path, why):
     said = f"expected a gamepad such as /dev/input/js0, got {path}: {why}"
     with pytest.raises(GamepadError, match=said), opened(Path(path)):

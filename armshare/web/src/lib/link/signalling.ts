@@ -120,7 +120,7 @@ export interface EpisodeReady {
   task: Record<string, unknown> | null
 }
 
-/** Hub to operator: the episode is over; `episode` is null where nothing is kept of it. */
+/** Hub to operator: the episode is over; `episode` is null if nothing of it is kept. */
 export interface EpisodeEnded {
   type: 'ended'
   episode: string | null
@@ -130,7 +130,7 @@ export interface EpisodeEnded {
   reason: EndReason
 }
 
-/** Hub to operator: the lease, the place in the queue, or what was watched is over. */
+/** Hub to operator: the lease, the place in the queue, or the watching is over. */
 export interface Left {
   type: 'left'
   reason: string
@@ -163,7 +163,7 @@ export interface Watching {
   robot: Record<string, unknown>
 }
 
-/** Hub: what was asked is not done; the message says what was expected, what came and what to do. */
+/** Hub: the request was not carried out; the message says what was expected, what came and what to do. */
 export interface Refusal {
   type: 'error'
   code: string
@@ -183,7 +183,7 @@ export type EndReason =
   | 'step_limit'
   | 'unstable'
 
-/** Viewer: the first frame of /ws/camera. `codecs` in the order in which they are liked. */
+/** Viewer: the first frame of /ws/camera. `codecs` are in order of preference. */
 export interface Look {
   type: 'look'
   protocol: number
