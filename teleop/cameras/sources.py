@@ -1,6 +1,6 @@
 """What a host's cameras see: a simulated one draws the newest state, a real one is read by OpenCV.
 
-Both are asked in the same way (`Source`), in the camera process (`camera_process.py`), and only while someone looks.
+Both are asked in the same way (`Source`), in the camera process (`process.py`), and only while someone looks.
 """
 
 from __future__ import annotations

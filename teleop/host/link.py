@@ -272,11 +272,7 @@ class Host:
             finally:
                 os.close(folder)
         except OSError as error:
-            _log.error(
-                "the stop latch could not be written; a restarted host will not know of this change",
-                robot=self.name,
-                error=str(error),
-            )
+            _log.error("the stop's file cannot be written; a restart loses this", robot=self.name, error=str(error))
 
 
 def registration(key: LocalAccount, owner: str, name: str, robot: Robot) -> Mapping[str, Any]:

@@ -29,7 +29,7 @@ class Viewer:
 
     stream: Stream
     socket: FramedSocket | None = None
-    """Where frames go, once the reader has been told of the codec."""
+    """Where frames go, once the reader has been told the codec."""
     feed: Feed[Relayed] = field(default_factory=Feed)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     """The robot is gone."""

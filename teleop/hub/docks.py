@@ -22,7 +22,7 @@ from teleop.wire.signalling import Grant, SignallingError
 
 
 class LeaseState(StrEnum):
-    """Where an operator stands with a robot."""
+    """The state of an operator at a robot."""
 
     QUEUED = "queued"
     GRANTING = "granting"

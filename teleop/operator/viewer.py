@@ -80,6 +80,4 @@ class Looking:
         try:
             return await self._socket.recv()
         except ConnectionClosed as closed:
-            raise RefusedError(
-                "closed", f"expected more frames, but the hub closed the connection: {closed}"
-            ) from closed
+            raise RefusedError("closed", f"expected more frames, the hub closed the socket: {closed}") from closed

@@ -126,7 +126,7 @@ class _Camera(_Part, frozen=True):
 
 
 class Descriptor(_Part, frozen=True):
-    """What a host may say of its robot."""
+    """What a host may say about its robot."""
 
     name: Name
     model: Name

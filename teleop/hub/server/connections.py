@@ -1,7 +1,7 @@
 """The hub's end of a connection: how much a peer may send, of any kind, before it is cut off.
 
 The parsers of both protocols work through everything that one read of the socket brings before anything else gets a
-turn. So their input is bounded here: an incomplete request head in time, a body's pieces and a socket's frames in count.
+turn. So their input is bounded here: half a request's head in time, a body's pieces and a socket's frames in number.
 """
 
 from __future__ import annotations
