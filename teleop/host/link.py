@@ -39,7 +39,7 @@ PING_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Uplink:
-    """Where this robot's episodes are uploaded, and with which token: known while its host is connected."""
+    """Where this robot's episodes are uploaded, with which token and domain: known while its host is connected."""
 
     hub_url: str
     token: str

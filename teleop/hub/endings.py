@@ -1,7 +1,7 @@
 """The ends of leases on their way to the database: in order, each tried again until it is written.
 
-A lease is over for everyone at the moment it ends; only its row waits here. A hub that stops writes what is left when
-it starts again (`Registry.close_left_open`).
+A lease is over for everyone at the moment it ends; only its row waits here. What a hub could
+not write before it stopped, it writes when it starts again (`Registry.close_left_open`).
 """
 
 from __future__ import annotations

@@ -298,7 +298,7 @@ class Hub:
             _log.warning("a lease was not granted", robot=dock.address, operator=lease.seat.address, error=str(error))
             self.counts["leases_failed"] += 1
             if lease.state is not LeaseState.ENDED:
-                told = f"the lease could not be written down; join the robot again: {UNAVAILABLE}"
+                told = f"the lease could not be stored; join the robot again: {UNAVAILABLE}"
                 lease.seat.outbox.signal(signalling.error("unavailable", told))
                 self._end(lease, "unavailable", EndReason.REVOKED)
         dock.granting = None

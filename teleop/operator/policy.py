@@ -75,7 +75,7 @@ def _found(name: str) -> Callable[..., Any]:
     try:
         found = getattr(import_module(module), attribute, None)
     except ModuleNotFoundError as error:
-        raise UnknownPolicyError(f"{name}: {error}; it is looked for in {here} and where Python looks") from error
+        raise UnknownPolicyError(f"{name}: {error}; it is looked for in {here} and on Python's path") from error
     except Exception as error:
         raise UnknownPolicyError(f"{name}: importing {module} raised {_said(error)}") from error
     if callable(found):

@@ -75,7 +75,7 @@ def test_a_lease_that_its_operator_did_not_grant_is_refused_and_never_reaches_th
         (msgspec.structs.replace(good, operator=other.address), "expected a grant for"),
         (desk.order(task="push"), "expected the task"),
         (msgspec.structs.replace(good, task="push"), "expected the task"),
-        (desk.order(not_after_ms=NOW_MS - 1), "not run out"),
+        (desk.order(not_after_ms=NOW_MS - 1), "not expired"),
         (msgspec.structs.replace(good, signature=forged), "expected"),
         (msgspec.structs.replace(good, signature="0x"), "expected"),
         (msgspec.structs.replace(good, grant=msgspec.structs.replace(good.grant, nonce="0x" + "02" * 32)), "expected"),

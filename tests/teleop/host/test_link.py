@@ -117,7 +117,7 @@ BAD: dict[str, tuple[Callable[[str], signalling.LeaseOrder], str]] = {
     "by another operator": (other(lambda order: rebuilt(order, operator=STRANGER.address)), "expected a grant for"),
     "of another task": (lambda robot: lease(robot, task="stack"), "expected the task"),
     "for a task that was not granted": (other(lambda order: rebuilt(order, task="stack")), "expected the task"),
-    "that has run out": (lambda robot: lease(robot, not_after_ms=now_ms() - 1), "has not run out"),
+    "that has run out": (lambda robot: lease(robot, not_after_ms=now_ms() - 1), "has not expired"),
     "signed by another wallet": (lambda robot: lease(robot, signer=STRANGER), "signature"),
     "changed after it was signed": (
         other(lambda order: rebuilt(order, grant=lease(order.grant.robot, nonce="0x02").grant)),
