@@ -20,7 +20,7 @@ const SAID_TO_PROGRAMS = 'expected a, got b; GET /api/x lists them'
 
 /** Of each place where the hub says no: how the code stands there, and how many there are at least. */
 const SAID: [string, string[], number][] = [
-  ['PROTOCOL.md', quoted(protocol, /^Codes: ([^]*?)\. /m), 10],
+  ['PROTOCOL.md', quoted(protocol, /\bCodes:\s([^]*?)\. /), 10],
   ['docs/http.md', all(http, /^\| `(\w+)` \| \d{3}/gm), 15],
   ['a route', all(sources, /ApiError\(\s*\d+,\s*"(\w+)"/g), 10],
   ['an answer', all(sources, /answer\(\s*\d+,\s*"(\w+)"/g), 2],
