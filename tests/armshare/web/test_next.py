@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.armshare.web.test_browser import MOVED, PATIENCE_MS, opened, sign_in, take_robot
-from tests.browser import chromium, complaints
+from tests.browser import complaints
 from tests.conftest import House
 
 STEPS = "parseInt(document.querySelector('[data-testid=step-count]').innerText)"
 SIGNATURE = "**/api/episodes/*/signature"
 
 
-def test_a_person_drives_again_before_the_last_episode_is_verified_and_is_told_of_it(house: House) -> None:
-    with chromium() as browser:
-        page = opened(browser.new_context(viewport={"width": 800, "height": 600}), house.url)
+def test_a_person_drives_again_before_the_last_episode_is_verified_and_is_told_of_it(
+    browser: Browser, house: House
+) -> None:
+    with browser.new_context(viewport={"width": 800, "height": 600}) as context:  # closed, it gives the robot back
+        page = opened(context, house.url)
         sign_in(page)
         take_robot(page)
         held: list[Route] = []
