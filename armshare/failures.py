@@ -21,6 +21,10 @@ class DemoError(DoorError):
     """A stage of the demo failed; the message says which and why."""
 
 
+class StillFaultedError(DoorError):
+    """A robot broke again as its owner cleared it; the message says how."""
+
+
 class NotOnlineError(DoorError):
     """The hub refused a robot; the message is the hub's."""
 

@@ -5,20 +5,29 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from armshare.drive import signed_in
-from armshare.failures import NotOnlineError
+from armshare.failures import NotOnlineError, StillFaultedError
 from teleop.identity import load_key
 from teleop.operator.driver import Driver
 
 
 async def clear(hub: str, data: Path, robot: str) -> None:
-    """Release the e-stop of a robot, named by address or name; raise PlatformError, NotOnlineError or RefusedError."""
+    """Release the e-stop or the fault of a robot, named by address or name.
+
+    Raises PlatformError, NotOnlineError, RefusedError, or StillFaultedError if it is broken still.
+    """
     async with _owner(hub, data, robot) as (driver, address):
         await driver.send({"type": "watch", "robot": address})
         await driver.wait_for("watching")
         await driver.send({"type": "clear", "robot": address})
-        await driver.wait_for("cleared")
+        await driver.wait_for("cleared", told=_require_whole)
+
+
+def _require_whole(message: dict[str, Any]) -> None:
+    if message["type"] == "faulted":
+        raise StillFaultedError(f"the robot is still broken: {message['reason']}")
 
 
 async def remove(hub: str, data: Path, robot: str) -> None:
