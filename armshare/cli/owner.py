@@ -19,7 +19,7 @@ def clear(
     hub: HubUrl = HUB,
     data: Data = Path("data"),
 ) -> None:
-    """Release a robot's e-stop, as its owner (keys/owner.key below --data)."""
+    """Release a robot's e-stop or fault, as its owner (keys/owner.key below --data)."""
     from armshare.owner import clear as release
 
     asyncio.run(release(hub, data, robot))

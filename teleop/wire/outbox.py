@@ -23,8 +23,6 @@ class Outbox:
         self._closed = False
         self.close_code = 1000
         """The code with which the socket is closed once `drain` has ended."""
-        self.superseded = 0
-        """Binary frames that a newer one replaced before they were sent."""
 
     def signal(self, text: str) -> None:
         """Send a text frame, after those that wait; a peer that lets too many pile up is closed."""
@@ -37,7 +35,6 @@ class Outbox:
 
     def latest(self, data: bytes) -> None:
         """Send a binary frame, instead of the one that waits."""
-        self.superseded += self._latest is not None
         self._latest = data
         self._wake.set()
 
