@@ -20,6 +20,14 @@ def client_of(hub: str) -> Iterator[httpx.Client]:
             raise no_hub(hub, error) from error
 
 
+def message_of(answer: httpx.Response) -> str:
+    """Return the sentence in an error's answer; of an answer that is not a hub's, its status and how it begins."""
+    try:
+        return str(answer.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {answer.status_code}, and not in a hub's words: {answer.text[:80]!r}"
+
+
 def no_hub(url: str, error: Exception) -> PlatformError:
     """Return the error to raise if no hub is reached at `url`."""
     if "[SSL" in str(error):

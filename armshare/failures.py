@@ -37,6 +37,7 @@ _ACTIONABLE: Final = (
     "recorder.proof.refusals.GateError",
     "rewards.chain.vault.ChainError",
     "sim.robot.RobotError",
+    "teleop.host.link.LoopBrokenError",
     "teleop.operator.driver.RefusedError",
     "armshare.failures.DoorError",
     "teleop.operator.gamepad.GamepadError",

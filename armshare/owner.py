@@ -13,16 +13,19 @@ from teleop.identity import load_key
 from teleop.operator.driver import Driver
 
 
-async def clear(hub: str, data: Path, robot: str) -> None:
-    """Release the e-stop or the fault of a robot, named by address or name.
+async def clear(hub: str, data: Path, robot: str) -> bool:
+    """Release the e-stop or the fault of a robot, named by address or name; return whether there was one.
 
     Raises PlatformError, NotOnlineError, RefusedError, or StillFaultedError if it is broken still.
     """
-    async with _owner(hub, data, robot) as (driver, address):
-        await driver.send({"type": "watch", "robot": address})
+    async with _owner(hub, data, robot) as (driver, card):
+        if card["state"] in ("free", "driven"):
+            return False
+        await driver.send({"type": "watch", "robot": card["robot"]})
         await driver.wait_for("watching")
-        await driver.send({"type": "clear", "robot": address})
+        await driver.send({"type": "clear", "robot": card["robot"]})
         await driver.wait_for("cleared", told=_require_whole)
+    return True
 
 
 def _require_whole(message: dict[str, Any]) -> None:
@@ -32,19 +35,19 @@ def _require_whole(message: dict[str, Any]) -> None:
 
 async def remove(hub: str, data: Path, robot: str) -> None:
     """Take a robot that is away from the hub's list; raise PlatformError, NotOnlineError or RefusedError."""
-    async with _owner(hub, data, robot) as (driver, address):
-        await driver.call("DELETE", f"/api/robots/{address}")
+    async with _owner(hub, data, robot) as (driver, card):
+        await driver.call("DELETE", f"/api/robots/{card['robot']}")
 
 
 @asynccontextmanager
-async def _owner(hub: str, data: Path, robot: str) -> AsyncIterator[tuple[Driver, str]]:
-    """Sign in as the owner whose key is below `data`; yield the connection and the address of the robot named."""
+async def _owner(hub: str, data: Path, robot: str) -> AsyncIterator[tuple[Driver, dict[str, Any]]]:
+    """Sign in as the owner whose key is below `data`; yield the connection and the hub's card of the robot named."""
     path = data / "keys" / "owner.key"
     if not path.is_file():
         raise NotOnlineError(f"expected the owner's key in {path}, found none; name the host's folder with --data")
     async with signed_in(hub, load_key(path)) as driver:
         robots = await driver.call("GET", "/api/robots")
-        found = [one["robot"] for one in robots if robot in (one["robot"], one["name"])]
+        found = [one for one in robots if robot in (one["robot"], one["name"])]
         if len(found) != 1:
             names = ", ".join(f"{one['name']} {one['robot']}" for one in robots)
             raise NotOnlineError(f"expected one robot called {robot!r}, found {len(found)} among: {names or 'none'}")

@@ -155,5 +155,6 @@ def _make(folder: Path) -> None:
 
 def _write(path: Path, pixels: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), pixels, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]):
+    quality = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY] if path.suffix == ".jpg" else []
+    if not cv2.imwrite(str(path), pixels, quality):
         raise OSError(f"expected to write {path}")

@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-import logging
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
-import structlog
 import typer
 from rich.markup import escape
 
+from armshare import logs
 from armshare.cli import operator, owner, platform, researcher, simulation
 from armshare.cli.options import err
 from armshare.failures import PlatformError, actionable
+from armshare.logs import FORMAT_VARIABLE, LogFormat
 from armshare.platform import processes
 
-cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 for one in (platform, operator, researcher, owner):
     cli.add_typer(one.cli)
 cli.add_typer(simulation.cli, name="sim")
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"armshare {version('armshare')}")
+        raise typer.Exit
+
+
 @cli.callback()
-def prepare() -> None:
+def prepare(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+    log_format: Annotated[LogFormat, typer.Option(help="How log lines look.", envvar=FORMAT_VARIABLE)] = LogFormat.TEXT,
+) -> None:
     """Robots that anyone can drive, demonstrations that anyone can verify, pay that anyone can recompute."""
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    logs.configure(log_format)
     processes.require_own_names()
     processes.interrupt_on_signals()
 

@@ -40,6 +40,8 @@ def drive(
 ) -> None:
     """Drive as an operator, without a browser. Exit code 1 if not all episodes were accepted, 2 if it could not go on.
 
+    A first drive need not do the task: it exits with 0 if the wallet has passed the checks.
+
     Ctrl-C lets go and gives the robot back. The episode that is being driven is then kept as invalid, never scored.
     """
     from armshare import drive as driving
@@ -50,15 +52,16 @@ def drive(
         named = ", ".join(name for name, value in given.items() if value) or "none"
         raise typer.BadParameter(f"expected one of {', '.join(given)}, got {named}")
     wallet = driving.wallet_in(key or driving.own_key_file())
-    outcome = driving.Outcome(wallet.address, robot, task, episodes)
+    outcome = driving.Outcome(wallet.address, robot, task, episodes, qualifying=first_drive)
     with driving.pilots(policy=policy, episode=episode, gamepad=gamepad, first_drive=first_drive) as make:
         try:
             driving.run(driving.drive(hub, wallet, outcome, make, _say))
         finally:
-            for line in driving.lines(outcome):
-                out.print(line, highlight=False, soft_wrap=True)
             if as_json:
                 print(json.dumps(outcome.as_dict()))
+            else:
+                for line in driving.lines(outcome):
+                    out.print(line, highlight=False, soft_wrap=True)
     if not outcome.complete:
         raise typer.Exit(1)
 

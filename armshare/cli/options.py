@@ -28,9 +28,9 @@ def hub_url(given: str) -> str:
 
 
 HUB: Final = "http://127.0.0.1:8000"
-HubUrl = Annotated[str, typer.Option(help="The hub's URL.", callback=hub_url)]
+HubUrl = Annotated[str, typer.Option(help="The hub's URL.", callback=hub_url, envvar="ARMSHARE_HUB")]
 Folders = Annotated[list[Path], typer.Argument(help="Folders of episodes.", exists=True, file_okay=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, and nothing else.")]
 IsChild = Annotated[bool, typer.Option("--child", hidden=True)]
 
 

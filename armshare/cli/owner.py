@@ -22,8 +22,10 @@ def clear(
     """Release a robot's e-stop or fault, as its owner (keys/owner.key below --data)."""
     from armshare.owner import clear as release
 
-    asyncio.run(release(hub, data, robot))
-    out.print(f"{robot} is released")
+    if asyncio.run(release(hub, data, robot)):
+        out.print(f"{robot} is released")
+    else:
+        out.print(f"{robot} is not stopped: there is nothing to clear")
 
 
 @cli.command()

@@ -9,25 +9,31 @@ import socket
 import sys
 import tempfile
 import webbrowser
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
+import structlog
 import typer
 import uvicorn
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from armshare.cli.options import ARM, HUB, AsJson, Data, HubUrl, IsChild, Port, err, interruptible, out
-from armshare.client import client_of
+from armshare.client import client_of, message_of
 from armshare.failures import PlatformError
+from armshare.logs import LogFile
 from armshare.platform import processes
 from armshare.settings import Settings
 from sim.catalogue import require_pair
 from teleop.hub.server import serving
 
 cli = typer.Typer()
+log = structlog.get_logger()
 
 
 @cli.command()
@@ -35,7 +41,10 @@ def run(
     data: Data = Path("data"),
     port: Port = 8000,
     robot: Annotated[
-        list[str] | None, typer.Option(help="A robot to simulate and its task, such as panda:lift; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            metavar="ROBOT:TASK", help="A robot to simulate and its task, such as panda:lift; may be repeated."
+        ),
     ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
@@ -45,18 +54,28 @@ def run(
         kind, _, task = one.partition(":")
         require_pair(kind, task or "lift")
     err.print(f"starting the chain, the hub and {', '.join(wanted)} ...")
-    with processes.platform(data, port, wanted) as (url, children):
+    data.mkdir(parents=True, exist_ok=True)
+    logs = LogFile(data / "logs" / "hub.log"), LogFile(data / "logs" / "host.log")
+    with closing(logs[0]), closing(logs[1]), processes.platform(data, port, wanted, logs) as (url, children):
         try:
-            out.print(f"\n  armshare is at [bold]{url}[/bold]   (Ctrl-C ends it; everything is kept in {data})\n")
+            out.print(f"\n  armshare is at [bold]{url}[/bold]   (Ctrl-C ends it)")
+            kept = f"  Everything is kept in {escape(str(data))}; the logs are in {escape(str(data / 'logs'))}.\n"
+            out.print(kept, highlight=False, soft_wrap=True)
             if open_page and _has_screen():
                 webbrowser.open(url)
             while not any(child.wait(0.5) for child in children):
-                pass
+                _show_news(logs)
         except KeyboardInterrupt:
             err.print("\nending: host, hub, chain ...")
             return
         for child in children:
             child.require_alive()
+
+
+def _show_news(logs: Iterable[LogFile]) -> None:
+    """Print the warnings and errors that have been logged meanwhile."""
+    for line in (line for log in logs for line in log.news()):
+        err.print(escape(line), highlight=False, soft_wrap=True)
 
 
 def _has_screen() -> bool:
@@ -96,7 +115,11 @@ def hub(
 @cli.command()
 def host(
     robot: Annotated[
-        list[str], typer.Option(help="A simulated robot and its task, such as panda:lift; with --port, a real so101.")
+        list[str],
+        typer.Option(
+            metavar="ROBOT:TASK",
+            help="A simulated robot and its task, such as panda:lift; with --port, a real so101.",
+        ),
     ],
     hub: HubUrl = HUB,
     port: Annotated[str, typer.Option(help="The real arm's serial device.")] = "",
@@ -106,7 +129,10 @@ def host(
     calibration: Annotated[Path | None, typer.Option(help="The real arm's calibration file.")] = None,
     camera: Annotated[
         list[str] | None,
-        typer.Option(help="A camera beside the robot: NAME=DEVICE, or NAME=DEVICE@640x480; may be repeated."),
+        typer.Option(
+            metavar="NAME=DEVICE",
+            help="A camera beside the robot: NAME=DEVICE, or NAME=DEVICE@640x480; may be repeated.",
+        ),
     ] = None,
     data: Data = Path("data"),
     child: IsChild = False,
@@ -114,9 +140,14 @@ def host(
     """Bring robots online. This process runs beside the robot and dials out to the hub."""
     from armshare.platform.host import Wanted
     from armshare.platform.robots import serve
-    from teleop.cameras.spec import camera_of
+    from teleop.cameras.spec import camera_of, missing_device
 
     cameras = tuple(camera_of(one) for one in camera) if camera else None
+    for one in cameras or ():
+        if missing := missing_device(one):
+            log.warning(
+                "no such camera: operators see nothing of it until it is there", camera=one.name, device=missing
+            )
     if (cameras or port) and len(robot) > 1:
         raise PlatformError("expected one --robot with a --port or a --camera; start a host for each")
     if child:
@@ -163,27 +194,32 @@ def demo(
 
             outcome = asyncio.run(go(url, token, episodes, folder / "researcher", tell))
         progress.update(shown, description="done: every stage held")
-    out.print(_table(outcome.as_dict()))
     if as_json:
         print(json.dumps(outcome.as_dict()))
+        return
+    out.print(_table(outcome.as_dict()))
+    for line in _settled(outcome.as_dict()):
+        out.print(line, highlight=False, soft_wrap=True)
 
 
 def _table(outcome: dict[str, Any]) -> Table:
-    table = Table(title="driven, proven, scored, paid", caption=_caption(outcome), caption_justify="left")
-    for title in ("episode", "steps", "success", "score", "receipt", "pay (ARM)", "digest"):
+    """Return a row for each episode, no wider than 80 columns."""
+    table = Table(title="driven, proven, scored, paid", title_justify="left")
+    for title in ("episode", "steps", "success", "score", "receipt", "pay (ARM)"):
         table.add_column(title, no_wrap=True)
     for one in outcome["episodes"]:
         pay = f"{int(one['pay']) / ARM:.4f}"
         cells = (one["episode"][:12], one["steps"], one["success"], f"{one['score']:.3f}", one["receipt_index"], pay)
-        table.add_row(*(str(cell) for cell in cells), one["digest"][:18] + "…")
+        table.add_row(*(str(cell) for cell in cells))
     return table
 
 
-def _caption(outcome: dict[str, Any]) -> str:
-    return (
-        f"root {outcome['root']}\nclaim {outcome['claim_transaction']}\n"
-        f"balance {int(outcome['balance']) / ARM:.4f} ARM, read back from the chain\nexport {outcome['export']}"
-    )
+def _settled(outcome: dict[str, Any]) -> Iterator[str]:
+    yield from (f"{one['episode']}  digest {one['digest']}" for one in outcome["episodes"])
+    yield f"root     {outcome['root']}"
+    yield f"claim    {outcome['claim_transaction']}"
+    yield f"balance  {int(outcome['balance']) / ARM:.4f} ARM, read back from the chain"
+    yield f"export   {outcome['export']}"
 
 
 @cli.command()
@@ -195,7 +231,7 @@ def settle(data: Data = Path("data"), hub: HubUrl = HUB) -> None:
     with client_of(hub) as client:
         answer = client.post("/api/settle", headers={"Authorization": f"Bearer {token}"})
     if answer.is_error:
-        raise PlatformError(answer.json()["error"]["message"])
+        raise PlatformError(message_of(answer))
     print(json.dumps(answer.json()))
 
 

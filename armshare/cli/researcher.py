@@ -33,11 +33,11 @@ def verify(
 
     config = researcher.pins(pins) if pins else _config(hub) if hub else None
     reports = [researcher.check(bundle, config, replay=replay, score=score) for bundle in bundles]
-    for report in reports:
-        for line in researcher.lines(report):
-            out.print(line, highlight=False)
     if as_json:
         print(json.dumps(reports))
+    else:
+        for line in (line for report in reports for line in researcher.lines(report)):
+            out.print(line, highlight=False, soft_wrap=True)
     if any(report["refused"] for report in reports):
         raise typer.Exit(1)
 
@@ -48,10 +48,11 @@ def replay(episodes: Folders, as_json: AsJson = False) -> None:
     from armshare import researcher
 
     found = [researcher.replay(folder) for folder in episodes]
-    for one in found:
-        out.print(researcher.replay_line(one), highlight=False, soft_wrap=True)
     if as_json:
         print(json.dumps(found))
+    else:
+        for one in found:
+            out.print(researcher.replay_line(one), highlight=False, soft_wrap=True)
     if not all(one["identical"] for one in found):
         raise typer.Exit(1 if any(researcher.differs(one) for one in found) else 2)
 
@@ -60,8 +61,10 @@ def replay(episodes: Folders, as_json: AsJson = False) -> None:
 def render(
     episode: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="An episode's folder.")],
     target: Annotated[Path, typer.Option("--to", "-o", help="The folder to write.")],
-    camera: Annotated[list[str] | None, typer.Option(help="A camera's name; may be repeated.")] = None,
-    size: Annotated[str, typer.Option(help="Width and height in pixels.")] = "640x480",
+    camera: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A camera's name; may be repeated. By default front.")
+    ] = None,
+    size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="Width and height in pixels.")] = "640x480",
     depth: Annotated[bool, typer.Option("--depth", help="Also write depth, as 16-bit PNG in millimetres.")] = False,
     mask: Annotated[
         bool, typer.Option("--mask", help="Also write which thing each pixel shows, as 16-bit PNG.")

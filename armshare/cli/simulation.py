@@ -11,30 +11,32 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from armshare.cli.options import AsJson, err, out
 from sim.catalogue import TASKS, pairs, require_pair, task
 from sim.check import Drive, rate
 from sim.check import check as check_experts
 from sim.registry import env_id
 
 cli = typer.Typer(no_args_is_help=True, help=__doc__)
-out, err = Console(), Console(stderr=True)
 
 _WORKERS = min(os.cpu_count() or 1, 8)
 _ALL = "all"
 
 Seeds = Annotated[int, typer.Option(min=1, max=100_000, help="How many seeds for each, from 0.")]
-Tasks = Annotated[list[str] | None, typer.Option("--task", help="A task's name, or all; may be repeated.")]
+Tasks = Annotated[
+    list[str] | None, typer.Option("--task", metavar="NAME", help="A task's name, or all; may be repeated.")
+]
 Robots = Annotated[
     list[str] | None,
     typer.Option(
-        "--robot", help="A robot's name, or all; may be repeated. By default the one that the task was made for."
+        "--robot",
+        metavar="NAME",
+        help="A robot's name, or all; may be repeated. By default the one that the task was made for.",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line.")]
 
 
 @cli.command("list")
@@ -68,9 +70,10 @@ def check(tasks: Tasks = None, robots: Robots = None, seeds: Seeds = 50, as_json
         median = "" if one.median_seconds is None else f"{one.median_seconds:.1f} s"
         failed = ", ".join(map(str, one.failed_seeds[:10]))
         table.add_row(name, robot, f"{one.success_rate:.0%} of {one.seeds}", median, failed)
-    out.print(table)
     if as_json:
         typer.echo(json.dumps(_report({pair: asdict(one) for pair, one in found.items()})))
+    else:
+        out.print(table)
     if min(one.success_rate for one in found.values()) < 0.9:
         raise typer.Exit(1)
 

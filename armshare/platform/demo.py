@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from armshare.client import message_of
 from armshare.drive import Episode, HandIn, Progress, contribute, drive_once
 from armshare.failures import DemoError
 from recorder.export.robomimic import export
@@ -88,7 +89,7 @@ async def _qualify(driver: Driver, robot: str, outcome: Outcome, progress: Progr
 async def _settle(driver: Driver, admin_token: str, outcome: Outcome) -> None:
     answer = await driver.http.post("/api/settle", headers={"Authorization": f"Bearer {admin_token}"})
     if answer.is_error:
-        raise DemoError(f"expected a settlement: {answer.text}")
+        raise DemoError(f"expected a settlement: {message_of(answer)}")
     outcome.root = answer.json()["root"]
     published = await driver.http.get(f"/api/roots/{outcome.root}")
     if "0x" + rebuild_root(published.content).hex() != outcome.root:

@@ -15,6 +15,7 @@ import httpx
 import structlog
 from eth_account.signers.local import LocalAccount
 
+from armshare.client import message_of
 from armshare.failures import NotOnlineError
 from armshare.platform.origin import world_of
 from armshare.platform.processes import locked
@@ -80,6 +81,7 @@ async def serve_one(hub_url: str, data: Path, wanted: Wanted) -> None:
                 await host.serve()
         finally:
             await host.stop()
+            gc.unfreeze()
 
 
 async def _register(hub_url: str, key: LocalAccount, owner: LocalAccount, name: str, robot: Robot) -> Domain:
@@ -99,7 +101,7 @@ async def _register(hub_url: str, key: LocalAccount, owner: LocalAccount, name: 
                 _log.warning("waiting for the hub", hub=hub_url, error=str(error))
                 await asyncio.sleep(_RETRY_S)
     if answer.is_error:
-        raise NotOnlineError(f"the hub did not register {name}: {answer.text}")
+        raise NotOnlineError(f"the hub did not register {name}: {message_of(answer)}")
     return domain
 
 

@@ -21,6 +21,7 @@ import httpx
 import structlog
 
 from armshare.failures import PlatformError
+from armshare.logs import LogFile
 
 _log = structlog.get_logger()
 ROOMS: Final = ("sim", "teleop", "recorder", "rewards", "armshare")
@@ -92,14 +93,17 @@ def end_with_parent() -> None:
 class Child:
     """One of our processes. Its standard input stays open for as long as we live."""
 
-    def __init__(self, name: str, arguments: list[str], log: IO[bytes] | None, inherited: Sequence[int] = ()) -> None:
+    def __init__(
+        self, name: str, arguments: list[str], log: IO[bytes] | LogFile, inherited: Sequence[int] = ()
+    ) -> None:
         """`inherited`: the file descriptors that it is given."""
-        self.name = name
+        self.name, self._log = name, log
+        file = log.file if isinstance(log, LogFile) else log
         self._process = subprocess.Popen(
             [sys.executable, "-X", "faulthandler", "-m", "armshare", *arguments, "--child"],
             stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
+            stdout=file,
+            stderr=file,
             pass_fds=inherited,
             start_new_session=True,  # Ctrl-C reaches us alone, so that we end the parts in order
         )
@@ -112,8 +116,13 @@ class Child:
     def require_alive(self) -> None:
         """Raise PlatformError if it has ended."""
         code = self._process.poll()
-        if code is not None:
-            raise PlatformError(f"the {self.name} ended with exit code {code}; its last output is above or in the log")
+        if code is None:
+            return
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        if not isinstance(self._log, LogFile):
+            raise PlatformError(f"the {self.name} {how}; its log is {self._log.name}")
+        last = self._log.last_words()
+        raise PlatformError(f"the {self.name} {how}{last and f': {last}'}; its log is {self._log.path}")
 
     def stop(self) -> None:
         """Interrupt it and wait; kill it if it does not end in time."""
@@ -139,19 +148,23 @@ class Child:
 
 @contextmanager
 def platform(
-    data: Path, port: int, robots: list[str], log: IO[bytes] | None = None
+    data: Path, port: int, robots: list[str], log: IO[bytes] | tuple[LogFile, LogFile]
 ) -> Iterator[tuple[str, list[Child]]]:
-    """Start hub and host; yield the hub's URL once it answers, and the processes. End both, the host first."""
+    """Start hub and host; yield the hub's URL once it answers, and the processes. End both, the host first.
+
+    `log`: where both write, or the log file of each.
+    """
+    of_hub, of_host = log if isinstance(log, tuple) else (log, log)
     with ExitStack() as stack:
-        url, hub = stack.enter_context(hub_process(data, port, log))
+        url, hub = stack.enter_context(hub_process(data, port, of_hub))
         wanted = [part for robot in robots for part in ("--robot", robot)]
-        host = Child("host", ["host", "--hub", url, "--data", str(data), *wanted], log)
+        host = Child("host", ["host", "--hub", url, "--data", str(data), *wanted], of_host)
         stack.callback(host.stop)
         yield url, [hub, host]
 
 
 @contextmanager
-def hub_process(data: Path, port: int, log: IO[bytes] | None = None) -> Iterator[tuple[str, Child]]:
+def hub_process(data: Path, port: int, log: IO[bytes] | LogFile) -> Iterator[tuple[str, Child]]:
     """Start a hub; yield its URL once it answers, and its process. End it.
 
     Its port is taken before it starts, and handed to it: nothing else can answer at that URL. Raises PlatformError

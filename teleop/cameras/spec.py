@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -50,6 +51,14 @@ def camera_of(said: str) -> CameraSpec:
     if not (16 <= width <= 1920 and 16 <= height <= 1080):
         raise CameraError(f"expected a camera of 16x16 to 1920x1080 pixels, got {size}")
     return CameraSpec(name, width, height, device=device)
+
+
+def missing_device(camera: CameraSpec) -> str | None:
+    """Return the path of a camera's device or film if there is nothing there; None if there is, or if it is a URL."""
+    if "://" in camera.device:
+        return None
+    path = f"/dev/video{camera.device}" if camera.device.isdecimal() else camera.device
+    return None if Path(path).exists() else path
 
 
 def cameras_of(spec: RobotSpec) -> list[CameraSpec]:

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import av
@@ -96,7 +97,7 @@ def test_the_command_line_verifies_the_bundle_offline_and_recomputes_the_score(w
     pins.write_bytes(httpx.get(f"{house.url}/api/config").content)
     done = armshare("verify", str(bundle_of(walked)), "--pins", str(pins), "--score", "--json")
     assert done.returncode == 0, done.stderr
-    (report,) = json.loads(done.stdout.splitlines()[-1])
+    (report,) = json.loads(done.stdout)
     assert {"file", "content", "operator_signature", "robot_signature", "replay", "receipt", "inclusion"} <= {
         *report["passed"]
     }
@@ -116,21 +117,21 @@ def test_one_changed_byte_is_refused_by_the_gates_name(walked, tmp_path, name, g
     (changed / name).write_bytes(data)
     done = armshare_here("verify", str(changed), "--json")
     assert done.returncode == 1
-    (report,) = json.loads(done.stdout.splitlines()[-1])
+    (report,) = json.loads(done.stdout)
     assert report["refused"] in (gate, "ManifestDisagrees"), report
 
 
 def test_the_command_line_replays_an_episode_and_names_the_first_difference(walked, tmp_path):
     done = armshare("replay", str(bundle_of(walked)), "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1])[0]["identical"]
+    assert json.loads(done.stdout)[0]["identical"]
     changed = tmp_path / "changed"
     shutil.copytree(bundle_of(walked), changed)
     with h5py.File(changed / "episode.h5", "r+") as file:
         file["observation/joint_velocity"][7, 3] += 1e-9
     done = armshare_here("replay", str(changed), "--json")
     assert done.returncode == 1
-    (report,) = json.loads(done.stdout.splitlines()[-1])
+    (report,) = json.loads(done.stdout)
     assert report["message"].startswith("step 7, joint_velocity[3]")
 
 
@@ -263,8 +264,11 @@ async def test_the_owner_releases_a_stop_by_the_command_line(house):
         assert "expected a hub at http://127.0.0.1:9" in away.stderr
         done = await asyncio.to_thread(armshare, "clear", "panda-1", "--hub", house.url, "--data", str(house.data))
         assert done.returncode == 0, done.stderr
+        assert "panda-1 is released" in done.stdout
         await passer_by.wait_for("cleared")
         assert await robot_of(passer_by) == robot
+        again = await asyncio.to_thread(armshare, "clear", "panda-1", "--hub", house.url, "--data", str(house.data))
+        assert (again.returncode, again.stdout) == (0, "panda-1 is not stopped: there is nothing to clear\n")
 
 
 def test_run_ends_all_it_started_on_a_signal(tmp_path):
@@ -275,6 +279,8 @@ def test_run_ends_all_it_started_on_a_signal(tmp_path):
     for line in run.stdout:
         if "armshare is at" in line:
             break
+    while "robot online" not in (tmp_path / "logs" / "hub.log").read_text():
+        time.sleep(0.1)
     family = psutil.Process(run.pid).children(recursive=True)
     assert len(family) >= 3, "hub, host and chain"
     run.send_signal(signal.SIGTERM)
@@ -283,6 +289,26 @@ def test_run_ends_all_it_started_on_a_signal(tmp_path):
     assert len(gone) == len(family)
     run.communicate(timeout=60)
     assert run.returncode == 0
+    said = [line for log in ("hub", "host") for line in (tmp_path / "logs" / f"{log}.log").read_text().splitlines()]
+    assert [line for line in said if not line.startswith("20")] == [], "nothing but lines of the log"
+
+
+def test_run_says_in_one_line_that_the_hub_was_killed_and_where_its_log_is(tmp_path):
+    program = [str(Path(sys.executable).parent / "armshare"), "run", "--data", str(tmp_path), "--port", "0"]
+    run = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in run.stdout:
+        if "armshare is at" in line:
+            break
+    children = psutil.Process(run.pid).children()
+    hub = next(one for one in children if "hub" in one.cmdline())
+    hub.kill()
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == 2
+    assert "Traceback" not in said
+    last = said.splitlines()[-1]
+    assert last.startswith("PlatformError: the hub was killed by SIGKILL")
+    assert last.endswith(f"; its log is {tmp_path / 'logs' / 'hub.log'}")
+    psutil.wait_procs(children, timeout=60)
 
 
 async def test_kill_nine_in_the_middle_keeps_all_but_a_second_and_restart_loses_nothing(tmp_path):

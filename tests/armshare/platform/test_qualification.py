@@ -11,6 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from armshare.drive import Episode, Outcome, lines
 from armshare.platform.demo import demo
 from armshare.platform.processes import platform
 from tests.armshare.platform.test_house import armshare
@@ -42,9 +43,10 @@ def test_a_terminal_says_what_was_practice_and_what_was_missing(strict: House, t
 
     def driven(how: str) -> tuple[dict, str]:
         done = armshare("drive", "--hub", strict.url, "--key", key, "--task", "lift", how, "--json")
-        assert done.returncode in (0, 1), done.stderr
-        *lines, said = done.stdout.splitlines()
-        return json.loads(said), "\n".join(lines)
+        assert done.returncode == 0, done.stderr
+        said = json.loads(done.stdout)
+        outcome = Outcome(**{**said, "episodes": [Episode(**one) for one in said["episodes"]]})
+        return said, "\n".join(lines(outcome))
 
     lifted, text = driven("--expert")
     assert lifted["episodes"][0]["accepted"]
@@ -53,6 +55,9 @@ def test_a_terminal_says_what_was_practice_and_what_was_missing(strict: House, t
     assert all(one in text for one in lifted["episodes"][0]["missing"])
     shown, text = driven("--first-drive")
     assert shown["episodes"][0]["missing"] == []
+    assert not shown["episodes"][0]["accepted"], "it does not do the task"
+    assert "passed[/green]" in text
+    assert "not accepted" not in text
     assert "every check of the first drive passed" in text
     known = httpx.get(f"{strict.url}/api/operators/{lifted['operator']}").json()
     assert (known["qualified"], known["episode"]) == (True, shown["episodes"][0]["episode"])

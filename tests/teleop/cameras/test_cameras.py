@@ -18,7 +18,7 @@ from websockets.asyncio.client import connect
 
 from armshare.platform.processes import listen
 from teleop.cameras.encoders import open_encoder
-from teleop.cameras.spec import CameraError, CameraSpec, camera_of
+from teleop.cameras.spec import CameraError, CameraSpec, camera_of, missing_device
 from teleop.host import cameras as host_cameras
 from teleop.hub.api import SEEN_PER_S
 from teleop.hub.cameras import Cameras
@@ -464,3 +464,12 @@ def test_a_camera_is_said_by_name_device_and_size():
     assert camera_of("desk=/dev/video0") == CameraSpec("desk", device="/dev/video0")
     assert camera_of("desk=rtsp://a@b/c@1280x720") == CameraSpec("desk", 1280, 720, device="rtsp://a@b/c")
     assert camera_of("desk=rtsp://a@b/c") == CameraSpec("desk", device="rtsp://a@b/c")
+
+
+def test_a_camera_that_is_not_there_is_named_by_its_path(tmp_path):
+    film = tmp_path / "film.avi"
+    film.touch()
+    assert missing_device(camera_of(f"desk={film}")) is None
+    assert missing_device(camera_of(f"desk={film}x@640x480")) == f"{film}x"
+    assert missing_device(camera_of("desk=977")) == "/dev/video977"
+    assert missing_device(camera_of("desk=rtsp://user@nowhere/1")) is None
