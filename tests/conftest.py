@@ -20,6 +20,9 @@ for name in list(os.environ):
         del os.environ[name]
 # Most tests are of an episode that is paid; tests/armshare/platform/test_qualification.py is of the first drive.
 os.environ["ARMSHARE_QUALIFICATION"] = "false"
+# The next test has the robot at once, whatever the last one left open; tests/armshare/web/test_leaving.py is of coming
+# back.
+os.environ["ARMSHARE_AWAY_S"] = "0"
 
 # Every run tries the same examples; `make fuzz` tries new ones, and makes what fails as small as it can.
 settings.register_profile(

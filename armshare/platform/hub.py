@@ -155,7 +155,7 @@ def _parts(settings: Settings, chain: Chain, deployment: Deployment) -> Parts:
     migrate(engine)
     database = open_database(engine)
     registry = Registry(database, deployment.domain)
-    hub = Hub(registry, deployment.domain, settings.lease_s)
+    hub = Hub(registry, deployment.domain, settings.lease_s, away_s=settings.away_s)
     accounts = Accounts(database, settings.url, deployment.chain_id)
     models = EncodedCache(settings.data / "encoded")
     return Parts(

@@ -211,6 +211,9 @@ class Host:
                     self.loop.order(message)
                 else:
                     say(signalling.encode(signalling.Refused(message.lease, refusal)))
+            case signalling.ResumeOrder():
+                self._epoch = max(self._epoch, message.epoch)
+                self.loop.order(message)
             case signalling.Looked():
                 self.cameras.look(message.streams)
             case signalling.Refusal():

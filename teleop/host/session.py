@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 import structlog
 
 from sim.motion.control import SHAPING, Directive
@@ -47,6 +48,8 @@ Order = (
     signalling.LeaseOrder
     | signalling.BeginOrder
     | signalling.FinishOrder
+    | signalling.PauseOrder
+    | signalling.ResumeOrder
     | signalling.Revoke
     | signalling.EstopOrder
     | signalling.ClearOrder
@@ -339,6 +342,11 @@ class Session:
                 self._begin(order)
             case signalling.FinishOrder():
                 self._end(order.reason)
+            case signalling.PauseOrder():
+                if self._lease is not None and order.epoch == self._lease.epoch:
+                    self._interlock.expire()
+            case signalling.ResumeOrder():
+                self._resume(order)
             case signalling.Revoke():
                 self._release(order)
             case signalling.EstopOrder():
@@ -353,15 +361,38 @@ class Session:
                 self._interlock.expire()
 
     def _take_lease(self, order: signalling.LeaseOrder) -> None:
-        if order.epoch <= self._gate.epoch:
-            expected = f"expected an epoch above {self._gate.epoch}, got {order.epoch}"
-            self._report(signalling.Refused(order.lease, expected))
+        if self._refused(order):
             return
         self._end(EndReason.REVOKED)
-        self._lease, self._gate = order, Gate(order.epoch)
-        self._newest, self._state_seq = None, 0
-        self._inbox.clear()
+        self._lease, self._state_seq = order, 0
         self._outside.clear()
+        self._forget_operator(order.epoch)
+
+    def _resume(self, order: signalling.ResumeOrder) -> None:
+        """Let the operator of the lease go on, from another connection: what the old one sent counts no more."""
+        if self._lease is None or order.lease != self._lease.lease:
+            self._report(signalling.Refused(order.lease, "expected the lease that is open here; join the robot again"))
+            return
+        if self._refused(order):
+            return
+        self._lease = msgspec.structs.replace(self._lease, epoch=order.epoch)
+        self._forget_operator(order.epoch)
+        episode = self._episode
+        name, steps = (episode.order.episode, episode.steps) if episode else (None, 0)
+        self._report(signalling.HostResumed(order.lease, order.epoch, name, steps, self._state_seq))
+
+    def _refused(self, order: signalling.LeaseOrder | signalling.ResumeOrder) -> bool:
+        """Refuse an epoch that is not above the last."""
+        if order.epoch > self._gate.epoch:
+            return False
+        expected = f"expected an epoch above {self._gate.epoch}, got {order.epoch}"
+        self._report(signalling.Refused(order.lease, expected))
+        return True
+
+    def _forget_operator(self, epoch: int) -> None:
+        """Admit only commands of this epoch; the robot must be armed anew."""
+        self._gate, self._newest = Gate(epoch), None
+        self._inbox.clear()
         self._interlock.expire()
 
     def _release(self, order: signalling.Revoke) -> None:

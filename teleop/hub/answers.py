@@ -78,6 +78,8 @@ class RobotAnswer(BaseModel):
     model: str
     owner: str
     driver: str | None
+    kept_s: int | None
+    """For how long the drive is still kept for its driver, whose connection was lost; null if they are here."""
     simulated: bool
     online: bool
     estopped: bool

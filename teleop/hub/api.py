@@ -28,7 +28,7 @@ from teleop.hub.answers import (
 from teleop.hub.cameras import Viewer
 from teleop.hub.docks import Dock, Presence, Seat
 from teleop.hub.errors import ApiError
-from teleop.hub.leases import Hub
+from teleop.hub.leases import ANYBODY, Hub
 from teleop.hub.registry import Registry, UnknownRobotAddressError
 from teleop.hub.server.allowance import Allowance
 from teleop.hub.server.encoded import EncodedCache, answer
@@ -214,6 +214,7 @@ def _card(driving: Driving, row: RobotRow, online: Mapping[str, Presence]) -> di
         "model": row.model,
         "owner": row.owner,
         "driver": here.driver if here else None,
+        "kept_s": here.kept_s if here else None,
         "simulated": row.simulated,
         "online": here is not None,
         "estopped": here is not None and here.estopped,
@@ -275,7 +276,7 @@ async def _operator(driving: Driving, socket: WebSocket, outbox: Outbox) -> None
     if not isinstance(hello, signalling.Hello):
         raise SignallingError("protocol", "expected hello as the first message")
     try:
-        address = await asyncio.to_thread(driving.accounts.address_of, hello.token)
+        address = await asyncio.to_thread(driving.accounts.address_of, hello.token) if hello.token else ANYBODY
     except NotSignedInError as error:
         raise SignallingError("auth", str(error)) from error
     seat = hub.sit(address, outbox)

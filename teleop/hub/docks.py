@@ -18,7 +18,7 @@ from teleop.hub.endings import Ending
 from teleop.hub.tables import LeaseRow, TicketRow
 from teleop.hub.waiting import REMEMBERED
 from teleop.wire.outbox import Outbox
-from teleop.wire.signalling import Grant, SignallingError
+from teleop.wire.signalling import EpisodeEnded, Grant, SignallingError
 
 
 class LeaseState(StrEnum):
@@ -31,6 +31,8 @@ class LeaseState(StrEnum):
     """The robot is the operator's."""
     LIVE = "live"
     """From the first `begin` on."""
+    PAUSED = "paused"
+    """The operator's connection is gone: the drive is kept for them for a while."""
     ENDED = "ended"
 
 
@@ -38,7 +40,8 @@ MOVES: Final[Mapping[LeaseState, frozenset[LeaseState]]] = {
     LeaseState.QUEUED: frozenset({LeaseState.GRANTING, LeaseState.ENDED}),
     LeaseState.GRANTING: frozenset({LeaseState.GRANTED, LeaseState.ENDED}),
     LeaseState.GRANTED: frozenset({LeaseState.LIVE, LeaseState.ENDED}),
-    LeaseState.LIVE: frozenset({LeaseState.LIVE, LeaseState.ENDED}),
+    LeaseState.LIVE: frozenset({LeaseState.LIVE, LeaseState.PAUSED, LeaseState.ENDED}),
+    LeaseState.PAUSED: frozenset({LeaseState.LIVE, LeaseState.ENDED}),
     LeaseState.ENDED: frozenset(),
 }
 
@@ -73,10 +76,14 @@ class Lease:
     """How it ended; None before that."""
     waiting: int = 0
     """How many wait for the robot, as its holder was last told."""
+    paused_ms: int | None = None
+    """Since when nobody has been there; None if its operator is here, or on their way back."""
+    result: EpisodeEnded | None = None
+    """What became of the episode while nobody was there to hear it."""
 
     @property
     def held(self) -> bool:
-        """Whether the robot is the operator's."""
+        """Whether the robot is the operator's, who is here."""
         return self.state in (LeaseState.GRANTED, LeaseState.LIVE)
 
     def held_ms(self, now_ms: int) -> int:
@@ -110,6 +117,8 @@ class Dock:
     """Stores a lease. Until it is done, nobody else gets the robot."""
     queue: list[Lease] = field(default_factory=list)
     watchers: set[Seat] = field(default_factory=set)
+    newest: bytes | None = None
+    """The last state that its host sent."""
     past_s: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     """How long the last leases took."""
 
@@ -138,6 +147,8 @@ class Presence:
     queue_length: int
     wait_s: int
     """How long somebody who joins now will probably wait."""
+    kept_s: int | None
+    """For how long the drive is still kept for its driver, who is away; None if they are not."""
 
     @property
     def state(self) -> str:

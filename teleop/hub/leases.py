@@ -22,6 +22,7 @@ from teleop.hub.cameras import Cameras
 from teleop.hub.docks import Dock, Lease, LeaseState, Presence, Seat
 from teleop.hub.endings import Ending, Endings
 from teleop.hub.grants import require_grant
+from teleop.hub.returning import AWAY_S, Returning
 from teleop.hub.store import Store
 from teleop.hub.tables import LeaseRow
 from teleop.hub.waiting import REMEMBERED, wait_s
@@ -36,6 +37,8 @@ from teleop.wire.signalling import SignallingError
 _log = structlog.get_logger()
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+ANYBODY: Final = ""
+"""The address of somebody who has not signed in: they watch, and do nothing else."""
 UNAVAILABLE: Final = "the hub's database did not answer, so nothing was changed; try again in a few seconds"
 
 
@@ -48,14 +51,19 @@ class Hub:
         domain: Domain,
         lease_s: float,
         *,
+        away_s: float = AWAY_S,
         now_ms: Callable[[], int] = clock.now_ms,
         ask: Callable[..., Awaitable[Any]] = asyncio.to_thread,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`ask` calls what may wait for the database, outside the event loop; `pause` waits between tries to write."""
+        """`away_s`: how long a drive is kept for an operator whose connection was lost.
+
+        `ask` calls what may wait for the database, outside the event loop; `pause` waits between tries to write.
+        """
         self._store, self._domain, self._lease_ms = store, domain, int(lease_s * 1000)
         self._now_ms, self._ask = now_ms, ask
         self._endings = Endings(self._write, pause)
+        self._returning = Returning(away_s, now_ms, self._renew, self._end)
         self.docks: dict[str, Dock] = {}
         self._uploaders: dict[bytes, Dock] = {}
         self._arriving: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -81,7 +89,7 @@ class Hub:
         """Return who is here, and what has been counted since the hub began."""
         docks = self.docks.values()
         return {
-            "operators": len(self._seats),
+            "operators": sum(seat.address != ANYBODY for seat in self._seats),
             "robots": len(docks),
             "holding": sum(dock.holder is not None for dock in docks),
             "queued": sum(len(dock.queue) for dock in docks),
@@ -97,7 +105,8 @@ class Hub:
 
     def _presence(self, dock: Dock) -> Presence:
         driver = dock.holder.seat.address if dock.holder else None
-        return Presence(dock.estopped, dock.fault, driver, len(dock.queue), self.wait_s(dock, len(dock.queue)))
+        wait_s, kept_s = self.wait_s(dock, len(dock.queue)), self._returning.left_s(dock.holder)
+        return Presence(dock.estopped, dock.fault, driver, len(dock.queue), wait_s, kept_s)
 
     # --- robots
 
@@ -156,6 +165,7 @@ class Hub:
             self.counts["states_malformed"] += 1
             return
         self.counts["states"] += 1
+        dock.newest = data
         if dock.holder is not None and dock.holder.held:
             dock.holder.seat.outbox.latest(data)
         for seat in dock.watchers:
@@ -168,6 +178,9 @@ class Hub:
                 self._ready(dock, message)
             case signalling.Ended():
                 self._ended(dock, message)
+            case signalling.HostResumed():
+                if self._returning.resumed(dock, message):
+                    self._tell_positions(dock)
             case signalling.Refused():
                 if dock.holder and dock.holder.row and dock.holder.row.lease == message.lease:
                     dock.holder.seat.outbox.signal(signalling.error("grant", f"the robot's host: {message.reason}"))
@@ -201,12 +214,15 @@ class Hub:
         lease.ticket = None
         episode = message.episode if message.kept else None
         told = signalling.EpisodeEnded(episode, message.steps, message.success, message.valid, message.reason)
-        lease.seat.outbox.signal(signalling.encode(told))
+        if lease.state is LeaseState.PAUSED:
+            self._returning.ended(lease, told)
+        else:
+            lease.seat.outbox.signal(signalling.encode(told))
 
     # --- operators
 
     def sit(self, address: str, outbox: Outbox) -> Seat:
-        """Admit a signed-in wallet."""
+        """Admit a signed-in wallet, or anybody who only watches."""
         seat = Seat(address, "0x" + secrets.token_hex(32), outbox)
         self._seats.add(seat)
         outbox.signal(signalling.encode(signalling.Welcome(PROTOCOL, address, seat.nonce)))
@@ -217,8 +233,9 @@ class Hub:
         self._seats.discard(seat)
         if seat.watching:
             seat.watching.watchers.discard(seat)
-        if seat.lease:
-            self._end(seat.lease, "left", EndReason.OPERATOR_LOST)
+        lease, seat.lease = seat.lease, None
+        if lease and not self._returning.keep(lease):
+            self._end(lease, "left", EndReason.OPERATOR_LOST)
 
     def command(self, seat: Seat, data: bytes) -> None:
         """Relay a command of the holder; anyone else's, or an invalid one, is dropped and counted."""
@@ -234,9 +251,13 @@ class Hub:
 
     async def from_operator(self, seat: Seat, message: signalling.FromOperator) -> None:
         """Serve an operator's control message; raise SignallingError if it cannot be served."""
+        if seat.address == ANYBODY and not isinstance(message, signalling.Watch):
+            raise SignallingError("auth", "expected a signed-in wallet for anything but `watch`; sign in")
         match message:
             case signalling.Join():
                 self._join(seat, message)
+            case signalling.Resume():
+                await self._resume(seat, message)
             case signalling.Begin():
                 await self._begin(seat)
             case signalling.Finish():
@@ -276,6 +297,15 @@ class Hub:
         dock.queue.append(lease)
         self._tell_positions(dock)
         self._call_next(dock)
+
+    async def _resume(self, seat: Seat, message: signalling.Resume) -> None:
+        if seat.lease is not None:
+            raise SignallingError("state", "expected one robot at a time; leave the one you are at first")
+        holders = (dock.holder for dock in self.docks.values())
+        await self._returning.resume(seat, next((one for one in holders if one and one.id == message.lease), None))
+
+    async def _renew(self, lease: Lease) -> int:
+        return await self._asked(self._store.renew_lease, lease.id)
 
     def _call_next(self, dock: Dock) -> None:
         """Keep the robot for the first of its queue, if it is free, and store the lease."""
@@ -338,10 +368,12 @@ class Hub:
         lease.dock.outbox.signal(signalling.encode(signalling.BeginOrder(ticket.episode, ticket.seed, ticket.nonce)))
 
     def expire(self) -> None:
-        """End leases that are over while others wait. Called now and then."""
+        """End leases that are over while others wait, and those that were kept for long enough. Called now and then."""
         for dock in list(self.docks.values()):
             if dock.holder is not None and self._over(dock.holder):
                 self._end(dock.holder, "expired", EndReason.REVOKED)
+            elif dock.holder is not None and self._returning.over(dock.holder):
+                self._end(dock.holder, "left", EndReason.OPERATOR_LOST)
 
     def _over(self, lease: Lease) -> bool:
         return bool(lease.dock.queue) and lease.held_ms(self._now_ms()) > self._lease_ms

@@ -137,6 +137,15 @@ class Registry:
             db.add(row)
         return row
 
+    def renew_lease(self, lease: str) -> int:
+        """Give a lease the robot's next epoch, counted like that of a new lease, and return it."""
+        of_lease = select(LeaseRow.robot).where(LeaseRow.lease == lease).scalar_subquery()
+        counted = update(RobotRow).where(RobotRow.address == of_lease).values(epoch=RobotRow.epoch + 1)
+        with self._database() as db, db.begin():
+            epoch = db.scalars(counted.returning(RobotRow.epoch)).one()
+            db.execute(update(LeaseRow).where(LeaseRow.lease == lease).values(epoch=epoch))
+        return epoch
+
     def close_lease(self, lease: str, reason: str, ended_ms: int) -> None:
         """Record a lease's end, unless one is recorded already. A lease that was never opened is left alone."""
         with self._database() as db, db.begin():

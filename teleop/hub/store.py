@@ -23,6 +23,9 @@ class Store(Protocol):
     def open_lease(self, lease: str, grant: Grant, signature: str) -> LeaseRow:
         """Start a lease with the robot's next epoch."""
 
+    def renew_lease(self, lease: str) -> int:
+        """Give a lease the robot's next epoch, and return it."""
+
     def close_lease(self, lease: str, reason: str, ended_ms: int) -> None:
         """Record a lease's end, unless one is recorded already."""
 

@@ -177,13 +177,27 @@ class Driver:
                 queued(message["position"], message["length"], message["wait_s"])
 
         granted = await self.wait_for("granted", within_s=None if queued else ANSWER_S, told=told)
+        self._hold(granted)
+        return granted
+
+    async def resume(self, lease: str) -> dict[str, Any]:
+        """Go on with a lease of this wallet whose connection was lost; return `resumed`. `armed` comes next.
+
+        What is driven then is still signed by the session key of the driver that joined.
+        """
+        await self.send({"type": "resume", "lease": lease})
+        resumed = await self.wait_for("resumed")
+        self._hold(resumed)
+        return resumed
+
+    def _hold(self, granted: dict[str, Any]) -> None:
+        """Drive the robot of a lease that is ours from now on."""
         self._epoch, self._seq, self._answered = granted["epoch"], 0, 0
         self.robot, self.task = granted["robot"], granted["task"]
         self._layout, offset = [], 0
         for array in granted["robot"]["observation"]:
             self._layout.append((array["name"], offset, tuple(array["shape"])))
             offset += int(np.prod(array["shape"]))
-        return granted
 
     async def begin(self) -> dict[str, Any]:
         """Ask for an episode, and return `ready` when the scene is reset."""

@@ -94,6 +94,12 @@ class Clear(Message, frozen=True, tag=_snake):
     robot: str
 
 
+class Resume(Message, frozen=True, tag=_snake):
+    """Operator: go on with a lease that this wallet holds, whose connection was lost; on a connection of its own."""
+
+    lease: str
+
+
 class Watch(Message, frozen=True, tag=_snake):
     """Anyone: see the robot's states."""
 
@@ -112,7 +118,7 @@ class Look(Message, frozen=True, tag=_snake):
 
 FromViewer = Look
 
-FromOperator = Hello | Join | Begin | Finish | Leave | Estop | Clear | Watch
+FromOperator = Hello | Join | Resume | Begin | Finish | Leave | Estop | Clear | Watch
 
 
 class HostHello(Message, frozen=True, tag="hello", rename=None):
@@ -150,6 +156,17 @@ class Ended(Message, frozen=True, tag=_snake, rename=None):
     reason: EndReason
 
 
+class HostResumed(Message, frozen=True, tag="resumed", rename=None):
+    """Host: the operator who came back may drive; what is open, and how much of it had been recorded at which state."""
+
+    lease: str
+    epoch: Epoch
+    episode: str | None
+    steps: Count
+    seq: Count
+    """The number of the last state: the next one comes with one step more."""
+
+
 class Estopped(Message, frozen=True, tag=_snake, rename=None):
     """Host: the e-stop is latched."""
 
@@ -177,7 +194,7 @@ class CameraHello(Message, frozen=True, tag="hello", rename=None):
 
 FromCamera = CameraHello
 
-FromHost = HostHello | Refused | Ready | Ended | Estopped | Cleared | Faulted
+FromHost = HostHello | Refused | Ready | Ended | HostResumed | Estopped | Cleared | Faulted
 
 
 class Challenge(Message, frozen=True, tag=_snake, rename=None):
@@ -227,6 +244,19 @@ class Revoke(Message, frozen=True, tag=_snake, rename=None):
     reason: EndReason
 
 
+class PauseOrder(Message, frozen=True, tag="pause", rename=None):
+    """Hub to host: the operator's connection is gone; brake, and keep the episode open for them."""
+
+    epoch: Epoch
+
+
+class ResumeOrder(Message, frozen=True, tag="resume", rename=None):
+    """Hub to host: the operator of this lease is back; their commands have a new epoch."""
+
+    lease: str
+    epoch: Epoch
+
+
 class EstopOrder(Message, frozen=True, tag="estop", rename=None):
     """Hub to host: stop, latched."""
 
@@ -259,6 +289,8 @@ ToHost = (
     | LeaseOrder
     | BeginOrder
     | FinishOrder
+    | PauseOrder
+    | ResumeOrder
     | Revoke
     | EstopOrder
     | ClearOrder
@@ -297,6 +329,18 @@ class Granted(Message, frozen=True, tag=_snake, rename=None):
 
     lease: str
     epoch: Epoch
+    robot: dict[str, Any]
+    task: dict[str, Any] | None
+
+
+class Resumed(Message, frozen=True, tag=_snake, rename=None):
+    """Hub to operator: the drive is yours again; at state `seq` of this epoch, `steps` had been recorded."""
+
+    lease: str
+    epoch: Epoch
+    episode: str
+    steps: Count
+    seq: Count
     robot: dict[str, Any]
     task: dict[str, Any] | None
 
@@ -367,6 +411,7 @@ ToOperator = (
     | Queued
     | Waiting
     | Granted
+    | Resumed
     | EpisodeReady
     | EpisodeEnded
     | Left

@@ -60,14 +60,14 @@ class Platform:
 
 @asynccontextmanager
 async def hub_at(
-    data: Path, lease_s: float = 900.0, port: int = 0, now_ms: Callable[[], int] = now_ms
+    data: Path, lease_s: float = 900.0, port: int = 0, now_ms: Callable[[], int] = now_ms, away_s: float = 0.0
 ) -> AsyncIterator[tuple[str, Hub, Registry]]:
-    """Serve a hub from the database in `data`."""
+    """Serve a hub from the database in `data`; it keeps no drive of an operator who is lost, unless told so."""
     engine = open_engine(f"sqlite:///{data / 'armshare.sqlite'}")
     migrate(engine)
     database = open_database(engine)
     registry = Registry(database, DOMAIN, now_ms)
-    hub = Hub(registry, DOMAIN, lease_s, now_ms=now_ms)
+    hub = Hub(registry, DOMAIN, lease_s, now_ms=now_ms, away_s=away_s)
     app = FastAPI()
     errors.install(app)
     listener = listen("127.0.0.1", port)
@@ -91,10 +91,17 @@ async def hub_at(
 
 @asynccontextmanager
 async def platform(
-    data: Path, robot: Robot | None = None, lease_s: float = 900.0, now_ms: Callable[[], int] = now_ms
+    data: Path,
+    robot: Robot | None = None,
+    lease_s: float = 900.0,
+    now_ms: Callable[[], int] = now_ms,
+    away_s: float = 0.0,
 ) -> AsyncIterator[Platform]:
     """A hub, and one robot online (the lifting Panda unless another is given)."""
-    async with hub_at(data, lease_s, now_ms=now_ms) as (url, hub, registry), hosted(url, hub, registry, robot) as house:
+    async with (
+        hub_at(data, lease_s, now_ms=now_ms, away_s=away_s) as (url, hub, registry),
+        hosted(url, hub, registry, robot) as house,
+    ):
         yield house
 
 

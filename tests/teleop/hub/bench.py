@@ -87,6 +87,13 @@ class FakeStore:
         self.leases[lease] = row
         return row
 
+    def renew_lease(self, lease: str) -> int:
+        row = self.leases[lease]
+        robot = self.robots[row.robot]
+        robot.epoch += 1
+        row.epoch = robot.epoch
+        return robot.epoch
+
     def close_lease(self, lease: str, reason: str, ended_ms: int) -> None:
         row = self.leases.get(lease)
         if row is not None and row.ended_ms is None:

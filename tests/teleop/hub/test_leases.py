@@ -21,9 +21,9 @@ from teleop.wire.signalling import SignallingError
 from tests.teleop.hub.bench import DOMAIN, LEASE_S, Bench, Ear, Operator
 
 pytestmark = pytest.mark.anyio
-Q, GRANTING, GRANTED, LIVE, ENDED = LeaseState
-LEGAL = {(Q, GRANTING), (GRANTING, GRANTED), (GRANTED, LIVE), (LIVE, LIVE)} | {(s, ENDED) for s in LeaseState} - {
-    (ENDED, ENDED)
+Q, GRANTING, GRANTED, LIVE, PAUSED, ENDED = LeaseState
+LEGAL = {(Q, GRANTING), (GRANTING, GRANTED), (GRANTED, LIVE), (LIVE, LIVE), (LIVE, PAUSED), (PAUSED, LIVE)} | {
+    (s, ENDED) for s in LeaseState if s is not ENDED
 }
 
 

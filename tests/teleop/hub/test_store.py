@@ -72,6 +72,14 @@ def test_a_robots_epochs_rise_by_one_with_each_lease(place):
     assert store.robot(robot).epoch == 3
 
 
+def test_a_lease_that_is_renewed_has_an_epoch_above_every_other(place):
+    store, robot = place
+    first = store.open_lease("first", grant_for(robot), "0x")
+    assert [store.renew_lease(first.lease), store.renew_lease(first.lease)] == [2, 3]
+    assert store.open_lease("next", grant_for(robot), "0x").epoch == 4
+    assert store.robot(robot).epoch == 4
+
+
 def test_the_first_word_of_a_leases_end_stands(place, clock):
     store, robot = place
     row = store.open_lease("a", grant_for(robot), "0x")

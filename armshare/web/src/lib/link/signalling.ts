@@ -2,13 +2,14 @@
 //
 // Made by `python -m teleop.wire.typescript`; a test holds this file to it. Do not edit it by hand.
 
-export type OperatorToHub = Hello | Join | Begin | Finish | Leave | Estop | Clear | Watch
+export type OperatorToHub = Hello | Join | Resume | Begin | Finish | Leave | Estop | Clear | Watch
 
 export type HubToOperator =
   | Welcome
   | Queued
   | Waiting
   | Granted
+  | Resumed
   | EpisodeReady
   | EpisodeEnded
   | Left
@@ -34,6 +35,12 @@ export interface Join {
   type: 'join'
   grant: Grant
   signature: string
+}
+
+/** Operator: go on with a lease that this wallet holds, whose connection was lost; on a connection of its own. */
+export interface Resume {
+  type: 'resume'
+  lease: string
 }
 
 /** Operator: start an episode. */
@@ -108,6 +115,18 @@ export interface Granted {
   type: 'granted'
   lease: string
   epoch: number
+  robot: Record<string, unknown>
+  task: Record<string, unknown> | null
+}
+
+/** Hub to operator: the drive is yours again; at state `seq` of this epoch, `steps` had been recorded. */
+export interface Resumed {
+  type: 'resumed'
+  lease: string
+  epoch: number
+  episode: string
+  steps: number
+  seq: number
   robot: Record<string, unknown>
   task: Record<string, unknown> | null
 }
