@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-
+import httpx
 import pytest
 
 from teleop.identity import new_key
@@ -29,8 +28,9 @@ async def lost(house: Platform, driver: Driver) -> str:
     assert lease is not None
     assert driver._socket is not None
     driver._socket.transport.abort()
-    while lease.paused_ms is None:
-        await asyncio.sleep(0)
+    async with httpx.AsyncClient(base_url=house.url) as http:
+        while (await http.get(f"/api/robots/{house.robot_key.address}")).json()["kept_s"] is None:
+            pass
     return lease.id
 
 
@@ -48,7 +48,8 @@ async def test_a_drive_goes_on_after_its_connection_was_lost_and_is_finished(hou
             await push(after, 4)
             assert after.state.safety is Safety.DRIVING
             ended = await after.finish()
-    steps = [event for event in (events := drained(house)) if isinstance(event, Step)]
+    events = drained(house)
+    steps = [event for event in events if isinstance(event, Step)]
     end = next(event for event in events if isinstance(event, EpisodeEnd))
     assert (end.reason, end.steps) == (EndReason.FINISHED, len(steps))
     assert (ended["valid"], ended["episode"], ended["steps"]) == (True, resumed["episode"], len(steps))
