@@ -71,7 +71,7 @@ def test_who_comes_back_arms_drives_on_and_finishes_one_and_the_same_episode():
     steps = happened(bench, Step)
     assert [step.index for step in steps] == list(range(8 + BRAKING + 6))
     assert len(happened(bench, EpisodeStart)) == len(happened(bench, EpisodeEnd)) == 1
-    assert bench.reports[-1] == signalling.Ended("E", True, len(steps), False, True, EndReason.FINISHED)
+    assert bench.reports[-1] == signalling.Ended("E", True, len(steps), None, True, EndReason.FINISHED)
 
 
 def test_what_the_lost_connection_sent_moves_nothing_whenever_it_comes():
@@ -105,7 +105,7 @@ def test_nobody_who_is_away_is_waited_for_beyond_the_last_step():
     bench.session.obey(signalling.PauseOrder(bench.epoch))
     bench.now_ns += WATCHDOG_NS
     bench.tick(30)
-    assert bench.reports[-1] == signalling.Ended("E", True, 20, False, True, EndReason.STEP_LIMIT)
+    assert bench.reports[-1] == signalling.Ended("E", True, 20, None, True, EndReason.STEP_LIMIT)
     assert resume(bench) == signalling.HostResumed("L", bench.epoch + 1, None, 0, bench.states[-1].seq)
 
 

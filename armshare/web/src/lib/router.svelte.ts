@@ -1,22 +1,53 @@
-// Which page is shown: the part of the address after `#`.
+// Which page is shown, and whether it may be left without a question.
 
-export type Route = { page: 'lobby' } | { page: 'watch'; robot: string } | { page: 'drive'; robot: string; task: string }
+import { parse, type Route } from './routes'
 
-function parse(hash: string): Route {
-  const [page, robot, task] = hash.replace(/^#\/?/, '').split('/').map(decodeURIComponent)
-  if (page === 'watch' && robot) return { page, robot }
-  return page === 'drive' && robot && task ? { page, robot, task } : { page: 'lobby' }
-}
+export { driveHref, lobbyHref, watchHref } from './routes'
 
-class Router {
-  route = $state.raw<Route>(parse(location.hash))
+export class Router {
+  route = $state.raw<Route>({ page: 'lobby' })
+  /** Where somebody wants to go who is asked first; null if nobody is. */
+  asking = $state<string | null>(null)
+  #hash: string
+  #ask: (() => boolean) | null = null
 
   constructor() {
-    addEventListener('hashchange', () => (this.route = parse(location.hash)))
+    this.#hash = location.hash
+    this.route = parse(this.#hash)
+    addEventListener('hashchange', () => this.#changed())
+  }
+
+  /** Ask before this page is left, for as long as `ask` says so; returns what ends that. */
+  guard(ask: () => boolean): () => void {
+    this.#ask = ask
+    return () => {
+      if (this.#ask === ask) this.#ask = this.asking = null
+    }
+  }
+
+  /** Go where it was asked. */
+  leave(): void {
+    const to = this.asking
+    this.#ask = this.asking = null
+    if (to !== null) location.hash = to
+  }
+
+  stay(): void {
+    this.asking = null
+  }
+
+  #changed(): void {
+    const { hash } = location
+    if (hash === this.#hash) return
+    if (this.#ask?.()) {
+      this.asking = hash
+      history.replaceState(history.state, '', this.#hash || '#/')
+      return
+    }
+    this.#hash = hash
+    this.asking = null
+    this.route = parse(hash)
   }
 }
 
 export const router = new Router()
-export const lobbyHref = '#/'
-export const driveHref = (robot: string, task: string): string => `#/drive/${robot}/${encodeURIComponent(task)}`
-export const watchHref = (robot: string): string => `#/watch/${robot}`

@@ -36,6 +36,7 @@ const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[]
   ['try_again', 'The robot cannot do that at the moment. Try again.', ['state']],
   ['lobby', "Only the robot's owner can do that. You can choose another robot in the lobby.", ['not_owner']],
   ['try_again', 'The robot is offline. Try again later, or choose another one.', ['robot_offline']],
+  ['try_again', 'The minute is over in which you could go on with this drive. What you drove is saved, but does not count. Try again to drive from the start.', ['lease_over']],
   ['lobby', 'The robot is online, so it cannot be removed. Stop its host first.', ['online']],
   ['lobby', OF_A_ROBOT, ['registration', 'ticket_mismatch', 'nonce_mismatch', 'robot_signature_invalid']],
   ['reload', 'This camera is gone. Reload the page to see which ones the robot has now.', ['unknown_camera']],

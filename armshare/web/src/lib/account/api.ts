@@ -39,6 +39,8 @@ export interface Robot {
   wait_s: number | null
   /** Who drives, if the hub tells. */
   driver?: string | null
+  /** For how long, s, the drive is still kept for its driver, who is away; null or absent if they are not. */
+  kept_s?: number | null
   tasks: RobotTask[]
 }
 
@@ -169,8 +171,9 @@ export class Api {
   sign = (episode: string, signature: string) =>
     this.#json<Episode>('POST', `/api/episodes/${episode}/signature`, { signature })
 
-  async episodes(operator: string, limit: number): Promise<Episode[]> {
-    const query = new URLSearchParams({ operator, limit: String(limit) })
+  /** The newest episodes, of one operator or of all. */
+  async episodes(operator: string | null, limit: number): Promise<Episode[]> {
+    const query = new URLSearchParams({ ...(operator ? { operator } : {}), limit: String(limit) })
     return (await this.#json<{ episodes: Episode[] }>('GET', `/api/episodes?${query}`)).episodes
   }
 

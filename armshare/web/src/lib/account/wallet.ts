@@ -1,4 +1,4 @@
-// Whose signature counts: a throw-away key kept in this browser, or a wallet that the browser brings.
+// Whose signature counts: a throw-away key kept in this browser (`wallets.ts`), or a wallet that the browser brings.
 
 import { getAddress, type Hex } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
@@ -8,6 +8,8 @@ import { walletJson, type TypedData } from './typed'
 export interface Wallet {
   kind: 'throwaway' | 'injected'
   address: string
+  /** The private key; null if only the wallet itself has it. */
+  key: Hex | null
   signText(text: string): Promise<string>
   signTyped(data: TypedData): Promise<string>
 }
@@ -22,26 +24,13 @@ declare global {
   }
 }
 
-const KEPT = 'armshare.key'
-
 /** The wallet could not be used; the message says what to do, to a person. */
 export class WalletError extends PlainError {
   override name = 'WalletError'
 }
 
 export const hasInjected = (): boolean => typeof window.ethereum?.request === 'function'
-export const keptKey = (): string | null => localStorage.getItem(KEPT)
-export const makeKey = (): string => generatePrivateKey()
-
-/** Keep the key in this browser and use it. */
-export function throwaway(key: string): Wallet {
-  const text = key.trim()
-  if (!/^(0x)?[0-9a-fA-F]{64}$/.test(text))
-    throw new WalletError('A private key is 64 hexadecimal digits, with or without 0x in front.')
-  const wallet = keyWallet((text.startsWith('0x') ? text : `0x${text}`) as Hex)
-  localStorage.setItem(KEPT, text)
-  return wallet
-}
+export const makeKey = (): Hex => generatePrivateKey()
 
 /** A wallet made of a key alone; also signs for one session. */
 export function keyWallet(key: Hex): Wallet {
@@ -54,6 +43,7 @@ export function keyWallet(key: Hex): Wallet {
   return {
     kind: 'throwaway',
     address: account.address,
+    key,
     signText: (text) => account.signMessage({ message: text }),
     signTyped: (data) => account.signTypedData(data),
   }
@@ -73,6 +63,7 @@ export async function injected(ask: boolean): Promise<Wallet> {
   return {
     kind: 'injected',
     address,
+    key: null,
     signText: async (text) => String(await call('personal_sign', [textHex(text), address])),
     signTyped: async (data) => {
       await followChain(provider, Number(data.domain.chainId))

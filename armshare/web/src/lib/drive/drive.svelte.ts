@@ -13,6 +13,8 @@ import { Guide, type Lesson } from './guide'
 import { behindRad, type Hint, Hints } from './hints'
 import { Input } from '../hands/input'
 import { interrupted } from './interrupted.svelte'
+import type { Kept } from './kept'
+import { keptDrives } from './keeping'
 import { Playback } from '../view/interp'
 import { Latency } from '../link/latency'
 import { type FromLink, Link } from '../link/link'
@@ -30,6 +32,10 @@ const GRANT_MS = 2 * 3600 * 1000
 const INTENT_MS = 33
 /** A performance measure: from a key going down to the frame that first shows its command applied. */
 const INPUT_TO_PICTURE = 'input-to-picture'
+/** How many steps there are between two notes of how long a drive is. */
+const NOTE_STEPS = 20
+/** Ways in which a page is gone and the drive is not: the hub keeps it for a while. */
+const AWAY: readonly (string | null)[] = ['connection_lost', 'failed', 'away']
 
 /** What became of an episode whose operator was driving the next one already. */
 export interface Before {
@@ -78,7 +84,10 @@ export class Drive {
   playback: Playback | null = null
   layout: Layout | null = null
   readonly #session: Session
-  readonly #key: Wallet = keyWallet(generatePrivateKey())
+  readonly #key: Wallet
+  /** The drive to go on with, and whether only to finish it. */
+  readonly #kept: Kept | null
+  readonly #finishing: boolean
   readonly #timer: ReturnType<typeof setInterval>
   #link: Link | null = null
   #task: string
@@ -99,10 +108,13 @@ export class Drive {
   /** Episodes are handed in one after another, beside the next drive. */
   #handing: Promise<void> = Promise.resolve()
 
-  /** `obey` is what a device's buttons order. */
-  constructor(account: Account, task: string, obey: (order: Order) => void) {
+  /** `obey` is what a device's buttons order; `kept` is a drive to go on with, or with `finishing` only to finish. */
+  constructor(account: Account, task: string, obey: (order: Order) => void, kept: Kept | null = null, finishing = false) {
     this.account = account
-    this.#task = task
+    this.#task = kept?.task ?? task
+    this.#key = keyWallet(kept?.key ?? generatePrivateKey())
+    this.#kept = kept
+    this.#finishing = finishing
     this.#session = new Session(
       (message) => this.#link?.tell({ type: 'text', text: JSON.stringify(message) }),
       (view) => this.#changed(view),
@@ -243,11 +255,21 @@ export class Drive {
     performance.measure(INPUT_TO_PICTURE, { start, end: finished(), detail })
   }
 
+  /** Whether something is recorded that is neither finished nor handed in. */
+  get unfinished(): boolean {
+    return this.live && this.steps > 0
+  }
+
+  /** A drive that is not finished is kept by the hub for a while; any other robot is given back. */
   dispose(): void {
     clearInterval(this.#timer)
     this.devices.dispose()
+    if (this.unfinished) {
+      this.#note()
+      this.letGo()
+      this.#session.disconnected('away')
+    } else this.#session.leave()
     this.input.neutral()
-    this.#session.leave()
     this.#link?.close()
   }
 
@@ -284,9 +306,11 @@ export class Drive {
       this.#guide.see(state)
       this.guided = this.#guide.steps
     }
-    if (this.#firstSeq === null) interrupted.recording()
+    const first = this.#firstSeq === null
     this.#firstSeq ??= state.seq
     this.steps = state.seq - this.#firstSeq + 1
+    if (first) interrupted.recording()
+    if (first || this.steps % NOTE_STEPS === 0) this.#note()
   }
 
   #heed(state: State, atMs: number, layout: Layout): void {
@@ -302,12 +326,15 @@ export class Drive {
       if (view.phase === 'granted' && wasStopped && !this.stopped) queueMicrotask(() => this.#session.begin())
       return
     }
-    if (view.phase === 'ended' || view.phase === 'closed') interrupted.over()
+    if (view.phase === 'ended' || view.phase === 'closed') this.#over(view)
     if (before === 'queued' && view.phase === 'granted') announceTurn(this.robot?.name ?? 'The robot')
-    if (view.phase === 'welcomed') void this.#join(view).catch((error: unknown) => this.#fail(error))
+    if (view.phase === 'welcomed' && before === 'resuming') queueMicrotask(() => this.#fail(null))
+    else if (view.phase === 'welcomed' && this.#kept) this.#session.resume(this.#kept.lease)
+    else if (view.phase === 'welcomed') void this.#join(view).catch((error: unknown) => this.#fail(error))
     else if (view.phase === 'queued' && this.robot) this.#session.watch(this.robot.robot)
     else if (view.phase === 'granted' && view.lease && before !== 'resetting') this.#granted(view.lease.epoch)
     else if (view.phase === 'live' && before === 'resetting') this.#ready()
+    else if (view.phase === 'live' && before === 'resuming' && view.lease && view.resumed) this.#back(view.lease.epoch, view.resumed)
     else if (view.phase === 'ended') this.#ended()
     else if (view.phase === 'closed') this.#link?.tell({ type: 'over' })
   }
@@ -330,12 +357,40 @@ export class Drive {
   }
 
   #granted(epoch: number): void {
+    this.#take(epoch)
+    queueMicrotask(() => this.#session.begin())
+  }
+
+  /** The drive that was left is this page's again. */
+  #back(epoch: number, { steps, seq }: { steps: number; seq: number }): void {
+    this.#take(epoch)
+    this.#ready()
+    this.#firstSeq = seq - steps + 1
+    this.steps = steps
+    interrupted.recording()
+    if (this.#finishing) queueMicrotask(() => this.finish())
+  }
+
+  /** Write down what is needed to go on with this drive. */
+  #note(): void {
+    const { view, robot, account, seconds } = this
+    if (!view?.lease || !robot || !account.wallet || !this.#key.key) return
+    const [lease, operator] = [view.lease.id, account.wallet.address]
+    keptDrives.keep({ lease, robot: robot.robot, task: this.#task, operator, key: this.#key.key, seconds })
+  }
+
+  #over(view: View): void {
+    interrupted.over()
+    if (view.lease && !AWAY.includes(view.closed)) keptDrives.forget(view.lease.id)
+    if (this.#kept && view.fault?.code === 'lease_over') keptDrives.forget(this.#kept.lease)
+  }
+
+  #take(epoch: number): void {
     const { base, end_effectors } = this.robot?.descriptor ?? { base: null, end_effectors: [] }
     this.#latency = new Latency()
     const speeds = base && { forwardMS: base.speed_max_m_s, turnRadS: base.turn_max_rad_s }
     this.#link?.tell({ type: 'lease', epoch, hands: end_effectors.length, base: speeds })
     this.sendIntent()
-    queueMicrotask(() => this.#session.begin())
   }
 
   /** The link has let go by itself; what is held must be let go of too. */

@@ -8,6 +8,7 @@ const TASK = { name: 'lift', version: 1, instruction: 'Lift.', max_steps: 1200 }
 const WELCOME = { type: 'welcome', protocol: 1, address: '0xA', nonce: '0x01' }
 const QUEUED = { type: 'queued', robot: '0xR', position: 2, length: 2, wait_s: 90 }
 const GRANTED = { type: 'granted', lease: 'l', epoch: 7, robot: DESCRIPTOR, task: TASK }
+const RESUMED = { type: 'resumed', lease: 'l', epoch: 8, episode: 'e1', steps: 31, seq: 40, robot: DESCRIPTOR, task: TASK }
 const READY = { type: 'ready', episode: 'e1', seed: 3, task: TASK }
 const ENDED = { type: 'ended', episode: 'e1', steps: 40, success: true, valid: true, reason: 'finished' }
 const LEFT = { type: 'left', reason: 'expired' }
@@ -23,6 +24,7 @@ const hears =
 const open: Step = (session) => session.opened(1, 'token')
 const join: Step = (session) => session.join(GRANT, '0xsig')
 const watch: Step = (session) => session.watch('0xR')
+const resume: Step = (session) => session.resume('l')
 const begin: Step = (session) => session.begin()
 const finish: Step = (session) => session.finish()
 
@@ -32,6 +34,7 @@ const TO: Record<Exclude<Phase, 'closed'>, Step[]> = {
   welcomed: [open, hears(WELCOME)],
   watching: [open, hears(WELCOME), watch],
   joining: [open, hears(WELCOME), join],
+  resuming: [open, hears(WELCOME), resume],
   queued: [open, hears(WELCOME), join, hears(QUEUED)],
   granted: [open, hears(WELCOME), join, hears(GRANTED)],
   resetting: [open, hears(WELCOME), join, hears(GRANTED), begin],
@@ -54,6 +57,26 @@ function at(phase: Exclude<Phase, 'closed'>) {
 
 const PHASES = Object.keys(TO) as (keyof typeof TO)[]
 
+test('who comes back to a drive is live again in its episode, and finishes it', () => {
+  const { session, sent } = at('resuming')
+  expect(sent.at(-1)).toEqual({ type: 'resume', lease: 'l' })
+  hears(RESUMED)(session)
+  expect(session.view).toMatchObject({ phase: 'live', episode: 'e1', resumed: { steps: 31, seq: 40 } })
+  expect(session.view.lease).toEqual({ id: 'l', epoch: 8, robot: DESCRIPTOR, task: TASK })
+  finish(session)
+  hears(ENDED)(session)
+  expect(session.view.phase).toBe('ended')
+})
+
+test('who comes back too late is told so, and can still join', () => {
+  const { session } = at('resuming')
+  hears({ ...ERROR, code: 'lease_over' })(session)
+  expect(session.view.phase).toBe('welcomed')
+  expect(session.view.fault?.code).toBe('lease_over')
+  join(session)
+  expect(session.view.phase).toBe('joining')
+})
+
 test('who is queued knows the place, the length and the wait that the hub expects', () => {
   expect(at('queued').session.view.queue).toEqual({ position: 2, length: 2, waitS: 90 })
 })
@@ -71,6 +94,7 @@ const HEARD: [string, object, readonly Phase[]][] = [
   ['welcome', WELCOME, ['greeting']],
   ['queued', QUEUED, ['joining', 'queued']],
   ['granted', GRANTED, ['joining', 'queued']],
+  ['resumed', RESUMED, ['resuming']],
   ['ready', READY, ['resetting']],
   ['ended', ENDED, ['resetting', 'live', 'ending']],
 ]
@@ -86,6 +110,7 @@ test.each(HEARD)('"%s" is heard only where it belongs', (_, message, allowed) =>
 const SAID: [string, Step, readonly Phase[]][] = [
   ['open', open, ['connecting']],
   ['join', join, ['welcomed']],
+  ['resume', resume, ['welcomed']],
   ['watch', watch, ['welcomed', 'queued']],
   ['begin', begin, ['granted', 'ended']],
   ['finish', finish, ['live']],

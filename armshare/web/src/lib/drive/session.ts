@@ -2,7 +2,8 @@
 //
 //   connecting -> greeting -> welcomed -> joining -> queued -> granted -> resetting -> live -> ending -> ended
 //                                                                 ^            |___________________________|
-// A spectator goes from `welcomed` to `watching`, and stays there.
+// Who comes back to a drive goes from `welcomed` to `resuming` to `live`. A spectator goes from `welcomed` to `watching`,
+// and stays there.
 // `left` or a lost socket closes it from anywhere. An illegal move raises SessionError, which closes it too.
 
 import type { Descriptor, Task } from '../link/descriptor'
@@ -15,6 +16,7 @@ export type Phase =
   | 'welcomed'
   | 'watching'
   | 'joining'
+  | 'resuming'
   | 'queued'
   | 'granted'
   | 'resetting'
@@ -32,6 +34,8 @@ export interface View {
   /** How many wait while this operator holds the robot, and when it goes on to them, as the hub last told; null: nobody. */
   waiting: { length: number; leftS: number } | null
   episode: string | null
+  /** Of a drive that was come back to: how many steps had been recorded when state `seq` was published. */
+  resumed: { steps: number; seq: number } | null
   ended: EpisodeEnded | null
   /** Who pressed the emergency stop, null once it is cleared; undefined where nothing was heard of it. */
   stoppedBy: string | null | undefined
@@ -50,6 +54,7 @@ const FIRST: View = {
   lease: null,
   waiting: null,
   episode: null,
+  resumed: null,
   ended: null,
   stoppedBy: undefined,
   brokenBy: undefined,
@@ -63,6 +68,7 @@ const HEARD_IN: Record<HubToOperator['type'], readonly Phase[] | null> = {
   watching: null,
   queued: ['joining', 'queued'],
   granted: ['joining', 'queued'],
+  resumed: ['resuming'],
   ready: ['resetting'],
   ended: ['resetting', 'live', 'ending'],
   waiting: null,
@@ -74,7 +80,7 @@ const HEARD_IN: Record<HubToOperator['type'], readonly Phase[] | null> = {
 }
 
 /** Where an error of the hub leaves us: what was asked for did not happen. */
-const AFTER_ERROR: Partial<Record<Phase, Phase>> = { resetting: 'granted', ending: 'live' }
+const AFTER_ERROR: Partial<Record<Phase, Phase>> = { resuming: 'welcomed', resetting: 'granted', ending: 'live' }
 
 const HOLDING: readonly Phase[] = ['granted', 'resetting', 'live', 'ending', 'ended']
 
@@ -102,6 +108,11 @@ export class Session {
 
   join(grant: Grant, signature: string): void {
     this.#say('join', ['welcomed'], 'joining', { type: 'join', grant, signature })
+  }
+
+  /** Go on with a drive whose connection was lost. */
+  resume(lease: string): void {
+    this.#say('resume', ['welcomed'], 'resuming', { type: 'resume', lease })
   }
 
   begin(): void {
@@ -170,8 +181,13 @@ export class Session {
         const held = { id: lease, epoch, robot: robot as unknown as Descriptor, task: task as Task | null }
         return { phase: 'granted', queue: null, waiting: null, fault: null, lease: held }
       }
+      case 'resumed': {
+        const { lease, epoch, robot, task, episode, steps, seq } = message
+        const held = { id: lease, epoch, robot: robot as unknown as Descriptor, task: task as Task | null }
+        return { phase: 'live', lease: held, episode, resumed: { steps, seq }, ended: null, fault: null }
+      }
       case 'ready':
-        return { phase: 'live', episode: message.episode, ended: null, fault: null }
+        return { phase: 'live', episode: message.episode, resumed: null, ended: null, fault: null }
       case 'ended':
         return { phase: 'ended', ended: message }
       case 'waiting':
