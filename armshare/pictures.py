@@ -17,10 +17,11 @@ from armshare.researcher import episode_in
 from recorder.file.episode import Episode
 from sim.catalogue import make_world, pairs, task
 from sim.check import drive
-from sim.pictures.picture import Picture
+from sim.pictures.picture import Picture, Renderer
 from sim.pictures.render import Shot, open_renderer, render, render_scene_of, require
 from sim.pictures.render_scene import RenderScene
 from sim.robot import RobotError
+from sim.scene import Camera
 
 GALLERY_SEED: Final = 7
 _FINE: Final = 2
@@ -113,23 +114,42 @@ def gallery(target: Path, executor: Executor) -> Iterator[tuple[str, str]]:
 
 def _posed(pair: tuple[str, str]) -> Any:
     """Return (H, W, 3): a scripted drive, some way into it."""
+    states = driven(pair)
+    seen = states[int(_WHEN * (len(states) - 1))]
+    render_scene = render_scene_of(*pair, GALLERY_SEED)
+    renderer = open_renderer(render_scene, _FINE * _WIDE, _FINE * _HIGH)
+    pictures = [drawn(renderer, render_scene, camera, seen, mask=True) for camera in standing(render_scene)]
+    renderer.close()
+    best = max(pictures, key=lambda picture: of_interest(render_scene, picture))
+    return cv2.resize(best.rgb, (_WIDE, _HIGH), interpolation=cv2.INTER_AREA)
+
+
+def driven(pair: tuple[str, str]) -> list[dict[str, Any]]:
+    """Return what was seen in a scripted drive, from its first state to its success: arrays by name, each (1, ...)."""
     world = make_world(*pair)
     world.connect()
     states = [world.reset(GALLERY_SEED), *(seen for _, seen in drive(world, GALLERY_SEED))]
     world.disconnect()
-    seen = {name: value[np.newaxis] for name, value in states[int(_WHEN * (len(states) - 1))].values.items()}
-    render_scene = render_scene_of(*pair, GALLERY_SEED)
-    renderer = open_renderer(render_scene, _FINE * _WIDE, _FINE * _HIGH)
+    return [{name: value[np.newaxis] for name, value in state.values.items()} for state in states]
+
+
+def standing(render_scene: RenderScene) -> list[Camera]:
+    """Return the cameras that no link carries."""
+    return [camera for camera in render_scene.scene.cameras if camera.link is None]
+
+
+def drawn(
+    renderer: Renderer, render_scene: RenderScene, camera: Camera, seen: dict[str, Any], *, mask: bool = False
+) -> Picture:
+    """Return what a camera sees of one state."""
+    at, frames = render_scene.camera_frames(camera, seen)[0], render_scene.frames(seen)[0]
+    return renderer.draw(camera, at, frames, mask=mask)
+
+
+def of_interest(render_scene: RenderScene, picture: Picture) -> int:
+    """Return how many pixels show what the task is about."""
     things = {1 + number for number, piece in enumerate(render_scene.pieces) if piece.moves} - _links(render_scene)
-    pictures = []
-    for camera in (camera for camera in render_scene.scene.cameras if camera.link is None):
-        at, frames = render_scene.camera_frames(camera, seen)[0], render_scene.frames(seen)[0]
-        pictures.append(renderer.draw(camera, at, frames, mask=True))
-    renderer.close()
-    best = max(
-        pictures, key=lambda picture: int(np.isin(np.asarray(picture.mask), list(things)).sum())
-    )  # sees most of what matters
-    return cv2.resize(best.rgb, (_WIDE, _HIGH), interpolation=cv2.INTER_AREA)
+    return int(np.isin(np.asarray(picture.mask), list(things)).sum())
 
 
 def _links(render_scene: RenderScene) -> set[int]:

@@ -94,6 +94,25 @@ def gallery(
     out.print(f"{len(pairs())} pictures, in {target}")
 
 
+@cli.command()
+def films(
+    target: Annotated[Path, typer.Option("--to", "-o", help="The folder to write.")] = Path("armshare/web/films"),
+    tasks: Tasks = None,
+    robots: Robots = None,
+) -> None:
+    """Write a film of each task, three seconds of a good drive, for the page's cards."""
+    from armshare.films import films as draw
+    from sim.pictures.render import workers
+
+    wanted = _wanted(tasks, robots)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with workers() as pool, Progress(*columns, console=err) as progress:
+        shown = progress.add_task("filming", total=len(wanted))
+        for robot, name, size in draw(target, wanted, pool):
+            progress.update(shown, advance=1, description=f"{name} with {robot}: {size // 1000} kB")
+    out.print(f"{len(wanted)} films, in {target}")
+
+
 def _report(found: dict[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:
     """Return, for each task, the rate of the first robot given for it, and every robot's below `robots`."""
     tasks: dict[str, Any] = {}
