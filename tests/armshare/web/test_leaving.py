@@ -1,0 +1,147 @@
+"""A drive that is left in the middle: the page asks first, and for a minute it can be gone on with or finished."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from armshare.platform.processes import platform
+from tests.armshare.web.test_browser import (
+    ARMED,
+    AXE,
+    LOST,
+    PATIENCE_MS,
+    READY,
+    STATE_IS,
+    TRIES,
+    checked,
+    opened,
+    sign_in,
+    take_robot,
+)
+from tests.browser import complaints
+from tests.conftest import House
+
+STEPS = "+document.querySelector('[data-testid=step-count]').innerText"
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A platform as it is when nobody has set anything: a drive is kept for a minute."""
+    data = tmp_path_factory.mktemp("patient")
+    with (data / "log").open("wb") as log, pytest.MonkeyPatch.context() as settings:
+        settings.delenv("ARMSHARE_AWAY_S")
+        with platform(data, 0, ["panda"], log) as (url, (hub, host)):
+            yield House(url, data, hub, host)
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.add_init_script(path=AXE)
+    yield context
+    for page in context.pages:  # give the robot back, so that nobody waits a minute for it
+        if page.get_by_test_id("give-up").count():
+            page.get_by_test_id("give-up").click()
+            page.wait_for_function(ARMED)
+    context.close()
+
+
+def drives(page: Page, steps: int = 8) -> int:
+    """Press until so many steps are recorded; return how many are."""
+    for _ in range(TRIES):
+        page.wait_for_function(READY)
+        page.keyboard.down("w")
+        page.wait_for_function(f"{STEPS} >= {steps} || {LOST}")
+        page.keyboard.up("w")
+        if page.evaluate(f"{STEPS} >= {steps}"):
+            page.wait_for_function(STATE_IS, arg=["armed", "holding"])
+            return int(page.evaluate(STEPS))
+    pytest.fail(f"{steps} steps were not recorded in {TRIES} tries")
+
+
+def finished(page: Page, patient: House, at_least: int) -> None:
+    """Check that the episode was handed in, and is one with what was recorded before."""
+    page.get_by_test_id("score").wait_for()
+    (episode,) = httpx.get(f"{patient.url}/api/episodes", params={"limit": 1}).json()["episodes"]
+    assert (episode["state"], episode["valid"], episode["reason"]) == ("verified", True, "finished")
+    assert episode["steps"] >= at_least
+    expect(page.get_by_test_id("step-count")).to_have_text(str(episode["steps"]))
+
+
+def test_a_link_away_from_a_drive_asks_and_what_was_left_is_finished_from_the_lobby(
+    context: BrowserContext, patient: House
+) -> None:
+    page = opened(context, patient.url)
+    sign_in(page)
+    take_robot(page)
+    page.get_by_label("Leave, back to the lobby").click()  # nothing is recorded yet: nobody is asked
+    page.get_by_test_id("robot-card").first.wait_for()
+    take_robot(page)
+    steps = drives(page)
+    asked = page.get_by_test_id("leaving")
+    page.get_by_label("Leave, back to the lobby").click()
+    expect(asked).to_contain_text(
+        "and not finished. If you leave, the robot stands still and is kept for you for a minute"
+    )
+    assert checked(page, "leaving") == []
+    page.keyboard.press("Escape")
+    expect(asked).to_have_count(0)
+    page.wait_for_function(STATE_IS, arg=["armed", "holding", "expired"])
+    page.go_back()
+    expect(asked).to_be_visible()
+    asked.get_by_test_id("leave").click()
+
+    told = page.get_by_test_id("left-drive")
+    expect(told).to_contain_text("panda-1 is waiting for you.", timeout=PATIENCE_MS)
+    card = httpx.get(f"{patient.url}/api/robots").json()[0]
+    assert (card["state"], 0 < card["kept_s"] <= 60) == ("driven", True)
+    told.get_by_role("link", name="Go back to it").click()
+    offer = page.get_by_test_id("return")
+    expect(offer).to_contain_text("Go on with your drive?")
+    assert checked(page, "return") == []
+    offer.get_by_test_id("finish-it").click()
+    finished(page, patient, steps)
+    assert complaints(page) == []
+
+
+def test_a_reload_in_the_middle_asks_and_the_drive_goes_on(context: BrowserContext, patient: House) -> None:
+    page = opened(context, patient.url)
+    sign_in(page)
+    take_robot(page)
+    steps = drives(page)
+    asked: list[str] = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.reload()
+    assert asked == ["beforeunload"]
+    page.get_by_test_id("go-on").click()
+    page.wait_for_function(ARMED)
+    assert page.evaluate(STEPS) >= steps
+    more = drives(page, int(page.evaluate(STEPS)) + 8)
+    page.get_by_test_id("finish").click()
+    finished(page, patient, more)
+    page.once("dialog", lambda dialog: asked.append(dialog.type))
+    page.reload()
+    page.wait_for_function(ARMED)
+    assert asked == ["beforeunload"], "after the end nobody is asked"
+    expect(page.get_by_test_id("interrupted")).to_have_count(0)
+    assert complaints(page) == []
+
+
+def test_a_closed_tab_leaves_a_drive_that_another_goes_on_with_or_starts_over(
+    context: BrowserContext, patient: House
+) -> None:
+    page = opened(context, patient.url)
+    sign_in(page)
+    take_robot(page)
+    drives(page)
+    page.close()
+    other = opened(context, f"{patient.url}/#/drive/panda-1/lift")
+    other.get_by_test_id("give-up").click()
+    other.wait_for_function(ARMED)
+    expect(other.get_by_test_id("step-count")).to_have_text("0")
+    (episode,) = httpx.get(f"{patient.url}/api/episodes", params={"limit": 1}).json()["episodes"]
+    assert episode["reason"] in ("operator_lost", "finished")
