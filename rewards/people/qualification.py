@@ -133,8 +133,8 @@ def _rest(t_s: Array, safety: NDArray[np.uint8]) -> Check:
 
 def _limits(limited: NDArray[np.bool_]) -> Check:
     share = float(np.mean(limited))
-    said = f"In {share:.0%} of the steps a limit cut what you asked for"
-    return _check("limits", share <= LIMITED_MAX, share, said, f"at most {LIMITED_MAX:.0%} may be cut")
+    said = f"{100 * share:.0f} % of your commands exceeded a safety limit and were reduced"
+    return _check("limits", share <= LIMITED_MAX, share, said, f"at most {100 * LIMITED_MAX:.0f} % may be")
 
 
 def _duration(duration_s: float) -> Check:

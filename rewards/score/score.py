@@ -173,7 +173,7 @@ def advise(metrics: Metrics, vector: Vector) -> tuple[str, ...]:
         "smoothness": smooth,
         "idle": f"You paused for {idle.fraction:.0%} of the time: {idle.leading_s:.1f} s before the first "
         f"move and {idle.trailing_s:.1f} s after the last; the longest pause was {idle.longest_s:.1f} s.",
-        "tracking": f"In {tracking.clip_rate:.0%} of the steps a limit cut what you asked for, and "
-        f"in {tracking.lag_rate:.0%} the arm could not follow: move slower, and stay inside the workspace.",
+        "tracking": f"{100 * tracking.clip_rate:.0f} % of your commands exceeded a safety limit and were reduced, and "
+        f"{100 * tracking.lag_rate:.0f} % of the time the arm could not follow: move slower, and stay within reach.",
     }
     return tuple(text for name, text in texts.items() if getattr(vector, name) < ADVICE_BELOW_PPM)

@@ -447,7 +447,7 @@ def test_a_spectator_sees_the_drive_and_stops_it_and_the_owner_alone_clears_it(b
 def test_if_page_and_hub_are_of_different_versions_a_person_is_told_to_reload_and_nothing_is_driven(
     page: Page, said: str
 ) -> None:
-    sentence = "This page and the hub are of different versions. Reload the page to get the one that fits."
+    sentence = "This page and the hub have different versions. Reload the page to get the right one."
     sign_in(page)
     page.evaluate(SPEAK_ANOTHER_VERSION, [said, PROTOCOL + 1])
     card = page.locator("[data-testid=robot-card][data-state=free]")
@@ -507,7 +507,7 @@ def test_a_reload_within_a_drive_is_told_once_and_a_reload_outside_of_one_is_not
         page.reload()
         page.keyboard.up("w")
         page.wait_for_function(ARMED)
-        expect(told).to_contain_text("What you drove until then is kept, but does not count.")
+        expect(told).to_contain_text("What you drove until then is saved, but does not count.")
         told_again.click()
     expect(told).to_be_visible()  # in the lobby too, until it is dismissed
     page.reload()

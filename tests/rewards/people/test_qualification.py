@@ -85,7 +85,7 @@ def test_a_drive_that_shows_nothing_is_told_what_is_needed() -> None:
         "The hand moved 0.0 cm up and down; at least 5 cm are needed.",
         "The gripper was not closed and opened again; that is needed once.",
         "You let go for 0.0 s and then drove on; at least 0.5 s are needed.",
-        "In 100% of the steps a limit cut what you asked for; at most 25% may be cut.",
+        "100 % of your commands exceeded a safety limit and were reduced; at most 25 % may be.",
         "The drive took 1.0 s; at least 5 s are needed.",
     ]
 

@@ -53,12 +53,12 @@ export function words(name: string): string {
 
 const ENDINGS: Record<EndReason | 'expired' | 'refused' | 'unavailable' | 'connection_lost' | 'replaced' | 'failed', string> = {
   finished: 'You finished.',
-  step_limit: 'Time was up: the episode reached its step limit.',
+  step_limit: 'Time was up: the episode reached its last step.',
   left: 'You left.',
   operator_lost: 'Your connection was lost.',
   revoked: 'The hub ended your turn.',
   estopped: 'The emergency stop ended it.',
-  recorder_full: 'The recorder could not keep up.',
+  recorder_full: 'The recording could not keep up with the robot.',
   robot_fault: 'The robot reported a fault.',
   unstable: 'The simulation became unstable.',
   host_lost: 'The connection to the robot was lost.',

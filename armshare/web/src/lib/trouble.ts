@@ -18,16 +18,16 @@ export const TODO: Record<Todo, string> = {
 }
 
 const NOT_UNDERSTOOD = 'This page and the hub do not understand each other. Reload the page to get its newest version.'
-const NOT_HANDED_OVER = 'The robot could not hand the recording over to the hub. Try again in a moment.'
-const DAMAGED = 'The recording was damaged or changed on its way, so it does not count. Drive again.'
-const NOT_SIGNED_BY = 'A signature does not belong to this drive, so it does not count. Drive again.'
+const NOT_HANDED_OVER = 'The robot could not deliver the recording to the hub. Try again in a moment.'
+const DAMAGED = 'The recording was damaged or changed on its way to the hub, so it does not count. Drive again.'
+const NOT_SIGNED_BY = 'A signature does not belong to this drive, so the drive does not count. Drive again.'
 const NO_PAYOUT = 'There is no such payout. Look at your earnings in the lobby.'
 const OF_A_ROBOT = "The robot's computer was refused by the hub. Its owner can see why in its log. Choose another robot."
 
 const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[] = [
   ['sign_in', 'Your sign-in has run out. Sign in again.', ['auth']],
-  ['try_again', 'The signature did not fit, so you are not signed in. Try again.', ['signature']],
-  ['reload', 'This page and the hub are of different versions. Reload the page to get the one that fits.', ['protocol']],
+  ['try_again', 'The signature was not accepted, so you are not signed in. Try again.', ['signature']],
+  ['reload', 'This page and the hub have different versions. Reload the page to get the right one.', ['protocol']],
   ['reload', NOT_UNDERSTOOD, ['malformed', 'unknown_type', 'too_large', 'body_too_large', 'body_too_deep', 'invalid', 'address', 'cursor']],
   ['try_again', 'This page sent too much at once, and something was lost. Try again in a moment.', ['flood']],
   ['lobby', 'This robot is not registered here. Choose another one in the lobby.', ['unknown_robot']],
@@ -44,28 +44,28 @@ const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[]
   ['lobby', 'This file does not exist. Your episodes are in the lobby.', ['unknown_file', 'log_index']],
   ['try_again', 'The hub does not have this episode yet. Try again in a moment.', ['unknown_episode', 'episode_id']],
   ['lobby', 'Another wallet drove this episode, so yours can neither sign nor discard it.', ['not_the_operator']],
-  ['lobby', 'This episode has already been handed in or discarded. You find it in the lobby.', ['episode_state', 'duplicate_episode']],
+  ['lobby', 'This episode has already been handed in or discarded. It is in the lobby.', ['episode_state', 'duplicate_episode']],
   ['try_again', NOT_HANDED_OVER, ['unknown_upload', 'upload_idle', 'upload_incomplete', 'upload_too_large', 'upload_busy', 'offset_mismatch', 'body_timeout', 'tus_header', 'tus_version', 'media_type']],
   ['try_again', 'The check of this episode was interrupted. Try again.', ['verifier_lost']],
   ['lobby', DAMAGED, ['refused', 'bundle_incomplete', 'manifest_not_canonical', 'manifest_invalid', 'manifest_disagrees', 'file_hash_mismatch', 'episode_structure_invalid', 'content_root_mismatch', 'previous_forked']],
   ['lobby', NOT_SIGNED_BY, ['grant_invalid', 'operator_signature_invalid']],
-  ['lobby', 'The recorded motion is one that this robot cannot make, so it does not count. Drive again.', ['motion_invalid']],
-  ['lobby', 'The simulator came to another result when it replayed the recording, so it does not count. Drive again.', ['replay_mismatch']],
+  ['lobby', 'This robot cannot make the motion that was recorded, so the drive does not count. Drive again.', ['motion_invalid']],
+  ['lobby', 'The simulator got a different result when it replayed the recording, so the drive does not count. Drive again.', ['replay_mismatch']],
   ['lobby', "The hub's receipt could not be verified. Keep the episode's files, and tell whoever runs the hub.", ['receipt_invalid', 'inclusion_invalid']],
   ['try_again', 'This episode has no score yet. Try again in a few seconds.', ['not_scored']],
   ['lobby', 'This episode does not count, so it gets no score.', ['never_scored']],
   ['lobby', NO_PAYOUT, ['unknown_root', 'nothing_earned']],
-  ['lobby', 'There is nothing to claim at the moment. What you earn can be claimed once it has been settled.', ['nothing_to_claim']],
-  ['lobby', 'This payout was withdrawn. What you earned stays yours, and comes with the next one.', ['root_void']],
-  ['try_again', 'The reward vault refused the payout. What you earned stays yours. Try again later.', ['vault_refused']],
-  ['try_again', 'The blockchain did not answer. What you earned stays yours. Try again later.', ['chain', 'chain_unreachable']],
+  ['lobby', 'There is nothing to claim at the moment. What you earn is ready to claim a little later.', ['nothing_to_claim']],
+  ['lobby', 'This payout was withdrawn. What you earned is still yours, and comes with the next one.', ['root_void']],
+  ['try_again', 'The contract refused the payout. What you earned is still yours. Try again later.', ['vault_refused']],
+  ['try_again', 'The blockchain did not answer. What you earned is still yours. Try again later.', ['chain', 'chain_unreachable']],
   ['try_again', 'The hub cannot be reached. Check the connection.', ['unreachable']],
   ['try_again', 'The hub could not save that just now. Try again in a moment.', ['unavailable']],
   ['try_again', 'Something broke in the hub. Try again; if it happens again, tell whoever runs it.', ['internal']],
   // The page's own.
   ['reload', NOT_UNDERSTOOD, ['session', 'wire', 'layout', 'statement']],
   ['lobby', 'The hub offered a recording that is not of your drive, so this page did not sign it. Drive again.', ['manifest']],
-  ['try_again', 'The hub took the episode, but gave no receipt that can be read. Try again.', ['receipt']],
+  ['try_again', 'The hub accepted the episode, but its receipt cannot be read. Try again.', ['receipt']],
   ['reload', "The robot's 3D model could not be loaded. Reload the page.", ['model']],
   ['reload', 'Something broke on this page. Reload it.', ['unknown']],
 ]

@@ -12,7 +12,7 @@ export type Action = Motion | Order | 'slow' | 'hold'
 export type Bound = Readonly<Record<Action, readonly string[]>>
 
 export const ACTIONS: Record<Action, string> = {
-  hold: 'hold to move (dead-man)',
+  hold: 'hold to let the robot move',
   'x+': 'away',
   'x-': 'back',
   'y+': 'left',
