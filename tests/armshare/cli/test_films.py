@@ -8,7 +8,7 @@ import av
 
 from armshare.films import BYTES_MAX, RATE_HZ, SECONDS
 from sim.catalogue import TASKS, task
-from tests.armshare.command import armshare
+from tests.armshare.command import armshare_here
 
 FILMS = Path(__file__).parents[3] / "armshare" / "web" / "films"
 
@@ -24,7 +24,7 @@ def test_every_task_has_a_film_that_is_small_and_three_seconds_long():
 
 
 def test_the_command_makes_a_film_in_which_something_moves(tmp_path):
-    done = armshare("sim", "films", "--task", "reach", "--to", str(tmp_path))
+    done = armshare_here("sim", "films", "--task", "reach", "--to", str(tmp_path))
     assert done.returncode == 0, done.stderr
     with av.open(str(tmp_path / "reach-panda.mp4")) as film:
         first, *_, last = (frame.to_ndarray(format="gray").astype(int) for frame in film.decode(video=0))

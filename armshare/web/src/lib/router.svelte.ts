@@ -9,10 +9,14 @@ export class Router {
   /** Where somebody wants to go who is asked first; null if nobody is. */
   asking = $state<string | null>(null)
   #hash: string
+  /** Which of this page's entries in the browser's history is shown. */
+  #entry: number
   #ask: (() => boolean) | null = null
 
   constructor() {
     this.#hash = location.hash
+    this.#entry = entryOf(history.state) ?? 0
+    number(this.#entry)
     this.route = parse(this.#hash)
     addEventListener('hashchange', () => this.#changed())
   }
@@ -38,16 +42,27 @@ export class Router {
 
   #changed(): void {
     const { hash } = location
-    if (hash === this.#hash) return
-    if (this.#ask?.()) {
+    const entry = entryOf(history.state)
+    if (hash !== this.#hash && this.#ask?.()) {
       this.asking = hash
-      history.replaceState(history.state, '', this.#hash || '#/')
+      // Where it came from: a link has made a new entry, "back" and "forward" go to one that was there.
+      history.go(entry === null ? -1 : this.#entry - entry)
       return
     }
+    this.#entry = entry ?? this.#entry + 1
+    number(this.#entry)
+    if (hash === this.#hash) return
     this.#hash = hash
     this.asking = null
     this.route = parse(hash)
   }
 }
+
+const entryOf = (state: unknown): number | null => {
+  const found = (state as { entry?: unknown } | null)?.entry
+  return typeof found === 'number' ? found : null
+}
+
+const number = (entry: number): void => history.replaceState({ entry }, '')
 
 export const router = new Router()

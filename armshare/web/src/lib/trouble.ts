@@ -50,7 +50,7 @@ const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[]
   ['lobby', DAMAGED, ['refused', 'bundle_incomplete', 'manifest_not_canonical', 'manifest_invalid', 'manifest_disagrees', 'file_hash_mismatch', 'episode_structure_invalid', 'content_root_mismatch', 'previous_forked']],
   ['lobby', NOT_SIGNED_BY, ['grant_invalid', 'operator_signature_invalid']],
   ['lobby', 'This robot cannot make the motion that was recorded, so the drive does not count. Drive again.', ['motion_invalid']],
-  ['lobby', 'The simulator got a different result when it replayed the recording, so the drive does not count. Drive again.', ['replay_mismatch']],
+  ['lobby', 'The simulator came to a different result when it replayed the recording, so the drive does not count. Drive again.', ['replay_mismatch']],
   ['lobby', "The hub's receipt could not be verified. Keep the episode's files, and tell whoever runs the hub.", ['receipt_invalid', 'inclusion_invalid']],
   ['try_again', 'This episode has no score yet. Try again in a few seconds.', ['not_scored']],
   ['lobby', 'This episode does not count, so it gets no score.', ['never_scored']],
