@@ -59,9 +59,9 @@ def test_a_robots_name_leads_to_it(visitor: Page, where: str) -> None:
         ("#/nothing/here", "There is no such page", "unknown_page"),
         ("#/drive/panda-1", "There is no such page", "unknown_page"),
         ("#/drive/%E0%A4%A/lift", "There is no such page", "unknown_page"),
-        ("#/drive/panda-77/lift", "No robot panda-77", "unknown_robot"),
-        ("#/watch/panda-77", "No robot panda-77", "unknown_robot"),
-        ("#/drive/panda-1/juggle", "No task Juggle with panda-1", "unknown_task"),
+        ("#/drive/panda-77/lift", "There is no robot “panda-77”", "unknown_robot"),
+        ("#/watch/panda-77", "There is no robot “panda-77”", "unknown_robot"),
+        ("#/drive/panda-1/juggle", "panda-1 has no task “Juggle”", "unknown_task"),
     ],
 )
 def test_an_address_that_leads_nowhere_says_so_with_a_way_on(visitor: Page, where: str, title: str, code: str) -> None:
