@@ -78,7 +78,7 @@ class RobotAnswer(BaseModel):
     model: str
     owner: str
     driver: str | None
-    kept_s: int | None
+    kept_s: int | None = None
     """For how long the drive is still kept for its driver, whose connection was lost; null if they are here."""
     simulated: bool
     online: bool
