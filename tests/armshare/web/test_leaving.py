@@ -25,6 +25,27 @@ from tests.armshare.web.test_browser import (
 from tests.browser import complaints
 from tests.conftest import House
 
+CUT = """
+    function before() {
+        let open = null
+        new BroadcastChannel('cut').onmessage = () => open?.close()
+        self.WebSocket = class extends WebSocket {
+            constructor(url) {
+                super(url)
+                open = this
+            }
+        }
+    }
+    const script = (text) => URL.createObjectURL(new Blob([text], { type: 'text/javascript' }))
+    window.Worker = class extends Worker {
+        constructor(url, options) {
+            super(script(`import '${script(`(${before})()`)}'; import '${new URL(url, location.href)}'`), options)
+        }
+    }
+    const channel = new BroadcastChannel('cut')
+    window.cut = () => channel.postMessage('now')
+"""
+"""`cut()` loses the page's connection to the hub, without a word."""
 STEPS = "+document.querySelector('[data-testid=step-count]').innerText"
 
 
@@ -145,3 +166,22 @@ def test_a_closed_tab_leaves_a_drive_that_another_goes_on_with_or_starts_over(
     expect(other.get_by_test_id("step-count")).to_have_text("0")
     (episode,) = httpx.get(f"{patient.url}/api/episodes", params={"limit": 1}).json()["episodes"]
     assert episode["reason"] in ("operator_lost", "finished")
+
+
+def test_a_connection_that_is_lost_in_the_middle_is_made_again_and_the_drive_goes_on(
+    context: BrowserContext, patient: House
+) -> None:
+    context.add_init_script(CUT)
+    page = opened(context, patient.url)
+    sign_in(page)
+    take_robot(page)
+    steps = drives(page)
+    page.evaluate("cut()")
+    page.get_by_role("heading", name="Disconnected").wait_for()
+    expect(page.get_by_test_id("cut-short")).to_contain_text("Your drive is kept for you for a minute.")
+    page.get_by_role("button", name="Try again").click()
+    page.wait_for_function(ARMED)
+    assert page.evaluate(STEPS) >= steps
+    more = drives(page, int(page.evaluate(STEPS)) + 8)
+    page.get_by_test_id("finish").click()
+    finished(page, patient, more)

@@ -41,8 +41,9 @@ export class Account {
 
   /** See which wallets this browser keeps now: another tab may have changed that, or somebody cleared its data. */
   look(): void {
-    this.stored = this.wallets.list()
-    this.lost = this.wallets.lost()
+    const [stored, lost] = [this.wallets.list(), this.wallets.lost()]
+    if (!same(stored, this.stored)) this.stored = stored
+    if (!same(lost, this.lost)) this.lost = lost
   }
 
   /** The wallet that is signed in has its key in this page alone: this browser's data was cleared. */
@@ -154,6 +155,8 @@ export class Account {
     this.wallet = this.balance = this.operator = null
   }
 }
+
+const same = (one: unknown, other: unknown): boolean => JSON.stringify(one) === JSON.stringify(other)
 
 function read(): KeptSignIn | null {
   try {
