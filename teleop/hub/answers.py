@@ -78,6 +78,8 @@ class RobotAnswer(BaseModel):
     model: str
     owner: str
     driver: str | None
+    task: str | None
+    """The task that it is driven at; None if nobody drives."""
     simulated: bool
     online: bool
     estopped: bool

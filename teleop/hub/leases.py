@@ -96,8 +96,9 @@ class Hub:
         return {address: self._presence(dock) for address, dock in self.docks.items()}
 
     def _presence(self, dock: Dock) -> Presence:
-        driver = dock.holder.seat.address if dock.holder else None
-        return Presence(dock.estopped, dock.fault, driver, len(dock.queue), self.wait_s(dock, len(dock.queue)))
+        driver, task = (dock.holder.seat.address, dock.holder.grant.task) if dock.holder else (None, None)
+        length = len(dock.queue)
+        return Presence(dock.estopped, dock.fault, driver, length, self.wait_s(dock, length), task)
 
     # --- robots
 
@@ -116,6 +117,8 @@ class Hub:
             await self._asked(self._store.describe, row.address, descriptor)
             token = secrets.token_urlsafe(32)
             dock = Dock(row.address, row.owner, descriptor, outbox, token, hello.estopped, cameras)
+            if len(descriptor["tasks"]) > 1:
+                dock.at_since = row.epoch + 1  # until then it may still be at the task of an earlier lease
             dock.past_s.extend(past_s)
             self._admit(dock)
         _log.info("robot online", robot=row.address, name=row.name)
@@ -318,8 +321,13 @@ class Hub:
             )
         )
         lease.seat.outbox.signal(
-            signalling.encode(signalling.Granted(row.lease, row.epoch, dock.descriptor, dock.task(grant.task)))
+            signalling.encode(
+                signalling.Granted(row.lease, row.epoch, dock.described(grant.task), dock.task(grant.task))
+            )
         )
+        if dock.go_to(grant.task, row.epoch):
+            for seat in dock.watchers - {lease.seat}:
+                seat.outbox.signal(signalling.encode(_watching(dock)))
 
     async def _begin(self, seat: Seat) -> None:
         lease, row = self._holding(seat)
@@ -384,7 +392,7 @@ class Hub:
             seat.watching.watchers.discard(seat)
         seat.watching = dock
         dock.watchers.add(seat)
-        seat.outbox.signal(signalling.encode(signalling.Watching(dock.descriptor)))
+        seat.outbox.signal(signalling.encode(_watching(dock)))
 
     def wait_s(self, dock: Dock, ahead: int) -> int:
         """Return how long somebody with `ahead` others before them in the queue will probably wait, s."""
@@ -416,6 +424,13 @@ class Hub:
         if lease is None or not lease.held or lease.row is None:
             raise SignallingError("state", "expected to hold a robot; join one and wait for `granted`")
         return lease, lease.row
+
+
+def _watching(dock: Dock) -> signalling.Watching:
+    """Return what a watcher needs to read the robot's states: as it is at its present task, and from when on."""
+    here = dock.described(dock.at)
+    task = dock.task(dock.at or next((one["name"] for one in here["tasks"]), None))
+    return signalling.Watching(here, task, dock.at_since)
 
 
 def _require_cleared(dock: Dock) -> None:

@@ -16,6 +16,7 @@ CARD: dict[str, Any] = {
     "model": "panda",
     "owner": "0xO",
     "driver": None,
+    "task": None,
     "simulated": True,
     "online": False,
     "estopped": False,

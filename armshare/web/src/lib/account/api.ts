@@ -37,8 +37,10 @@ export interface Robot {
   queue_length: number
   /** How long somebody who queues now will probably wait; null if it is offline. */
   wait_s: number | null
-  /** Who drives, if the hub tells. */
+  /** Who drives, if the hub tells, */
   driver?: string | null
+  /** and at which task. */
+  task?: string | null
   tasks: RobotTask[]
 }
 
