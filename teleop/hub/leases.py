@@ -326,8 +326,9 @@ class Hub:
             )
         )
         if dock.go_to(grant.task, row.epoch):
+            told = signalling.encode(_watching(dock))  # once for all of them
             for seat in dock.watchers - {lease.seat}:
-                seat.outbox.signal(signalling.encode(_watching(dock)))
+                seat.outbox.signal(told)
 
     async def _begin(self, seat: Seat) -> None:
         lease, row = self._holding(seat)

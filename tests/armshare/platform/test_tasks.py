@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
 
+from armshare.cli.operator import _plain
 from armshare.cli.platform import SHOWN
-from armshare.drive import contribute, drive_once
+from armshare.drive import contribute, drive_once, task_of
 from recorder.file.episode import read_episode
 from recorder.proof.replayed import replayed
 from sim.catalogue import TASKS, offer, task
@@ -75,3 +77,29 @@ def test_a_real_arm_has_one_task(tmp_path) -> None:
     done = armshare_here("host", *arm)
     assert done.returncode == 2
     assert "expected one task of a real robot, got 'lift,reach'" in done.stderr
+
+
+async def test_a_terminal_lists_the_robots_and_what_each_task_pays(house, monkeypatch) -> None:
+    async with Driver(house.url, new_key()) as driver:
+        await robot_of(driver)
+        prices = {one["name"]: int(one["price"]) for one in (await driver.call("GET", "/api/robots"))[0]["tasks"]}
+    monkeypatch.setenv("COLUMNS", "120")
+    done = await asyncio.to_thread(armshare_here, "robots", "--hub", house.url)
+    assert done.returncode == 0, done.stderr
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines() if "│" in line]
+    assert rows == [
+        ["panda-1", "free", "lift", task("lift").spec.instruction, f"{prices['lift'] / 10**18:g}"],
+        ["", "", "reach", task("reach").spec.instruction, f"{prices['reach'] / 10**18:g}"],
+    ]
+    said = json.loads((await asyncio.to_thread(armshare_here, "robots", "--hub", house.url, "--json")).stdout)
+    assert [one["name"] for one in said[0]["tasks"]] == ["lift", "reach"]
+
+
+def test_what_a_stranger_wrote_does_nothing_to_a_terminal() -> None:
+    assert _plain("\x1b[2J[red]Lift\x07 it.") == r" [2J\[red]Lift  it."
+
+
+def test_a_recorded_episode_is_driven_again_at_its_own_task() -> None:
+    folder = Path(__file__).parents[2] / "recorder" / "golden" / "good"
+    assert task_of(folder) == read_episode(folder / "episode.h5").meta.task.name
+    assert task_of(None) == ""

@@ -1,14 +1,20 @@
 import { expect, test } from 'vitest'
 import { pictureOf } from './gallery'
 
-test('a simulated robot is shown at the task that is asked for', () => {
-  expect(pictureOf({ model: 'panda', simulated: true }, 'lift')).toMatch(/lift-panda.*\.jpg$/)
-  expect(pictureOf({ model: 'panda', simulated: true }, 'pick_place')).toMatch(/pick_place-panda.*\.jpg$/)
-  expect(pictureOf({ model: 'dual_panda', simulated: true }, 'handover')).toMatch(/handover-dual_panda.*\.jpg$/)
+const robot = (model: string, simulated: boolean, ...tasks: string[]) => ({
+  model,
+  simulated,
+  tasks: tasks.map((name) => ({ name, instruction: '', max_steps: 1, price: '0' })),
 })
 
-test('a real robot, an unknown one and an unknown task have no picture', () => {
-  expect(pictureOf({ model: 'panda', simulated: false }, 'lift')).toBeNull()
-  expect(pictureOf({ model: 'all', simulated: true }, 'lift')).toBeNull()
-  expect(pictureOf({ model: 'panda', simulated: true }, 'juggle')).toBeNull()
+test('a simulated robot is shown at its first task that has a picture', () => {
+  expect(pictureOf(robot('panda', true, 'lift'))).toMatch(/lift-panda.*\.jpg$/)
+  expect(pictureOf(robot('dual_panda', true, 'handover'))).toMatch(/handover-dual_panda.*\.jpg$/)
+  expect(pictureOf(robot('panda', true, 'juggle', 'pick_place', 'lift'))).toMatch(/pick_place-panda.*\.jpg$/)
+})
+
+test('a real robot, an unknown one and one without a task have no picture', () => {
+  expect(pictureOf(robot('panda', false, 'lift'))).toBeNull()
+  expect(pictureOf(robot('all', true, 'lift'))).toBeNull()
+  expect(pictureOf(robot('panda', true))).toBeNull()
 })
