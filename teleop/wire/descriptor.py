@@ -207,9 +207,8 @@ def at_task(said: Mapping[str, Any], task: str | None) -> dict[str, Any]:
 
     None, or a task that it does not offer: as it is at the first.
     """
-    tasks = {one["name"]: one for one in said["tasks"]}
-    at = tasks.get(task) or next(iter(tasks.values()), {})
-    setting = at.get("setting")
+    named = [one for one in said["tasks"] if one["name"] == task] or said["tasks"]
+    setting = named[0].get("setting") if named else None
     own = {**setting, "engine": {**said["engine"], **setting["engine"]}} if setting else {}
     return {**said, **own, "tasks": [plain_task(one) for one in said["tasks"]]}
 
