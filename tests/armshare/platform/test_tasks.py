@@ -79,19 +79,25 @@ def test_a_real_arm_has_one_task(tmp_path) -> None:
     assert "expected one task of a real robot, got 'lift,reach'" in done.stderr
 
 
-async def test_a_terminal_lists_the_robots_and_what_each_task_pays(house, monkeypatch) -> None:
-    async with Driver(house.url, new_key()) as driver:
+async def prices(url: str) -> dict[str, int]:
+    """What each task pays at most, once the robot is free."""
+    async with Driver(url, new_key()) as driver:
         await robot_of(driver)
-        prices = {one["name"]: int(one["price"]) for one in (await driver.call("GET", "/api/robots"))[0]["tasks"]}
+        (card,) = await driver.call("GET", "/api/robots")
+        return {one["name"]: int(one["price"]) for one in card["tasks"]}
+
+
+def test_a_terminal_lists_the_robots_and_what_each_task_pays(house, monkeypatch) -> None:
+    pays = {name: f"{price / 10**18:g}" for name, price in asyncio.run(prices(house.url)).items()}
     monkeypatch.setenv("COLUMNS", "120")
-    done = await asyncio.to_thread(armshare_here, "robots", "--hub", house.url)
+    done = armshare_here("robots", "--hub", house.url)
     assert done.returncode == 0, done.stderr
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines() if "│" in line]
     assert rows == [
-        ["panda-1", "free", "lift", task("lift").spec.instruction, f"{prices['lift'] / 10**18:g}"],
-        ["", "", "reach", task("reach").spec.instruction, f"{prices['reach'] / 10**18:g}"],
+        ["panda-1", "free", "lift", task("lift").spec.instruction, pays["lift"]],
+        ["", "", "reach", task("reach").spec.instruction, pays["reach"]],
     ]
-    said = json.loads((await asyncio.to_thread(armshare_here, "robots", "--hub", house.url, "--json")).stdout)
+    said = json.loads(armshare_here("robots", "--hub", house.url, "--json").stdout)
     assert [one["name"] for one in said[0]["tasks"]] == ["lift", "reach"]
 
 
