@@ -391,6 +391,11 @@ class RecordingPilot:
         return Joints(self._joints[row], self._gripper[row])
 
 
+def task_of(folder: Path | None) -> str:
+    """Return the task of the episode in `folder`, empty if none is given; raise an EpisodeError."""
+    return "" if folder is None else episode_in(folder).meta.task.name
+
+
 def recorded(folder: Path) -> PilotMaker:
     """Return what re-drives the episode in `folder`; raise an EpisodeError if there is none."""
     recording = episode_in(folder)

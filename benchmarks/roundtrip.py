@@ -126,7 +126,7 @@ def main() -> None:
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="armshare-bench-") as name:
         data = Path(name)
-        with (data / "log").open("wb") as log, platform(data, 0, ["panda", "panda"], log) as (url, children):
+        with (data / "log").open("wb") as log, platform(data, 0, ["panda:lift", "panda:lift"], log) as (url, children):
             found = asyncio.run(_when_online(url, chosen, children))
     if not chosen.json:
         print("command:", " ".join(sys.argv))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
@@ -13,6 +14,7 @@ from sim.task import Task
 if TYPE_CHECKING:
     from sim.physics.stepping import Stepping
     from sim.physics.world import World
+    from sim.physics.worlds import Worlds
 
 ROBOTS: Final = ("panda", "iiwa", "xarm6", "so101", "dual_panda", "husky")
 TASKS: Final = ("reach", "lift", "push", "pick_place", "stack", "sort", "drawer", "peg", "pour", "handover", "fetch")
@@ -53,6 +55,12 @@ def pairs() -> tuple[tuple[str, str], ...]:
     return tuple((robot, name) for name in TASKS for robot in task(name).robots if robot in ROBOTS)
 
 
+def tasks_of(robot: str) -> tuple[str, ...]:
+    """Return the tasks that a robot can do, in the order of TASKS; raise UnknownRobotError."""
+    description(robot)
+    return tuple(name for able, name in pairs() if able == robot)
+
+
 def require_pair(robot: str, task_name: str) -> tuple[str, str]:
     """Return the pair; raise UnknownRobotError or UnknownTaskError if there is no such world."""
     if robot not in ROBOTS:
@@ -61,6 +69,16 @@ def require_pair(robot: str, task_name: str) -> tuple[str, str]:
     if robot not in able:
         raise UnknownTaskError(f"expected one of {', '.join(able)} at the task {task_name}, got {robot!r}")
     return robot, task_name
+
+
+def offer(said: str) -> tuple[str, tuple[str, ...]]:
+    """Return a robot and the tasks that it should offer, from `panda`, which means all of them, or `panda:lift,stack`.
+
+    Raises UnknownRobotError or UnknownTaskError.
+    """
+    robot, _, names = said.partition(":")
+    tasks = dict.fromkeys(names.split(",")) if names else tasks_of(robot)
+    return robot, tuple(require_pair(robot, name)[1] for name in tasks)
 
 
 def make_world(robot: str, task_name: str, stepping: Stepping | None = None) -> World:
@@ -73,3 +91,14 @@ def make_world(robot: str, task_name: str, stepping: Stepping | None = None) -> 
     from sim.physics.world import World
 
     return World(description(robot), task(task_name), stepping or CURRENT)
+
+
+def make_worlds(robot: str, tasks: Sequence[str], world: World | None = None) -> Worlds:
+    """Return a robot that offers these tasks, one or more, not yet connected; raise for an unknown pair.
+
+    `world` is one of that robot, at any task, to use instead of a new one.
+    """
+    found = [task(require_pair(robot, name)[1]) for name in tasks]
+    from sim.physics.worlds import Worlds
+
+    return Worlds(world or make_world(robot, tasks[0]), found)

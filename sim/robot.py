@@ -278,6 +278,26 @@ class Robot(Protocol):
         """Let go of the robot, which holds its pose if it can. Idempotent."""
 
 
+@runtime_checkable
+class Tasks(Protocol):
+    """A robot that offers one or more tasks, and is at one of them at a time. Not thread-safe, except for `specs`."""
+
+    @property
+    def specs(self) -> tuple[RobotSpec, ...]:
+        """The robot's spec at each task, in the order in which they are offered. Only scene, task, engine and the
+        arrays of the scene's things differ."""
+
+    @property
+    def robot(self) -> Robot:
+        """The robot at its present task; first, that of `specs[0]`."""
+
+    def change(self, task: str) -> Robot:
+        """Prepare another task, and return the robot at it, in any scene of it; the robot of before is not used again.
+
+        Called while the robot is at rest. Raises RobotError; the robot is then still at the task of before.
+        """
+
+
 def checked(action: Action, spec: RobotSpec) -> Action:
     """Return `action` clipped to the limits of `spec`; raise ActionShapeError if it is malformed."""
     joints, gripper = spec.action

@@ -236,7 +236,7 @@ def lift(page: Page, data: Path) -> None:
     page.wait_for_function(DRIVING)
 
 
-TAKEN: Final = {"drive": ("false", ["panda", "panda"], pictures), "guide": ("true", ["panda"], first_drive)}
+TAKEN: Final = {"drive": ("false", ["panda:lift", "panda:lift"], pictures), "guide": ("true", ["panda"], first_drive)}
 """Of each set: whether wallets must have a first drive, the robots, and who takes it."""
 
 

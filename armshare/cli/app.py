@@ -1,4 +1,4 @@
-"""The command line, `armshare`: run, hub, host, drive, demo, verify, fetch, export, clear, settle, sim and more."""
+"""The command line, `armshare`: run, hub, host, robots, drive, demo, verify, fetch, export, settle, sim and more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operator's command: drive."""
+"""The operator's commands: drive, robots."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
+from rich.table import Table
 
 from armshare.cli.options import HUB, AsJson, HubUrl, err, out
+from armshare.client import client_of
 
 cli = typer.Typer()
 
@@ -20,7 +22,9 @@ def drive(
     robot: Annotated[
         str, typer.Option(help="The robot's name or address; by default the one with the shortest wait.")
     ] = "",
-    task: Annotated[str, typer.Option(help="The task; by default the first that the robot offers.")] = "",
+    task: Annotated[
+        str, typer.Option(help="The task; by default that of the --episode, or the first one that the robot offers.")
+    ] = "",
     episodes: Annotated[int, typer.Option(min=1, help="How many episodes to drive.")] = 1,
     policy: Annotated[str, typer.Option(help="Drive by a policy, module:function; see docs/driving.md.")] = "",
     expert: Annotated[bool, typer.Option("--expert", help="Drive by the task's scripted operator.")] = False,
@@ -52,7 +56,8 @@ def drive(
         named = ", ".join(name for name, value in given.items() if value) or "none"
         raise typer.BadParameter(f"expected one of {', '.join(given)}, got {named}")
     wallet = driving.wallet_in(key or driving.own_key_file())
-    outcome = driving.Outcome(wallet.address, robot, task, episodes, qualifying=first_drive)
+    asked = task or driving.task_of(episode)
+    outcome = driving.Outcome(wallet.address, robot, asked, episodes, qualifying=first_drive)
     with driving.pilots(policy=policy, episode=episode, gamepad=gamepad, first_drive=first_drive) as make:
         try:
             driving.run(driving.drive(hub, wallet, outcome, make, _say))
@@ -64,6 +69,30 @@ def drive(
                     out.print(line, highlight=False, soft_wrap=True)
     if not outcome.complete:
         raise typer.Exit(1)
+
+
+@cli.command()
+def robots(hub: HubUrl = HUB, as_json: AsJson = False) -> None:
+    """List the robots, how they are, and the tasks that each of them offers."""
+    with client_of(hub) as client:
+        config = client.get("/api/config").raise_for_status().json()
+        found = client.get("/api/robots").raise_for_status().json()
+    if as_json:
+        print(json.dumps(found))
+        return
+    table = Table("robot", "is", "task", "asks for", f"pays at most ({config['token_symbol']})")
+    for one in found:
+        state = f"{one['state']}, {one['queue_length']} waiting" if one["queue_length"] else one["state"]
+        for at, task in enumerate(one["tasks"] or [{"name": "", "instruction": "", "price": "0"}]):
+            pay = f"{int(task['price']) / 10 ** config['token_decimals']:g}" if task["name"] else ""
+            head = (one["name"], state) if at == 0 else ("", "")
+            table.add_row(*(_plain(cell) for cell in (*head, task["name"], task["instruction"], pay)))
+    out.print(table)
+
+
+def _plain(text: str) -> str:
+    """Return what a stranger wrote as text that does nothing to a terminal."""
+    return escape("".join(letter if letter.isprintable() else " " for letter in text))
 
 
 def _say(text: str) -> None:

@@ -12,7 +12,7 @@ import webbrowser
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import structlog
 import typer
@@ -29,11 +29,13 @@ from armshare.failures import PlatformError
 from armshare.logs import LogFile
 from armshare.platform import processes
 from armshare.settings import Settings
-from sim.catalogue import require_pair
+from sim.catalogue import offer
 from teleop.hub.server import serving
 
 cli = typer.Typer()
 log = structlog.get_logger()
+SHOWN: Final = ("panda", "dual_panda", "husky")
+"""The robots that `run` brings by itself: the fewest that offer every task between them."""
 
 
 @cli.command()
@@ -43,16 +45,16 @@ def run(
     robot: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="ROBOT:TASK", help="A robot to simulate and its task, such as panda:lift; may be repeated."
+            metavar="ROBOT[:TASK,...]",
+            help="A robot to simulate, with all of its tasks or some: panda:lift,stack; may be repeated.",
         ),
     ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Start a chain, a hub and a host with simulated robots (by default two Pandas); Ctrl-C ends everything."""
-    wanted = robot or ["panda:lift", "panda:lift"]
+    """Start a chain, a hub and a host with simulated robots (three by default, for all tasks); Ctrl-C ends all."""
+    wanted = robot or [*SHOWN]
     for one in wanted:
-        kind, _, task = one.partition(":")
-        require_pair(kind, task or "lift")
+        offer(one)
     err.print(f"starting the chain, the hub and {', '.join(wanted)} ...")
     data.mkdir(parents=True, exist_ok=True)
     logs = LogFile(data / "logs" / "hub.log"), LogFile(data / "logs" / "host.log")
@@ -117,13 +119,14 @@ def host(
     robot: Annotated[
         list[str],
         typer.Option(
-            metavar="ROBOT:TASK",
-            help="A simulated robot and its task, such as panda:lift; with --port, a real so101.",
+            metavar="ROBOT[:TASK,...]",
+            help="A simulated robot, with all of its tasks or some: panda:lift,stack; may be repeated. "
+            "With --port, a real so101.",
         ),
     ],
     hub: HubUrl = HUB,
     port: Annotated[str, typer.Option(help="The real arm's serial device.")] = "",
-    task: Annotated[str, typer.Option(help="The task, if --robot names none.")] = "",
+    task: Annotated[str, typer.Option(help="The task or tasks, if --robot names none.")] = "",
     instruction: Annotated[str, typer.Option(help="A real arm's task, in words.")] = "",
     name: Annotated[str, typer.Option(help="The name that operators see; several robots get a number each.")] = "",
     calibration: Annotated[Path | None, typer.Option(help="The real arm's calibration file.")] = None,
@@ -152,22 +155,32 @@ def host(
         raise PlatformError("expected one --robot with a --port or a --camera; start a host for each")
     if child:
         processes.end_with_parent()
-    parts = [one.partition(":") for one in robot]
-    called = [name or kind for kind, _, _ in parts]
+    offers = [_real(one, task) if port else offer(f"{one}:{task}" if task and ":" not in one else one) for one in robot]
+    called = [name or kind for kind, _ in offers]
     wanted = [
         Wanted(
             kind=kind,
             name=name if name and len(robot) == 1 else f"{called[at]}-{called[: at + 1].count(called[at])}",
-            task=said or task or ("free" if port else "lift"),
+            tasks=tasks,
             port=port,
             calibration=calibration,
             instruction=instruction,
             cameras=cameras,
         )
-        for at, (kind, _, said) in enumerate(parts)
+        for at, (kind, tasks) in enumerate(offers)
     ]
     with interruptible():
         asyncio.run(serve(hub, data, wanted))
+
+
+def _real(said: str, task: str) -> tuple[str, tuple[str, ...]]:
+    """Return a real robot and its task, which is not among those that can be simulated."""
+    kind, _, named = said.partition(":")
+    if "," in (named or task):
+        raise PlatformError(
+            f"expected one task of a real robot, got {named or task!r}; start its host again for another"
+        )
+    return kind, (named or task or "free",)
 
 
 @cli.command()

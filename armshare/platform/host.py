@@ -17,18 +17,19 @@ from eth_account.signers.local import LocalAccount
 
 from armshare.client import message_of
 from armshare.failures import NotOnlineError
-from armshare.platform.origin import world_of
+from armshare.platform.origin import worlds_of
 from armshare.platform.processes import locked
 from recorder.file.writer import commit_steps
 from recorder.host.recording import Recorder
 from recorder.host.uploader import Uploader
 from recorder.proof.seal import SealedEpisode
 from sim.catalogue import UnknownRobotError
-from sim.robot import Robot, TaskSpec
+from sim.robot import Robot, Tasks, TaskSpec
 from teleop.cameras.spec import CameraSpec
 from teleop.hardware.calibration import read_calibration
 from teleop.hardware.feetech import FREE, So101
 from teleop.host.link import Host, registration
+from teleop.host.tasks import tasks_of
 from teleop.identity import ROBOT_REGISTRATION, Domain, load_key
 from teleop.steps import Events
 
@@ -43,21 +44,22 @@ class Wanted:
 
     kind: str
     name: str
-    task: str = "lift"
+    tasks: tuple[str, ...]
+    """What it offers: one or more, and of a real robot exactly one."""
     port: str = ""
     calibration: Path | None = None
     instruction: str = ""
     cameras: tuple[CameraSpec, ...] | None = None
     """Cameras of a real robot; a simulated one has those of its scene."""
 
-    def open(self) -> Robot:
+    def open(self) -> Robot | Tasks:
         """Return the robot, not yet connected; raise RobotError if there is none of that name."""
         if self.port:
             if self.kind != "so101":
                 raise UnknownRobotError(f"expected so101 as the real robot at {self.port}, got {self.kind!r}")
-            task = TaskSpec(self.task, 1, self.instruction, FREE.max_steps) if self.instruction else FREE
+            task = TaskSpec(self.tasks[0], 1, self.instruction, FREE.max_steps) if self.instruction else FREE
             return So101(self.port, read_calibration(self.calibration) if self.calibration else None, task=task)
-        return world_of(self.kind, self.task)
+        return worlds_of(self.kind, self.tasks)
 
 
 async def serve_one(hub_url: str, data: Path, wanted: Wanted) -> None:
@@ -69,7 +71,7 @@ async def serve_one(hub_url: str, data: Path, wanted: Wanted) -> None:
     owner, folder = load_key(data / "keys" / "owner.key"), data / "host" / wanted.name
     with locked(folder, f"host of {wanted.name}"):
         key, robot = load_key(folder / "robot.key"), wanted.open()
-        events = Events(commit_steps(robot.spec.control_hz))
+        events = Events(commit_steps(tasks_of(robot).specs[0].control_hz))
         kept = folder / "stopped", folder / "grants"
         host = Host(hub_url, key, wanted.name, robot, events, wanted.cameras, *kept)
         gc.collect()
@@ -84,7 +86,7 @@ async def serve_one(hub_url: str, data: Path, wanted: Wanted) -> None:
             gc.unfreeze()
 
 
-async def _register(hub_url: str, key: LocalAccount, owner: LocalAccount, name: str, robot: Robot) -> Domain:
+async def _register(hub_url: str, key: LocalAccount, owner: LocalAccount, name: str, robot: Robot | Tasks) -> Domain:
     """Register the robot with the hub, signed by its owner; wait while the hub is not there yet or has trouble."""
     values = dict(registration(key, owner.address, name, robot))
     async with httpx.AsyncClient(base_url=hub_url, timeout=HTTP_S, trust_env=False) as http:

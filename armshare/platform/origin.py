@@ -1,7 +1,8 @@
 """The process that a host's robots are forked from: what it has loaded, they share.
 
-It connects one world of each kind that the host simulates, so that models and the physics engine's buffers are in
-memory once, however many robots there are. A robot's process uses its copy; the one here is never driven.
+It connects one world of each kind of robot that the host simulates, so that models and the physics engine's buffers are
+in memory once, however many robots there are. A robot's process uses its copy, at whatever task; the one here is never
+driven.
 """
 
 from __future__ import annotations
@@ -9,35 +10,35 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
-from sim.catalogue import make_world
+from sim.catalogue import make_world, make_worlds, tasks_of
 from sim.physics.world import World
+from sim.physics.worlds import Worlds
 from sim.robot import RobotError
 
 _KINDS: Final = "ARMSHARE_ORIGIN_WORLDS"
-_worlds: Final[dict[tuple[str, str], World]] = {}
+_worlds: Final[dict[str, World]] = {}
 
 
-def ask_for(kinds: Iterable[tuple[str, str]]) -> None:
-    """Say, before the process starts, which worlds it should load: robots and tasks, by name."""
-    os.environ[_KINDS] = " ".join(sorted({f"{robot}:{task}" for robot, task in kinds}))
+def ask_for(kinds: Iterable[str]) -> None:
+    """Say, before the process starts, which robots it should load, by name."""
+    os.environ[_KINDS] = " ".join(sorted(set(kinds)))
 
 
-def world_of(robot: str, task: str) -> World:
-    """Return a world to drive: this process's copy of the one that was connected, or a new one."""
-    return _worlds.pop((robot, task), None) or make_world(robot, task)
+def worlds_of(robot: str, tasks: Sequence[str]) -> Worlds:
+    """Return a robot to drive: in this process's copy of the world that was connected, or in a new one."""
+    return make_worlds(robot, tasks, _worlds.pop(robot, None))
 
 
 def _load() -> None:
-    for kind in os.environ.pop(_KINDS, "").split():
-        robot, _, task = kind.partition(":")
+    for robot in os.environ.pop(_KINDS, "").split():
         with suppress(RobotError):  # the robot's own process will meet the error and report it
-            world = make_world(robot, task)
+            world = make_world(robot, tasks_of(robot)[0])
             world.connect()
-            _worlds[robot, task] = world
+            _worlds[robot] = world
     if _worlds:
         _give_back()
         gc.collect()

@@ -47,7 +47,7 @@ async def serve(hub_url: str, data: Path, wanted: list[Wanted]) -> None:
         return
     # A robot's matrices are small: more threads for linear algebra would only spin beside the other robots.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    origin.ask_for((one.kind, one.task) for one in wanted if not one.port)
+    origin.ask_for(one.kind for one in wanted if not one.port)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_SHARED)
     async with asyncio.TaskGroup() as group:

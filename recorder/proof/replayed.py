@@ -13,14 +13,14 @@ import numpy as np
 from recorder.file.episode import Episode
 from recorder.proof.description import hash_description
 from sim.catalogue import description as describe
-from sim.catalogue import make_world, require_pair
+from sim.catalogue import make_world, make_worlds, require_pair, tasks_of
 from sim.catalogue import task as find_task
 from sim.physics.replay import replay
 from sim.robot import RobotError
 
 if TYPE_CHECKING:
     from sim.physics.stepping import Stepping
-    from sim.physics.world import World
+    from sim.physics.worlds import Worlds
 
 
 class DescriptionMismatchError(RobotError):
@@ -57,7 +57,7 @@ def replayed(episode: Episode) -> None:
         "progress": np.asarray(episode.arrays["progress"], np.float64),
         "success": np.asarray(episode.arrays["success"], np.float64),
     }
-    world = _world(meta.robot.model, meta.task.name, stepping)
+    world = _worlds(meta.robot.model, stepping).change(meta.task.name)
     replay(world, meta.seed, episode.applied_joint_position, episode.applied_gripper, recorded)
 
 
@@ -74,15 +74,17 @@ def _description(model: str) -> dict[str, str]:
 
 
 @lru_cache(maxsize=4)
-def _world(model: str, task: str, stepping: Stepping) -> World:
-    world = make_world(model, task, stepping)
+def _worlds(model: str, stepping: Stepping) -> Worlds:
+    """Return a robot's worlds at all of its tasks, which share one engine: a hub hears of every task in turn."""
+    tasks = tasks_of(model)
+    world = make_world(model, tasks[0], stepping)
     world.connect()
-    return world
+    return make_worlds(model, tasks, world)
 
 
 def warm() -> None:
-    """Load the engine and the most common world before the first episode, in a worker process."""
+    """Load the engine and the most common robot before the first episode, in a worker process."""
     from sim.physics.stepping import CURRENT
 
     _description("panda")
-    _world("panda", "lift", CURRENT)
+    _worlds("panda", CURRENT)

@@ -53,6 +53,11 @@ class World:
         return self._description
 
     @property
+    def stepping(self) -> Stepping:
+        """How finely its physics divide a control period."""
+        return self._stepping
+
+    @property
     def scene(self) -> Scene:
         """What surrounds the robot in this episode, with its own colours, light and cameras."""
         self._connected()
@@ -76,6 +81,22 @@ class World:
         except RobotError:
             self.disconnect()
             raise
+
+    def at(self, task: Task) -> World:
+        """Return this robot's world at another task: connected if this one is, in its engine, which this one gives up.
+
+        The robot stays loaded, so this costs as much as a reset. Raises what `reset` does; both are then disconnected.
+        """
+        other = World(self._description, task, self._stepping)
+        other._client, other._setup = self._client, self._setup
+        self._client = self._setup = None
+        if other._client is not None:
+            try:
+                other.reset(0)
+            except RobotError:
+                other.disconnect()
+                raise
+        return other
 
     def disconnect(self) -> None:
         """Stop the engine."""

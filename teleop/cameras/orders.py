@@ -14,19 +14,20 @@ ORDER_BYTES_MAX: Final = max(JSON_BYTES_MAX, STATE_BYTES_MAX)
 
 
 class Setup(msgspec.Struct, frozen=True, tag=True):
-    """The first order: the cameras, and the robot and task that they show."""
+    """The first order: the cameras, and the robot that they show."""
 
     hub_url: str
     cameras: list[CameraSpec]
     robot: str
+
+
+class Scene(msgspec.Struct, frozen=True, tag=True):
+    """What the states show from now on: the task that the robot is at, and the episode's seed, once one begins."""
+
     task: str
     layout: dict[str, list[int]]
-
-
-class Reset(msgspec.Struct, frozen=True, tag=True):
-    """A simulated episode begins."""
-
-    seed: int
+    """The shapes of the observation's arrays, in the order of a state's values."""
+    seed: int | None = None
 
 
 class Uplink(msgspec.Struct, frozen=True, tag=True):
@@ -41,5 +42,5 @@ class Streams(msgspec.Struct, frozen=True, tag=True):
     streams: list[signalling.Stream]
 
 
-Order = Setup | Reset | Uplink | Streams
+Order = Setup | Scene | Uplink | Streams
 ORDERS: Final[msgspec.json.Decoder[Order]] = msgspec.json.Decoder(Order)

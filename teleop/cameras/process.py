@@ -24,7 +24,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from sim.robot import RobotError
 from teleop.cameras.encoders import Encoder, open_encoder
-from teleop.cameras.orders import ORDER_BYTES_MAX, ORDERS, Order, Reset, Setup, Streams, Uplink
+from teleop.cameras.orders import ORDER_BYTES_MAX, ORDERS, Order, Scene, Setup, Streams, Uplink
 from teleop.cameras.sources import CaptureSource, SimulatedScene, SimulatedSource, Source
 from teleop.cameras.spec import CameraSpec
 from teleop.wire import signalling
@@ -62,8 +62,7 @@ class CameraProcess:
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
-        layout = {name: tuple(shape) for name, shape in setup.layout.items()}
-        self._scene = SimulatedScene(setup.robot, setup.task, layout)
+        self._scene = SimulatedScene(setup.robot)
         self._names = [camera.name for camera in setup.cameras]
         self._sources: dict[str, Source] = {}
         self._channels: dict[tuple[int, Codec], _Channel] = {}
@@ -75,8 +74,9 @@ class CameraProcess:
     def obey(self, order: Order) -> None:
         """Carry out an order from the host."""
         match order:
-            case Reset():
-                self._scene.reset(order.seed)
+            case Scene():
+                layout = {name: tuple(shape) for name, shape in order.layout.items()}
+                self._scene.reset(order.task, layout, order.seed)
             case Uplink():
                 self._token = order.token
                 self._changed.set()

@@ -57,20 +57,25 @@ class Source(Protocol):
 class SimulatedScene:
     """The simulated scene, from the states that the host has published, shared by all of its cameras."""
 
-    def __init__(self, robot: str, task: str, layout: Mapping[str, tuple[int, ...]]) -> None:
-        """`layout`: the shapes of the observation's arrays, in the order of a state's values."""
-        self._robot, self._task, self._layout = robot, task, layout
+    def __init__(self, robot: str) -> None:
+        self._robot, self._task = robot, ""
+        self._layout: Mapping[str, tuple[int, ...]] = {}
         self._seed: int | None = None
         self._render_scene: RenderScene | None = None
         self._renderers: dict[tuple[int, int], Renderer] = {}
         self._state: State | None = None
         self.number = 0
 
-    def reset(self, seed: int) -> None:
-        """Start another episode's scene. What was seen of the last one is dropped."""
+    def reset(self, task: str, layout: Mapping[str, tuple[int, ...]], seed: int | None) -> None:
+        """Start another episode's scene, or another task, whose episode begins later: seed None.
+
+        What was seen before is dropped. `layout`: the shapes of the observation's arrays, in the order of a state's
+        values.
+        """
         for renderer in self._renderers.values():
             renderer.close()
         self._renderers.clear()
+        self._task, self._layout = task, layout
         self._seed, self._render_scene, self._state = seed, None, None
 
     def show(self, state: State) -> None:

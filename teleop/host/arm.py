@@ -44,6 +44,11 @@ class Arm:
         """Whether it is at rest, and has let go of what it pressed against."""
         return self.at_rest and not self._strained
 
+    def change(self, robot: Robot) -> None:
+        """Go on with the same robot at another task, at rest where that has put it."""
+        self._robot, self._spec, self.applied = robot, robot.spec, None
+        self.start()
+
     def look(self) -> None:
         """Observe where it is."""
         self.seen = self._robot.observe()

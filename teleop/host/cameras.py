@@ -16,9 +16,10 @@ from typing import Final
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from sim.robot import RobotSpec
-from teleop.cameras.orders import Order, Reset, Setup, Streams, Uplink
+from teleop.cameras.orders import Order, Scene, Setup, Streams, Uplink
 from teleop.cameras.spec import CameraSpec
 from teleop.wire.signalling import Stream
 
@@ -30,17 +31,15 @@ _STEADY_S: Final = 60.0
 
 
 class HostCameras:
-    """The cameras of one robot. Every method may be called from any thread, and `show` and `scene` never wait."""
+    """The cameras of one robot. Every method may be called from any thread; `show`, `scene` and `change` never wait."""
 
     def __init__(self, hub_url: str, spec: RobotSpec, cameras: Sequence[CameraSpec]) -> None:
         self.cameras = tuple(cameras)
-        layout = {array.name: list(array.shape) for array in spec.observation}
-        task = spec.task.name if spec.task else ""
-        self._setup = Setup(hub_url, list(cameras), spec.model.name, task, layout)
+        self._setup = Setup(hub_url, list(cameras), spec.model.name)
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
-        self._scene: Reset | None = None
+        self._scene = _scene_of(spec)
         self._uplink = Uplink("")
         self._streams = Streams([])
         self._waiting: dict[type, Order] = {}
@@ -69,8 +68,7 @@ class HostCameras:
             self._socket, self._process = ours, process
             self._waiting.clear()
             for order in (self._setup, self._scene, self._uplink, self._streams):
-                if order is not None:
-                    self._order(order)
+                self._order(order)
         threading.Thread(target=self._mind, args=(process, time.monotonic()), name="camera watch", daemon=True).start()
 
     def _mind(self, process: subprocess.Popen[bytes], started_s: float) -> None:
@@ -98,10 +96,16 @@ class HostCameras:
             self._uplink = Uplink(token)
             self._order(self._uplink)
 
+    def change(self, spec: RobotSpec) -> None:
+        """The robot is at another task. It is drawn again once an episode begins."""
+        with self._lock:
+            self._scene = _scene_of(spec)
+            self._order(self._scene)
+
     def scene(self, seed: int) -> None:
         """A simulated episode begins."""
         with self._lock:
-            self._scene = Reset(seed)
+            self._scene = replace(self._scene, seed=seed)
             self._order(self._scene)
 
     def show(self, state: bytes) -> None:
@@ -141,6 +145,11 @@ class HostCameras:
             self._socket.send(message)
             return True
         return False
+
+
+def _scene_of(spec: RobotSpec) -> Scene:
+    layout = {array.name: list(array.shape) for array in spec.observation}
+    return Scene(spec.task.name if spec.task else "", layout)
 
 
 def _start() -> tuple[socket.socket, subprocess.Popen[bytes]]:

@@ -18,13 +18,14 @@ from eth_account.signers.local import LocalAccount
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from sim.robot import Robot
+from sim.robot import Robot, Tasks
 from teleop.cameras.spec import CameraSpec, cameras_of
 from teleop.clock import now_ms
 from teleop.host.cameras import HostCameras
 from teleop.host.grants import GrantUsedError, UsedGrants
 from teleop.host.hub_socket import HubSocket
 from teleop.host.loop import ControlLoop
+from teleop.host.tasks import tasks_of
 from teleop.identity import HOST_HELLO, SESSION_GRANT, Domain, SignatureError
 from teleop.steps import Events
 from teleop.wire import signalling
@@ -58,7 +59,7 @@ class Host:
         hub_url: str,
         key: LocalAccount,
         name: str,
-        robot: Robot,
+        robot: Robot | Tasks,
         events: Events,
         cameras: Sequence[CameraSpec] | None = None,
         latch: Path | None = None,
@@ -73,20 +74,29 @@ class Host:
         self.uplink: Uplink | None = None
         """Read by the recorder's thread, so it is only ever replaced as a whole."""
         self._hub_url = hub_url.rstrip("/")
-        self._robot = robot
+        self._tasks = tasks_of(robot)
         self._socket: HubSocket | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._epoch = 0
         self._used = UsedGrants(grants)
         self._started = False
+        spec = self._tasks.robot.spec
         if cameras is None:
-            cameras = cameras_of(robot.spec) if robot.spec.simulated else ()
-        self.cameras = HostCameras(self._hub_url, robot.spec, cameras)
-        robot.connect()
+            cameras = cameras_of(spec) if spec.simulated else ()
+        self.cameras = HostCameras(self._hub_url, spec, cameras)
+        self._tasks.robot.connect()
         self._latch = latch
         stopped_by = latch.read_text(errors="replace") if latch is not None and latch.exists() else None
         self.loop = ControlLoop(
-            robot, key.address, name, events, self._publish, self._report, stopped_by, self._give_up
+            self._tasks,
+            key.address,
+            name,
+            events,
+            self._publish,
+            self._report,
+            stopped_by,
+            self._give_up,
+            self.cameras.change,
         )
         self.online, self.offline = asyncio.Event(), asyncio.Event()
         self.offline.set()
@@ -105,7 +115,7 @@ class Host:
             self._started = False
             await asyncio.to_thread(self.loop.stop)
         await asyncio.to_thread(self.cameras.close)
-        self._robot.disconnect()
+        self._tasks.robot.disconnect()
 
     async def serve(self) -> None:
         """Keep the robot online until cancelled: dial, serve, and dial again after a pause that grows. Then `stop`.
@@ -189,7 +199,7 @@ class Host:
         values = {"robot": self.key.address, "challenge": challenge.challenge}
         signature = HOST_HELLO.sign(self.key, domain, values)
         described = [camera.describe() for camera in self.cameras.cameras]
-        descriptor = {**describe(self.name, self._robot.spec), "cameras": described}
+        descriptor = {**describe(self.name, *self._tasks.specs), "cameras": described}
         hello = signalling.HostHello(PROTOCOL, self.key.address, signature, descriptor, self.loop.estopped)
         await socket.send(signalling.encode(hello))
         return domain
@@ -225,11 +235,11 @@ class Host:
 
     def _refusal(self, lease: signalling.LeaseOrder, domain: Domain) -> str | None:
         """Check the operator's grant here too: the hub is not trusted with who may drive."""
-        grant, task = lease.grant, self._robot.spec.task
+        grant, offered = lease.grant, [spec.task.name for spec in self._tasks.specs if spec.task]
         if grant.robot != self.key.address or grant.operator != lease.operator:
             return f"expected a grant for {self.key.address} by {lease.operator}, got {grant.robot} by {grant.operator}"
-        if task is None or grant.task != task.name or lease.task != grant.task:
-            return f"expected the task {task and task.name!r}, got {grant.task!r}"
+        if grant.task not in offered or lease.task != grant.task:
+            return f"expected one of the tasks {offered}, got {grant.task!r}, and {lease.task!r} from the hub"
         if grant.not_after_ms < now_ms():
             return "expected a grant that has not expired; check both clocks"
         if lease.epoch <= self._epoch:
@@ -278,9 +288,9 @@ class Host:
             _log.error("the stop's file cannot be written; a restart loses this", robot=self.name, error=str(error))
 
 
-def registration(key: LocalAccount, owner: str, name: str, robot: Robot) -> Mapping[str, Any]:
+def registration(key: LocalAccount, owner: str, name: str, robot: Robot | Tasks) -> Mapping[str, Any]:
     """Return the `RobotRegistration` values that the owner's wallet signs."""
-    spec = robot.spec
+    spec = tasks_of(robot).robot.spec
     return {
         "robot": key.address,
         "owner": owner,

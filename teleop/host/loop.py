@@ -15,9 +15,10 @@ from typing import Final
 
 import structlog
 
-from sim.robot import Robot
+from sim.robot import Robot, RobotSpec, Tasks
 from teleop.host.session import LOOK_S, Order, Session, Shutdown
 from teleop.host.supervisor import STALL_PERIODS, Supervisor
+from teleop.host.tasks import tasks_of
 from teleop.steps import Events
 from teleop.wire import signalling
 from teleop.wire.messages import dead_man_of
@@ -41,7 +42,7 @@ class ControlLoop:
 
     def __init__(
         self,
-        robot: Robot,
+        robot: Robot | Tasks,
         address: str,
         name: str,
         events: Events,
@@ -49,16 +50,19 @@ class ControlLoop:
         report: Callable[[signalling.Message], None],
         stopped_by: str | None = None,
         gave_up: Callable[[Exception], None] = lambda _error: None,
+        changed: Callable[[RobotSpec], None] = lambda _spec: None,
     ) -> None:
         """`stopped_by`: who stopped the robot earlier, if nobody has cleared that yet.
 
-        `gave_up` is called, from the loop's thread, if the loop broke repeatedly and has ended for good.
+        Both are called from the loop's thread: `gave_up` if the loop broke repeatedly and has ended for good, `changed`
+        if the robot is at another task, before any state of it is published.
         """
-        self._session = Session(robot, address, name, events, publish, report)
+        self._session = Session(robot, address, name, events, publish, report, changed=changed)
         if stopped_by is not None:
             self._session.obey(signalling.EstopOrder(stopped_by))
         self._name, self._report, self._gave_up = name, report, gave_up
-        self._simulated, self._period_s = robot.spec.simulated, robot.spec.period_s
+        spec = tasks_of(robot).robot.spec
+        self._simulated, self._period_s = spec.simulated, spec.period_s
         self._orders: queue.SimpleQueue[Order | Pressed] = queue.SimpleQueue()
         self._pressed = False
         self.late_ticks = 0

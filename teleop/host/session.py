@@ -18,10 +18,11 @@ import structlog
 
 from sim.motion.control import SHAPING, Directive
 from sim.motion.kinematics import Hands
-from sim.robot import Action, Robot, RobotError, UnstableWorldError
+from sim.robot import Action, Robot, RobotError, RobotSpec, Tasks, UnstableWorldError
 from teleop.clock import Clock
 from teleop.host.arm import Arm
 from teleop.host.safety import Drop, Gate, IllegalMoveError, Interlock
+from teleop.host.tasks import tasks_of
 from teleop.steps import QUEUE_STEPS, EpisodeEnd, EpisodeStart, Events, Step
 from teleop.wire import signalling
 from teleop.wire.descriptor import flatten
@@ -71,27 +72,32 @@ class Session:
 
     def __init__(
         self,
-        robot: Robot,
+        robot: Robot | Tasks,
         address: str,
         name: str,
         events: Events,
         publish: Callable[[bytes], None],
         report: Callable[[signalling.Message], None],
         clock: Clock | None = None,
+        changed: Callable[[RobotSpec], None] = lambda _spec: None,
     ) -> None:
+        """`changed` is told the robot's spec at another task, before any state of it is published."""
         self.name = name
         self.running = True
         self._address, self._clock = address, clock or Clock()
-        self._events, self._publish, self._report = events, publish, report
-        self._spec = robot.spec
-        self._hands = Hands(robot.spec)
-        self._arm = Arm(robot)
+        self._events, self._publish, self._report, self._changed = events, publish, report, changed
+        self._tasks = tasks_of(robot)
+        self._spec = self._tasks.robot.spec
+        self._hands = Hands(self._spec)
+        self._arm = Arm(self._tasks.robot)
         self._inbox: deque[tuple[bytes, int]] = deque(maxlen=_INBOX)
         self._outside: Counter[Drop] = Counter()
         """What was dropped before the gate; only `offer` counts here."""
         self._interlock = Interlock()
         self._gate = Gate(0)
         self._lease: signalling.LeaseOrder | None = None
+        self._change_to: str | None = None
+        """The lease's task, if the robot is not at it yet: it goes there once it is at rest and nothing is latched."""
         self._asked: signalling.BeginOrder | None = None
         """An episode that begins once the arm is at rest."""
         self._episode: _Episode | None = None
@@ -174,7 +180,8 @@ class Session:
 
     def _act(self, state: Safety) -> None:
         driving = state is Safety.DRIVING and self._newest is not None
-        if self._asked and self.at_rest:
+        self._change_task()
+        if self._asked and self.at_rest and self._change_to is None:
             self._reset(self._asked)
         episode = self._episode
         if episode and driving and not episode.recording:
@@ -312,6 +319,8 @@ class Session:
         )
 
     def _say_state(self) -> None:
+        if self._change_to is not None:
+            return  # its arrays are those of another task than the lease's
         self._state_seq += 1
         self._publish(self._state().encode())
         self._gate.sight.published(self._state_seq, self._clock.monotonic_ns())
@@ -394,6 +403,27 @@ class Session:
         self._gate, self._newest = Gate(epoch), None
         self._inbox.clear()
         self._interlock.expire()
+        others = {spec.task.name for spec in self._tasks.specs if spec.task and spec.task != self._spec.task}
+        self._change_to = order.task if order.task in others else None
+        self._change_task()
+
+    def _change_task(self) -> None:
+        """Go to the lease's task, as soon as that moves nothing: the scene is rebuilt, and the robot is at home."""
+        lease, task = self._lease, self._change_to
+        if task is None or lease is None or not self.at_rest or self._interlock.latched:
+            return
+        self._change_to = None
+        try:
+            robot = self._tasks.change(task)
+            self._arm.change(robot)
+        except RobotError as error:
+            _log.error("a task cannot be prepared", robot=self.name, task=task, error=str(error))
+            self._end(EndReason.ROBOT_FAULT)
+            self._lease = None
+            self._report(signalling.Refused(lease.lease, f"the task {task} cannot be prepared: {error}"))
+            return
+        self._spec = robot.spec
+        self._changed(self._spec)
 
     def _release(self, order: signalling.Revoke) -> None:
         if self._lease is None or order.epoch != self._lease.epoch:
@@ -401,7 +431,7 @@ class Session:
         self._end(order.reason)
         if self.dropped:
             _log.info("commands dropped", robot=self.name, epoch=order.epoch, **self.dropped)
-        self._lease, self._newest = None, None
+        self._lease, self._newest, self._change_to = None, None, None
         self._inbox.clear()
         self._interlock.expire()
 
@@ -412,7 +442,7 @@ class Session:
         self._asked = order
         if self._interlock.latched:
             self._end(EndReason.ESTOPPED if self.estopped else EndReason.ROBOT_FAULT)
-        elif self.at_rest:
+        elif self.at_rest and self._change_to is None:
             self._reset(order)
 
     def _reset(self, order: signalling.BeginOrder) -> None:

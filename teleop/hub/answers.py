@@ -80,6 +80,8 @@ class RobotAnswer(BaseModel):
     driver: str | None
     kept_s: int | None = None
     """For how long the drive is still kept for its driver, whose connection was lost; null if they are here."""
+    task: str | None
+    """The task that it is driven at; None if nobody drives."""
     simulated: bool
     online: bool
     estopped: bool

@@ -36,6 +36,7 @@ from teleop.hub.server.serving import framed_socket
 from teleop.hub.tables import RobotRow
 from teleop.identity import Domain, SignatureError
 from teleop.wire import signalling
+from teleop.wire.descriptor import plain_task
 from teleop.wire.frames import FRAME_MESSAGE_BYTES_MAX, Seen
 from teleop.wire.messages import JSON_BYTES_MAX, PROTOCOL, WireError
 from teleop.wire.outbox import Outbox
@@ -215,6 +216,7 @@ def _card(driving: Driving, row: RobotRow, online: Mapping[str, Presence]) -> di
         "owner": row.owner,
         "driver": here.driver if here else None,
         "kept_s": here.kept_s if here else None,
+        "task": here.task if here else None,
         "simulated": row.simulated,
         "online": here is not None,
         "estopped": here is not None and here.estopped,
@@ -222,7 +224,7 @@ def _card(driving: Driving, row: RobotRow, online: Mapping[str, Presence]) -> di
         "state": here.state if here else "offline",
         "queue_length": here.queue_length if here else 0,
         "wait_s": here.wait_s if here else None,
-        "tasks": [{**task, "price": str(driving.prices.get(task["name"], 0))} for task in tasks],
+        "tasks": [{**plain_task(task), "price": str(driving.prices.get(task["name"], 0))} for task in tasks],
     }
 
 

@@ -17,6 +17,7 @@ from teleop.hub.cameras import Cameras
 from teleop.hub.endings import Ending
 from teleop.hub.tables import LeaseRow, TicketRow
 from teleop.hub.waiting import REMEMBERED
+from teleop.wire.descriptor import at_task, plain_task
 from teleop.wire.outbox import Outbox
 from teleop.wire.signalling import EpisodeEnded, Grant, SignallingError
 
@@ -121,10 +122,26 @@ class Dock:
     """The last state that its host sent."""
     past_s: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     """How long the last leases took."""
+    at: str | None = None
+    """The task of the last lease; None before the first."""
+    at_since: int = 0
+    """The epoch from which on the robot has been at that task: earlier states are laid out for another."""
 
-    def task(self, name: str) -> dict[str, Any] | None:
-        """Return the task called `name`, if this robot has it."""
-        return next((task for task in self.descriptor.get("tasks", []) if task["name"] == name), None)
+    def task(self, name: str | None) -> dict[str, Any] | None:
+        """Return the task called `name`, without its setting, if this robot offers it."""
+        return next((plain_task(task) for task in self.descriptor["tasks"] if task["name"] == name), None)
+
+    def described(self, task: str | None) -> dict[str, Any]:
+        """Return the robot's descriptor as it is at that task; None: at its first."""
+        return at_task(self.descriptor, task)
+
+    def go_to(self, task: str, epoch: int) -> bool:
+        """Note the task of a new lease; return whether it is another one than before."""
+        before, self.at = self.at or next((one["name"] for one in self.descriptor["tasks"]), None), task
+        if task == before:
+            return False
+        self.at_since = epoch
+        return True
 
     @property
     def leases(self) -> list[Lease]:
@@ -149,6 +166,8 @@ class Presence:
     """How long somebody who joins now will probably wait."""
     kept_s: int | None
     """For how long the drive is still kept for its driver, who is away; None if they are not."""
+    task: str | None
+    """What its driver does; None if nobody drives."""
 
     @property
     def state(self) -> str:

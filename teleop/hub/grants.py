@@ -14,7 +14,7 @@ GRANT_MS_MAX: Final = 24 * 3_600_000
 def require_grant(grant: Grant, signature: str, seat: Seat, dock: Dock, domain: Domain, now_ms: int) -> None:
     """Raise SignallingError, with what was expected, unless the grant opens the robot at `dock` for `seat`."""
     if dock.task(grant.task) is None:
-        names = [task["name"] for task in dock.descriptor.get("tasks", [])]
+        names = [task["name"] for task in dock.descriptor["tasks"]]
         raise SignallingError("unknown_task", f"expected one of {names} at this robot, got {grant.task!r}")
     if grant.operator != seat.address or grant.nonce != seat.nonce:
         raise SignallingError("grant", f"expected a grant by {seat.address} over nonce {seat.nonce}")

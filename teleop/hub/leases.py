@@ -104,9 +104,9 @@ class Hub:
         return {address: self._presence(dock) for address, dock in self.docks.items()}
 
     def _presence(self, dock: Dock) -> Presence:
-        driver = dock.holder.seat.address if dock.holder else None
-        wait_s, kept_s = self.wait_s(dock, len(dock.queue)), self._returning.left_s(dock.holder)
-        return Presence(dock.estopped, dock.fault, driver, len(dock.queue), wait_s, kept_s)
+        driver, task = (dock.holder.seat.address, dock.holder.grant.task) if dock.holder else (None, None)
+        length, kept_s = len(dock.queue), self._returning.left_s(dock.holder)
+        return Presence(dock.estopped, dock.fault, driver, length, self.wait_s(dock, length), kept_s, task)
 
     # --- robots
 
@@ -125,6 +125,8 @@ class Hub:
             await self._asked(self._store.describe, row.address, descriptor)
             token = secrets.token_urlsafe(32)
             dock = Dock(row.address, row.owner, descriptor, outbox, token, hello.estopped, cameras)
+            if len(descriptor["tasks"]) > 1:
+                dock.at_since = row.epoch + 1  # until then it may still be at the task of an earlier lease
             dock.past_s.extend(past_s)
             self._admit(dock)
         _log.info("robot online", robot=row.address, name=row.name)
@@ -348,8 +350,14 @@ class Hub:
             )
         )
         lease.seat.outbox.signal(
-            signalling.encode(signalling.Granted(row.lease, row.epoch, dock.descriptor, dock.task(grant.task)))
+            signalling.encode(
+                signalling.Granted(row.lease, row.epoch, dock.described(grant.task), dock.task(grant.task))
+            )
         )
+        if dock.go_to(grant.task, row.epoch):
+            told = signalling.encode(_watching(dock))  # once for all of them
+            for seat in dock.watchers - {lease.seat}:
+                seat.outbox.signal(told)
 
     async def _begin(self, seat: Seat) -> None:
         lease, row = self._holding(seat)
@@ -416,7 +424,7 @@ class Hub:
             seat.watching.watchers.discard(seat)
         seat.watching = dock
         dock.watchers.add(seat)
-        seat.outbox.signal(signalling.encode(signalling.Watching(dock.descriptor)))
+        seat.outbox.signal(signalling.encode(_watching(dock)))
 
     def wait_s(self, dock: Dock, ahead: int) -> int:
         """Return how long somebody with `ahead` others before them in the queue will probably wait, s."""
@@ -448,6 +456,13 @@ class Hub:
         if lease is None or not lease.held or lease.row is None:
             raise SignallingError("state", "expected to hold a robot; join one and wait for `granted`")
         return lease, lease.row
+
+
+def _watching(dock: Dock) -> signalling.Watching:
+    """Return what a watcher needs to read the robot's states: as it is at its present task, and from when on."""
+    here = dock.described(dock.at)
+    task = dock.task(dock.at or next((one["name"] for one in here["tasks"]), None))
+    return signalling.Watching(here, task, dock.at_since)
 
 
 def _require_cleared(dock: Dock) -> None:

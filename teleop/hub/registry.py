@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -41,6 +42,8 @@ class _Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _REGISTRATION: Final = msgspec.json.Decoder(_Registration)
+_READ: Final = 256
+"""Descriptors that are kept as they were read: everyone in a lobby asks for all of them every two seconds."""
 
 
 def _registration(values: Mapping[str, Any]) -> _Registration:
@@ -53,11 +56,17 @@ def _registration(values: Mapping[str, Any]) -> _Registration:
 def _served(robot: str, text: str | None) -> dict[str, Any] | None:
     """Return a stored descriptor, or None if it is invalid: stored before there were checks, or changed since."""
     try:
-        stored = None if text is None else msgspec.json.decode(text)
-        return stored if stored is None else require_descriptor(stored)
+        return None if text is None else _read(text)
     except (msgspec.DecodeError, RecursionError, SignallingError) as error:
         _log.warning("a stored descriptor is not served; its host sends it again", robot=robot, error=str(error))
         return None
+
+
+@lru_cache(maxsize=_READ)
+def _read(text: str) -> dict[str, Any] | None:
+    """Return a stored descriptor, which nobody changes: it is shared; raise if it is invalid."""
+    stored = msgspec.json.decode(text)
+    return None if stored is None else require_descriptor(stored)
 
 
 class Registry:

@@ -84,7 +84,7 @@ class Returning:
             return False
         lease.move(LeaseState.LIVE)
         task, where = dock.task(lease.grant.task), (message.steps, message.seq)
-        told = signalling.Resumed(lease.id, message.epoch, episode, *where, dock.descriptor, task)
+        told = signalling.Resumed(lease.id, message.epoch, episode, *where, dock.described(lease.grant.task), task)
         lease.seat.outbox.signal(signalling.encode(told))
         if result is not None:
             lease.seat.outbox.signal(signalling.encode(result))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, Final, Literal
 
@@ -20,7 +21,9 @@ from teleop.wire.messages import STATE_VALUES_MAX, Values
 from teleop.wire.signalling import SignallingError
 
 DESCRIPTOR_BYTES_MAX: Final = 32 * 1024
-"""As JSON: `granted` carries it, and one of its tasks again, in one frame."""
+"""At one of its tasks, as JSON: `granted` carries it, and that task again, in one frame."""
+DESCRIPTOR_WHOLE_BYTES_MAX: Final = 48 * 1024
+"""With the settings of all of its tasks, as JSON: `hello` carries it in one frame."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Said = Annotated[str, Meta(max_length=500)]
@@ -108,6 +111,16 @@ class _Array(_Part, frozen=True):
     doc: Said
 
 
+Arrays = Annotated[tuple[_Array, ...], Meta(max_length=64)]
+Engine = Annotated[dict[Name, Said], Meta(max_length=64)]
+
+
+class _Setting(_Part, frozen=True):
+    observation: Arrays
+    scene: _Scene
+    engine: Engine
+
+
 class _Task(_Part, frozen=True):
     name: Name
     version: Count
@@ -115,6 +128,7 @@ class _Task(_Part, frozen=True):
     paraphrases: Annotated[tuple[Said, ...], Meta(max_length=32)]
     stages: Annotated[tuple[Said, ...], Meta(max_length=32)]
     max_steps: Count
+    setting: _Setting | None = None
 
 
 class _Camera(_Part, frozen=True):
@@ -140,10 +154,10 @@ class Descriptor(_Part, frozen=True):
     home_rad: Numbers
     end_effectors: Annotated[tuple[_Hand, ...], Meta(max_length=16)]
     base: _Base | None
-    observation: Annotated[tuple[_Array, ...], Meta(max_length=64)]
+    observation: Arrays
     scene: _Scene
     tasks: Annotated[tuple[_Task, ...], Meta(max_length=32)]
-    engine: Annotated[dict[Name, Said], Meta(max_length=64)]
+    engine: Engine
     cameras: Annotated[tuple[_Camera, ...], Meta(max_length=CAMERAS_MAX)] = ()
 
     def __post_init__(self) -> None:
@@ -152,11 +166,15 @@ class Descriptor(_Part, frozen=True):
         for field in ("joint_lower_rad", "joint_upper_rad", "joint_velocity_max_rad_s", "home_rad"):
             if len(getattr(self, field)) != joints:
                 raise ValueError(f"expected {joints} numbers in `{field}`, one a joint")
-        for kind in ("end_effectors", "observation", "tasks", "cameras"):
-            names = [part.name for part in getattr(self, kind)]
+        observations = [self.observation, *(task.setting.observation for task in self.tasks if task.setting)]
+        for kind, parts in (
+            *((kind, getattr(self, kind)) for kind in ("end_effectors", "tasks", "cameras")),
+            *(("observation", arrays) for arrays in observations),
+        ):
+            names = [part.name for part in parts]
             if len(set(names)) != len(names):
                 raise ValueError(f"expected different names in `{kind}`, got {names}")
-        values = sum(math.prod(array.shape) for array in self.observation)
+        values = max(sum(math.prod(array.shape) for array in arrays) for arrays in observations)
         if values > STATE_VALUES_MAX:
             raise ValueError(f"expected at most {STATE_VALUES_MAX} values in `observation`, got {values}")
 
@@ -172,14 +190,38 @@ def require_descriptor(said: dict[str, Any]) -> dict[str, Any]:
     except (msgspec.ValidationError, RecursionError) as error:
         told = f"expected the robot's descriptor as PROTOCOL.md has it: {error}"
         raise SignallingError("malformed", told) from error
-    if len(data) > DESCRIPTOR_BYTES_MAX:
-        told = f"expected a descriptor of at most {DESCRIPTOR_BYTES_MAX} bytes, got {len(data)}"
-        raise SignallingError("malformed", told)
+    _require_size("a descriptor", len(data), DESCRIPTOR_WHOLE_BYTES_MAX)
+    for task in [one["name"] for one in said["tasks"]] or [None]:
+        size = len(msgspec.json.encode(at_task(said, task)))
+        _require_size("a descriptor at each of its tasks", size, DESCRIPTOR_BYTES_MAX)
     return said
 
 
-def describe(name: str, spec: RobotSpec) -> dict[str, Any]:
-    """Return the descriptor of `PROTOCOL.md`."""
+def _require_size(what: str, size: int, most: int) -> None:
+    if size > most:
+        raise SignallingError("malformed", f"expected {what} of at most {most} bytes, got {size}")
+
+
+def at_task(said: Mapping[str, Any], task: str | None) -> dict[str, Any]:
+    """Return a robot's descriptor as it is while the robot is at one of its tasks: the setting of that task is its own.
+
+    None, or a task that it does not offer: as it is at the first.
+    """
+    named = [one for one in said["tasks"] if one["name"] == task] or said["tasks"]
+    setting = named[0].get("setting") if named else None
+    own = {**setting, "engine": {**said["engine"], **setting["engine"]}} if setting else {}
+    return {**said, **own, "tasks": [plain_task(one) for one in said["tasks"]]}
+
+
+def plain_task(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a descriptor says of a task, without its setting."""
+    return {name: value for name, value in said.items() if name != "setting"}
+
+
+def describe(name: str, spec: RobotSpec, *others: RobotSpec) -> dict[str, Any]:
+    """Return the descriptor of `PROTOCOL.md`; `others` are the specs of the same robot at its other tasks."""
+    tasks = [] if spec.task is None else [describe_task(spec.task)]
+    engine = dict(spec.engine)
     return {
         "name": name,
         "model": spec.model.name,
@@ -193,13 +235,13 @@ def describe(name: str, spec: RobotSpec) -> dict[str, Any]:
         "home_rad": spec.home_rad.tolist(),
         "end_effectors": [_end_effector(end) for end in spec.end_effectors],
         "base": None if spec.base is None else _base(spec.base),
-        "observation": [
-            {"name": array.name, "shape": list(array.shape), "unit": array.unit, "doc": array.doc}
-            for array in (*spec.observation, *_commanded(spec))
-        ],
+        "observation": _observation(spec),
         "scene": _scene(spec.scene),
-        "tasks": [] if spec.task is None else [describe_task(spec.task)],
-        "engine": dict(spec.engine),
+        "tasks": [
+            *tasks,
+            *({**describe_task(other.task), "setting": _setting(other, engine)} for other in others if other.task),
+        ],
+        "engine": engine,
     }
 
 
@@ -213,6 +255,19 @@ def describe_task(task: TaskSpec) -> dict[str, Any]:
         "stages": list(task.stages),
         "max_steps": task.max_steps,
     }
+
+
+def _setting(spec: RobotSpec, engine: Mapping[str, str]) -> dict[str, Any]:
+    """Return what differs at this task from the robot's first."""
+    differs = {name: value for name, value in spec.engine.items() if engine.get(name) != value}
+    return {"observation": _observation(spec), "scene": _scene(spec.scene), "engine": differs}
+
+
+def _observation(spec: RobotSpec) -> list[dict[str, Any]]:
+    return [
+        {"name": array.name, "shape": list(array.shape), "unit": array.unit, "doc": array.doc}
+        for array in (*spec.observation, *_commanded(spec))
+    ]
 
 
 def _end_effector(end: EndEffector) -> dict[str, Any]:

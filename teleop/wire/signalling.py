@@ -325,7 +325,7 @@ class Waiting(Message, frozen=True, tag=_snake, rename=None):
 
 
 class Granted(Message, frozen=True, tag=_snake, rename=None):
-    """Hub to operator: the robot is yours."""
+    """Hub to operator: the robot is yours, described as it is at the task that was asked for."""
 
     lease: str
     epoch: Epoch
@@ -401,9 +401,12 @@ ToViewer = Looking | Refusal
 
 
 class Watching(Message, frozen=True, tag=_snake, rename=None):
-    """Hub to operator: the robot's states follow."""
+    """Hub to operator: the robot's states follow, laid out as it is at this task; again when it is at another."""
 
     robot: dict[str, Any]
+    task: dict[str, Any] | None
+    epoch: Epoch
+    """States of an earlier epoch may be of another task."""
 
 
 ToOperator = (

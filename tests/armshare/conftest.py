@@ -14,5 +14,5 @@ from tests.conftest import House
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """One platform for all tests that only use it; a test that breaks it starts its own."""
     data = tmp_path_factory.mktemp("house")
-    with (data / "log").open("wb") as log, platform(data, 0, ["panda"], log) as (url, (hub, host)):
+    with (data / "log").open("wb") as log, platform(data, 0, ["panda:lift,reach"], log) as (url, (hub, host)):
         yield House(url, data, hub, host)

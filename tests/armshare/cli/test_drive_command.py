@@ -192,7 +192,7 @@ def test_a_pilot_that_is_not_one_is_refused_before_anything_is_driven(house, key
     ("robot", "task", "error", "said"),
     [
         ("nobody", "", NoSuchRobotError, "expected one robot called 'nobody', found 0 among: .*panda-1 0x"),
-        ("panda-1", "pour", TaskNotOfferedError, r"expected a task that panda-1 offers \(lift\), got 'pour'"),
+        ("panda-1", "pour", TaskNotOfferedError, r"expected a task that panda-1 offers \(lift, reach\), got 'pour'"),
         ("", "pour", NoSuchRobotError, "expected a robot online that offers pour, found none; start a host"),
     ],
 )

@@ -24,7 +24,7 @@ found = []
 for seed in (3, 3, 4):
     ours, theirs = os.pipe()
     if os.fork() == 0:
-        os.write(theirs, driven(origin.world_of("panda", "lift"), seed).encode())
+        os.write(theirs, driven(origin.worlds_of("panda", ["lift", "push"]).robot, seed).encode())
         os._exit(0)
     os.close(theirs)
     with os.fdopen(ours) as pipe:
@@ -47,26 +47,26 @@ def driven(world: World, seed: int) -> str:
 
 
 def test_a_robot_forked_from_a_connected_world_sees_the_same_bits_as_one_of_its_own(monkeypatch):
-    monkeypatch.setenv("ARMSHARE_ORIGIN_WORLDS", "panda:lift panda:nonsense")
+    monkeypatch.setenv("ARMSHARE_ORIGIN_WORLDS", "panda nonsense")
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=120)
     ready, *found = done.stdout.splitlines()[-4:]
-    assert ready == "[('panda', 'lift')]", "a world that cannot be made is left to the robot that asks for it"
+    assert ready == "['panda']", "a world that cannot be made is left to the robot that asks for it"
     assert found == [driven(make_world("panda", "lift"), seed) for seed in (3, 3, 4)]
 
 
 def test_a_world_that_was_not_loaded_is_made():
-    assert driven(origin.world_of("panda", "lift"), 3) == driven(make_world("panda", "lift"), 3)
+    assert driven(origin.worlds_of("panda", ["lift"]).robot, 3) == driven(make_world("panda", "lift"), 3)
     with pytest.raises(UnknownRobotError):
-        origin.world_of("nobody", "lift")
+        origin.worlds_of("nobody", ["lift"])
 
 
 def test_what_is_asked_for_is_loaded_by_the_process_that_robots_are_forked_from(monkeypatch):
     monkeypatch.setenv("ARMSHARE_ORIGIN_WORLDS", "")
-    origin.ask_for([("panda", "lift"), ("panda", "lift")])
+    origin.ask_for(["panda", "panda"])
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
-        assert pool.apply(_worlds_here) == [("panda", "lift")]
+        assert pool.apply(_worlds_here) == ["panda"]
 
 
-def _worlds_here() -> list[tuple[str, str]]:
+def _worlds_here() -> list[str]:
     return sorted(origin._worlds)

@@ -115,8 +115,8 @@ def rebuilt(order: signalling.LeaseOrder, **changed: Any) -> signalling.LeaseOrd
 BAD: dict[str, tuple[Callable[[str], signalling.LeaseOrder], str]] = {
     "for another robot": (lambda _robot: lease(STRANGER.address), "expected a grant for"),
     "by another operator": (other(lambda order: rebuilt(order, operator=STRANGER.address)), "expected a grant for"),
-    "of another task": (lambda robot: lease(robot, task="stack"), "expected the task"),
-    "for a task that was not granted": (other(lambda order: rebuilt(order, task="stack")), "expected the task"),
+    "of another task": (lambda robot: lease(robot, task="stack"), "expected one of the tasks"),
+    "for a task that was not granted": (other(lambda order: rebuilt(order, task="stack")), "expected one of the tasks"),
     "that has run out": (lambda robot: lease(robot, not_after_ms=now_ms() - 1), "has not expired"),
     "signed by another wallet": (lambda robot: lease(robot, signer=STRANGER), "signature"),
     "changed after it was signed": (

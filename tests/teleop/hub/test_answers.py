@@ -17,6 +17,7 @@ CARD: dict[str, Any] = {
     "owner": "0xO",
     "driver": None,
     "kept_s": None,
+    "task": None,
     "simulated": True,
     "online": False,
     "estopped": False,

@@ -37,10 +37,12 @@ export interface Robot {
   queue_length: number
   /** How long somebody who queues now will probably wait; null if it is offline. */
   wait_s: number | null
-  /** Who drives, if the hub tells. */
+  /** Who drives, if the hub tells, */
   driver?: string | null
   /** For how long, s, the drive is still kept for its driver, who is away; null or absent if they are not. */
   kept_s?: number | null
+  /** and at which task. */
+  task?: string | null
   tasks: RobotTask[]
 }
 

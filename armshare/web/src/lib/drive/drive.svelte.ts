@@ -6,7 +6,7 @@ import type { Config, RobotDetail } from '../account/api'
 import { actionOf, type Order } from '../hands/bindings'
 import type { Health } from '../link/connection'
 import { controls } from '../hands/controls.svelte'
-import { basePose, Layout, partsOf } from '../link/descriptor'
+import { atTask, basePose, type Descriptor, Layout, partsOf, sameSetting } from '../link/descriptor'
 import { Devices } from '../hands/devices.svelte'
 import { seal, type FinishState, type Verdict } from '../account/finish'
 import { Guide, type Lesson } from './guide'
@@ -128,14 +128,25 @@ export class Drive {
 
   async start(robot: string): Promise<void> {
     try {
-      this.robot = await this.account.api.robot(robot)
-      this.layout = new Layout(this.robot.descriptor.observation)
-      this.playback = new Playback(1000 / this.robot.descriptor.control_hz, this.layout.quaternions)
-      this.replay = new Replay(this.layout.quaternions)
+      const found = await this.account.api.robot(robot)
+      this.#appear({ ...found, descriptor: atTask(found.descriptor, this.#task) })
       this.#link = new Link('/ws/drive', (message) => this.#heard(message))
     } catch (error) {
       this.#fail(error)
     }
+  }
+
+  /** Draw the robot, and read its states, as this says. */
+  #appear(robot: RobotDetail): void {
+    this.robot = robot
+    this.layout = new Layout(robot.descriptor.observation)
+    this.playback = new Playback(1000 / robot.descriptor.control_hz, this.layout.quaternions)
+    this.replay = new Replay(this.layout.quaternions)
+  }
+
+  /** The robot is at this task now: another's while one waits for it, at last one's own. */
+  #turnTo(descriptor: Descriptor): void {
+    if (this.robot && !sameSetting(this.robot.descriptor, descriptor)) this.#appear({ ...this.robot, descriptor })
   }
 
   get live(): boolean {
@@ -290,7 +301,8 @@ export class Drive {
 
   #seen(state: State, atMs: number): void {
     const lease = this.view?.lease
-    if (this.view?.phase === 'queued') this.playback?.push(state, atMs - performance.timeOrigin)
+    const watched = this.view?.phase === 'queued' ? this.view.watched : null
+    if (watched && state.epoch >= watched.epoch) this.playback?.push(state, atMs - performance.timeOrigin)
     if (!lease || state.epoch !== lease.epoch || !this.layout) return
     const openings = this.layout.get(state.values, 'gripper_position')
     this.#openings = openings && [...openings]
@@ -321,7 +333,9 @@ export class Drive {
   #changed(view: View): void {
     const before = this.view?.phase
     const wasStopped = this.stopped
+    const turned = view.watched !== this.view?.watched
     this.view = view
+    if (turned && view.watched && view.phase === 'queued') this.#turnTo(view.watched.robot)
     if (before === view.phase) {
       if (view.phase === 'granted' && wasStopped && !this.stopped) queueMicrotask(() => this.#session.begin())
       return
@@ -386,6 +400,7 @@ export class Drive {
   }
 
   #take(epoch: number): void {
+    if (this.view?.lease) this.#turnTo(this.view.lease.robot)
     const { base, end_effectors } = this.robot?.descriptor ?? { base: null, end_effectors: [] }
     this.#latency = new Latency()
     const speeds = base && { forwardMS: base.speed_max_m_s, turnRadS: base.turn_max_rad_s }

@@ -31,6 +31,8 @@ export interface View {
   /** `waitS` is what the hub expected when it last told the position. */
   queue: { position: number; length: number; waitS: number } | null
   lease: { id: string; epoch: number; robot: Descriptor; task: Task | null } | null
+  /** What a spectator sees: the robot as it is at its task, from states of this epoch on. */
+  watched: { robot: Descriptor; task: Task | null; epoch: number } | null
   /** How many wait while this operator holds the robot, and when it goes on to them, as the hub last told; null: nobody. */
   waiting: { length: number; leftS: number } | null
   episode: string | null
@@ -52,6 +54,7 @@ const FIRST: View = {
   nonce: null,
   queue: null,
   lease: null,
+  watched: null,
   waiting: null,
   episode: null,
   resumed: null,
@@ -172,8 +175,10 @@ export class Session {
     switch (message.type) {
       case 'welcome':
         return { phase: 'welcomed', nonce: message.nonce }
-      case 'watching':
-        return {}
+      case 'watching': {
+        const { robot, task, epoch } = message
+        return { watched: { robot: robot as unknown as Descriptor, task: task as Task | null, epoch } }
+      }
       case 'queued':
         return { phase: 'queued', queue: { position: message.position, length: message.length, waitS: message.wait_s } }
       case 'granted': {

@@ -2,7 +2,7 @@
 
 import type { Account } from '../account/account.svelte'
 import type { Robot, RobotDetail } from '../account/api'
-import { Layout } from '../link/descriptor'
+import { atTask, type Descriptor, Layout, sameSetting, type Task } from '../link/descriptor'
 import { Playback } from '../view/interp'
 import { type FromLink, Link } from '../link/link'
 import { type Trouble, troubleOf } from '../trouble'
@@ -14,7 +14,7 @@ const SILENT_MS = 1000
 
 export class Watch {
   readonly account: Account
-  /** As it was when this page came: what is drawn. */
+  /** As it is at its present task: what is drawn. */
   robot = $state.raw<RobotDetail | null>(null)
   /** As the hub last told it. */
   card = $state.raw<Robot | null>(null)
@@ -35,20 +35,36 @@ export class Watch {
     this.account = account
     this.#session = new Session(
       (message) => this.#link?.tell({ type: 'text', text: JSON.stringify(message) }),
-      (view) => (this.view = view),
+      (view) => this.#changed(view),
     )
   }
 
   async start(robot: string): Promise<void> {
     try {
-      this.robot = this.card = await this.account.api.robot(robot)
-      const { observation, control_hz } = this.robot.descriptor
-      this.#playback = new Playback(1000 / control_hz, new Layout(observation).quaternions)
+      const found = await this.account.api.robot(robot)
+      this.card = found
+      this.#appear(found, atTask(found.descriptor, found.task ?? null))
       this.#link = new Link('/ws/drive', (message) => this.#heard(message))
       this.#timer = setInterval(() => void this.#poll(robot), POLL_MS)
     } catch (error) {
       this.#fail(error)
     }
+  }
+
+  /** What is done with it, or was last. */
+  get task(): Task | null {
+    return this.view?.watched?.task ?? this.robot?.descriptor.tasks[0] ?? null
+  }
+
+  #appear(robot: RobotDetail, descriptor: Descriptor): void {
+    this.robot = { ...robot, descriptor }
+    this.#playback = new Playback(1000 / descriptor.control_hz, new Layout(descriptor.observation).quaternions)
+  }
+
+  #changed(view: View): void {
+    const turned = view.watched !== this.view?.watched ? view.watched : null
+    this.view = view
+    if (turned && this.robot && !sameSetting(this.robot.descriptor, turned.robot)) this.#appear(this.robot, turned.robot)
   }
 
   /** What broke the robot: as the hub last said, or as it was when this page came. */
@@ -104,6 +120,7 @@ export class Watch {
   }
 
   #seen(state: State, atMs: number): void {
+    if (state.epoch < (this.view?.watched?.epoch ?? 0)) return
     if (state.epoch !== this.#epoch) this.#playback?.clear()
     this.#epoch = state.epoch
     this.#heardMs = performance.now()

@@ -55,12 +55,20 @@ export interface MobileBase {
   turn_max_rad_s: number
 }
 
+/** What differs at a task from the robot's first. */
+export interface Setting {
+  observation: ArraySpec[]
+  scene: { bodies: SceneBody[] }
+}
+
 export interface Task {
   name: string
   version: number
   instruction: string
   stages: string[]
   max_steps: number
+  /** Of a robot that offers several tasks, at those after the first. */
+  setting?: Setting | null
 }
 
 export interface CameraOffered {
@@ -87,6 +95,16 @@ export interface Descriptor {
   /** Of hosts that have any. */
   cameras?: CameraOffered[]
 }
+
+/** A robot as it is while it is at one of its tasks; as it is at the first, if it offers no such task. */
+export function atTask(descriptor: Descriptor, task: string | null): Descriptor {
+  const setting = descriptor.tasks.find((each) => each.name === task)?.setting
+  return setting ? { ...descriptor, observation: setting.observation, scene: setting.scene } : descriptor
+}
+
+/** Whether states of both are laid out and drawn the same way. */
+export const sameSetting = (one: Descriptor, other: Descriptor): boolean =>
+  JSON.stringify([one.observation, one.scene]) === JSON.stringify([other.observation, other.scene])
 
 /** What the keys can move: each hand, then the base. */
 export const partsOf = (descriptor: Descriptor): string[] => [

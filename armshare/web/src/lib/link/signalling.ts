@@ -110,7 +110,7 @@ export interface Waiting {
   left_s: number
 }
 
-/** Hub to operator: the robot is yours. */
+/** Hub to operator: the robot is yours, described as it is at the task that was asked for. */
 export interface Granted {
   type: 'granted'
   lease: string
@@ -176,10 +176,12 @@ export interface RobotCleared {
   by: string
 }
 
-/** Hub to operator: the robot's states follow. */
+/** Hub to operator: the robot's states follow, laid out as it is at this task; again when it is at another. */
 export interface Watching {
   type: 'watching'
   robot: Record<string, unknown>
+  task: Record<string, unknown> | null
+  epoch: number
 }
 
 /** Hub: the request was not carried out; the message says what was expected, what came and what to do. */

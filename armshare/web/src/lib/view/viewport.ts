@@ -277,6 +277,8 @@ export class Viewport {
   dispose(): void {
     this.controls.dispose()
     this.renderer.dispose()
+    // A browser keeps only so many contexts, and a watched robot may change its task often.
+    this.renderer.forceContextLoss()
   }
 
   /** If frames come slowly for a while, draw fewer pixels, and at last no shadows. */
