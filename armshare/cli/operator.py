@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from armshare.cli.options import HUB, AsJson, HubUrl, err, out
+from armshare.cli.options import HUB, AsJson, Ca, HubUrl, err, interruptible, out
 
 cli = typer.Typer()
 
@@ -36,6 +38,18 @@ def drive(
         Path | None,
         typer.Option(help="The wallet's key file, made if missing; by default one in your own data folder."),
     ] = None,
+    unsigned: Annotated[
+        bool, typer.Option("--unsigned", help="Drive nothing: list what this wallet drove and has not signed yet.")
+    ] = False,
+    sign: Annotated[
+        list[str] | None,
+        typer.Option(help="Drive nothing: sign an episode that was driven earlier, or `all`; may be repeated."),
+    ] = None,
+    discard: Annotated[
+        list[str] | None,
+        typer.Option(help="Drive nothing: discard an episode that was driven earlier, or `all`; may be repeated."),
+    ] = None,
+    _ca: Ca = None,
     as_json: AsJson = False,
 ) -> None:
     """Drive as an operator, without a browser. Exit code 1 if not all episodes were accepted, 2 if it could not go on.
@@ -48,6 +62,11 @@ def drive(
 
     given = {"--policy": policy, "--expert": expert, "--episode": episode, "--gamepad": gamepad}
     given["--first-drive"] = first_drive
+    if unsigned or sign or discard:
+        if any(given.values()):
+            raise typer.BadParameter("expected --unsigned, --sign and --discard without a pilot: they drive nothing")
+        _decide(hub, key, sign or [], discard or [], as_json)
+        return
     if sum(bool(value) for value in given.values()) != 1:
         named = ", ".join(name for name, value in given.items() if value) or "none"
         raise typer.BadParameter(f"expected one of {', '.join(given)}, got {named}")
@@ -64,6 +83,22 @@ def drive(
                     out.print(line, highlight=False, soft_wrap=True)
     if not outcome.complete:
         raise typer.Exit(1)
+
+
+def _decide(hub: str, key: Path | None, sign: list[str], discard: list[str], as_json: bool) -> None:
+    from armshare import drive as driving
+    from armshare import unsigned as deciding
+
+    wallet = driving.wallet_in(key or driving.own_key_file())
+    decided = deciding.Decided(wallet.address)
+    try:
+        with interruptible():
+            asyncio.run(deciding.decide(hub, wallet, decided, sign, discard, _say))
+    finally:
+        for line in deciding.lines(decided):
+            out.print(line, highlight=False, soft_wrap=True)
+        if as_json:
+            print(json.dumps(asdict(decided)))
 
 
 def _say(text: str) -> None:
