@@ -1,8 +1,7 @@
 // One visit to one robot: ties the session, the link, the input and the verdict together for the drive page.
 
-import { generatePrivateKey } from 'viem/accounts'
 import type { Account } from '../account/account.svelte'
-import type { Config, RobotDetail } from '../account/api'
+import type { Arrival, Config, RobotDetail } from '../account/api'
 import { actionOf, type Order } from '../hands/bindings'
 import type { Health } from '../link/connection'
 import { controls } from '../hands/controls.svelte'
@@ -23,7 +22,8 @@ import { holdsLease, Session, type View } from './session'
 import { announceTurn } from './turn'
 import { typedData } from '../account/typed'
 import { PlainError, type Trouble, troubleOf } from '../trouble'
-import { keyWallet, type Wallet } from '../account/wallet'
+import { sessionKey } from '../account/sessionkey'
+import type { Wallet } from '../account/wallet'
 import { PROTOCOL, type State } from '../link/wire'
 
 const GRANT_MS = 2 * 3600 * 1000
@@ -61,6 +61,8 @@ export class Drive {
   /** Which hand the keys move, by number, or one more for the base. */
   part = $state(0)
   finishing = $state<FinishState | null>(null)
+  /** How much of the recording the hub has, while it is waited for. */
+  arrival = $state.raw<Arrival | null>(null)
   verdict = $state.raw<Verdict | null>(null)
   /** Why the episode was refused or could not be handed in. */
   refusal = $state.raw<Trouble | null>(null)
@@ -78,7 +80,8 @@ export class Drive {
   playback: Playback | null = null
   layout: Layout | null = null
   readonly #session: Session
-  readonly #key: Wallet = keyWallet(generatePrivateKey())
+  /** Signs this visit's episodes; made when the hub says the nonce of the grant. */
+  #key: Wallet | null = null
   readonly #timer: ReturnType<typeof setInterval>
   #link: Link | null = null
   #task: string
@@ -315,6 +318,7 @@ export class Drive {
   async #join(view: View): Promise<void> {
     const { robot, account } = this
     if (!robot || !account.wallet || !account.config || !view.nonce) throw new PlainError('You are not signed in. Sign in, then drive.', 'sign_in')
+    this.#key = await sessionKey(account.config, account.wallet, view.nonce)
     const notAfterMs = Date.now() + GRANT_MS
     const grant = {
       operator: account.wallet.address,
@@ -448,13 +452,17 @@ export class Drive {
     this.refusal = found.refusal
   }
 
-  #seal(config: Config, episode: string, operator: string, robot: string, number: number): Promise<Verdict> {
-    const ours = { episode, operator, sessionKey: this.#key.address, robot, task: this.#task }
+  async #seal(config: Config, episode: string, operator: string, robot: string, number: number): Promise<Verdict> {
+    const key = this.#key
+    if (!key) throw new PlainError('This page did not drive this episode. You can sign it in the lobby.', 'lobby')
+    const ours = { episode, operator, sessionKey: key.address, robot, task: this.#task }
     const { account } = this
-    const at = (state: FinishState) => {
-      if (number === this.#number) this.finishing = state
+    const at = (state: FinishState, arrival: Arrival | null = null) => {
+      if (number !== this.#number) return
+      this.finishing = state
+      this.arrival = arrival
     }
-    return account.renewed(() => seal(account.api, config, this.#key, ours, at))
+    return account.renewed(() => seal(account.api, config, key, ours, at))
   }
 
   #fail(error: unknown): void {
