@@ -54,7 +54,7 @@ def proxy(kind: str, folder: Path, port: int, hub_port: int, certificates: Certi
 def _nginx(folder: Path, port: int, hub_port: int, certificates: Certificates) -> list[str]:
     program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
     if program is None:
-        raise FileNotFoundError("nginx is missing, for the tests behind a proxy: apt-get install nginx-light")
+        raise FileNotFoundError("nginx is missing, for the tests behind a proxy: apt-get install nginx")
     site = example("nginx").replace("http://127.0.0.1:8000", f"http://127.0.0.1:{hub_port}")
     site = site.replace("listen 443 ssl", f"listen 127.0.0.1:{port} ssl").replace("    listen [::]:443 ssl;\n", "")
     site = re.sub(r"ssl_certificate .*;", f"ssl_certificate {certificates.certificate};", site)
