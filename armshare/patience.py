@@ -14,7 +14,7 @@ from teleop.operator.driver import refusal
 Tell = Callable[[str], None]
 """Told what is waited for, in words, whenever that changes."""
 Ask = Callable[[], Awaitable[httpx.Response]]
-WAIT_S: Final = 5
+WAIT_S: Final = 2
 """How long the hub keeps a question that it cannot answer yet; then it says how far it is."""
 _PAUSES_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 """The pauses after one, two, ... answers in a row that were not the hub's own."""

@@ -12,7 +12,7 @@ from typing import Final
 import httpx
 
 from armshare.platform.processes import Child, hub_process
-from tests.netsim import Network, Way, network
+from tests.netsim import SEGMENT_BYTES, Network, Way, network
 
 UPLINK_BYTES_PER_S: Final = 10_000.0
 """Of each connection. It carries the states of one robot, and a few seconds of driving take several times as long."""
@@ -40,7 +40,7 @@ def _narrow(target: int) -> Iterator[Network]:
     async def serve() -> None:
         end = asyncio.Event()
         ending.append((asyncio.get_running_loop(), end))
-        async with network(target, Way(bytes_per_s=UPLINK_BYTES_PER_S), Way()) as line:
+        async with network(target, Way(bytes_per_s=UPLINK_BYTES_PER_S, piece_bytes=SEGMENT_BYTES), Way()) as line:
             made.append(line)
             started.set()
             await end.wait()
