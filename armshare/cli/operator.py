@@ -95,10 +95,11 @@ def _decide(hub: str, key: Path | None, sign: list[str], discard: list[str], as_
         with interruptible():
             asyncio.run(deciding.decide(hub, wallet, decided, sign, discard, _say))
     finally:
-        for line in deciding.lines(decided):
-            out.print(line, highlight=False, soft_wrap=True)
         if as_json:
             print(json.dumps(asdict(decided)))
+        else:
+            for line in deciding.lines(decided):
+                out.print(line, highlight=False, soft_wrap=True)
 
 
 def _say(text: str) -> None:
