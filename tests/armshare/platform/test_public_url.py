@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from pydantic import ValidationError
 
+from armshare.migrations import migrate
+from armshare.platform.processes import listening
 from armshare.public_url import is_every_address
 from armshare.settings import Settings
 from teleop.hub.accounts import Accounts
@@ -29,6 +33,14 @@ from tests.armshare.command import armshare_here
 def test_a_hub_has_one_url(given, url, path):
     settings = Settings(**given)
     assert (settings.url, settings.path) == (url, path)
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_an_ipv6_address_is_listened_on_with_and_without_brackets(host):
+    with listening(host, 0) as listener:
+        url = Settings(host=host, port=listener.getsockname()[1]).url
+        with socket.create_connection(("::1", urlsplit(url).port), timeout=5):
+            assert urlsplit(url).hostname == "::1"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "[::]", "", "0:0:0:0:0:0:0:0"])
@@ -61,8 +73,6 @@ def test_what_is_no_public_url_is_refused(url):
 
 @pytest.mark.parametrize("url", ["https://example.org/arms", "http://[::1]:8000"])
 def test_the_message_to_sign_names_that_place(tmp_path, url):
-    from armshare.migrations import migrate
-
     engine = open_engine(f"sqlite:///{tmp_path / 'hub.sqlite'}")
     migrate(engine)
     _nonce, text = Accounts(open_database(engine), Settings(public_url=url).url, 1).challenge(new_key().address)

@@ -145,7 +145,7 @@ export class Drive {
   }
 
   again(): void {
-    this.verdict = this.refusal = this.before = this.finishing = this.sealedMs = null
+    this.verdict = this.refusal = this.before = this.finishing = this.arrival = this.sealedMs = null
     this.#number += 1
     this.reviewing = this.discarded = false
     this.#session.begin()
