@@ -11,7 +11,7 @@ STAMPS := .setup
 WEB := $(shell find armshare/web/src -type f 2>/dev/null) $(wildcard armshare/web/*.ts armshare/web/*.js armshare/web/*.json armshare/web/*.html armshare/web/public/*) teleop/wire/wire.json teleop/typed_data.json recorder/typed_data.json $(wildcard docs/gallery/*.jpg)
 
 .PHONY: help run test check fuzz setup lint ruff mypy import-linter svelte-check static pytest vitest bench soak mutants peers \
-	screenshots lock clean tools chromium opengl
+	screenshots lock clean tools chromium nginx opengl
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/'
@@ -19,12 +19,12 @@ help: ## print this list
 run: setup ## set up what is missing, start the platform, print and open its URL
 	@exec $(BIN)/armshare run --open $(ARGS)
 
-test: setup peers chromium opengl ## set up what is missing, run every check
+test: setup peers chromium nginx opengl ## set up what is missing, run every check
 	@$(MAKE) --no-print-directory static
 	@$(MAKE) --no-print-directory pytest
 
 # Lint beside the tests: alone, neither keeps two cores busy. Its output comes after theirs, in one piece.
-check: setup peers opengl ## run lint and the fast half of the tests, for daily work
+check: setup peers nginx opengl ## run lint and the fast half of the tests, for daily work
 	@lint=$$(mktemp); trap 'rm -f "$$lint"' EXIT; \
 	$(MAKE) --no-print-directory static >"$$lint" 2>&1 & linting=$$!; failed=0; \
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS) || failed=1; \
@@ -99,6 +99,12 @@ chromium:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
 		|| { [ "$$(id -u)" = 0 ] && [ -n "$${CI:-}" ] && { apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; }; } \
 		|| { echo "Chromium is missing, for the browser tests: apt-get install chromium"; exit 1; }
+
+# Its program alone: a service on port 80 is nothing that tests should start.
+nginx:
+	@PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && [ -n "$${CI:-}" ] && { apt-get update -qq; DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends nginx >/dev/null; }; } \
+		|| { echo "nginx is missing, for the tests behind a proxy: apt-get install nginx"; exit 1; }
 
 opengl:
 	@ldconfig -p | grep -q libEGL.so.1 && ls /usr/share/glvnd/egl_vendor.d/*.json >/dev/null 2>&1 \

@@ -18,6 +18,7 @@ from websockets.exceptions import WebSocketException
 
 from armshare.client import no_hub
 from armshare.failures import DemoError, DoorError
+from armshare.patience import manifest_of, patiently, score_of, silent
 from armshare.researcher import episode_in
 from recorder.file.episode import Episode as Recording
 from recorder.proof.contribute import Driven, countersign
@@ -25,14 +26,13 @@ from sim.motion.control import Joints
 from teleop.clock import now_ms
 from teleop.identity import load_key
 from teleop.operator import pilot
-from teleop.operator.driver import SESSION_MS, Driver, RefusedError
+from teleop.operator.driver import SESSION_MS, Driver, RefusedError, refusal
 from teleop.operator.first_drive import FirstDrive
 from teleop.operator.gamepad import GamepadPilot, opened
 from teleop.operator.pilot import Answer, Ask, Descriptor, Flight, Pilot, PilotMaker, Values
 from teleop.operator.policy import load
 from teleop.wire.messages import Safety, State
 
-_WAIT_S: Final = 20
 RENEW_MS: Final = 600_000
 """No episode is begun this close to the end of its grant: one that outlives its grant is refused."""
 _SETTLE_STATES: Final = 20
@@ -87,6 +87,8 @@ class Outcome:
     asked: int = 1
     episodes: list[Episode] = field(default_factory=list)
     discarded: list[str] = field(default_factory=list)
+    unsigned: list[str] = field(default_factory=list)
+    """Those that were driven and not signed, because it was interrupted; they can be signed later."""
     expiries: int = 0
     """How often the robot expired during the drive because no fresh command came."""
     interrupted: bool = False
@@ -136,7 +138,7 @@ async def _session(url: str, wallet: LocalAccount, outcome: Outcome, make: Pilot
         robot = await _choose(driver, outcome)
         renew_ms = now_ms() + SESSION_MS - RENEW_MS
         try:
-            async with HandIn(driver, outcome.robot, outcome.episodes) as handing:
+            async with HandIn(driver, outcome.robot, outcome.episodes, tell, outcome.unsigned) as handing:
                 try:
                     await driver.join(outcome.robot, outcome.task, queued=lambda *place: tell(_queued(robot, *place)))
                     await _one(driver, make, outcome, handing, tell)
@@ -199,6 +201,8 @@ def lines(outcome: Outcome) -> Iterator[str]:
         if one.practice:
             yield "  " + _practised(one)
     yield from (f"discarded {episode}" for episode in outcome.discarded)
+    for episode in outcome.unsigned:
+        yield f"not signed  {episode}  sign it with `armshare drive --sign {episode}`, or --discard it"
     if outcome.interrupted:
         yield "interrupted: the robot was given back; an episode that was being driven is kept as invalid, not scored"
 
@@ -282,9 +286,17 @@ async def drive_once(driver: Driver, robot: str, make: PilotMaker = pilot.expert
 class HandIn:
     """Hands in episodes one after another while the next is driven; on exit it waits for all of them."""
 
-    def __init__(self, driver: Driver, robot: str, into: list[Episode]) -> None:
-        """`into` receives the episodes that the hub has scored."""
-        self._driver, self._robot, self._into = driver, robot, into
+    def __init__(
+        self,
+        driver: Driver,
+        robot: str,
+        into: list[Episode],
+        tell: Progress = silent,
+        unsigned: list[str] | None = None,
+    ) -> None:
+        """`into` receives the episodes that the hub has scored, `unsigned` those that were interrupted before that."""
+        self._driver, self._robot, self._into, self._tell = driver, robot, into, tell
+        self._unsigned = [] if unsigned is None else unsigned
         self._turn = asyncio.Lock()
         self._under_way: list[asyncio.Task[Episode]] = []
 
@@ -303,6 +315,7 @@ class HandIn:
                 task.cancel()
             left = await asyncio.gather(*self._under_way, return_exceptions=True)
             self._into.extend(one for one in left if isinstance(one, Episode))
+            self._unsigned.extend(task.get_name() for task in self._under_way if task.cancelled())
 
     @property
     def under_way(self) -> int:
@@ -311,7 +324,7 @@ class HandIn:
 
     def add(self, ended: Mapping[str, Any]) -> None:
         """Hand in an episode, given the hub's `ended` for it, after those before it."""
-        self._under_way.append(asyncio.create_task(self._contribute(ended)))
+        self._under_way.append(asyncio.create_task(self._contribute(ended), name=ended["episode"]))
 
     async def wait(self, *, most: int = 0) -> None:
         """Wait until at most `most` are under way; raise what `contribute` does."""
@@ -321,21 +334,22 @@ class HandIn:
 
     async def _contribute(self, ended: Mapping[str, Any]) -> Episode:
         async with self._turn:
-            return await contribute(self._driver, ended, self._robot)
+            return await contribute(self._driver, ended, self._robot, self._tell)
 
 
-async def contribute(driver: Driver, ended: Mapping[str, Any], robot: str) -> Episode:
-    """Sign an episode, and return what the hub made of it."""
+async def contribute(driver: Driver, ended: Mapping[str, Any], robot: str, tell: Progress = silent) -> Episode:
+    """Sign an episode once all of it has arrived, however long that takes; return what the hub made of it."""
     episode = ended["episode"]
-    answer = await driver.http.get(f"/api/episodes/{episode}/manifest", params={"wait_s": _WAIT_S})
-    if answer.is_error:
-        raise DemoError(f"expected the manifest of {episode}: {answer.text}")
+    data = await manifest_of(driver.http, episode, tell)
     driven = Driven(episode, driver.wallet.address, robot, driver.task["name"])
-    signature = countersign(answer.content, driven, driver.session_key, driver.domain)
-    verified = await driver.call("POST", f"/api/episodes/{episode}/signature", {"signature": signature})
+    body = {"signature": countersign(data, driven, driver.session_key, driver.domain)}
+    answer = await patiently(lambda: driver.http.post(f"/api/episodes/{episode}/signature", json=body), tell)
+    if answer.is_error:
+        raise refusal(answer)
+    verified = answer.json()
     if verified["state"] != "verified":
         raise DemoError(f"expected {episode} verified, got {verified['state']}: {verified['reason']}")
-    score = await driver.call("GET", f"/api/episodes/{episode}/score?wait_s={_WAIT_S}")
+    score = await score_of(driver.http, episode, tell)
     return Episode(
         episode=episode,
         steps=ended["steps"],

@@ -21,6 +21,10 @@ class DemoError(DoorError):
     """A stage of the demo failed; the message says which and why."""
 
 
+class EpisodeGoneError(DoorError):
+    """An episode does not wait for this wallet's signature; the message says what it is instead."""
+
+
 class StillFaultedError(DoorError):
     """A robot broke again as its owner cleared it; the message says how."""
 
@@ -33,11 +37,13 @@ _ACTIONABLE: Final = (
     "httpx.HTTPError",
     "json.JSONDecodeError",
     "recorder.file.episode.EpisodeError",
+    "recorder.proof.contribute.NotOurEpisodeError",
     "recorder.export.robomimic.ExportError",
     "recorder.proof.refusals.GateError",
     "rewards.chain.vault.ChainError",
     "sim.robot.RobotError",
     "teleop.host.link.LoopBrokenError",
+    "teleop.dialing.AuthorityError",
     "teleop.operator.driver.RefusedError",
     "armshare.failures.DoorError",
     "teleop.operator.gamepad.GamepadError",

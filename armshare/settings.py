@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from armshare.public_url import is_every_address, named, own_address, require_public
 
 
 class Settings(BaseSettings):
@@ -20,8 +23,9 @@ class Settings(BaseSettings):
     """The address that the hub listens on."""
     port: int = Field(8000, ge=0, le=65535)
     """The port that the hub listens on; 0 takes a free one."""
-    public_url: str = ""
-    """What operators' browsers call this hub, for sign-in (EIP-4361); empty means http://host:port."""
+    public_url: str = Field("", validate_default=True)
+    """What operators' browsers call this hub, for sign-in (EIP-4361), with its path if it has one; empty means
+    http://host:port, which must then be one address."""
     chain_url: str = ""
     """JSON-RPC of an EVM chain; empty starts the embedded one (anvil)."""
     token: str = ""
@@ -59,10 +63,28 @@ class Settings(BaseSettings):
     }
     """The most that one accepted episode of a task pays, in the token's smallest unit."""
 
+    @field_validator("public_url")
+    @classmethod
+    def _one_place(cls, url: str, info: ValidationInfo) -> str:
+        if url:
+            return require_public(url)
+        host, port = info.data.get("host", ""), info.data.get("port", 0)
+        if is_every_address(host):
+            raise ValueError(
+                f"expected what browsers call this hub, which listens on every address ({host or 'no host'}); "
+                f"give --public-url, for example {named(own_address(), port or 8000)}"
+            )
+        return url
+
     @property
     def url(self) -> str:
         """What browsers call this hub."""
-        return self.public_url or f"http://{self.host}:{self.port}"
+        return self.public_url or named(self.host, self.port)
+
+    @property
+    def path(self) -> str:
+        """The path of its site that it is below, such as `/arms`; empty for the site's root."""
+        return urlsplit(self.url).path
 
     @property
     def database_url(self) -> str:

@@ -91,6 +91,9 @@ _STATEMENTS: Final = load_statements("teleop")
 ROBOT_REGISTRATION: Final = _STATEMENTS["RobotRegistration"]
 HOST_HELLO: Final = _STATEMENTS["HostHello"]
 SESSION_GRANT: Final = _STATEMENTS["SessionGrant"]
+SESSION_SEED: Final = _STATEMENTS["SessionSeed"]
+SEED_PURPOSE: Final = "To make the keys that sign what you drive. Sign this only where you drive robots."
+"""What a person reads in the wallet that is asked for the seed."""
 
 
 def require_signer(signer: str, message: SignableMessage, signature: str, what: str) -> None:
@@ -113,6 +116,18 @@ def require_address(text: object) -> str:
 def new_key() -> LocalAccount:
     """Return a fresh key."""
     account: LocalAccount = Account.create()
+    return account
+
+
+def session_key(wallet: LocalAccount, domain: Domain, nonce: str) -> LocalAccount:
+    """Return the key that signs what is driven under the grant with this nonce: the same whenever the wallet is asked.
+
+    It is keccak256(r || s || nonce), where r and s are the wallet's signature over a `SessionSeed`, which is the same
+    each time (RFC 6979). Nobody else can make it, and nothing has to be kept. `nonce` is 0x-hex of 32 bytes.
+    """
+    values = {"operator": wallet.address, "purpose": SEED_PURPOSE}
+    signature = bytes.fromhex(SESSION_SEED.sign(wallet, domain, values)[2:])
+    account: LocalAccount = Account.from_key(keccak(signature[:64] + bytes.fromhex(nonce[2:])))
     return account
 
 

@@ -12,6 +12,7 @@ from typing import Final
 LANES: Final = {
     "tests/armshare/web/": "browser",
     "tests/armshare/platform/test_qualification.py": "browser",
+    "tests/armshare/platform/test_behind_a_proxy.py": "browser",
     "tests/armshare/": "platform",
 }
 """The lane of whatever begins so; the first that fits."""

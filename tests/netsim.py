@@ -44,6 +44,8 @@ class Way:
     stall_s: float = 0.0
     bytes_per_s: float = 0.0
     """Bandwidth; 0 for no bound."""
+    piece_bytes: int = READ_BYTES
+    """The most that arrives at once: less on a narrow line, so that it comes little by little."""
 
 
 class Line:
@@ -51,6 +53,7 @@ class Line:
 
     def __init__(self, way: Way, seed: str) -> None:
         self._way, self._random = way, random.Random(seed)
+        self.piece_bytes = way.piece_bytes
         self._free_s = self._last_s = 0.0
 
     def arrival_s(self, now_s: float, size: int) -> float:
@@ -193,7 +196,7 @@ class Network:
     ) -> None:
         data = b"first"
         while data:
-            data = await reader.read(READ_BYTES)
+            data = await reader.read(line.piece_bytes)
             await on_line.put((line.arrival_s(self.clock.now_s(), len(data)), data))
 
     async def _leave(self, writer: asyncio.StreamWriter, on_line: asyncio.Queue[tuple[float, bytes]]) -> None:

@@ -9,6 +9,8 @@ import pytest
 from typer.main import get_command
 
 from armshare.cli.app import cli
+from teleop.dialing import CA
+from tests.certificates import make_certificates
 from tests.docs import ROOT, Command, commands
 
 COMMANDS = sorted(set(commands()), key=str)
@@ -34,6 +36,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "episodes" / "EPISODE").mkdir(parents=True)
     for name in FILES:
         (tmp_path / name).touch()
+    make_certificates(tmp_path).authority.rename(tmp_path / "lan-ca.pem")
+    monkeypatch.setenv(CA, "")  # so that what `--ca` makes of it is undone
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

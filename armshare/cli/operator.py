@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from armshare.cli.options import HUB, AsJson, HubUrl, err, out
+from armshare.cli.options import HUB, AsJson, Ca, HubUrl, err, interruptible, out
 from armshare.client import client_of
 
 cli = typer.Typer()
@@ -40,6 +42,18 @@ def drive(
         Path | None,
         typer.Option(help="The wallet's key file, made if missing; by default one in your own data folder."),
     ] = None,
+    unsigned: Annotated[
+        bool, typer.Option("--unsigned", help="Drive nothing: list what this wallet drove and has not signed yet.")
+    ] = False,
+    sign: Annotated[
+        list[str] | None,
+        typer.Option(help="Drive nothing: sign an episode that was driven earlier, or `all`; may be repeated."),
+    ] = None,
+    discard: Annotated[
+        list[str] | None,
+        typer.Option(help="Drive nothing: discard an episode that was driven earlier, or `all`; may be repeated."),
+    ] = None,
+    _ca: Ca = None,
     as_json: AsJson = False,
 ) -> None:
     """Drive as an operator, without a browser. Exit code 1 if not all episodes were accepted, 2 if it could not go on.
@@ -52,6 +66,11 @@ def drive(
 
     given = {"--policy": policy, "--expert": expert, "--episode": episode, "--gamepad": gamepad}
     given["--first-drive"] = first_drive
+    if unsigned or sign or discard:
+        if any(given.values()):
+            raise typer.BadParameter("expected --unsigned, --sign and --discard without a pilot: they drive nothing")
+        _decide(hub, key, sign or [], discard or [], as_json)
+        return
     if sum(bool(value) for value in given.values()) != 1:
         named = ", ".join(name for name, value in given.items() if value) or "none"
         raise typer.BadParameter(f"expected one of {', '.join(given)}, got {named}")
@@ -72,7 +91,7 @@ def drive(
 
 
 @cli.command()
-def robots(hub: HubUrl = HUB, as_json: AsJson = False) -> None:
+def robots(hub: HubUrl = HUB, as_json: AsJson = False, _ca: Ca = None) -> None:
     """List the robots, how they are, and the tasks that each of them offers."""
     with client_of(hub) as client:
         config = client.get("/api/config").raise_for_status().json()
@@ -93,6 +112,23 @@ def robots(hub: HubUrl = HUB, as_json: AsJson = False) -> None:
 def _plain(text: str) -> str:
     """Return what a stranger wrote as text that does nothing to a terminal."""
     return escape("".join(letter if letter.isprintable() else " " for letter in text))
+
+
+def _decide(hub: str, key: Path | None, sign: list[str], discard: list[str], as_json: bool) -> None:
+    from armshare import drive as driving
+    from armshare import unsigned as deciding
+
+    wallet = driving.wallet_in(key or driving.own_key_file())
+    decided = deciding.Decided(wallet.address)
+    try:
+        with interruptible():
+            asyncio.run(deciding.decide(hub, wallet, decided, sign, discard, _say))
+    finally:
+        if as_json:
+            print(json.dumps(asdict(decided)))
+        else:
+            for line in deciding.lines(decided):
+                out.print(line, highlight=False, soft_wrap=True)
 
 
 def _say(text: str) -> None:

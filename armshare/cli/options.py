@@ -21,14 +21,43 @@ Port = Annotated[
 
 
 def hub_url(given: str) -> str:
-    parts = urlsplit(given)
-    if given and not (parts.scheme in ("http", "https") and parts.hostname):
-        raise typer.BadParameter(f"expected http:// or https:// and a host, such as {HUB}, got {given!r}")
+    try:
+        parts = urlsplit(given)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, as in http://::1:8000, or brackets that do not fit
+        good = False
+    if given and not good:
+        example = f"such as {HUB}, https://example.org/arms or http://[::1]:8000"
+        raise typer.BadParameter(f"expected http:// or https:// and a host, {example}, got {given!r}")
     return given.rstrip("/")
 
 
 HUB: Final = "http://127.0.0.1:8000"
 HubUrl = Annotated[str, typer.Option(help="The hub's URL.", callback=hub_url, envvar="ARMSHARE_HUB")]
+
+
+def _trusted(given: Path | None) -> Path | None:
+    from teleop.dialing import AuthorityError, trust  # here, so that commands without a hub load no TLS
+
+    if given is not None:
+        try:
+            trust(given)
+        except AuthorityError as error:
+            raise typer.BadParameter(str(error)) from error
+    return given
+
+
+Ca = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca",
+        help="A file of certificate authorities (PEM) to trust too, for a hub with a private one.",
+        envvar="ARMSHARE_CA",
+        callback=_trusted,
+        exists=True,
+        dir_okay=False,
+    ),
+]
 Folders = Annotated[list[Path], typer.Argument(help="Folders of episodes.", exists=True, file_okay=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, and nothing else.")]
 IsChild = Annotated[bool, typer.Option("--child", hidden=True)]

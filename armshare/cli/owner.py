@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from armshare.cli.options import HUB, Data, HubUrl, out
+from armshare.cli.options import HUB, Ca, Data, HubUrl, out
 
 cli = typer.Typer()
 
@@ -18,6 +18,7 @@ def clear(
     robot: Annotated[str, typer.Argument(help="The robot's address or name.")],
     hub: HubUrl = HUB,
     data: Data = Path("data"),
+    _ca: Ca = None,
 ) -> None:
     """Release a robot's e-stop or fault, as its owner (keys/owner.key below --data)."""
     from armshare.owner import clear as release
@@ -33,6 +34,7 @@ def remove(
     robot: Annotated[str, typer.Argument(help="The robot's address or name.")],
     hub: HubUrl = HUB,
     data: Data = Path("data"),
+    _ca: Ca = None,
 ) -> None:
     """Remove a robot that is gone for good from the hub's list, as its owner; its episodes stay."""
     from armshare.owner import remove as take_away

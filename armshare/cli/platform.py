@@ -23,7 +23,7 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from armshare.cli.options import ARM, HUB, AsJson, Data, HubUrl, IsChild, Port, err, interruptible, out
+from armshare.cli.options import ARM, HUB, AsJson, Ca, Data, HubUrl, IsChild, Port, err, interruptible, out
 from armshare.client import client_of, message_of
 from armshare.failures import PlatformError
 from armshare.logs import LogFile
@@ -90,6 +90,10 @@ def hub(
     data: Data = Path("data"),
     host: Annotated[str, typer.Option(help="The address to listen on.", envvar="ARMSHARE_HOST")] = "127.0.0.1",
     port: Port = 8000,
+    public_url: Annotated[
+        str,
+        typer.Option(help="What browsers call this hub; by default http://HOST:PORT.", envvar="ARMSHARE_PUBLIC_URL"),
+    ] = "",
     chain_url: Annotated[
         str,
         typer.Option(help="JSON-RPC URL of an EVM chain; by default the embedded one.", envvar="ARMSHARE_CHAIN_URL"),
@@ -103,7 +107,7 @@ def hub(
 
     if child:
         processes.end_with_parent()
-    settings = _settings(data=data, host=host, port=port, chain_url=chain_url)
+    settings = _settings(data=data, host=host, port=port, public_url=public_url, chain_url=chain_url)
     with interruptible(), processes.locked(data, "hub"), opened_workers() as workers:
         listening = processes.listening(host, port) if listener is None else socket.socket(fileno=listener)
         settings = settings.model_copy(update={"port": listening.getsockname()[1]})
@@ -138,6 +142,7 @@ def host(
         ),
     ] = None,
     data: Data = Path("data"),
+    _ca: Ca = None,
     child: IsChild = False,
 ) -> None:
     """Bring robots online. This process runs beside the robot and dials out to the hub."""
@@ -236,7 +241,7 @@ def _settled(outcome: dict[str, Any]) -> Iterator[str]:
 
 
 @cli.command()
-def settle(data: Data = Path("data"), hub: HubUrl = HUB) -> None:
+def settle(data: Data = Path("data"), hub: HubUrl = HUB, _ca: Ca = None) -> None:
     """Settle everything earned in a new root now, with the platform's admin token (keys/admin.token below --data)."""
     if not (data / "keys" / "admin.token").is_file():
         raise PlatformError(f"expected the hub's data folder, with keys/admin.token, got {data}; name it with --data")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from armshare.cli.options import HUB, AsJson, Folders, HubUrl, err, hub_url, out
+from armshare.cli.options import HUB, AsJson, Ca, Folders, HubUrl, err, hub_url, out
 from armshare.client import client_of
 
 cli = typer.Typer()
@@ -24,6 +24,7 @@ def verify(
         Path | None, typer.Option(help="A saved /api/config, which says whose receipts to trust; works offline.")
     ] = None,
     hub: Annotated[str, typer.Option(help="Ask this hub for /api/config instead.", callback=hub_url)] = "",
+    _ca: Ca = None,
     replay: Annotated[bool, typer.Option(help="Re-simulate simulated episodes, bit for bit.")] = True,
     score: Annotated[bool, typer.Option(help="Recompute the score too.")] = False,
     as_json: AsJson = False,
@@ -93,6 +94,7 @@ def fetch(
     task: Annotated[str, typer.Option(help="Only episodes of this task.")] = "",
     operator: Annotated[str, typer.Option(help="Only episodes of this operator, by address.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="The most episodes to download.")] = 1000,
+    _ca: Ca = None,
 ) -> None:
     """Download verified episodes."""
     from armshare import researcher

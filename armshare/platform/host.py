@@ -26,6 +26,7 @@ from recorder.proof.seal import SealedEpisode
 from sim.catalogue import UnknownRobotError
 from sim.robot import Robot, Tasks, TaskSpec
 from teleop.cameras.spec import CameraSpec
+from teleop.dialing import trusted
 from teleop.hardware.calibration import read_calibration
 from teleop.hardware.feetech import FREE, So101
 from teleop.host.link import Host, registration
@@ -89,7 +90,7 @@ async def serve_one(hub_url: str, data: Path, wanted: Wanted) -> None:
 async def _register(hub_url: str, key: LocalAccount, owner: LocalAccount, name: str, robot: Robot | Tasks) -> Domain:
     """Register the robot with the hub, signed by its owner; wait while the hub is not there yet or has trouble."""
     values = dict(registration(key, owner.address, name, robot))
-    async with httpx.AsyncClient(base_url=hub_url, timeout=HTTP_S, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=hub_url, timeout=HTTP_S, trust_env=False, verify=trusted()) as http:
         while True:
             try:
                 config = (await http.get("/api/config")).raise_for_status().json()
@@ -117,7 +118,7 @@ async def _recording(
     events: Events,
 ) -> AsyncIterator[None]:
     """Run the recorder and the uploader of one robot; first, recover what a crash has left."""
-    with httpx.Client(base_url=hub_url, timeout=HTTP_S, trust_env=False) as client:
+    with httpx.Client(base_url=hub_url, timeout=HTTP_S, trust_env=False, verify=trusted()) as client:
         uploader = Uploader(folder, client, lambda: host.uplink.token if host.uplink else "")
 
         def hand_on(_sealed: SealedEpisode) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 
 from armshare.migrations import migrate
 from armshare.platform.page import Page
+from armshare.platform.sub_path import SubPath
 from armshare.settings import Settings
 from recorder.hub.api import body_bytes_max
 from recorder.hub.api import make_router as recorder_router
@@ -131,6 +132,8 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
     errors.install(app)
     access = Access(parts.driving)
     app.add_middleware(BodyLimit, bytes_max=body_bytes_max(access))
+    if settings.path:
+        app.add_middleware(SubPath, path=settings.path)
     app.include_router(teleop_router(parts.driving))
     app.include_router(
         recorder_router(

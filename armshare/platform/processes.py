@@ -52,6 +52,7 @@ def locked(folder: Path, what: str) -> Iterator[None]:
 
 def listen(host: str, port: int) -> socket:
     """Return a listening socket; port 0 takes a free one. Raises OSError if the port is taken."""
+    host = host.strip("[]")
     listener = socket(AF_INET6 if ":" in host else AF_INET, SOCK_STREAM)
     try:
         listener.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)

@@ -3,8 +3,10 @@ import { defineConfig } from 'vitest/config'
 
 const HUB = 'http://127.0.0.1:8000'
 
-// The hub serves `/assets/models`, so the bundle's own files live in `static/`.
+// The hub serves `/assets/models`, so the bundle's own files live in `static/`. They find each other by relative
+// addresses, so that the page works below any path of a site.
 export default defineConfig({
+  base: './',
   plugins: [svelte()],
   build: { assetsDir: 'static', target: 'es2023', chunkSizeWarningLimit: 1200 },
   worker: { format: 'es' },

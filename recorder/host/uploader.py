@@ -2,7 +2,8 @@
 
 A bundle stays in `sealed/` until the hub has it; then it moves to `uploaded/`, or to `refused/` with the hub's reason.
 What was sealed first is sent first. Every request may be repeated, so the folder is all the state there is.
-An answer may be anything, such as a proxy's page: a bundle is set aside only if the hub itself refuses it.
+An answer may be anything, such as a proxy's page: a bundle is set aside only if the hub itself refuses it for good.
+Its file goes in pieces that any proxy takes, and smaller ones while they do not get through.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import base64
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import httpx
 import msgspec
@@ -27,19 +28,23 @@ from recorder.proof.bundle import MANIFEST_FILE, SIGNATURES_FILE, SIGNATURES_JSO
 from recorder.proof.manifest import EPISODE_FILE
 
 _log = structlog.get_logger()
-_BLOCK_BYTES: Final = 64 << 10
+PIECE_BYTES_MAX: Final = 512 << 10
+"""The largest piece of a file: half of what nginx takes unless it is told otherwise."""
+PIECE_BYTES_MIN: Final = 16 << 10
+_GROW_AFTER: Final = 8
+"""How many pieces in a row must get through before a larger one is tried."""
 ANSWER_BYTES_MAX: Final = 256 << 10
 """More than any answer needs; what comes after it is not read."""
-_LOCATION: Final = re.compile(r"(/[A-Za-z0-9_~-]+)+")
-"""A path at the hub: the token is sent nowhere else."""
+_UPLOADS: Final = "/api/uploads"
+_LOCATION: Final = re.compile(r"[^?#\s]*/api/uploads/([A-Za-z0-9]{1,64})")
+"""Where the hub, or a proxy before it, says that an upload is. Only the id is used: the token goes to the hub alone."""
 _OFFSET: Final = re.compile(r"[0-9]{1,18}")
 _REFUSAL_FILE: Final = "refusal.json"
 _LOCATION_FILE: Final = "upload.txt"
 _SAID: Final = 500
 """How many characters of the hub's message are kept."""
-_FINAL: Final = frozenset({"episode_state"})
-_PASSING: Final = frozenset({401, 408, 409, 412, 423, 425, 429})
-"""Statuses that may change on a later try: after a new token, a shorter queue, or the rest of the bytes."""
+_FINAL: Final = frozenset({"refused", "episode_state", "unknown_episode", "episode_id", "upload_too_large"})
+"""The hub's codes by which it will never take a bundle. Any other answer may be another one on a later try."""
 
 
 class UploadFailedError(Exception):
@@ -60,6 +65,26 @@ class Backoff:
     def wait_s(self, failures: int) -> float:
         """Return the wait after this many failures."""
         return min(self.most_s, self.first_s * 2.0 ** min(failures - 1, 30))
+
+
+class _Pieces:
+    """How large the next piece is: half of one that failed, and the double once some have got through."""
+
+    def __init__(self) -> None:
+        self.size = self._most = PIECE_BYTES_MAX
+        self._passed = 0
+
+    def failed(self, size: int, *, too_large: bool) -> None:
+        """A piece of this size did not get through; if it was too large for a proxy, none so large is tried again."""
+        self.size, self._passed = max(PIECE_BYTES_MIN, size // 2), 0
+        if too_large:
+            self._most = self.size
+
+    def passed(self) -> None:
+        """A piece got through."""
+        self._passed += 1
+        if self._passed >= _GROW_AFTER:
+            self.size, self._passed = min(self._most, 2 * self.size), 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +117,23 @@ class _Answer:
         except (ValueError, RecursionError):
             return None
 
+    @property
+    def lost(self) -> bool:
+        """Whether the hub itself says that it has no such upload; an answer to HEAD has no body to tell it by."""
+        return self.status == httpx.codes.NOT_FOUND and "Tus-Resumable" in self.headers
+
     def require(self) -> None:
         """Raise UploadRefusedError if the hub refuses for good, UploadFailedError for anything else but success."""
         if 200 <= self.status < 300:
             return
         error = self.error
-        said = "" if error is None else f"{self.gate or error[0]}: {error[1]}"
-        said = f"{self.request}: {self.status} {said or self.body[:_SAID].decode(errors='replace')}"
-        passing = error is None or (self.status in _PASSING and error[0] not in _FINAL)
-        if passing or not 400 <= self.status < 500:
-            raise UploadFailedError(said)
-        raise UploadRefusedError(said)
+        if error is None:
+            text = " ".join(self.body[:_SAID].decode(errors="replace").split())
+            raise UploadFailedError(f"{self.request}: {self.status}, not the hub's own answer: {text or 'no text'}")
+        said = f"{self.request}: {self.status} {self.gate or error[0]}: {error[1]}"
+        if error[0] in _FINAL and 400 <= self.status < 500:
+            raise UploadRefusedError(said)
+        raise UploadFailedError(said)
 
 
 class Uploader:
@@ -121,6 +152,7 @@ class Uploader:
         """
         self._folder, self._client, self._token = folder, client, token
         self._backoff = backoff or Backoff()
+        self._pieces, self._moved = _Pieces(), False
         self._work = threading.Condition()
         self._waking = False
         self._stopping = False
@@ -147,7 +179,7 @@ class Uploader:
                 failures = 0
                 self._rest(None)
             except (UploadFailedError, httpx.TransportError, OSError) as error:
-                failures += 1
+                failures, self._moved = 1 if self._moved else failures + 1, False
                 wait_s = self._backoff.wait_s(failures)
                 _log.warning("upload failed", error=str(error), again_in_s=wait_s)
                 self._rest(wait_s)
@@ -202,26 +234,21 @@ class Uploader:
         location, offset = self._resume(bundle)
         if location is None:
             location, offset = self._create(bundle, length), 0
-        if offset < length:
-            self._send(location, file, offset)
+        self._send(location, file, offset)
         return self._seal(bundle, location.rpartition("/")[2])
 
     def _resume(self, bundle: Path) -> tuple[str | None, int]:
         """Return the location and offset of an upload begun earlier; (None, 0) if there is none."""
         noted, length = bundle / _LOCATION_FILE, (bundle / EPISODE_FILE).stat().st_size
-        location = noted.read_text(errors="replace").strip() if noted.exists() else ""
-        if not _LOCATION.fullmatch(location):
+        location = _place(noted.read_text(errors="replace").strip()) if noted.exists() else None
+        if location is None:
             return None, 0
         answer = self._ask("HEAD", location)
-        if answer.status == httpx.codes.NOT_FOUND:
+        if answer.lost:
             # The hub may have the whole bundle, and only its answer was lost: sealing again then gets that answer.
             return (location, length) if self._known(bundle.name) else (None, 0)
         answer.require()
-        offset = answer.headers.get("Upload-Offset", "")
-        if not _OFFSET.fullmatch(offset) or int(offset) > length:
-            expected = f"expected an Upload-Offset up to {length}"
-            raise UploadFailedError(f"{answer.request}: {expected}, got {offset[:_SAID]!r}")
-        return location, int(offset)
+        return location, _offset_in(answer, length)
 
     def _known(self, episode: str) -> bool:
         return self._ask("GET", f"/api/episodes/{episode}/manifest").status == httpx.codes.OK
@@ -229,20 +256,43 @@ class Uploader:
     def _create(self, bundle: Path, length: int) -> str:
         named = base64.b64encode(bundle.name.encode()).decode()
         extra = {"Upload-Length": str(length), "Upload-Metadata": f"episode {named}"}
-        answer = self._ask("POST", "/api/uploads", extra)
+        answer = self._ask("POST", _UPLOADS, extra)
         answer.require()
-        location: str = answer.headers.get("Location", "")
-        if not _LOCATION.fullmatch(location):
-            raise UploadFailedError(f"{answer.request}: expected a Location at the hub, got {location[:_SAID]!r}")
+        said = answer.headers.get("Location", "")
+        location = _place(said)
+        if location is None:
+            raise UploadFailedError(f"{answer.request}: expected a Location at the hub, got {said[:_SAID]!r}")
         write_atomic(bundle / _LOCATION_FILE, location.encode())
         return location
 
     def _send(self, location: str, file: Path, offset: int) -> None:
-        extra = {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
-        extra["Content-Length"] = str(file.stat().st_size - offset)
+        length = file.stat().st_size
         with file.open("rb") as data:
-            data.seek(offset)
-            self._ask("PATCH", location, extra, content=_blocks(data)).require()
+            while offset < length:
+                if self._stopping:
+                    raise UploadFailedError(
+                        f"{file.parent.name}: stopped at {offset} of {length} bytes; the rest waits"
+                    )
+                data.seek(offset)
+                offset = self._append(location, offset, data.read(self._pieces.size))
+
+    def _append(self, location: str, offset: int, piece: bytes) -> int:
+        """Send one piece, and return the upload's new offset."""
+        extra = {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
+        status = 0
+        try:
+            answer = self._ask("PATCH", location, extra, content=piece)
+            status = answer.status
+            answer.require()
+            end = _offset_in(answer, offset + len(piece))
+        except (UploadFailedError, httpx.TransportError):
+            self._pieces.failed(len(piece), too_large=status == httpx.codes.REQUEST_ENTITY_TOO_LARGE)
+            raise
+        if end <= offset:
+            raise UploadFailedError(f"{answer.request}: expected an Upload-Offset above {offset}, got {end}")
+        self._pieces.passed()
+        self._moved = True
+        return end
 
     def _seal(self, bundle: Path, upload: str) -> str:
         text = (bundle / MANIFEST_FILE).read_bytes()
@@ -287,9 +337,18 @@ class Uploader:
         return {"Authorization": f"Bearer {token}", "Tus-Resumable": TUS_VERSION}
 
 
-def _blocks(file: BinaryIO) -> Iterator[bytes]:
-    while block := file.read(_BLOCK_BYTES):
-        yield block
+def _place(location: str) -> str | None:
+    """Return the path of an upload at the hub, wherever a proxy has put it; None if `location` is not an upload's."""
+    found = _LOCATION.fullmatch(location)
+    return None if found is None else f"{_UPLOADS}/{found[1]}"
+
+
+def _offset_in(answer: _Answer, most: int) -> int:
+    """Return the Upload-Offset of an answer; raise UploadFailedError if there is none up to `most`."""
+    said = answer.headers.get("Upload-Offset", "")
+    if not _OFFSET.fullmatch(said) or int(said) > most:
+        raise UploadFailedError(f"{answer.request}: expected an Upload-Offset up to {most}, got {said[:_SAID]!r}")
+    return int(said)
 
 
 def _sealed_ns(bundle: Path) -> int:

@@ -19,6 +19,7 @@ from starlette.types import Scope
 
 from recorder.file.layout import EpisodeIdError
 from recorder.file.tus import TUS_VERSION
+from recorder.hub.arriving import Arrival, Arriving, Unsigned
 from recorder.hub.catalogue import (
     PAGE_DEFAULT,
     Catalogue,
@@ -53,6 +54,7 @@ from teleop.hub.accounts import NotSignedInError
 from teleop.hub.db import Database
 from teleop.hub.server import bodies
 from teleop.hub.server.bodies import BytesMax
+from teleop.identity import SignatureError, require_address
 
 WAIT_S_MAX: Final = 30.0
 BODY_BYTES_MAX: Final = 2 * MANIFEST_BYTES_MAX
@@ -166,8 +168,9 @@ def make_router(
 ) -> APIRouter:
     """Return every route of the recorder."""
     router = APIRouter(route_class=_Route)
-    _add_uploads(router, access, uploads)
+    _add_uploads(router, access, uploads, intake)
     _add_intake(router, access, intake)
+    _add_arriving(router, access, intake, Arriving(database, uploads))
     _add_reading(router, intake, catalogue)
     _add_log(router, log, database)
     return router
@@ -194,7 +197,7 @@ def _is_host(access: Access, request: Request) -> bool:
     return True
 
 
-def _add_uploads(router: APIRouter, access: Access, uploads: Uploads) -> None:
+def _add_uploads(router: APIRouter, access: Access, uploads: Uploads, intake: Intake) -> None:
     @router.options("/api/uploads", status_code=204)
     async def tus_options() -> Response:
         """Which parts of tus this server supports."""
@@ -211,7 +214,8 @@ def _add_uploads(router: APIRouter, access: Access, uploads: Uploads) -> None:
         if ticket is None or ticket.robot != robot:
             raise UnknownEpisodeError(f"expected an episode that {robot} was asked for, got {episode[:80]!r}")
         upload = await run_in_threadpool(uploads.create, episode, robot, length)
-        return _tus(201, {"Location": f"/api/uploads/{upload.upload}"})
+        await run_in_threadpool(intake.expect, ticket)
+        return _tus(201, {"Location": f"{request.scope.get('root_path', '')}/api/uploads/{upload.upload}"})
 
     @router.head("/api/uploads/{upload}", response_class=Response)
     async def upload_offset(upload: str, request: Request) -> Response:
@@ -264,6 +268,24 @@ def _add_intake(router: APIRouter, access: Access, intake: Intake) -> None:
         operator = await run_in_threadpool(access.operator, request)
         ticket = await run_in_threadpool(access.ticket, episode)
         return await intake.discard(episode, operator, ticket)
+
+
+def _add_arriving(router: APIRouter, access: Access, intake: Intake, arriving: Arriving) -> None:
+    @router.get("/api/episodes/{episode}/arrival")
+    async def arrival(episode: str, wait_s: Annotated[float, Query(ge=0.0, le=WAIT_S_MAX)] = 0.0) -> Arrival:
+        """Return how much of an episode's file has arrived: at once if that is all of it, else after the wait."""
+        await intake.manifest(episode, wait_s)
+        ticket = await run_in_threadpool(access.ticket, episode)
+        found: Arrival = await run_in_threadpool(arriving.of, episode, ticket)
+        return found
+
+    @router.get("/api/operators/{address}/unsigned")
+    def unsigned(address: str) -> list[Unsigned]:
+        """Return a wallet's episodes that it has neither signed nor discarded, newest first."""
+        try:
+            return arriving.unsigned(require_address(address))
+        except SignatureError as error:
+            raise errors.ApiError(422, "address", str(error)) from error
 
 
 def _add_reading(router: APIRouter, intake: Intake, catalogue: Catalogue) -> None:

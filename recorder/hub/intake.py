@@ -92,6 +92,10 @@ class Intake:
         self._sealed.arrived(episode)
         return view(row)
 
+    def expect(self, ticket: Ticket) -> None:
+        """Note that a host has begun to send an episode. Blocking."""
+        self._records.expect(ticket)
+
     async def manifest(self, episode: str, wait_s: float = 0.0) -> bytes | None:
         """Return the manifest's bytes once the host has sealed, or None after `wait_s`."""
         return await self._sealed.wait(episode, lambda: asyncio.to_thread(self._manifest, episode), wait_s)

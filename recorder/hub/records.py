@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -44,11 +45,19 @@ class Records:
     def of_operator(self, episode: str, operator: str) -> EpisodeRow:
         """Return a row that this operator may decide about; raise UnknownEpisodeError or NotTheOperatorError."""
         row = self.find(episode)
-        if row is None:
+        if row is None or row.state is EpisodeState.RECORDING:
             raise UnknownEpisodeError(f"{episode[:80]!r} has not been sealed; wait for its manifest")
         if row.operator != operator:
             raise NotTheOperatorError(f"expected {row.operator}, who drove {episode}, got {operator}")
         return row
+
+    def expect(self, ticket: Ticket) -> None:
+        """Note that an episode is on its way, so that its operator finds it even if it takes long. Idempotent."""
+        with suppress(IntegrityError), self._database() as db, db.begin():  # another request has noted it meanwhile
+            if db.get(EpisodeRow, ticket.episode) is None:
+                row = self._new(ticket.episode, ticket.robot, ticket.operator)
+                row.task = ticket.task
+                db.add(row)
 
     def books(self, manifest: Manifest, ticket: Ticket | None) -> Books:
         """Return what only the hub knows about an episode."""

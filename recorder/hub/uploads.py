@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -105,6 +105,12 @@ class Uploads:
             raise UnknownUploadError(f"expected an upload of {robot}, got {upload[:80]!r}; create a new one")
         return Upload(upload, row.episode, row.robot, row.length, self.path(upload).stat().st_size)
 
+    def of_episodes(self, episodes: Collection[str]) -> dict[str, Upload]:
+        """Return how far the uploads of these episodes are; those that are not being uploaded are left out."""
+        with self._database() as db:
+            rows = list(db.scalars(select(UploadRow).where(UploadRow.episode.in_(episodes))))
+        return {row.episode: Upload(row.upload, row.episode, row.robot, row.length, self._size(row)) for row in rows}
+
     def write(self, upload: str, robot: str, offset: int) -> UploadWriter:
         """Return a writer that continues at `offset`; the caller closes it.
 
@@ -152,6 +158,12 @@ class Uploads:
         for row in old:
             self.forget(row.upload, row.robot)
         return [row.episode for row in old]
+
+    def _size(self, row: UploadRow) -> int:
+        try:
+            return self.path(row.upload).stat().st_size
+        except FileNotFoundError:  # sealed, or begun again, since the row was read
+            return 0
 
     def path(self, upload: str) -> Path:
         """Return where an upload's bytes are."""

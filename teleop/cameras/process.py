@@ -27,6 +27,7 @@ from teleop.cameras.encoders import Encoder, open_encoder
 from teleop.cameras.orders import ORDER_BYTES_MAX, ORDERS, Order, Scene, Setup, Streams, Uplink
 from teleop.cameras.sources import CaptureSource, SimulatedScene, SimulatedSource, Source
 from teleop.cameras.spec import CameraSpec
+from teleop.dialing import tls_of, websocket_url
 from teleop.wire import signalling
 from teleop.wire.credits import Feed
 from teleop.wire.frames import Codec, Frame, Seen
@@ -112,8 +113,8 @@ class CameraProcess:
             source.close()
 
     def _dial(self) -> connect:
-        url = self._setup.hub_url.replace("http", "ws", 1) + "/ws/host/camera"
-        return connect(url, compression=None, max_size=JSON_BYTES_MAX, proxy=None)
+        url = websocket_url(self._setup.hub_url, "/ws/host/camera")
+        return connect(url, ssl=tls_of(url), compression=None, max_size=JSON_BYTES_MAX, proxy=None)
 
     async def _converse(self, hub: ClientConnection) -> None:
         for channel in self._channels.values():

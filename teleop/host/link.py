@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from sim.robot import Robot, Tasks
 from teleop.cameras.spec import CameraSpec, cameras_of
 from teleop.clock import now_ms
+from teleop.dialing import tls_of, websocket_url
 from teleop.host.cameras import HostCameras
 from teleop.host.grants import GrantUsedError, UsedGrants
 from teleop.host.hub_socket import HubSocket
@@ -157,9 +158,10 @@ class Host:
             self._loop.call_soon_threadsafe(self._broken.set)
 
     def _dial(self) -> connect:
-        url = self._hub_url.replace("http", "ws", 1) + "/ws/host"
+        url = websocket_url(self._hub_url, "/ws/host")
         return connect(
             url,
+            ssl=tls_of(url),
             compression=None,
             max_size=JSON_BYTES_MAX,
             ping_interval=PING_S,

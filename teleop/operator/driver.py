@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 import time
 from collections.abc import Callable
-from functools import cache
 from types import TracebackType
 from typing import Any, Final
 
@@ -21,17 +19,12 @@ from websockets.exceptions import ConnectionClosed
 
 from sim.robot import Vector
 from teleop.clock import now_ms
-from teleop.identity import SESSION_GRANT, Domain, new_key
+from teleop.dialing import tls_of, trusted, websocket_url
+from teleop.identity import SESSION_GRANT, Domain, new_key, session_key
 from teleop.wire.messages import JSON_BYTES_MAX, PROTOCOL, Command, Mode, Safety, State
 
 SESSION_MS: Final = 3_600_000
 ANSWER_S: Final = 30.0
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """Return the TLS context that verifies hubs: made once, as it takes longer than a watchdog allows."""
-    return httpx.create_ssl_context(trust_env=False)
 
 
 class RefusedError(Exception):
@@ -42,17 +35,42 @@ class RefusedError(Exception):
         self.code = code
 
 
+async def call(http: httpx.AsyncClient, method: str, path: str, body: Any = None) -> Any:
+    """Call the HTTP API; raise RefusedError with the hub's own words if it refuses."""
+    answer = await http.request(method, path, json=body)
+    if answer.is_error:
+        raise refusal(answer)
+    return answer.json() if answer.content else None
+
+
+def refusal(answer: httpx.Response) -> RefusedError:
+    """Return the error that a refusing answer stands for; its code is the status if it is not the hub's own answer."""
+    said = answer.json().get("error", {}) if "json" in answer.headers.get("content-type", "") else {}
+    code = said.get("gate", said.get("code", str(answer.status_code)))
+    return RefusedError(code, said.get("message", answer.text))
+
+
+async def sign_in(http: httpx.AsyncClient, wallet: LocalAccount) -> str:
+    """Sign a wallet in: `http` carries its token from then on, which is returned. Raises RefusedError."""
+    asked = await call(http, "POST", "/api/auth/challenge", {"address": wallet.address})
+    signed = wallet.sign_message(encode_defunct(text=asked["message"]))
+    proof = {"nonce": asked["nonce"], "signature": "0x" + bytes(signed.signature).hex()}
+    token = str((await call(http, "POST", "/api/auth/verify", proof))["token"])
+    http.headers["Authorization"] = f"Bearer {token}"
+    return token
+
+
 class Driver:
     """One operator's connection. Use as `async with Driver(url, wallet) as driver`."""
 
     def __init__(self, hub_url: str, wallet: LocalAccount) -> None:
         self.wallet, self.session_key = wallet, new_key()
-        self.http = httpx.AsyncClient(base_url=hub_url, timeout=ANSWER_S, trust_env=False, verify=_tls())
+        self.http = httpx.AsyncClient(base_url=hub_url, timeout=ANSWER_S, trust_env=False, verify=trusted())
         self.config: dict[str, Any] = {}
         self.state: State | None = None
         self.round_trips_us: list[int] = []
         """The time from sending a command to the state that says it was applied, once for each command answered."""
-        self._ws_url = hub_url.rstrip("/").replace("http", "ws", 1) + "/ws/drive"
+        self._ws_url = websocket_url(hub_url, "/ws/drive")
         self._messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._news = asyncio.Event()
         self._socket: ClientConnection | None = None
@@ -96,24 +114,18 @@ class Driver:
 
     async def _sign_in(self) -> None:
         self.config = await self.call("GET", "/api/config")
-        asked = await self.call("POST", "/api/auth/challenge", {"address": self.wallet.address})
-        signed = self.wallet.sign_message(encode_defunct(text=asked["message"]))
-        proof = {"nonce": asked["nonce"], "signature": "0x" + bytes(signed.signature).hex()}
-        token = (await self.call("POST", "/api/auth/verify", proof))["token"]
-        self.http.headers["Authorization"] = f"Bearer {token}"
-        self._socket = await connect(self._ws_url, compression=None, max_size=JSON_BYTES_MAX, proxy=None)
+        token = await sign_in(self.http, self.wallet)
+        self._socket = await connect(
+            self._ws_url, ssl=tls_of(self._ws_url), compression=None, max_size=JSON_BYTES_MAX, proxy=None
+        )
         self._reader = asyncio.create_task(self._read(self._socket))
         await self.send({"type": "hello", "protocol": PROTOCOL, "token": token})
         self._nonce = (await self.wait_for("welcome"))["nonce"]
+        self.session_key = session_key(self.wallet, self.domain, self._nonce)
 
     async def call(self, method: str, path: str, body: Any = None) -> Any:
         """Call the HTTP API; raise RefusedError with the hub's own words if it refuses."""
-        answer = await self.http.request(method, path, json=body)
-        if answer.is_error:
-            said = answer.json().get("error", {}) if "json" in answer.headers.get("content-type", "") else {}
-            code = said.get("gate", said.get("code", str(answer.status_code)))
-            raise RefusedError(code, said.get("message", answer.text))
-        return answer.json() if answer.content else None
+        return await call(self.http, method, path, body)
 
     async def send(self, message: dict[str, Any]) -> None:
         """Send a control message."""

@@ -10,6 +10,7 @@ from typing import Final
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from teleop.dialing import tls_of, websocket_url
 from teleop.operator.driver import RefusedError
 from teleop.wire.frames import FRAME_MESSAGE_BYTES_MAX, Frame, Seen
 from teleop.wire.messages import PROTOCOL
@@ -21,7 +22,7 @@ class Looking:
     """One camera's frames. Use as `async with Looking(...) as looking`."""
 
     def __init__(self, hub_url: str, token: str, robot: str, camera: str, codecs: Sequence[str] = CODECS) -> None:
-        self._url = hub_url.rstrip("/").replace("http", "ws", 1) + "/ws/camera"
+        self._url = websocket_url(hub_url, "/ws/camera")
         self._hello = {
             "type": "look",
             "protocol": PROTOCOL,
@@ -36,7 +37,9 @@ class Looking:
 
     async def __aenter__(self) -> Looking:
         """Ask for the camera; raise RefusedError with the hub's own words if it refuses."""
-        self._socket = await connect(self._url, compression=None, max_size=FRAME_MESSAGE_BYTES_MAX, proxy=None)
+        self._socket = await connect(
+            self._url, ssl=tls_of(self._url), compression=None, max_size=FRAME_MESSAGE_BYTES_MAX, proxy=None
+        )
         await self._socket.send(json.dumps(self._hello))
         answer = json.loads(await self._received())
         if answer["type"] != "looking":

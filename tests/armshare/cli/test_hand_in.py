@@ -30,7 +30,7 @@ class Hub:
         self.answers = {name: asyncio.get_running_loop().create_future() for name in ("a", "b", "c")}
         monkeypatch.setattr(drive_door, "contribute", self)
 
-    async def __call__(self, _driver: Driver, ended: Mapping[str, Any], robot: str) -> Episode:
+    async def __call__(self, _driver: Driver, ended: Mapping[str, Any], robot: str, _tell: Any) -> Episode:
         assert robot == "robot"
         name = ended["episode"]
         self.asked.append(name)

@@ -45,6 +45,9 @@ export function ago(thenMs: number, nowMs: number): string {
   return RELATIVE.format(Math.round(seconds / 86400), 'day')
 }
 
+/** 1234567 -> "1.2" */
+export const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1)
+
 /** "path_efficiency" -> "Path efficiency" */
 export function words(name: string): string {
   const text = name.replaceAll('_', ' ').trim()

@@ -1,6 +1,7 @@
 // The hub's HTTP API (`docs/http.md`), typed. A refusal is an ApiError that carries the hub's own code, or the gate that
 // refused an episode, and its words.
 
+import { hubUrl } from '../hub'
 import type { Descriptor } from '../link/descriptor'
 import type { DomainOf } from './typed'
 
@@ -78,6 +79,23 @@ export interface Episode {
   reason: string
   digest: string | null
   receipt: unknown
+  created_ms: number
+}
+
+/** How much of an episode's file the hub has, bytes; `length` is null until its host has begun to send it. */
+export interface Arrival {
+  episode: string
+  state: string
+  received: number
+  length: number | null
+}
+
+/** An episode that this wallet drove, and has neither signed nor discarded; it can be signed once it is `uploaded`. */
+export interface Unsigned extends Arrival {
+  robot: string
+  task: string
+  steps: number | null
+  success: boolean | null
   created_ms: number
 }
 
@@ -168,6 +186,9 @@ export class Api {
   balance = (address: string) => this.#json<Balance>('GET', `/api/balances/${address}`)
   operator = (address: string) => this.#json<Operator>('GET', `/api/operators/${address}`)
   claim = () => this.#json<Claimed>('POST', '/api/claim')
+  /** At once if all of it has arrived, else after the wait. */
+  arrival = (episode: string, waitS: number) => this.#json<Arrival>('GET', `/api/episodes/${episode}/arrival?wait_s=${waitS}`)
+  unsigned = (operator: string) => this.#json<Unsigned[]>('GET', `/api/operators/${operator}/unsigned`)
   discard = (episode: string) => this.#call('POST', `/api/episodes/${episode}/discard`)
   score = (episode: string) => this.#json<Score>('GET', `/api/episodes/${episode}/score?wait_s=5`)
   sign = (episode: string, signature: string) =>
@@ -181,7 +202,7 @@ export class Api {
 
   /** The manifest's exact bytes: what is hashed and signed. */
   async manifest(episode: string): Promise<Uint8Array<ArrayBuffer>> {
-    const response = await this.#call('GET', `/api/episodes/${episode}/manifest?wait_s=5`)
+    const response = await this.#call('GET', `/api/episodes/${episode}/manifest`)
     return new Uint8Array(await response.arrayBuffer())
   }
 
@@ -194,7 +215,7 @@ export class Api {
     if (this.token) headers['Authorization'] = `Bearer ${this.token}`
     if (body !== undefined) headers['Content-Type'] = 'application/json'
     const init: RequestInit = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
-    const response = await fetch(path, init).catch(() => {
+    const response = await fetch(hubUrl(path), init).catch(() => {
       throw new ApiError('unreachable', 'The hub cannot be reached. Check the connection.', 0)
     })
     if (!response.ok) throw await refusal(response)
@@ -210,5 +231,5 @@ async function refusal(response: Response): Promise<ApiError> {
   return new ApiError(`http_${response.status}`, `The hub answered ${response.status} without a reason.`, response.status)
 }
 
-export const fileUrl = (episode: string, file: string): string => `/api/episodes/${episode}/files/${file}`
+export const fileUrl = (episode: string, file: string): string => hubUrl(`/api/episodes/${episode}/files/${file}`)
 export const EPISODE_FILES = ['episode.h5', 'manifest.json', 'signatures.json', 'receipt.json'] as const

@@ -1,12 +1,18 @@
-// From the end of an episode to its score: fetch the manifest, check it, sign its digest, wait for the verdict.
+// From the end of an episode to its score: wait until all of it has arrived, however long that takes, check the manifest,
+// sign its digest, wait for the verdict.
 
-import type { Api, Config, Episode, Score } from './api'
+import { type Api, ApiError, type Arrival, type Config, type Episode, type Score } from './api'
 import { readManifest, statement, type Manifest, type Ours } from './manifest'
+import { patiently } from './patience'
 import { keepReceipt, readReceipt, type Receipt } from './receipts'
 import { digest, typedData } from './typed'
 import type { Wallet } from './wallet'
 
 export type FinishState = 'sealing' | 'checking' | 'verifying' | 'scoring' | 'done'
+
+/** How long the hub waits for all of an episode before it says how much has arrived. */
+const ARRIVAL_S = 2
+const COMING = ['recording', 'sealed']
 
 export interface Verdict {
   manifest: Manifest
@@ -22,21 +28,35 @@ export async function seal(
   config: Config,
   session: Wallet,
   ours: Ours,
-  at: (state: FinishState) => void,
+  at: (state: FinishState, arrival?: Arrival) => void,
 ): Promise<Verdict> {
   at('sealing')
-  const bytes = await api.manifest(ours.episode)
+  const bytes = await arrived(api, ours.episode, (arrival) => at('sealing', arrival))
   at('checking')
   const manifest = readManifest(bytes, ours)
   const values = statement(bytes, manifest)
   const data = typedData(config, 'Episode', values)
   const signature = await session.signTyped(data)
   at('verifying')
-  const episode = await api.sign(ours.episode, signature)
+  const episode = await patiently(() => api.sign(ours.episode, signature))
   const receipt = readReceipt(episode.receipt)
   keepReceipt({ receipt, manifestSha256: values.manifestSha256, task: ours.task, robot: ours.robot })
   at('scoring')
-  const score = await api.score(ours.episode)
+  const score = await patiently(() => api.score(ours.episode), (error) => error.code === 'not_scored')
   at('done')
   return { manifest, manifestSha256: values.manifestSha256, digest: digest(data), episode, receipt, score }
+}
+
+/** The manifest, once the robot's computer has sent all of the episode. Told how much has arrived while it waits. */
+export async function arrived(
+  api: Pick<Api, 'manifest' | 'arrival'>,
+  episode: string,
+  tell: (arrival: Arrival) => void,
+): Promise<Uint8Array<ArrayBuffer>> {
+  for (;;) {
+    const arrival = await patiently(() => api.arrival(episode, ARRIVAL_S))
+    if (arrival.state === 'uploaded' || arrival.state === 'verified') return patiently(() => api.manifest(episode))
+    if (!COMING.includes(arrival.state)) throw new ApiError('episode_state', `${episode} is ${arrival.state}`, 409)
+    tell(arrival)
+  }
 }

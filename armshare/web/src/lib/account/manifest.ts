@@ -7,6 +7,7 @@ export interface Manifest {
   episode: string
   robot: { address: string }
   operator: { address: string; session_key: string }
+  grant: { values: GrantSaid; signature: string }
   task: { name: string }
   steps: number
   success: boolean | null
@@ -15,6 +16,16 @@ export interface Manifest {
   started_ms: string
   ended_ms: string
   previous: string
+}
+
+/** The `SessionGrant` under which it was driven, as the manifest holds it. */
+export interface GrantSaid {
+  operator: string
+  sessionKey: string
+  robot: string
+  task: string
+  nonce: string
+  notAfterMs: string
 }
 
 /** Whose episode it must be. */
@@ -67,7 +78,7 @@ export const statement = (bytes: Uint8Array, manifest: Manifest): Values & { man
 
 const matches = (pattern: RegExp, value: unknown): boolean => typeof value === 'string' && pattern.test(value)
 
-function parse(bytes: Uint8Array): Manifest {
+export function parse(bytes: Uint8Array): Manifest {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as Manifest
   } catch (error) {

@@ -1,8 +1,7 @@
 // One visit to one robot: ties the session, the link, the input and the verdict together for the drive page.
 
-import { generatePrivateKey } from 'viem/accounts'
 import type { Account } from '../account/account.svelte'
-import type { Config, RobotDetail } from '../account/api'
+import type { Arrival, Config, RobotDetail } from '../account/api'
 import { actionOf, type Order } from '../hands/bindings'
 import type { Health } from '../link/connection'
 import { controls } from '../hands/controls.svelte'
@@ -25,6 +24,7 @@ import { holdsLease, Session, type View } from './session'
 import { announceTurn } from './turn'
 import { typedData } from '../account/typed'
 import { PlainError, type Trouble, troubleOf } from '../trouble'
+import { sessionKey } from '../account/sessionkey'
 import { keyWallet, type Wallet } from '../account/wallet'
 import { PROTOCOL, type State } from '../link/wire'
 
@@ -67,6 +67,8 @@ export class Drive {
   /** Which hand the keys move, by number, or one more for the base. */
   part = $state(0)
   finishing = $state<FinishState | null>(null)
+  /** How much of the recording the hub has, while it is waited for. */
+  arrival = $state.raw<Arrival | null>(null)
   verdict = $state.raw<Verdict | null>(null)
   /** Why the episode was refused or could not be handed in. */
   refusal = $state.raw<Trouble | null>(null)
@@ -84,7 +86,8 @@ export class Drive {
   playback: Playback | null = null
   layout: Layout | null = null
   readonly #session: Session
-  readonly #key: Wallet
+  /** Signs this visit's episodes: that of the drive that goes on, or made when the hub says the nonce of the grant. */
+  #key: Wallet | null
   /** The drive to go on with, and whether only to finish it. */
   readonly #kept: Kept | null
   readonly #finishing: boolean
@@ -112,7 +115,7 @@ export class Drive {
   constructor(account: Account, task: string, obey: (order: Order) => void, kept: Kept | null = null, finishing = false) {
     this.account = account
     this.#task = kept?.task ?? task
-    this.#key = keyWallet(kept?.key ?? generatePrivateKey())
+    this.#key = kept && keyWallet(kept.key)
     this.#kept = kept
     this.#finishing = finishing
     this.#session = new Session(
@@ -165,7 +168,7 @@ export class Drive {
   }
 
   again(): void {
-    this.verdict = this.refusal = this.before = this.finishing = this.sealedMs = null
+    this.verdict = this.refusal = this.before = this.finishing = this.arrival = this.sealedMs = null
     this.#number += 1
     this.reviewing = this.discarded = false
     this.#session.begin()
@@ -356,6 +359,7 @@ export class Drive {
   async #join(view: View): Promise<void> {
     const { robot, account } = this
     if (!robot || !account.wallet || !account.config || !view.nonce) throw new PlainError('You are not signed in. Sign in, then drive.', 'sign_in')
+    this.#key = await sessionKey(account.config, account.wallet, view.nonce)
     const notAfterMs = Date.now() + GRANT_MS
     const grant = {
       operator: account.wallet.address,
@@ -388,7 +392,7 @@ export class Drive {
   /** Write down what is needed to go on with this drive. */
   #note(): void {
     const { view, robot, account, seconds } = this
-    if (!view?.lease || !robot || !account.wallet || !this.#key.key) return
+    if (!view?.lease || !robot || !account.wallet || !this.#key?.key) return
     const [lease, operator] = [view.lease.id, account.wallet.address]
     keptDrives.keep({ lease, robot: robot.robot, task: this.#task, operator, key: this.#key.key, seconds })
   }
@@ -518,13 +522,17 @@ export class Drive {
     this.refusal = found.refusal
   }
 
-  #seal(config: Config, episode: string, operator: string, robot: string, number: number): Promise<Verdict> {
-    const ours = { episode, operator, sessionKey: this.#key.address, robot, task: this.#task }
+  async #seal(config: Config, episode: string, operator: string, robot: string, number: number): Promise<Verdict> {
+    const key = this.#key
+    if (!key) throw new PlainError('This page did not drive this episode. You can sign it in the lobby.', 'lobby')
+    const ours = { episode, operator, sessionKey: key.address, robot, task: this.#task }
     const { account } = this
-    const at = (state: FinishState) => {
-      if (number === this.#number) this.finishing = state
+    const at = (state: FinishState, arrival: Arrival | null = null) => {
+      if (number !== this.#number) return
+      this.finishing = state
+      this.arrival = arrival
     }
-    return account.renewed(() => seal(account.api, config, this.#key, ours, at))
+    return account.renewed(() => seal(account.api, config, key, ours, at))
   }
 
   #fail(error: unknown): void {

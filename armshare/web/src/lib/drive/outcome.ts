@@ -12,7 +12,7 @@ export interface Outcome {
 }
 
 const COMING: Record<string, string> = {
-  recording: 'Being recorded',
+  recording: 'On its way to the hub',
   sealed: 'On its way to the hub',
   uploaded: 'Not signed yet',
   verified: 'Being scored',

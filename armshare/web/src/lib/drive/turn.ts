@@ -1,6 +1,8 @@
 // Tells somebody who waits in a queue and looks elsewhere that it is their turn: by the tab's title, a chime, and a
 // notification if they allowed it. Nothing is asked for here but by `allow`.
 
+import { hubUrl } from '../hub'
+
 interface Page {
   title: string
   hidden: boolean
@@ -61,7 +63,7 @@ function chime(): void {
 
 function notify(text: string): void {
   try {
-    const shown = new Notification('Your turn', { body: text, icon: '/icon.svg', tag: 'armshare.turn' })
+    const shown = new Notification('Your turn', { body: text, icon: hubUrl('/icon.svg'), tag: 'armshare.turn' })
     shown.onclick = () => {
       window.focus()
       shown.close()

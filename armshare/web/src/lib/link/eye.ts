@@ -1,5 +1,6 @@
 // The page's end of the worker that looks through one camera and draws what comes.
 
+import { hubSocket } from '../hub'
 import type { Codec } from './frames'
 import type { Look } from './signalling'
 
@@ -19,9 +20,8 @@ export class Eye {
 
   constructor(canvas: HTMLCanvasElement, at: Omit<LookAt, 'url'>, hear: (message: FromEye) => void) {
     this.#worker.onmessage = ({ data }: MessageEvent<FromEye>) => hear(data)
-    const scheme = location.protocol === 'https:' ? 'wss' : 'ws'
     const offscreen = canvas.transferControlToOffscreen()
-    const look: ToEye = { type: 'look', at: { ...at, url: `${scheme}://${location.host}/ws/camera` }, canvas: offscreen }
+    const look: ToEye = { type: 'look', at: { ...at, url: hubSocket('/ws/camera') }, canvas: offscreen }
     this.#worker.postMessage(look, [offscreen])
   }
 

@@ -1,5 +1,6 @@
 // The page's end of the worker that owns the socket.
 
+import { hubSocket } from '../hub'
 import type { Health } from './connection'
 import type { Intent } from '../hands/input'
 import type { BaseSpeeds } from '../hands/twist'
@@ -34,8 +35,7 @@ export class Link {
 
   constructor(path: string, hear: (message: FromLink) => void) {
     this.#worker.onmessage = ({ data }: MessageEvent<FromLink>) => hear(data)
-    const scheme = location.protocol === 'https:' ? 'wss' : 'ws'
-    this.tell({ type: 'open', url: `${scheme}://${location.host}${path}` })
+    this.tell({ type: 'open', url: hubSocket(path) })
   }
 
   tell(message: ToLink): void {

@@ -28,6 +28,7 @@ import { Ghost } from './ghost'
 import { Goal } from './goals'
 import { setPosture } from './posture'
 import { FROM_BEHIND, outline, OVER_THE_SHOULDER, type Palette, Viewport } from './viewport'
+import { hubUrl } from '../hub'
 import { loadRobot } from './urdf'
 import { Walls } from './walls'
 import { LIMIT_RULES, type State } from '../link/wire'
@@ -72,7 +73,7 @@ export class Scene {
 
   /** Load what the robot looks like; until then the scene is drawn without it. */
   async load(): Promise<void> {
-    const robot = await loadRobot(this.#descriptor.urdf)
+    const robot = await loadRobot(hubUrl(this.#descriptor.urdf))
     this.#robot = robot
     this.#ghost = new Ghost(robot, this.#descriptor)
     this.#add(robot)

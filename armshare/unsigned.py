@@ -1,0 +1,119 @@
+"""`armshare drive --unsigned`, `--sign` and `--discard`: episodes that were driven and not signed, decided about later.
+
+Whoever drove it signed with a session key that is gone by now; the wallet that granted it signs instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from eth_account.signers.local import LocalAccount
+
+from armshare.client import no_hub
+from armshare.failures import EpisodeGoneError
+from armshare.patience import Tell, arrived, manifest_of, patiently, score_of
+from recorder.proof import manifest as manifests
+from recorder.proof.contribute import sign_later
+from teleop.dialing import trusted
+from teleop.identity import Domain
+from teleop.operator.driver import ANSWER_S, call, refusal, sign_in
+
+ALL = "all"
+
+
+@dataclass(slots=True)
+class Decided:
+    """What became of episodes that were decided about later, filled in as it goes."""
+
+    operator: str
+    unsigned: list[dict[str, Any]] | None = None
+    """Those that still wait, as the hub lists them; None until it has been asked."""
+    signed: list[dict[str, Any]] = field(default_factory=list)
+    """The scores of those that were signed."""
+    discarded: list[str] = field(default_factory=list)
+
+
+async def decide(
+    hub: str, wallet: LocalAccount, decided: Decided, sign: Sequence[str], discard: Sequence[str], tell: Tell
+) -> None:
+    """Discard and sign episodes of a wallet, by their ids or `all`, then list what is left.
+
+    Raises EpisodeGoneError for an id that does not wait for this wallet, PlatformError without a hub, RefusedError.
+    """
+    async with _client(hub) as http:
+        listed = await _unsigned(http, wallet)
+        if sign or discard:
+            await sign_in(http, wallet)
+        for episode in _named(listed, discard):
+            await call(http, "POST", f"/api/episodes/{episode}/discard")
+            decided.discarded.append(episode)
+        gone = set(decided.discarded)
+        for episode in _named([one for one in listed if one["episode"] not in gone], sign):
+            tell(f"signing {episode}")
+            if (score := await _sign(http, wallet, episode, tell)) is not None:
+                decided.signed.append(score)
+        decided.unsigned = await _unsigned(http, wallet)
+
+
+def lines(decided: Decided) -> Iterator[str]:
+    """Say in words what was decided, and what still waits."""
+    yield from (f"discarded {episode}" for episode in decided.discarded)
+    for one in decided.signed:
+        state = "[green]accepted[/green]" if one["accepted"] else "[red]not accepted[/red]"
+        yield f"{state}  {one['episode']}  score {one['score']:.3f}"
+    for one in decided.unsigned or ():
+        yield f"not signed  {one['episode']}  {one['task']}, {_state(one)}"
+    if decided.unsigned == []:
+        yield f"nothing that {decided.operator} drove waits for its signature"
+
+
+def _state(one: dict[str, Any]) -> str:
+    if one["state"] != "uploaded":
+        return arrived(one["received"], one["length"])
+    return f"{one['steps']} steps; --sign or --discard it"
+
+
+def _named(listed: list[dict[str, Any]], wanted: Sequence[str]) -> list[str]:
+    """Return the ids that were asked for, oldest first; raise EpisodeGoneError if one is not among them."""
+    waiting = [one["episode"] for one in reversed(listed)]
+    if ALL in wanted:
+        return waiting
+    for episode in wanted:
+        if episode not in waiting:
+            said = ", ".join(waiting) or "none"
+            raise EpisodeGoneError(f"expected an episode of this wallet that is not signed ({said}), got {episode!r}")
+    return [episode for episode in waiting if episode in wanted]
+
+
+async def _sign(http: httpx.AsyncClient, wallet: LocalAccount, episode: str, tell: Tell) -> dict[str, Any] | None:
+    """Return the score of an episode that is signed; None if it turns out to be invalid, as it is then never signed."""
+    config = await call(http, "GET", "/api/config")
+    data = await manifest_of(http, episode, tell)
+    manifest = manifests.decode(data)
+    if not manifest.valid:
+        tell(f"{episode} does not count ({manifest.reason.value}), so there is nothing to sign")
+        return None
+    signature = sign_later(data, episode, wallet, Domain(config["chain_id"], config["vault"]))
+    path = f"/api/episodes/{episode}/signature"
+    answer = await patiently(lambda: http.post(path, json={"signature": signature}), tell)
+    if answer.is_error:
+        raise refusal(answer)
+    return await score_of(http, episode, tell)
+
+
+async def _unsigned(http: httpx.AsyncClient, wallet: LocalAccount) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = await call(http, "GET", f"/api/operators/{wallet.address}/unsigned")
+    return found
+
+
+@asynccontextmanager
+async def _client(hub: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=hub, timeout=ANSWER_S, trust_env=False, verify=trusted()) as http:
+        try:
+            yield http
+        except httpx.TransportError as error:
+            raise no_hub(hub, error) from error
