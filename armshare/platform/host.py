@@ -21,6 +21,7 @@ from armshare.platform.origin import world_of
 from armshare.platform.processes import locked
 from recorder.file.writer import commit_steps
 from recorder.host.recording import Recorder
+from recorder.host.room import Room, episode_bytes
 from recorder.host.uploader import Uploader
 from recorder.proof.seal import SealedEpisode
 from sim.catalogue import UnknownRobotError
@@ -29,6 +30,7 @@ from teleop.cameras.spec import CameraSpec
 from teleop.hardware.calibration import read_calibration
 from teleop.hardware.feetech import FREE, So101
 from teleop.host.link import Host, registration
+from teleop.host.session import Recordable
 from teleop.identity import ROBOT_REGISTRATION, Domain, load_key
 from teleop.steps import Events
 
@@ -121,7 +123,8 @@ async def _recording(
         def hand_on(_sealed: SealedEpisode) -> None:
             uploader.wake()
 
-        recorder = Recorder(folder, key, domain, hand_on)
+        room = Room(folder, lambda trouble: host.loop.order(Recordable(trouble)), episode_bytes(host.spec))
+        recorder = Recorder(folder, key, domain, hand_on, room)
         for saved in await asyncio.to_thread(recorder.recover):
             _log.warning("recovered an episode after a crash", robot=host.name, episode=saved.episode)
         threads = [

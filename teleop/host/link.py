@@ -18,9 +18,9 @@ from eth_account.signers.local import LocalAccount
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from sim.robot import Robot
+from sim.robot import Robot, RobotSpec
 from teleop.cameras.spec import CameraSpec, cameras_of
-from teleop.clock import now_ms
+from teleop.clock import SAME_MS, compared, now_ms
 from teleop.host.cameras import HostCameras
 from teleop.host.grants import GrantUsedError, UsedGrants
 from teleop.host.hub_socket import HubSocket
@@ -77,6 +77,8 @@ class Host:
         self._socket: HubSocket | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._epoch = 0
+        self._clock_differs = ""
+        """How this robot's clock differs from the hub's, as the end of a sentence."""
         self._used = UsedGrants(grants)
         self._started = False
         if cameras is None:
@@ -92,6 +94,11 @@ class Host:
         self.offline.set()
         self._broken = asyncio.Event()
         self._broke = ""
+
+    @property
+    def spec(self) -> RobotSpec:
+        """What the robot is."""
+        return self._robot.spec
 
     def start(self) -> None:
         """Start the control loop, which guards the robot. Idempotent."""
@@ -198,11 +205,14 @@ class Host:
         match message:
             case signalling.HostWelcome():
                 self.uplink = Uplink(self._hub_url, message.upload_token, domain)
+                self._compare(message.now_ms)
                 self.cameras.uplink(message.upload_token)
                 self.offline.clear()
                 self.online.set()
                 if self.loop.fault is not None:
                     say(signalling.encode(signalling.Faulted(self.loop.fault)))
+                if self.loop.unrecordable is not None:
+                    say(signalling.encode(signalling.CannotRecord(self.loop.unrecordable)))
                 _log.info("online", robot=self.name, hub=self._hub_url)
             case signalling.LeaseOrder():
                 refusal = self._refusal(message, domain)
@@ -228,7 +238,8 @@ class Host:
         if task is None or grant.task != task.name or lease.task != grant.task:
             return f"expected the task {task and task.name!r}, got {grant.task!r}"
         if grant.not_after_ms < now_ms():
-            return "expected a grant that has not expired; check both clocks"
+            ago_s = (now_ms() - grant.not_after_ms) // 1000
+            return f"expected a grant that has not expired, got one that ended {ago_s} s ago{self._clock_differs}"
         if lease.epoch <= self._epoch:
             return (
                 f"expected an epoch above {self._epoch}, got {lease.epoch}; if the hub forgot some, restart this host"
@@ -239,6 +250,14 @@ class Host:
         except (SignatureError, GrantUsedError) as error:
             return str(error)
         return None
+
+    def _compare(self, hub_ms: int | None) -> None:
+        """Note how this clock differs from the hub's, for a refusal."""
+        ahead_ms = 0 if hub_ms is None else now_ms() - hub_ms
+        self._clock_differs = ""
+        if abs(ahead_ms) >= SAME_MS:
+            self._clock_differs = f"; the robot's clock {compared(ahead_ms, 'the hub')}"
+            _log.warning("this clock and the hub's differ; set them by NTP", robot=self.name, ahead_s=ahead_ms // 1000)
 
     def _publish(self, state: bytes) -> None:
         self.cameras.show(state)

@@ -68,7 +68,7 @@ class Lease:
     """Its row in the database, from `granted` on."""
     ticket: TicketRow | None = None
     since_ms: int | None = None
-    """When the robot was handed over; None before that."""
+    """When the robot was handed over, by the monotonic clock; None before that."""
     ending: Ending | None = None
     """How it ended; None before that."""
     waiting: int = 0
@@ -80,7 +80,7 @@ class Lease:
         return self.state in (LeaseState.GRANTED, LeaseState.LIVE)
 
     def held_ms(self, now_ms: int) -> int:
-        """How long it has held the robot: 0 before the robot is handed over."""
+        """How long it has held the robot, at a time of the monotonic clock: 0 before the robot is handed over."""
         return 0 if self.since_ms is None else now_ms - self.since_ms
 
     def move(self, to: LeaseState) -> None:
@@ -104,6 +104,8 @@ class Dock:
     cameras: Cameras
     fault: str | None = None
     """What broke the robot, in its host's words, until its owner clears that."""
+    unrecordable: str | None = None
+    """What keeps its host from recording, in its host's words."""
     holder: Lease | None = None
     """Who holds the robot, or for whom it is kept while the lease is stored."""
     granting: asyncio.Task[None] | None = None
@@ -134,6 +136,7 @@ class Presence:
 
     estopped: bool
     fault: str | None
+    unrecordable: str | None
     driver: str | None
     queue_length: int
     wait_s: int
@@ -146,4 +149,6 @@ class Presence:
             return "stopped"
         if self.fault is not None:
             return "faulted"
+        if self.unrecordable is not None:
+            return "full"
         return "driven" if self.driver else "free"

@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from teleop import clock
+from teleop.hub import full
 from teleop.hub.cameras import Cameras
 from teleop.hub.docks import Dock, Lease, LeaseState, Presence, Seat
 from teleop.hub.endings import Ending, Endings
@@ -49,12 +50,16 @@ class Hub:
         lease_s: float,
         *,
         now_ms: Callable[[], int] = clock.now_ms,
+        monotonic_ms: Callable[[], int] = clock.monotonic_ms,
         ask: Callable[..., Awaitable[Any]] = asyncio.to_thread,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`ask` calls what may wait for the database, outside the event loop; `pause` waits between tries to write."""
+        """`now_ms` dates, `monotonic_ms` measures.
+
+        `ask` calls what may wait for the database, outside the event loop; `pause` waits between tries to write.
+        """
         self._store, self._domain, self._lease_ms = store, domain, int(lease_s * 1000)
-        self._now_ms, self._ask = now_ms, ask
+        self._now_ms, self._monotonic_ms, self._ask = now_ms, monotonic_ms, ask
         self._endings = Endings(self._write, pause)
         self.docks: dict[str, Dock] = {}
         self._uploaders: dict[bytes, Dock] = {}
@@ -97,7 +102,9 @@ class Hub:
 
     def _presence(self, dock: Dock) -> Presence:
         driver = dock.holder.seat.address if dock.holder else None
-        return Presence(dock.estopped, dock.fault, driver, len(dock.queue), self.wait_s(dock, len(dock.queue)))
+        return Presence(
+            dock.estopped, dock.fault, dock.unrecordable, driver, len(dock.queue), self.wait_s(dock, len(dock.queue))
+        )
 
     # --- robots
 
@@ -128,7 +135,7 @@ class Hub:
             before.outbox.close()
         self.docks[dock.address] = dock
         self._uploaders[_hashed(dock.upload_token)] = dock
-        dock.outbox.signal(signalling.encode(signalling.HostWelcome(dock.upload_token)))
+        dock.outbox.signal(signalling.encode(signalling.HostWelcome(dock.upload_token, self._now_ms())))
 
     def undock(self, dock: Dock) -> None:
         """A host is gone: everyone at its robot leaves."""
@@ -183,8 +190,19 @@ class Hub:
                 dock.fault = message.reason
                 for seat in dock.audience:
                     seat.outbox.signal(signalling.encode(signalling.RobotFaulted(dock.address, message.reason)))
+            case signalling.CannotRecord() | signalling.CanRecord():
+                self._recordable(dock, message.reason if isinstance(message, signalling.CannotRecord) else None)
             case signalling.HostHello():
                 raise SignallingError("state", "expected hello only once, as the first message")
+
+    def _recordable(self, dock: Dock, trouble: str | None) -> None:
+        dock.unrecordable = trouble
+        if trouble is None:
+            told = signalling.encode(signalling.RobotCanRecord(dock.address))
+        else:
+            told = signalling.encode(signalling.RobotCannotRecord(dock.address, trouble))
+        for seat in dock.audience:
+            seat.outbox.signal(told)
 
     def _ready(self, dock: Dock, message: signalling.Ready) -> None:
         lease = dock.holder
@@ -209,7 +227,7 @@ class Hub:
         """Admit a signed-in wallet."""
         seat = Seat(address, "0x" + secrets.token_hex(32), outbox)
         self._seats.add(seat)
-        outbox.signal(signalling.encode(signalling.Welcome(PROTOCOL, address, seat.nonce)))
+        outbox.signal(signalling.encode(signalling.Welcome(PROTOCOL, address, seat.nonce, self._now_ms())))
         return seat
 
     def stand(self, seat: Seat) -> None:
@@ -273,6 +291,10 @@ class Hub:
         seat.nonce = "0x" + secrets.token_hex(32)  # a grant's nonce can be used once
         lease = Lease(seat, dock, grant, message.signature)
         seat.lease = lease
+        if dock.fault is not None:
+            seat.outbox.signal(signalling.encode(signalling.RobotFaulted(dock.address, dock.fault)))
+        if dock.unrecordable is not None:
+            seat.outbox.signal(signalling.encode(signalling.RobotCannotRecord(dock.address, dock.unrecordable)))
         dock.queue.append(lease)
         self._tell_positions(dock)
         self._call_next(dock)
@@ -298,8 +320,8 @@ class Hub:
             _log.warning("a lease was not granted", robot=dock.address, operator=lease.seat.address, error=str(error))
             self.counts["leases_failed"] += 1
             if lease.state is not LeaseState.ENDED:
-                told = f"the lease could not be stored; join the robot again: {UNAVAILABLE}"
-                lease.seat.outbox.signal(signalling.error("unavailable", told))
+                why = _unavailable(error)
+                lease.seat.outbox.signal(signalling.error(why.code, f"the lease could not be stored: {why}"))
                 self._end(lease, "unavailable", EndReason.REVOKED)
         dock.granting = None
         if lease.ending is not None and lease.row is None:  # it may be in the table anyway
@@ -309,7 +331,7 @@ class Hub:
 
     def _hand_over(self, lease: Lease, row: LeaseRow) -> None:
         lease.move(LeaseState.GRANTED)
-        lease.row, lease.since_ms = row, self._now_ms()
+        lease.row, lease.since_ms = row, self._monotonic_ms()
         self.counts["leases"] += 1
         dock, grant = lease.dock, lease.grant
         dock.outbox.signal(
@@ -344,14 +366,16 @@ class Hub:
                 self._end(dock.holder, "expired", EndReason.REVOKED)
 
     def _over(self, lease: Lease) -> bool:
-        return bool(lease.dock.queue) and lease.held_ms(self._now_ms()) > self._lease_ms
+        return bool(lease.dock.queue) and lease.held_ms(self._monotonic_ms()) > self._lease_ms
 
     def _end(self, lease: Lease, reason: str, order: EndReason) -> None:
         """End a lease, waited for or held, tell everyone, and let the next one in."""
         if lease.state is LeaseState.ENDED:
             return
         lease.move(LeaseState.ENDED)
-        lease.ending = Ending(lease.id, reason, self._now_ms())
+        held_ms = lease.held_ms(self._monotonic_ms())
+        ended_ms = self._now_ms() if lease.row is None else lease.row.started_ms + held_ms
+        lease.ending = Ending(lease.id, reason, ended_ms)
         dock, seat = lease.dock, lease.seat
         if seat.lease is lease:
             seat.lease = None
@@ -361,7 +385,7 @@ class Hub:
         if dock.holder is lease:
             dock.holder = None
         if lease.row is not None:
-            dock.past_s.append(lease.held_ms(lease.ending.ended_ms) / 1000)
+            dock.past_s.append(held_ms / 1000)
             dock.outbox.signal(signalling.encode(signalling.Revoke(lease.row.epoch, order)))
             self._endings.put(lease.ending)
         self._tell_positions(dock)
@@ -376,7 +400,7 @@ class Hub:
             answer: _T = await self._ask(call, *arguments, **named)
         except SQLAlchemyError as error:
             _log.warning("the database did not answer", error=str(error))
-            raise SignallingError("unavailable", UNAVAILABLE) from error
+            raise _unavailable(error) from error
         return answer
 
     def _watch(self, seat: Seat, dock: Dock) -> None:
@@ -389,7 +413,7 @@ class Hub:
     def wait_s(self, dock: Dock, ahead: int) -> int:
         """Return how long somebody with `ahead` others before them in the queue will probably wait, s."""
         holder = dock.holder
-        held_s = None if holder is None else holder.held_ms(self._now_ms()) / 1000
+        held_s = None if holder is None else holder.held_ms(self._monotonic_ms()) / 1000
         return round(wait_s(held_s, ahead, tuple(dock.past_s), self._lease_ms / 1000))
 
     def _tell_positions(self, dock: Dock) -> None:
@@ -399,7 +423,7 @@ class Hub:
         holder, length = dock.holder, len(dock.queue)
         if holder is not None and holder.held and holder.waiting != length:
             holder.waiting = length
-            left_s = max(0, self._lease_ms - holder.held_ms(self._now_ms())) // 1000
+            left_s = max(0, self._lease_ms - holder.held_ms(self._monotonic_ms())) // 1000
             holder.seat.outbox.signal(signalling.encode(signalling.Waiting(length, left_s)))
 
     def online(self, robot: str) -> Dock:
@@ -418,11 +442,21 @@ class Hub:
         return lease, lease.row
 
 
+def _unavailable(error: Exception) -> SignallingError:
+    """Return what is told of something that could not be stored."""
+    if full.is_full(error):
+        return SignallingError("hub_full", full.FULL)
+    return SignallingError("unavailable", UNAVAILABLE)
+
+
 def _require_cleared(dock: Dock) -> None:
     if dock.estopped:
         raise SignallingError("state", "the robot is e-stopped; its owner can clear that")
     if dock.fault is not None:
         raise SignallingError("state", f"the robot broke: {dock.fault}; its owner can clear that")
+    if dock.unrecordable is not None:
+        said = f"the robot's computer cannot record, {dock.unrecordable}; its owner was told"
+        raise SignallingError("cannot_record", said)
 
 
 def _hashed(token: str) -> bytes:

@@ -71,7 +71,7 @@ async def test_a_lease_is_queued_then_granting_then_granted_then_live_then_ended
     assert operator.ear.types() == ["welcome", "queued"]
     release()
     await bench.settle()
-    assert (lease.state, lease.since_ms, lease.held) == (GRANTED, bench.now_ms, True)
+    assert (lease.state, lease.since_ms, lease.held) == (GRANTED, bench.monotonic_ms, True)
     order, told = host.last("lease"), operator.ear.last("granted")
     row = bench.store.leases[lease.id]
     assert (order["lease"], order["epoch"], order["operator"]) == (row.lease, 1, operator.wallet.address)

@@ -15,6 +15,8 @@ export type HubToOperator =
   | RobotStopped
   | RobotFaulted
   | RobotCleared
+  | RobotCannotRecord
+  | RobotCanRecord
   | Watching
   | Refusal
 
@@ -85,6 +87,7 @@ export interface Welcome {
   protocol: number
   address: string
   nonce: string
+  now_ms?: number | null
 }
 
 /** Hub to operator: where you are in the queue. */
@@ -157,6 +160,19 @@ export interface RobotCleared {
   by: string
 }
 
+/** Hub to everyone at a robot: its host cannot record, and says why; nothing that is driven would be kept. */
+export interface RobotCannotRecord {
+  type: 'cannot_record'
+  robot: string
+  reason: string
+}
+
+/** Hub to everyone at a robot: its host can record again. */
+export interface RobotCanRecord {
+  type: 'can_record'
+  robot: string
+}
+
 /** Hub to operator: the robot's states follow. */
 export interface Watching {
   type: 'watching'
@@ -172,11 +188,13 @@ export interface Refusal {
 
 /** Why an episode ended; `valid` says whether it may count. */
 export type EndReason =
+  | 'disk_full'
   | 'estopped'
   | 'finished'
   | 'host_lost'
   | 'left'
   | 'operator_lost'
+  | 'recorder_failed'
   | 'recorder_full'
   | 'revoked'
   | 'robot_fault'
