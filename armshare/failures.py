@@ -35,6 +35,7 @@ _ACTIONABLE: Final = (
     "recorder.file.episode.EpisodeError",
     "recorder.export.robomimic.ExportError",
     "recorder.proof.refusals.GateError",
+    "rewards.chain.payouts.PayoutsError",
     "rewards.chain.vault.ChainError",
     "sim.robot.RobotError",
     "teleop.host.link.LoopBrokenError",

@@ -321,7 +321,9 @@ class Hub:
             self.counts["leases_failed"] += 1
             if lease.state is not LeaseState.ENDED:
                 why = _unavailable(error)
-                lease.seat.outbox.signal(signalling.error(why.code, f"the lease could not be stored: {why}"))
+                lease.seat.outbox.signal(
+                    signalling.error(why.code, f"the lease could not be stored; join the robot again: {why}")
+                )
                 self._end(lease, "unavailable", EndReason.REVOKED)
         dock.granting = None
         if lease.ending is not None and lease.row is None:  # it may be in the table anyway

@@ -59,7 +59,7 @@ const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[]
   ['lobby', 'There is nothing to claim at the moment. What you earn can be claimed once it has been settled.', ['nothing_to_claim']],
   ['lobby', 'This payout was withdrawn. What you earned stays yours, and comes with the next one.', ['root_void']],
   ['try_again', 'The reward vault refused the payout. What you earned stays yours. Try again later.', ['vault_refused']],
-  ['try_again', 'The blockchain did not answer. What you earned stays yours. Try again later.', ['chain', 'chain_unreachable']],
+  ['try_again', 'The blockchain did not answer. What you earned stays yours. Try again later.', ['chain', 'chain_unreachable', 'wrong_vault']],
   ['try_again', 'The hub cannot be reached. Check the connection.', ['unreachable']],
   ['try_again', 'The hub could not save that just now. Try again in a moment.', ['unavailable']],
   ['try_again', "The hub's disk is full, so nothing was saved. Try again later, and tell whoever runs it.", ['hub_full']],
