@@ -126,6 +126,11 @@ async def drive(url: str, wallet: LocalAccount, outcome: Outcome, make: PilotMak
         await _session(url, wallet, outcome, make, tell)
 
 
+def _episode_ms(driver: Driver) -> int:
+    """Return how long the next episode may take."""
+    return int(driver.task["max_steps"] / driver.robot["control_hz"] * 1000)
+
+
 async def _session(url: str, wallet: LocalAccount, outcome: Outcome, make: PilotMaker, tell: Progress) -> None:
     """Drive under one grant until every episode is driven or the grant is about to end."""
     async with signed_in(url, wallet) as driver:
@@ -140,7 +145,7 @@ async def _session(url: str, wallet: LocalAccount, outcome: Outcome, make: Pilot
                 try:
                     await driver.join(outcome.robot, outcome.task, queued=lambda *place: tell(_queued(robot, *place)))
                     await _one(driver, make, outcome, handing, tell)
-                    while outcome.left > handing.under_way and monotonic_ms() < renew_ms:
+                    while outcome.left > handing.under_way and monotonic_ms() < renew_ms - _episode_ms(driver):
                         await _one(driver, make, outcome, handing, tell)
                 except asyncio.CancelledError:
                     outcome.interrupted = True

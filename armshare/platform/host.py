@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import gc
 import threading
 from collections.abc import AsyncIterator
@@ -25,10 +26,10 @@ from recorder.host.room import Room, episode_bytes
 from recorder.host.uploader import Uploader
 from recorder.proof.seal import SealedEpisode
 from sim.catalogue import UnknownRobotError
-from sim.robot import Robot, TaskSpec
+from sim.robot import Robot, TaskSpec, steps_in
 from teleop.cameras.spec import CameraSpec
 from teleop.hardware.calibration import read_calibration
-from teleop.hardware.feetech import FREE, So101
+from teleop.hardware.feetech import CONTROL_HZ, FREE, So101
 from teleop.host.link import Host, registration
 from teleop.host.session import Recordable
 from teleop.identity import ROBOT_REGISTRATION, Domain, load_key
@@ -37,6 +38,8 @@ from teleop.steps import Events
 _log = structlog.get_logger()
 _RETRY_S: Final = 1.0
 HTTP_S: Final = 30.0
+LENGTH_S: Final = FREE.max_steps / CONTROL_HZ
+"""How long an episode of a real robot may be, unless its owner says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class Wanted:
     port: str = ""
     calibration: Path | None = None
     instruction: str = ""
+    length_s: float = LENGTH_S
+    """How long an episode of a real robot may be, up to an hour."""
     cameras: tuple[CameraSpec, ...] | None = None
     """Cameras of a real robot; a simulated one has those of its scene."""
 
@@ -57,7 +62,9 @@ class Wanted:
         if self.port:
             if self.kind != "so101":
                 raise UnknownRobotError(f"expected so101 as the real robot at {self.port}, got {self.kind!r}")
-            task = TaskSpec(self.task, 1, self.instruction, FREE.max_steps) if self.instruction else FREE
+            steps = steps_in(self.length_s, CONTROL_HZ)
+            named = TaskSpec(self.task, 1, self.instruction, steps)
+            task = named if self.instruction else dataclasses.replace(FREE, max_steps=steps)
             return So101(self.port, read_calibration(self.calibration) if self.calibration else None, task=task)
         return world_of(self.kind, self.task)
 

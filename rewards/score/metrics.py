@@ -24,7 +24,8 @@ Mask = NDArray[np.bool_]
 
 RATE_HZ: Final = 20.0
 """The rate of the common grid."""
-DURATION_MAX_S: Final = 3600.0
+DURATION_MAX_S: Final = 3900.0
+"""An hour, which is the longest that a task may take, and what a slow loop adds."""
 TICK_S: Final = 1e-9
 """The recorded clock's resolution."""
 VALUE_MAX: Final = 1e6

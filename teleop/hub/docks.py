@@ -119,6 +119,11 @@ class Dock:
         """Return the task called `name`, if this robot has it."""
         return next((task for task in self.descriptor.get("tasks", []) if task["name"] == name), None)
 
+    def episode_ms(self, name: str) -> int:
+        """Return how long an episode of that task may be; 0 if this robot does not have it."""
+        task = self.task(name)
+        return 0 if task is None else int(task["max_steps"] / self.descriptor["control_hz"] * 1000)
+
     @property
     def leases(self) -> list[Lease]:
         """The holder's seat, then those of the queue."""

@@ -37,6 +37,8 @@ from teleop.wire.signalling import SignallingError
 _log = structlog.get_logger()
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+STARTING_MS: Final = 60_000
+"""What a lease allows beside its task's longest episode."""
 UNAVAILABLE: Final = "the hub's database did not answer, so nothing was changed; try again in a few seconds"
 
 
@@ -368,7 +370,11 @@ class Hub:
                 self._end(dock.holder, "expired", EndReason.REVOKED)
 
     def _over(self, lease: Lease) -> bool:
-        return bool(lease.dock.queue) and lease.held_ms(self._monotonic_ms()) > self._lease_ms
+        return bool(lease.dock.queue) and lease.held_ms(self._monotonic_ms()) > self._longest_ms(lease)
+
+    def _longest_ms(self, lease: Lease) -> int:
+        """How long a lease may last while others wait: long enough for one episode of its task, with a start."""
+        return max(self._lease_ms, lease.dock.episode_ms(lease.grant.task) + STARTING_MS)
 
     def _end(self, lease: Lease, reason: str, order: EndReason) -> None:
         """End a lease, waited for or held, tell everyone, and let the next one in."""
@@ -416,7 +422,8 @@ class Hub:
         """Return how long somebody with `ahead` others before them in the queue will probably wait, s."""
         holder = dock.holder
         held_s = None if holder is None else holder.held_ms(self._monotonic_ms()) / 1000
-        return round(wait_s(held_s, ahead, tuple(dock.past_s), self._lease_ms / 1000))
+        longest_ms = self._lease_ms if holder is None else self._longest_ms(holder)
+        return round(wait_s(held_s, ahead, tuple(dock.past_s), longest_ms / 1000))
 
     def _tell_positions(self, dock: Dock) -> None:
         for position, lease in enumerate(dock.queue, start=1):
@@ -425,7 +432,7 @@ class Hub:
         holder, length = dock.holder, len(dock.queue)
         if holder is not None and holder.held and holder.waiting != length:
             holder.waiting = length
-            left_s = max(0, self._lease_ms - holder.held_ms(self._monotonic_ms())) // 1000
+            left_s = max(0, self._longest_ms(holder) - holder.held_ms(self._monotonic_ms())) // 1000
             holder.seat.outbox.signal(signalling.encode(signalling.Waiting(length, left_s)))
 
     def online(self, robot: str) -> Dock:

@@ -24,7 +24,8 @@ from teleop.clock import compared, now_ms
 from teleop.identity import SESSION_GRANT, Domain, new_key
 from teleop.wire.messages import JSON_BYTES_MAX, PROTOCOL, Command, Mode, Safety, State
 
-SESSION_MS: Final = 3_600_000
+SESSION_MS: Final = 4 * 3_600_000
+"""How long a grant lasts: a wait in a queue, and then an episode, which may take an hour."""
 ANSWER_S: Final = 30.0
 
 

@@ -26,7 +26,7 @@ import { PlainError, type Trouble, troubleOf } from '../trouble'
 import { keyWallet, type Wallet } from '../account/wallet'
 import { PROTOCOL, type State } from '../link/wire'
 
-const GRANT_MS = 2 * 3600 * 1000
+const GRANT_MS = 12 * 3600 * 1000
 const INTENT_MS = 33
 /** A performance measure: from a key going down to the frame that first shows its command applied. */
 const INPUT_TO_PICTURE = 'input-to-picture'
