@@ -11,10 +11,10 @@ STAMPS := .setup
 WEB := $(shell find armshare/web/src -type f 2>/dev/null) $(wildcard armshare/web/*.ts armshare/web/*.js armshare/web/*.json armshare/web/*.html armshare/web/public/*) teleop/wire/wire.json teleop/typed_data.json recorder/typed_data.json $(wildcard docs/gallery/*.jpg)
 
 .PHONY: help run test check fuzz setup lint ruff mypy import-linter svelte-check static pytest vitest bench soak mutants peers \
-	screenshots lock clean tools chromium nginx opengl
+	corpus-pythons screenshots lock clean tools chromium nginx opengl
 
 help: ## print this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/'
 
 run: setup ## set up what is missing, start the platform, print and open its URL
 	@exec $(BIN)/armshare run --open $(ARGS)
@@ -72,6 +72,9 @@ mutants: setup ## change the code where it matters, one place at a time, and lis
 			> "$$(.venv-mutants/bin/python -c 'import site; print(site.getsitepackages()[0])')/project.pth"; }
 	@.venv-mutants/bin/mutmut run $(ARGS) && .venv-mutants/bin/mutmut results
 
+corpus-pythons: ## replay the golden corpus with Python 3.11, 3.12 and 3.13; ARGS='3.11 3.13' names others
+	@tests/pythons $(ARGS)
+
 peers: $(STAMPS)/peers
 
 screenshots: setup chromium ## take the pictures in docs/screenshots
@@ -82,7 +85,7 @@ lock: ## choose newer versions: rewrites requirements.lock (needs uv)
 		--no-header --extra dev pyproject.toml -o requirements.lock
 
 clean: ## remove what setup made; keep data
-	rm -rf .venv .venv-peers .venv-mutants mutants node_modules $(STAMPS) armshare/web/dist armshare.egg-info \
+	rm -rf .venv .venv-peers .venv-mutants .venv-python* mutants node_modules $(STAMPS) armshare/web/dist armshare.egg-info \
 		build sim/motion/_native.*.so
 
 tools:

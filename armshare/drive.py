@@ -23,7 +23,7 @@ from armshare.researcher import episode_in
 from recorder.file.episode import Episode as Recording
 from recorder.proof.contribute import Driven, countersign
 from sim.motion.control import Joints
-from teleop.clock import now_ms
+from teleop.clock import monotonic_ms
 from teleop.identity import load_key
 from teleop.operator import pilot
 from teleop.operator.driver import SESSION_MS, Driver, RefusedError, refusal
@@ -128,6 +128,11 @@ async def drive(url: str, wallet: LocalAccount, outcome: Outcome, make: PilotMak
         await _session(url, wallet, outcome, make, tell)
 
 
+def _episode_ms(driver: Driver) -> int:
+    """Return how long the next episode may take."""
+    return int(driver.task["max_steps"] / driver.robot["control_hz"] * 1000)
+
+
 async def _session(url: str, wallet: LocalAccount, outcome: Outcome, make: PilotMaker, tell: Progress) -> None:
     """Drive under one grant until every episode is driven or the grant is about to end."""
     async with signed_in(url, wallet) as driver:
@@ -136,13 +141,13 @@ async def _session(url: str, wallet: LocalAccount, outcome: Outcome, make: Pilot
             outcome.asked = len(outcome.episodes)
             return
         robot = await _choose(driver, outcome)
-        renew_ms = now_ms() + SESSION_MS - RENEW_MS
+        renew_ms = monotonic_ms() + SESSION_MS - RENEW_MS
         try:
             async with HandIn(driver, outcome.robot, outcome.episodes, tell, outcome.unsigned) as handing:
                 try:
                     await driver.join(outcome.robot, outcome.task, queued=lambda *place: tell(_queued(robot, *place)))
                     await _one(driver, make, outcome, handing, tell)
-                    while outcome.left > handing.under_way and now_ms() < renew_ms:
+                    while outcome.left > handing.under_way and monotonic_ms() < renew_ms - _episode_ms(driver):
                         await _one(driver, make, outcome, handing, tell)
                 except asyncio.CancelledError:
                     outcome.interrupted = True

@@ -40,6 +40,7 @@ _ACTIONABLE: Final = (
     "recorder.proof.contribute.NotOurEpisodeError",
     "recorder.export.robomimic.ExportError",
     "recorder.proof.refusals.GateError",
+    "rewards.chain.payouts.PayoutsError",
     "rewards.chain.vault.ChainError",
     "sim.robot.RobotError",
     "teleop.host.link.LoopBrokenError",

@@ -6,6 +6,7 @@ A line for people is `date time level event key=value ...`; as JSON it is an obj
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -14,7 +15,7 @@ import sys
 from collections.abc import MutableMapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO, cast
 
 import structlog
 from structlog.typing import Processor
@@ -33,6 +34,25 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class Lossy:
+    """A text stream for `print` that never raises: a log on a full disk loses lines, and ends no thread that logs."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Write to `stream` what can be written."""
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write the text, or lose it."""
+        with contextlib.suppress(OSError, ValueError):  # a closed stream raises ValueError
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what can be flushed."""
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
+
+
 def configure(form: LogFormat) -> None:
     """Make every log of this process, and of the processes that it starts, look the same."""
     os.environ[FORMAT_VARIABLE] = form.value
@@ -45,7 +65,7 @@ def configure(form: LogFormat) -> None:
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, Lossy(sys.stderr))),
     )
     of_libraries = logging.StreamHandler(sys.stderr)
     of_libraries.setFormatter(

@@ -17,13 +17,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.scene import Scene
 
+EPISODE_S_MAX: Final = 3600.0
+"""The longest episode that a task, or a real robot's owner, may allow, s."""
 Vector = NDArray[np.float64]
 Bound = float | tuple[float, ...]
 
@@ -46,6 +48,10 @@ class ActionShapeError(ArrayMismatchError):
 
 class UnstableWorldError(RobotError):
     """A simulated state became non-finite or left the room; the episode is invalid."""
+
+
+class EpisodeLengthError(RobotError, ValueError):
+    """An episode was to be longer than `EPISODE_S_MAX`, or not even one step long."""
 
 
 class RobotFaultError(RobotError):
@@ -94,7 +100,7 @@ class ArraySpec:
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
-    """What the operator is asked to do."""
+    """What the operator is asked to do. `max_steps` is how long an episode may be: at most `EPISODE_S_MAX`."""
 
     name: str
     version: int
@@ -296,6 +302,14 @@ class Tasks(Protocol):
 
         Called while the robot is at rest. Raises RobotError; the robot is then still at the task of before.
         """
+
+
+def steps_in(length_s: float, control_hz: float) -> int:
+    """Return how many steps an episode of that length has; raise EpisodeLengthError if it may not be that long."""
+    steps = math.floor(length_s * control_hz) if math.isfinite(length_s) else 0
+    if not (steps >= 1 and length_s <= EPISODE_S_MAX):
+        raise EpisodeLengthError(f"expected an episode of one step to {EPISODE_S_MAX:.0f} s, got {length_s:g} s")
+    return steps
 
 
 def checked(action: Action, spec: RobotSpec) -> Action:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
+Triple = tuple[float, float, float]
 Quadruple = tuple[float, float, float, float]
 
 IDENTITY: Final[Quadruple] = (0.0, 0.0, 0.0, 1.0)
@@ -43,7 +44,8 @@ def conjugate(q: Vector) -> Vector:
 
 def normalized(q: Vector) -> Vector:
     """Return `q` at unit length; the identity if its length is zero."""
-    length = math.sqrt(sum(c * c for c in q.tolist()))
+    x, y, z, w = q.tolist()
+    length = math.sqrt(x * x + y * y + z * z + w * w)
     if length < _TINY:
         return np.array(IDENTITY)
     return q / length
@@ -74,7 +76,7 @@ def difference(to: Vector, start: Vector) -> Vector:
 
 def angle_between(a: Vector, b: Vector) -> float:
     """Return the angle in [0, pi] rad between two rotations."""
-    return float(np.linalg.norm(difference(a, b)))
+    return _length(*difference(a, b).tolist())
 
 
 def rotate(q: Vector, v: Vector) -> Vector:
@@ -134,9 +136,34 @@ def looking(position: Sequence[float], target: Sequence[float], up: Sequence[flo
 
     The camera's frame is OpenCV's: x right, y down, z forward. `up` must not be parallel to the view.
     """
-    forward = np.subtract(target, position)
-    forward = forward / np.linalg.norm(forward)
-    right = np.cross(forward, up)
-    right = right / np.linalg.norm(right)
-    x, y, z, w = from_matrix(np.column_stack([right, np.cross(forward, right), forward])).tolist()
+    forward = _unit(*(to - at for to, at in zip(target, position, strict=True)))
+    right = _unit(*_cross(forward, (up[0], up[1], up[2])))
+    columns = right, _cross(forward, right), forward
+    x, y, z, w = from_matrix(np.array(columns).T).tolist()
     return (x, y, z, w)
+
+
+def product(a: Vector, b: Vector) -> Vector:
+    """Return the matrix product of (N, M) and (M, K), each sum in order: BLAS chooses the order by the processor."""
+    columns = list(zip(*b.tolist(), strict=True))
+    return np.array([[_dot(row, column) for column in columns] for row in a.tolist()])
+
+
+def _dot(a: Sequence[float], b: Sequence[float]) -> float:
+    found = 0.0
+    for one, other in zip(a, b, strict=True):
+        found += one * other
+    return found
+
+
+def _length(x: float, y: float, z: float) -> float:
+    return math.sqrt(x * x + y * y + z * z)
+
+
+def _unit(x: float, y: float, z: float) -> Triple:
+    length = _length(x, y, z)
+    return x / length, y / length, z / length
+
+
+def _cross(a: Triple, b: Triple) -> Triple:
+    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-import numpy as np
-
 from sim.description import RobotDescription
+from sim.draws import Draws
 from sim.motion.control import Twist
 from sim.robot import TaskSpec, Vector
 from sim.scene import Body
@@ -33,7 +32,7 @@ class Task(Protocol):
     def robots(self) -> tuple[str, ...]:
         """The robots that can do it; the one it was made for comes first."""
 
-    def bodies(self, robot: RobotDescription, rng: np.random.Generator) -> tuple[Body, ...]:
+    def bodies(self, robot: RobotDescription, rng: Draws) -> tuple[Body, ...]:
         """Return the things, placed by `rng` within bounds; which things and what shapes never depends on it."""
 
     def stages(self, values: Values) -> Sequence[float]:

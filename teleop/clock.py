@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +22,19 @@ class Clock:
 def now_ms() -> int:
     """Return the wall clock, milliseconds."""
     return time.time_ns() // 1_000_000
+
+
+def monotonic_ms() -> int:
+    """Return the monotonic clock, milliseconds: what is set on the wall clock changes nothing measured with it."""
+    return time.monotonic_ns() // 1_000_000
+
+
+SAME_MS: Final = 5_000
+"""Clocks closer than this are called the same: a message takes its time."""
+
+
+def compared(ahead_ms: int, other: str) -> str:
+    """Return how a wall clock compares with that of `other`: "is 1000 s ahead of the hub's"."""
+    if abs(ahead_ms) < SAME_MS:
+        return f"is the same as {other}'s"
+    return f"is {abs(ahead_ms) // 1000} s {'ahead of' if ahead_ms > 0 else 'behind'} {other}'s"

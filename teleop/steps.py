@@ -78,6 +78,16 @@ class EpisodeEnd:
 EpisodeEvent = EpisodeStart | Step | EpisodeEnd
 
 
+@dataclass(frozen=True, slots=True)
+class CannotRecord:
+    """What keeps a recorder from keeping steps: a driver would drive for nothing."""
+
+    says: str
+    """What happened, as the rest of a sentence about the robot's computer: "its disk is full"."""
+    reason: EndReason
+    """How an episode that is open ends."""
+
+
 class Events(queue.Queue[EpisodeEvent | None]):
     """The stream that teleop produces; None says that no more will come.
 

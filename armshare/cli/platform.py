@@ -132,6 +132,9 @@ def host(
     port: Annotated[str, typer.Option(help="The real arm's serial device.")] = "",
     task: Annotated[str, typer.Option(help="The task or tasks, if --robot names none.")] = "",
     instruction: Annotated[str, typer.Option(help="A real arm's task, in words.")] = "",
+    length: Annotated[
+        float, typer.Option(help="How long an episode of a real arm may be, in seconds, up to an hour.")
+    ] = 60.0,
     name: Annotated[str, typer.Option(help="The name that operators see; several robots get a number each.")] = "",
     calibration: Annotated[Path | None, typer.Option(help="The real arm's calibration file.")] = None,
     camera: Annotated[
@@ -170,6 +173,7 @@ def host(
             port=port,
             calibration=calibration,
             instruction=instruction,
+            length_s=length,
             cameras=cameras,
         )
         for at, (kind, tasks) in enumerate(offers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import gc
 import threading
 from collections.abc import AsyncIterator
@@ -21,15 +22,17 @@ from armshare.platform.origin import worlds_of
 from armshare.platform.processes import locked
 from recorder.file.writer import commit_steps
 from recorder.host.recording import Recorder
+from recorder.host.room import Room, episode_bytes
 from recorder.host.uploader import Uploader
 from recorder.proof.seal import SealedEpisode
 from sim.catalogue import UnknownRobotError
-from sim.robot import Robot, Tasks, TaskSpec
+from sim.robot import Robot, Tasks, TaskSpec, steps_in
 from teleop.cameras.spec import CameraSpec
 from teleop.dialing import trusted
 from teleop.hardware.calibration import read_calibration
-from teleop.hardware.feetech import FREE, So101
+from teleop.hardware.feetech import CONTROL_HZ, FREE, So101
 from teleop.host.link import Host, registration
+from teleop.host.session import Recordable
 from teleop.host.tasks import tasks_of
 from teleop.identity import ROBOT_REGISTRATION, Domain, load_key
 from teleop.steps import Events
@@ -37,6 +40,8 @@ from teleop.steps import Events
 _log = structlog.get_logger()
 _RETRY_S: Final = 1.0
 HTTP_S: Final = 30.0
+LENGTH_S: Final = FREE.max_steps / CONTROL_HZ
+"""How long an episode of a real robot may be, unless its owner says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,8 @@ class Wanted:
     port: str = ""
     calibration: Path | None = None
     instruction: str = ""
+    length_s: float = LENGTH_S
+    """How long an episode of a real robot may be, up to an hour."""
     cameras: tuple[CameraSpec, ...] | None = None
     """Cameras of a real robot; a simulated one has those of its scene."""
 
@@ -58,7 +65,9 @@ class Wanted:
         if self.port:
             if self.kind != "so101":
                 raise UnknownRobotError(f"expected so101 as the real robot at {self.port}, got {self.kind!r}")
-            task = TaskSpec(self.tasks[0], 1, self.instruction, FREE.max_steps) if self.instruction else FREE
+            steps = steps_in(self.length_s, CONTROL_HZ)
+            named = TaskSpec(self.tasks[0], 1, self.instruction, steps)
+            task = named if self.instruction else dataclasses.replace(FREE, max_steps=steps)
             return So101(self.port, read_calibration(self.calibration) if self.calibration else None, task=task)
         return worlds_of(self.kind, self.tasks)
 
@@ -124,7 +133,8 @@ async def _recording(
         def hand_on(_sealed: SealedEpisode) -> None:
             uploader.wake()
 
-        recorder = Recorder(folder, key, domain, hand_on)
+        room = Room(folder, lambda trouble: host.loop.order(Recordable(trouble)), max(map(episode_bytes, host.specs)))
+        recorder = Recorder(folder, key, domain, hand_on, room)
         for saved in await asyncio.to_thread(recorder.recover):
             _log.warning("recovered an episode after a crash", robot=host.name, episode=saved.episode)
         threads = [

@@ -185,6 +185,7 @@ def _pipeline(parts: Parts, scorers: Executor) -> Pipeline:
             return parts.log.head(db)
 
     payouts = Payouts(parts.database, parts.chain, parts.deployment.domain, settings.data / "roots", log_head, now_ms)
+    payouts.reconcile()  # before there is a server, which would say it by a traceback
     pipeline = Pipeline(
         parts.database,
         parts.store,

@@ -11,13 +11,17 @@ _sync_data: Final = getattr(os, "fdatasync", os.fsync)
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write `data` to `path`, so that a crash leaves either the old file or the new one."""
+    """Write `data` to `path`, so that a crash leaves either the old file or the new one; a full disk, the old one."""
     beside = path.with_name(path.name + ".tmp")
-    with beside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    move(beside, path)
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        move(beside, path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def move(source: Path, target: Path) -> None:

@@ -77,7 +77,12 @@ class JournalFile:
         head = _HEAD.pack(_MAGIC, _JOURNAL_VERSION, len(data)) + data
         self._crc = zlib.crc32(head)
         self._waiting = bytearray(head + _CRC.pack(self._crc))
-        sync_folder(path.parent)
+        try:
+            sync_folder(path.parent)
+        except OSError:
+            self._file.close()
+            path.unlink(missing_ok=True)
+            raise
 
     def add(self, kind: Kind, body: bytes | bytearray, more: bytes = b"") -> None:
         """Add a record; it does not count until `commit`."""
@@ -191,14 +196,15 @@ def _records(data: memoryview, at: int, crc: int) -> Iterator[tuple[int, memoryv
         at = end + _CRC.size
 
 
-def finish(journal: Path, clean: Path) -> bool:
+def finish(journal: Path, clean: Path, cut: EndReason = EndReason.HOST_LOST) -> bool:
     """Write a journal's episode to `clean`, then remove the journal; return whether the journal was whole.
 
-    One that was cut off becomes an invalid episode (`host_lost`) with the steps that it has. Raises as `read_journal`.
+    One that was cut off becomes an invalid episode, for the reason `cut`, with the steps that it has. Raises as
+    `read_journal`, or OSError if the disk takes no more.
     """
     found = read_journal(journal)
     whole = found.end is not None and found.end.steps == found.steps
-    end = found.end if whole else _cut_off(found)
+    end = found.end if whole else _cut_off(found, cut)
     write_clean(clean, msgspec.structs.replace(found.meta, end=end), found.arrays)
     journal.unlink()
     return whole
@@ -209,12 +215,12 @@ def end_record(end: EndMeta) -> bytes:
     return canonical(end)
 
 
-def _cut_off(found: Journal) -> EndMeta:
+def _cut_off(found: Journal, reason: EndReason) -> EndMeta:
     last_success = int(found.arrays["success"][-1])
     return EndMeta(
         steps=found.steps,
         success=None if last_success < 0 else bool(last_success),
-        reason=EndReason.HOST_LOST,
+        reason=reason,
         t_mono_ns=str(found.arrays["time/t_observed_mono_ns"][-1]),
         t_wall_ns=str(found.arrays["time/t_wall_ns"][-1]),
     )
@@ -223,16 +229,20 @@ def _cut_off(found: Journal) -> EndMeta:
 def write_clean(path: Path, meta: Meta, arrays: Arrays) -> None:
     """Write a finished file, whole or not at all; the same input gives the same bytes."""
     beside = path.with_name(path.name + ".tmp")
-    with h5py.File(beside, "w") as file:
-        file.attrs["format"] = FORMAT
-        file.attrs["version"] = VERSION
-        add = _Datasets(file)
-        add("meta", np.frombuffer(meta.encode(), "|u1"))
-        for column in columns(meta.spec.sizes, meta.spec.arrays):
-            add(column.path, arrays[column.path])
-        file.flush()
-        os.fsync(file.id.get_vfd_handle())
-    move(beside, path)
+    try:
+        with h5py.File(beside, "w") as file:
+            file.attrs["format"] = FORMAT
+            file.attrs["version"] = VERSION
+            add = _Datasets(file)
+            add("meta", np.frombuffer(meta.encode(), "|u1"))
+            for column in columns(meta.spec.sizes, meta.spec.arrays):
+                add(column.path, arrays[column.path])
+            file.flush()
+            os.fsync(file.id.get_vfd_handle())
+        move(beside, path)
+    except Exception:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 class _Datasets:

@@ -15,10 +15,11 @@ from sim.motion.control import Limit
 FORMAT: Final = "armshare-episode"
 VERSION: Final = 1
 
-STEPS_MAX: Final = 100_000
+STEPS_MAX: Final = 432_000
+"""An hour at 120 Hz."""
 JOINTS_MAX: Final = 64
 HANDS_MAX: Final = 8
-LIMITS_MAX: Final = 1_000_000
+LIMITS_MAX: Final = 4_000_000
 META_BYTES_MAX: Final = 1 << 20
 VALUES_BYTES_MAX: Final = 512 << 20
 

@@ -257,7 +257,7 @@ def start_meta(start: EpisodeStart, urdf_sha256: dict[str, str]) -> Meta:
         version=VERSION,
         episode=require_episode_id(start.episode),
         robot=RobotMeta(start.robot, start.robot_name, spec.model.name, spec.simulated, urdf_sha256),
-        spec=_spec_meta(spec),
+        spec=spec_meta(spec),
         operator=OperatorMeta(start.operator, values.session_key),
         grant=GrantMeta(values, start.grant_signature),
         task=_task_meta(spec.task, values.task),
@@ -282,7 +282,8 @@ def _task_meta(task: TaskSpec | None, granted: str) -> TaskMeta:
     return TaskMeta(task.name, task.version, *said)
 
 
-def _spec_meta(spec: RobotSpec) -> SpecMeta:
+def spec_meta(spec: RobotSpec) -> SpecMeta:
+    """Return what an episode says about its robot."""
     return SpecMeta(
         joint_names=list(spec.joint_names),
         **{name: getattr(spec, name).tolist() for name in _PER_JOINT},

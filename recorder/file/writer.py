@@ -54,9 +54,14 @@ class EpisodeWriter:
         meta = start_meta(start, urdf_sha256)
         _require_shapes(start.initial, dict(meta.spec.arrays), "the initial observation")
         file = JournalFile(journal, meta)
-        writer = cls(file, meta)
-        file.add(Kind.FIRST, writer._rows.first(start))
-        file.commit()
+        try:
+            writer = cls(file, meta)
+            file.add(Kind.FIRST, writer._rows.first(start))
+            file.commit()
+        except BaseException:
+            file.close()
+            journal.unlink(missing_ok=True)
+            raise
         return writer
 
     @property

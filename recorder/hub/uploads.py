@@ -18,6 +18,7 @@ from sqlalchemy import delete, select
 from recorder.file.layout import require_episode_id
 from recorder.hub.tables import UploadRow
 from teleop.hub.db import Database
+from teleop.hub.full import require_room
 
 UPLOAD_BYTES_MAX: Final = 2 << 30
 IDLE_S: Final = 20.0
@@ -82,11 +83,12 @@ class Uploads:
         folder.mkdir(parents=True, exist_ok=True)
 
     def create(self, episode: str, robot: str, length: int) -> Upload:
-        """Begin an upload, or begin it again from scratch; raise UploadTooLargeError."""
+        """Begin an upload, or begin it again from scratch; raise UploadTooLargeError or HubFullError."""
         if not 0 < length <= self.bytes_max:
             raise UploadTooLargeError(f"expected 1 to {self.bytes_max} bytes, got {length}; record shorter episodes")
         upload = secrets.token_hex(16)
         require_episode_id(episode)
+        require_room(self._folder, length)
         with self._database() as db, db.begin():
             older = db.scalar(select(UploadRow.upload).where(UploadRow.episode == episode))
             db.execute(delete(UploadRow).where(UploadRow.episode == episode))
@@ -191,8 +193,8 @@ class UploadWriter:
         if self._file.closed:
             return
         try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            with self._file:  # which closes it even if the disk takes no more
+                self._file.flush()
+                os.fsync(self._file.fileno())
         finally:
-            self._file.close()
             self._writing.discard(self._upload.upload)

@@ -141,7 +141,9 @@ class Payouts:
         if found != newest.root:
             raise WrongVaultError(
                 f"expected root {newest.root} at {newest.chain_index} of the vault {self._domain.vault}, got {found}: "
-                "this database belongs to another vault, or the chain lost its state"
+                "the chain dropped the block that this payout was in, or this database belongs to another vault or "
+                "chain. Nothing is paid meanwhile, and nothing that was earned is lost: start the hub again once the "
+                "chain has that block, or with the database and the chain of one time (docs/operating.md)"
             )
 
     def claim(self, address: str) -> Paid:

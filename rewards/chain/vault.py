@@ -218,11 +218,15 @@ def artifact(name: str) -> Artifact:
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace `path` with `data`, so that a crash at any moment leaves either the old bytes or the new ones."""
     fresh = path.with_name(path.name + ".new")
-    with fresh.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    try:
+        with fresh.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
     directory = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(directory)

@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from recorder.hub.catalogue import Catalogue, UnknownEpisodeError
 from recorder.hub.states import EpisodeState
-from rewards.chain.payouts import NothingSettledError, RootVoidError, UnknownRootError
+from rewards.chain.payouts import NothingSettledError, RootVoidError, UnknownRootError, WrongVaultError
 from rewards.chain.vault import ChainError, ChainUnreachableError, NothingToClaimError, VaultRefusedError
 from rewards.hub.answers import BalanceAnswer, ClaimAnswer, OperatorAnswer, RootAnswer, ScoreAnswer
 from rewards.hub.pipeline import Pipeline
@@ -131,6 +131,8 @@ def _chain_errors() -> Iterator[None]:
         raise ApiError(409, "nothing_to_claim", str(error)) from error
     except RootVoidError as error:
         raise ApiError(409, "root_void", str(error)) from error
+    except WrongVaultError as error:
+        raise ApiError(502, "wrong_vault", str(error)) from error
     except ChainUnreachableError as error:
         raise ApiError(503, "chain_unreachable", f"{error}; try again later") from error
     except VaultRefusedError as error:

@@ -25,7 +25,8 @@ from recorder.hub.states import EpisodeState
 from recorder.hub.store import Store
 from recorder.hub.tables import EpisodeRow
 from recorder.proof.manifest import EPISODE_FILE
-from rewards.chain.payouts import Paid, Payouts, Root
+from rewards.chain.payouts import Paid, Payouts, PayoutsError, Root
+from rewards.chain.vault import ChainError
 from rewards.ledger import ledger
 from rewards.people import operators
 from rewards.people.operators import Operator
@@ -216,7 +217,9 @@ class Pipeline:
         while True:
             try:
                 await self.settle()
-            except Exception:  # noqa: BLE001  the supervisor: the chain may come back
+            except (ChainError, PayoutsError) as error:
+                _log.warning("settlement failed; it is tried again", error=str(error), again_in_s=self._settle_every_s)
+            except Exception:  # noqa: BLE001  the supervisor: whatever it was, the next try may pass
                 _log.exception("settlement failed; it is tried again", again_in_s=self._settle_every_s)
             await asyncio.sleep(self._settle_every_s)
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rewards.score.metrics import CLOSED, OPEN, Array, EpisodeFacts, unsound
+from rewards.score.fixed import Array
+from rewards.score.metrics import CLOSED, OPEN, EpisodeFacts, unsound
 from rewards.score.score import Score, facts_of, score
 from teleop.wire.messages import Safety
 
@@ -132,7 +133,7 @@ def _rest(t_s: Array, safety: NDArray[np.uint8]) -> Check:
 
 
 def _limits(limited: NDArray[np.bool_]) -> Check:
-    share = float(np.mean(limited))
+    share = int(np.count_nonzero(limited)) / len(limited)
     said = f"{100 * share:.0f} % of your commands exceeded a safety limit and were reduced"
     return _check("limits", share <= LIMITED_MAX, share, said, f"at most {100 * LIMITED_MAX:.0f} % may be")
 

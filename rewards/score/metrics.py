@@ -2,7 +2,7 @@
 
 Every metric is computed on the host's measured clock. Positions are first interpolated to a grid of 20 Hz, so
 that a robot with a faster or an uneven loop is measured in the same way. Sums are correctly rounded
-(`math.fsum`), so that they do not depend on the order in which a processor adds.
+(`math.fsum`) or written out (`fixed.py`), so that no processor, NumPy or Python gives other bits.
 
 An episode that cannot be measured (`unsound` says why) gets the worst value of every metric; nothing here raises.
 """
@@ -18,12 +18,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from rewards.score.fixed import Array, interpolated, magnitudes
+
 Mask = NDArray[np.bool_]
 
 RATE_HZ: Final = 20.0
 """The rate of the common grid."""
-DURATION_MAX_S: Final = 3600.0
+DURATION_MAX_S: Final = 3900.0
+"""An hour, which is the longest that a task may take, and what a slow loop adds."""
 TICK_S: Final = 1e-9
 """The recorded clock's resolution."""
 VALUE_MAX: Final = 1e6
@@ -194,7 +196,7 @@ def resample(t_s: Array, values: Array, rate_hz: float = RATE_HZ) -> Array:
     count = math.floor((t_s[-1] - t_s[0]) * rate_hz) + 1
     grid = t_s[0] + np.arange(count, dtype=np.float64) / rate_hz
     flat = values.reshape(len(values), -1)
-    columns = [np.interp(grid, t_s, flat[:, column]) for column in range(flat.shape[1])]
+    columns = [interpolated(grid, t_s, flat[:, column]) for column in range(flat.shape[1])]
     return np.stack(columns, axis=1).reshape(count, *values.shape[1:])
 
 
@@ -275,8 +277,8 @@ def sparc(speed: Array, rate_hz: float) -> float | None:
     """
     if len(speed) == 0 or not np.max(speed) > 0.0:
         return None
-    padded = 2 ** (math.ceil(math.log2(len(speed))) + 4)
-    spectrum = np.abs(np.fft.rfft(speed, padded))
+    padded = 16 << (len(speed) - 1).bit_length()
+    spectrum = magnitudes(speed, padded)
     frequency_hz = np.arange(len(spectrum), dtype=np.float64) * (rate_hz / padded)
     kept = frequency_hz <= SPARC_CUTOFF_HZ
     magnitude = spectrum[kept] / np.max(spectrum)
@@ -285,8 +287,8 @@ def sparc(speed: Array, rate_hz: float) -> float | None:
     across, along = frequency_hz[kept][band], magnitude[band]
     if len(across) < 2:
         return None
-    rise = np.diff(along)
-    return -math.fsum(np.sqrt((np.diff(across) / (across[-1] - across[0])) ** 2 + rise * rise))
+    run, rise = np.diff(across) / (across[-1] - across[0]), np.diff(along)
+    return -math.fsum(np.sqrt(run * run + rise * rise))
 
 
 def movement_sparc(position_m: Array, rate_hz: float = RATE_HZ) -> float | None:
@@ -338,7 +340,7 @@ def tracking(applied_rad: Array, seen_rad: Array, limited: Mask) -> Tracking:
     error = np.max(np.abs(applied_rad - seen_rad), axis=1)
     steps = len(error)
     p95 = float(np.sort(error)[math.ceil(0.95 * steps) - 1])
-    return Tracking(int(np.sum(error > LAG_RAD)) / steps, int(np.sum(limited)) / steps, p95)
+    return Tracking(int(np.count_nonzero(error > LAG_RAD)) / steps, int(np.count_nonzero(limited)) / steps, p95)
 
 
 def timing(t_s: Array, control_hz: float) -> Timing:
@@ -351,7 +353,8 @@ def timing(t_s: Array, control_hz: float) -> Timing:
     interval_s = np.diff(t_s)
     total_s = float(t_s[-1] - t_s[0])
     mean_s = total_s / len(interval_s)
-    spread_s = math.sqrt(math.fsum((interval_s - mean_s) ** 2) / len(interval_s))
+    away_s = interval_s - mean_s
+    spread_s = math.sqrt(math.fsum(away_s * away_s) / len(interval_s))
     gaps_s = math.fsum(interval_s[interval_s > 2.0 / control_hz])
     return Timing(spread_s / mean_s, min(gaps_s / total_s, 1.0), float(np.max(interval_s)), len(interval_s) / total_s)
 

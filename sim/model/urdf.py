@@ -219,8 +219,8 @@ def origin(element: ET.Element | None, path: Path) -> Vector:
 
 
 def _axis(element: ET.Element | None, joint: str, path: Path) -> Vector:
-    axis = np.array(_triple("1 0 0" if element is None else element.get("xyz", "1 0 0"), path))
-    length = float(np.linalg.norm(axis))
+    x, y, z = _triple("1 0 0" if element is None else element.get("xyz", "1 0 0"), path)
+    axis, length = np.array((x, y, z)), math.sqrt(x * x + y * y + z * z)
     if length < 1e-9:
         raise UrdfSyntaxError(f"{path}: expected an axis with a direction in joint {joint!r}, got {axis.tolist()}")
     return axis / length

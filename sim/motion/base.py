@@ -60,7 +60,7 @@ class Base:
         x, y, heading = joints[self.joints].tolist()
         to_x, to_y, to_heading = goal[self.joints].tolist()
         east, north = to_x - x, to_y - y
-        away_m = math.hypot(east, north)
+        away_m = math.sqrt(east * east + north * north)
         if away_m > _ARRIVED_M:
             off_rad = math.remainder(math.atan2(north, east) - heading, 2.0 * math.pi)
             sense = 1.0

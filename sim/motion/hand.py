@@ -109,7 +109,8 @@ class Hand:
 
 
 def _capped(vector: Vector, most: float, rule: Limit, index: int, note: Note) -> Vector:
-    size = math.sqrt(vector @ vector)
+    x, y, z = vector.tolist()
+    size = math.sqrt(x * x + y * y + z * z)
     if size <= most * (1.0 + 1e-6):  # float32 on the wire
         return vector
     note(rule, index, size, most)

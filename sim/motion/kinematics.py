@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sim.model.urdf import Joint, UnknownJointError, Urdf, UrdfError, read_urdf, urdf_files
 from sim.robot import RobotError, RobotSpec, clipped
+from sim.rotation import product
 
 try:
     from sim.motion._native import Chain, moved
@@ -138,7 +139,8 @@ class Kinematics:
         self.upper = _limits([joint.upper for joint in joints], upper)
         self.home = _middle(self.lower, self.upper) if home is None else np.array(home, dtype=np.float64)
         befores, tip = _folded(chain, driven, dict(constants or {}))
-        basis = np.array([c @ _basis(joint) for c, joint in zip(befores, driven, strict=True)])
+        bases = [[product(c, part) for part in _basis(joint)] for c, joint in zip(befores, driven, strict=True)]
+        basis = np.array(bases)
         self._chain = Chain(
             tuple(self.joint_names.index(joint.name) for joint in driven),
             tuple(joint.rotates for joint in driven),
@@ -296,12 +298,12 @@ def _folded(
     befores: list[Vector] = []
     since = np.eye(4)
     for joint in chain:
-        since = since @ joint.origin
+        since = product(since, joint.origin)
         if joint in driven:
             befores.append(since)
             since = np.eye(4)
         elif joint.moves:
-            since = since @ _moved(joint, constants.get(joint.name, 0.0))
+            since = product(since, _moved(joint, constants.get(joint.name, 0.0)))
     return befores, since
 
 
@@ -313,13 +315,13 @@ def _basis(joint: Joint) -> Vector:
         x, y, z = joint.axis
         cross = np.array(((0.0, -z, y), (z, 0.0, -x), (-y, x, 0.0)))
         basis[1, :3, :3] = cross
-        basis[2, :3, :3] = cross @ cross
+        basis[2, :3, :3] = product(cross, cross)
     else:
         basis[3, :3, 3] = joint.axis
     return basis
 
 
 def _moved(joint: Joint, q: float) -> Vector:
-    terms = np.array((1.0, np.sin(q), 1.0 - np.cos(q), q))
-    moved: Vector = np.tensordot(terms, _basis(joint), axes=1)
+    still, sine, rest, slid = _basis(joint)
+    moved: Vector = still + math.sin(q) * sine + (1.0 - math.cos(q)) * rest + q * slid
     return moved

@@ -34,7 +34,7 @@ class Smoother:
     def __init__(self, spec: RobotSpec) -> None:
         base = () if spec.base is None else spec.base.joint_names
         self._smooth = np.array([name not in base for name in spec.joint_names])
-        count = int(self._smooth.sum())
+        count = int(np.count_nonzero(self._smooth))
         self._reach = spec.joint_velocity_max_rad_s * spec.period_s
         self._period_s = spec.period_s
         self._position = spec.home_rad.copy()

@@ -57,6 +57,14 @@ def _loaded(client: BulletClient, path: Path) -> int:
     return body
 
 
+def _mean(values: Sequence[float]) -> float:
+    """Return the mean of a hand's fingers, 0 without any, added in their order: BLAS takes an order of its own."""
+    mean = 0.0
+    for value in values:
+        mean += value * (1.0 / len(values))
+    return mean
+
+
 class Arm:
     """One loaded robot. Joint and link indices stay private; callers use names."""
 
@@ -80,8 +88,7 @@ class Arm:
         self._of_hand: NDArray[np.intp] = np.array([k for k, _, _ in fingers], dtype=np.intp)
         ranges = np.array([ends for _, _, ends in fingers], dtype=np.float64).reshape(-1, 2)
         self._closed, self._stroke = ranges[:, 0], ranges[:, 1] - ranges[:, 0]
-        self._share = np.array([self._of_hand == k for k in range(len(hands))], dtype=np.float64)
-        self._share /= np.maximum(self._share.sum(axis=1, keepdims=True), 1.0)
+        self._fingers = [[place for place, (of, _, _) in enumerate(fingers) if of == k] for k in range(len(hands))]
         efforts = [hands[k].gripper_effort_max_n for k, _, _ in fingers]
         self._efforts = [*description.joint_effort_max_nm, *efforts]
         self._gains = [stepping.position_gain] * len(self._driven), [_VELOCITY_GAIN] * len(self._driven)
@@ -144,8 +151,9 @@ class Arm:
         joints = self._joints
         values = {"joint_position": positions[:joints], "joint_velocity": velocities[:joints]}
         if len(self._closed):
-            opening = self._share @ ((positions[joints:] - self._closed) / self._stroke)
-            values["gripper_position"] = clipped(opening, 0.0, 1.0)
+            opened = ((positions[joints:] - self._closed) / self._stroke).tolist()
+            openings = np.array([_mean([opened[place] for place in places]) for places in self._fingers])
+            values["gripper_position"] = clipped(openings, 0.0, 1.0)
             values["finger_state"] = np.concatenate([positions[joints:], velocities[joints:]])
         for index, (name, link) in enumerate(self._ends):
             state = self._link_state(self._body, link, computeForwardKinematics=index == 0)

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Final
 
-import numpy as np
-
 from sim.description import RobotDescription
+from sim.draws import Draws
 from sim.physics import arm, bodies, fingerprint
 from sim.physics.bullet import BulletClient, pybullet
 from sim.physics.stepping import CONTROL_HZ, CURRENT, PUBLISHED, Stepping
@@ -72,7 +71,7 @@ def stepping_of(recorded: Mapping[str, str]) -> Stepping:
 
 def record(robot: RobotDescription, task: Task, stepping: Stepping = CURRENT) -> dict[str, str]:
     """Return what a replay must match, as text, besides the files of the robot and the version of the task."""
-    placed = task.bodies(robot, np.random.Generator(np.random.PCG64(0)))
+    placed = task.bodies(robot, Draws(0))
     found = {
         "name": "pybullet",
         "version": version("pybullet"),

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from sim.description import RobotDescription
+from sim.draws import Draws
 from sim.robot import TaskSpec, Vector
 from sim.rotation import conjugate, rotate
 from sim.scene import Body, Box, Part, Rgba, Slide
@@ -42,14 +43,14 @@ class Drawer:
     )
     robots: Final = ("panda", "iiwa", "xarm6")
 
-    def bodies(self, robot: RobotDescription, rng: np.random.Generator) -> tuple[Body, ...]:
+    def bodies(self, robot: RobotDescription, rng: Draws) -> tuple[Body, ...]:
         """Place the cabinet at the far end of the field."""
         along, across = robot.field.half_extents_m
         x, y = robot.field.center_m
         far = replace(robot.field, center_m=(x + 0.9 * along, y), half_extents_m=(0.2 * along, 0.5 * across))
         place = spot(far, rng, (), 0.0)
         cabinet = at(
-            Body("cabinet", _cabinet(), WOOD, pose_from="cabinet_pose"), *place, float(rng.uniform(-1, 1)) * _TURN_RAD
+            Body("cabinet", _cabinet(), WOOD, pose_from="cabinet_pose"), *place, rng.uniform(-1.0, 1.0) * _TURN_RAD
         )
         slide = Slide("cabinet", (-1.0, 0.0, 0.0), 0.0, TRAVEL_M, friction_n=2.0)
         return cabinet, Body("drawer", _drawer(), PALE, mass_kg=0.4, slide=slide, pose_from="drawer_pose")

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from sim.description import RobotDescription
+from sim.draws import Draws
 from sim.robot import TaskSpec, Vector
 from sim.scene import Body
 from sim.task import Expert, Values
@@ -43,12 +44,12 @@ class Fetch:
     )
     robots: Final = ("husky",)
 
-    def bodies(self, robot: RobotDescription, rng: np.random.Generator) -> tuple[Body, ...]:
+    def bodies(self, robot: RobotDescription, rng: Draws) -> tuple[Body, ...]:
         """Place the mark and the cube."""
         away, aside = rng.uniform(NEAREST_M, FARTHEST_M), rng.uniform(-ASIDE_RAD, ASIDE_RAD)
         place = away * math.cos(aside), away * math.sin(aside)
         marked = placed(robot.field, rng, [mark("goal", MARK_M, GREEN)])
-        return *marked, at(cube("cube", robot.field.scale), *place, float(rng.uniform(-np.pi, np.pi)))
+        return *marked, at(cube("cube", robot.field.scale), *place, rng.uniform(-math.pi, math.pi))
 
     def stages(self, values: Values) -> Sequence[float]:
         """Return how near the hand is to the cube, the cube's height, how near it is to the mark, and success."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from sim.description import Field, RobotDescription
+from sim.draws import Draws
 from sim.robot import TaskSpec, Vector
 from sim.rotation import conjugate, rotate
 from sim.scene import Body, Box, Part
@@ -54,7 +56,7 @@ class Handover:
     )
     robots: Final = ("dual_panda",)
 
-    def bodies(self, robot: RobotDescription, rng: np.random.Generator) -> tuple[Body, ...]:
+    def bodies(self, robot: RobotDescription, rng: Draws) -> tuple[Body, ...]:
         """Place the bar and the mark."""
         side = 1.0 if rng.random() < 0.5 else -1.0
         here, there = spot(_beside(robot.field, side), rng, (), 0.0), spot(_beside(robot.field, -side), rng, (), 0.0)
@@ -67,7 +69,7 @@ class Handover:
             friction=1.0,
             pose_from="bar_pose",
         )
-        turn = 0.5 * np.pi + TURN_RAD * float(rng.uniform(-1.0, 1.0))
+        turn = 0.5 * math.pi + TURN_RAD * rng.uniform(-1.0, 1.0)
         return at(mark("goal", MARK_M, GREEN), *there), at(bar, *here, turn)
 
     def stages(self, values: Values) -> Sequence[float]:
@@ -103,7 +105,7 @@ def from_bar_m(values: Values, hand: str) -> float:
     """Return how far a hand's fingertips are from the bar's axis."""
     pose = values["bar_pose"]
     place = rotate(conjugate(pose[3:]), values[f"{hand}_ee_pose"][:3] - pose[:3])
-    place[0] -= np.clip(place[0], -HALF_LENGTH_M, HALF_LENGTH_M)
+    place[0] -= min(max(float(place[0]), -HALF_LENGTH_M), HALF_LENGTH_M)
     return length(place)
 
 

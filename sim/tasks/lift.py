@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-
 from sim.description import RobotDescription
+from sim.draws import Draws
 from sim.robot import TaskSpec
 from sim.scene import Body
 from sim.task import Expert, Values
@@ -33,7 +32,7 @@ class Lift:
     )
     robots: Final = (*SINGLE_ARMS, "husky")
 
-    def bodies(self, robot: RobotDescription, rng: np.random.Generator) -> tuple[Body, ...]:
+    def bodies(self, robot: RobotDescription, rng: Draws) -> tuple[Body, ...]:
         """Place the cube."""
         return placed(robot.field, rng, [cube("cube", robot.field.scale)])
 

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from sim.description import RobotDescription
+from sim.draws import Draws
 from sim.robot import TaskSpec, Vector
 from sim.scene import Body, Box, Part
 from sim.task import Expert, Values
@@ -38,7 +39,7 @@ class Peg:
     )
     robots: Final = ("panda", "iiwa", "xarm6")
 
-    def bodies(self, robot: RobotDescription, rng: np.random.Generator) -> tuple[Body, ...]:
+    def bodies(self, robot: RobotDescription, rng: Draws) -> tuple[Body, ...]:
         """Place peg and block."""
         scale = robot.field.scale
         half, length = HALF_M * scale, LENGTH_M * scale

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-
 from sim.description import RobotDescription
+from sim.draws import Draws
 from sim.robot import TaskSpec
 from sim.scene import Body
 from sim.task import Expert, Values
@@ -36,7 +35,7 @@ class PickPlace:
     )
     robots: Final = SINGLE_ARMS
 
-    def bodies(self, robot: RobotDescription, rng: np.random.Generator) -> tuple[Body, ...]:
+    def bodies(self, robot: RobotDescription, rng: Draws) -> tuple[Body, ...]:
         """Place cube and bin."""
         scale = robot.field.scale
         bin_ = tray("bin", INSIDE_M * scale, WALL_M * scale, (0.26, 0.36, 0.55, 1.0))

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from sim.description import RobotDescription
+from sim.draws import Draws
 from sim.robot import TaskSpec, Vector
 from sim.rotation import conjugate, from_rotvec, multiply, rotate
 from sim.scene import Body, Box, Part, Rgba, Sphere, Triple
@@ -70,14 +71,14 @@ class Pour:
     )
     robots: Final = ("panda", "iiwa", "xarm6")
 
-    def bodies(self, robot: RobotDescription, rng: np.random.Generator) -> tuple[Body, ...]:
+    def bodies(self, robot: RobotDescription, rng: Draws) -> tuple[Body, ...]:
         """Place cup, bowl and balls."""
         (x, y), (along, across) = robot.field.center_m, robot.field.half_extents_m
         side = 1.0 if rng.random() < 0.5 else -1.0
         half = (0.6 * along, 0.2 * across)
         here = spot(replace(robot.field, center_m=(x, y - 0.6 * side * across), half_extents_m=half), rng, (), 0.0)
         there = spot(replace(robot.field, center_m=(x, y + 0.6 * side * across), half_extents_m=half), rng, (), 0.0)
-        outward = -0.5 * np.pi * side + _TURN_RAD * float(rng.uniform(-1.0, 1.0))
+        outward = -0.5 * math.pi * side + _TURN_RAD * rng.uniform(-1.0, 1.0)
         bowl = Body(
             "bowl", ring(BOWL_INSIDE_M, BOWL_HEIGHT_M, THICK_M, sides=12), BLUE, pose_from="bowl_pose", goal=True
         )
@@ -105,10 +106,12 @@ class Pour:
 def poured(values: Values) -> float:
     """Return the fraction of the balls that is in the bowl, below its rim, and no longer in the cup."""
     bowl, cup, places = values["bowl_pose"], values["cup_pose"], values["balls_pose"][:, :3]
-    return sum(
-        _within(bowl, place, BOWL_INSIDE_M, BOWL_HEIGHT_M) and not _within(cup, place, CUP_INSIDE_M, CUP_HEIGHT_M)
+    inside = [
+        place
         for place in places
-    ) / len(places)
+        if _within(bowl, place, BOWL_INSIDE_M, BOWL_HEIGHT_M) and not _within(cup, place, CUP_INSIDE_M, CUP_HEIGHT_M)
+    ]
+    return len(inside) / len(places)
 
 
 def _within(vessel: Vector, place: Vector, radius_m: float, height_m: float) -> bool:
@@ -195,7 +198,7 @@ def _in_cup(row: int) -> Triple:
     height = THICK_M + BALL_RADIUS_M + 0.001 + layer * _LAYER_M
     if place == 0:
         return 0.0, 0.0, height
-    angle = 2.0 * np.pi * (place + 0.5 * layer) / (_LAYER - 1)
+    angle = 2.0 * math.pi * (place + 0.5 * layer) / (_LAYER - 1)
     return _LAYER_RADIUS_M * math.cos(angle), _LAYER_RADIUS_M * math.sin(angle), height
 
 

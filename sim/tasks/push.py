@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from sim.description import RobotDescription
+from sim.draws import Draws
 from sim.robot import TaskSpec, Vector
 from sim.scene import Body, Cylinder, Part
 from sim.task import Expert, Values
@@ -36,7 +37,7 @@ class Push:
     )
     robots: Final = ("panda", "iiwa", "xarm6")
 
-    def bodies(self, robot: RobotDescription, rng: np.random.Generator) -> tuple[Body, ...]:
+    def bodies(self, robot: RobotDescription, rng: Draws) -> tuple[Body, ...]:
         """Place the puck and the mark."""
         scale = robot.field.scale
         inner = replace(

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-import numpy as np
-
 from sim.description import RobotDescription
+from sim.draws import Draws
 from sim.robot import TaskSpec
 from sim.scene import Body, Part, Sphere
 from sim.task import Expert, Values
@@ -35,7 +34,7 @@ class Reach:
     )
     robots: Final = SINGLE_ARMS
 
-    def bodies(self, robot: RobotDescription, rng: np.random.Generator) -> tuple[Body, ...]:
+    def bodies(self, robot: RobotDescription, rng: Draws) -> tuple[Body, ...]:
         """Place the ball."""
         side, (x, y), (along, across) = rng.choice((-1.0, 1.0)), robot.field.center_m, robot.field.half_extents_m
         beside = replace(robot.field, center_m=(x, y + 0.65 * side * across), half_extents_m=(along, 0.35 * across))
@@ -44,7 +43,7 @@ class Reach:
         ball = Body(
             "target", (Part(Sphere(0.018), solid=False),), (0.98, 0.80, 0.20, 1.0), pose_from="target_pose", goal=True
         )
-        return (replace(ball, position_m=(x, y, float(height))),)
+        return (replace(ball, position_m=(x, y, height)),)
 
     def stages(self, values: Values) -> Sequence[float]:
         """Return how near the hand is to the ball."""

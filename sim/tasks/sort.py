@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-import numpy as np
-
 from sim.description import RobotDescription
+from sim.draws import Draws
 from sim.robot import TaskSpec
 from sim.scene import Body, Box, Part, Rgba
 from sim.task import Expert, Values
@@ -37,7 +36,7 @@ class Sort:
     )
     robots: Final = ("panda", "iiwa", "xarm6")
 
-    def bodies(self, robot: RobotDescription, rng: np.random.Generator) -> tuple[Body, ...]:
+    def bodies(self, robot: RobotDescription, rng: Draws) -> tuple[Body, ...]:
         """Place the plates far away, in a random order, and the cubes near."""
         scale, (x, y), (along, across) = robot.field.scale, robot.field.center_m, robot.field.half_extents_m
         far = x + 0.6 * along

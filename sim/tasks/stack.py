@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from sim.description import RobotDescription
+from sim.draws import Draws
 from sim.robot import TaskSpec, Vector
 from sim.scene import Body
 from sim.task import Expert, Values
@@ -36,7 +37,7 @@ class Stack:
     )
     robots: Final = SINGLE_ARMS
 
-    def bodies(self, robot: RobotDescription, rng: np.random.Generator) -> tuple[Body, ...]:
+    def bodies(self, robot: RobotDescription, rng: Draws) -> tuple[Body, ...]:
         """Place the cubes."""
         scale = robot.field.scale
         return placed(

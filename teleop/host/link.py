@@ -18,9 +18,9 @@ from eth_account.signers.local import LocalAccount
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from sim.robot import Robot, Tasks
+from sim.robot import Robot, RobotSpec, Tasks
 from teleop.cameras.spec import CameraSpec, cameras_of
-from teleop.clock import now_ms
+from teleop.clock import SAME_MS, compared, now_ms
 from teleop.dialing import tls_of, websocket_url
 from teleop.host.cameras import HostCameras
 from teleop.host.grants import GrantUsedError, UsedGrants
@@ -79,6 +79,8 @@ class Host:
         self._socket: HubSocket | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._epoch = 0
+        self._clock_differs = ""
+        """How this robot's clock differs from the hub's, as the end of a sentence."""
         self._used = UsedGrants(grants)
         self._started = False
         spec = self._tasks.robot.spec
@@ -103,6 +105,11 @@ class Host:
         self.offline.set()
         self._broken = asyncio.Event()
         self._broke = ""
+
+    @property
+    def specs(self) -> tuple[RobotSpec, ...]:
+        """What the robot is at each of its tasks."""
+        return self._tasks.specs
 
     def start(self) -> None:
         """Start the control loop, which guards the robot. Idempotent."""
@@ -210,11 +217,14 @@ class Host:
         match message:
             case signalling.HostWelcome():
                 self.uplink = Uplink(self._hub_url, message.upload_token, domain)
+                self._compare(message.now_ms)
                 self.cameras.uplink(message.upload_token)
                 self.offline.clear()
                 self.online.set()
                 if self.loop.fault is not None:
                     say(signalling.encode(signalling.Faulted(self.loop.fault)))
+                if self.loop.unrecordable is not None:
+                    say(signalling.encode(signalling.CannotRecord(self.loop.unrecordable)))
                 _log.info("online", robot=self.name, hub=self._hub_url)
             case signalling.LeaseOrder():
                 refusal = self._refusal(message, domain)
@@ -243,7 +253,8 @@ class Host:
         if grant.task not in offered or lease.task != grant.task:
             return f"expected one of the tasks {offered}, got {grant.task!r}, and {lease.task!r} from the hub"
         if grant.not_after_ms < now_ms():
-            return "expected a grant that has not expired; check both clocks"
+            ago_s = (now_ms() - grant.not_after_ms) // 1000
+            return f"expected a grant that has not expired, got one that ended {ago_s} s ago{self._clock_differs}"
         if lease.epoch <= self._epoch:
             return (
                 f"expected an epoch above {self._epoch}, got {lease.epoch}; if the hub forgot some, restart this host"
@@ -254,6 +265,14 @@ class Host:
         except (SignatureError, GrantUsedError) as error:
             return str(error)
         return None
+
+    def _compare(self, hub_ms: int | None) -> None:
+        """Note how this clock differs from the hub's, for a refusal."""
+        ahead_ms = 0 if hub_ms is None else now_ms() - hub_ms
+        self._clock_differs = ""
+        if abs(ahead_ms) >= SAME_MS:
+            self._clock_differs = f"; the robot's clock {compared(ahead_ms, 'the hub')}"
+            _log.warning("this clock and the hub's differ; set them by NTP", robot=self.name, ahead_s=ahead_ms // 1000)
 
     def _publish(self, state: bytes) -> None:
         self.cameras.show(state)

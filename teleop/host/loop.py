@@ -80,6 +80,12 @@ class ControlLoop:
         return self._session.fault
 
     @property
+    def unrecordable(self) -> str | None:
+        """What keeps the recorder from keeping steps, in a sentence."""
+        trouble = self._session.unrecordable
+        return None if trouble is None else trouble.says
+
+    @property
     def dropped(self) -> dict[str, int]:
         """How many commands since the lease began did not count, by reason."""
         return self._session.dropped

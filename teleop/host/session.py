@@ -23,7 +23,7 @@ from teleop.clock import Clock
 from teleop.host.arm import Arm
 from teleop.host.safety import Drop, Gate, IllegalMoveError, Interlock
 from teleop.host.tasks import tasks_of
-from teleop.steps import QUEUE_STEPS, EpisodeEnd, EpisodeStart, Events, Step
+from teleop.steps import QUEUE_STEPS, CannotRecord, EpisodeEnd, EpisodeStart, Events, Step
 from teleop.wire import signalling
 from teleop.wire.descriptor import flatten
 from teleop.wire.messages import LIMIT_RULES, Command, Safety, State
@@ -45,6 +45,13 @@ class Shutdown:
     """Ends the driving; an open episode ends with it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Recordable:
+    """The recorder cannot keep steps, for this reason; None: it can."""
+
+    trouble: CannotRecord | None
+
+
 Order = (
     signalling.LeaseOrder
     | signalling.BeginOrder
@@ -54,6 +61,7 @@ Order = (
     | signalling.Revoke
     | signalling.EstopOrder
     | signalling.ClearOrder
+    | Recordable
     | Shutdown
 )
 
@@ -106,6 +114,8 @@ class Session:
         """How often in a row a robot that broke could not be observed."""
         self._look_ns = 0
         """When it is observed again."""
+        self.unrecordable: CannotRecord | None = None
+        """What keeps the recorder from keeping steps."""
         self._limits = 0
         """The rules that changed this period's target, bits of `LIMIT_RULES`."""
         self._state_seq = 0
@@ -364,6 +374,8 @@ class Session:
                 self._report(signalling.Estopped(order.by))
             case signalling.ClearOrder():
                 self._clear(order)
+            case Recordable():
+                self._record(order.trouble)
             case Shutdown():
                 self._end(EndReason.HOST_LOST)
                 self._lease, self.running = None, False
@@ -376,6 +388,9 @@ class Session:
         self._lease, self._state_seq = order, 0
         self._outside.clear()
         self._forget_operator(order.epoch)
+        others = {spec.task.name for spec in self._tasks.specs if spec.task and spec.task != self._spec.task}
+        self._change_to = order.task if order.task in others else None
+        self._change_task()
 
     def _resume(self, order: signalling.ResumeOrder) -> None:
         """Let the operator of the lease go on, from another connection: what the old one sent counts no more."""
@@ -403,9 +418,6 @@ class Session:
         self._gate, self._newest = Gate(epoch), None
         self._inbox.clear()
         self._interlock.expire()
-        others = {spec.task.name for spec in self._tasks.specs if spec.task and spec.task != self._spec.task}
-        self._change_to = order.task if order.task in others else None
-        self._change_task()
 
     def _change_task(self) -> None:
         """Go to the lease's task, as soon as that moves nothing: the scene is rebuilt, and the robot is at home."""
@@ -442,6 +454,8 @@ class Session:
         self._asked = order
         if self._interlock.latched:
             self._end(EndReason.ESTOPPED if self.estopped else EndReason.ROBOT_FAULT)
+        elif self.unrecordable is not None:
+            self._end(self.unrecordable.reason)
         elif self.at_rest and self._change_to is None:
             self._reset(order)
 
@@ -470,6 +484,15 @@ class Session:
             _log.info("nothing to clear", robot=self.name, error=str(error))
         self._looks_failed = self._look_ns = 0
         self._report(signalling.Cleared(order.by))
+
+    def _record(self, trouble: CannotRecord | None) -> None:
+        """Begin nothing that would not be kept; an episode that is not being kept any more ends."""
+        self.unrecordable = trouble
+        if trouble is None:
+            self._report(signalling.CanRecord())
+            return
+        self._end(trouble.reason)
+        self._report(signalling.CannotRecord(trouble.says))
 
     def _leased(self) -> signalling.LeaseOrder:
         if self._lease is None:

@@ -87,7 +87,9 @@ class RobotAnswer(BaseModel):
     estopped: bool
     fault: str | None
     """What broke it, in its host's words, until its owner clears that."""
-    state: Literal["offline", "free", "driven", "stopped", "faulted"]
+    unrecordable: str | None
+    """What keeps its host from recording, in its host's words: nobody can drive it for an episode."""
+    state: Literal["offline", "free", "driven", "stopped", "faulted", "full"]
     queue_length: int
     wait_s: float | None
     tasks: list[TaskAnswer]

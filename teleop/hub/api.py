@@ -221,6 +221,7 @@ def _card(driving: Driving, row: RobotRow, online: Mapping[str, Presence]) -> di
         "online": here is not None,
         "estopped": here is not None and here.estopped,
         "fault": here.fault if here else None,
+        "unrecordable": here.unrecordable if here else None,
         "state": here.state if here else "offline",
         "queue_length": here.queue_length if here else 0,
         "wait_s": here.wait_s if here else None,

@@ -72,7 +72,7 @@ class Lease:
     """Its row in the database, from `granted` on."""
     ticket: TicketRow | None = None
     since_ms: int | None = None
-    """When the robot was handed over; None before that."""
+    """When the robot was handed over, by the monotonic clock; None before that."""
     ending: Ending | None = None
     """How it ended; None before that."""
     waiting: int = 0
@@ -88,7 +88,7 @@ class Lease:
         return self.state in (LeaseState.GRANTED, LeaseState.LIVE)
 
     def held_ms(self, now_ms: int) -> int:
-        """How long it has held the robot: 0 before the robot is handed over."""
+        """How long it has held the robot, at a time of the monotonic clock: 0 before the robot is handed over."""
         return 0 if self.since_ms is None else now_ms - self.since_ms
 
     def move(self, to: LeaseState) -> None:
@@ -112,6 +112,8 @@ class Dock:
     cameras: Cameras
     fault: str | None = None
     """What broke the robot, in its host's words, until its owner clears that."""
+    unrecordable: str | None = None
+    """What keeps its host from recording, in its host's words."""
     holder: Lease | None = None
     """Who holds the robot, or for whom it is kept while the lease is stored."""
     granting: asyncio.Task[None] | None = None
@@ -143,6 +145,11 @@ class Dock:
         self.at_since = epoch
         return True
 
+    def episode_ms(self, name: str) -> int:
+        """Return how long an episode of that task may be; 0 if this robot does not have it."""
+        task = self.task(name)
+        return 0 if task is None else int(task["max_steps"] / self.descriptor["control_hz"] * 1000)
+
     @property
     def leases(self) -> list[Lease]:
         """The holder's seat, then those of the queue."""
@@ -160,6 +167,7 @@ class Presence:
 
     estopped: bool
     fault: str | None
+    unrecordable: str | None
     driver: str | None
     queue_length: int
     wait_s: int
@@ -176,4 +184,6 @@ class Presence:
             return "stopped"
         if self.fault is not None:
             return "faulted"
+        if self.unrecordable is not None:
+            return "full"
         return "driven" if self.driver else "free"

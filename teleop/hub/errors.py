@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
+from teleop.hub import full
 from teleop.hub.accounts import NotSignedInError
 
+_log = structlog.get_logger()
 CODE: Final = r"[a-z][a-z0-9]*(_[a-z0-9]+)*"
 """How a code is written."""
 
@@ -53,6 +57,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(NotSignedInError, _not_signed_in)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(OSError, _full)
+    app.add_exception_handler(DBAPIError, _full)
     app.add_exception_handler(Exception, _internal)
     app.router.responses.update(RESPONSES)
 
@@ -88,6 +94,14 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     found = error.errors() if isinstance(error, RequestValidationError) else []
     said = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in found)
     return answer(422, "invalid", f"expected what /openapi.json says: {said}")
+
+
+async def _full(_request: Request, error: Exception) -> JSONResponse:
+    """Answer if a disk is full; any other error of our own goes on, to be logged and answered by `_internal`."""
+    if not full.is_full(error):
+        raise error
+    _log.error("the hub's disk is full", error=str(error))
+    return answer(507, "hub_full", full.FULL)
 
 
 async def _internal(_request: Request, _error: Exception) -> JSONResponse:

@@ -18,8 +18,11 @@ def require_grant(grant: Grant, signature: str, seat: Seat, dock: Dock, domain: 
         raise SignallingError("unknown_task", f"expected one of {names} at this robot, got {grant.task!r}")
     if grant.operator != seat.address or grant.nonce != seat.nonce:
         raise SignallingError("grant", f"expected a grant by {seat.address} over nonce {seat.nonce}")
-    if not now_ms < grant.not_after_ms <= now_ms + GRANT_MS_MAX:
-        raise SignallingError("grant", "expected notAfterMs in the future, at most 24 hours from now")
+    left_ms = grant.not_after_ms - now_ms
+    if not 0 < left_ms <= GRANT_MS_MAX:
+        found = f"{left_ms // 1000} s from now" if left_ms > 0 else f"{-left_ms // 1000} s ago"
+        expected = "expected notAfterMs in the future, at most 24 hours from now"
+        raise SignallingError("clock", f"{expected}, got {found} by the hub's clock; compare your clock with the hub's")
     try:
         require_address(grant.session_key)
         SESSION_GRANT.require(seat.address, domain, grant.values, signature)

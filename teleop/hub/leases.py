@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from teleop import clock
+from teleop.hub import full
 from teleop.hub.cameras import Cameras
 from teleop.hub.docks import Dock, Lease, LeaseState, Presence, Seat
 from teleop.hub.endings import Ending, Endings
@@ -39,6 +40,8 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 ANYBODY: Final = ""
 """The address of somebody who has not signed in: they watch, and do nothing else."""
+STARTING_MS: Final = 60_000
+"""What a lease allows beside its task's longest episode."""
 UNAVAILABLE: Final = "the hub's database did not answer, so nothing was changed; try again in a few seconds"
 
 
@@ -53,17 +56,20 @@ class Hub:
         *,
         away_s: float = AWAY_S,
         now_ms: Callable[[], int] = clock.now_ms,
+        monotonic_ms: Callable[[], int] = clock.monotonic_ms,
         ask: Callable[..., Awaitable[Any]] = asyncio.to_thread,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """`away_s`: how long a drive is kept for an operator whose connection was lost.
 
+        `now_ms` dates, `monotonic_ms` measures.
+
         `ask` calls what may wait for the database, outside the event loop; `pause` waits between tries to write.
         """
         self._store, self._domain, self._lease_ms = store, domain, int(lease_s * 1000)
-        self._now_ms, self._ask = now_ms, ask
+        self._now_ms, self._monotonic_ms, self._ask = now_ms, monotonic_ms, ask
         self._endings = Endings(self._write, pause)
-        self._returning = Returning(away_s, now_ms, self._renew, self._end)
+        self._returning = Returning(away_s, monotonic_ms, self._renew, self._end)
         self.docks: dict[str, Dock] = {}
         self._uploaders: dict[bytes, Dock] = {}
         self._arriving: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -106,7 +112,8 @@ class Hub:
     def _presence(self, dock: Dock) -> Presence:
         driver, task = (dock.holder.seat.address, dock.holder.grant.task) if dock.holder else (None, None)
         length, kept_s = len(dock.queue), self._returning.left_s(dock.holder)
-        return Presence(dock.estopped, dock.fault, driver, length, self.wait_s(dock, length), kept_s, task)
+        wait_s = self.wait_s(dock, length)
+        return Presence(dock.estopped, dock.fault, dock.unrecordable, driver, length, wait_s, kept_s, task)
 
     # --- robots
 
@@ -139,7 +146,7 @@ class Hub:
             before.outbox.close()
         self.docks[dock.address] = dock
         self._uploaders[_hashed(dock.upload_token)] = dock
-        dock.outbox.signal(signalling.encode(signalling.HostWelcome(dock.upload_token)))
+        dock.outbox.signal(signalling.encode(signalling.HostWelcome(dock.upload_token, self._now_ms())))
 
     def undock(self, dock: Dock) -> None:
         """A host is gone: everyone at its robot leaves."""
@@ -198,8 +205,19 @@ class Hub:
                 dock.fault = message.reason
                 for seat in dock.audience:
                     seat.outbox.signal(signalling.encode(signalling.RobotFaulted(dock.address, message.reason)))
+            case signalling.CannotRecord() | signalling.CanRecord():
+                self._recordable(dock, message.reason if isinstance(message, signalling.CannotRecord) else None)
             case signalling.HostHello():
                 raise SignallingError("state", "expected hello only once, as the first message")
+
+    def _recordable(self, dock: Dock, trouble: str | None) -> None:
+        dock.unrecordable = trouble
+        if trouble is None:
+            told = signalling.encode(signalling.RobotCanRecord(dock.address))
+        else:
+            told = signalling.encode(signalling.RobotCannotRecord(dock.address, trouble))
+        for seat in dock.audience:
+            seat.outbox.signal(told)
 
     def _ready(self, dock: Dock, message: signalling.Ready) -> None:
         lease = dock.holder
@@ -227,7 +245,7 @@ class Hub:
         """Admit a signed-in wallet, or anybody who only watches."""
         seat = Seat(address, "0x" + secrets.token_hex(32), outbox)
         self._seats.add(seat)
-        outbox.signal(signalling.encode(signalling.Welcome(PROTOCOL, address, seat.nonce)))
+        outbox.signal(signalling.encode(signalling.Welcome(PROTOCOL, address, seat.nonce, self._now_ms())))
         return seat
 
     def stand(self, seat: Seat) -> None:
@@ -296,6 +314,10 @@ class Hub:
         seat.nonce = "0x" + secrets.token_hex(32)  # a grant's nonce can be used once
         lease = Lease(seat, dock, grant, message.signature)
         seat.lease = lease
+        if dock.fault is not None:
+            seat.outbox.signal(signalling.encode(signalling.RobotFaulted(dock.address, dock.fault)))
+        if dock.unrecordable is not None:
+            seat.outbox.signal(signalling.encode(signalling.RobotCannotRecord(dock.address, dock.unrecordable)))
         dock.queue.append(lease)
         self._tell_positions(dock)
         self._call_next(dock)
@@ -330,8 +352,10 @@ class Hub:
             _log.warning("a lease was not granted", robot=dock.address, operator=lease.seat.address, error=str(error))
             self.counts["leases_failed"] += 1
             if lease.state is not LeaseState.ENDED:
-                told = f"the lease could not be stored; join the robot again: {UNAVAILABLE}"
-                lease.seat.outbox.signal(signalling.error("unavailable", told))
+                why = _unavailable(error)
+                lease.seat.outbox.signal(
+                    signalling.error(why.code, f"the lease could not be stored; join the robot again: {why}")
+                )
                 self._end(lease, "unavailable", EndReason.REVOKED)
         dock.granting = None
         if lease.ending is not None and lease.row is None:  # it may be in the table anyway
@@ -341,7 +365,7 @@ class Hub:
 
     def _hand_over(self, lease: Lease, row: LeaseRow) -> None:
         lease.move(LeaseState.GRANTED)
-        lease.row, lease.since_ms = row, self._now_ms()
+        lease.row, lease.since_ms = row, self._monotonic_ms()
         self.counts["leases"] += 1
         dock, grant = lease.dock, lease.grant
         dock.outbox.signal(
@@ -384,14 +408,20 @@ class Hub:
                 self._end(dock.holder, "left", EndReason.OPERATOR_LOST)
 
     def _over(self, lease: Lease) -> bool:
-        return bool(lease.dock.queue) and lease.held_ms(self._now_ms()) > self._lease_ms
+        return bool(lease.dock.queue) and lease.held_ms(self._monotonic_ms()) > self._longest_ms(lease)
+
+    def _longest_ms(self, lease: Lease) -> int:
+        """How long a lease may last while others wait: long enough for one episode of its task, with a start."""
+        return max(self._lease_ms, lease.dock.episode_ms(lease.grant.task) + STARTING_MS)
 
     def _end(self, lease: Lease, reason: str, order: EndReason) -> None:
         """End a lease, waited for or held, tell everyone, and let the next one in."""
         if lease.state is LeaseState.ENDED:
             return
         lease.move(LeaseState.ENDED)
-        lease.ending = Ending(lease.id, reason, self._now_ms())
+        held_ms = lease.held_ms(self._monotonic_ms())
+        ended_ms = self._now_ms() if lease.row is None else lease.row.started_ms + held_ms
+        lease.ending = Ending(lease.id, reason, ended_ms)
         dock, seat = lease.dock, lease.seat
         if seat.lease is lease:
             seat.lease = None
@@ -401,7 +431,7 @@ class Hub:
         if dock.holder is lease:
             dock.holder = None
         if lease.row is not None:
-            dock.past_s.append(lease.held_ms(lease.ending.ended_ms) / 1000)
+            dock.past_s.append(held_ms / 1000)
             dock.outbox.signal(signalling.encode(signalling.Revoke(lease.row.epoch, order)))
             self._endings.put(lease.ending)
         self._tell_positions(dock)
@@ -416,7 +446,7 @@ class Hub:
             answer: _T = await self._ask(call, *arguments, **named)
         except SQLAlchemyError as error:
             _log.warning("the database did not answer", error=str(error))
-            raise SignallingError("unavailable", UNAVAILABLE) from error
+            raise _unavailable(error) from error
         return answer
 
     def _watch(self, seat: Seat, dock: Dock) -> None:
@@ -429,8 +459,9 @@ class Hub:
     def wait_s(self, dock: Dock, ahead: int) -> int:
         """Return how long somebody with `ahead` others before them in the queue will probably wait, s."""
         holder = dock.holder
-        held_s = None if holder is None else holder.held_ms(self._now_ms()) / 1000
-        return round(wait_s(held_s, ahead, tuple(dock.past_s), self._lease_ms / 1000))
+        held_s = None if holder is None else holder.held_ms(self._monotonic_ms()) / 1000
+        longest_ms = self._lease_ms if holder is None else self._longest_ms(holder)
+        return round(wait_s(held_s, ahead, tuple(dock.past_s), longest_ms / 1000))
 
     def _tell_positions(self, dock: Dock) -> None:
         for position, lease in enumerate(dock.queue, start=1):
@@ -439,7 +470,7 @@ class Hub:
         holder, length = dock.holder, len(dock.queue)
         if holder is not None and holder.held and holder.waiting != length:
             holder.waiting = length
-            left_s = max(0, self._lease_ms - holder.held_ms(self._now_ms())) // 1000
+            left_s = max(0, self._longest_ms(holder) - holder.held_ms(self._monotonic_ms())) // 1000
             holder.seat.outbox.signal(signalling.encode(signalling.Waiting(length, left_s)))
 
     def online(self, robot: str) -> Dock:
@@ -465,11 +496,21 @@ def _watching(dock: Dock) -> signalling.Watching:
     return signalling.Watching(here, task, dock.at_since)
 
 
+def _unavailable(error: Exception) -> SignallingError:
+    """Return what is told of something that could not be stored."""
+    if full.is_full(error):
+        return SignallingError("hub_full", full.FULL)
+    return SignallingError("unavailable", UNAVAILABLE)
+
+
 def _require_cleared(dock: Dock) -> None:
     if dock.estopped:
         raise SignallingError("state", "the robot is e-stopped; its owner can clear that")
     if dock.fault is not None:
         raise SignallingError("state", f"the robot broke: {dock.fault}; its owner can clear that")
+    if dock.unrecordable is not None:
+        said = f"the robot's computer cannot record, {dock.unrecordable}; its owner was told"
+        raise SignallingError("cannot_record", said)
 
 
 def _hashed(token: str) -> bytes:

@@ -26,12 +26,12 @@ class Returning:
     def __init__(
         self,
         away_s: float,
-        now_ms: Callable[[], int],
+        monotonic_ms: Callable[[], int],
         renew: Callable[[Lease], Awaitable[int]],
         end: Callable[[Lease, str, EndReason], None],
     ) -> None:
         """`renew` stores a new epoch for a lease, and returns it; `end` ends a lease for everyone."""
-        self._away_ms, self._now_ms = int(away_s * 1000), now_ms
+        self._away_ms, self._monotonic_ms = int(away_s * 1000), monotonic_ms
         self._renew, self._end = renew, end
 
     def keep(self, lease: Lease) -> bool:
@@ -40,18 +40,18 @@ class Returning:
             self._pause(lease)
         if lease.state is not LeaseState.PAUSED:
             return False
-        lease.paused_ms = self._now_ms()
+        lease.paused_ms = self._monotonic_ms()
         return True
 
     def left_s(self, lease: Lease | None) -> int | None:
         """Return for how long a lease is still kept; None if its operator is here."""
         if lease is None or lease.paused_ms is None:
             return None
-        return max(0, self._away_ms - (self._now_ms() - lease.paused_ms)) // 1000
+        return max(0, self._away_ms - (self._monotonic_ms() - lease.paused_ms)) // 1000
 
     def over(self, lease: Lease) -> bool:
         """Whether its operator has been away for too long."""
-        return lease.paused_ms is not None and self._now_ms() - lease.paused_ms >= self._away_ms
+        return lease.paused_ms is not None and self._monotonic_ms() - lease.paused_ms >= self._away_ms
 
     async def resume(self, seat: Seat, lease: Lease | None) -> None:
         """Let an operator who is back have the lease; raise SignallingError if it is not theirs, or over."""
@@ -64,7 +64,7 @@ class Returning:
             epoch = await self._renew(lease)
         except SignallingError:
             if lease.seat is seat and lease.state is LeaseState.PAUSED:
-                seat.lease, lease.paused_ms = None, self._now_ms()
+                seat.lease, lease.paused_ms = None, self._monotonic_ms()
             raise
         if lease.seat is seat and lease.state is LeaseState.PAUSED and lease.row is not None:
             lease.row.epoch = epoch

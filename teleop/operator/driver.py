@@ -18,12 +18,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from sim.robot import Vector
-from teleop.clock import now_ms
+from teleop.clock import compared, now_ms
 from teleop.dialing import tls_of, trusted, websocket_url
 from teleop.identity import SESSION_GRANT, Domain, new_key, session_key
 from teleop.wire.messages import JSON_BYTES_MAX, PROTOCOL, Command, Mode, Safety, State
 
-SESSION_MS: Final = 3_600_000
+SESSION_MS: Final = 4 * 3_600_000
+"""How long a grant lasts: a wait in a queue, and then an episode, which may take an hour."""
 ANSWER_S: Final = 30.0
 
 
@@ -76,6 +77,10 @@ class Driver:
         self._socket: ClientConnection | None = None
         self._reader: asyncio.Task[None] | None = None
         self._closed = ""
+        self._ahead_ms = 0
+        """How far this clock is ahead of the hub's."""
+        self._fault = ""
+        """What broke the robot that we are at."""
         self._overtaken = False
         self._nonce = ""
         self._epoch = self._seq = self._answered = 0
@@ -120,7 +125,9 @@ class Driver:
         )
         self._reader = asyncio.create_task(self._read(self._socket))
         await self.send({"type": "hello", "protocol": PROTOCOL, "token": token})
-        self._nonce = (await self.wait_for("welcome"))["nonce"]
+        welcome = await self.wait_for("welcome")
+        self._nonce, hub_ms = welcome["nonce"], welcome.get("now_ms")
+        self._ahead_ms = 0 if hub_ms is None else now_ms() - hub_ms
         self.session_key = session_key(self.wallet, self.domain, self._nonce)
 
     async def call(self, method: str, path: str, body: Any = None) -> Any:
@@ -162,7 +169,15 @@ class Driver:
             if self._overtaken and message["code"] == "state":
                 self._overtaken = False
                 return
-            raise RefusedError(message["code"], message["message"])
+            said = message["message"]
+            if message["code"] == "clock":
+                said = f"your clock {compared(self._ahead_ms, 'the hub')}; set it, and try again ({said})"
+            raise RefusedError(message["code"], said)
+        if kind == "granted" and message["type"] == "faulted" and self._fault:
+            raise RefusedError("faulted", f"the robot broke: {self._fault}; its owner can clear that")
+        if kind == "ready" and message["type"] == "ended" and message["episode"] is None:
+            why = f": {self._fault}" if self._fault else ""
+            raise RefusedError(message["reason"], f"the episode did not begin{why}")
         if message["type"] in ("left", "closed"):
             raise RefusedError("left", f"waiting for {kind}: {message.get('reason')}")
 
@@ -266,6 +281,9 @@ class Driver:
             state = await self.next_state()
             if state.epoch == self._epoch and state.safety in (Safety.ARMED, Safety.HOLDING):
                 return state
+            if state.epoch == self._epoch and state.safety in (Safety.ESTOPPED, Safety.FAULTED):
+                what = f"the robot broke: {self._fault}" if self._fault else "the robot is stopped"
+                raise RefusedError(state.safety.name.lower(), f"{what}; its owner can clear that")
 
     def values(self, state: State) -> dict[str, Vector]:
         """Return a state's observation arrays by name, float64."""
@@ -280,13 +298,18 @@ class Driver:
                 if isinstance(frame, bytes):
                     self._take(State.decode(frame))
                 else:
-                    self._messages.put_nowait(json.loads(frame))
+                    self._hear(json.loads(frame))
         except ConnectionClosed as closed:
             self._closed = str(closed)
         else:
             self._closed = f"code {socket.close_code} {socket.close_reason}"
         self._messages.put_nowait({"type": "closed", "reason": self._closed})
         self._news.set()
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        if message["type"] in ("faulted", "cleared"):
+            self._fault = message.get("reason", "")
+        self._messages.put_nowait(message)
 
     def _take(self, state: State) -> None:
         if state.applied > self._answered and state.t_client_us:

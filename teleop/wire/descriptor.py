@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from sim.robot import Action, ArraySpec, EndEffector, MobileBase, Observation, RobotSpec, TaskSpec
+from sim.robot import EPISODE_S_MAX, Action, ArraySpec, EndEffector, MobileBase, Observation, RobotSpec, TaskSpec
 from sim.scene import Part, Scene
 from teleop.wire.frames import CAMERAS_MAX
 from teleop.wire.messages import STATE_VALUES_MAX, Values
@@ -174,6 +174,11 @@ class Descriptor(_Part, frozen=True):
             names = [part.name for part in parts]
             if len(set(names)) != len(names):
                 raise ValueError(f"expected different names in `{kind}`, got {names}")
+        longest = EPISODE_S_MAX * self.control_hz
+        for task in self.tasks:
+            if not 1 <= task.max_steps <= longest:
+                steps = f"{task.max_steps} of {task.name!r} at {self.control_hz:g} Hz"
+                raise ValueError(f"expected `max_steps` of up to {EPISODE_S_MAX:.0f} s, got {steps}")
         values = max(sum(math.prod(array.shape) for array in arrays) for arrays in observations)
         if values > STATE_VALUES_MAX:
             raise ValueError(f"expected at most {STATE_VALUES_MAX} values in `observation`, got {values}")

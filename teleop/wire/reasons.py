@@ -15,6 +15,8 @@ class EndReason(StrEnum):
     REVOKED = "revoked"
     ESTOPPED = "estopped"
     RECORDER_FULL = "recorder_full"
+    DISK_FULL = "disk_full"
+    RECORDER_FAILED = "recorder_failed"
     ROBOT_FAULT = "robot_fault"
     UNSTABLE = "unstable"
     HOST_LOST = "host_lost"

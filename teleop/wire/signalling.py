@@ -185,6 +185,16 @@ class Faulted(Message, frozen=True, tag=_snake, rename=None):
     reason: str
 
 
+class CannotRecord(Message, frozen=True, tag=_snake, rename=None):
+    """Host: no episode can be recorded, and begin is refused; the reason is what a sentence on that ends with."""
+
+    reason: str
+
+
+class CanRecord(Message, frozen=True, tag=_snake, rename=None):
+    """Host: episodes can be recorded again."""
+
+
 class CameraHello(Message, frozen=True, tag="hello", rename=None):
     """Host: the first frame of /ws/host/camera; the token is that of its uploads."""
 
@@ -194,7 +204,7 @@ class CameraHello(Message, frozen=True, tag="hello", rename=None):
 
 FromCamera = CameraHello
 
-FromHost = HostHello | Refused | Ready | Ended | HostResumed | Estopped | Cleared | Faulted
+FromHost = HostHello | Refused | Ready | Ended | HostResumed | Estopped | Cleared | Faulted | CannotRecord | CanRecord
 
 
 class Challenge(Message, frozen=True, tag=_snake, rename=None):
@@ -210,6 +220,8 @@ class HostWelcome(Message, frozen=True, tag="welcome", rename=None):
     """Hub to host: you are in; uploads carry this token."""
 
     upload_token: str
+    now_ms: Count | None = None
+    """The hub's wall clock, so that clocks that differ can be named; older hubs do not say it."""
 
 
 class LeaseOrder(Message, frozen=True, tag="lease", rename=None):
@@ -304,6 +316,8 @@ class Welcome(Message, frozen=True, tag=_snake, rename=None):
     protocol: int
     address: str
     nonce: str
+    now_ms: Count | None = None
+    """The hub's wall clock, so that clocks that differ can be named; older hubs do not say it."""
 
 
 class Queued(Message, frozen=True, tag=_snake, rename=None):
@@ -390,6 +404,19 @@ class RobotCleared(Message, frozen=True, tag="cleared", rename=None):
     by: str
 
 
+class RobotCannotRecord(Message, frozen=True, tag="cannot_record", rename=None):
+    """Hub to everyone at a robot: its host cannot record, and says why; nothing that is driven would be kept."""
+
+    robot: str
+    reason: str
+
+
+class RobotCanRecord(Message, frozen=True, tag="can_record", rename=None):
+    """Hub to everyone at a robot: its host can record again."""
+
+    robot: str
+
+
 class Looking(Message, frozen=True, tag=_snake, rename=None):
     """Hub to viewer: frames follow, of this camera in this codec."""
 
@@ -421,6 +448,8 @@ ToOperator = (
     | RobotStopped
     | RobotFaulted
     | RobotCleared
+    | RobotCannotRecord
+    | RobotCanRecord
     | Watching
     | Refusal
 )

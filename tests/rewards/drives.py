@@ -12,7 +12,8 @@ import numpy as np
 
 from recorder.file.journal import finish
 from recorder.file.writer import EpisodeWriter
-from rewards.score.metrics import Array, EpisodeFacts
+from rewards.score.fixed import Array
+from rewards.score.metrics import EpisodeFacts
 from teleop.steps import EpisodeEnd, EpisodeStart, Step
 from tests.recorder.factory import fake_episode
 

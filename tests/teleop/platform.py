@@ -67,7 +67,7 @@ async def hub_at(
     migrate(engine)
     database = open_database(engine)
     registry = Registry(database, DOMAIN, now_ms)
-    hub = Hub(registry, DOMAIN, lease_s, now_ms=now_ms, away_s=away_s)
+    hub = Hub(registry, DOMAIN, lease_s, now_ms=now_ms, monotonic_ms=now_ms, away_s=away_s)
     app = FastAPI()
     errors.install(app)
     listener = listen("127.0.0.1", port)

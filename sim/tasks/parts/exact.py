@@ -1,7 +1,9 @@
-"""Mathematics whose last bit does not depend on the processor: placing and judging a scene uses nothing else.
+"""Mathematics whose last bit depends neither on the processor nor on Python's version: all that judges a scene.
 
-NumPy's `sin`, `tanh` or `norm` may differ in a last bit between AVX-512 and AVX2. Sums, products and roots of Python's
-floats are IEEE 754's; `sin`, `cos` and `tanh` are the C library's, as PyBullet's own are.
+NumPy's `sin`, `tanh` or `norm` may differ in a last bit between AVX-512 and AVX2, and the built-in `sum` has given
+other last bits since Python 3.12, which compensates. Products, roots and sums of two Python floats are IEEE 754's;
+`sin`, `cos` and `tanh` are the C library's, as PyBullet's own are. `tests/test_same_everywhere.py` says what else is
+avoided, and why.
 """
 
 from __future__ import annotations
@@ -12,7 +14,10 @@ from collections.abc import Iterable
 
 def length(vector: Iterable[float]) -> float:
     """Return the Euclidean length."""
-    return math.sqrt(sum(float(part) * float(part) for part in vector))
+    squares = 0.0
+    for part in vector:
+        squares += float(part) * float(part)
+    return math.sqrt(squares)
 
 
 def apart(one: Iterable[float], other: Iterable[float]) -> float:

@@ -8,9 +8,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-import numpy as np
-
 from sim.description import Field
+from sim.draws import Draws
 from sim.robot import RobotError
 from sim.scene import Body, Box, Cylinder, Part, Quaternion, Rgba
 
@@ -42,17 +41,17 @@ def cube(name: str, scale: float, rgba: Rgba = RED) -> Body:
     )
 
 
-def spot(field: Field, rng: np.random.Generator, taken: Sequence[Spot], apart_m: float) -> Spot:
+def spot(field: Field, rng: Draws, taken: Sequence[Spot], apart_m: float) -> Spot:
     """Return a place in the field, at least `apart_m` from those taken; raise PlacingError if there is none."""
-    center, half = np.array(field.center_m), np.array(field.half_extents_m)
+    center, half = field.center_m, field.half_extents_m
     for _ in range(_TRIES):
-        x, y = (center + half * rng.uniform(-1.0, 1.0, 2)).tolist()
+        x, y = (middle + far * rng.uniform(-1.0, 1.0) for middle, far in zip(center, half, strict=True))
         if all((x - other[0]) ** 2 + (y - other[1]) ** 2 >= apart_m**2 for other in taken):
             return x, y
     raise PlacingError(f"expected room for {len(taken) + 1} things {apart_m} m apart in {field}")
 
 
-def placed(field: Field, rng: np.random.Generator, bodies: Sequence[Body], apart_m: float = 0.0) -> tuple[Body, ...]:
+def placed(field: Field, rng: Draws, bodies: Sequence[Body], apart_m: float = 0.0) -> tuple[Body, ...]:
     """Return the bodies at separate places in the field, each at its own height and turned any way.
 
     Raises PlacingError if they do not fit.
@@ -63,13 +62,13 @@ def placed(field: Field, rng: np.random.Generator, bodies: Sequence[Body], apart
     raise PlacingError(f"expected room for {len(bodies)} things {apart_m} m apart in {field}")
 
 
-def _placed_at_once(field: Field, rng: np.random.Generator, bodies: Sequence[Body], apart_m: float) -> tuple[Body, ...]:
+def _placed_at_once(field: Field, rng: Draws, bodies: Sequence[Body], apart_m: float) -> tuple[Body, ...]:
     taken: list[Spot] = []
     found = []
     for body in bodies:
         x, y = spot(field, rng, taken, apart_m)
         taken.append((x, y))
-        found.append(at(body, x, y, float(rng.uniform(-np.pi, np.pi))))
+        found.append(at(body, x, y, rng.uniform(-math.pi, math.pi)))
     return tuple(found)
 
 
@@ -103,9 +102,9 @@ def mark(name: str, radius_m: float, rgba: Rgba) -> Body:
 def ring(inside_m: float, height_m: float, thick_m: float, sides: int = 8) -> tuple[Part, ...]:
     """Return a round vessel: `sides` walls on a bottom, which alone touches the floor; origin: middle of its bottom."""
     parts = [Part(Cylinder(inside_m + thick_m, thick_m), (0.0, 0.0, 0.5 * thick_m))]
-    half_side = (inside_m + thick_m) * math.tan(np.pi / sides)
+    half_side = (inside_m + thick_m) * math.tan(math.pi / sides)
     for index in range(sides):
-        angle = 2.0 * np.pi * index / sides
+        angle = 2.0 * math.pi * index / sides
         away = inside_m + 0.5 * thick_m
         place = (away * math.cos(angle), away * math.sin(angle), 0.5 * (thick_m + height_m))
         parts.append(Part(Box((0.5 * thick_m, half_side, 0.5 * (height_m - thick_m))), place, upright(angle)))

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from sim.description import RobotDescription
+from sim.draws import Draws
 from sim.robot import Vector
 from sim.rotation import looking
 from sim.scene import Body, Camera, Light, Rgba, Scene, Triple
@@ -30,10 +31,10 @@ _ROAMING: Final = 2.6
 
 def setting(robot: RobotDescription, task: Task, seed: int | None = None) -> Scene:
     """Return the scene of the episode with this seed (a non-negative integer); None: the task as its card shows it."""
-    bodies = task.bodies(robot, np.random.Generator(np.random.PCG64(seed or 0)))
+    bodies = task.bodies(robot, Draws(seed or 0))
     if seed is None:
         return Scene(bodies, Light(), cameras(robot))
-    looks = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed).spawn(1)[0]))
+    looks = Draws(np.random.SeedSequence(seed).spawn(1)[0])
     return Scene(
         tuple(_tinted(body, looks) for body in bodies),
         _turned(Light(), looks),
@@ -42,7 +43,7 @@ def setting(robot: RobotDescription, task: Task, seed: int | None = None) -> Sce
     )
 
 
-def cameras(robot: RobotDescription, looks: np.random.Generator | None = None) -> tuple[Camera, ...]:
+def cameras(robot: RobotDescription, looks: Draws | None = None) -> tuple[Camera, ...]:
     """Return two cameras that see the field from the front and from the side, and one on each wrist that has one."""
     x, y = robot.field.center_m
     size = robot.field.scale if robot.base is None else _ROAMING
@@ -59,18 +60,18 @@ def cameras(robot: RobotDescription, looks: np.random.Generator | None = None) -
     return tuple(found)
 
 
-def _aimed(name: str, position: Vector, aim: Vector, looks: np.random.Generator | None) -> Camera:
+def _aimed(name: str, position: Vector, aim: Vector, looks: Draws | None) -> Camera:
     if looks is not None:
-        position = position + looks.uniform(-_CAMERA_M, _CAMERA_M, 3)
-        aim = aim + looks.uniform(-_AIM_M, _AIM_M, 3)
+        position = position + _shift(looks, _CAMERA_M)
+        aim = aim + _shift(looks, _AIM_M)
     return Camera(name, _triple(position), looking(_triple(position), _triple(aim)), fov_y_rad=_FOV_RAD)
 
 
-def _tinted(body: Body, looks: np.random.Generator) -> Body:
+def _tinted(body: Body, looks: Draws) -> Body:
     return replace(body, rgba=_shade(body.rgba, looks))
 
 
-def _shade(rgba: Rgba, looks: np.random.Generator) -> Rgba:
+def _shade(rgba: Rgba, looks: Draws) -> Rgba:
     hue, saturation, value = colorsys.rgb_to_hsv(*rgba[:3])
     hue = (hue + looks.uniform(-_HUE, _HUE)) % 1.0
     value = min(value * (1.0 + looks.uniform(-_BRIGHTNESS, _BRIGHTNESS)), 1.0)
@@ -78,10 +79,14 @@ def _shade(rgba: Rgba, looks: np.random.Generator) -> Rgba:
     return (red, green, blue, rgba[3])
 
 
-def _turned(light: Light, looks: np.random.Generator) -> Light:
-    towards = np.array(light.towards) + looks.uniform(-_LIGHT, _LIGHT, 3)
+def _turned(light: Light, looks: Draws) -> Light:
+    towards = np.array(light.towards) + _shift(looks, _LIGHT)
     intensity = light.intensity * (1.0 + looks.uniform(-0.15, 0.15))
-    return Light(_triple(towards), float(intensity), light.ambient * float(1.0 + looks.uniform(-0.1, 0.1)))
+    return Light(_triple(towards), intensity, light.ambient * (1.0 + looks.uniform(-0.1, 0.1)))
+
+
+def _shift(looks: Draws, most: float) -> Vector:
+    return np.array([looks.uniform(-most, most) for _ in range(3)])
 
 
 def _triple(vector: Vector) -> Triple:

@@ -142,8 +142,12 @@ class EncodedCache:
 def _write(file: Path, data: bytes) -> None:
     """Make `file` hold `data`, so that a crash leaves all of it or nothing."""
     fresh = file.with_suffix(".new")
-    with fresh.open("wb") as opened:
-        opened.write(data)
-        opened.flush()
-        os.fsync(opened.fileno())
-    fresh.replace(file)
+    try:
+        with fresh.open("wb") as opened:
+            opened.write(data)
+            opened.flush()
+            os.fsync(opened.fileno())
+        fresh.replace(file)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise

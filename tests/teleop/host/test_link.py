@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -35,6 +36,8 @@ class FakeHub:
 
     def __init__(self) -> None:
         self.url = ""
+        self.now_ms: int | None = None
+        """Its wall clock, as it says it."""
         self.connections: asyncio.Queue[ServerConnection] = asyncio.Queue()
         self.pinged = asyncio.Event()
 
@@ -44,7 +47,7 @@ class FakeHub:
         hello = json.loads(await socket.recv())
         values = {"robot": hello["robot"], "challenge": "0x01"}
         HOST_HELLO.require(hello["robot"], DOMAIN, values, hello["signature"])
-        await socket.send(signalling.encode(signalling.HostWelcome("token")))
+        await socket.send(signalling.encode(signalling.HostWelcome("token", self.now_ms)))
         self.connections.put_nowait(socket)
         await socket.wait_closed()
 
@@ -142,6 +145,17 @@ async def test_a_host_refuses_a_lease_by_a_grant(case):
         assert (await answer(socket, "ready"))["episode"] == "E"
         assert not host.loop.estopped
         assert not robot.sent
+
+
+async def test_a_host_whose_clock_is_ahead_names_the_difference_as_it_refuses():
+    key = new_key()
+    async with fake_hub() as hub:
+        hub.now_ms = now_ms() - 1_000_000
+        async with hosted(hub.url, key):
+            socket = await hub.connected()
+            await socket.send(signalling.encode(lease(key.address, not_after_ms=now_ms() - 400_000)))
+            said = (await answer(socket, "refused"))["reason"]
+            assert re.search(r"one that ended 40\d s ago; the robot's clock is (1000|999) s ahead of the hub's$", said)
 
 
 async def test_a_grant_serves_once_also_after_the_host_restarted(tmp_path):

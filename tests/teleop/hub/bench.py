@@ -234,6 +234,7 @@ class Bench:
     """One hub, its store and its clock; robots and operators come as a test asks."""
 
     now_ms: int = 1_700_000_000_000
+    monotonic_ms: int = 1_000_000
     pauses_s: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -246,7 +247,15 @@ class Bench:
 
     def new_hub(self) -> Hub:
         """Return another hub on the same store and clock: this one, started again."""
-        return Hub(self.store, DOMAIN, LEASE_S, now_ms=lambda: self.now_ms, ask=self.database.ask, pause=self._pause)
+        return Hub(
+            self.store,
+            DOMAIN,
+            LEASE_S,
+            now_ms=lambda: self.now_ms,
+            monotonic_ms=lambda: self.monotonic_ms,
+            ask=self.database.ask,
+            pause=self._pause,
+        )
 
     async def _pause(self, seconds: float) -> None:
         self.pauses_s.append(seconds)
@@ -265,6 +274,7 @@ class Bench:
     def pass_s(self, seconds: float) -> None:
         """Let time pass."""
         self.now_ms += round(seconds * 1000)
+        self.monotonic_ms += round(seconds * 1000)
 
     async def settle(self) -> None:
         """Let everything happen that waits for nothing outside: no step of it takes more than a few turns."""

@@ -22,6 +22,7 @@ CARD: dict[str, Any] = {
     "online": False,
     "estopped": False,
     "fault": None,
+    "unrecordable": None,
     "state": "offline",
     "queue_length": 0,
     "wait_s": None,

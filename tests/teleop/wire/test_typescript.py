@@ -29,7 +29,7 @@ def test_every_message_of_the_pages_directions_has_its_type_with_every_field():
         for reference in definitions[direction]["oneOf"]:
             name = reference["$ref"].removeprefix("#/$defs/")
             (body,) = (part.split("}")[0] for part in text.split(f"export interface {name} {{")[1:])
-            fields = {line.split(":")[0].strip() for line in body.strip().splitlines()}
+            fields = {line.split(":")[0].strip().rstrip("?") for line in body.strip().splitlines()}
             assert fields == definitions[name]["properties"].keys()
             assert f"/** {definitions[name]['description']} */\nexport interface {name} " in text
 

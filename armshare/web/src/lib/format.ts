@@ -62,6 +62,8 @@ const ENDINGS: Record<EndReason | 'expired' | 'refused' | 'unavailable' | 'conne
   revoked: 'The hub ended your turn.',
   estopped: 'The emergency stop ended it.',
   recorder_full: 'The recording could not keep up with the robot.',
+  disk_full: "The disk of the robot's computer is full, so nothing more could be recorded.",
+  recorder_failed: "The robot's computer could not record any more.",
   robot_fault: 'The robot reported a fault.',
   unstable: 'The simulation became unstable.',
   host_lost: 'The connection to the robot was lost.',

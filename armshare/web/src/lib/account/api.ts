@@ -34,7 +34,9 @@ export interface Robot {
   estopped: boolean
   /** What broke it, in its host's words, until its owner clears that. */
   fault: string | null
-  state: 'offline' | 'free' | 'driven' | 'stopped' | 'faulted'
+  /** What keeps its host from recording, in its host's words. */
+  unrecordable: string | null
+  state: 'offline' | 'free' | 'driven' | 'stopped' | 'faulted' | 'full'
   queue_length: number
   /** How long somebody who queues now will probably wait; null if it is offline. */
   wait_s: number | null

@@ -28,7 +28,7 @@ import { sessionKey } from '../account/sessionkey'
 import { keyWallet, type Wallet } from '../account/wallet'
 import { PROTOCOL, type State } from '../link/wire'
 
-const GRANT_MS = 2 * 3600 * 1000
+const GRANT_MS = 12 * 3600 * 1000
 const INTENT_MS = 33
 /** A performance measure: from a key going down to the frame that first shows its command applied. */
 const INPUT_TO_PICTURE = 'input-to-picture'

@@ -28,6 +28,8 @@ export type Phase =
 export interface View {
   phase: Phase
   nonce: string | null
+  /** How far this computer's clock is ahead of the hub's. */
+  aheadMs: number
   /** `waitS` is what the hub expected when it last told the position. */
   queue: { position: number; length: number; waitS: number } | null
   lease: { id: string; epoch: number; robot: Descriptor; task: Task | null } | null
@@ -52,6 +54,7 @@ export interface View {
 const FIRST: View = {
   phase: 'connecting',
   nonce: null,
+  aheadMs: 0,
   queue: null,
   lease: null,
   watched: null,
@@ -79,6 +82,8 @@ const HEARD_IN: Record<HubToOperator['type'], readonly Phase[] | null> = {
   estopped: null,
   faulted: null,
   cleared: null,
+  cannot_record: null,
+  can_record: null,
   error: null,
 }
 
@@ -174,7 +179,7 @@ export class Session {
   #heard(message: HubToOperator): Partial<View> {
     switch (message.type) {
       case 'welcome':
-        return { phase: 'welcomed', nonce: message.nonce }
+        return { phase: 'welcomed', nonce: message.nonce, aheadMs: message.now_ms == null ? 0 : Date.now() - message.now_ms }
       case 'watching': {
         const { robot, task, epoch } = message
         return { watched: { robot: robot as unknown as Descriptor, task: task as Task | null, epoch } }
@@ -205,8 +210,14 @@ export class Session {
         return { stoppedBy: null, brokenBy: null, fault: null }
       case 'faulted':
         return { brokenBy: message.reason }
-      case 'error':
-        return { phase: AFTER_ERROR[this.view.phase] ?? this.view.phase, fault: troubleOf(message) }
+      case 'cannot_record':
+        return { fault: troubleOf({ code: 'cannot_record', message: message.reason }) }
+      case 'can_record':
+        return this.view.fault?.code === 'cannot_record' ? { fault: null } : {}
+      case 'error': {
+        const trouble = message.code === 'clock' ? ofClocks(this.view.aheadMs, troubleOf(message)) : troubleOf(message)
+        return { phase: AFTER_ERROR[this.view.phase] ?? this.view.phase, fault: trouble }
+      }
     }
   }
 
@@ -224,6 +235,13 @@ export class Session {
   #illegal(what: string, expected: readonly Phase[]): SessionError {
     return new SessionError(`${what} belongs to the state ${expected.join(' or ')}, and this is ${this.view.phase}`)
   }
+}
+
+/** What is told of clocks that differ, with the difference. */
+function ofClocks(aheadMs: number, trouble: Trouble): Trouble {
+  const seconds = Math.round(Math.abs(aheadMs) / 1000)
+  const how = aheadMs > 0 ? 'ahead of' : 'behind'
+  return { ...trouble, says: `This computer's clock is ${seconds} s ${how} the hub's. Set it right, then try again.` }
 }
 
 function parse(text: string): unknown {

@@ -16,6 +16,8 @@ export type HubToOperator =
   | RobotStopped
   | RobotFaulted
   | RobotCleared
+  | RobotCannotRecord
+  | RobotCanRecord
   | Watching
   | Refusal
 
@@ -92,6 +94,7 @@ export interface Welcome {
   protocol: number
   address: string
   nonce: string
+  now_ms?: number | null
 }
 
 /** Hub to operator: where you are in the queue. */
@@ -176,6 +179,19 @@ export interface RobotCleared {
   by: string
 }
 
+/** Hub to everyone at a robot: its host cannot record, and says why; nothing that is driven would be kept. */
+export interface RobotCannotRecord {
+  type: 'cannot_record'
+  robot: string
+  reason: string
+}
+
+/** Hub to everyone at a robot: its host can record again. */
+export interface RobotCanRecord {
+  type: 'can_record'
+  robot: string
+}
+
 /** Hub to operator: the robot's states follow, laid out as it is at this task; again when it is at another. */
 export interface Watching {
   type: 'watching'
@@ -193,11 +209,13 @@ export interface Refusal {
 
 /** Why an episode ended; `valid` says whether it may count. */
 export type EndReason =
+  | 'disk_full'
   | 'estopped'
   | 'finished'
   | 'host_lost'
   | 'left'
   | 'operator_lost'
+  | 'recorder_failed'
   | 'recorder_full'
   | 'revoked'
   | 'robot_fault'

@@ -1,0 +1,90 @@
+"""Replay the golden corpus and score it with this Python, and print what came of it as JSON.
+
+    make corpus-pythons
+
+compares what several Pythons print (`tests/pythons`). It needs only NumPy, platformdirs, PyBullet and Ruckig.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import sys
+from itertools import islice
+
+import numpy as np
+
+from rewards.score.metrics import EpisodeFacts, measure
+from sim.catalogue import TASKS, make_world
+from sim.check import drive
+from sim.physics.engine import EngineMismatchError
+from sim.physics.replay import ReplayMismatchError
+from sim.physics.stepping import CONTROL_HZ, PUBLISHED
+from tests.sim.make_corpus import Golden, check, load
+
+_DRIVEN_STEPS = 60
+
+
+def main() -> None:
+    """Print one JSON object; exit with 1 if an episode does not replay."""
+    episodes = {f"{rate}/{name}": load(name, rate) for rate in PUBLISHED for name in TASKS}
+    differs = {name: said for name, golden in episodes.items() if (said := _replayed(golden))}
+    found = {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "replayed": len(episodes) - len(differs),
+        "differs": differs,
+        "measured": digest(repr([measure(_facts(name, golden)) for name, golden in episodes.items()]).encode()),
+        "driven": _driven(),
+    }
+    sys.stdout.write(json.dumps(found) + "\n")
+    sys.exit(1 if differs else 0)
+
+
+def _replayed(golden: Golden) -> str:
+    try:
+        check(golden)
+    except (EngineMismatchError, ReplayMismatchError) as error:
+        return str(error)
+    return ""
+
+
+def _facts(name: str, golden: Golden) -> EpisodeFacts:
+    seen, steps = golden.recorded, len(golden.gripper)
+    hands = [array[:, :3] for name, array in sorted(seen.items()) if name.endswith("ee_pose")]
+    return EpisodeFacts(
+        episode=name,
+        task=golden.task,
+        success=True,
+        valid=True,
+        end_reason="finished",
+        control_hz=float(CONTROL_HZ),
+        t_s=np.arange(steps + 1, dtype=np.float64) / 19.7,
+        ee_position_m=np.hstack(hands),
+        joint_rad=seen["joint_position"],
+        gripper=seen["gripper_position"],
+        applied_rad=golden.joint_position,
+        applied_gripper=golden.gripper,
+        limited=np.zeros(steps, dtype=np.bool_),
+    )
+
+
+def _driven() -> str:
+    """Return a digest of where kinematics and control send the arm, from what a scripted operator asks."""
+    world = make_world("panda", "lift")
+    world.connect()
+    try:
+        sent = [action.joint_position for action, _ in islice(drive(world, 1), _DRIVEN_STEPS)]
+    finally:
+        world.disconnect()
+    return digest(np.array(sent).tobytes())
+
+
+def digest(data: bytes) -> str:
+    """Return 16 hex digits."""
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+if __name__ == "__main__":
+    main()
