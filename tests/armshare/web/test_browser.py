@@ -591,7 +591,7 @@ def test_a_page_whose_hub_is_away_says_so_once_blames_no_host_and_tries_again(pa
     page.route("**/api/robots/*", lambda _route: None)  # it is under way
     page.goto(f"{page.url.split('#')[0]}#/drive/{robot}/lift")
     expect(page.get_by_role("heading", name="Connecting to the hub")).to_be_visible()
-    expect(page.get_by_text("Loading the 3D model")).to_have_count(0)
+    expect(page.get_by_text("Loading the robot")).to_have_count(0)
 
 
 def test_every_page_has_contrast_and_labels_in_light_and_dark_on_a_desk_and_a_phone(
