@@ -50,10 +50,12 @@ def someone(browser: Browser, house: House, script: str = "", **options: Any) ->
     context: BrowserContext = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
     if script:
         context.add_init_script(script)
-    page = opened(context, house.url)
-    sign_in(page)
-    yield page
-    context.close()
+    try:
+        page = opened(context, house.url)
+        sign_in(page)
+        yield page
+    finally:
+        context.close()
 
 
 def state_of_panda(house: House) -> str:
