@@ -259,7 +259,7 @@ def test_a_result_tells_when_one_paused_and_gives_the_robot_back_once_nobody_use
         drive(page, "r", "ee-position", 2, start[2] + 0.05)
         page.get_by_test_id("finish").click()
         page.get_by_test_id("score").wait_for()
-        expect(page.get_by_test_id("idle")).to_contain_text("Longest pause: ")
+        expect(page.get_by_test_id("idle")).to_contain_text("The longest pause began at 0:0")
         show = page.get_by_test_id("show-pause")
         show.click()
         at_s = float(show.get_attribute("data-at") or "nan")
