@@ -33,7 +33,7 @@ SIZES: Final[tuple[tuple[Scheme, int, int], ...]] = (
 SEEN = "[...document.querySelectorAll('[data-testid=camera]')].every((each) => +each.dataset.frames > 0)"
 ARMED = "document.querySelector('[data-testid=safety-state]')?.dataset.state === 'armed'"
 DRIVING = "document.querySelector('[data-testid=safety-state]').dataset.state === 'driving'"
-DRAWN = "!document.body.innerText.includes('Loading the 3D model')"
+DRAWN = "document.querySelector('[data-testid=drive-view]')?.dataset.loaded === 'true'"
 DONE = "document.querySelector('[data-testid=guide-{}]').dataset.done === 'true'"
 HALF = "+document.querySelector('[data-testid=guide-{}]').dataset.share >= 0.5"
 HOLDING = "document.querySelector('[data-testid=safety-state]').dataset.state === 'holding'"

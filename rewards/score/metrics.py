@@ -77,6 +77,8 @@ class EpisodeFacts:
     """(N, K) float64, the openings that were sent; constant if there is no gripper."""
     limited: Mask
     """(N,) bool: whether a limit changed what the operator asked for."""
+    done_s: float | None = None
+    """From when on the task was done, on the clock of `t_s`; None if it was not done at the end, or nobody can know."""
 
     @property
     def steps(self) -> int:
@@ -92,6 +94,8 @@ class Idle:
     leading_s: float
     trailing_s: float
     longest_s: float
+    longest_at_s: float
+    """When the longest pause began, from the first observation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,7 @@ class Metrics:
 
 
 UNMEASURED: Final = Metrics(
-    0.0, 0.0, 0.0, None, Idle(1.0, 0.0, 0.0, 0.0), Tracking(1.0, 1.0, 0.0), Timing(0.0, 1.0, 0.0, 0.0)
+    0.0, 0.0, 0.0, None, Idle(1.0, 0.0, 0.0, 0.0, 0.0), Tracking(1.0, 1.0, 0.0), Timing(0.0, 1.0, 0.0, 0.0)
 )
 """The metrics of an unsound episode."""
 
@@ -326,7 +330,16 @@ def idle(position_m: Array, joint_rad: Array, gripper: Array, rate_hz: float = R
     samples = [last - first + 1 for first, last in runs]
     leading = samples[0] if runs and runs[0][0] == 0 else 0
     trailing = samples[-1] if runs and runs[-1][1] == len(still) - 1 else 0
-    return Idle(sum(samples) / len(still), leading / rate_hz, trailing / rate_hz, max(samples, default=0) / rate_hz)
+    longest = max(samples, default=0)
+    begun = runs[samples.index(longest)][0] if runs else 0
+    return Idle(sum(samples) / len(still), leading / rate_hz, trailing / rate_hz, longest / rate_hz, begun / rate_hz)
+
+
+def idle_until_done(facts: EpisodeFacts) -> Idle:
+    """Return the pauses before the task was done, which is what an operator is told; pay counts them all."""
+    until = np.searchsorted(facts.t_s, facts.done_s, side="right") if facts.done_s is not None else len(facts.t_s)
+    t_s = facts.t_s[:until] - facts.t_s[0]
+    return idle(*(resample(t_s, values[:until]) for values in (facts.ee_position_m, facts.joint_rad, facts.gripper)))
 
 
 def tracking(applied_rad: Array, seen_rad: Array, limited: Mask) -> Tracking:

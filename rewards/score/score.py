@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recorder.file.layout import RULES
-from rewards.score.metrics import MOVED_M, EpisodeFacts, Metrics, measure, unsound
+from rewards.score.metrics import MOVED_M, PAUSE_S, EpisodeFacts, Metrics, idle_until_done, measure, unsound
 from sim.motion.control import SHAPING
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def score(facts: EpisodeFacts) -> Score:
     metrics = measure(facts)
     vector = components(facts, metrics)
     refusals = refused_because(facts, metrics)
-    advice = () if unsound(facts) else advise(metrics, vector)
+    advice = () if unsound(facts) else advise(facts, metrics, vector)
     return Score(VERSION, weigh(vector), not refusals, vector, refusals + advice)
 
 
@@ -105,7 +106,15 @@ def facts_of(episode: Episode) -> EpisodeFacts:
         applied_rad=episode.applied_joint_position,
         applied_gripper=episode.applied_gripper,
         limited=limited,
+        done_s=_done_s(episode.arrays["success"], t_ns),
     )
+
+
+def _done_s(success: NDArray[np.int8], t_ns: NDArray[np.int64]) -> float | None:
+    """Return from when on `success` (N+1,) is 1 to the end, s from the first observation."""
+    undone = np.flatnonzero(success != 1)
+    first = int(undone[-1]) + 1 if len(undone) else 0
+    return None if first == len(success) else float(t_ns[first] - t_ns[0]) / 1e9
 
 
 def pay_wei(scored: Score, price_wei: int) -> int:
@@ -161,9 +170,9 @@ def refused_because(facts: EpisodeFacts, metrics: Metrics) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def advise(metrics: Metrics, vector: Vector) -> tuple[str, ...]:
+def advise(facts: EpisodeFacts, metrics: Metrics, vector: Vector) -> tuple[str, ...]:
     """Return what to do better, for each component below 0.8."""
-    idle, tracking = metrics.idle, metrics.tracking
+    tracking = metrics.tracking
     smooth = "The hand never moved for long enough to judge its smoothness."
     if metrics.sparc is not None:
         smooth = f"The hand moved unevenly (SPARC {metrics.sparc:.1f}; -2.5 is smooth): press longer, tap less."
@@ -171,9 +180,24 @@ def advise(metrics: Metrics, vector: Vector) -> tuple[str, ...]:
         "path_efficiency": f"The hand went {metrics.path_m:.2f} m, and {metrics.path_efficiency:.0%} of that "
         "was needed: go straight to each goal.",
         "smoothness": smooth,
-        "idle": f"You paused for {idle.fraction:.0%} of the time: {idle.leading_s:.1f} s before the first "
-        f"move and {idle.trailing_s:.1f} s after the last; the longest pause was {idle.longest_s:.1f} s.",
+        "idle": _of_pauses(facts, metrics.duration_s),
         "tracking": f"{100 * tracking.clip_rate:.0f} % of your commands exceeded a safety limit and were reduced, and "
         f"{100 * tracking.lag_rate:.0f} % of the time the arm could not follow: move slower, and stay within reach.",
     }
     return tuple(text for name, text in texts.items() if getattr(vector, name) < ADVICE_BELOW_PPM)
+
+
+def _of_pauses(facts: EpisodeFacts, duration_s: float) -> str:
+    """Say when an operator paused; after the task was done nobody has to move, only to finish."""
+    idle = idle_until_done(facts)
+    late_s = 0.0 if facts.done_s is None else duration_s - facts.done_s
+    told = []
+    if idle.longest_s >= PAUSE_S or late_s < PAUSE_S:
+        until = "" if facts.done_s is None else " until the task was done"
+        minutes, seconds = divmod(int(idle.longest_at_s), 60)
+        told.append(f"You paused for {idle.fraction:.0%} of the time{until}.")
+        moment = f", at {minutes}:{seconds:02}" if idle.longest_at_s > 0.0 else " before the first move"
+        told.append(f"The longest pause was {idle.longest_s:.1f} s{moment}.")
+    if late_s >= PAUSE_S:
+        told.append(f"You finished {late_s:.1f} s after the task was done: finish at once.")
+    return " ".join(told)

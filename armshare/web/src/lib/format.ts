@@ -54,7 +54,7 @@ export function words(name: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1)
 }
 
-const ENDINGS: Record<EndReason | 'expired' | 'refused' | 'unavailable' | 'connection_lost' | 'replaced' | 'failed', string> = {
+const ENDINGS: Record<EndReason | 'expired' | 'refused' | 'unavailable' | 'connection_lost' | 'replaced' | 'failed' | 'unused', string> = {
   finished: 'You finished.',
   step_limit: 'Time was up: the episode reached its last step.',
   left: 'You left.',
@@ -73,6 +73,7 @@ const ENDINGS: Record<EndReason | 'expired' | 'refused' | 'unavailable' | 'conne
   connection_lost: 'The connection to the hub was lost.',
   replaced: 'Another window with the same wallet took over.',
   failed: 'Something broke on this page.',
+  unused: 'Nobody used the robot for a while, so it was given back.',
 }
 
 /** Why a drive is over, as a sentence. */

@@ -22,6 +22,8 @@ const NOT_HANDED_OVER = 'The robot could not deliver the recording to the hub. T
 const DAMAGED = 'The recording was damaged or changed on its way to the hub, so it does not count. Drive again.'
 const NOT_SIGNED_BY = 'A signature does not belong to this drive, so the drive does not count. Drive again.'
 const NO_PAYOUT = 'There is no such payout. Look at your earnings in the lobby.'
+const NOT_DRAWN =
+  'This browser cannot draw in 3D (WebGL), and nobody drives a robot unseen. Turn on hardware acceleration in its settings and reload the page, or use another browser.'
 const OF_A_ROBOT = "The robot's computer was refused by the hub. Its owner can see why in its log. Choose another robot."
 
 const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[] = [
@@ -70,6 +72,7 @@ const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[]
   ['lobby', 'The hub offered a recording that is not of your drive, so this page did not sign it. Drive again.', ['manifest']],
   ['try_again', 'The hub accepted the episode, but its receipt cannot be read. Try again.', ['receipt']],
   ['reload', "The robot's 3D model could not be loaded. Reload the page.", ['model']],
+  ['reload', NOT_DRAWN, ['webgl']],
   ['reload', 'Something broke on this page. Reload it.', ['unknown']],
 ]
 

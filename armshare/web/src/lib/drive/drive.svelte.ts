@@ -2,7 +2,7 @@
 
 import type { Account } from '../account/account.svelte'
 import type { Arrival, Config, RobotDetail } from '../account/api'
-import { actionOf, type Order } from '../hands/bindings'
+import { actionOf, AXES, type Motion, type Order } from '../hands/bindings'
 import type { Health } from '../link/connection'
 import { controls } from '../hands/controls.svelte'
 import { atTask, basePose, type Descriptor, Layout, partsOf, sameSetting } from '../link/descriptor'
@@ -10,10 +10,11 @@ import { Devices } from '../hands/devices.svelte'
 import { seal, type FinishState, type Verdict } from '../account/finish'
 import { Guide, type Lesson } from './guide'
 import { behindRad, type Hint, Hints } from './hints'
-import { Input } from '../hands/input'
+import { type Axes, Input } from '../hands/input'
 import { interrupted } from './interrupted.svelte'
 import type { Kept } from './kept'
 import { keptDrives } from './keeping'
+import { draws, WebglError } from '../view/graphics'
 import { Playback } from '../view/interp'
 import { Latency } from '../link/latency'
 import { type FromLink, Link } from '../link/link'
@@ -22,14 +23,18 @@ import { review } from './review.svelte'
 import { type Pose, poseOf } from '../hands/servo'
 import { holdsLease, Session, type View } from './session'
 import { announceTurn } from './turn'
+import { TOLD_MS, Unused } from './unused'
 import { typedData } from '../account/typed'
 import { PlainError, type Trouble, troubleOf } from '../trouble'
 import { sessionKey } from '../account/sessionkey'
 import { keyWallet, type Wallet } from '../account/wallet'
+import type { Ways, Why } from '../hands/ways'
 import { PROTOCOL, type State } from '../link/wire'
 
 const GRANT_MS = 12 * 3600 * 1000
 const INTENT_MS = 33
+/** A motion counts as asked for from here on, of the whole. */
+const ASKED = 0.3
 /** A performance measure: from a key going down to the frame that first shows its command applied. */
 const INPUT_TO_PICTURE = 'input-to-picture'
 /** How many steps there are between two notes of how long a drive is. */
@@ -54,10 +59,20 @@ export class Drive {
   /** The newest state. */
   state = $state.raw<State | null>(null)
   health = $state.raw<Health | null>(null)
-  /** The robot was let go because nothing was seen of it: still so, or seen again and not pressed anew yet. */
+  /** The robot was let go because nothing was seen of it: still so, or seen again and not yet pressed again. */
   blind = $state<'unseen' | 'seen' | null>(null)
   /** What holds the arm back. */
   hint = $state<Hint | null>(null)
+  /** What the chosen hand cannot do from where it is, as the view finds it. */
+  ways = $state.raw<Ways>(new Map())
+  /** Which way the hand is sent at the moment. */
+  asked = $state.raw<readonly Motion[]>([])
+  /** The robot is in the picture: before that it is not driven. */
+  drawn = $state(false)
+  /** How much of its model has come, in words. */
+  modelParts = $state('')
+  /** In how many seconds the robot goes back because nobody uses it; null while there is time, or it is driven. */
+  goesBackS = $state<number | null>(null)
   steps = $state(0)
   /** Which keys are down, for the picture of the keyboard. */
   held = $state.raw<ReadonlySet<string>>(new Set())
@@ -93,7 +108,8 @@ export class Drive {
   readonly #finishing: boolean
   readonly #timer: ReturnType<typeof setInterval>
   #link: Link | null = null
-  #task: string
+  readonly #task: string
+  #unused = new Unused(performance.now())
   /** When the newest state came to this thread. */
   #heardMs = 0
   #firstSeq: number | null = null
@@ -126,11 +142,13 @@ export class Drive {
     this.#timer = setInterval(() => {
       this.devices.poll()
       this.sendIntent()
+      this.#keep(performance.now())
     }, INTENT_MS)
   }
 
   async start(robot: string): Promise<void> {
     try {
+      if (!draws()) throw new WebglError('this browser has no WebGL 2')
       const found = await this.account.api.robot(robot)
       this.#appear({ ...found, descriptor: atTask(found.descriptor, this.#task) })
       this.#link = new Link('/ws/drive', (message) => this.#heard(message))
@@ -142,6 +160,7 @@ export class Drive {
   /** Draw the robot, and read its states, as this says. */
   #appear(robot: RobotDetail): void {
     this.robot = robot
+    this.drawn = false
     this.layout = new Layout(robot.descriptor.observation)
     this.playback = new Playback(1000 / robot.descriptor.control_hz, this.layout.quaternions)
     this.replay = new Replay(this.layout.quaternions)
@@ -154,6 +173,31 @@ export class Drive {
 
   get live(): boolean {
     return this.view?.phase === 'live'
+  }
+
+  /** The whole robot is in the picture: from now on it may be driven. */
+  appeared(): void {
+    if (this.drawn) return
+    this.drawn = true
+    const { phase, lease } = this.view ?? {}
+    if (phase === 'granted' && lease) this.#granted(lease.epoch)
+    else if (phase === 'welcomed' && this.#kept) this.#session.resume(this.#kept.lease)
+  }
+
+  /** The robot cannot be drawn, so it is given back. */
+  unseen(error: unknown): void {
+    this.#fail(error)
+  }
+
+  /** Somebody is at this page. */
+  used(): void {
+    this.#unused.used(performance.now())
+  }
+
+  /** Why the hand does not go where it is sent, known without waiting for it; null if it does. */
+  get kept(): Why | null {
+    if (!this.live || !this.deadMan) return null
+    return this.asked.map((motion) => this.ways.get(motion)).find((why) => why !== undefined) ?? null
   }
 
   get seconds(): number {
@@ -244,6 +288,7 @@ export class Drive {
     if (!this.#link || !this.view || !holdsLease(this.view)) return
     const intent = this.input.intent(performance.now(), this.#openings)
     this.deadMan = intent.deadMan && this.live
+    this.#asks(intent.axes)
     if (this.deadMan && this.blind === 'seen') this.blind = null
     this.#link.tell({ type: 'intent', intent: { ...intent, deadMan: this.deadMan }, number: ++this.#intents })
     if (pressedMs !== undefined) this.#latency.pressed(pressedMs, this.#intents)
@@ -328,6 +373,27 @@ export class Drive {
     if (first || this.steps % NOTE_STEPS === 0) this.#note()
   }
 
+  #asks(axes: Axes): void {
+    const asked = AXES.flatMap((axis): Motion[] =>
+      Math.abs(axes[axis]) < ASKED ? [] : [axes[axis] > 0 ? `${axis}+` : `${axis}-`],
+    )
+    if (asked.join() !== this.asked.join()) this.asked = asked
+  }
+
+  /** A robot that is held and not driven is not kept from others for long. */
+  #keep(nowMs: number): void {
+    const over = this.view?.phase === 'ended'
+    if (!over && !(this.live && this.steps === 0 && !this.deadMan)) {
+      this.#unused = new Unused(nowMs)
+      this.goesBackS = null
+      return
+    }
+    this.#unused.waited(over && this.view?.waiting !== null, nowMs)
+    const leftMs = this.#unused.leftMs(nowMs)
+    if (leftMs === 0) this.#session.leave('unused')
+    this.goesBackS = leftMs > 0 && leftMs <= TOLD_MS ? Math.ceil(leftMs / 1000) : null
+  }
+
   #heed(state: State, atMs: number, layout: Layout): void {
     const [joints, targets] = ['joint_position', 'commanded_joint_position'].map((name) => layout.get(state.values, name))
     this.hint = this.#hints.take(state.limits, behindRad(joints ?? null, targets ?? null), atMs)
@@ -339,17 +405,19 @@ export class Drive {
     const turned = view.watched !== this.view?.watched
     this.view = view
     if (turned && view.watched && view.phase === 'queued') this.#turnTo(view.watched.robot)
+    if (before !== view.phase && view.phase === 'granted' && view.lease) this.#turnTo(view.lease.robot)
     if (before === view.phase) {
-      if (view.phase === 'granted' && wasStopped && !this.stopped) queueMicrotask(() => this.#session.begin())
+      if (view.phase === 'granted' && this.drawn && wasStopped && !this.stopped) queueMicrotask(() => this.#session.begin())
       return
     }
     if (view.phase === 'ended' || view.phase === 'closed') this.#over(view)
     if (before === 'queued' && view.phase === 'granted') announceTurn(this.robot?.name ?? 'The robot')
     if (view.phase === 'welcomed' && before === 'resuming') queueMicrotask(() => this.#fail(null))
-    else if (view.phase === 'welcomed' && this.#kept) this.#session.resume(this.#kept.lease)
-    else if (view.phase === 'welcomed') void this.#join(view).catch((error: unknown) => this.#fail(error))
+    else if (view.phase === 'welcomed' && this.#kept) {
+      if (this.drawn) this.#session.resume(this.#kept.lease)
+    } else if (view.phase === 'welcomed') void this.#join(view).catch((error: unknown) => this.#fail(error))
     else if (view.phase === 'queued' && this.robot) this.#session.watch(this.robot.robot)
-    else if (view.phase === 'granted' && view.lease && before !== 'resetting') this.#granted(view.lease.epoch)
+    else if (view.phase === 'granted' && view.lease && before !== 'resetting' && this.drawn) this.#granted(view.lease.epoch)
     else if (view.phase === 'live' && before === 'resetting') this.#ready()
     else if (view.phase === 'live' && before === 'resuming' && view.lease && view.resumed) this.#back(view.lease.epoch, view.resumed)
     else if (view.phase === 'ended') this.#ended()
@@ -404,7 +472,6 @@ export class Drive {
   }
 
   #take(epoch: number): void {
-    if (this.view?.lease) this.#turnTo(this.view.lease.robot)
     const { base, end_effectors } = this.robot?.descriptor ?? { base: null, end_effectors: [] }
     this.#latency = new Latency()
     const speeds = base && { forwardMS: base.speed_max_m_s, turnRadS: base.turn_max_rad_s }
@@ -455,7 +522,7 @@ export class Drive {
     this.#askedMs = 0
   }
 
-  /** Whether the next drive has to wait for what becomes of the last: only where that decides what is to be shown. */
+  /** Whether the next drive has to wait for what becomes of the last: only if that decides what is to be shown. */
   get waiting(): boolean {
     return this.reviewing || this.account.operator?.qualified === false
   }

@@ -2,6 +2,8 @@
 //
 // Pure: time comes in as an argument.
 
+import { words } from '../format'
+import type { Why } from '../hands/ways'
 import { LIMIT_RULES, type LimitRule } from '../link/wire'
 
 const AFTER_MS = 150
@@ -22,7 +24,14 @@ export const WORDS: Record<Hint, string> = {
   fast: 'At its top speed',
 }
 
-/** What is said where several act: the first. */
+/** What keeps a hand from going where it is sent, said at once; `joints` is how many its arm has. */
+export function keptBy(why: Why, joints: number): string {
+  if (why.why === 'edge') return WORDS.edge
+  if (why.why === 'joint') return `${words(why.joint)} is at the end of its range`
+  return joints < 6 ? `With ${joints} joints, this arm cannot turn that way here` : 'The arm cannot go that way from here'
+}
+
+/** What is said if several act: the first. */
 const RULES: readonly [Hint, readonly LimitRule[]][] = [
   ['blocked', ['tracking']],
   ['joint', ['joint_position']],

@@ -131,10 +131,10 @@ export class Session {
     this.#say('finish', ['live'], 'ending', { type: 'finish' })
   }
 
-  /** Give the lease back; a session that is already over stays so. */
-  leave(): void {
+  /** Give the lease back, for a reason that the page tells; a session that is already over stays so. */
+  leave(reason = 'left'): void {
     if (this.view.phase !== 'closed' && this.view.phase !== 'connecting') this.#send({ type: 'leave' })
-    this.disconnected('left')
+    this.disconnected(reason)
   }
 
   /** Anyone may stop a robot, at any time that the socket is open. */

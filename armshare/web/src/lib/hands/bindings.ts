@@ -6,7 +6,7 @@
 export const AXES = ['x', 'y', 'z', 'roll', 'pitch', 'yaw'] as const
 export type Axis = (typeof AXES)[number]
 export type Motion = `${Axis}${'+' | '-'}`
-export type Order = 'part1' | 'part2' | 'part3' | 'next' | 'gripper' | 'finish' | 'estop' | 'view' | 'help'
+export type Order = 'part1' | 'part2' | 'part3' | 'next' | 'gripper' | 'finish' | 'estop' | 'view' | 'cameras' | 'help' | 'controls'
 /** `hold` is a gamepad's dead-man; on the keyboard every motion is its own. */
 export type Action = Motion | Order | 'slow' | 'hold'
 export type Bound = Readonly<Record<Action, readonly string[]>>
@@ -33,7 +33,9 @@ export const ACTIONS: Record<Action, string> = {
   next: 'the next hand, or the base',
   finish: 'finish the episode',
   view: 'next view',
-  help: 'help and controls',
+  cameras: 'open or close the cameras',
+  help: 'help',
+  controls: 'choose the controls',
   estop: 'emergency stop',
 }
 
@@ -59,7 +61,9 @@ export const KEYS: Bound = {
   next: [],
   finish: ['Enter', 'NumpadEnter'],
   view: ['KeyC'],
+  cameras: ['KeyV'],
   help: ['KeyH'],
+  controls: ['KeyK'],
   estop: ['Escape'],
 }
 
@@ -85,7 +89,9 @@ export const GAMEPAD: Bound = {
   next: ['b2'],
   finish: ['b9'],
   view: ['b3'],
+  cameras: [],
   help: ['b8'],
+  controls: [],
   estop: ['b1'],
 }
 

@@ -63,7 +63,7 @@ test.each([
   close(clutch.step({ ...to, position: to.position.clone().add(new Vector3(0, 0.02, 0)) }, HAND, 0), { z: 0.32 })
 })
 
-test('a device that is let go of and moved begins anew', () => {
+test('a device that is let go of and moved begins again', () => {
   const clutch = new Clutch()
   clutch.step(device(), HAND, 0)
   clutch.step(device(0, 0.05, 0), HAND, 0)

@@ -5,6 +5,7 @@ const array = (name: string, ...shape: number[]) => ({ name, shape, unit: '', do
 const hand = (name: string) => ({
   name,
   link: name,
+  joint_names: [] as string[],
   workspace_lower_m: [0, 0, 0] as [number, number, number],
   workspace_upper_m: [1, 1, 1] as [number, number, number],
   gripper_joints: {},
@@ -19,6 +20,8 @@ const descriptor = (more: Partial<Descriptor>): Descriptor => ({
   simulated: true,
   control_hz: 20,
   joint_names: ['lift', 'heading', 'x', 'y'],
+  joint_lower_rad: [0, 0, 0, 0],
+  joint_upper_rad: [0, 0, 0, 0],
   home_rad: [0, 0, 0, 0],
   end_effectors: [hand('hand')],
   base: null,

@@ -41,6 +41,7 @@ export interface SceneBody {
 export interface EndEffector {
   name: string
   link: string
+  joint_names: string[]
   workspace_lower_m: Triple
   workspace_upper_m: Triple
   gripper_joints: Record<string, [closed: number, open: number]>
@@ -86,6 +87,8 @@ export interface Descriptor {
   simulated: boolean
   control_hz: number
   joint_names: string[]
+  joint_lower_rad: number[]
+  joint_upper_rad: number[]
   home_rad: number[]
   end_effectors: EndEffector[]
   base: MobileBase | null

@@ -168,7 +168,7 @@ test('once no state has come for 300 ms the very next command lets go, although 
   for (let i = 0; i < 300; i++) expect(blindTick()).toMatchObject({ mode: 'neutral', deadMan: false })
 })
 
-test('a state that comes again moves nothing: the key must be let go of and pressed anew', () => {
+test('a state that comes again moves nothing: the key must be let go of and pressed again', () => {
   const { tick, blindTick, ticksUntilLetGo, heartbeat, input, send } = operator()
   tick()
   ticksUntilLetGo(blindTick)

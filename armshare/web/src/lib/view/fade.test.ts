@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { Fade } from './fade'
 
-test('a fade goes where it shall at one speed, and stays there', () => {
+test('a fade goes where it should at one speed, and stays there', () => {
   const fade = new Fade(200)
   expect(fade.step(1, 5000)).toBe(false)
   expect(fade.step(1, 5050)).toBe(true)

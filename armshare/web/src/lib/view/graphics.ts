@@ -8,6 +8,18 @@ export function drawsBySoftware(): boolean {
   return (known ??= localStorage.getItem(KEPT) !== 'full' && bySoftware(rendererName()))
 }
 
+/** This browser draws nothing in 3D: what cannot be seen is not driven. */
+export class WebglError extends Error {
+  override name = 'WebglError'
+}
+
+/** Whether this browser draws in 3D at all. */
+export function draws(): boolean {
+  const gl = document.createElement('canvas').getContext('webgl2')
+  gl?.getExtension('WEBGL_lose_context')?.loseContext()
+  return gl !== null
+}
+
 export const bySoftware = (name: string): boolean => /swiftshader|llvmpipe|softpipe|software|basic render/i.test(name)
 
 function rendererName(): string {

@@ -3,9 +3,10 @@
 import { blend } from './interp'
 import type { State } from '../link/wire'
 
-interface Frame {
+export interface Frame {
   hostMs: number
   values: Float32Array
+  succeeded: boolean
 }
 
 export class Replay {
@@ -24,17 +25,22 @@ export class Replay {
     this.#quaternions = quaternions
   }
 
+  /** What was recorded, in order of time. */
+  get frames(): readonly Frame[] {
+    return this.#frames
+  }
+
   clear(): void {
     this.#frames = []
     this.playing = false
     this.atS = this.lengthS = 0
   }
 
-  push(state: Pick<State, 'tHostUs' | 'values'>): void {
+  push(state: Pick<State, 'tHostUs' | 'values' | 'succeeded'>): void {
     const hostMs = Number(state.tHostUs) / 1000
     const [first, last] = [this.#frames[0], this.#frames.at(-1)]
     if (last && hostMs <= last.hostMs) return
-    this.#frames.push({ hostMs, values: state.values })
+    this.#frames.push({ hostMs, values: state.values, succeeded: state.succeeded })
     if (first) this.lengthS = (hostMs - first.hostMs) / 1000
   }
 

@@ -4,7 +4,7 @@ import { Replay } from './replay.svelte'
 /** Values that count 0, 10, 20... at 20 Hz. */
 function recorded(states = 21): Replay {
   const replay = new Replay()
-  for (let i = 0; i < states; i++) replay.push({ tHostUs: BigInt(7_000_000 + 50_000 * i), values: Float32Array.of(10 * i) })
+  for (let i = 0; i < states; i++) replay.push({ tHostUs: BigInt(7_000_000 + 50_000 * i), values: Float32Array.of(10 * i), succeeded: false })
   return replay
 }
 
@@ -37,7 +37,7 @@ test('it plays at the speed of the robot, pauses, and stops at the end', () => {
   expect(replay.playing).toBe(false)
 })
 
-test('played again at its end, it begins anew', () => {
+test('played again at its end, it begins again', () => {
   const replay = recorded()
   replay.scrub(1)
   replay.play()
@@ -46,7 +46,7 @@ test('played again at its end, it begins anew', () => {
 
 test('a state that came before does not go back in time, and another episode forgets this one', () => {
   const replay = recorded()
-  replay.push({ tHostUs: 7_000_000n, values: Float32Array.of(99) })
+  replay.push({ tHostUs: 7_000_000n, values: Float32Array.of(99), succeeded: false })
   expect(replay.lengthS).toBeCloseTo(1)
   replay.clear()
   expect(replay.values(0)).toBeNull()

@@ -25,12 +25,14 @@ import type { URDFRobot } from 'urdf-loader'
 import { basePose, type Descriptor, type EndEffector, Layout, type Part, type SceneBody, type Shape } from '../link/descriptor'
 import { cornersOf } from './framing'
 import { Ghost } from './ghost'
+import { axesOf } from './joints'
 import { Goal } from './goals'
 import { setPosture } from './posture'
 import { FROM_BEHIND, outline, OVER_THE_SHOULDER, type Palette, Viewport } from './viewport'
 import { hubUrl } from '../hub'
-import { loadRobot } from './urdf'
+import { type Loading, loadRobot } from './urdf'
 import { Walls } from './walls'
+import { baseWaysOf, type Ways, waysOf } from '../hands/ways'
 import { LIMIT_RULES, type State } from '../link/wire'
 
 /** What lies further from the robot than this was lost, and is not looked for. */
@@ -50,8 +52,8 @@ export class Scene {
   #robot: URDFRobot | null = null
   #ghost: Ghost | null = null
   #palette: Palette | null = null
-  /** The robot at rest, and the floor that its hands reach. */
-  #atRest: Box3 | null = null
+  /** The corners of the parts of the robot at rest, and of the floor that its hands reach. */
+  #atRest: readonly Vector3[] | null = null
   #framed = false
   #drawn: Float32Array | null = null
 
@@ -72,8 +74,8 @@ export class Scene {
   }
 
   /** Load what the robot looks like; until then the scene is drawn without it. */
-  async load(): Promise<void> {
-    const robot = await loadRobot(hubUrl(this.#descriptor.urdf))
+  async load(told?: Loading): Promise<void> {
+    const robot = await loadRobot(hubUrl(this.#descriptor.urdf), told)
     this.#robot = robot
     this.#ghost = new Ghost(robot, this.#descriptor)
     this.#add(robot)
@@ -82,7 +84,7 @@ export class Scene {
     this.#carry(robot, this.#workspaces)
     this.#drawn = null
     robot.updateMatrixWorld(true)
-    this.#atRest = new Box3().setFromObject(robot)
+    this.#atRest = [...pointsOf(robot, this.#workspaces), ...this.#workspaces.flatMap(mostOf)]
     this.#carry(robot, this.#walls.map(({ mesh }) => mesh))
     if (this.#palette) this.paint(this.#palette)
     // Two arms would hide each other.
@@ -154,6 +156,22 @@ export class Scene {
     return { ghost: this.#ghost?.visible ?? false, walls: this.#walls.flatMap(({ touched }) => touched).join(' ') }
   }
 
+  /** Whether the robot itself is in the picture. */
+  get complete(): boolean {
+    return this.#robot !== null
+  }
+
+  /** Which motions a hand, by number, or the base cannot make from where it is drawn. */
+  ways(part: number): Ways {
+    const [robot, values] = [this.#robot, this.#drawn]
+    const end = this.#descriptor.end_effectors[part]
+    if (!robot || !values) return new Map()
+    if (!end) return this.#baseWays(values)
+    const ways = new Map(waysOf(axesOf(robot, this.#descriptor, end, this.#sent(values))))
+    for (const wall of this.#walls[part]?.reached ?? []) ways.set(wall, { why: 'edge' })
+    return ways
+  }
+
   /** Where a hand is drawn, by number; null for the base. */
   hand(part: number): Vector3 | null {
     const end = this.#descriptor.end_effectors[part]
@@ -172,6 +190,19 @@ export class Scene {
       if (object instanceof Mesh) object.geometry.dispose()
     })
     this.viewport.dispose()
+  }
+
+  #baseWays(values: Float32Array): Ways {
+    const { base, joint_names, joint_lower_rad, joint_upper_rad } = this.#descriptor
+    const at = basePose(this.#descriptor, this.layout, values)
+    if (!base || !at) return new Map()
+    const of = (limits: readonly number[]) => base.joint_names.map((name) => limits[joint_names.indexOf(name)] ?? 0) as [number, number, number]
+    return baseWaysOf(at, of(joint_lower_rad), of(joint_upper_rad))
+  }
+
+  /** Where the joints were sent, else where they are. */
+  #sent(values: Float32Array): ArrayLike<number> {
+    return this.layout.get(values, 'commanded_joint_position') ?? this.layout.get(values, 'joint_position') ?? []
   }
 
   #differ(one: Float32Array, other: Float32Array): boolean {
@@ -206,10 +237,10 @@ export class Scene {
   #frame(): void {
     if (!this.#atRest) return
     this.#framed = true
-    const all = this.#atRest.clone()
+    const all = [...this.#atRest]
     for (const drawn of this.#bodies.values()) {
       const corners = cornersOf(new Box3().setFromObject(drawn)).map((corner) => this.viewport.carried(corner))
-      if (corners.every((corner) => corner.length() < FAR_M)) all.union(new Box3().setFromPoints(corners))
+      if (corners.every((corner) => corner.length() < FAR_M)) all.push(...corners)
     }
     this.viewport.frame(all)
   }
@@ -224,6 +255,27 @@ export class Scene {
     this.viewport.scene.add(object)
     return object
   }
+}
+
+/** Of the floor that a hand reaches, the part that is shown for certain; all of it would make the robot small. */
+const SHOWN = 0.7
+
+function mostOf(floor: Mesh): Vector3[] {
+  const corners = cornersOf(new Box3().setFromObject(floor))
+  const middle = new Box3().setFromPoints(corners).getCenter(new Vector3())
+  return corners.map((corner) => corner.lerp(middle, 1 - SHOWN))
+}
+
+/** The corners of each mesh's own box, where it stands in the room; the floors are no part of the robot. */
+function pointsOf(robot: URDFRobot, without: readonly Object3D[]): Vector3[] {
+  const points: Vector3[] = []
+  robot.traverse((part) => {
+    if (!(part instanceof Mesh) || without.includes(part)) return
+    const geometry: BufferGeometry = part.geometry
+    if (!geometry.boundingBox) geometry.computeBoundingBox()
+    if (geometry.boundingBox) points.push(...cornersOf(geometry.boundingBox).map((corner) => corner.applyMatrix4(part.matrixWorld)))
+  })
+  return points
 }
 
 /** The floor below a hand's workspace. */

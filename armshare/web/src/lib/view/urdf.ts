@@ -14,8 +14,11 @@ export class ModelError extends Error {
   override name = 'ModelError'
 }
 
+/** Is told how many parts are there, and how many there are. */
+export type Loading = (loaded: number, all: number) => void
+
 /** Load the URDF and all that it names, each mesh once; resolves when every one is there. */
-export async function loadRobot(url: string): Promise<URDFRobot> {
+export async function loadRobot(url: string, told: Loading = () => {}): Promise<URDFRobot> {
   const meshes: Promise<void>[] = []
   const parsed = new Map<string, Promise<Object3D>>()
   const loader = new URDFLoader(new LoadingManager())
@@ -28,7 +31,9 @@ export async function loadRobot(url: string): Promise<URDFRobot> {
   const text = await textOf(url)
   loader.workingPath = url.slice(0, url.lastIndexOf('/') + 1)
   const robot = loader.parse(text)
-  await Promise.all(meshes)
+  let loaded = 0
+  told(loaded, meshes.length)
+  await Promise.all(meshes.map((mesh) => mesh.then(() => told(++loaded, meshes.length))))
   const fine = new Map<Mesh['geometry'], Mesh[]>()
   robot.traverse((object) => {
     if (!(object instanceof Mesh)) return

@@ -23,7 +23,7 @@ import {
   WebGLRenderer,
 } from 'three'
 import { OrbitControls } from 'three/examples/jsm/controls/OrbitControls.js'
-import { distanceFor, type Free } from './framing'
+import { cornersOf, type Free, sidesOf, standFor } from './framing'
 import { drawsBySoftware } from './graphics'
 import { Pace } from './pace'
 
@@ -40,16 +40,15 @@ export interface Palette {
 export const LIGHT: Palette = { sky: '#e3e9e6', floor: '#eef2f0', line: '#9fb0a9', accent: '#0a7d66', warn: '#c47a00', shadow: 0.2, light: 1 }
 export const DARK: Palette = { sky: '#0c1211', floor: '#18211f', line: '#40524c', accent: '#59dcb8', warn: '#f3b95f', shadow: 0.5, light: 0.95 }
 
-/**
- * Where one looks from (over the shoulder, from behind, from the side, from above), and how much nearer than what shows
- * the whole box around a robot: seen over the corner, much of it is empty.
- */
-const VIEWS: readonly [from: Vector3, nearer: number][] = [
-  [new Vector3(-1.02, -1.06, 0.72).normalize(), 0.8],
-  [new Vector3(-1.15, -0.1, 1.15).normalize(), 0.9],
-  [new Vector3(0.05, -1.45, 0.3).normalize(), 0.95],
-  [new Vector3(-0.14, -0.02, 1.75).normalize(), 0.95],
+/** Where one looks from: over the shoulder, from behind, from the side, from above. */
+const VIEWS: readonly Vector3[] = [
+  new Vector3(-1.02, -1.06, 0.72).normalize(),
+  new Vector3(-1.15, -0.1, 1.15).normalize(),
+  new Vector3(0.05, -1.45, 0.3).normalize(),
+  new Vector3(-0.14, -0.02, 1.75).normalize(),
 ]
+/** How much farther away than what just fits: the arm moves. */
+const ROOM = 1.12
 export const OVER_THE_SHOULDER = 0
 export const FROM_BEHIND = 1
 const UP = new Vector3(0, 0, 1)
@@ -105,6 +104,8 @@ export class Viewport {
   readonly #pace = new Pace()
   /** What there is to see, in the frame that a mobile base carries along. */
   #subject = new Box3(new Vector3(-0.2, -0.4, 0), new Vector3(0.8, 0.4, 0.8))
+  /** What of it has to be seen. */
+  #points: readonly Vector3[] = cornersOf(this.#subject)
   readonly #base = new Vector3()
   #headingRad = 0
   #free: Free = { left: 0, top: 0, width: 1, height: 1 }
@@ -142,7 +143,7 @@ export class Viewport {
     this.scene.fog = this.#fog
     this.#light()
     this.scene.add(this.#floor, this.#shadow)
-    this.frame(this.#subject)
+    this.frame(this.#points)
   }
 
   paint(palette: Palette): void {
@@ -158,9 +159,10 @@ export class Viewport {
     this.touch()
   }
 
-  /** Show this box, which lies in the frame of the base; if a view is given by number, in that view. */
-  frame(subject: Box3, view?: number): void {
-    this.#subject = subject
+  /** Show these points, which lie in the frame of the base; if a view is given by number, in that view. */
+  frame(points: readonly Vector3[], view?: number): void {
+    this.#points = points
+    this.#subject = new Box3().setFromPoints([...points])
     const radius = this.#radius
     const { uniforms } = this.#floor.material
     if (uniforms.radius) uniforms.radius.value = radius
@@ -178,13 +180,15 @@ export class Viewport {
   look(view = this.#view + 1): void {
     this.#view = view % VIEWS.length
     this.#turned = false
-    const [from, nearer] = VIEWS[this.#view] as [Vector3, number]
-    const half = Math.tan((FOV_DEG * Math.PI) / 360) / this.#size.height
+    const from = VIEWS[this.#view] as Vector3
+    const half = Math.tan((FOV_DEG * Math.PI) / 360) / (this.#size.height * ROOM)
     const [across, up] = [half * this.#free.width, half * this.#free.height]
-    const distance = nearer * distanceFor(this.#subject, from, across, up)
-    const target = this.#subject.getCenter(new Vector3())
-    this.controls.target.copy(this.#placed(target.clone()))
-    this.camera.position.copy(this.#placed(target.addScaledVector(from, distance)))
+    const stand = standFor(this.#points, from, across, up)
+    const { right, above } = sidesOf(from)
+    const sight = right.multiplyScalar(stand.right).addScaledVector(above, stand.above)
+    const middle = this.#subject.getCenter(new Vector3()).dot(from)
+    this.controls.target.copy(this.#placed(sight.clone().addScaledVector(from, middle)))
+    this.camera.position.copy(this.#placed(sight.addScaledVector(from, stand.away)))
     this.controls.update()
   }
 
@@ -218,8 +222,9 @@ export class Viewport {
     return point.sub(this.#base).applyAxisAngle(UP, -this.#headingRad)
   }
 
-  /** Draw where something changed and it is time to; whether the picture is the newest. */
+  /** Draw where something changed and it is time to; whether the picture is the newest: never while the graphics are lost. */
   render(nowMs: number): boolean {
+    if (this.renderer.getContext().isContextLost()) return false
     this.controls.update()
     if (!this.#changed) {
       this.#pace.rest()

@@ -1,10 +1,13 @@
 // The walls of a hand's workspace: not seen, until the hand touches one; then that one lights up around the hand.
 
 import { BoxGeometry, Color, DoubleSide, Mesh, ShaderMaterial, Vector3 } from 'three'
+import type { Motion } from '../hands/bindings'
 import type { EndEffector } from '../link/descriptor'
 import { Fade } from './fade'
 
 const NEAR_M = 0.01
+/** From here on the wall holds the hand: its target is at it, and the hand a little behind. */
+const REACHED_M = 0.004
 const FADE_MS = 180
 const AXES = ['x', 'y', 'z'] as const
 
@@ -21,16 +24,17 @@ const WALLS: readonly Wall[] = ([0, 1, 2] as const).flatMap((axis) => [
 
 type Box = Pick<EndEffector, 'workspace_lower_m' | 'workspace_upper_m'>
 
-/** The walls within 1 cm of a hand; where the workspace holds it (`held`), at least the nearest one. */
-export function touched(box: Box, hand: readonly [number, number, number], held: boolean): Wall[] {
+/** The walls within 1 cm of a hand (or `nearM`); where the workspace holds it (`held`), at least the nearest one. */
+export function touched(box: Box, hand: readonly [number, number, number], held: boolean, nearM = NEAR_M): Wall[] {
   const away = ({ axis, upper }: Wall) =>
     upper ? box.workspace_upper_m[axis] - hand[axis] : hand[axis] - box.workspace_lower_m[axis]
-  const near = WALLS.filter((wall) => away(wall) < NEAR_M)
+  const near = WALLS.filter((wall) => away(wall) < nearM)
   if (near.length > 0 || !held) return near
   return [WALLS.reduce((nearest, wall) => (away(wall) < away(nearest) ? wall : nearest))]
 }
 
-export const nameOf = ({ axis, upper }: Wall): string => `${AXES[axis]}${upper ? '+' : '-'}`
+/** The wall's name, which is the motion that it holds back. */
+export const nameOf = ({ axis, upper }: Wall): Motion => `${AXES[axis]}${upper ? '+' : '-'}`
 
 const VERTEX = `
   varying vec3 at, facing;
@@ -62,6 +66,8 @@ export class Walls {
   readonly mesh: Mesh<BoxGeometry, ShaderMaterial>
   /** The names of those that the hand touches, as `x+`. */
   touched: readonly string[] = []
+  /** The motions that they hold back. */
+  reached: readonly Motion[] = []
   readonly #box: Box
   readonly #fades = WALLS.map(() => new Fade(FADE_MS))
   readonly #uniforms = {
@@ -92,6 +98,7 @@ export class Walls {
   step(hand: Vector3, held: boolean, nowMs: number): boolean {
     const touching = touched(this.#box, hand.toArray(), held).map(nameOf)
     this.touched = touching
+    this.reached = touched(this.#box, hand.toArray(), false, REACHED_M).map(nameOf)
     const { lower, upper } = this.#uniforms
     const changed = WALLS.map((wall, i) => {
       const fade = this.#fades[i] as Fade
