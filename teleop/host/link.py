@@ -279,8 +279,16 @@ class Host:
         if isinstance(message, signalling.Ready):
             self.cameras.scene(message.seed)
         if isinstance(message, signalling.Estopped | signalling.Cleared):
-            self._tell(partial(self._keep, message))
-        socket = self._socket
+            self._tell(partial(self._keep_and_say, self._socket, message))
+        else:
+            self._say(self._socket, message)
+
+    def _keep_and_say(self, socket: HubSocket | None, message: signalling.Estopped | signalling.Cleared) -> None:
+        """Nobody is told before it lasts; the control loop does not wait for the disk."""
+        self._keep(message)
+        self._say(socket, message)
+
+    def _say(self, socket: HubSocket | None, message: signalling.Message) -> None:
         if socket is not None:
             socket.signal(signalling.encode(message))
 

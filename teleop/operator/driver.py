@@ -7,6 +7,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from types import TracebackType
 from typing import Any, Final
@@ -18,11 +19,14 @@ from eth_account.signers.local import LocalAccount
 from numpy.typing import ArrayLike
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Event
+from websockets.protocol import State as Stage
 
 from sim.robot import Vector
 from teleop.clock import now_ms
 from teleop.identity import SESSION_GRANT, Domain, new_key
-from teleop.wire.messages import JSON_BYTES_MAX, PROTOCOL, Command, Mode, Safety, State
+from teleop.wire.messages import JSON_BYTES_MAX, PROTOCOL, Command, Mode, Safety, State, WireError
 
 SESSION_MS: Final = 3_600_000
 ANSWER_S: Final = 30.0
@@ -42,6 +46,28 @@ class RefusedError(Exception):
         self.code = code
 
 
+class _Socket(ClientConnection):
+    """A websocket that hands on states as they come, and sends commands at once while the hub reads them."""
+
+    take: Callable[[bytes], None] | None = None
+    """Called with each binary message; one that it cannot read is received like any other."""
+
+    def process_event(self, event: Event) -> None:
+        if self.take is not None and isinstance(event, Frame) and event.opcode is Opcode.BINARY and event.fin:
+            with suppress(WireError):
+                self.take(bytes(event.data))
+                return
+        super().process_event(event)
+
+    def sent(self, data: bytes) -> bool:
+        """Send a binary message; return False if it cannot go now."""
+        if self.paused or self.protocol.state is not Stage.OPEN:
+            return False
+        self.protocol.send_binary(data)
+        self.send_data()
+        return True
+
+
 class Driver:
     """One operator's connection. Use as `async with Driver(url, wallet) as driver`."""
 
@@ -55,7 +81,7 @@ class Driver:
         self._ws_url = hub_url.rstrip("/").replace("http", "ws", 1) + "/ws/drive"
         self._messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._news = asyncio.Event()
-        self._socket: ClientConnection | None = None
+        self._socket: _Socket | None = None
         self._reader: asyncio.Task[None] | None = None
         self._closed = ""
         self._overtaken = False
@@ -101,7 +127,11 @@ class Driver:
         proof = {"nonce": asked["nonce"], "signature": "0x" + bytes(signed.signature).hex()}
         token = (await self.call("POST", "/api/auth/verify", proof))["token"]
         self.http.headers["Authorization"] = f"Bearer {token}"
-        self._socket = await connect(self._ws_url, compression=None, max_size=JSON_BYTES_MAX, proxy=None)
+        socket = await connect(
+            self._ws_url, compression=None, max_size=JSON_BYTES_MAX, proxy=None, create_connection=_Socket
+        )
+        assert isinstance(socket, _Socket)  # `create_connection` says so
+        self._socket, socket.take = socket, lambda data: self._take(State.decode(data))
         self._reader = asyncio.create_task(self._read(self._socket))
         await self.send({"type": "hello", "protocol": PROTOCOL, "token": token})
         self._nonce = (await self.wait_for("welcome"))["nonce"]
@@ -210,7 +240,9 @@ class Driver:
         now_us = time.monotonic_ns() // 1000
         packed = np.asarray(values, dtype=np.float32)
         command = Command(mode, dead_man, self._epoch, self._seq, seen, now_us, packed)
-        await self._transmit(command.encode())
+        data = command.encode()
+        if self._socket is None or not self._socket.sent(data):
+            await self._transmit(data)
         return self._seq
 
     async def next_state(self) -> State:
