@@ -48,14 +48,14 @@ def thread_times_s() -> dict[str, float]:
 async def hosted(url: str) -> None:
     """Run the host: drive until the hub ends the lease, and print what each thread used from `ready` on."""
     before: dict[str, float] = {}
-    over = asyncio.Event()
+    loop, over = asyncio.get_running_loop(), asyncio.Event()
 
     class Measured(Host):
         def _obey(self, message: Any, *rest: Any) -> None:
             if isinstance(message, signalling.BeginOrder):
                 before.update({**thread_times_s(), "process": time.process_time()})
             if isinstance(message, signalling.Revoke):
-                over.set()
+                loop.call_soon_threadsafe(over.set)
             super()._obey(message, *rest)
 
     key = new_key()

@@ -1,30 +1,33 @@
 """The process beside the robot: dials out to a hub, proves its robot's key, and joins the network to the control loop.
 
 It works behind NAT, dials again after any loss, and trusts nothing: it checks each operator's grant itself, and only
-the control loop decides about the robot's safety.
+the control loop decides about the robot's safety. A thread of its own serves the hub; asyncio only starts and ends it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
 from eth_account.signers.local import LocalAccount
-from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from sim.robot import Robot, RobotSpec, Tasks
 from teleop.cameras.spec import CameraSpec, cameras_of
 from teleop.clock import SAME_MS, compared, now_ms
-from teleop.dialing import tls_of, websocket_url
+from teleop.dialing import websocket_url
 from teleop.host.cameras import HostCameras
+from teleop.host.dial import dial
 from teleop.host.grants import GrantUsedError, UsedGrants
-from teleop.host.hub_socket import HubSocket
+from teleop.host.hub_socket import CLOSE_S, HubSocket
 from teleop.host.loop import ControlLoop
 from teleop.host.tasks import tasks_of
 from teleop.identity import HOST_HELLO, SESSION_GRANT, Domain, SignatureError
@@ -36,6 +39,7 @@ from teleop.wire.reasons import EndReason
 
 _log = structlog.get_logger()
 _BACKOFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+_DIAL_S: Final = 10.0
 PING_S: Final = 5.0
 
 
@@ -77,6 +81,7 @@ class Host:
         self._hub_url = hub_url.rstrip("/")
         self._tasks = tasks_of(robot)
         self._socket: HubSocket | None = None
+        self._dialling, self._leaving = False, threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._epoch = 0
         self._clock_differs = ""
@@ -103,8 +108,8 @@ class Host:
         )
         self.online, self.offline = asyncio.Event(), asyncio.Event()
         self.offline.set()
-        self._broken = asyncio.Event()
-        self._broke = ""
+        self._ended = asyncio.Event()
+        self._ended_by: Exception | None = None
 
     @property
     def specs(self) -> tuple[RobotSpec, ...]:
@@ -131,75 +136,99 @@ class Host:
         Raises LoopBrokenError once the control loop has given up: whatever started this process should restart it.
         """
         self.start()
+        network = threading.Thread(target=self._serve, name=f"network {self.name}", daemon=True)
+        network.start()
         try:
-            serving, broken = asyncio.create_task(self._serve()), asyncio.create_task(self._broken.wait())
-            try:
-                await asyncio.wait((serving, broken), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                serving.cancel()
-                broken.cancel()
-                ended, _ = await asyncio.gather(serving, broken, return_exceptions=True)
-            if isinstance(ended, Exception):
-                raise ended
-            raise LoopBrokenError(f"the control loop of {self.name} broke again and again, at last by: {self._broke}")
+            await self._ended.wait()
+            assert self._ended_by is not None
+            raise self._ended_by
         finally:
+            await asyncio.to_thread(self._leave, network)
+            self._told_offline()
             await self.stop()
 
-    async def _serve(self) -> None:
+    def _leave(self, network: threading.Thread) -> None:
+        """End the thread that serves the hub. If it is dialling, it ends by itself once it has dialled."""
+        self._leaving.set()
+        socket = self._socket
+        if socket is not None:
+            socket.close()
+        if not self._dialling:
+            network.join(CLOSE_S + 1.0)
+
+    def _serve(self) -> None:
+        """Keep the robot online until told to leave: the network thread."""
         attempt = 0
-        while True:
+        while not self._leaving.is_set():
             try:
-                async with self._dial() as socket:
-                    assert isinstance(socket, HubSocket)  # `create_connection` says so
-                    await self._session(socket)
-                    attempt = 0
-            except (OSError, TimeoutError, WebSocketException, signalling.SignallingError) as error:
+                self._connect()
+                attempt = 0
+            except (OSError, WebSocketException, signalling.SignallingError) as error:
                 _log.warning("hub not reached", hub=self._hub_url, robot=self.name, error=str(error))
-            await asyncio.sleep(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)])
+            except Exception as error:  # noqa: BLE001  a fault of ours: `serve` raises it
+                self._end(error)
+                return
+            self._leaving.wait(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)])
             attempt += 1
 
     def _give_up(self, error: Exception) -> None:
         """Called from the control loop's thread, as it ends."""
-        self._broke = str(error)
+        self._end(LoopBrokenError(f"the control loop of {self.name} broke again and again, at last by: {error}"))
+
+    def _end(self, error: Exception) -> None:
+        self._ended_by = self._ended_by or error
+        self._tell(self._ended.set)
+
+    def _tell(self, call: Callable[[], object]) -> None:
+        """Call it in the event loop, soon; not if that has ended, as nobody listens there any more."""
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._broken.set)
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(call)
 
-    def _dial(self) -> connect:
+    def _told_online(self) -> None:
+        self.offline.clear()
+        self.online.set()
+
+    def _told_offline(self) -> None:
+        self.online.clear()
+        self.offline.set()
+
+    def _connect(self) -> None:
+        """Serve one connection until it ends."""
         url = websocket_url(self._hub_url, "/ws/host")
-        return connect(
-            url,
-            ssl=tls_of(url),
-            compression=None,
-            max_size=JSON_BYTES_MAX,
-            ping_interval=PING_S,
-            ping_timeout=PING_S,
-            proxy=None,
-            create_connection=HubSocket,
-        )
-
-    async def _session(self, socket: HubSocket) -> None:
-        self._socket = socket  # before `hello` says whether the robot is stopped: a later stop is sent
+        self._dialling = True
         try:
-            domain = await self._introduce(socket)
+            socket = HubSocket(dial(url, JSON_BYTES_MAX, _DIAL_S), PING_S)
+            self._socket = socket  # before `hello` says whether the robot is stopped: a later stop is sent
+        finally:
+            self._dialling = False
+        try:
+            if not self._leaving.is_set():
+                self._session(socket)
+        finally:
+            self._socket = None
+            socket.finish()
+
+    def _session(self, socket: HubSocket) -> None:
+        try:
+            frames = iter(socket)
+            domain = self._introduce(socket, frames)
             socket.take = self.loop.offer
-            socket.begin()
-            async for frame in socket:
-                if isinstance(frame, bytes):
-                    self.loop.offer(frame)
-                else:
+            for frame in frames:
+                if isinstance(frame, str):
                     self._obey(signalling.to_host(frame), domain, socket.signal)
         except ConnectionClosed as closed:
-            _log.warning("hub lost", robot=self.name, error=str(closed))
+            if not self._leaving.is_set():
+                _log.warning("hub lost", robot=self.name, error=str(closed))
         finally:
-            self.online.clear()
-            self.offline.set()
+            self._tell(self._told_offline)
             self._socket, self.uplink = None, None
             self.cameras.uplink("")
             self.cameras.look([])
             self.loop.order(signalling.Revoke(self._epoch, EndReason.HOST_LOST))
 
-    async def _introduce(self, socket: HubSocket) -> Domain:
-        frame = await socket.recv()
+    def _introduce(self, socket: HubSocket, frames: Iterator[str | bytes]) -> Domain:
+        frame = next(frames)
         signalling.require_protocol(frame, "update the hub or this host, whichever is older")
         challenge = signalling.to_host(frame)
         if not isinstance(challenge, signalling.Challenge):
@@ -210,7 +239,7 @@ class Host:
         described = [camera.describe() for camera in self.cameras.cameras]
         descriptor = {**describe(self.name, *self._tasks.specs), "cameras": described}
         hello = signalling.HostHello(PROTOCOL, self.key.address, signature, descriptor, self.loop.estopped)
-        await socket.send(signalling.encode(hello))
+        socket.begin(signalling.encode(hello))
         return domain
 
     def _obey(self, message: signalling.ToHost, domain: Domain, say: Callable[[str], None]) -> None:
@@ -219,8 +248,7 @@ class Host:
                 self.uplink = Uplink(self._hub_url, message.upload_token, domain)
                 self._compare(message.now_ms)
                 self.cameras.uplink(message.upload_token)
-                self.offline.clear()
-                self.online.set()
+                self._tell(self._told_online)
                 if self.loop.fault is not None:
                     say(signalling.encode(signalling.Faulted(self.loop.fault)))
                 if self.loop.unrecordable is not None:
@@ -276,18 +304,26 @@ class Host:
 
     def _publish(self, state: bytes) -> None:
         self.cameras.show(state)
-        socket, loop = self._socket, self._loop
-        if socket is not None and loop is not None:
-            loop.call_soon_threadsafe(socket.latest, state)
+        socket = self._socket
+        if socket is not None:
+            socket.latest(state)
 
     def _report(self, message: signalling.Message) -> None:
         if isinstance(message, signalling.Ready):
             self.cameras.scene(message.seed)
-        socket, loop = self._socket, self._loop
-        if loop is not None and isinstance(message, signalling.Estopped | signalling.Cleared):
-            loop.call_soon_threadsafe(self._keep, message)
-        if socket is not None and loop is not None:
-            loop.call_soon_threadsafe(socket.signal, signalling.encode(message))
+        if isinstance(message, signalling.Estopped | signalling.Cleared):
+            self._tell(partial(self._keep_and_say, self._socket, message))
+        else:
+            self._say(self._socket, message)
+
+    def _keep_and_say(self, socket: HubSocket | None, message: signalling.Estopped | signalling.Cleared) -> None:
+        """Nobody is told before it lasts; the control loop does not wait for the disk."""
+        self._keep(message)
+        self._say(socket, message)
+
+    def _say(self, socket: HubSocket | None, message: signalling.Message) -> None:
+        if socket is not None:
+            socket.signal(signalling.encode(message))
 
     def _keep(self, message: signalling.Estopped | signalling.Cleared) -> None:
         if self._latch is None:

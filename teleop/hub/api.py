@@ -32,7 +32,7 @@ from teleop.hub.leases import ANYBODY, Hub
 from teleop.hub.registry import Registry, UnknownRobotAddressError
 from teleop.hub.server.allowance import Allowance
 from teleop.hub.server.encoded import EncodedCache, answer
-from teleop.hub.server.serving import framed_socket
+from teleop.hub.server.serving import framed, framed_socket
 from teleop.hub.tables import RobotRow
 from teleop.identity import Domain, SignatureError
 from teleop.wire import signalling
@@ -230,9 +230,17 @@ def _card(driving: Driving, row: RobotRow, online: Mapping[str, Presence]) -> di
 
 
 async def _served(socket: WebSocket, serve: Callable[[Outbox], Awaitable[None]]) -> None:
-    """Run one socket: `serve` reads it, and a task of its own sends the outbox."""
+    """Run one socket: `serve` reads it, and a task of its own sends what the outbox cannot send at once."""
     await socket.accept()
-    outbox = Outbox()
+    peer = framed_socket(socket.scope)
+
+    def direct(data: bytes) -> bool:
+        if peer.free:
+            peer.write(framed(data))
+            return True
+        return False
+
+    outbox = Outbox(direct)
     sender = asyncio.create_task(_send(socket, outbox))
     try:
         await serve(outbox)
@@ -291,6 +299,15 @@ async def _operator(driving: Driving, socket: WebSocket, outbox: Outbox) -> None
 
 async def _operator_frames(hub: Hub, seat: Seat, socket: WebSocket, outbox: Outbox) -> None:
     commands, controls = Allowance(COMMANDS_PER_S), Allowance(CONTROLS_PER_S)
+
+    def command(data: bytes) -> bool:
+        """Relay a command as it comes: a task for each would cost more than the relay."""
+        if len(data) > JSON_BYTES_MAX or not commands.take():
+            return False
+        hub.command(seat, data)
+        return True
+
+    framed_socket(socket.scope).read = command
     while True:
         frame = await _frame(socket)
         allowance = commands if isinstance(frame, bytes) else controls
@@ -344,6 +361,14 @@ async def _host(driving: Driving, socket: WebSocket, outbox: Outbox) -> None:
 
 
 async def _host_frames(hub: Hub, dock: Dock, socket: WebSocket) -> None:
+    def state(data: bytes) -> bool:
+        """Relay a state as it comes, as with commands."""
+        if len(data) > JSON_BYTES_MAX:
+            return False
+        hub.from_robot(dock, data)
+        return True
+
+    framed_socket(socket.scope).read = state
     while True:
         frame = await _frame(socket)
         if isinstance(frame, bytes):

@@ -175,10 +175,12 @@ class Hub:
             return
         self.counts["states"] += 1
         dock.newest = data
-        if dock.holder is not None and dock.holder.held:
-            dock.holder.seat.outbox.latest(data)
+        holder = dock.holder.seat if dock.holder is not None and dock.holder.held else None
+        if holder is not None:
+            holder.outbox.latest(data)
         for seat in dock.watchers:
-            seat.outbox.latest(data)
+            if seat is not holder:  # who drives may watch, too
+                seat.outbox.latest(data)
 
     def from_host(self, dock: Dock, message: signalling.FromHost) -> None:
         """Serve a host's control message."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final
 
@@ -16,12 +17,15 @@ from eth_account.signers.local import LocalAccount
 from numpy.typing import ArrayLike
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Event
+from websockets.protocol import State as Stage
 
 from sim.robot import Vector
 from teleop.clock import compared, now_ms
 from teleop.dialing import tls_of, trusted, websocket_url
 from teleop.identity import SESSION_GRANT, Domain, new_key, session_key
-from teleop.wire.messages import JSON_BYTES_MAX, PROTOCOL, Command, Mode, Safety, State
+from teleop.wire.messages import JSON_BYTES_MAX, PROTOCOL, Command, Mode, Safety, State, WireError
 
 SESSION_MS: Final = 4 * 3_600_000
 """How long a grant lasts: a wait in a queue, and then an episode, which may take an hour."""
@@ -61,6 +65,28 @@ async def sign_in(http: httpx.AsyncClient, wallet: LocalAccount) -> str:
     return token
 
 
+class _Socket(ClientConnection):
+    """A websocket that hands on states as they come, and sends commands at once while the hub reads them."""
+
+    take: Callable[[bytes], None] | None = None
+    """Called with each binary message; one that it cannot read is received like any other."""
+
+    def process_event(self, event: Event) -> None:
+        if self.take is not None and isinstance(event, Frame) and event.opcode is Opcode.BINARY and event.fin:
+            with suppress(WireError):
+                self.take(bytes(event.data))
+                return
+        super().process_event(event)
+
+    def sent(self, data: bytes) -> bool:
+        """Send a binary message; return False if it cannot go now."""
+        if self.paused or self.protocol.state is not Stage.OPEN:
+            return False
+        self.protocol.send_binary(data)
+        self.send_data()
+        return True
+
+
 class Driver:
     """One operator's connection. Use as `async with Driver(url, wallet) as driver`."""
 
@@ -74,7 +100,7 @@ class Driver:
         self._ws_url = websocket_url(hub_url, "/ws/drive")
         self._messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._news = asyncio.Event()
-        self._socket: ClientConnection | None = None
+        self._socket: _Socket | None = None
         self._reader: asyncio.Task[None] | None = None
         self._closed = ""
         self._ahead_ms = 0
@@ -120,9 +146,16 @@ class Driver:
     async def _sign_in(self) -> None:
         self.config = await self.call("GET", "/api/config")
         token = await sign_in(self.http, self.wallet)
-        self._socket = await connect(
-            self._ws_url, ssl=tls_of(self._ws_url), compression=None, max_size=JSON_BYTES_MAX, proxy=None
+        socket = await connect(
+            self._ws_url,
+            ssl=tls_of(self._ws_url),
+            compression=None,
+            max_size=JSON_BYTES_MAX,
+            proxy=None,
+            create_connection=_Socket,
         )
+        assert isinstance(socket, _Socket)  # `create_connection` says so
+        self._socket, socket.take = socket, lambda data: self._take(State.decode(data))
         self._reader = asyncio.create_task(self._read(self._socket))
         await self.send({"type": "hello", "protocol": PROTOCOL, "token": token})
         welcome = await self.wait_for("welcome")
@@ -251,7 +284,9 @@ class Driver:
         now_us = time.monotonic_ns() // 1000
         packed = np.asarray(values, dtype=np.float32)
         command = Command(mode, dead_man, self._epoch, self._seq, seen, now_us, packed)
-        await self._transmit(command.encode())
+        data = command.encode()
+        if self._socket is None or not self._socket.sent(data):
+            await self._transmit(data)
         return self._seq
 
     async def next_state(self) -> State:

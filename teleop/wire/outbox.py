@@ -16,7 +16,10 @@ SIGNALS_MAX: Final = 256
 class Outbox:
     """Frames for one socket. All methods belong to one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, direct: Callable[[bytes], bool] | None = None) -> None:
+        """`direct` sends a binary frame at once, and returns False if it cannot: a task for each costs more."""
+        self._direct = direct
+        self._sending = False
         self._signals: deque[str] = deque()
         self._latest: bytes | None = None
         self._wake = asyncio.Event()
@@ -34,7 +37,11 @@ class Outbox:
         self._wake.set()
 
     def latest(self, data: bytes) -> None:
-        """Send a binary frame, instead of the one that waits."""
+        """Send a binary frame, now if nothing is ahead of it, or else instead of the one that waits."""
+        ahead = self._sending or self._closed or bool(self._signals)
+        if self._direct is not None and not ahead and self._direct(data):
+            self._latest = None
+            return
         self._latest = data
         self._wake.set()
 
@@ -49,10 +56,12 @@ class Outbox:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            self._sending = True
             while self._signals:
                 await text(self._signals.popleft())
             if self._latest is not None:
                 frame, self._latest = self._latest, None
                 await data(frame)
+            self._sending = False
             if self._closed and not self._signals:
                 return
