@@ -78,7 +78,10 @@ def offer(said: str) -> tuple[str, tuple[str, ...]]:
     """
     robot, _, names = said.partition(":")
     tasks = dict.fromkeys(names.split(",")) if names else tasks_of(robot)
-    return robot, tuple(require_pair(robot, name)[1] for name in tasks)
+    try:
+        return robot, tuple(require_pair(robot, name)[1] for name in tasks)
+    except UnknownTaskError as error:
+        raise UnknownTaskError(f"{said}: {error}") from error
 
 
 def make_world(robot: str, task_name: str, stepping: Stepping | None = None) -> World:
