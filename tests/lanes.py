@@ -13,6 +13,7 @@ LANES: Final = {
     "tests/armshare/web/": "browser",
     "tests/armshare/platform/test_qualification.py": "browser",
     "tests/armshare/": "platform",
+    "tests/test_wheel.py": "platform",
 }
 """The lane of whatever begins so; the first that fits."""
 LONG: Final = (
