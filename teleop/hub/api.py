@@ -13,7 +13,7 @@ from anyio import from_thread
 from fastapi import APIRouter, Depends, Request, Response, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
-from sim.catalogue import UnknownRobotError, model
+from sim.catalogue import ROBOTS, UnknownRobotError, model
 from sim.model.assets import asset as model_asset
 from teleop.hub.accounts import Accounts, NotSignedInError
 from teleop.hub.answers import (
@@ -176,7 +176,8 @@ def _add_reading(routes: APIRouter, driving: Driving) -> None:
         if file is None:
             raise ApiError(404, "unknown_file", f"expected a file of the model {name}, got {path!r}")
         encoded = driving.models.of(file) if driving.models else {}
-        return answer(file, encoded, request.headers, {"Cache-Control": "public, max-age=3600"})
+        keep = "public, max-age=3600" if name in ROBOTS else "no-cache"  # an added robot may be replaced
+        return answer(file, encoded, request.headers, {"Cache-Control": keep})
 
     @routes.get("/api/protocol")
     def protocol() -> dict[str, Any]:
