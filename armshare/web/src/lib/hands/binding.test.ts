@@ -22,34 +22,40 @@ const axis = (i: number, value: number, from = TOUCHED) => from.map((at, j) => (
 /** A person and a clock: each state is held for a while. */
 class Hands {
   nowMs = 0
+  readonly #heldMs: number
   readonly binder = new Binder()
   /** What the pad says when nobody touches it. */
   rest = [...FRESH]
+
+  constructor(heldMs = 80) {
+    this.#heldMs = heldMs
+  }
 
   hold(state: Pad, ms = 400): void {
     for (const end = this.nowMs + ms; this.nowMs < end; this.nowMs += 16) this.binder.hear(state, this.nowMs)
   }
 
   push(i: number, ...values: number[]): void {
-    for (const value of values) this.hold(pad(axis(i, value, this.rest)), 80)
+    for (const value of values) this.hold(pad(axis(i, value, this.rest)), this.#heldMs)
     this.hold(pad(this.rest))
   }
 
   press(button: number): void {
-    this.hold(pad(this.rest, [button]), 80)
+    this.hold(pad(this.rest, [button]), this.#heldMs)
     this.hold(pad(this.rest))
   }
 
   /** Pull a trigger for the first time: from then on it rests at its end. */
   pull(i: number): void {
-    for (const value of [-0.9, 0.2, 1, 0.1]) this.hold(pad(axis(i, value, this.rest)), 50)
+    for (const value of [-0.9, 0.2, 1, 0.1]) this.hold(pad(axis(i, value, this.rest)), value === 1 ? this.#heldMs : 50)
     this.rest = axis(i, -1, this.rest)
     this.hold(pad(this.rest))
   }
 }
 
-function bound(): Profile {
-  const hands = new Hands()
+/** Bind all of it, holding each control so long. */
+function bound(heldMs = 80): Profile {
+  const hands = new Hands(heldMs)
   hands.hold(pad(FRESH))
   hands.push(0, 0.5, 1)
   hands.push(1, 1)
@@ -69,6 +75,18 @@ test('what is pressed when it is asked for is bound, whichever way the axis goes
     'a0+': 'a0+', 'a1+': 'a1+', 'a2+': 'a3+', 'a3+': 'a4+', b7: 'a5+', b1: 'b1', b0: 'b0', b2: 'b2', b3: 'b3', b4: 'b4',
     b12: 'a6=-1.00', b13: 'a6=0.14', b14: 'a6=0.71', b15: 'a6=-0.43', b9: 'b7', b8: 'b6',
   })
+})
+
+test('what is held for long is bound like what is pressed shortly: held still is not let go of', () => {
+  expect(bound(1500)).toEqual(bound())
+})
+
+test('a stick is bound the way it is pushed, and answers one question only', () => {
+  const hands = new Hands(1000)
+  hands.hold(pad(FRESH))
+  hands.push(3, -1)
+  hands.push(3, 1)
+  expect(hands.binder.asked?.step).toBe(2)
 })
 
 test('with everything at rest, triggers at -1 too, nothing is asked of the robot', () => {

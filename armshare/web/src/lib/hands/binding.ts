@@ -2,7 +2,7 @@
 // Pure: `pads.svelte.ts` keeps what was bound, by the pad's id.
 
 import type { Pad } from './gamepad'
-import { fromRest, Rest } from './rest'
+import { DRIFT_MAX, fromRest, Rest } from './rest'
 
 /** A control of an unknown pad: a button `b3`, half an axis `a2+`, or an axis at one of its values, as hats have: `a9=-0.71`. */
 export type Raw = string
@@ -40,6 +40,8 @@ const LET_GO = 0.25
 /** An axis beyond this is a hat, and rests there. */
 const OFF_SCALE = 1.05
 const SAME = 0.1
+/** Triggers rest below this. */
+const LOW_END = -0.9
 const STANDARD_BUTTONS = 17
 
 /** What a pad did between two moments at which it was at rest. */
@@ -111,7 +113,7 @@ export class Binder {
     this.#press ??= new Press(pad)
     this.#press.hear(pad)
     const still = this.#rest.hear(pad, nowMs)
-    if (!still) return
+    if (!still?.every((value, i) => canRest(value, this.#resting?.[i]))) return // held still is not let go of
     const moved = this.#resting && this.#press.control(still)
     this.#resting = still
     if (moved && this.asked) this.#take(this.asked.control, moved)
@@ -142,6 +144,14 @@ export class Binder {
     this.#at += 1
     this.complaint = null
   }
+}
+
+/** Whether an axis can be at rest here: where it was before, in its middle, or, if it has said nothing yet, at its low end. */
+function canRest(value: number, before: number | undefined): boolean {
+  const off = Math.abs(value) > OFF_SCALE
+  if (before !== undefined && Math.abs(before) > OFF_SCALE) return off
+  const [middle, same] = [Math.abs(value) < DRIFT_MAX, before !== undefined && Math.abs(value - before) < DRIFT_MAX]
+  return off || middle || same || (value < LOW_END && (before === undefined || before === 0))
 }
 
 /** Whether one press could be both: the two ways of a stick belong to it alone. */
