@@ -1,12 +1,18 @@
-"""Which simulated robots and tasks there are, by name. Looking them up loads no physics; `make_world` does."""
+"""Which simulated robots and tasks there are, by name. Looking them up loads no physics; `make_world` does.
+
+Besides the robots that come with the project there are those that `armshare robot add` has added (`sim/own.py`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from sim import own
 from sim.description import RobotDescription
 from sim.robot import RobotError, RobotModel
 from sim.task import Task
@@ -29,9 +35,10 @@ class UnknownTaskError(RobotError):
 
 
 def description(robot: str) -> RobotDescription:
-    """Return the data of the robot called `robot`; raise UnknownRobotError."""
+    """Return the data of the robot called `robot`; raise UnknownRobotError, or OwnRobotError for an unreadable one."""
     if robot not in ROBOTS:
-        raise UnknownRobotError(f"expected one of {', '.join(ROBOTS)}, got {robot!r}")
+        folder = _own_folder(robot)
+        return own.read(folder).description(folder)
     found: RobotDescription = import_module(f"sim.robots.{robot}").DESCRIPTION
     return found
 
@@ -57,14 +64,28 @@ def pairs() -> tuple[tuple[str, str], ...]:
 
 def tasks_of(robot: str) -> tuple[str, ...]:
     """Return the tasks that a robot can do, in the order of TASKS; raise UnknownRobotError."""
-    description(robot)
+    if robot not in ROBOTS:
+        offered = own.read(_own_folder(robot)).tasks
+        return tuple(name for name in TASKS if name in offered)
     return tuple(name for able, name in pairs() if able == robot)
+
+
+def own_pairs() -> tuple[tuple[str, str], ...]:
+    """Return every (robot, task) of the robots that were added here; one that cannot be read is left out."""
+    found = []
+    for name in own.names():
+        with suppress(own.OwnRobotError):
+            found += [(name, task) for task in tasks_of(name)]
+    return tuple(found)
 
 
 def require_pair(robot: str, task_name: str) -> tuple[str, str]:
     """Return the pair; raise UnknownRobotError or UnknownTaskError if there is no such world."""
     if robot not in ROBOTS:
-        raise UnknownRobotError(f"expected one of {', '.join(ROBOTS)}, got {robot!r}")
+        offered = own.read(_own_folder(robot)).tasks
+        if task(task_name).spec.name not in offered:
+            raise UnknownTaskError(f"expected one of {', '.join(offered)} as a task of {robot}, got {task_name!r}")
+        return robot, task_name
     able = task(task_name).robots
     if robot not in able:
         raise UnknownTaskError(f"expected one of {', '.join(able)} at the task {task_name}, got {robot!r}")
@@ -82,6 +103,14 @@ def offer(said: str) -> tuple[str, tuple[str, ...]]:
         return robot, tuple(require_pair(robot, name)[1] for name in tasks)
     except UnknownTaskError as error:
         raise UnknownTaskError(f"{said}: {error}") from error
+
+
+def _own_folder(robot: str) -> Path:
+    folder = own.find(robot)
+    if folder is None:
+        known = ", ".join((*ROBOTS, *own.names()))
+        raise UnknownRobotError(f"expected one of {known}, got {robot!r}; `armshare robot add` takes others")
+    return folder
 
 
 def make_world(robot: str, task_name: str, stepping: Stepping | None = None) -> World:

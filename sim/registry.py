@@ -6,7 +6,7 @@ from typing import Final
 
 from gymnasium.envs.registration import register, registry
 
-from sim.catalogue import pairs, task
+from sim.catalogue import own_pairs, pairs, task
 
 NAMESPACE: Final = "armshare"
 
@@ -18,7 +18,7 @@ def env_id(robot: str, task_name: str) -> str:
 
 def register_envs() -> None:
     """Register every pair that is not registered yet; the first one that is made loads the physics engine."""
-    for robot, name in pairs():
+    for robot, name in (*pairs(), *own_pairs()):
         if env_id(robot, name) not in registry:
             register(
                 env_id(robot, name),

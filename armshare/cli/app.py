@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from armshare import logs
-from armshare.cli import operator, owner, platform, researcher, simulation
+from armshare.cli import operator, owner, platform, researcher, robot, simulation
 from armshare.cli.options import err
 from armshare.failures import PlatformError, actionable
 from armshare.logs import FORMAT_VARIABLE, LogFormat
@@ -20,6 +20,7 @@ cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 for one in (platform, operator, researcher, owner):
     cli.add_typer(one.cli)
 cli.add_typer(simulation.cli, name="sim")
+cli.add_typer(robot.cli, name="robot")
 
 
 def _print_version(wanted: bool) -> None:

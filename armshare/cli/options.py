@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +12,19 @@ from urllib.parse import urlsplit
 import typer
 from rich.console import Console
 
+from sim.own import DATA
+
 out, err = Console(emoji=False), Console(stderr=True, emoji=False)
 ARM: Final = 10**18
 
-Data = Annotated[Path, typer.Option(help="The folder that everything is kept in.", envvar="ARMSHARE_DATA")]
+
+def _kept_in(data: Path) -> Path:
+    """Let this process and its children find the robots that were added there."""
+    os.environ[DATA] = str(data.absolute())
+    return data
+
+
+Data = Annotated[Path, typer.Option(help="The folder that everything is kept in.", envvar=DATA, callback=_kept_in)]
 Port = Annotated[
     int, typer.Option(min=0, max=65535, help="The hub's port; 0 takes a free one.", envvar="ARMSHARE_PORT")
 ]

@@ -28,6 +28,7 @@ from armshare.client import client_of, message_of
 from armshare.failures import PlatformError
 from armshare.logs import LogFile
 from armshare.platform import processes
+from armshare.platform.page import MISSING, is_built
 from armshare.settings import Settings
 from sim.catalogue import offer
 from teleop.hub.server import serving
@@ -55,6 +56,8 @@ def run(
     wanted = robot or [*SHOWN]
     for one in wanted:
         offer(one)
+    if not is_built():
+        err.print(f"[yellow]{MISSING}[/yellow]", highlight=False, soft_wrap=True)
     err.print(f"starting the chain, the hub and {', '.join(wanted)} ...")
     data.mkdir(parents=True, exist_ok=True)
     logs = LogFile(data / "logs" / "hub.log"), LogFile(data / "logs" / "host.log")

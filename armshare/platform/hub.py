@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from sqlalchemy import Engine
 
 from armshare.migrations import migrate
-from armshare.platform.page import Page
+from armshare.platform.page import FOLDER, Page, is_built, no_page
 from armshare.platform.sub_path import SubPath
 from armshare.settings import Settings
 from recorder.hub.api import body_bytes_max
@@ -53,7 +53,6 @@ from teleop.identity import kept_secret, load_key
 from teleop.wire.messages import PROTOCOL
 
 _log = structlog.get_logger()
-_WEB: Final = Path(__file__).parents[1] / "web" / "dist"
 EXPIRY_S: Final = 1.0
 SWEEP_UPLOADS_S: Final = 3600.0
 UPLOAD_KEPT_MS: Final = 7 * 24 * 3_600_000
@@ -147,8 +146,10 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
     )
     app.include_router(rewards_router(pipeline, catalogue, parts.driving.operator, parts.admin_token))
     app.get("/api/config", response_model=ConfigAnswer)(lambda: _config(parts))
-    if _WEB.is_dir():
-        app.mount("/", Page(_WEB))
+    if is_built():
+        app.mount("/", Page(FOLDER))
+    else:
+        app.add_route("/", no_page, include_in_schema=False)
     return app
 
 

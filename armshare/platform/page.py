@@ -13,18 +13,35 @@ from urllib.parse import quote
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.responses import RedirectResponse, Response
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.staticfiles import PathLike, StaticFiles
 from starlette.types import Scope
 
 from teleop.hub.server import encoded
 
+FOLDER: Final = Path(__file__).parents[1] / "web" / "dist"
+"""Where the build leaves the page; it is a part of the package."""
+MISSING: Final = (
+    "The page is not in this installation: it was installed from sources whose page was not built. "
+    "Run `make setup` there, or `npm run -w armshare/web build`; the hub's API works without it."
+)
 FOREVER: Final = "public, max-age=31536000, immutable"
 """For a file whose name changes with its content."""
 ASK: Final = "no-cache"
 """For the others: a browser keeps them, and asks each time whether they have changed."""
 NO_PAGES: Final = frozenset({"api", "ws", "assets", "static"})
 """The first parts of paths that lead to no page."""
+
+
+def is_built() -> bool:
+    """Whether there is a page to serve."""
+    return (FOLDER / "index.html").is_file()
+
+
+async def no_page(_request: Request) -> Response:
+    """Answer for a page that is missing: what to do, in a sentence."""
+    return PlainTextResponse(MISSING, 503)
 
 
 class Page(StaticFiles):

@@ -6,10 +6,11 @@ Exports `Mesh`. Metres; colours are linear red, green, blue in [0, 1].
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from sim.scene import Box, Cylinder, Shape
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int32]
+Colour = tuple[float, float, float]
 
 CREASE_RAD: Final = 0.7
 """Faces that meet at a sharper angle keep a hard edge between them."""
@@ -84,7 +86,7 @@ def load(path: Path, rgb: Sequence[float], scale: Vector, edge_m: float) -> Mesh
     Raises MeshSyntaxError. The simplifier has been seen to corrupt the heap of processes that also run SciPy: call this
     in a process of its own.
     """
-    return joined([_drawn(points * scale, faces, colour or rgb, edge_m) for points, faces, colour in _read(path)])
+    return joined([_drawn(points * scale, faces, colour or rgb, edge_m) for points, faces, colour in parts(path)])
 
 
 def _drawn(points: Vector, faces: Indices, rgb: Sequence[float], edge_m: float) -> Mesh:
@@ -234,11 +236,17 @@ def _halved(quads: Sequence[Sequence[int]]) -> Indices:
     return np.array([half for a, b, c, d in quads for half in ((a, b, c), (a, c, d))], np.int32)
 
 
-def _read(path: Path) -> Iterator[tuple[Vector, Indices, tuple[float, float, float] | None]]:
-    """Yield the parts of a mesh file: points (V, 3), faces (T, 3), and their own colour."""
+def parts(path: Path, colours: Mapping[str, Colour] | None = None) -> Iterator[tuple[Vector, Indices, Colour | None]]:
+    """Yield the parts of a mesh file: points (V, 3), faces (T, 3), and their own colour, linear; None: it has none.
+
+    `colours` are those of an OBJ's materials; by default those of the .mtl of the same name. A COLLADA file's unit is
+    applied, and its up axis is not, as ROS's and the browser's readers do. Raises MeshSyntaxError.
+    """
     import trimesh
 
-    colours = _own_colours(path)
+    library, unit_m = path.with_suffix(".mtl"), _unit_m(path)
+    if colours is None:
+        colours = colours_of(library) if path.suffix.lower() == ".obj" and library.is_file() else {}
     try:
         scene = trimesh.load_scene(path, process=False, split_object=False, group_material=True)
     except Exception as error:  # readers raise all kinds of errors on a bad file
@@ -247,17 +255,36 @@ def _read(path: Path) -> Iterator[tuple[Vector, Indices, tuple[float, float, flo
     if not meshes:
         raise MeshSyntaxError(f"{path}: expected a mesh, found no triangle")
     for mesh in meshes:
-        material = getattr(getattr(mesh.visual, "material", None), "name", None)
-        points = np.asarray(mesh.vertices, np.float64)
-        yield *welded(points, np.asarray(mesh.faces, np.int32)), colours.get(material or "")
+        material = getattr(mesh.visual, "material", None)
+        painted = path.suffix.lower() == ".dae" and material is not None
+        colour = _factor(material) if painted else colours.get(getattr(material, "name", None) or "")
+        points = unit_m * np.asarray(mesh.vertices, np.float64)
+        yield *welded(points, np.asarray(mesh.faces, np.int32)), colour
 
 
-def _own_colours(path: Path) -> dict[str, tuple[float, float, float]]:
-    """Return the diffuse colour of each material in the .mtl of the same name; robots' textures are baked lighting."""
-    library = path.with_suffix(".mtl")
-    if path.suffix.lower() != ".obj" or not library.is_file():
-        return {}
-    found: dict[str, tuple[float, float, float]] = {}
+def _factor(material: Any) -> Colour:
+    """Return the linear colour of a COLLADA effect, which is written as a screen shows it."""
+    red, green, blue = (linear(float(value) / 255.0) for value in material.main_color[:3])
+    return red, green, blue
+
+
+def _unit_m(path: Path) -> float:
+    """Return how many metres a COLLADA file's unit is; 1 for every other file."""
+    if path.suffix.lower() != ".dae":
+        return 1.0
+    try:
+        with path.open("rb") as file:
+            for _, element in ET.iterparse(file):
+                if element.tag.rpartition("}")[2] == "unit":
+                    return float(element.get("meter", "1"))
+    except (ET.ParseError, ValueError) as error:
+        raise MeshSyntaxError(f"{path}: expected COLLADA, got {error}") from error
+    return 1.0
+
+
+def colours_of(library: Path) -> dict[str, Colour]:
+    """Return the diffuse colour, linear, of each material in an .mtl; robots' textures are baked lighting."""
+    found: dict[str, Colour] = {}
     name = ""
     for line in library.read_text("utf-8", "replace").splitlines():
         word, _, rest = line.strip().partition(" ")
@@ -273,3 +300,8 @@ def _own_colours(path: Path) -> dict[str, tuple[float, float, float]]:
 def linear(encoded: float) -> float:
     """Return the linear value of an sRGB one (IEC 61966-2-1)."""
     return encoded / 12.92 if encoded <= 0.04045 else float(((encoded + 0.055) / 1.055) ** 2.4)
+
+
+def encoded(value: float) -> float:
+    """Return the sRGB value of a linear one (IEC 61966-2-1)."""
+    return 12.92 * value if value <= 0.0031308 else float(1.055 * value ** (1.0 / 2.4) - 0.055)

@@ -13,7 +13,8 @@ from anyio import from_thread
 from fastapi import APIRouter, Depends, Request, Response, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
-from sim.catalogue import UnknownRobotError, model
+from sim.catalogue import ROBOTS, UnknownRobotError, model
+from sim.model.assets import asset as model_asset
 from teleop.hub.accounts import Accounts, NotSignedInError
 from teleop.hub.answers import (
     Challenge,
@@ -172,12 +173,12 @@ def _add_reading(routes: APIRouter, driving: Driving) -> None:
             found = model(name)
         except UnknownRobotError as error:
             raise ApiError(404, "unknown_robot", str(error)) from error
-        folder = found.urdf_path.parent.resolve()
-        file = (found.root / path).resolve()
-        if not file.is_relative_to(folder) or not file.is_file():
+        file = model_asset(found, path)
+        if file is None:
             raise ApiError(404, "unknown_file", f"expected a file of the model {name}, got {path!r}")
         encoded = driving.models.of(file) if driving.models else {}
-        return answer(file, encoded, request.headers, {"Cache-Control": "public, max-age=3600"})
+        keep = "public, max-age=3600" if name in ROBOTS else "no-cache"  # an added robot may be replaced
+        return answer(file, encoded, request.headers, {"Cache-Control": keep})
 
     @routes.get("/api/protocol")
     def protocol() -> dict[str, Any]:

@@ -1,15 +1,18 @@
 """A gamepad on Linux's joystick interface (`/dev/input/js*`, kernel documentation `input/joydev/joystick-api`).
 
 The device gives eight bytes per event: milliseconds u32, value i16, type u8 (1 button, 2 axis, 0x80 added if it
-reports the state at opening), number u8. Numbers are those of the kernel's xpad layout.
+reports the state at opening), number u8. Which control a number is, the device is asked: it tells the input codes of
+its axes and buttons (`input/gamepad`, the kernel's rules for gamepads).
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from typing import Final
@@ -28,8 +31,17 @@ AT_OPENING: Final = 0x80
 FULL: Final = 32767
 """The value of an axis at its end."""
 DEAD_ZONE: Final = 0.12
+DRIFT_MAX: Final = 0.3
+"""A stick that rests farther out than this is held by somebody, and its middle is not known."""
 _SLOW: Final = 0.35
 _EVENTS_AT_ONCE: Final = 256
+_JSIOCGAXES: Final = 0x80016A11
+_JSIOCGBUTTONS: Final = 0x80016A12
+_JSIOCGNAME: Final = 0x80006A13
+_JSIOCGAXMAP: Final = 0x80406A32
+_JSIOCGBTNMAP: Final = 0x84006A34
+_NAME_BYTES: Final = 128
+_AXES, _BUTTONS = 64, 512
 
 
 class GamepadError(Exception):
@@ -37,39 +49,77 @@ class GamepadError(Exception):
 
 
 class Axis(IntEnum):
-    """Sticks: right and down are positive."""
+    """Sticks, and the cross, by the kernel's codes (`ABS_*`): right and down are positive."""
 
-    LEFT_X = 0
-    LEFT_Y = 1
-    RIGHT_X = 3
-    RIGHT_Y = 4
-    CROSS_X = 6
-    CROSS_Y = 7
+    LEFT_X = 0x00
+    """ABS_X"""
+    LEFT_Y = 0x01
+    """ABS_Y"""
+    RIGHT_X = 0x03
+    """ABS_RX"""
+    RIGHT_Y = 0x04
+    """ABS_RY"""
+    CROSS_X = 0x10
+    """ABS_HAT0X"""
+    CROSS_Y = 0x11
+    """ABS_HAT0Y"""
 
 
 class Button(IntEnum):
-    """What each button is for."""
+    """What each button is for, by the kernel's codes (`BTN_*`)."""
 
-    GRIP = 0
-    """A: open or close."""
-    NEXT_PART = 2
-    """X: the next hand, then the base."""
-    SLOW = 4
-    """Left shoulder, held."""
-    DEAD_MAN = 5
-    """Right shoulder, held."""
-    DISCARD = 6
-    """Back."""
-    FINISH = 7
-    """Start."""
+    GRIP = 0x130
+    """BTN_SOUTH, A: open or close."""
+    NEXT_PART = 0x133
+    """BTN_X: X of an Xbox pad, triangle of a PlayStation's: the next hand, then the base."""
+    SLOW = 0x136
+    """BTN_TL, left shoulder, held."""
+    DEAD_MAN = 0x137
+    """BTN_TR, right shoulder, held."""
+    DISCARD = 0x13A
+    """BTN_SELECT, Back."""
+    FINISH = 0x13B
+    """BTN_START."""
+
+
+CROSS: Final = {
+    0x220: (Axis.CROSS_Y, -1.0),
+    0x221: (Axis.CROSS_Y, 1.0),
+    0x222: (Axis.CROSS_X, -1.0),
+    0x223: (Axis.CROSS_X, 1.0),
+}
+"""BTN_DPAD_UP, DOWN, LEFT and RIGHT: the cross of pads that have buttons there instead of an axis."""
+_ABS_Z: Final = 0x02
+_ABS_RZ: Final = 0x05
+_TRIGGERS: Final = frozenset((0x138, 0x139))
+"""BTN_TL2 and BTN_TR2: a pad whose triggers are buttons has its right stick on ABS_Z and ABS_RZ if it has no ABS_RX."""
+_NEEDED: Final = (Axis.LEFT_X, Axis.LEFT_Y, Button.DEAD_MAN, Button.GRIP, Button.FINISH)
+"""Without these a device cannot drive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What the device says it is: the code of each axis and of each button, by its number."""
+
+    name: str
+    axes: Sequence[int]
+    buttons: Sequence[int]
+
+
+XPAD: Final = Layout(
+    "xpad", (0, 1, 2, 3, 4, 5, 16, 17), (0x130, 0x131, 0x133, 0x134, 0x136, 0x137, 0x13A, 0x13B, 0x13C)
+)
+"""How the kernel's xpad driver numbers an Xbox pad."""
 
 
 class Gamepad:
     """One device's state. `poll` never waits."""
 
-    def __init__(self, descriptor: int, name: str) -> None:
-        self._descriptor, self._name, self._rest = descriptor, name, b""
+    def __init__(self, descriptor: int, name: str, layout: Layout) -> None:
+        self._descriptor, self._name, self._layout, self._rest = descriptor, name, layout, b""
         self._axes: dict[int, float] = {}
+        self._middles: dict[int, float] = {}
+        """Where each axis rests, once that is known."""
         self._held: set[int] = set()
         self._pressed: list[int] = []
 
@@ -89,9 +139,11 @@ class Gamepad:
         return pressed
 
     def axis(self, axis: Axis) -> float:
-        """Return the position of an axis, in [-1, 1]; near its middle it is 0."""
-        value = self._axes.get(axis, 0.0)
-        return float(np.copysign(max(abs(value) - DEAD_ZONE, 0.0) / (1.0 - DEAD_ZONE), value))
+        """Return the position of an axis, in [-1, 1], from where it rests; near there, and before that is known, 0."""
+        if axis not in self._middles:
+            return 0.0
+        away = self._axes.get(axis, 0.0) - self._middles[axis]
+        return float(np.copysign(max(min(abs(away), 1.0) - DEAD_ZONE, 0.0) / (1.0 - DEAD_ZONE), away))
 
     def held(self, button: Button) -> bool:
         """Whether a button is down."""
@@ -101,14 +153,27 @@ class Gamepad:
         whole = len(data) - len(data) % EVENT.size
         self._rest = data[whole:]
         for _time_ms, value, kind, number in EVENT.iter_unpack(data[:whole]):
-            if kind & ~AT_OPENING == AXIS:
-                self._axes[number] = max(-1.0, min(1.0, value / FULL))
-            elif kind & ~AT_OPENING == BUTTON and value:
-                self._held.add(number)
-                if not kind & AT_OPENING:
-                    self._pressed.append(number)
-            elif kind & ~AT_OPENING == BUTTON:
-                self._held.discard(number)
+            if kind & ~AT_OPENING == AXIS and number < len(self._layout.axes):
+                self._move(self._layout.axes[number], max(-1.0, min(1.0, value / FULL)), bool(kind & AT_OPENING))
+            elif kind & ~AT_OPENING == BUTTON and number < len(self._layout.buttons):
+                self._push(self._layout.buttons[number], bool(value), bool(kind & AT_OPENING))
+
+    def _move(self, code: int, value: float, at_opening: bool) -> None:
+        """Take an axis. It rests where it was at opening, unless it was held then: that shows once it is let go of."""
+        self._axes[code] = value
+        if code not in self._middles and abs(value) < (DRIFT_MAX if at_opening else DEAD_ZONE):
+            self._middles[code] = value if at_opening else 0.0
+
+    def _push(self, code: int, down: bool, at_opening: bool) -> None:
+        if code in CROSS:
+            axis, way = CROSS[code]
+            self._middles[axis], self._axes[axis] = 0.0, way if down else 0.0
+        elif down:
+            self._held.add(code)
+            if not at_opening:
+                self._pressed.append(code)
+        else:
+            self._held.discard(code)
 
 
 @contextmanager
@@ -119,7 +184,7 @@ def opened(path: Path) -> Iterator[Gamepad]:
     except OSError as error:
         raise GamepadError(f"expected a gamepad such as /dev/input/js0, got {path}: {error.strerror}") from error
     try:
-        gamepad = Gamepad(descriptor, str(path))
+        gamepad = Gamepad(descriptor, str(path), require_gamepad(asked(descriptor, path), path))
         try:
             gamepad.poll()  # its present state
         except GamepadError as error:
@@ -127,6 +192,38 @@ def opened(path: Path) -> Iterator[Gamepad]:
         yield gamepad
     finally:
         os.close(descriptor)
+
+
+def asked(descriptor: int, path: Path) -> Layout:
+    """Return what the device says it is; raise GamepadError if it is no joystick."""
+    try:
+        axes, buttons = (_ioctl(descriptor, request, 1)[0] for request in (_JSIOCGAXES, _JSIOCGBUTTONS))
+        name = (
+            _ioctl(descriptor, _JSIOCGNAME + (_NAME_BYTES << 16), _NAME_BYTES).split(b"\0")[0].decode(errors="replace")
+        )
+        of_axes = _ioctl(descriptor, _JSIOCGAXMAP, _AXES)[:axes]
+        of_buttons = struct.unpack(f"={_BUTTONS}H", _ioctl(descriptor, _JSIOCGBTNMAP, 2 * _BUTTONS))[:buttons]
+    except OSError as error:
+        raise GamepadError(f"expected a gamepad such as /dev/input/js0, got {path}: it is no joystick") from error
+    return Layout(name, tuple(of_axes), of_buttons)
+
+
+def require_gamepad(layout: Layout, path: Path) -> Layout:
+    """Return the layout, with a right stick; raise GamepadError for a device that has not what driving needs."""
+    codes = [*layout.axes]
+    if Axis.RIGHT_X not in codes and _ABS_Z in codes and _ABS_RZ in codes and not _TRIGGERS.isdisjoint(layout.buttons):
+        codes[codes.index(_ABS_Z)], codes[codes.index(_ABS_RZ)] = Axis.RIGHT_X, Axis.RIGHT_Y
+    missing = [one.name.lower() for one in _NEEDED if one not in (*codes, *layout.buttons)]
+    if missing:
+        raise GamepadError(
+            f"{path} says that it is {layout.name!r}, without {', '.join(missing)}: it is not numbered like a gamepad. "
+            "Drive with it in the page, which asks for each control once"
+        )
+    return Layout(layout.name, tuple(codes), layout.buttons)
+
+
+def _ioctl(descriptor: int, request: int, size: int) -> bytes:
+    return fcntl.ioctl(descriptor, request, bytes(size))
 
 
 class GamepadPilot:

@@ -7,6 +7,7 @@ its streams is proven by the tests that start one.
 from __future__ import annotations
 
 import io
+import os
 import signal
 import subprocess
 import sys
@@ -36,11 +37,13 @@ def armshare_here(*arguments: str) -> subprocess.CompletedProcess[str]:
 def _left_as_it_was() -> Iterator[None]:
     """Put back what the command line sets for all of its process."""
     handlers = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
-    hook, logs = sys.excepthook, structlog.get_config()
+    hook, logs, environment = sys.excepthook, structlog.get_config(), dict(os.environ)
     try:
         yield
     finally:
         for one, handler in handlers.items():
             signal.signal(one, handler)
         sys.excepthook = hook
+        os.environ.clear()
+        os.environ.update(environment)
         structlog.configure(**logs)

@@ -10,11 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from armshare.platform import hub as composition
 from armshare.platform.page import ASK, FOREVER
+from armshare.platform.page import FOLDER as DIST
 from tests.conftest import House
 
-DIST = composition._WEB
 SUFFIX = {"br": ".br", "gzip": ".gz"}
 FILES = sorted(file for file in DIST.rglob("*") if file.is_file() and file.suffix not in SUFFIX.values())
 CHANGED = "Wed, 21 Oct 2015 07:28:00 GMT"

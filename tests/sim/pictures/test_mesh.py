@@ -12,6 +12,7 @@ from sim.catalogue import ROBOTS, description, model
 from sim.pictures.mesh import MeshSyntaxError, joined, linear, load, of_shape, shaded, simplified
 from sim.pictures.visuals import VisualsError, link_meshes
 from sim.scene import Box, Cylinder, Sphere
+from tests.sim.bring.packages import GREEN, RED, dae
 
 WHITE = (1.0, 1.0, 1.0)
 
@@ -142,3 +143,12 @@ def test_a_spoilt_cache_says_which_file_to_delete(tmp_path, monkeypatch):
 
 def test_nothing_joined_is_nothing():
     assert joined([]).triangles.shape == (0, 3)
+
+
+def test_collada_has_its_own_colours_and_its_unit(tmp_path):
+    path = tmp_path / "box.dae"
+    path.write_text(dae([((0.0, 0.0, 0.0), (0.2, 0.1, 0.4), RED), ((0.0, 0.0, 0.4), (0.2, 0.1, 0.5), GREEN)], 0.001))
+    mesh = load(path, WHITE, np.ones(3), 0.0)
+    assert np.ptp(mesh.positions, axis=0) == pytest.approx((0.2, 0.1, 0.5), abs=1e-6)
+    seen = sorted({tuple(colour) for colour in mesh.colours.tolist()})
+    assert seen == [pytest.approx([linear(v) for v in colour], abs=5e-3) for colour in sorted((RED, GREEN))]

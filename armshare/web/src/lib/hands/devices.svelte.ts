@@ -2,8 +2,9 @@
 
 import type { Order } from './bindings'
 import { controls } from './controls.svelte'
-import { chosen, GamepadReader } from './gamepad'
+import { GamepadReader } from './gamepad'
 import type { Axes, Input } from './input'
+import { Pads, type Plugged } from './pads.svelte'
 import type { Pose } from './servo'
 import { parseReport, SpaceMouse, USAGE, VENDORS } from './spacemouse'
 import { enter, type Kind, offered } from './xr'
@@ -18,7 +19,7 @@ export interface Operated {
 }
 
 export class Devices {
-  gamepad = $state.raw<{ id: string; standard: boolean } | null>(null)
+  readonly pads = new Pads()
   /** The name of a connected SpaceMouse. */
   spaceMouse = $state<string | null>(null)
   /** Whether this browser can talk to one. */
@@ -45,6 +46,11 @@ export class Devices {
     void offered(navigator.xr).then((kinds) => (this.offered = kinds))
     this.hid?.addEventListener('disconnect', this.#gone)
     void this.hid?.getDevices().then((devices) => this.#open(devices[0]), () => null)
+  }
+
+  /** The gamepad that is plugged in; it moves nothing before it is ready. */
+  get gamepad(): Plugged | null {
+    return this.pads.plugged
   }
 
   /** To be called from a click: the browser then asks which device. */
@@ -84,8 +90,7 @@ export class Devices {
   }
 
   #pollGamepad(heard: boolean): void {
-    const pad = chosen(navigator.getGamepads?.() ?? [])
-    if (pad?.id !== this.gamepad?.id) this.gamepad = pad && { id: pad.id, standard: pad.mapping === 'standard' }
+    const pad = this.pads.read(performance.now())
     const reading = pad && heard ? this.#reader.read(pad, controls.gamepad) : null
     this.#operated.input.hold('gamepad', reading?.axes ?? null, reading?.slow)
     for (const order of reading?.orders ?? []) this.#obey(order)

@@ -7,6 +7,7 @@ import { OBJLoader } from 'three/examples/jsm/loaders/OBJLoader.js'
 import { STLLoader } from 'three/examples/jsm/loaders/STLLoader.js'
 import URDFLoader, { type URDFRobot } from 'urdf-loader'
 import { drawsBySoftware } from './graphics'
+import { relight } from './normals'
 import { simplified } from './simplify'
 
 /** A part of the description could not be had. */
@@ -38,6 +39,7 @@ export async function loadRobot(url: string, told: Loading = () => {}): Promise<
   robot.traverse((object) => {
     if (!(object instanceof Mesh)) return
     soften(object)
+    if (!fine.has(object.geometry)) relight(object.geometry)
     fine.set(object.geometry, [...(fine.get(object.geometry) ?? []), object])
   })
   if (drawsBySoftware())
@@ -48,7 +50,7 @@ export async function loadRobot(url: string, told: Loading = () => {}): Promise<
   return robot
 }
 
-/** `package://NAME/…` is the folder NAME on the way to the URDF, or the one beside it. */
+/** `package://NAME/…` is the folder NAME on the way to the URDF, or the one beside it; the hub knows packages by name there. */
 function packageRoot(url: string, name: string): string {
   const folders = url.split('/').slice(0, -1)
   const at = folders.lastIndexOf(name)
