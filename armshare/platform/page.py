@@ -30,6 +30,8 @@ FOREVER: Final = "public, max-age=31536000, immutable"
 """For a file whose name changes with its content."""
 ASK: Final = "no-cache"
 """For the others: a browser keeps them, and asks each time whether they have changed."""
+TEXTS: Final = frozenset({".md", ".sol"})
+"""What a person reads in the browser, which would save it under its own type."""
 NO_PAGES: Final = frozenset({"api", "ws", "assets", "static"})
 """The first parts of paths that lead to no page."""
 
@@ -73,7 +75,10 @@ class Page(StaticFiles):
         if path.suffix in encoded.SUFFIXES.values():
             raise HTTPException(404)  # reached as an encoding of its original
         keep = FOREVER if path.is_relative_to(self._named) else ASK
-        return encoded.answer(path, encoded.beside(path), Headers(scope=scope), {"Cache-Control": keep})
+        response = encoded.answer(path, encoded.beside(path), Headers(scope=scope), {"Cache-Control": keep})
+        if path.suffix in TEXTS and "content-type" in response.headers:
+            response.headers["Content-Type"] = "text/plain; charset=utf-8"
+        return response
 
 
 def _for_a_person(scope: Scope, path: str) -> bool:

@@ -46,6 +46,7 @@ def test_before_sign_in_a_person_learns_what_is_earned_here_and_where_to_read_on
     contract = page.get_by_role("link", name="The contract that pays, its source")
     source = page.request.get(house.url + str(contract.get_attribute("href")))
     assert "contract RewardVault" in source.text()
+    assert source.headers["content-type"] == "text/plain; charset=utf-8"
     config = page.request.get(f"{house.url}/api/config").json()
     expect(page.get_by_test_id("vault")).to_have_text(config["vault"])
     scoring = page.get_by_role("link", name="How a score and its pay are made").get_attribute("href")
