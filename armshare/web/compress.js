@@ -10,6 +10,8 @@ import { brotliCompress, constants, gzip } from 'node:zlib'
 const DIST = fileURLToPath(new URL('dist', import.meta.url))
 /** What an encoded file must save to be worth it: text saves two thirds, a picture or a font less than this. */
 const SAVED = 0.4
+/** Code is always worth it, however little of it is in a file. */
+const CODE = /\.(js|css|html)$/
 
 const encoders = {
   '.br': (data) => promisify(brotliCompress)(data, { params: { [constants.BROTLI_PARAM_SIZE_HINT]: data.length } }),
@@ -20,7 +22,7 @@ async function encode(file) {
   const data = await readFile(file)
   for (const [suffix, encoder] of Object.entries(encoders)) {
     const encoded = await encoder(data)
-    if (encoded.length < data.length * (1 - SAVED)) await writeFile(file + suffix, encoded)
+    if (encoded.length < data.length * (CODE.test(file) ? 1 : 1 - SAVED)) await writeFile(file + suffix, encoded)
   }
 }
 
