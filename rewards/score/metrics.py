@@ -339,7 +339,9 @@ def idle_until_done(facts: EpisodeFacts) -> Idle:
     """Return the pauses before the task was done, which is what an operator is told; pay counts them all."""
     until = np.searchsorted(facts.t_s, facts.done_s, side="right") if facts.done_s is not None else len(facts.t_s)
     t_s = facts.t_s[:until] - facts.t_s[0]
-    return idle(*(resample(t_s, values[:until]) for values in (facts.ee_position_m, facts.joint_rad, facts.gripper)))
+    measured = facts.ee_position_m, facts.joint_rad, facts.gripper
+    hands, joints, grippers = (resample(t_s, values[:until]) for values in measured)
+    return idle(hands, joints, grippers)
 
 
 def tracking(applied_rad: Array, seen_rad: Array, limited: Mask) -> Tracking:
