@@ -14,7 +14,9 @@ import h5py
 import msgspec
 import numpy as np
 import pytest
+from rich.text import Text
 
+from armshare.researcher import replay_line
 from recorder.file.episode import Episode, FileMissingError, UnreadableFileError, read_episode
 from recorder.file.meta import Meta
 from recorder.proof.replayed import DescriptionMismatchError, NotSimulatedError, TaskMismatchError, replayed
@@ -200,12 +202,13 @@ def test_the_command_line_tells_identical_different_and_impossible_apart(folder:
         [*program, str(folder), str(other), str(elsewhere)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 1, done.stderr
-    same, differs, unable = json.loads(done.stdout.splitlines()[-1])
+    same, differs, unable = json.loads(done.stdout)
     assert (same["identical"], same["error"]) == (True, None)
     assert differs["error"] == "ReplayMismatchError"
     assert differs["message"].startswith("step 7, cube_pose[0]: the recording has ")
     assert unable["error"] == "EngineMismatchError"
     assert "machine not-" in unable["message"]
-    assert [line.split()[0] for line in done.stdout.splitlines()[:3]] == ["identical", "differs", "unable"]
+    said = [Text.from_markup(replay_line(one)).plain.split()[0] for one in (same, differs, unable)]
+    assert said == ["identical", "differs", "unable"]
     missing = subprocess.run([*program, str(tmp_path)], capture_output=True, text=True, check=False)
     assert (missing.returncode, missing.stderr.partition(":")[0]) == (2, "FileMissingError")
