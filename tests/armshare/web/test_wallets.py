@@ -89,6 +89,10 @@ def test_signed_out_a_key_can_still_be_saved_read_back_and_deleted_only_after_a_
 
     page.locator(row).get_by_test_id("ask-delete").click()
     expect(page.locator(row).get_by_role("alert")).to_contain_text("This wallet has earned 0.9 ARM.")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    assert page.evaluate("document.querySelector('h1').getBoundingClientRect().right") <= 390
+    assert checked(page, "signed out") == []
     page.locator(row).get_by_role("button", name="Keep it").click()
     expect(page.get_by_test_id("wallet")).to_have_count(1)
     page.locator(row).get_by_test_id("ask-delete").click()
