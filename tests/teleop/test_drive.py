@@ -270,7 +270,7 @@ async def test_a_host_dials_again_when_the_hub_is_back(tmp_path):
         ({"task": "juggle"}, "unknown_task"),
         ({"robot": "0x000000000000000000000000000000000000dEaD"}, "robot_offline"),
         ({"nonce": "0x" + "11" * 32}, "grant"),
-        ({"notAfterMs": 1}, "grant"),
+        ({"notAfterMs": 1}, "clock"),
         ({"sessionKey": "nobody"}, "grant"),
     ],
 )

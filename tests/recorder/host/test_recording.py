@@ -93,7 +93,7 @@ def test_a_broken_stream_ends_one_episode_and_not_the_next(tmp_path: Path) -> No
 
     assert [(one.episode, one.valid) for one in handed] == [("broken", False), ("next", True)]
     episode = read_episode(handed[0].folder / "episode.h5")
-    assert (episode.steps, episode.end.reason) == (30, EndReason.HOST_LOST)
+    assert (episode.steps, episode.end.reason) == (30, EndReason.RECORDER_FAILED)
 
 
 def test_a_host_that_stops_in_the_middle_recovers_the_episode_when_it_starts(tmp_path: Path) -> None:
@@ -171,21 +171,34 @@ def test_a_disk_that_fills_up_ends_one_episode_and_not_the_next(
     assert read_episode(handed[0].folder / "episode.h5").steps == 20
 
 
-def test_an_episode_that_cannot_be_sealed_now_is_sealed_when_the_host_starts_again(
+def test_an_episode_that_a_full_disk_does_not_take_is_sealed_before_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_paths: Path) -> bool:
+    def full(*_: object) -> bool:
         monkeypatch.undo()
         raise OSError(28, "no space left on device")
 
     monkeypatch.setattr(sealer, "finish", full)
     made, handed = recorder(tmp_path)
     made.run(events_of(fake_episode(episode="full"), fake_episode(episode="next")))
+    assert [(one.episode, one.valid) for one in handed] == [("full", True), ("next", True)]
+
+
+def test_an_episode_that_cannot_be_sealed_now_is_sealed_when_the_host_starts_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> bool:
+        monkeypatch.undo()
+        raise OSError(5, "input/output error")
+
+    monkeypatch.setattr(sealer, "finish", broken)
+    made, handed = recorder(tmp_path)
+    made.run(events_of(fake_episode(episode="first"), fake_episode(episode="next")))
     assert [one.episode for one in handed] == ["next"]
 
     again, handed = recorder(tmp_path)
     again.recover()
-    assert [(one.episode, one.valid) for one in handed] == [("full", True)]
+    assert [(one.episode, one.valid) for one in handed] == [("first", True)]
 
 
 class WatchedEvents(Events):
