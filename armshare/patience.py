@@ -74,6 +74,8 @@ def arrived(received: int, length: int | None) -> str:
     """Say how much of an episode has arrived."""
     if length is None:
         return "the robot's computer has not begun to send it"
+    if length < 1_000_000:
+        return f"{received // 1000} of {-(-length // 1000)} kB have arrived"
     return f"{received / 1e6:.1f} of {length / 1e6:.1f} MB have arrived"
 
 

@@ -20,7 +20,7 @@ from tests.armshare.platform.test_house import robot_of
 from tests.armshare.slow_uplink import slow_house
 from tests.conftest import House
 
-ARRIVING = "MB have arrived"
+ARRIVING = "kB have arrived"
 
 
 @pytest.fixture(scope="module")

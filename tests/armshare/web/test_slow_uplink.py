@@ -47,7 +47,7 @@ def test_the_page_waits_for_a_slow_uplink_says_how_far_it_is_and_signs(page: Pag
     take_robot(page)
     drive(page)
     page.wait_for_function(SOME)
-    expect(page.get_by_test_id("arriving")).to_contain_text("MB have arrived")
+    expect(page.get_by_test_id("arriving")).to_contain_text("kB have arrived")
     expect(page.get_by_test_id("trouble")).to_have_count(0)
     page.get_by_test_id("score").wait_for()
     expect(page.get_by_test_id("arriving")).to_have_count(0)

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { left, wait } from './format'
+import { left, ofSize, wait } from './format'
 
 test.each([
   [0, 'less than a minute'],
@@ -19,4 +19,12 @@ test.each([
   [899, '14 min'],
 ])('%i s are left as %s', (seconds, said) => {
   expect(left(seconds)).toBe(said)
+})
+
+test.each([
+  [0, 500, '0 of 1 kB'],
+  [34_999, 119_001, '34 of 120 kB'],
+  [1_234_567, 3_400_000, '1.2 of 3.4 MB'],
+])('%i of %i bytes are %s', (bytes, length, said) => {
+  expect(ofSize(bytes, length)).toBe(said)
 })

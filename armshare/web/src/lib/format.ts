@@ -45,8 +45,9 @@ export function ago(thenMs: number, nowMs: number): string {
   return RELATIVE.format(Math.round(seconds / 86400), 'day')
 }
 
-/** 1234567 -> "1.2" */
-export const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1)
+/** How much of a file there is: "34 of 120 kB", "1.2 of 3.4 MB". */
+export const ofSize = (bytes: number, length: number): string =>
+  length < 1e6 ? `${Math.floor(bytes / 1e3)} of ${Math.ceil(length / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} of ${(length / 1e6).toFixed(1)} MB`
 
 /** "path_efficiency" -> "Path efficiency" */
 export function words(name: string): string {
