@@ -337,7 +337,8 @@ def idle(position_m: Array, joint_rad: Array, gripper: Array, rate_hz: float = R
 
 def idle_until_done(facts: EpisodeFacts) -> Idle:
     """Return the pauses before the task was done, which is what an operator is told; pay counts them all."""
-    until = np.searchsorted(facts.t_s, facts.done_s, side="right") if facts.done_s is not None else len(facts.t_s)
+    done = len(facts.t_s) if facts.done_s is None else int(np.searchsorted(facts.t_s, facts.done_s, side="right"))
+    until = max(done, 2)  # a task that was done from the start has one period before that
     t_s = facts.t_s[:until] - facts.t_s[0]
     measured = facts.ee_position_m, facts.joint_rad, facts.gripper
     hands, joints, grippers = (resample(t_s, values[:until]) for values in measured)
