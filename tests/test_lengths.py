@@ -31,9 +31,9 @@ def said(max_steps: int):
 
 
 def test_a_real_robots_owner_says_how_long_an_episode_may_be():
-    assert Wanted("so101", "arm", port="/dev/none").open().spec.task.max_steps == 1200
-    assert Wanted("so101", "arm", port="/dev/none", length_s=3600.0).open().spec.task.max_steps == 72_000
-    named = Wanted("so101", "arm", "fold", port="/dev/none", instruction="Fold the towel.", length_s=600.0)
+    assert Wanted("so101", "arm", ("free",), port="/dev/none").open().spec.task.max_steps == 1200
+    assert Wanted("so101", "arm", ("free",), port="/dev/none", length_s=3600.0).open().spec.task.max_steps == 72_000
+    named = Wanted("so101", "arm", ("fold",), port="/dev/none", instruction="Fold the towel.", length_s=600.0)
     assert (named.open().spec.task.name, named.open().spec.task.max_steps) == ("fold", 12_000)
 
 
