@@ -50,7 +50,6 @@ def test_a_task_is_chosen_at_the_card_and_everyone_sees_the_robot_at_it(browser:
     take_robot(page)
     assert page.url.endswith("/reach")
     expect(page.get_by_text(said("reach"))).to_be_visible(timeout=PATIENCE_MS)
-    move(page)
 
     sign_in(other)
     theirs = other.locator(CARD)
@@ -64,7 +63,6 @@ def test_a_task_is_chosen_at_the_card_and_everyone_sees_the_robot_at_it(browser:
     expect(reach).to_be_checked(timeout=PATIENCE_MS)
     card.get_by_text("Lift", exact=True).click()
     take_robot(page)
-    move(page)
     expect(other.get_by_text(said("lift"))).to_be_visible(timeout=PATIENCE_MS)
     other.locator(LOADED).wait_for()
     assert complaints(other) == []
