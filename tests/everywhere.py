@@ -2,7 +2,7 @@
 
     make corpus-pythons
 
-compares what several Pythons print (`tests/pythons`). It needs only NumPy, platformdirs, PyBullet and Ruckig.
+compares what several Pythons print (`tests/pythons`). It needs only NumPy, msgspec, platformdirs, PyBullet and Ruckig.
 """
 
 from __future__ import annotations
