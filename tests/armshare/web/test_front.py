@@ -44,13 +44,13 @@ def test_before_sign_in_a_person_learns_what_is_earned_here_and_where_to_read_on
     expect(page.get_by_role("row", name=re.compile("Lift"))).to_contain_text("1 ARM")
     assert checked(page, "front page") == []
     contract = page.get_by_role("link", name="The contract that pays, its source")
-    source = page.request.get(house.url + str(contract.get_attribute("href")))
+    source = page.request.get(contract.evaluate("(link) => link.href"))
     assert "contract RewardVault" in source.text()
     assert source.headers["content-type"] == "text/plain; charset=utf-8"
     config = page.request.get(f"{house.url}/api/config").json()
     expect(page.get_by_test_id("vault")).to_have_text(config["vault"])
-    scoring = page.get_by_role("link", name="How a score and its pay are made").get_attribute("href")
-    assert page.request.get(house.url + str(scoring)).text().startswith("# Scoring and pay")
+    scoring = page.get_by_role("link", name="How a score and its pay are made")
+    assert page.request.get(scoring.evaluate("(link) => link.href")).text().startswith("# Scoring and pay")
     page.get_by_role("navigation").get_by_role("link", name="Rules and pay").click()
     expect(page.get_by_role("heading", name="What counts")).to_be_visible()
     expect(page.get_by_role("navigation").get_by_role("link", name="Rules and pay")).to_have_attribute(
