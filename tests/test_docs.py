@@ -11,7 +11,7 @@ from typer.main import get_command
 from armshare.cli.app import cli
 from teleop.dialing import CA
 from tests.certificates import make_certificates
-from tests.docs import ROOT, Command, commands
+from tests.docs import ROOT, Command, commands, pages
 
 COMMANDS = sorted(set(commands()), key=str)
 PLACES = {"EPISODE_FOLDER": "folder", "EPISODE": "folder", "FOLDER": "folder", "episodes/*": "folder"}
@@ -79,3 +79,19 @@ def test_a_script_is_there_and_knows_its_options(command: Command):
 
 def test_every_other_program_is_one_that_people_have():
     assert {one.words[0] for one in COMMANDS} <= OTHER_PROGRAMS | {"armshare", "make", "python"}
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what a link can lead to within a page, as GitHub names it."""
+    heads = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_link_leads_to_a_file_and_to_a_heading_in_it(page: Path):
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if not link.startswith(("http:", "https:", "mailto:")):
+            path, _, anchor = link.partition("#")
+            there = (page.parent / path).resolve() if path else page
+            assert there.exists(), link
+            assert not anchor or anchor in anchors(there), link
