@@ -56,14 +56,9 @@ class Lossy:
 def configure(form: LogFormat) -> None:
     """Make every log of this process, and of the processes that it starts, look the same."""
     os.environ[FORMAT_VARIABLE] = form.value
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso" if form is LogFormat.JSON else "%Y-%m-%d %H:%M:%S"),
-    ]
-    last = _as_json() if form is LogFormat.JSON else _as_text()
+    shared, last = _shared(form), _as_json() if form is LogFormat.JSON else _as_text()
     structlog.configure(
-        processors=[*shared, *last],
+        processors=processors(form),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(cast(TextIO, Lossy(sys.stderr))),
     )
@@ -76,6 +71,19 @@ def configure(form: LogFormat) -> None:
     )
     logging.basicConfig(level=logging.WARNING, handlers=[of_libraries], force=True)
     logging.captureWarnings(capture=True)
+
+
+def processors(form: LogFormat) -> list[Processor]:
+    """Return what makes a line of that form."""
+    return [*_shared(form), *(_as_json() if form is LogFormat.JSON else _as_text())]
+
+
+def _shared(form: LogFormat) -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso" if form is LogFormat.JSON else "%Y-%m-%d %H:%M:%S"),
+    ]
 
 
 def _as_json() -> list[Processor]:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import Phase, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from armshare.logs import LogFormat, processors
 from armshare.platform.processes import Child
 from tests.lanes import LANES, lane_of, turn_of
 
@@ -23,6 +25,9 @@ os.environ["ARMSHARE_QUALIFICATION"] = "false"
 # The next test has the robot at once, whatever the last one left open; tests/armshare/web/test_leaving.py is of coming
 # back.
 os.environ["ARMSHARE_AWAY_S"] = "0"
+
+# A line as in a process of ours; by itself the library renders a traceback for longer than a control loop may stall.
+structlog.configure(processors=processors(LogFormat.TEXT))
 
 # Every run tries the same examples; `make fuzz` tries new ones, and makes what fails as small as it can.
 settings.register_profile(

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import webbrowser
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -111,8 +111,9 @@ def hub(
     if child:
         processes.end_with_parent()
     settings = _settings(data=data, host=host, port=port, public_url=public_url, chain_url=chain_url)
-    with interruptible(), processes.locked(data, "hub"), opened_workers() as workers:
-        listening = processes.listening(host, port) if listener is None else socket.socket(fileno=listener)
+    with interruptible(), processes.locked(data, "hub"), opened_workers() as workers, ExitStack() as stack:
+        taken = processes.listening(host, port) if listener is None else socket.socket(fileno=listener)
+        listening = stack.enter_context(taken)
         settings = settings.model_copy(update={"port": listening.getsockname()[1]})
         with opened_chain(settings) as (chain, deployment):
             app = make_app(settings, chain, deployment, workers)

@@ -37,12 +37,13 @@ from recorder.file.episode import read_episode
 from sim.motion.control import Twist
 from teleop.identity import new_key
 from teleop.operator.driver import SESSION_MS, Driver
-from teleop.operator.gamepad import AXIS, BUTTON, EVENT, Axis, Button
+from teleop.operator.gamepad import Axis, Button, GamepadPilot
 from teleop.operator.pilot import Ask, expert
 from teleop.operator.policy import PolicyError, load
 from teleop.wire.messages import Safety
 from tests.armshare.command import armshare_here
 from tests.armshare.platform.test_house import armshare, robot_of
+from tests.teleop.operator.test_gamepad import Device
 
 pytestmark = pytest.mark.anyio
 
@@ -112,23 +113,34 @@ def test_a_recorded_episode_is_driven_again_joint_by_joint(lifted, house, key, t
     assert nearest.max() < 0.05, "and on its way it was, rad, wherever the recorded one was"
 
 
-def test_a_gamepad_drives_and_its_start_button_finishes(house, key, tmp_path):
+async def test_a_gamepad_drives_and_its_start_button_finishes(house):
+    device = Device()
+    device.hold(Button.DEAD_MAN)
+    device.push(Axis.RIGHT_Y, -0.6)
+    finish = threading.Thread(target=_press_once_driven, args=(house, device))
+    finish.start()
+    outcome = Outcome("", "panda-1", "lift", 1)
+    try:
+        await drive(house.url, new_key(), outcome, lambda robot, _task: GamepadPilot(device.gamepad, robot), str)
+    finally:
+        await asyncio.to_thread(finish.join)
+        device.close()
+    (episode,) = outcome.episodes
+    assert (episode.success, episode.accepted) == (False, False)
+
+
+def _press_once_driven(house, device: Device) -> None:
+    asyncio.run(driven_for(house, 15))
+    device.press(Button.FINISH)
+
+
+def test_a_file_that_is_no_gamepad_is_refused_in_a_line(house, key, tmp_path):
     device = tmp_path / "js0"
     os.mkfifo(device)
-    with device.open("r+b", buffering=0) as pad:
-        for kind, number, value in ((BUTTON, Button.DEAD_MAN, 1), (AXIS, Axis.RIGHT_Y, -20000)):
-            pad.write(EVENT.pack(0, value, kind, number))
-        finish = threading.Thread(target=_press_once_driven, args=(house, pad))
-        finish.start()
-        said = driven(house, key, "--gamepad", str(device), codes=(1,))
-        finish.join()
-    (episode,) = said["episodes"]
-    assert (episode["success"], episode["accepted"]) == (False, False)
-
-
-def _press_once_driven(house, pad) -> None:
-    asyncio.run(driven_for(house, 15))
-    pad.write(EVENT.pack(0, 1, BUTTON, Button.FINISH))
+    with device.open("r+b", buffering=0):
+        done = armshare_here("drive", "--hub", house.url, "--key", str(key), "--gamepad", str(device))
+    assert done.returncode == 2
+    assert done.stderr == f"GamepadError: expected a gamepad such as /dev/input/js0, got {device}: it is no joystick\n"
 
 
 async def driven_for(house, states: int) -> None:

@@ -49,6 +49,10 @@ class Device:
         for number in range(len(layout.axes)):
             self.says(AXIS | AT_OPENING, number, int((at_opening or {}).get(number, 0.0) * FULL))
 
+    def close(self) -> None:
+        os.close(self.reading)
+        os.close(self.writing)
+
     def says(self, kind: int, number: int, value: int) -> None:
         os.write(self.writing, EVENT.pack(0, value, kind, number))
 
