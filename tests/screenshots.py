@@ -243,6 +243,7 @@ TAKEN: Final = {"drive": ("false", ["panda:lift", "panda:lift"], pictures), "gui
 def main(wanted: Sequence[str]) -> None:
     """Take these sets of pictures, each on a platform of its own."""
     TARGET.mkdir(parents=True, exist_ok=True)
+    os.environ["ARMSHARE_AWAY_S"] = "0"  # the next size has the robot at once, though the last one left it in a drive
     for one in wanted:
         os.environ["ARMSHARE_QUALIFICATION"], robots, take = TAKEN[one]
         with tempfile.TemporaryDirectory(prefix="armshare-screenshots-") as name:
