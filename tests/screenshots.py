@@ -18,6 +18,7 @@ from typing import Final, Literal
 import numpy as np
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
+from armshare.cli.platform import SHOWN
 from armshare.platform.processes import platform
 from sim.catalogue import make_world
 from sim.physics.world import World
@@ -133,7 +134,9 @@ def pictures(browser: Browser, url: str, data: Path, scheme: Scheme, width: int,
     page.locator("[data-testid=robot-card][data-state=free] img").nth(1).wait_for()
     time.sleep(SETTLE_S)
     shot("lobby")
-    page.get_by_test_id("drive").first.click()
+    card = page.locator("[data-robot-name=panda-1]")
+    card.locator("[data-task=lift]").click()
+    card.get_by_test_id("drive").click()
     page.wait_for_function(ARMED)
     page.wait_for_function(DRAWN)
     page.get_by_test_id("open-controls").click()
@@ -236,7 +239,7 @@ def lift(page: Page, data: Path) -> None:
     page.wait_for_function(DRIVING)
 
 
-TAKEN: Final = {"drive": ("false", ["panda:lift", "panda:lift"], pictures), "guide": ("true", ["panda"], first_drive)}
+TAKEN: Final = {"drive": ("false", [*SHOWN], pictures), "guide": ("true", ["panda"], first_drive)}
 """Of each set: whether wallets must have a first drive, the robots, and who takes it."""
 
 

@@ -131,12 +131,14 @@ class Rig:
         self.states.put(state)
 
     def until(self, safety: Safety, *, pressed: bool) -> State:
-        """Send commands until the robot is in that state."""
+        """Send commands until the robot is in that state. One that expired on a busy machine is armed again first."""
         while True:
             self.send(pressed=pressed)
             state = self.states.get(timeout=WAIT_S)
             if state.safety is safety:
                 return state
+            if safety is Safety.DRIVING and state.safety is Safety.EXPIRED:
+                self.until(Safety.ARMED, pressed=False)
 
     def send(self, *, pressed: bool) -> None:
         """Send a command."""

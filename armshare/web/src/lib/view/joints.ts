@@ -6,7 +6,7 @@ import type { Descriptor, EndEffector } from '../link/descriptor'
 import type { JointAxis, Triple } from '../hands/ways'
 
 /** So near to the end of its range a joint stands at it. */
-const END_RAD = 0.004
+const END_RAD = 0.012
 
 /** The joints of an end effector as the robot is drawn; `sent` (J,) rad is where they were sent. */
 export function axesOf(robot: URDFRobot, descriptor: Descriptor, end: EndEffector, sent: ArrayLike<number>): JointAxis[] {
