@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.armshare.slow_uplink import slow_house
-from tests.armshare.web.test_browser import LOST, PATIENCE_MS, READY, TRIES, opened, sign_in, take_robot
+from tests.armshare.web.test_browser import PATIENCE_MS, opened, sign_in, take_robot
+from tests.armshare.web.test_leaving import drives
 from tests.browser import complaints
 
 STEPS = "parseInt(document.querySelector('[data-testid=step-count]').innerText)"
@@ -33,13 +34,7 @@ def page(browser: Browser, slow: str) -> Iterator[Page]:
 
 def drive(page: Page, steps: int = 60) -> None:
     """Drive so long that the upload takes several seconds, and finish."""
-    for _ in range(TRIES):
-        page.wait_for_function(READY)
-        page.keyboard.down("w")
-        page.wait_for_function(f"{STEPS} >= {steps} || {LOST}")
-        page.keyboard.up("w")
-        if page.evaluate(f"{STEPS} >= {steps}"):
-            break
+    drives(page, steps)
     page.get_by_test_id("finish").click()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import socket
 import threading
-from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,19 +22,6 @@ from recorder.proof.verify import verify_bundle
 from tests.recorder.bundles import LOG_KEY, TRUST, sealed_bundle, sign_as_operator
 from tests.recorder.factory import DOMAIN, HUB, MALLORY, ROBOT, SESSION, WALLET
 from tests.recorder.served import Hub, as_host, bearer, code
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    made = Hub(tmp_path / "hub")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def web(hub: Hub) -> Iterator[httpx.Client]:
-    with hub.served() as url, httpx.Client(base_url=url, timeout=20) as client:
-        yield client
 
 
 def create(web: httpx.Client, episode: str, length: int, robot: str = ROBOT.address) -> httpx.Response:

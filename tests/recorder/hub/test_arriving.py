@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +19,6 @@ from tests.recorder.bundles import TRUST, sealed_bundle, sign_as_operator
 from tests.recorder.factory import DOMAIN, MALLORY, SESSION, WALLET, fake_grant
 from tests.recorder.hub.test_api import append, create, handed_in, seal, sign, upload
 from tests.recorder.served import Hub, bearer, code
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    made = Hub(tmp_path / "hub")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def web(hub: Hub) -> Iterator[httpx.Client]:
-    with hub.served() as url, httpx.Client(base_url=url, timeout=20) as client:
-        yield client
 
 
 def arrival(web: httpx.Client, episode: str, wait_s: float = 0.0) -> tuple[str, int, int | None]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import pytest
 from sqlalchemy.exc import OperationalError
 
 from teleop.hub import full
@@ -16,19 +14,6 @@ from tests.recorder.disk import Disk
 from tests.recorder.factory import DOMAIN, SESSION, WALLET
 from tests.recorder.hub.test_api import append, create, seal
 from tests.recorder.served import Hub, bearer, code
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    made = Hub(tmp_path / "hub")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def web(hub: Hub) -> Iterator[httpx.Client]:
-    with hub.served() as url, httpx.Client(base_url=url, timeout=20) as client:
-        yield client
 
 
 def test_an_episode_reaches_a_hub_through_a_full_disk(tmp_path: Path, hub: Hub, web: httpx.Client, monkeypatch) -> None:
