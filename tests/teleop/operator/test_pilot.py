@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+from itertools import groupby
 from types import SimpleNamespace
 
 import numpy as np
@@ -182,10 +183,13 @@ async def test_a_stall_of_the_network_stops_the_robot_which_stands_until_it_is_a
             flight = await task
         assert flight.ended["valid"]
     steps, _ = steps_of(house)
-    stopped = next(step.index for step in steps if step.safety is Safety.EXPIRED)
-    standing = [step.applied.joint_position for step in steps[stopped + BRAKING : stopped + BRAKING + 6]]
-    assert all(step.safety is Safety.EXPIRED for step in steps[stopped : stopped + BRAKING + 6])
+    # A busy machine may expire the drive by itself before: the stall is where the robot stood longest.
+    runs = [list(run) for expired, run in groupby(steps, lambda step: step.safety is Safety.EXPIRED) if expired]
+    stalled = max(runs, key=len)
+    standing = [step.applied.joint_position for step in stalled[BRAKING:]]
+    assert len(standing) >= 6
     assert all(np.allclose(joints, standing[0], rtol=0, atol=1e-9) for joints in standing)
+    stopped = stalled[0].index
     again = [step.index for step in steps if step.safety is Safety.DRIVING and step.index > stopped]
     assert again, "the pilot let go, and pressed again"
 
