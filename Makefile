@@ -27,11 +27,11 @@ test: setup peers chromium nginx opengl ## set up what is missing, run every che
 check: setup peers nginx opengl ## run lint and the fast half of the tests, for daily work
 	@lint=$$(mktemp); trap 'rm -f "$$lint"' EXIT; \
 	$(MAKE) --no-print-directory static >"$$lint" 2>&1 & linting=$$!; failed=0; \
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS) || failed=1; \
+	$(BIN)/python -m pytest -n $$(($(WORKERS) + 1)) -m "not slow" $(ARGS) || failed=1; \
 	wait $$linting || failed=1; cat "$$lint"; exit $$failed
 
 fuzz: setup ## run the property tests with new random examples; ARGS=--hypothesis-seed=N repeats a run
-	@$(BIN)/python -m pytest -n $(WORKERS) -m hypothesis --hypothesis-profile=fuzz $(ARGS)
+	@$(BIN)/python -m pytest -n $$(($(WORKERS) + 1)) -m hypothesis --hypothesis-profile=fuzz $(ARGS)
 
 setup: $(STAMPS)/web ## install what the project needs, in this folder only
 

@@ -18,15 +18,21 @@ LANES: Final = {
 }
 """The lane of whatever begins so; the first that fits."""
 LONG: Final = (
-    "tests/sim/tasks/test_tasks.py",
-    "tests/sim/test_gym.py",
-    "tests/rewards/chain/test_vault.py",
     "tests/teleop/test_drive.py",
+    "tests/teleop/cameras/test_cameras.py",
+    "tests/teleop/operator/test_pilot.py",
+    "tests/recorder/host/test_uploader_pieces.py",
+    "tests/sim/test_gym.py",
+    "tests/sim/tasks/test_tasks.py",
+    "tests/recorder/host/test_full_disk.py",
+    "tests/recorder/hub/test_api.py",
+    "tests/sim/physics/test_rewind.py",
+    "tests/rewards/chain/test_vault.py",
     "tests/rewards/chain/test_anvil.py",
+    "tests/teleop/hub/test_bad_input.py",
     "tests/sim/physics/test_corpus.py",
+    "tests/sim/bring/test_add.py",
     "tests/sim/pictures/test_render.py",
-    "tests/recorder/export/test_robomimic.py",
-    "tests/recorder/file/test_recovery.py",
 )
 """Files that take longest, beside the lanes: begun late, one of them alone would hold up the end."""
 

@@ -17,6 +17,8 @@ from sim.catalogue import make_world, pairs
 from sim.motion.control import EE_ROTATION_MAX_RAD_S, EE_SPEED_MAX_M_S, Twist
 from sim.registry import env_id
 
+pytestmark = pytest.mark.slow  # many simulated worlds
+
 LIFT = "armshare/Lift-Panda-v0"
 
 

@@ -186,6 +186,7 @@ def test_a_folder_without_an_episode_and_a_file_that_is_none_are_named(tmp_path:
         read_episode(tmp_path / "episode.h5")
 
 
+@pytest.mark.slow
 def test_the_command_line_tells_identical_different_and_impossible_apart(folder: Path, tmp_path: Path) -> None:
     other, elsewhere = tmp_path / "other", tmp_path / "elsewhere"
     for copy in (other, elsewhere):

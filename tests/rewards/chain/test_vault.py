@@ -620,6 +620,7 @@ def test_a_node_that_does_not_answer_is_named(cast: Cast) -> None:
         WholeChain.connect("http://127.0.0.1:1", cast.hub)
 
 
+@pytest.mark.slow
 def test_the_committed_artifacts_are_what_the_sources_compile_to() -> None:
     check = subprocess.run(["node", "build.mjs", "--check"], cwd=CONTRACTS, capture_output=True, text=True)
     assert (check.returncode, check.stderr) == (0, "")

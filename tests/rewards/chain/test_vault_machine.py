@@ -181,6 +181,7 @@ class VaultMachine(RuleBasedStateMachine):
             assert hub.claimed(account) == hub.balance_of(account) == amount
 
 
+@pytest.mark.slow
 @pytest.mark.hypothesis  # which `make fuzz` runs: here Hypothesis cannot see it by itself
 def test_whatever_people_do_the_books_balance(slow: WholeChain, node: Node, cast: Cast, anvil: EmbeddedChain) -> None:
     stage = Stage(node, slow, as_(cast.guardian, slow, anvil), as_(cast.arbiter, slow, anvil), new_key().address)

@@ -78,6 +78,7 @@ def test_no_arrays_make_it_raise(t_s, hand, joints, gripper, applied, applied_gr
     assert pay_wei(found, 10**18) <= 10**18
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(shaped())
 def test_any_motion_on_any_forward_clock_has_a_sane_score(facts):

@@ -13,6 +13,8 @@ from sim.motion.control import Controller
 from sim.physics.stepping import CURRENT, FIRST
 from sim.robot import Action, UnstableWorldError
 
+pytestmark = pytest.mark.slow  # many simulated worlds
+
 HISTORIES = ("expert", "wild", "pressing", "resets")
 PAIRS = [(task(name).robots[0], name) for name in TASKS]
 STEPS = 80

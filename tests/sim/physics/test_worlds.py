@@ -13,6 +13,8 @@ from sim.robot import NotConnectedError, Tasks, UnstableWorldError
 from tests.sim.make_corpus import load
 from tests.sim.physics.test_rewind import driven, live_through
 
+pytestmark = pytest.mark.slow  # many simulated worlds
+
 PANDA = tasks_of("panda")
 
 

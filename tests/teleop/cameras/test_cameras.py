@@ -28,7 +28,7 @@ from teleop.operator.driver import RefusedError
 from teleop.operator.viewer import Looking
 from teleop.wire.credits import CREDITS_MAX
 from teleop.wire.frames import FRAME_BYTES_MAX, Codec, Frame, Seen
-from teleop.wire.messages import JSON_BYTES_MAX, PROTOCOL, Mode
+from teleop.wire.messages import JSON_BYTES_MAX, PROTOCOL, Mode, Safety
 from tests.teleop.platform import hosted, hub_at, platform
 from tests.teleop.sessions import PANDA, Puppet
 
@@ -42,14 +42,15 @@ def token_of(driver) -> str:
 
 @asynccontextmanager
 async def driven(driver, robot: str):
-    """A drive that goes on in the background."""
+    """A drive that goes on in the background; where a busy machine let it expire, it is pressed anew."""
     await driver.join(robot, "lift")
     await driver.begin()
     await driver.armed()
 
     async def drive() -> None:
         while True:
-            await driver.command(Mode.EE_TWIST, DRIVING, dead_man=True)
+            pressed = driver.state.safety is not Safety.EXPIRED
+            await driver.command(Mode.EE_TWIST, DRIVING, dead_man=pressed)
             await asyncio.sleep(0.04)
 
     task = asyncio.create_task(drive())
@@ -72,7 +73,7 @@ async def test_whoever_looks_sees_what_the_camera_sees_of_the_newest_state(tmp_p
         async with driven(driver, robot), Looking(house.url, token_of(driver), robot, "front") as looking:
             assert looking.codec == "jpeg"
             frames = []
-            while len(frames) < 4:
+            while len(frames) < 4 or np.array_equal(opened(frames[0]), opened(frames[-1])):  # until the arm moves
                 frames.append(await looking.next())
                 await looking.answer(frames[-1])
             seqs, states = [frame.seq for frame in frames], [frame.state for frame in frames]
@@ -83,11 +84,11 @@ async def test_whoever_looks_sees_what_the_camera_sees_of_the_newest_state(tmp_p
             pictures = [opened(frame) for frame in frames]
             assert {picture.shape for picture in pictures} == {(480, 640, 3)}
             assert pictures[0].std() > 9, "a scene, not a blank: half of the dullest of 80 scenes"
-            assert not np.array_equal(pictures[0], pictures[-1]), "the arm moves"
         census = await driver.call("GET", "/api/counts")
         assert census["looking"] == 0
 
 
+@pytest.mark.slow
 async def test_h264_is_chosen_by_who_likes_it_and_decodes_frame_by_frame(tmp_path):
     import av
 
