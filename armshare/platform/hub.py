@@ -45,7 +45,7 @@ from teleop.hub.accounts import Accounts
 from teleop.hub.api import Driving
 from teleop.hub.api import router as teleop_router
 from teleop.hub.db import Database, open_database, open_engine
-from teleop.hub.leases import Hub
+from teleop.hub.hub import Hub
 from teleop.hub.registry import Registry
 from teleop.hub.server.bodies import BodyLimit
 from teleop.hub.server.encoded import EncodedCache

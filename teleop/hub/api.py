@@ -27,9 +27,9 @@ from teleop.hub.answers import (
     SignedInAnswer,
 )
 from teleop.hub.cameras import Viewer
-from teleop.hub.docks import Dock, Presence, Seat
 from teleop.hub.errors import ApiError
-from teleop.hub.leases import ANYBODY, Hub
+from teleop.hub.hub import ANYBODY, Hub
+from teleop.hub.leases.docks import Dock, Presence, Seat
 from teleop.hub.registry import Registry, UnknownRobotAddressError
 from teleop.hub.server.allowance import Allowance
 from teleop.hub.server.encoded import EncodedCache, answer

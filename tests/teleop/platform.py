@@ -23,7 +23,7 @@ from teleop.hub import errors
 from teleop.hub.accounts import Accounts
 from teleop.hub.api import Driving, router
 from teleop.hub.db import open_database, open_engine
-from teleop.hub.leases import Hub
+from teleop.hub.hub import Hub
 from teleop.hub.registry import Registry
 from teleop.hub.server import serving
 from teleop.identity import ROBOT_REGISTRATION, Domain, new_key

@@ -16,8 +16,8 @@ from sqlalchemy.exc import OperationalError
 
 from sim.catalogue import make_world
 from teleop.cameras.spec import cameras_of
-from teleop.hub.docks import Dock, Lease, Seat
-from teleop.hub.leases import Hub
+from teleop.hub.hub import Hub
+from teleop.hub.leases.docks import Dock, Lease, Seat
 from teleop.hub.registry import HUB_LOST, UnknownRobotAddressError
 from teleop.hub.tables import LeaseRow, RobotRow, TicketRow
 from teleop.identity import HOST_HELLO, SESSION_GRANT, Domain, new_key

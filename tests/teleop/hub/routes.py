@@ -13,8 +13,8 @@ from teleop.hub import errors
 from teleop.hub.accounts import Accounts
 from teleop.hub.api import Driving, router
 from teleop.hub.db import open_database, open_engine
-from teleop.hub.docks import Dock
-from teleop.hub.leases import Hub
+from teleop.hub.hub import Hub
+from teleop.hub.leases.docks import Dock
 from teleop.hub.registry import Registry
 from teleop.identity import HOST_HELLO, ROBOT_REGISTRATION, new_key
 from teleop.wire import signalling

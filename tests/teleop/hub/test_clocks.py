@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from teleop.clock import compared
-from teleop.hub.grants import GRANT_MS_MAX
+from teleop.hub.leases.grants import GRANT_MS_MAX
 from teleop.wire import signalling
 from teleop.wire.signalling import SignallingError
 from tests.teleop.hub.bench import LEASE_S, Bench

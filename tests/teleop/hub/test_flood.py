@@ -13,7 +13,7 @@ from sqlalchemy import select
 from websockets.asyncio.client import connect
 
 from teleop.hub import api
-from teleop.hub.docks import Lease, Seat
+from teleop.hub.leases.docks import Lease, Seat
 from teleop.hub.tables import LeaseRow
 from teleop.operator.driver import RefusedError
 from teleop.wire.messages import PROTOCOL, Mode

@@ -7,8 +7,8 @@ import asyncio
 import numpy as np
 import pytest
 
-from teleop.hub.docks import Lease, LeaseState
-from teleop.hub.returning import AWAY_S
+from teleop.hub.leases.docks import Lease, LeaseState
+from teleop.hub.leases.returning import AWAY_S
 from teleop.wire import signalling
 from teleop.wire.messages import Safety, State
 from teleop.wire.reasons import EndReason

@@ -9,7 +9,7 @@ import pytest
 
 from sim.catalogue import make_world, make_worlds, pairs, tasks_of
 from teleop.cameras.spec import cameras_of
-from teleop.hub.docks import LeaseState
+from teleop.hub.leases.docks import LeaseState
 from teleop.wire import signalling
 from teleop.wire.descriptor import DESCRIPTOR_BYTES_MAX, at_task, describe, require_descriptor
 from teleop.wire.messages import JSON_BYTES_MAX

@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 from sim.catalogue import make_world
 from teleop.clock import now_ms
 from teleop.host.link import Host
-from teleop.hub.waiting import REMEMBERED, wait_s
+from teleop.hub.leases.waiting import REMEMBERED, wait_s
 from teleop.steps import Events
 from tests.teleop.platform import Platform, hosted, hub_at, platform
 

@@ -20,13 +20,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from teleop import clock
 from teleop.hub import full
 from teleop.hub.cameras import Cameras
-from teleop.hub.docks import Dock, Lease, LeaseState, Presence, Seat
-from teleop.hub.endings import Ending, Endings
-from teleop.hub.grants import require_grant
-from teleop.hub.returning import AWAY_S, Returning
+from teleop.hub.leases.docks import Dock, Lease, LeaseState, Presence, Seat
+from teleop.hub.leases.endings import Ending, Endings
+from teleop.hub.leases.grants import require_grant
+from teleop.hub.leases.returning import AWAY_S, Returning
+from teleop.hub.leases.waiting import REMEMBERED, wait_s
 from teleop.hub.store import Store
 from teleop.hub.tables import LeaseRow
-from teleop.hub.waiting import REMEMBERED, wait_s
 from teleop.identity import HOST_HELLO, Domain
 from teleop.wire import signalling
 from teleop.wire.descriptor import require_descriptor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from teleop.hub.docks import Dock, Seat
+from teleop.hub.leases.docks import Dock, Seat
 from teleop.identity import SESSION_GRANT, Domain, SignatureError, require_address
 from teleop.wire.signalling import Grant, SignallingError
 

@@ -14,9 +14,9 @@ from enum import StrEnum
 from typing import Any, Final
 
 from teleop.hub.cameras import Cameras
-from teleop.hub.endings import Ending
+from teleop.hub.leases.endings import Ending
+from teleop.hub.leases.waiting import REMEMBERED
 from teleop.hub.tables import LeaseRow, TicketRow
-from teleop.hub.waiting import REMEMBERED
 from teleop.wire.descriptor import at_task, plain_task
 from teleop.wire.outbox import Outbox
 from teleop.wire.signalling import EpisodeEnded, Grant, SignallingError

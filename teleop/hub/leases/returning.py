@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from teleop.hub.docks import Dock, Lease, LeaseState, Seat
+from teleop.hub.leases.docks import Dock, Lease, LeaseState, Seat
 from teleop.wire import signalling
 from teleop.wire.messages import State, WireError
 from teleop.wire.reasons import EndReason
