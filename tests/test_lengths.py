@@ -15,7 +15,7 @@ from recorder.file.meta import spec_meta
 from recorder.host.room import RESERVE_BYTES, Room, episode_bytes
 from rewards.score.metrics import DURATION_MAX_S, EpisodeFacts, measure, unsound
 from sim.robot import EPISODE_S_MAX, EpisodeLengthError, steps_in
-from teleop.hub.hub import STARTING_MS
+from teleop.hub.leases.queues import STARTING_MS
 from teleop.wire.descriptor import require_descriptor
 from teleop.wire.signalling import SignallingError
 from tests.teleop.hub.bench import LEASE_S, Bench, descriptor

@@ -19,7 +19,7 @@ from teleop.hub.leases.waiting import REMEMBERED
 from teleop.hub.tables import LeaseRow, TicketRow
 from teleop.wire.descriptor import at_task, plain_task
 from teleop.wire.outbox import Outbox
-from teleop.wire.signalling import EpisodeEnded, Grant, SignallingError
+from teleop.wire.signalling import EpisodeEnded, Grant, SignallingError, Watching
 
 
 class LeaseState(StrEnum):
@@ -110,6 +110,8 @@ class Dock:
     upload_token: str
     estopped: bool
     cameras: Cameras
+    gone: bool = False
+    """Whether its host's connection is over: nobody gets the robot here any more."""
     fault: str | None = None
     """What broke the robot, in its host's words, until its owner clears that."""
     unrecordable: str | None = None
@@ -187,3 +189,10 @@ class Presence:
         if self.unrecordable is not None:
             return "full"
         return "driven" if self.driver else "free"
+
+
+def watching(dock: Dock) -> Watching:
+    """Return what a watcher needs to read the robot's states: as it is at its present task, and from when on."""
+    here = dock.described(dock.at)
+    task = dock.task(dock.at or next((one["name"] for one in here["tasks"]), None))
+    return Watching(here, task, dock.at_since)
