@@ -42,9 +42,9 @@ from rewards.score.score import VERSION as SCORE_VERSION
 from teleop.clock import now_ms
 from teleop.hub import errors
 from teleop.hub.accounts import Accounts
-from teleop.hub.api import Driving
 from teleop.hub.api import router as teleop_router
 from teleop.hub.db import Database, open_database, open_engine
+from teleop.hub.driving import Driving
 from teleop.hub.hub import Hub
 from teleop.hub.registry import Registry
 from teleop.hub.server.bodies import BodyLimit

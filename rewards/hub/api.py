@@ -26,7 +26,7 @@ _COMING: Final = (EpisodeState.RECORDING, EpisodeState.SEALED, EpisodeState.UPLO
 
 
 class SignedIn(Protocol):
-    """Who is asking; `teleop.hub.api.Driving.operator` is one."""
+    """Who is asking; `teleop.hub.driving.Driving.operator` is one."""
 
     def __call__(self, request: Request) -> str:
         """Return the signed-in wallet's checksummed address; raise ApiError 401."""

@@ -21,8 +21,9 @@ from teleop.clock import now_ms
 from teleop.host.link import Host, registration
 from teleop.hub import errors
 from teleop.hub.accounts import Accounts
-from teleop.hub.api import Driving, router
+from teleop.hub.api import router
 from teleop.hub.db import open_database, open_engine
+from teleop.hub.driving import Driving
 from teleop.hub.hub import Hub
 from teleop.hub.registry import Registry
 from teleop.hub.server import serving

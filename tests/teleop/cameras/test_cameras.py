@@ -20,10 +20,10 @@ from armshare.platform.processes import listen
 from teleop.cameras.encoders import open_encoder
 from teleop.cameras.spec import CameraError, CameraSpec, camera_of, missing_device
 from teleop.host import cameras as host_cameras
-from teleop.hub.api import SEEN_PER_S
 from teleop.hub.cameras import Cameras
 from teleop.hub.server import serving
 from teleop.hub.server.serving import framed
+from teleop.hub.sockets import SEEN_PER_S
 from teleop.operator.driver import RefusedError
 from teleop.operator.viewer import Looking
 from teleop.wire.credits import CREDITS_MAX

@@ -11,8 +11,9 @@ from fastapi import FastAPI
 from armshare.migrations import migrate
 from teleop.hub import errors
 from teleop.hub.accounts import Accounts
-from teleop.hub.api import Driving, router
+from teleop.hub.api import router
 from teleop.hub.db import open_database, open_engine
+from teleop.hub.driving import Driving
 from teleop.hub.hub import Hub
 from teleop.hub.leases.docks import Dock
 from teleop.hub.registry import Registry

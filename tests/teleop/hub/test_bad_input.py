@@ -23,7 +23,7 @@ from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
 from teleop.host.link import Host, registration
-from teleop.hub import api
+from teleop.hub import sockets
 from teleop.identity import HOST_HELLO, ROBOT_REGISTRATION, new_key
 from teleop.operator.driver import Driver
 from teleop.wire import signalling
@@ -139,8 +139,8 @@ async def works(driver: Driver) -> None:
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory) -> Iterator[Stage]:
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
-        patch.setattr(api, "CONTROLS_PER_S", 10**6)  # Hypothesis asks faster than people
-        patch.setattr(api, "COMMANDS_PER_S", 10**6)
+        patch.setattr(sockets, "CONTROLS_PER_S", 10**6)  # Hypothesis asks faster than people
+        patch.setattr(sockets, "COMMANDS_PER_S", 10**6)
         portal = stack.enter_context(start_blocking_portal("asyncio"))
 
         def entered(context):

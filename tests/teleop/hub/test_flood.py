@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 from websockets.asyncio.client import connect
 
-from teleop.hub import api
+from teleop.hub import sockets
 from teleop.hub.leases.docks import Lease, Seat
 from teleop.hub.tables import LeaseRow
 from teleop.operator.driver import RefusedError
@@ -40,7 +40,7 @@ async def test_a_flood_slows_only_whoever_sends_it(tmp_path):
                 await loud.command(Mode.EE_TWIST, FORWARD, dead_man=True)
 
         counts, now = house.hub.counts, asyncio.get_running_loop().time
-        flooding = [asyncio.create_task(burst(2 * api.COMMANDS_PER_S))]
+        flooding = [asyncio.create_task(burst(2 * sockets.COMMANDS_PER_S))]
         await until(lambda: counts["commands_flood"] > 0)
         read, begun = counts["commands_flood"], now()
         for _ in range(20):
@@ -51,7 +51,7 @@ async def test_a_flood_slows_only_whoever_sends_it(tmp_path):
         dropped = next_door.host.loop.dropped
         assert set(dropped) <= {"stale"}, "this machine may stall by itself"
         assert sum(dropped.values()) <= 2
-        most = (api._DRAINED * api.COMMANDS_PER_S) * (now() - begun)
+        most = (sockets._DRAINED * sockets.COMMANDS_PER_S) * (now() - begun)
         assert counts["commands_flood"] - read <= most, "the hub reads more of a flood than it must"
         loud._socket.transport.abort()  # or it would first have to be read to the end
         for one in flooding:
@@ -63,7 +63,7 @@ async def test_a_flood_slows_only_whoever_sends_it(tmp_path):
 async def test_a_stop_is_not_lost_in_a_flood_of_commands(tmp_path):
     async with platform(tmp_path) as house, house.driver() as driver:
         await engage(driver, house)
-        for _ in range(2 * api.COMMANDS_PER_S):
+        for _ in range(2 * sockets.COMMANDS_PER_S):
             await driver.command(Mode.EE_TWIST, FORWARD, dead_man=True)
         await driver.send({"type": "estop", "robot": house.robot_key.address})
         await driver.wait_for("estopped")
@@ -74,9 +74,9 @@ async def test_a_stop_is_not_lost_in_a_flood_of_commands(tmp_path):
 @pytest_anyio
 async def test_a_flood_of_control_frames_is_answered_and_dropped(tmp_path):
     async with platform(tmp_path) as house, house.driver() as loud:
-        for _ in range(2 * api.CONTROLS_PER_S):
+        for _ in range(2 * sockets.CONTROLS_PER_S):
             await loud.send({"type": "finish"})
-        codes = [(await loud._messages.get())["code"] for _ in range(2 * api.CONTROLS_PER_S)]
+        codes = [(await loud._messages.get())["code"] for _ in range(2 * sockets.CONTROLS_PER_S)]
         assert codes[0] == "state"
         assert codes.count("flood") == house.hub.counts["controls_flood"] > 0
         await asyncio.sleep(0)
