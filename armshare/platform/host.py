@@ -32,7 +32,7 @@ from teleop.dialing import trusted
 from teleop.hardware.calibration import read_calibration
 from teleop.hardware.feetech import CONTROL_HZ, FREE, So101
 from teleop.host.link import Host, registration
-from teleop.host.session import Recordable
+from teleop.host.orders import Recordable
 from teleop.host.tasks import tasks_of
 from teleop.identity import ROBOT_REGISTRATION, Domain, load_key
 from teleop.steps import Events

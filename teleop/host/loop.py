@@ -16,7 +16,9 @@ from typing import Final
 import structlog
 
 from sim.robot import Robot, RobotSpec, Tasks
-from teleop.host.session import LOOK_S, Order, Session, Shutdown
+from teleop.host.looks import LOOK_S
+from teleop.host.orders import Order, Shutdown
+from teleop.host.session import Session
 from teleop.host.supervisor import STALL_PERIODS, Supervisor
 from teleop.host.tasks import tasks_of
 from teleop.steps import Events

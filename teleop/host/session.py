@@ -8,9 +8,7 @@ lets go of what it presses against. `loop.py` gives it its thread.
 
 from __future__ import annotations
 
-from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -21,9 +19,13 @@ from sim.motion.kinematics import Hands
 from sim.robot import Action, Robot, RobotError, RobotSpec, Tasks, UnstableWorldError
 from teleop.clock import Clock
 from teleop.host.arm import Arm
-from teleop.host.safety import Drop, Gate, IllegalMoveError, Interlock
+from teleop.host.commands import Commands
+from teleop.host.episodes import Episodes
+from teleop.host.looks import Looks
+from teleop.host.orders import Order, Recordable, Shutdown
+from teleop.host.safety import IllegalMoveError, Interlock
 from teleop.host.tasks import tasks_of
-from teleop.steps import QUEUE_STEPS, CannotRecord, EpisodeEnd, EpisodeStart, Events, Step
+from teleop.steps import CannotRecord, Events, Step
 from teleop.wire import signalling
 from teleop.wire.descriptor import flatten
 from teleop.wire.messages import LIMIT_RULES, Command, Safety, State
@@ -31,48 +33,7 @@ from teleop.wire.reasons import EndReason
 from teleop.wire.setpoints import setpoint_of
 
 _log = structlog.get_logger()
-_INBOX: Final = 64
-"""Commands kept between two ticks; more than this is a flood, and the oldest are dropped and counted."""
-_ROOM_FOR_END: Final = 1
 _SHAPING: Final = sum(LIMIT_RULES[rule] for rule in SHAPING)
-LOOK_S: Final = 1.0
-"""How often a real robot that nobody holds is checked, and how soon a broken one is checked again at first."""
-_LOOK_MOST_NS: Final = 30_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Shutdown:
-    """Ends the driving; an open episode ends with it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recordable:
-    """The recorder cannot keep steps, for this reason; None: it can."""
-
-    trouble: CannotRecord | None
-
-
-Order = (
-    signalling.LeaseOrder
-    | signalling.BeginOrder
-    | signalling.FinishOrder
-    | signalling.PauseOrder
-    | signalling.ResumeOrder
-    | signalling.Revoke
-    | signalling.EstopOrder
-    | signalling.ClearOrder
-    | Recordable
-    | Shutdown
-)
-
-
-@dataclass(slots=True)
-class _Episode:
-    """The open episode. It records from the first driven step on."""
-
-    order: signalling.BeginOrder
-    recording: bool = False
-    steps: int = 0
 
 
 class Session:
@@ -92,28 +53,19 @@ class Session:
         """`changed` is told the robot's spec at another task, before any state of it is published."""
         self.name = name
         self.running = True
-        self._address, self._clock = address, clock or Clock()
-        self._events, self._publish, self._report, self._changed = events, publish, report, changed
+        self._clock = clock or Clock()
+        self._publish, self._report, self._changed = publish, report, changed
+        self._episodes = Episodes(address, name, events, report, self._clock)
         self._tasks = tasks_of(robot)
         self._spec = self._tasks.robot.spec
         self._hands = Hands(self._spec)
         self._arm = Arm(self._tasks.robot)
-        self._inbox: deque[tuple[bytes, int]] = deque(maxlen=_INBOX)
-        self._outside: Counter[Drop] = Counter()
-        """What was dropped before the gate; only `offer` counts here."""
+        self._commands = Commands()
         self._interlock = Interlock()
-        self._gate = Gate(0)
         self._lease: signalling.LeaseOrder | None = None
         self._change_to: str | None = None
         """The lease's task, if the robot is not at it yet: it goes there once it is at rest and nothing is latched."""
-        self._asked: signalling.BeginOrder | None = None
-        """An episode that begins once the arm is at rest."""
-        self._episode: _Episode | None = None
-        self._newest: Command | None = None
-        self._looks_failed = 0
-        """How often in a row a robot that broke could not be observed."""
-        self._look_ns = 0
-        """When it is observed again."""
+        self._looks = Looks()
         self.unrecordable: CannotRecord | None = None
         """What keeps the recorder from keeping steps."""
         self._limits = 0
@@ -143,21 +95,16 @@ class Session:
     @property
     def dropped(self) -> dict[str, int]:
         """How many commands since the lease began did not count, by reason."""
-        return {reason.value: count for reason, count in {**self._gate.dropped, **self._outside}.items()}
+        return self._commands.dropped
 
     def offer(self, data: bytes) -> None:
         """Hand in a command's bytes, as they came."""
-        if self._lease is None:
-            self._outside[Drop.NO_LEASE] += 1
-            return
-        if len(self._inbox) == _INBOX:
-            self._outside[Drop.FLOOD] += 1
-        self._inbox.append((data, self._clock.monotonic_ns()))
+        self._commands.offer(data, self._clock.monotonic_ns(), leased=self._lease is not None)
 
     def tick(self) -> None:
         """Do one control period."""
         self._arm.applied, self._limits = None, 0
-        self._admit()
+        self._commands.admit(self._interlock)
         state = self._safety()
         if state in (Safety.EXPIRED, Safety.ESTOPPED):
             self._arm.let_go()
@@ -184,20 +131,20 @@ class Session:
         """Let time pass; an operator who sees nothing of the robot does not drive it."""
         now_ns = self._clock.monotonic_ns()
         state = self._interlock.tick(now_ns)
-        if state is Safety.DRIVING and self._gate.sight.blind(now_ns):
+        if state is Safety.DRIVING and self._commands.gate.sight.blind(now_ns):
             self._interlock.expire()
         return self._interlock.state
 
     def _act(self, state: Safety) -> None:
-        driving = state is Safety.DRIVING and self._newest is not None
+        newest, episodes = self._commands.newest, self._episodes
+        driving = state is Safety.DRIVING and newest is not None
         self._change_task()
-        if self._asked and self.at_rest and self._change_to is None:
-            self._reset(self._asked)
-        episode = self._episode
-        if episode and driving and not episode.recording:
-            self._start_recording(episode)
-        if episode and episode.recording:
-            self._step(episode, self._newest if driving else None, state)
+        if episodes.asked is not None and self.at_rest and self._change_to is None:
+            self._reset(episodes.asked)
+        if episodes.open is not None and driving and not episodes.recording:
+            self._start_recording()
+        if episodes.recording:
+            self._step(newest if driving else None, state)
         elif not self.at_rest:
             self._send(self._arm.hold())
         elif not self._spec.simulated:
@@ -205,10 +152,10 @@ class Session:
 
     def _look(self) -> None:
         """Observe a real robot; one that keeps breaking, less often."""
-        if self._interlock.latched and self._clock.monotonic_ns() < self._look_ns:
+        if self._interlock.latched and not self._looks.due(self._clock.monotonic_ns()):
             return
         self._arm.look()
-        self._looks_failed = 0
+        self._looks.worked()
 
     def stalled(self) -> None:
         """Go on after a time in which nothing was sent. A simulated world stood still too; a real arm came to rest."""
@@ -228,67 +175,37 @@ class Session:
         if not told:
             self._report(signalling.Estopped(f"host: {error}"))
 
-    def _admit(self) -> None:
-        for _ in range(len(self._inbox)):
-            data, arrived_ns = self._inbox.popleft()
-            command = self._gate.admit(data, arrived_ns)
-            if command is not None:
-                self._newest = command
-                self._gate.sight.saw(command.seen, arrived_ns)
-                self._interlock.command(command.dead_man, arrived_ns)
-
-    def _start_recording(self, episode: _Episode) -> None:
-        lease = self._leased()
-        self._arm.start()
-        episode.recording = True
-        self._events.put(
-            EpisodeStart(
-                episode=episode.order.episode,
-                robot=self._address,
-                robot_name=self.name,
-                spec=self._spec,
-                operator=lease.operator,
-                grant=lease.grant.values,
-                grant_signature=lease.signature,
-                seed=episode.order.seed,
-                nonce=episode.order.nonce,
-                initial=self._arm.seen,
-                t_mono_ns=self._clock.monotonic_ns(),
-                t_wall_ns=self._clock.wall_ns(),
-            )
-        )
-
     def _send(self, directive: Directive) -> Action:
         """Let the robot do one period; return what it applied."""
         for event in directive.limits:
             self._limits |= LIMIT_RULES[event.rule]
         return self._arm.send(directive)
 
-    def _step(self, episode: _Episode, command: Command | None, state: Safety) -> None:
+    def _start_recording(self) -> None:
+        lease = self._leased()
+        self._arm.start()
+        self._episodes.record(lease, self._spec, self._arm.seen)
+
+    def _step(self, command: Command | None, state: Safety) -> None:
         setpoint = None if command is None else setpoint_of(command, self._spec)
         directive = self._arm.hold() if setpoint is None else self._arm.step(setpoint)
         sent_ns = self._clock.monotonic_ns()
         applied = self._send(directive)
-        if self._events.qsize() >= QUEUE_STEPS - _ROOM_FOR_END:
-            self._end(EndReason.RECORDER_FULL)
-            return
-        self._events.put(
-            Step(
-                index=episode.steps,
-                commanded=self._newest,
-                safety=state,
-                applied=applied,
-                applied_ee_pose=self._hands.poses(applied.joint_position),
-                observed=self._arm.seen,
-                t_sent_ns=sent_ns,
-                t_observed_ns=self._clock.monotonic_ns(),
-                t_wall_ns=self._clock.wall_ns(),
-                limits=directive.limits,
-            )
+        step = Step(
+            index=self._episodes.steps,
+            commanded=self._commands.newest,
+            safety=state,
+            applied=applied,
+            applied_ee_pose=self._hands.poses(applied.joint_position),
+            observed=self._arm.seen,
+            t_sent_ns=sent_ns,
+            t_observed_ns=self._clock.monotonic_ns(),
+            t_wall_ns=self._clock.wall_ns(),
+            limits=directive.limits,
         )
-        episode.steps += 1
-        if self._spec.task is not None and episode.steps >= self._spec.task.max_steps:
-            self._end(EndReason.STEP_LIMIT)
+        over = self._episodes.add(step, self._spec.task.max_steps if self._spec.task else None)
+        if over is not None:
+            self._end(over)
 
     def _fail(self, reason: EndReason, error: RobotError) -> None:
         """End what is under way; a real robot that broke is latched, and reported once."""
@@ -307,43 +224,28 @@ class Session:
     def _give_up(self) -> None:
         """Forget every motion: there is nothing to send a braking motion to. Look again only after a while."""
         self._arm.forget()
-        wait_ns = min(int(LOOK_S * 1e9) << min(self._looks_failed, 10), _LOOK_MOST_NS)
-        self._look_ns = self._clock.monotonic_ns() + wait_ns
-        self._looks_failed += 1
+        self._looks.failed(self._clock.monotonic_ns())
 
     def _end(self, reason: EndReason) -> None:
         """Close the open episode, if any, and report it."""
-        asked, self._asked = self._asked, None
-        if asked is not None:
-            self._report(signalling.Ended(asked.episode, False, 0, None, False, reason))
-        episode, self._episode = self._episode, None
-        if episode is None:
-            return
-        success = self._arm.seen.success
-        if episode.recording:
-            now = self._clock.monotonic_ns(), self._clock.wall_ns()
-            self._events.put(EpisodeEnd(episode.order.episode, episode.steps, success, reason, *now))
-        kept = episode.steps > 0  # a recorder keeps no episode without a step
-        self._report(
-            signalling.Ended(episode.order.episode, kept, episode.steps, success, kept and reason.valid, reason)
-        )
+        self._episodes.end(reason, self._arm.seen.success)
 
     def _say_state(self) -> None:
         if self._change_to is not None:
             return  # its arrays are those of another task than the lease's
         self._state_seq += 1
         self._publish(self._state().encode())
-        self._gate.sight.published(self._state_seq, self._clock.monotonic_ns())
+        self._commands.gate.sight.published(self._state_seq, self._clock.monotonic_ns())
 
     def _state(self) -> State:
-        newest, episode = self._newest, self._episode
+        newest = self._commands.newest
         return State(
             safety=self._interlock.state,
-            recording=episode is not None and episode.recording,
+            recording=self._episodes.recording,
             succeeded=bool(self._arm.seen.success),
             limited=bool(self._limits & ~_SHAPING),
             limits=self._limits,
-            epoch=self._gate.epoch,
+            epoch=self._commands.gate.epoch,
             seq=self._state_seq,
             applied=newest.seq if newest else 0,
             t_host_us=self._clock.monotonic_ns() // 1000,
@@ -386,7 +288,7 @@ class Session:
             return
         self._end(EndReason.REVOKED)
         self._lease, self._state_seq = order, 0
-        self._outside.clear()
+        self._commands.count_again()
         self._forget_operator(order.epoch)
         others = {spec.task.name for spec in self._tasks.specs if spec.task and spec.task != self._spec.task}
         self._change_to = order.task if order.task in others else None
@@ -401,22 +303,22 @@ class Session:
             return
         self._lease = msgspec.structs.replace(self._lease, epoch=order.epoch)
         self._forget_operator(order.epoch)
-        episode = self._episode
-        name, steps = (episode.order.episode, episode.steps) if episode else (None, 0)
+        name = self._episodes.open
+        steps = 0 if name is None else self._episodes.steps
         self._report(signalling.HostResumed(order.lease, order.epoch, name, steps, self._state_seq))
 
     def _refused(self, order: signalling.LeaseOrder | signalling.ResumeOrder) -> bool:
         """Refuse an epoch that is not above the last."""
-        if order.epoch > self._gate.epoch:
+        last = self._commands.gate.epoch
+        if order.epoch > last:
             return False
-        expected = f"expected an epoch above {self._gate.epoch}, got {order.epoch}"
+        expected = f"expected an epoch above {last}, got {order.epoch}"
         self._report(signalling.Refused(order.lease, expected))
         return True
 
     def _forget_operator(self, epoch: int) -> None:
         """Admit only commands of this epoch; the robot must be armed anew."""
-        self._gate, self._newest = Gate(epoch), None
-        self._inbox.clear()
+        self._commands.only(epoch)
         self._interlock.expire()
 
     def _change_task(self) -> None:
@@ -443,15 +345,15 @@ class Session:
         self._end(order.reason)
         if self.dropped:
             _log.info("commands dropped", robot=self.name, epoch=order.epoch, **self.dropped)
-        self._lease, self._newest, self._change_to = None, None, None
-        self._inbox.clear()
+        self._lease, self._change_to = None, None
+        self._commands.forget()
         self._interlock.expire()
 
     def _begin(self, order: signalling.BeginOrder) -> None:
         if self._lease is None:
             return
         self._end(EndReason.REVOKED)
-        self._asked = order
+        self._episodes.asked = order
         if self._interlock.latched:
             self._end(EndReason.ESTOPPED if self.estopped else EndReason.ROBOT_FAULT)
         elif self.unrecordable is not None:
@@ -465,10 +367,8 @@ class Session:
         except RobotError as error:
             self._fail(EndReason.ROBOT_FAULT, error)
             return
-        self._asked = None
-        self._gate.sight.pause(self._clock.monotonic_ns())
-        self._episode = _Episode(order)
-        self._report(signalling.Ready(order.episode, order.seed))
+        self._commands.gate.sight.pause(self._clock.monotonic_ns())
+        self._episodes.begin(order)
 
     def _clear(self, order: signalling.ClearOrder) -> None:
         """Release what is latched; a broken robot only if it works again, otherwise it reports what is wrong now."""
@@ -482,7 +382,7 @@ class Session:
             return
         except IllegalMoveError as error:
             _log.info("nothing to clear", robot=self.name, error=str(error))
-        self._looks_failed = self._look_ns = 0
+        self._looks.now()
         self._report(signalling.Cleared(order.by))
 
     def _record(self, trouble: CannotRecord | None) -> None:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from teleop.host.session import Recordable
+from teleop.host.orders import Recordable
 from teleop.operator.driver import RefusedError
 from teleop.steps import CannotRecord
 from teleop.wire import signalling

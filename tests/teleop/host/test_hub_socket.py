@@ -183,11 +183,11 @@ def test_a_command_is_stamped_when_it_comes_even_if_the_control_loop_stands_stil
         while not robot.stuck.wait(0.03):
             seq += 1
             command(seq, pressed=bool(came_back))
-        loop._session._inbox.clear()
+        loop._session._commands.waiting.clear()
         before_ns = time.monotonic_ns()
         command(seq + 1, pressed=True)
         after_ns = time.monotonic_ns()
-        (_, arrived_ns), *others = loop._session._inbox
+        (_, arrived_ns), *others = loop._session._commands.waiting
         assert not others
         assert before_ns <= arrived_ns <= after_ns
     finally:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from sim.robot import Action
+from teleop.host.orders import Shutdown
 from teleop.host.safety import WATCHDOG_NS
-from teleop.host.session import Shutdown
 from teleop.steps import Step
 from teleop.wire import signalling
 from teleop.wire.messages import Mode, Safety

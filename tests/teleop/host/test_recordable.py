@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from teleop.host.session import Recordable
+from teleop.host.orders import Recordable
 from teleop.steps import CannotRecord, EpisodeEnd
 from teleop.wire import signalling
 from teleop.wire.messages import Mode

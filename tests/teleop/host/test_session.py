@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from sim.motion.control import Limit
+from teleop.host.orders import Shutdown
 from teleop.host.safety import WATCHDOG_NS
-from teleop.host.session import Shutdown
 from teleop.steps import QUEUE_STEPS, EpisodeEnd, Step
 from teleop.wire import signalling
 from teleop.wire.descriptor import describe
@@ -177,7 +177,7 @@ def test_after_a_stall_nothing_goes_on_by_itself(simulated):
     after = bench.robot.sent[-1]
     if simulated:
         assert bench.states[-1].safety is Safety.EXPIRED
-        assert bench.session._episode is not None
+        assert bench.session._episodes.open is not None
         assert np.abs(after - stood).max() < 0.2
     else:
         assert bench.states[-1].safety is Safety.ESTOPPED

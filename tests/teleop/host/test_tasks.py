@@ -31,10 +31,10 @@ class Floor(Bench):
     def __init__(self, tasks: Worlds) -> None:
         super().__init__()
         self.tasks, self.changes, self.raw = tasks, [], []
+        clock, self.events = self.session._clock, Events()
         self.session = Session(
-            tasks, "0xC", "bench", Events(), self.publish, self.reports.append, self.session._clock, self.changes.append
+            tasks, "0xC", "bench", self.events, self.publish, self.reports.append, clock, self.changes.append
         )
-        self.events = self.session._events
 
     def publish(self, data: bytes) -> None:
         self.states.append(State.decode(data))

@@ -1,0 +1,96 @@
+"""A robot's episodes, one after the other: asked for, open, recorded from the first driven step on, and ended.
+
+Part of teleop; exports `Episodes`, which hands the steps to the recorder and tells the hub what becomes of each
+episode. When one begins or ends is `session.py`'s to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from sim.robot import Observation, RobotSpec
+from teleop.clock import Clock
+from teleop.steps import QUEUE_STEPS, EpisodeEnd, EpisodeStart, Events, Step
+from teleop.wire import signalling
+from teleop.wire.reasons import EndReason
+
+_ROOM_FOR_END: Final = 1
+
+
+class Episodes:
+    """At most one of them is open, and one is asked for. Belongs to the session's thread."""
+
+    def __init__(
+        self,
+        address: str,
+        name: str,
+        events: Events,
+        report: Callable[[signalling.Message], None],
+        clock: Clock,
+    ) -> None:
+        self._address, self._name, self._clock = address, name, clock
+        self._events, self._report = events, report
+        self.asked: signalling.BeginOrder | None = None
+        """An episode that begins once the arm is at rest."""
+        self._order: signalling.BeginOrder | None = None
+        """The open episode's."""
+        self.recording = False
+        self.steps = 0
+        """How many steps of the open episode are recorded."""
+
+    @property
+    def open(self) -> str | None:
+        """The open episode's name; None if there is none."""
+        return None if self._order is None else self._order.episode
+
+    def begin(self, order: signalling.BeginOrder) -> None:
+        """Open an episode: the robot is ready for it."""
+        self.asked, self._order = None, order
+        self.recording, self.steps = False, 0
+        self._report(signalling.Ready(order.episode, order.seed))
+
+    def record(self, lease: signalling.LeaseOrder, spec: RobotSpec, initial: Observation) -> None:
+        """Record the open episode, if there is one, from here on."""
+        if self._order is None:
+            return
+        self.recording = True
+        self._events.put(
+            EpisodeStart(
+                episode=self._order.episode,
+                robot=self._address,
+                robot_name=self._name,
+                spec=spec,
+                operator=lease.operator,
+                grant=lease.grant.values,
+                grant_signature=lease.signature,
+                seed=self._order.seed,
+                nonce=self._order.nonce,
+                initial=initial,
+                t_mono_ns=self._clock.monotonic_ns(),
+                t_wall_ns=self._clock.wall_ns(),
+            )
+        )
+
+    def add(self, step: Step, max_steps: int | None) -> EndReason | None:
+        """Record a step; return why the episode must end now, or None if it goes on."""
+        if self._events.qsize() >= QUEUE_STEPS - _ROOM_FOR_END:
+            return EndReason.RECORDER_FULL
+        self._events.put(step)
+        self.steps += 1
+        return EndReason.STEP_LIMIT if max_steps is not None and self.steps >= max_steps else None
+
+    def end(self, reason: EndReason, success: bool | None) -> None:
+        """Close what is asked for and what is open, and report both."""
+        asked, self.asked = self.asked, None
+        if asked is not None:
+            self._report(signalling.Ended(asked.episode, False, 0, None, False, reason))
+        order, self._order = self._order, None
+        recorded, self.recording = self.recording, False
+        if order is None:
+            return
+        if recorded:
+            now = self._clock.monotonic_ns(), self._clock.wall_ns()
+            self._events.put(EpisodeEnd(order.episode, self.steps, success, reason, *now))
+        kept = self.steps > 0  # a recorder keeps no episode without a step
+        self._report(signalling.Ended(order.episode, kept, self.steps, success, kept and reason.valid, reason))
