@@ -6,6 +6,7 @@ import { atTask, type Descriptor, Layout, sameSetting, type Task } from '../link
 import { Playback } from '../view/interp'
 import { type FromLink, Link } from '../link/link'
 import { type Trouble, troubleOf } from '../trouble'
+import { brokenBy, latched } from './latched'
 import { Session, type View } from './session'
 import { PROTOCOL, type State } from '../link/wire'
 
@@ -67,16 +68,14 @@ export class Watch {
     if (turned && this.robot && !sameSetting(this.robot.descriptor, turned.robot)) this.#appear(this.robot, turned.robot)
   }
 
-  /** What broke the robot: as the hub last said, or as it was when this page came. */
+  /** What broke the robot, in its host's words. */
   get broken(): string | null {
-    const said = this.view?.brokenBy
-    return said === undefined ? (this.robot?.fault ?? null) : said
+    return brokenBy(this.view, this.robot)
   }
 
-  /** Whether the robot is latched, stopped or broken: as the hub last said, or as it was when this page came. */
+  /** Whether the robot is latched, stopped or broken. */
   get stopped(): boolean {
-    const by = this.view?.stoppedBy
-    return by === undefined ? (this.robot?.estopped ?? false) || this.broken !== null : by !== null || this.broken !== null
+    return latched(this.view, this.robot)
   }
 
   get mine(): boolean {
