@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import httpx
@@ -134,6 +135,8 @@ def test_a_reload_in_the_middle_asks_and_the_drive_goes_on(context: BrowserConte
     sign_in(page)
     take_robot(page)
     steps = drives(page)
+    (kept,) = json.loads(page.evaluate("localStorage['armshare.drives']"))
+    assert set(kept) == {"lease", "robot", "task", "operator", "nonce", "sessionKey", "seconds", "atMs"}, "no secret"
     asked: list[str] = []
     page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
     page.reload()

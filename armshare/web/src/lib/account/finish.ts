@@ -8,7 +8,7 @@ import { keepReceipt, readReceipt, type Receipt } from './receipts'
 import { digest, typedData } from './typed'
 import type { Wallet } from './wallet'
 
-export type FinishState = 'sealing' | 'checking' | 'verifying' | 'scoring' | 'done'
+export type FinishState = 'asking' | 'sealing' | 'checking' | 'verifying' | 'scoring' | 'done'
 
 /** How long the hub waits for all of an episode before it says how much has arrived. */
 const ARRIVAL_S = 2

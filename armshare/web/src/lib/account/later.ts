@@ -6,8 +6,7 @@ import type { Api, Config, Unsigned } from './api'
 import { ManifestError, parse, readManifest, statement, type Manifest } from './manifest'
 import { patiently } from './patience'
 import { keepReceipt, readReceipt } from './receipts'
-import { PlainError } from '../trouble'
-import { sessionKey } from './sessionkey'
+import { sessionKeyAgain } from './sessionkey'
 import { typedData } from './typed'
 import type { Wallet } from './wallet'
 
@@ -18,10 +17,8 @@ export async function signLater(api: Hub, config: Config, wallet: Wallet, unsign
   const { episode, robot, task } = unsigned
   const bytes = await patiently(() => api.manifest(episode))
   const grant = await ownGrant(config, wallet, parse(bytes), unsigned)
-  const key = await sessionKey(config, wallet, grant.nonce)
   const manifest = readManifest(bytes, { episode, operator: wallet.address, sessionKey: grant.sessionKey, robot, task })
-  if (key.address !== grant.sessionKey)
-    throw new PlainError('This drive was made with a key that your wallet cannot make again. Only the page or program that drove it can sign it; you can discard it.', 'lobby')
+  const key = await sessionKeyAgain(config, wallet, grant.nonce, grant.sessionKey)
   const values = statement(bytes, manifest)
   const signature = await key.signTyped(typedData(config, 'Episode', values))
   const signed = await patiently(() => api.sign(episode, signature))

@@ -2,7 +2,6 @@
 
 import type { Account } from '../account/account.svelte'
 import type { RobotDetail } from '../account/api'
-import { keyWallet, type Wallet } from '../account/wallet'
 import type { Order } from '../hands/bindings'
 import { Devices } from '../hands/devices.svelte'
 import type { Health } from '../link/connection'
@@ -23,6 +22,7 @@ import { Notes } from './notes'
 import { review } from './review.svelte'
 import { holdsLease, Session, type View } from './session'
 import { Sight } from './sight.svelte'
+import { Signer } from './signer'
 import { announceTurn } from './turn'
 
 const INTENT_MS = 33
@@ -40,8 +40,7 @@ export class Drive {
   trouble = $state.raw<Trouble | null>(null)
   readonly #session: Session
   readonly #notes: Notes
-  /** Signs this visit's episodes: that of the drive that goes on, or made when the hub says the nonce of the grant. */
-  #key: Wallet | null
+  readonly #signer: Signer
   /** The drive to go on with, and whether only to finish it. */
   readonly #kept: Kept | null
   readonly #finishing: boolean
@@ -54,7 +53,7 @@ export class Drive {
   constructor(account: Account, task: string, obey: (order: Order) => void, kept: Kept | null = null, finishing = false) {
     this.account = account
     this.#task = kept?.task ?? task
-    this.#key = kept && keyWallet(kept.key)
+    this.#signer = new Signer(account, kept)
     this.#kept = kept
     this.#finishing = finishing
     this.#session = new Session(
@@ -252,7 +251,7 @@ export class Drive {
     const { robot, account } = this
     if (!robot || !account.wallet || !account.config || !view.nonce) throw new PlainError('You are not signed in. Sign in, then drive.', 'sign_in')
     const { grant, signature, key } = await grantFor(account.config, account.wallet, { robot: robot.robot, task: this.#task, nonce: view.nonce })
-    this.#key = key
+    this.#signer.granted(grant.nonce, key)
     if (this.view?.phase === 'welcomed') this.#session.join(grant, signature)
   }
 
@@ -267,6 +266,8 @@ export class Drive {
     this.#ready()
     this.sight.goOn(resumed)
     this.#notes.back()
+    // The wallet is asked now, if it has to be, and once more at the end if it does not agree.
+    void this.#signer.key().catch(() => null)
     if (this.#finishing) queueMicrotask(() => this.finish())
   }
 
@@ -292,14 +293,15 @@ export class Drive {
   /** What is needed to go on with this drive. */
   #noted(): Omit<Kept, 'atMs'> | null {
     const { view, robot, account, sight } = this
-    if (!view?.lease || !robot || !account.wallet || !this.#key?.key) return null
+    const { noted } = this.#signer
+    if (!view?.lease || !robot || !account.wallet || !noted) return null
     const [lease, operator] = [view.lease.id, account.wallet.address]
-    return { lease, robot: robot.robot, task: this.#task, operator, key: this.#key.key, seconds: sight.seconds }
+    return { lease, robot: robot.robot, task: this.#task, operator, ...noted, seconds: sight.seconds }
   }
 
   #driven(): Driven | null {
     const [episode, robot] = [this.view?.ended?.episode, this.robot?.robot]
-    return episode && robot ? { episode, robot, task: this.#task, key: this.#key } : null
+    return episode && robot ? { episode, robot, task: this.#task, key: () => this.#signer.key() } : null
   }
 
   /** The visit cannot go on: the robot is given back. */

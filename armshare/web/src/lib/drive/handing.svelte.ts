@@ -6,7 +6,7 @@ import type { Arrival, Config } from '../account/api'
 import { type FinishState, seal, type Verdict } from '../account/finish'
 import type { Ours } from '../account/manifest'
 import type { Wallet } from '../account/wallet'
-import { PlainError, type Trouble, troubleOf } from '../trouble'
+import { type Trouble, troubleOf } from '../trouble'
 
 /** What became of an episode whose operator was driving the next one already. */
 export interface Before {
@@ -16,8 +16,8 @@ export interface Before {
   retry?: () => void
 }
 
-/** The episode that has ended; `key` signs it, null if this page did not drive it. */
-export type Driven = Pick<Ours, 'episode' | 'robot' | 'task'> & { key: Wallet | null }
+/** The episode that has ended; `key` makes what signs it, or says why it cannot. */
+export type Driven = Pick<Ours, 'episode' | 'robot' | 'task'> & { key: () => Promise<Wallet> }
 
 export class Handing {
   finishing = $state<FinishState | null>(null)
@@ -123,13 +123,14 @@ export class Handing {
   }
 
   async #sealed(config: Config, { key, ...driven }: Driven, operator: string, number: number): Promise<Verdict> {
-    if (!key) throw new PlainError('This page did not drive this episode. You can sign it in the lobby.', 'lobby')
-    const ours = { ...driven, operator, sessionKey: key.address }
     const at = (state: FinishState, arrival: Arrival | null = null) => {
       if (number !== this.#number) return
       this.finishing = state
       this.arrival = arrival
     }
-    return this.#account.renewed(() => this.#seal(this.#account.api, config, key, ours, at))
+    at('asking')
+    const session = await key()
+    const ours = { ...driven, operator, sessionKey: session.address }
+    return this.#account.renewed(() => this.#seal(this.#account.api, config, session, ours, at))
   }
 }

@@ -3,12 +3,13 @@ import type { Account } from '../account/account.svelte'
 import { ApiError, type Config } from '../account/api'
 import type { seal, Verdict } from '../account/finish'
 import type { Wallet } from '../account/wallet'
+import { PlainError } from '../trouble'
 import { type Driven, Handing } from './handing.svelte'
 
 vi.spyOn(console, 'info').mockImplementation(() => undefined)
 
 const KEY = { address: '0xS' } as Wallet
-const LIFTED: Driven = { episode: 'e1', robot: '0xR', task: 'lift', key: KEY }
+const LIFTED: Driven = { episode: 'e1', robot: '0xR', task: 'lift', key: async () => KEY }
 
 interface Answer {
   resolve(verdict: Verdict): void
@@ -68,11 +69,23 @@ test('what is refused is told, and the same episode is handed in again', async (
   expect(handing.verdict?.score.score).toBe(0.8)
 })
 
-test('a page that did not drive an episode does not sign it, and says who can', async () => {
-  const { handing, asked } = visit({ ...LIFTED, key: null })
-  await handing.handIn()
+test('an episode whose key cannot be had is not signed, and its wallet is asked again', async () => {
+  let agrees = false
+  const key = async () => {
+    if (!agrees) throw new PlainError('Your wallet did not agree.')
+    return KEY
+  }
+  const { handing, asked } = visit({ ...LIFTED, key })
+  const done = handing.handIn()
+  expect(handing.finishing).toBeNull()
+  await settled()
+  await done
   expect(asked).toEqual([])
-  expect(handing.refusal).toMatchObject({ todo: 'lobby' })
+  expect(handing).toMatchObject({ finishing: 'asking', refusal: { says: 'Your wallet did not agree.' } })
+  agrees = true
+  handing.retryRefused()
+  await settled()
+  expect(asked.map(({ episode }) => episode)).toEqual(['e1'])
 })
 
 test('the verdict on the last drive is told beside the next one, and changes nothing of it', async () => {

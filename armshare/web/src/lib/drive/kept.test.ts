@@ -11,7 +11,7 @@ function storage(): Storage {
   } as Storage
 }
 
-const drive = { lease: 'L1', robot: '0xR', task: 'lift', operator: '0xA', key: '0x01' as const, seconds: 3 }
+const drive = { lease: 'L1', robot: '0xR', task: 'lift', operator: '0xA', nonce: '0x01', sessionKey: '0xS', seconds: 3 }
 const robot = { robot: '0xR', driver: '0xA', kept_s: 50 } as Robot
 
 test('a drive that was written down is found by its wallet and robot, after a reload and in another tab', () => {
@@ -70,4 +70,15 @@ test('an old drive, and what cannot be read, are nothing', () => {
     browser.setItem('armshare.drives', broken)
     expect(drives.find('0xA', '0xR')).toBeNull()
   }
+})
+
+test('a drive that an earlier page wrote down is found, and the key in it is deleted, however old it is', () => {
+  const browser = storage()
+  const { nonce: _, sessionKey: __, ...old } = drive
+  const secret = `0x${'5e'.repeat(32)}`
+  const written = [{ ...old, key: secret, atMs: Date.now() }, { ...old, lease: 'L0', robot: '0xS', key: secret, atMs: 0 }]
+  browser.setItem('armshare.drives', JSON.stringify(written))
+  const drives = new KeptDrives(browser, storage())
+  expect(browser.getItem('armshare.drives')).not.toContain(secret)
+  expect(drives.find('0xA', '0xR')).toMatchObject({ lease: 'L1', nonce: null, sessionKey: null, seconds: 3 })
 })

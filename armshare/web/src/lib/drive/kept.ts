@@ -1,7 +1,6 @@
 // Drives that this browser can go on with: written down while they are recorded, so that a page which was reloaded, left or
-// closed finds its way back to the lease, and to the key that signs the episode.
+// closed finds its way back to the lease. Nothing of it is secret: only the wallet makes the key that signs the episode.
 
-import type { Hex } from 'viem'
 import type { Robot } from '../account/api'
 
 export interface Kept {
@@ -10,8 +9,10 @@ export interface Kept {
   robot: string
   task: string
   operator: string
-  /** The private key of this session: it signs for this robot and task only, until the grant runs out. */
-  key: Hex
+  /** Of which the wallet makes the key again that signs; null in what an earlier version of this page wrote down. */
+  nonce: string | null
+  /** That key's address. */
+  sessionKey: string | null
   /** How long the recording was when it was last written down. */
   seconds: number
   atMs: number
@@ -32,6 +33,7 @@ export class KeptDrives {
     this.#all = all
     this.#tab = tab
     this.#nowMs = nowMs
+    this.#forgetKeys()
   }
 
   /** Write a drive down, or how long it has become. */
@@ -59,10 +61,22 @@ export class KeptDrives {
   }
 
   #read(): Kept[] {
+    const since = this.#nowMs() - OLD_MS
+    return this.#written().filter((each) => each.lease && each.atMs > since)
+  }
+
+  /** An earlier version of this page wrote down the private key of each drive, too. */
+  #forgetKeys(): void {
+    const found: (Kept & { key?: unknown })[] = this.#written()
+    if (!found.some((each) => 'key' in each)) return
+    const left = found.map(({ key: _, ...each }) => ({ ...each, nonce: each.nonce ?? null, sessionKey: each.sessionKey ?? null }))
+    this.#all.setItem(STORE, JSON.stringify(left))
+  }
+
+  #written(): Kept[] {
     try {
       const found: unknown = JSON.parse(this.#all.getItem(STORE) ?? '[]')
-      const since = this.#nowMs() - OLD_MS
-      return Array.isArray(found) ? (found as Kept[]).filter((each) => each?.lease && each.key && each.atMs > since) : []
+      return Array.isArray(found) ? found.filter((each): each is Kept => typeof each === 'object' && each !== null) : []
     } catch {
       return []
     }
