@@ -65,7 +65,7 @@ def add(path: Path, wishes: Wishes, *, replace: bool, anyway: bool, tell: Callab
     try:
         folder = making / name
         folder.mkdir()
-        robot = bring(path, folder, wishes)
+        bring(path, folder, wishes)
         tell("drawing it")
         drawn = _draw(folder)
         tell("running the contract")
@@ -74,6 +74,7 @@ def add(path: Path, wishes: Wishes, *, replace: bool, anyway: bool, tell: Callab
         place = robots / (name if kept else name + REFUSED)
         shutil.rmtree(place, ignore_errors=True)
         folder.replace(place)
+        robot = own.read(place)
     finally:
         shutil.rmtree(making, ignore_errors=True)
     if not promises:

@@ -38,7 +38,7 @@ def description(robot: str) -> RobotDescription:
     """Return the data of the robot called `robot`; raise UnknownRobotError, or OwnRobotError for an unreadable one."""
     if robot not in ROBOTS:
         folder = _own_folder(robot)
-        return own.read(folder).description(folder)
+        return own.read(folder).description
     found: RobotDescription = import_module(f"sim.robots.{robot}").DESCRIPTION
     return found
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Final
+from typing import Final, get_type_hints
 
 import msgspec
 
-from sim.description import Field, Hand, RobotDescription
+from sim.description import RobotDescription
 from sim.robot import RobotError, RobotModel
 
 DATA: Final = "ARMSHARE_DATA"
@@ -29,41 +29,33 @@ class OwnRobotError(RobotError):
 
 @dataclass(frozen=True, slots=True)
 class OwnRobot:
-    """What `robot.json` holds: a description without the place of its files, which is the folder's."""
+    """A robot that was added: the robot as every other part of the project takes it, and what only such a one has."""
 
-    urdf: str
-    joint_names: tuple[str, ...]
-    joint_lower_rad: tuple[float, ...]
-    joint_upper_rad: tuple[float, ...]
-    joint_velocity_max_rad_s: tuple[float, ...]
-    joint_effort_max_nm: tuple[float, ...]
-    home_rad: tuple[float, ...]
-    hands: tuple[Hand, ...]
-    field: Field
+    description: RobotDescription
     tasks: tuple[str, ...]
     """The tasks that it is offered for."""
-    acceleration_time_s: float = 0.15
     assumed: tuple[str, ...] = ()
     """What its URDF did not say, in sentences."""
-    format: int = FORMAT
-
-    def description(self, folder: Path) -> RobotDescription:
-        """Return the robot as every other part of the project takes it; `folder` holds it and gives its name."""
-        return RobotDescription(
-            model=RobotModel(folder.name, folder, self.urdf),
-            joint_names=self.joint_names,
-            joint_lower_rad=self.joint_lower_rad,
-            joint_upper_rad=self.joint_upper_rad,
-            joint_velocity_max_rad_s=self.joint_velocity_max_rad_s,
-            joint_effort_max_nm=self.joint_effort_max_nm,
-            home_rad=self.home_rad,
-            hands=self.hands,
-            field=self.field,
-            acceleration_time_s=self.acceleration_time_s,
-        )
 
 
-_DECODER: Final = msgspec.json.Decoder(OwnRobot)
+_NOT_SAID: Final = ("model", "base")
+"""Of a description: the folder is the model's place, and a robot that was added has no mobile base."""
+_SAID: Final = tuple(one for one in fields(RobotDescription) if one.name not in _NOT_SAID)
+_TYPES: Final = get_type_hints(RobotDescription)
+_File: Final = msgspec.defstruct(
+    "RobotFile",
+    [
+        ("urdf", str),
+        *((one.name, _TYPES[one.name]) for one in _SAID if one.default is MISSING),
+        ("tasks", tuple[str, ...]),
+        *((one.name, _TYPES[one.name], one.default) for one in _SAID if one.default is not MISSING),
+        ("assumed", tuple[str, ...], ()),
+        ("format", int, FORMAT),
+    ],
+    frozen=True,
+)
+"""What `robot.json` holds."""
+_DECODER: Final = msgspec.json.Decoder(_File)
 
 
 def own_robots() -> Path:
@@ -93,20 +85,29 @@ def read(folder: Path) -> OwnRobot:
     """Return what a folder's description says; raise OwnRobotError."""
     path = folder / FILE
     try:
-        robot = _DECODER.decode(path.read_bytes())
+        said = msgspec.structs.asdict(_DECODER.decode(path.read_bytes()))
     except (OSError, msgspec.DecodeError) as error:
         raise OwnRobotError(f"{path}: expected a robot's description, got {error}; add the robot again") from error
-    if robot.format != FORMAT:
-        raise OwnRobotError(f"{path}: expected format {FORMAT}, got {robot.format}; add the robot again")
-    per_joint = (robot.joint_lower_rad, robot.joint_upper_rad, robot.joint_velocity_max_rad_s)
-    for values in (*per_joint, robot.joint_effort_max_nm, robot.home_rad):
-        if len(values) != len(robot.joint_names):
-            raise OwnRobotError(f"{path}: expected {len(robot.joint_names)} values, one for each joint, got {values}")
-    if not robot.hands or Path(robot.urdf).name != robot.urdf:
-        raise OwnRobotError(f"{path}: expected at least one hand and a URDF beside the file, got {robot.urdf!r}")
-    return robot
+    if said["format"] != FORMAT:
+        raise OwnRobotError(f"{path}: expected format {FORMAT}, got {said['format']}; add the robot again")
+    model = RobotModel(folder.name, folder, said["urdf"])
+    robot = RobotDescription(model=model, **{one.name: said[one.name] for one in _SAID})
+    _require_whole(path, robot)
+    return OwnRobot(robot, said["tasks"], said["assumed"])
 
 
 def write(robot: OwnRobot, folder: Path) -> None:
     """Write the description into `folder`, as text that a person can edit."""
-    (folder / FILE).write_bytes(msgspec.json.format(msgspec.json.encode(robot), indent=2) + b"\n")
+    said = {one.name: getattr(robot.description, one.name) for one in _SAID}
+    whole = _File(urdf=robot.description.model.urdf, tasks=robot.tasks, assumed=robot.assumed, **said)
+    (folder / FILE).write_bytes(msgspec.json.format(msgspec.json.encode(whole), indent=2) + b"\n")
+
+
+def _require_whole(path: Path, robot: RobotDescription) -> None:
+    per_joint = (robot.joint_lower_rad, robot.joint_upper_rad, robot.joint_velocity_max_rad_s)
+    for values in (*per_joint, robot.joint_effort_max_nm, robot.home_rad):
+        if len(values) != len(robot.joint_names):
+            raise OwnRobotError(f"{path}: expected {len(robot.joint_names)} values, one for each joint, got {values}")
+    urdf = robot.model.urdf
+    if not robot.hands or Path(urdf).name != urdf:
+        raise OwnRobotError(f"{path}: expected at least one hand and a URDF beside the file, got {urdf!r}")

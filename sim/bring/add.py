@@ -18,7 +18,7 @@ from sim.bring.posture import Place, place_of
 from sim.bring.source import read_source
 from sim.bring.strokes import rezeroed
 from sim.catalogue import ROBOTS, TASKS, task
-from sim.description import Hand
+from sim.description import Hand, RobotDescription
 from sim.model.urdf import Urdf, floats, require_whole
 from sim.own import OwnRobot, is_name, write
 from sim.robot import RobotError, RobotModel
@@ -79,7 +79,7 @@ def bring(path: Path, folder: Path, wishes: Wishes) -> OwnRobot:
     grip = _wished(hand_of(urdf, found, parts, mimics), wishes)
     grip = replace(grip, gripper_joints=rezeroed(found.root, urdf, grip.gripper_joints))
     urdf = _written(found, model)
-    robot = _described(urdf, found, parts, grip)
+    robot = _described(urdf, model, found, parts, grip)
     write(robot, folder)
     return robot
 
@@ -129,7 +129,7 @@ def _wished(grip: Grip, wishes: Wishes) -> Grip:
     return replace(grip, link=wishes.hand, assumed=grip.assumed[:1])
 
 
-def _described(urdf: Urdf, found: Cleaned, parts: Parts, grip: Grip) -> OwnRobot:
+def _described(urdf: Urdf, model: RobotModel, found: Cleaned, parts: Parts, grip: Grip) -> OwnRobot:
     names = tuple(joint.name for joint in parts.arm)
     urdf.chain(parts.arm[0].parent, grip.link)
     lower = np.array([joint.lower if math.isfinite(joint.lower) else -TURN_MAX_RAD for joint in parts.arm])
@@ -151,8 +151,8 @@ def _described(urdf: Urdf, found: Cleaned, parts: Parts, grip: Grip) -> OwnRobot
         finger_links=grip.finger_links,
         camera=((camera[0], camera[1], camera[2]), looking(camera, (0.0, 0.0, 0.03), up=(1.0, 0.0, 0.0))),
     )
-    return OwnRobot(
-        urdf=urdf.path.name,
+    robot = RobotDescription(
+        model=model,
         joint_names=names,
         joint_lower_rad=tuple(lower.tolist()),
         joint_upper_rad=tuple(upper.tolist()),
@@ -161,9 +161,9 @@ def _described(urdf: Urdf, found: Cleaned, parts: Parts, grip: Grip) -> OwnRobot
         home_rad=tuple(np.clip(place.home.round(5) + 0.0, lower, upper).tolist()),
         hands=(hand,),
         field=place.field,
-        tasks=_tasks(grip, place),
-        assumed=(*found.assumed, *grip.assumed, *said, *effort_said, *grip_said, *place.assumed),
     )
+    assumed = (*found.assumed, *grip.assumed, *said, *effort_said, *grip_said, *place.assumed)
+    return OwnRobot(robot, _tasks(grip, place), assumed)
 
 
 def _efforts(urdf: Urdf, found: Cleaned, parts: Parts) -> tuple[tuple[float, ...], list[str]]:

@@ -27,7 +27,7 @@ _TOWARDS: Final = (0.78, -0.62, 0.42)
 
 def portrait(folder: Path) -> tuple[Picture, tuple[str, ...]]:
     """Return a picture of the robot in `folder` at home, and the links that can be seen in it; raise a RobotError."""
-    robot = read(folder).description(folder)
+    robot = read(folder).description
     spec = robot.spec(robot.arrays, simulated=False, control_hz=1.0)
     camera = _camera(spec)
     scene = RenderScene(spec, Scene(cameras=(camera,)), _HIGH)

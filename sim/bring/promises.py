@@ -41,7 +41,7 @@ class TestAdded(RobotContract):
 
         folder = Path(os.environ[_FOLDER])
         robot = read(folder)
-        world = World(robot.description(folder), task(robot.tasks[0]))
+        world = World(robot.description, task(robot.tasks[0]))
         world.connect()
         yield world
         world.disconnect()

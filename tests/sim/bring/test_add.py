@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -58,13 +59,15 @@ def test_it_keeps_the_contract_of_every_robot(kept):
 
 def test_the_contract_says_what_an_added_robot_breaks(kept, tmp_path):
     lame = shutil.copytree(kept, tmp_path / "crane")
-    write(replace(read(kept), home_rad=(0.0, 9.0, *read(kept).home_rad[2:])), lame)
+    robot = read(kept)
+    home_rad = (0.0, 9.0, *robot.description.home_rad[2:])
+    write(replace(robot, description=replace(robot.description, home_rad=home_rad)), lame)
     found = broken(lame)
     assert "above a joint limit" in found["home lies within the limits and the workspace"]
 
 
 def test_every_link_is_drawn_in_its_own_colours(kept):
-    meshes = make(read(kept).description(kept).model, 0.0)
+    meshes = make(read(kept).description.model, 0.0)
     upper = sorted({tuple(colour) for colour in meshes["upper"].colours.tolist()})
     assert upper == [pytest.approx([linear(v) for v in colour], abs=5e-3) for colour in sorted((RED, GREEN))]
     assert meshes["base_link"].colours[0] == pytest.approx([linear(v) for v in (0.2, 0.2, 0.3)], abs=1e-3)
@@ -105,14 +108,15 @@ def test_what_the_file_does_not_say_is_assumed_and_said(kept):
     assert "driven 360 degrees either way: turn" in said
     assert "so grey: hand" in said
     assert "colours from the meshes themselves: upper" in said
-    turn = robot.joint_names.index("turn")
-    assert (robot.joint_lower_rad[turn], robot.joint_upper_rad[turn]) == pytest.approx((-2 * np.pi, 2 * np.pi))
+    arm = robot.description
+    turn = arm.joint_names.index("turn")
+    assert (arm.joint_lower_rad[turn], arm.joint_upper_rad[turn]) == pytest.approx((-2 * np.pi, 2 * np.pi))
 
 
 def test_the_hand_is_between_the_fingertips_and_the_fingers_close_along_its_y_axis(kept):
     robot = read(kept)
-    (hand,) = robot.hands
-    urdf = read_urdf(kept / robot.urdf)
+    (hand,) = robot.description.hands
+    urdf = read_urdf(robot.description.model.urdf_path)
     assert set(hand.gripper_joints) == {"left_slide", "right_slide"}
     assert all(ends == pytest.approx((0.0, 0.035)) for ends in hand.gripper_joints.values()), "closed to open"
     assert set(hand.finger_links) == {"left", "right"}
@@ -137,8 +141,8 @@ def test_fingers_are_where_they_were_however_they_are_counted(kept, tmp_path):
 def test_home_holds_the_hand_over_the_floor_looking_down(kept):
     from sim.motion.kinematics import Kinematics
 
-    robot = read(kept)
-    arm = Kinematics(kept / robot.urdf, robot.joint_names, robot.hands[0].link)
+    robot = read(kept).description
+    arm = Kinematics(robot.model.urdf_path, robot.joint_names, robot.hands[0].link)
     pose = arm.forward(np.array(robot.home_rad))
     assert rotate(pose[3:], np.array((0.0, 0.0, 1.0))) == pytest.approx((0.0, 0.0, -1.0), abs=0.03)
     assert 0.1 < pose[2] < 0.5
@@ -176,7 +180,7 @@ def test_a_xacro_is_expanded_without_ros(tmp_path):
     urdf.rename(urdf.with_name("crane.urdf.xacro")).write_text(xacro)
     urdf.with_name("parts.xacro").write_text(parts)
     robot = brought(tmp_path / "a-repository", tmp_path / "kept" / "crane")
-    assert len(robot.joint_names) == 6
+    assert len(robot.description.joint_names) == 6
     assert read_urdf(tmp_path / "kept/crane/crane.urdf").joint("elbow").origin[2, 3] == pytest.approx(0.32)
 
 
@@ -208,7 +212,7 @@ def test_a_mesh_in_millimetres_is_said_and_one_that_is_scaled_is_not(tmp_path):
     with pytest.raises(MeshesError, match=r"over 20 m long: if it is in millimetres, scale it by 0.001"):
         brought(path, tmp_path / "kept" / "crane")
     path.write_text(WHOLE.replace('upper.dae"', 'upper.dae" scale="0.001 -0.001 0.001"'))
-    robot = brought(path, tmp_path / "scaled" / "crane").description(tmp_path / "scaled" / "crane")
+    robot = brought(path, tmp_path / "scaled" / "crane").description
     mesh = make(robot.model, 0.0)["upper"]
     assert np.ptp(mesh.positions, axis=0) == pytest.approx((0.08, 0.08, 0.32), abs=1e-5)
     a, b, c = (mesh.positions[mesh.triangles[:, i]].astype(np.float64) for i in range(3))
@@ -219,14 +223,14 @@ def test_an_up_axis_is_not_applied_as_rviz_and_the_page_do_not(tmp_path):
     path = crane(tmp_path)
     mesh = path.parents[1] / "meshes" / "upper.dae"
     mesh.write_text(dae([((-0.04, -0.04, 0.0), (0.04, 0.04, 0.32), RED)], 1.0, up="Y_UP"))
-    robot = brought(path, tmp_path / "kept" / "crane").description(tmp_path / "kept" / "crane")
+    robot = brought(path, tmp_path / "kept" / "crane").description
     assert np.ptp(make(robot.model, 0.0)["upper"].positions, axis=0) == pytest.approx((0.08, 0.08, 0.32), abs=1e-5)
 
 
 def test_an_arm_without_a_gripper_reaches_and_has_its_own_hand(tmp_path):
     robot_ = brought(crane(tmp_path, robot(*LINKS, *JOINTS)), tmp_path / "kept" / "crane")
     assert robot_.tasks == ("reach",)
-    assert robot_.hands[0].gripper_joints == {}
+    assert robot_.description.hands[0].gripper_joints == {}
     assert "no gripper was found" in robot_.assumed
     assert broken(tmp_path / "kept" / "crane") == {}
 
@@ -239,16 +243,16 @@ def test_one_jaw_is_found_by_its_name_or_named(tmp_path):
     for number, (name, wishes) in enumerate((("jaw", {}), ("flap", {"gripper": ("flap",)}))):
         text = robot(*LINKS, JAWS[0], *JOINTS, jaw.replace("flap", name), tool)
         found = brought(crane(tmp_path / str(number), text), tmp_path / str(number) / "kept", **wishes)
-        assert list(found.hands[0].gripper_joints) == [name]
-        assert found.hands[0].gripper_joints[name] == pytest.approx((0.0, 0.8))
-        assert "spin" in found.joint_names
+        assert list(found.description.hands[0].gripper_joints) == [name]
+        assert found.description.hands[0].gripper_joints[name] == pytest.approx((0.0, 0.8))
+        assert "spin" in found.description.joint_names
 
 
 def test_what_moves_and_is_no_arm_is_welded(tmp_path):
     camera = link("eye", kg=0.1) + joint("pan", ("base_link", "eye"), "0.1 0 0", "0 0 1", FULL)
     found = brought(crane(tmp_path, robot(*LINKS, *JAWS, camera, *JOINTS, *FINGERS)), tmp_path / "kept")
     assert "neither of the arm nor of its gripper, so welded: pan" in found.assumed
-    assert "pan" not in found.joint_names
+    assert "pan" not in found.description.joint_names
 
 
 @pytest.mark.parametrize(
@@ -293,6 +297,17 @@ def test_nothing_there_is_said(tmp_path):
         read_source(tmp_path / "nowhere")
     with pytest.raises(UrdfMissingError, match="found none"):
         read_source(tmp_path)
+
+
+def test_what_is_written_is_what_was_read(kept, tmp_path):
+    other = shutil.copytree(kept, tmp_path / "crane")
+    write(read(kept), other)
+    assert (other / FILE).read_bytes() == (kept / FILE).read_bytes()
+    assert read(other).description.model.root == other
+    without = json.loads((kept / FILE).read_text())
+    del without["acceleration_time_s"], without["assumed"], without["format"]
+    (other / FILE).write_text(json.dumps(without))
+    assert read(other) == replace(read(kept), description=read(other).description, assumed=())
 
 
 @pytest.mark.parametrize(
