@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recorder.file.episode import Episode, EpisodeError, read_episode
-from recorder.file.files import move
 from recorder.file.meta import SpecMeta
 from recorder.proof import manifest as manifests
 from recorder.proof.bundle import MANIFEST_FILE, SIGNATURES_FILE, SIGNATURES_JSON
 from recorder.proof.manifest import EPISODE_FILE, Manifest, ManifestError
 from sim.robot import Vector
+from teleop.files import move
 
 _GYM_TYPE: Final = 2
 """robomimic's EnvType.GYM_TYPE."""

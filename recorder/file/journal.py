@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recorder.file.episode import EpisodeError, MetaInvalidError, UnreadableFileError, require_size
-from recorder.file.files import move, sync_data, sync_folder
 from recorder.file.layout import FORMAT, LIMIT_TYPE, META_BYTES_MAX, VERSION, Rows, columns
 from recorder.file.meta import EndMeta, Meta, SpecMeta, canonical, decode_meta
 from recorder.file.rows import FIRST_ROWS, STEP_ROWS, row_type
+from teleop.files import move, sync_data, sync_folder
 from teleop.wire.reasons import EndReason
 
 JOURNAL_SUFFIX: Final = ".journal"

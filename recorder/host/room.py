@@ -15,10 +15,10 @@ from typing import Final
 
 import structlog
 
-from recorder.file.files import write_atomic
 from recorder.file.meta import spec_meta
 from recorder.file.rows import STEP_ROWS, row_type
 from sim.robot import RobotSpec
+from teleop.files import write_atomic
 from teleop.steps import CannotRecord
 from teleop.wire.reasons import EndReason
 

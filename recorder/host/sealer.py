@@ -17,11 +17,11 @@ import structlog
 from eth_account.signers.local import LocalAccount
 
 from recorder.file.episode import EpisodeError
-from recorder.file.files import move, write_atomic
 from recorder.file.journal import JOURNAL_SUFFIX, NothingRecordedError, finish
 from recorder.host.room import FULL, Room
 from recorder.proof.manifest import EPISODE_FILE, NO_PREVIOUS
 from recorder.proof.seal import SealedEpisode, read_sealed, seal
+from teleop.files import move, write_atomic
 from teleop.identity import Domain
 from teleop.wire.reasons import EndReason
 

@@ -21,11 +21,11 @@ import httpx
 import msgspec
 import structlog
 
-from recorder.file.files import move, write_atomic
 from recorder.file.tus import TUS_VERSION
 from recorder.proof import manifest as manifests
 from recorder.proof.bundle import MANIFEST_FILE, SIGNATURES_FILE, SIGNATURES_JSON
 from recorder.proof.manifest import EPISODE_FILE
+from teleop.files import move, write_atomic
 
 _log = structlog.get_logger()
 PIECE_BYTES_MAX: Final = 512 << 10

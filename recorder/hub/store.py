@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recorder.file.files import move, sync_file, sync_folder, write_atomic
 from recorder.file.layout import require_episode_id
 from recorder.proof.bundle import BUNDLE_FILES
+from teleop.files import move, sync_file, sync_folder, write_atomic
 
 
 class UnknownFileError(LookupError):

@@ -10,11 +10,11 @@ from pathlib import Path
 from eth_account.signers.local import LocalAccount
 
 from recorder.file.episode import read_episode
-from recorder.file.files import move, sync_folder, write_atomic
 from recorder.proof import manifest as manifests
 from recorder.proof.bundle import MANIFEST_FILE, SIGNATURES_FILE, SIGNATURES_JSON, Receipt, Signatures, unsigned
 from recorder.proof.description import hash_file
 from recorder.proof.manifest import EPISODE, EPISODE_FILE, RECEIPT
+from teleop.files import move, sync_folder, write_atomic
 from teleop.identity import Domain
 
 

@@ -25,7 +25,8 @@ from typing import Any, Final, Self
 
 import structlog
 
-from rewards.chain.vault import ChainError, write_atomically
+from rewards.chain.vault import ChainError
+from teleop.files import write_atomic
 
 CHAIN_ID: Final = 31337
 _REPOSITORY: Final = Path(__file__).parents[2]
@@ -133,7 +134,7 @@ class EmbeddedChain:
                 return
             state = bytes.fromhex(self._rpc("anvil_dumpState")[2:])
             try:
-                write_atomically(self._state, state)
+                write_atomic(self._state, state)
             except OSError as error:
                 raise AnvilFailedError(f"the chain's state cannot be written to {self._state}: {error}") from error
             self._saved_block = block

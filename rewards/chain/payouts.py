@@ -16,13 +16,13 @@ from typing import Protocol
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from recorder.file.files import write_atomic
 from recorder.hub.log import Log
 from recorder.proof.checkpoint import open_checkpoint
 from rewards.chain.vault import Claim, RootRecord, Settlement, VaultRefusedError
 from rewards.ledger import ledger
 from rewards.ledger.settle import PayoutTree, RootState, build_tree, publish, require_growth
 from rewards.tables import PREPARED, LeafRow, RootRow
+from teleop.files import write_atomic
 from teleop.hub.db import Database
 from teleop.identity import Domain
 

@@ -6,7 +6,6 @@ No web3 here: a caller that needs only these types loads no chain library.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rewards.ledger.settle import RootState
+from teleop.files import write_atomic
 from teleop.identity import Domain
 
 ARM: Final = 10**18
@@ -132,7 +132,7 @@ class Deployment:
     def write(self, path: Path) -> None:
         """Keep the record in `path`, whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, (json.dumps(asdict(self), indent=1) + "\n").encode())
+        write_atomic(path, (json.dumps(asdict(self), indent=1) + "\n").encode())
 
     @classmethod
     def read(cls, path: Path) -> Deployment:
@@ -213,22 +213,3 @@ def artifact(name: str) -> Artifact:
     built = json.loads((_ARTIFACTS / f"{name}.json").read_bytes())
     immutables = [(place["start"], place["length"]) for place in built["immutables"]]
     return Artifact(built["abi"], built["bytecode"], bytes.fromhex(built["deployedBytecode"][2:]), immutables)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace `path` with `data`, so that a crash at any moment leaves either the old bytes or the new ones."""
-    fresh = path.with_name(path.name + ".new")
-    try:
-        with fresh.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -17,6 +17,7 @@ import numpy as np
 from sim.bring.clean import Cleaned
 from sim.bring.parts import Parts
 from sim.bring.strokes import rpy_of, said
+from sim.model.compose import weightless
 from sim.model.links import Links
 from sim.model.urdf import Joint, Urdf
 from sim.robot import Vector
@@ -193,7 +194,7 @@ def _link_at(urdf: Urdf, found: Cleaned, palm: str, frame: Vector) -> tuple[str,
             frame = frame.copy()
             frame[:3, 3] = theirs[:3, 3]
     name = ADDED
-    ET.SubElement(found.root, "link", name=name).append(_frame_mass())
+    ET.SubElement(found.root, "link", name=name).append(weightless())
     joint = ET.SubElement(found.root, "joint", name=f"{name}_fixed", type="fixed")
     ET.SubElement(joint, "parent", link=palm)
     ET.SubElement(joint, "child", link=name)
@@ -201,13 +202,6 @@ def _link_at(urdf: Urdf, found: Cleaned, palm: str, frame: Vector) -> tuple[str,
     ET.SubElement(joint, "origin", xyz=said(place), rpy=said(turn))
     at = f"{place[0]:.3f} {place[1]:.3f} {place[2]:.3f} m on {palm}"
     return name, f"the hand is a link that was added, {name}, at {at}"
-
-
-def _frame_mass() -> ET.Element:
-    inertial = ET.Element("inertial")
-    ET.SubElement(inertial, "mass", value="0.001")
-    ET.SubElement(inertial, "inertia", ixx="1e-7", ixy="0", ixz="0", iyy="1e-7", iyz="0", izz="1e-7")
-    return inertial
 
 
 def _tool(urdf: Urdf, palm: str) -> str | None:

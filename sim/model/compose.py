@@ -65,7 +65,7 @@ class Piece:
 def compose(name: str, pieces: Sequence[Piece]) -> RobotModel:
     """Return the robot `name` made of `pieces`, each mounted on those before it; raise ComposeError or a UrdfError."""
     robot = ET.Element("robot", name=name)
-    ET.SubElement(robot, "link", name=BASE).append(_weightless())
+    ET.SubElement(robot, "link", name=BASE).append(weightless())
     meshes: dict[str, Path] = {}
     for piece in pieces:
         _add(robot, piece, meshes)
@@ -108,7 +108,7 @@ def _taken(element: ET.Element, piece: Piece, meshes: dict[str, Path]) -> ET.Ele
         for shape in own.findall("collision"):
             own.remove(shape)
     if own.tag == "link" and own.find("inertial") is None:
-        own.append(_weightless())
+        own.append(weightless())
     if own.tag == "joint" and own.get("name") in piece.welded:
         own.set("type", "fixed")
     for part in own.iter():
@@ -121,7 +121,7 @@ def _taken(element: ET.Element, piece: Piece, meshes: dict[str, Path]) -> ET.Ele
     return own
 
 
-def _weightless() -> ET.Element:
+def weightless() -> ET.Element:
     """Return a negligible mass: PyBullet gives a kilogram to a link with no inertial element."""
     inertial = ET.Element("inertial")
     ET.SubElement(inertial, "mass", value="0.001")

@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+from teleop.files import sync_folder, write_atomic
+
 MOST: Final = 20_000
 """How many grants are remembered. While all of them are still valid, no other is accepted."""
 
@@ -55,13 +57,10 @@ class UsedGrants:
         if self._path is None:
             return
         if not whole:
-            _write(self._path, "a", f"{added[key]} {key}\n")
+            _append(self._path, f"{added[key]} {key}\n")
             return
-        fresh = self._path.with_suffix(".new")
-        _write(fresh, "w", "".join(f"{until_ms} {nonce}\n" for nonce, until_ms in added.items()))
-        fresh.replace(self._path)
+        write_atomic(self._path, "".join(f"{until_ms} {nonce}\n" for nonce, until_ms in added.items()).encode())
         self._torn = False
-        _sync_folder(self._path.parent)
 
 
 def _read(line: str) -> tuple[str, int]:
@@ -70,19 +69,11 @@ def _read(line: str) -> tuple[str, int]:
     return (nonce, int(until_ms)) if nonce and until_ms.isdecimal() else ("", 0)
 
 
-def _write(path: Path, mode: str, text: str) -> None:
+def _append(path: Path, text: str) -> None:
     new = not path.exists()
-    with path.open(mode) as file:
+    with path.open("a") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
     if new:
-        _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_folder(path.parent)

@@ -24,6 +24,7 @@ from sim.robot import Robot, RobotSpec, Tasks
 from teleop.cameras.spec import CameraSpec, cameras_of
 from teleop.clock import SAME_MS, compared, now_ms
 from teleop.dialing import websocket_url
+from teleop.files import sync_folder
 from teleop.host.cameras import HostCameras
 from teleop.host.dial import dial
 from teleop.host.grants import GrantUsedError, UsedGrants
@@ -336,11 +337,7 @@ class Host:
                 file.write(message.by)
                 file.flush()
                 os.fsync(file.fileno())
-            folder = os.open(self._latch.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            sync_folder(self._latch.parent)
         except OSError as error:
             _log.error("the stop's file cannot be written; a restart loses this", robot=self.name, error=str(error))
 

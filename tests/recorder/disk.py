@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from recorder.file import files
+from teleop import files
 
 
 class Disk:

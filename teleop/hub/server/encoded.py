@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,8 @@ from fastapi.responses import FileResponse
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.staticfiles import NotModifiedResponse
+
+from teleop.files import write_atomic
 
 _log = structlog.get_logger()
 SUFFIXES: Final = {"br": ".br", "gzip": ".gz"}
@@ -135,19 +136,5 @@ class EncodedCache:
         if len(encoded) > _KEPT_BELOW * len(data):
             return None
         self._folder.mkdir(parents=True, exist_ok=True)
-        _write(file, encoded)
+        write_atomic(file, encoded)
         return file
-
-
-def _write(file: Path, data: bytes) -> None:
-    """Make `file` hold `data`, so that a crash leaves all of it or nothing."""
-    fresh = file.with_suffix(".new")
-    try:
-        with fresh.open("wb") as opened:
-            opened.write(data)
-            opened.flush()
-            os.fsync(opened.fileno())
-        fresh.replace(file)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recorder.file import files, journal
+from recorder.file import journal
 from recorder.file.journal import finish, read_journal
 from recorder.file.writer import EpisodeWriter
+from teleop import files
 from tests.recorder.factory import fake_episode
 
 

@@ -12,10 +12,10 @@ import pytest
 import structlog
 
 from recorder.file.episode import read_episode
-from recorder.file.files import write_atomic
 from recorder.host.recording import Recorder
 from recorder.host.room import RESERVE_BYTES, Room, episode_bytes
 from recorder.proof.seal import SealedEpisode
+from teleop.files import write_atomic
 from teleop.steps import CannotRecord, Events
 from teleop.wire.reasons import EndReason
 from tests.recorder.disk import Disk

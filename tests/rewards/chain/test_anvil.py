@@ -19,8 +19,9 @@ import pytest
 
 from rewards.chain import anvil as module
 from rewards.chain.anvil import AnvilBusyError, AnvilFailedError, AnvilMissingError, EmbeddedChain, find_anvil
-from rewards.chain.vault import ChainUnreachableError, write_atomically
+from rewards.chain.vault import ChainUnreachableError
 from rewards.ledger.settle import RootState
+from teleop.files import write_atomic
 from teleop.identity import load_key, new_key
 from tests.rewards.conftest import Node
 from tests.rewards.whole_chain import WholeChain
@@ -156,14 +157,14 @@ def test_a_damaged_state_is_refused_and_kept(tmp_path: Path) -> None:
 
 def test_a_write_that_was_cut_off_leaves_the_old_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "chain.state"
-    write_atomically(path, b"old")
+    write_atomic(path, b"old")
 
     def crash(_descriptor: int) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "fsync", crash)
     with pytest.raises(KeyboardInterrupt):
-        write_atomically(path, b"new, but only h")
+        write_atomic(path, b"new, but only h")
     assert path.read_bytes() == b"old"
 
 
@@ -179,7 +180,7 @@ def test_pay_that_cannot_be_written_down_is_not_reported_as_paid(
             raise OSError(28, "No space left on device")
 
         with monkeypatch.context() as patch:
-            patch.setattr(module, "write_atomically", full)
+            patch.setattr(module, "write_atomic", full)
             with pytest.raises(AnvilFailedError, match="No space left on device"):
                 chain.deposit(5)
         chain.deposit(7)

@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from 'vitest'
 import { hashTypedData, recoverAddress, type Hex } from 'viem'
 import { generatePrivateKey } from 'viem/accounts'
+import { storage } from '../storage.testing'
 import type { Config, Episode, Unsigned } from './api'
 import { signLater } from './later'
 import { statement, type Manifest } from './manifest'
@@ -16,8 +17,7 @@ const ROBOT = keyWallet(generatePrivateKey()).address
 const UNSIGNED = { episode: 'e1', robot: ROBOT, task: 'lift', state: 'uploaded' } as Unsigned
 
 beforeEach(() => {
-  const kept = new Map<string, string>()
-  Object.assign(globalThis, { localStorage: { getItem: (key: string) => kept.get(key) ?? null, setItem: (key: string, value: string) => kept.set(key, value) } })
+  Object.assign(globalThis, { localStorage: storage() })
 })
 
 async function manifest(change: object = {}, by = WALLET, granted: object = {}): Promise<Manifest> {

@@ -1,6 +1,7 @@
 // The manifest of an episode (`recorder/FORMAT.md`, section 3), as the operator's page reads it before it signs.
 
 import { sha256, type Hex } from 'viem'
+import type { Grant } from '../link/signalling'
 import type { Values } from './typed'
 
 export interface Manifest {
@@ -19,14 +20,7 @@ export interface Manifest {
 }
 
 /** The `SessionGrant` under which it was driven, as the manifest holds it. */
-export interface GrantSaid {
-  operator: string
-  sessionKey: string
-  robot: string
-  task: string
-  nonce: string
-  notAfterMs: string
-}
+export type GrantSaid = Omit<Grant, 'notAfterMs'> & { notAfterMs: string }
 
 /** Whose episode it must be. */
 export interface Ours {

@@ -1,17 +1,7 @@
 import { expect, test } from 'vitest'
+import { storage } from '../storage.testing'
 import { keyWallet, makeKey } from './wallet'
 import { backupOf, keyOf, readBackup, requireBackup, Wallets } from './wallets'
-
-function storage(): Storage & { kept: Map<string, string> } {
-  const kept = new Map<string, string>()
-  return {
-    kept,
-    getItem: (key: string) => kept.get(key) ?? null,
-    setItem: (key: string, value: string) => void kept.set(key, value),
-    removeItem: (key: string) => void kept.delete(key),
-    clear: () => kept.clear(),
-  } as unknown as Storage & { kept: Map<string, string> }
-}
 
 /** A page's cookies, as a browser keeps them. */
 class Page {

@@ -1,14 +1,5 @@
 import { expect, test, vi } from 'vitest'
-
-/** A tab's own storage. */
-function storage(): Storage {
-  const kept = new Map<string, string>()
-  return {
-    getItem: (key: string) => kept.get(key) ?? null,
-    setItem: (key: string, value: string) => void kept.set(key, value),
-    removeItem: (key: string) => void kept.delete(key),
-  } as Storage
-}
+import { storage } from '../storage.testing'
 
 vi.stubGlobal('sessionStorage', storage())
 const { Interrupted } = await import('./interrupted.svelte')

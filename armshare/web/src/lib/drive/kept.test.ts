@@ -1,15 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Robot } from '../account/api'
+import { storage } from '../storage.testing'
 import { KeptDrives, toGoOnWith, waitsFor } from './kept'
-
-function storage(): Storage {
-  const kept = new Map<string, string>()
-  return {
-    getItem: (key: string) => kept.get(key) ?? null,
-    setItem: (key: string, value: string) => void kept.set(key, value),
-    removeItem: (key: string) => void kept.delete(key),
-  } as Storage
-}
 
 const drive = { lease: 'L1', robot: '0xR', task: 'lift', operator: '0xA', nonce: '0x01', sessionKey: '0xS', seconds: 3 }
 const robot = { robot: '0xR', driver: '0xA', kept_s: 50 } as Robot

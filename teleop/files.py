@@ -1,4 +1,7 @@
-"""Files that are whole or absent: written under a temporary name, synced, then renamed."""
+"""Files that are whole or absent: written under a temporary name, synced, then renamed.
+
+Part of teleop; every room that writes such files uses these functions.
+"""
 
 from __future__ import annotations
 
