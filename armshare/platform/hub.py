@@ -30,6 +30,7 @@ from recorder.hub.records import Records
 from recorder.hub.store import Store
 from recorder.hub.uploads import Uploads
 from recorder.proof import case
+from recorder.proof.asked import Asked
 from recorder.proof.checkpoint import load_log_key
 from recorder.proof.replayed import replayed
 from rewards.chain.anvil import EmbeddedChain
@@ -80,7 +81,12 @@ class Access:
         found = self.driving.registry.ticket(episode)
         if found is None:
             return None
-        return case.Ticket(found.episode, found.robot, found.operator, found.task, found.seed, found.nonce)
+        row = found.row
+        asked = None
+        if found.described is not None and row.model is not None and row.simulated is not None:
+            lease = found.lease
+            asked = Asked(row.model, row.simulated, found.described, lease.grant, lease.signature, row.issued_ms)
+        return case.Ticket(row.episode, row.robot, row.operator, row.task, row.seed, row.nonce, asked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, ParamSpec, Self, TypeVar
 from weakref import WeakValueDictionary
 
@@ -25,7 +25,7 @@ from teleop.hub.endings import Ending, Endings
 from teleop.hub.grants import require_grant
 from teleop.hub.returning import AWAY_S, Returning
 from teleop.hub.store import Store
-from teleop.hub.tables import LeaseRow
+from teleop.hub.tables import LeaseRow, RobotRow
 from teleop.hub.waiting import REMEMBERED, wait_s
 from teleop.identity import HOST_HELLO, Domain
 from teleop.wire import signalling
@@ -126,6 +126,7 @@ class Hub:
         require_descriptor(hello.descriptor)
         async with self._arriving.setdefault(hello.robot, asyncio.Lock()):  # in order: the newest comes last and stays
             row = await self._asked(self._store.robot, hello.robot)
+            _require_registered(hello.descriptor, row)
             descriptor = {**hello.descriptor, "name": row.name}
             cameras = Cameras(descriptor.get("cameras", []), lambda asked: outbox.signal(signalling.encode(asked)))
             past_s = await self._asked(self._store.lease_lengths_s, row.address, REMEMBERED)
@@ -394,7 +395,9 @@ class Hub:
             self._end(lease, "expired", EndReason.REVOKED)
             return
         lease.move(LeaseState.LIVE)
-        ticket = await self._asked(self._store.issue_ticket, row, lease.grant.task)
+        ticket = await self._asked(
+            self._store.issue_ticket, row, lease.grant.task, lease.dock.described(lease.grant.task)
+        )
         if lease.state is LeaseState.ENDED:
             return
         _require_cleared(lease.dock)
@@ -496,6 +499,16 @@ def _watching(dock: Dock) -> signalling.Watching:
     here = dock.described(dock.at)
     task = dock.task(dock.at or next((one["name"] for one in here["tasks"]), None))
     return signalling.Watching(here, task, dock.at_since)
+
+
+def _require_registered(said: Mapping[str, Any], row: RobotRow) -> None:
+    """A robot is what its owner signed for: what is checked and paid follows from that, not from its host."""
+    registered, found = (row.model, row.simulated), (said["model"], said["simulated"])
+    if found != registered:
+        kinds = {True: "simulated", False: "real"}
+        expected, got = (f"{model}, {kinds[simulated]}" for model, simulated in (registered, found))
+        told = f"the robot is registered as {expected}, its host says {got}; its owner can register it again"
+        raise SignallingError("malformed", told)
 
 
 def _unavailable(error: Exception) -> SignallingError:
