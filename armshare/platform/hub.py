@@ -47,7 +47,7 @@ from teleop.hub.api import Driving
 from teleop.hub.api import router as teleop_router
 from teleop.hub.db import Database, open_database, open_engine
 from teleop.hub.leases import Hub
-from teleop.hub.registry import Registry
+from teleop.hub.registry import Registry, UnknownRobotAddressError
 from teleop.hub.server.bodies import BodyLimit
 from teleop.hub.server.encoded import EncodedCache
 from teleop.identity import kept_secret, load_key
@@ -75,6 +75,13 @@ class Access:
     def host(self, request: Request) -> str:
         """Return the robot whose upload token came."""
         return self.driving.host(request)
+
+    def owner(self, robot: str) -> str | None:
+        """Return the address of a robot's owner; None if it is not registered."""
+        try:
+            return self.driving.registry.robot(robot).owner
+        except UnknownRobotAddressError:
+            return None
 
     def ticket(self, episode: str) -> case.Ticket | None:
         """Return what the hub asked a robot for; None if it asked for no such episode."""

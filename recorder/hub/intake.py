@@ -48,6 +48,10 @@ _log = structlog.get_logger()
 _SIGNATURE: Final = re.compile("0x[0-9a-f]{128}1[bc]")
 
 
+class EpisodePrivateError(Exception):
+    """A stranger asked for the files of an episode that is not verified."""
+
+
 class VerifierLostError(Exception):
     """The worker that was verifying died; the episode is unchanged."""
 
@@ -127,13 +131,20 @@ class Intake:
         async with self._lock(episode):
             return view(await asyncio.to_thread(self._discard, episode, operator, ticket))
 
-    def file(self, episode: str, name: str) -> Path:
-        """Return the path of a bundle's file; raise UnknownFileError or EpisodeIdError. Blocking."""
+    def file(self, episode: str, name: str, concerned: Callable[[EpisodeRow], bool]) -> Path:
+        """Return the path of a bundle's file; raise UnknownFileError, EpisodeIdError or EpisodePrivateError. Blocking.
+
+        Until an episode is verified, only those whom it concerns get its files: anybody else could hand them in first.
+        """
         row = self._records.find(episode)
         if row is not None and row.state is EpisodeState.DISCARDED:
             raise EpisodeStateError(f"{episode} was discarded by its operator; its files are not given out")
         if row is not None and row.state is EpisodeState.VERIFIED:
             self._heal(row)
+        elif row is not None and not concerned(row):
+            raise EpisodePrivateError(
+                f"{episode} is not verified; until then only its operator and its robot's owner get it"
+            )
         return self._store.path(episode, name)
 
     def _lock(self, episode: str) -> asyncio.Lock:
