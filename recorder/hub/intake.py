@@ -142,9 +142,7 @@ class Intake:
         if row is not None and row.state is EpisodeState.VERIFIED:
             self._heal(row)
         elif row is not None and not concerned(row):
-            raise EpisodePrivateError(
-                f"{episode} is not verified; until then only its operator and its robot's owner get it"
-            )
+            raise EpisodePrivateError(f"only its operator and its robot's owner get {episode} before it is verified")
         return self._store.path(episode, name)
 
     def _lock(self, episode: str) -> asyncio.Lock:

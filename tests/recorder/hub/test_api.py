@@ -97,7 +97,7 @@ def test_what_is_not_verified_is_given_to_its_operator_and_its_robots_owner_only
     files = [f"/api/episodes/{bundle.name}/files/{name}" for name in ("episode.h5", "manifest.json", "signatures.json")]
 
     for file in files:
-        assert code(web.get(file)) == (401, "not_signed_in")
+        assert code(web.get(file)) == (401, "auth")
         assert code(web.get(file, headers=bearer(MALLORY.address))) == (403, "episode_private")
         for concerned in (WALLET, OWNER):
             assert web.get(file, headers=bearer(concerned.address)).status_code == 200
