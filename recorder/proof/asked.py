@@ -16,8 +16,8 @@ from recorder.proof.manifest import Manifest
 
 SKEW_MS: Final = 5 * 60_000
 """How far a host's wall clock may be from the hub's. NTP keeps clocks within a second; this is for those without."""
-SLACK_MS: Final = 5_000
-"""What a host's monotonic clock may count beyond the hub's own time between asking and receiving."""
+SLACK_MS: Final = 500
+"""How much longer than between asking and receiving an episode may last: for a hub whose clock is set meanwhile."""
 FASTEST: Final = 2.0
 """How much faster than its rate an episode may be recorded: a press moves a robot's next period forward by half."""
 _TASK: Final = ("name", "version", "instruction", "paraphrases", "stages", "max_steps")
