@@ -75,6 +75,8 @@ class Episode:
     """Whether it earns nothing because the wallet was not qualified yet."""
     missing: list[str]
     """Which checks of the first drive it did not pass, in words."""
+    awaiting_review: bool = False
+    """Whether it earns nothing before people have reviewed it: a real robot's."""
 
 
 @dataclass(slots=True)
@@ -205,6 +207,8 @@ def lines(outcome: Outcome) -> Iterator[str]:
         yield f"{state}  {one.episode}  {said}"
         if one.practice:
             yield "  " + _practised(one)
+        if one.awaiting_review:
+            yield "  awaiting review: a real robot's episode is paid only after people have reviewed it"
     yield from (f"discarded {episode}" for episode in outcome.discarded)
     for episode in outcome.unsigned:
         yield f"not signed  {episode}  sign it with `armshare drive --sign {episode}`, or --discard it"
@@ -365,6 +369,7 @@ async def contribute(driver: Driver, ended: Mapping[str, Any], robot: str, tell:
         receipt_index=verified["receipt"]["log_index"],
         pay=score["pay"],
         practice=score["practice"] is not None,
+        awaiting_review=score.get("awaiting_review", False),
         missing=[one["sentence"] for one in (score["practice"] or {"checks": []})["checks"] if not one["passed"]],
     )
 

@@ -31,7 +31,7 @@ from teleop.host.session import Session
 from teleop.identity import SESSION_GRANT, Domain, new_key
 from teleop.steps import Events
 from teleop.wire import signalling
-from teleop.wire.messages import Command, Mode
+from teleop.wire.messages import Command, Mode, Safety, State
 from teleop.wire.reasons import EndReason
 
 DOMAIN = Domain(31337, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
@@ -46,7 +46,7 @@ class Drive:
         self.world.connect()
         wallet, robot = new_key(), new_key()
         self.events = Events(commit_steps(self.world.spec.control_hz))
-        self.session = Session(self.world, robot.address, "bench", self.events, lambda _: None, lambda _: None)
+        self.session = Session(self.world, robot.address, "bench", self.events, self._heard, lambda _: None)
         grant = signalling.Grant(
             operator=wallet.address,
             session_key=new_key().address,
@@ -57,16 +57,23 @@ class Drive:
         )
         signature = SESSION_GRANT.sign(wallet, DOMAIN, grant.values)
         self.session.obey(signalling.LeaseOrder("bench", EPOCH, wallet.address, grant, signature, "lift"))
+        self.session.tick()
         self.sealed = threading.Semaphore(0)
         recorder = Recorder(folder, robot, DOMAIN, lambda _: self.sealed.release())
         self.recording = threading.Thread(target=recorder.run, args=(self.events,), name="recorder")
         self.recording.start()
         self.seq = 0
 
+    def _heard(self, state: bytes) -> None:
+        self.state = State.decode(state)
+
     def begin(self, number: int) -> None:
-        """Begin an episode, and arm."""
+        """Begin an episode, and arm once the arm has come to rest."""
         self.session.obey(signalling.BeginOrder(f"bench-{number}", number, "0x" + bytes(32).hex()))
         self.tick(dead_man=False)
+        while not (self.session.at_rest and self.state.safety in (Safety.ARMED, Safety.HOLDING)):
+            time.sleep(self.world.spec.period_s)
+            self.tick(dead_man=False)
 
     def drive(self, steps: int) -> float:
         """Drive that many steps in real time; return how late the latest began, s."""
@@ -84,7 +91,7 @@ class Drive:
         speed = 0.05 * np.sin(self.seq / 12)
         values = np.array([speed, 0, 0, 0, 0, 0, 1.0], np.float32)
         mode = Mode.EE_TWIST if dead_man else Mode.NEUTRAL
-        command = Command(mode, dead_man, EPOCH, self.seq, self.seq, time.monotonic_ns() // 1000, values)
+        command = Command(mode, dead_man, EPOCH, self.seq, self.state.seq, time.monotonic_ns() // 1000, values)
         self.session.offer(command.encode())
         self.session.tick()
 

@@ -14,6 +14,7 @@ LANES: Final = {
     "tests/armshare/platform/test_qualification.py": "browser",
     "tests/armshare/platform/test_behind_a_proxy.py": "browser",
     "tests/armshare/": "platform",
+    "tests/adversary/": "platform",
     "tests/test_wheel.py": "platform",
 }
 """The lane of whatever begins so; the first that fits."""

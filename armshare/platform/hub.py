@@ -30,6 +30,7 @@ from recorder.hub.records import Records
 from recorder.hub.store import Store
 from recorder.hub.uploads import Uploads
 from recorder.proof import case
+from recorder.proof.asked import Asked
 from recorder.proof.checkpoint import load_log_key
 from recorder.proof.replayed import replayed
 from rewards.chain.anvil import EmbeddedChain
@@ -46,7 +47,7 @@ from teleop.hub.api import router as teleop_router
 from teleop.hub.db import Database, open_database, open_engine
 from teleop.hub.driving import Driving
 from teleop.hub.hub import Hub
-from teleop.hub.registry import Registry
+from teleop.hub.registry import Registry, UnknownRobotAddressError
 from teleop.hub.server.bodies import BodyLimit
 from teleop.hub.server.encoded import EncodedCache
 from teleop.identity import kept_secret, load_key
@@ -75,12 +76,24 @@ class Access:
         """Return the robot whose upload token came."""
         return self.driving.host(request)
 
+    def owner(self, robot: str) -> str | None:
+        """Return the address of a robot's owner; None if it is not registered."""
+        try:
+            return self.driving.registry.robot(robot).owner
+        except UnknownRobotAddressError:
+            return None
+
     def ticket(self, episode: str) -> case.Ticket | None:
         """Return what the hub asked a robot for; None if it asked for no such episode."""
         found = self.driving.registry.ticket(episode)
         if found is None:
             return None
-        return case.Ticket(found.episode, found.robot, found.operator, found.task, found.seed, found.nonce)
+        row = found.row
+        asked = None
+        if found.described is not None and row.model is not None and row.simulated is not None:
+            lease = found.lease
+            asked = Asked(row.model, row.simulated, found.described, lease.grant, lease.signature, row.issued_ms)
+        return case.Ticket(row.episode, row.robot, row.operator, row.task, row.seed, row.nonce, asked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -260,7 +260,7 @@ def start_meta(start: EpisodeStart, urdf_sha256: dict[str, str]) -> Meta:
         spec=spec_meta(spec),
         operator=OperatorMeta(start.operator, values.session_key),
         grant=GrantMeta(values, start.grant_signature),
-        task=_task_meta(spec.task, values.task),
+        task=task_meta(spec.task, values.task),
         seed=start.seed,
         nonce=start.nonce,
         engine=dict(spec.engine),
@@ -275,7 +275,8 @@ def end_meta(end: EpisodeEnd) -> EndMeta:
     return EndMeta(end.steps, end.success, end.reason, str(end.t_mono_ns), str(end.t_wall_ns))
 
 
-def _task_meta(task: TaskSpec | None, granted: str) -> TaskMeta:
+def task_meta(task: TaskSpec | None, granted: str) -> TaskMeta:
+    """Return what an episode says about its task."""
     if task is None:
         return TaskMeta(granted, 0, "", 0, 0, [], [])
     said = task.instruction, task.max_steps, task.success_hold_steps, list(task.paraphrases), list(task.stages)

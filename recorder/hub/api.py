@@ -8,6 +8,7 @@ import binascii
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Final, Protocol
 
 from fastapi import APIRouter, Body, Query, Request, Response
@@ -29,11 +30,12 @@ from recorder.hub.catalogue import (
     UnknownEpisodeError,
     Wanted,
 )
-from recorder.hub.intake import Intake, Sealing, VerifierLostError
+from recorder.hub.intake import EpisodePrivateError, Intake, Sealing, VerifierLostError
 from recorder.hub.log import Log, LogIndexError
 from recorder.hub.records import NotTheOperatorError
 from recorder.hub.states import EpisodeState, EpisodeStateError
 from recorder.hub.store import UnknownFileError
+from recorder.hub.tables import EpisodeRow
 from recorder.hub.uploads import (
     OffsetMismatchError,
     UnknownUploadError,
@@ -81,6 +83,9 @@ class Access(Protocol):
     def ticket(self, episode: str) -> Ticket | None:
         """Return what the hub asked for under this id, or None."""
 
+    def owner(self, robot: str) -> str | None:
+        """Return the address of a robot's owner, or None if there is no such robot."""
+
 
 @dataclass(frozen=True, slots=True)
 class InclusionAnswer:
@@ -117,6 +122,7 @@ class MediaTypeError(Exception):
 
 _STATUS: Final[dict[type[Exception], int]] = {
     NotTheOperatorError: 403,
+    EpisodePrivateError: 403,
     EpisodeIdError: 404,
     UnknownEpisodeError: 404,
     UnknownFileError: 404,
@@ -171,7 +177,7 @@ def make_router(
     _add_uploads(router, access, uploads, intake)
     _add_intake(router, access, intake)
     _add_arriving(router, access, intake, Arriving(database, uploads))
-    _add_reading(router, intake, catalogue)
+    _add_reading(router, access, intake, catalogue)
     _add_log(router, log, database)
     return router
 
@@ -288,7 +294,7 @@ def _add_arriving(router: APIRouter, access: Access, intake: Intake, arriving: A
             raise errors.ApiError(422, "address", str(error)) from error
 
 
-def _add_reading(router: APIRouter, intake: Intake, catalogue: Catalogue) -> None:
+def _add_reading(router: APIRouter, access: Access, intake: Intake, catalogue: Catalogue) -> None:
     @router.get("/api/episodes/{episode}/manifest", response_class=Response, responses=_MANIFEST)
     async def manifest(episode: str, wait_s: Annotated[float, Query(ge=0.0, le=WAIT_S_MAX)] = 0.0) -> Response:
         """Return the manifest's exact bytes, once the host has sealed the episode."""
@@ -315,12 +321,21 @@ def _add_reading(router: APIRouter, intake: Intake, catalogue: Catalogue) -> Non
         return catalogue.get(episode)
 
     @router.get("/api/episodes/{episode}/files/{name}", response_class=FileResponse, responses=_FILE)
-    def file(episode: str, name: str) -> FileResponse:
-        """Return one file of a bundle."""
+    def file(episode: str, name: str, request: Request) -> FileResponse:
+        """Return one file of a bundle; before the episode is verified, only to its operator and its robot's owner."""
         if name not in BUNDLE_FILES:
             raise UnknownFileError(f"expected one of {', '.join(BUNDLE_FILES)}, got {name[:80]!r}")
         kind = "application/x-hdf5" if name.endswith(".h5") else "application/json"
-        return FileResponse(intake.file(episode, name), media_type=kind, filename=f"{episode}-{name}")
+        return FileResponse(
+            intake.file(episode, name, partial(_concerned, access, request)),
+            media_type=kind,
+            filename=f"{episode}-{name}",
+        )
+
+
+def _concerned(access: Access, request: Request, row: EpisodeRow) -> bool:
+    """Return whether whoever asks drove the episode, or owns the robot; raise NotSignedInError if nobody says who."""
+    return access.operator(request) in (row.operator, access.owner(row.robot))
 
 
 def _add_log(router: APIRouter, log: Log, database: Database) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Select, and_, or_, select
 
-from recorder.hub.states import EpisodeState
+from recorder.hub.states import EpisodeState, TrustClass
 from recorder.hub.tables import EpisodeRow
 from teleop.hub.db import Database
 
@@ -43,6 +43,8 @@ class EpisodeView:
     size: int | None
     receipt: Mapping[str, Any] | None
     created_ms: int
+    trust: TrustClass | None
+    """What it rests on, once verified: `replayed` by this hub, or `witnessed` by the robot's host alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ def view(row: EpisodeRow) -> EpisodeView:
         size=row.size,
         receipt=row.receipt,
         created_ms=row.created_ms,
+        trust=row.trust,
     )
 
 

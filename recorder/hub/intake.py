@@ -22,7 +22,7 @@ import structlog
 from recorder.hub.arrivals import Arrivals
 from recorder.hub.catalogue import EpisodeView, view
 from recorder.hub.records import Records
-from recorder.hub.states import EpisodeState, EpisodeStateError, require_move
+from recorder.hub.states import EpisodeState, EpisodeStateError, TrustClass, require_move
 from recorder.hub.store import Store
 from recorder.hub.tables import EpisodeRow
 from recorder.hub.uploads import Uploads
@@ -41,11 +41,15 @@ from recorder.proof.case import Replayer, Ticket, Trust
 from recorder.proof.gates import SEAL_GATES
 from recorder.proof.manifest import EPISODE_FILE, Manifest
 from recorder.proof.refusals import GateError, OperatorSignatureInvalid
-from recorder.proof.verify import require_gates, verify
+from recorder.proof.verify import Report, require_gates, verify
 from teleop.identity import Domain
 
 _log = structlog.get_logger()
 _SIGNATURE: Final = re.compile("0x[0-9a-f]{128}1[bc]")
+
+
+class EpisodePrivateError(Exception):
+    """A stranger asked for the files of an episode that is not verified."""
 
 
 class VerifierLostError(Exception):
@@ -127,13 +131,18 @@ class Intake:
         async with self._lock(episode):
             return view(await asyncio.to_thread(self._discard, episode, operator, ticket))
 
-    def file(self, episode: str, name: str) -> Path:
-        """Return the path of a bundle's file; raise UnknownFileError or EpisodeIdError. Blocking."""
+    def file(self, episode: str, name: str, concerned: Callable[[EpisodeRow], bool]) -> Path:
+        """Return the path of a bundle's file; raise UnknownFileError, EpisodeIdError or EpisodePrivateError. Blocking.
+
+        Until an episode is verified, only those whom it concerns get its files: anybody else could hand them in first.
+        """
         row = self._records.find(episode)
         if row is not None and row.state is EpisodeState.DISCARDED:
             raise EpisodeStateError(f"{episode} was discarded by its operator; its files are not given out")
         if row is not None and row.state is EpisodeState.VERIFIED:
             self._heal(row)
+        elif row is not None and not concerned(row):
+            raise EpisodePrivateError(f"only its operator and its robot's owner get {episode} before it is verified")
         return self._store.path(episode, name)
 
     def _lock(self, episode: str) -> asyncio.Lock:
@@ -185,22 +194,23 @@ class Intake:
             raise OperatorSignatureInvalid(f"expected 65 bytes as 0x-hex, v 27 or 28, got {signature[:140]!r}")
         signatures = self._signatures(row, signature)
         manifest = manifests.decode((row.manifest or "").encode())
-        books = await asyncio.to_thread(self._records.books, manifest, ticket)
+        books = await asyncio.to_thread(self._records.books, manifest, ticket, row.sealed_ms)
         trust = Trust(self._domain, books=books, replay=self._replay)
         folder, loop = self._store.folder(row.episode), asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self._executor, _verify_signed, folder, signatures, trust)
+            report = await loop.run_in_executor(self._executor, _verify_signed, folder, signatures, trust)
         except BrokenExecutor as error:
             raise VerifierLostError(f"{row.episode}: the worker died while verifying; try again later") from error
-        return await asyncio.to_thread(self._keep, row.episode, signature, signatures)
+        rests_on = TrustClass.REPLAYED if "replay" in report.passed else TrustClass.WITNESSED
+        return await asyncio.to_thread(self._keep, row.episode, signature, signatures, rests_on)
 
     async def _reject(self, episode: str, error: GateError) -> None:
         reason = f"{type(error).__name__}: {error}"
         await asyncio.to_thread(self._records.reject, episode, reason)
         _log.warning("episode rejected", episode=episode, reason=reason)
 
-    def _keep(self, episode: str, signature: str, signatures: bytes) -> EpisodeRow:
-        row = self._records.verified(episode, signature)
+    def _keep(self, episode: str, signature: str, signatures: bytes, trust: TrustClass) -> EpisodeRow:
+        row = self._records.verified(episode, signature, trust)
         self._store.write(episode, SIGNATURES_FILE, signatures)
         self._store.write(episode, RECEIPT_FILE, _receipt(row))
         _log.info("episode verified", episode=episode, log_index=row.log_index, digest=row.digest)
@@ -225,6 +235,6 @@ def _receipt(row: EpisodeRow) -> bytes:
     return RECEIPT_JSON.decode(msgspec.json.encode(row.receipt)).encode()
 
 
-def _verify_signed(folder: Path, signatures: bytes, trust: Trust) -> None:
+def _verify_signed(folder: Path, signatures: bytes, trust: Trust) -> Report:
     """Run in a worker: verify a stored bundle together with signatures that are not stored yet."""
-    verify(dataclasses.replace(read_bundle(folder), signatures=signatures), trust)
+    return verify(dataclasses.replace(read_bundle(folder), signatures=signatures), trust)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from recorder.hub.catalogue import UnknownEpisodeError
 from recorder.hub.log import Log
-from recorder.hub.states import EpisodeState, EpisodeStateError, require_move
+from recorder.hub.states import EpisodeState, EpisodeStateError, TrustClass, require_move
 from recorder.hub.tables import EpisodeRow
 from recorder.proof.case import Books, Ticket
 from recorder.proof.manifest import NO_PREVIOUS, Manifest
@@ -59,14 +59,14 @@ class Records:
                 row.task = ticket.task
                 db.add(row)
 
-    def books(self, manifest: Manifest, ticket: Ticket | None) -> Books:
-        """Return what only the hub knows about an episode."""
+    def books(self, manifest: Manifest, ticket: Ticket | None, received_ms: int | None = None) -> Books:
+        """Return what only the hub knows about an episode; `received_ms`: when it was sealed."""
         same = (EpisodeRow.robot == manifest.robot.address, EpisodeRow.previous == manifest.previous)
         with self._database() as db:
             twin = self._other(db, manifest, EpisodeRow.verified_root == manifest.content_root)
             chained = manifest.previous != NO_PREVIOUS
             rival = self._other(db, manifest, *same) if chained else None
-        return Books(ticket, twin, rival)
+        return Books(ticket, twin, rival, received_ms)
 
     def seal(self, manifest: Manifest, text: str, digest: str, robot_signature: str) -> EpisodeRow:
         """Fill in what the manifest says; the episode is `uploaded`, or `invalid` if its recording failed."""
@@ -82,16 +82,17 @@ class Records:
             row.digest, row.content_root = digest, manifest.content_root
             row.sha256, row.size = manifest.files[0].sha256, manifest.files[0].size
             row.manifest, row.robot_signature = text, robot_signature
+            row.sealed_ms = self._now_ms()
         return row
 
-    def verified(self, episode: str, operator_signature: str) -> EpisodeRow:
+    def verified(self, episode: str, operator_signature: str, trust: TrustClass) -> EpisodeRow:
         """Append to the log, write the receipt and move to `verified`, all or nothing.
 
         Raises EpisodeStateError, or DuplicateEpisode if the same recording has been verified meanwhile.
         """
         try:
             with self._database() as db, db.begin():
-                return self._verified(db, episode, operator_signature)
+                return self._verified(db, episode, operator_signature, trust)
         except IntegrityError as error:
             raise DuplicateEpisode(f"{episode}: the same recording is in the log already") from error
 
@@ -114,7 +115,7 @@ class Records:
                 row.state = _along(row, EpisodeState.DISCARDED)
         return row
 
-    def _verified(self, db: Session, episode: str, operator_signature: str) -> EpisodeRow:
+    def _verified(self, db: Session, episode: str, operator_signature: str, trust: TrustClass) -> EpisodeRow:
         digest = db.scalar(select(EpisodeRow.digest).where(EpisodeRow.episode == episode))
         if digest is None:
             raise EpisodeStateError(f"{episode}: expected a sealed episode, got one without a digest")
@@ -122,7 +123,7 @@ class Records:
         index = self._log.append(db, episode, bytes.fromhex(digest[2:]), received_ms)
         row = db.get_one(EpisodeRow, episode, populate_existing=True)
         row.state = _along(row, EpisodeState.VERIFIED)
-        row.operator_signature, row.log_index = operator_signature, index
+        row.operator_signature, row.log_index, row.trust = operator_signature, index, trust
         row.verified_root, row.receipt = row.content_root, self._receipt(db, row, index, received_ms)
         db.flush()
         return row

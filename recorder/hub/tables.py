@@ -7,12 +7,13 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Boolean, Enum, Index, Integer, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from recorder.hub.states import EpisodeState
+from recorder.hub.states import EpisodeState, TrustClass
 from teleop.hub.db import Base
 
 _STATES = Enum(
     EpisodeState, native_enum=False, length=16, values_callable=lambda states: [state.value for state in states]
 )
+_TRUST = Enum(TrustClass, native_enum=False, length=16, values_callable=lambda classes: [one.value for one in classes])
 
 
 class EpisodeRow(Base):
@@ -48,6 +49,10 @@ class EpisodeRow(Base):
     receipt: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     log_index: Mapped[int | None] = mapped_column(BigInteger, unique=True)
     created_ms: Mapped[int] = mapped_column(BigInteger)
+    sealed_ms: Mapped[int | None] = mapped_column(BigInteger)
+    """When its host sealed it; None before that, and if an earlier release took it in."""
+    trust: Mapped[TrustClass | None] = mapped_column(_TRUST)
+    """What it rests on, once verified; None if an earlier release verified it."""
 
 
 class UploadRow(Base):

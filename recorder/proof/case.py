@@ -7,12 +7,19 @@ from dataclasses import dataclass
 
 from recorder.file.episode import Episode
 from recorder.proof import manifest as manifests
+from recorder.proof.asked import Asked
 from recorder.proof.bundle import RECEIPT_JSON, SIGNATURES_JSON, Bundle, Receipt, Signatures
 from recorder.proof.manifest import Manifest
+from sim.robot import RobotError
 from teleop.identity import Domain
 
 Replayer = Callable[[Episode], None]
-"""Re-simulates an episode; raises an Exception that says where the result differs. Picklable, for a worker process."""
+"""Re-simulates an episode; raises an Exception that says where the result differs, SpecDiffersError if that is in what
+the episode says of its robot or task. Picklable, for a worker process."""
+
+
+class SpecDiffersError(RobotError):
+    """The episode says otherwise of its robot or task than the simulation does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,8 @@ class Ticket:
     task: str
     seed: int
     nonce: str
+    asked: Asked | None = None
+    """What else it fixed; None for a ticket of an earlier release, which did not note it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,8 @@ class Books:
     """Another episode with the same content root."""
     rival: str | None
     """Another episode of the robot with the same `previous`; None if that is zeros."""
+    received_ms: int | None = None
+    """When the host sealed it, by the hub's clock; None if an earlier release took it in, which did not note it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from recorder.file.episode import EpisodeError
+from recorder.proof import asked as facts
 from recorder.proof import checkpoint as checkpoints
 from recorder.proof import manifest as manifests
 from recorder.proof import merkle, motion
 from recorder.proof import refusals as no
 from recorder.proof.bundle import domain_meta
-from recorder.proof.case import Case, Ticket
+from recorder.proof.case import Case, SpecDiffersError, Ticket
 from recorder.proof.manifest import EPISODE, RECEIPT, Manifest
 from recorder.proof.seal import receipt_values
 from teleop.identity import SESSION_GRANT, SignatureError
@@ -163,9 +164,9 @@ def _ticket_agrees(case: Case) -> str | None:
     if ticket is None:
         return None
     expected = (ticket.episode, ticket.robot, ticket.operator, ticket.task, ticket.seed)
-    if found == expected:
-        return None
-    return f"expected episode, robot, operator, task and seed {expected}, got {found}"
+    if found != expected:
+        return f"expected episode, robot, operator, task and seed {expected}, got {found}"
+    return None if ticket.asked is None else facts.another_grant(ticket.asked, manifest)
 
 
 def _nonce(case: Case) -> str | None:
@@ -173,6 +174,34 @@ def _nonce(case: Case) -> str | None:
     if ticket is None or ticket.nonce == case.manifest.nonce:
         return None
     return f"expected the nonce {ticket.nonce}, got {case.manifest.nonce}"
+
+
+def _spec(case: Case) -> str | None:
+    ticket = _ticket(case)
+    return facts.another_robot(ticket.asked, case.episode.meta) if ticket and ticket.asked else None
+
+
+def _succeeded(case: Case) -> str | None:
+    """Success and length are what the steps show, and no longer than the task allows."""
+    episode, most = case.episode, case.episode.meta.task.max_steps
+    flags = episode.arrays["success"]
+    if not ((flags >= -1) & (flags <= 1)).all():
+        return f"expected success as -1, 0 or 1, got {flags[(flags < -1) | (flags > 1)][0]}"
+    last = int(flags[-1])
+    shown = None if last < 0 else bool(last)
+    if episode.end.success is not shown:
+        return f"the last step shows success as {shown}, the episode's end says {episode.end.success}"
+    if 0 < most < episode.steps:
+        return f"the task allows {most} steps, the episode has {episode.steps}"
+    return None
+
+
+def _timely(case: Case) -> str | None:
+    ticket, books = _ticket(case), case.trust.books
+    if ticket is None or ticket.asked is None or books is None or books.received_ms is None:
+        return None
+    seen = case.episode.t_observed_ns
+    return facts.untimely(ticket.asked, books.received_ms, case.manifest, int(seen[-1] - seen[0]) / 1e6)
 
 
 def _first(case: Case) -> str | None:
@@ -196,6 +225,8 @@ def _replayed(case: Case) -> str | None:
         return None
     try:
         case.trust.replay(case.episode)
+    except SpecDiffersError as error:
+        raise no.SpecMismatch(str(error)) from error
     except Exception as error:  # noqa: BLE001  the simulator is injected, and any failure in it is a refusal
         return f"{type(error).__name__}: {error}"
     return None
@@ -241,6 +272,11 @@ def _wants_books(case: Case) -> bool:
     return case.trust.books is not None
 
 
+def _wants_asked(case: Case) -> bool:
+    ticket = _ticket(case)
+    return ticket is not None and ticket.asked is not None
+
+
 def _wants_replay(case: Case) -> bool:
     return case.trust.replay is not None and case.manifest.robot.simulated
 
@@ -267,8 +303,11 @@ GATES: Final = (
     Gate("known", no.UnknownEpisode, _asked_for, _wants_books),
     Gate("ticket", no.TicketMismatch, _ticket_agrees, _wants_books),
     Gate("nonce", no.NonceMismatch, _nonce, _wants_books),
+    Gate("spec", no.SpecMismatch, _spec, _wants_asked),
+    Gate("time", no.TimeMismatch, _timely, _wants_asked),
     Gate("duplicate", no.DuplicateEpisode, _first, _wants_books),
     Gate("previous", no.PreviousForked, _one_chain, _wants_books),
+    Gate("success", no.SuccessMismatch, _succeeded),
     Gate("motion", no.MotionInvalid, _moved),
     Gate("replay", no.ReplayMismatch, _replayed, _wants_replay),
     Gate("receipt", no.ReceiptInvalid, _receipted, _wants_receipt),

@@ -61,6 +61,18 @@ class NonceMismatch(GateError):
     """The episode does not carry the nonce that the hub gave."""
 
 
+class SpecMismatch(GateError):
+    """The episode says otherwise of its robot or task than the hub knows."""
+
+
+class SuccessMismatch(GateError):
+    """The manifest says otherwise of success or length than the recorded steps."""
+
+
+class TimeMismatch(GateError):
+    """The episode cannot have been at the time that it says."""
+
+
 class DuplicateEpisode(GateError):
     """The same recording was handed in before, as another episode."""
 

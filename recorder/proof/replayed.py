@@ -8,15 +8,18 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from recorder.file.episode import Episode
+from recorder.file.meta import Meta, spec_meta, task_meta
+from recorder.proof.case import SpecDiffersError
 from recorder.proof.description import hash_description
 from sim.catalogue import description as describe
 from sim.catalogue import make_world, make_worlds, require_pair, tasks_of
 from sim.catalogue import task as find_task
 from sim.physics.replay import replay
-from sim.robot import RobotError
+from sim.robot import RobotError, RobotSpec
 
 if TYPE_CHECKING:
     from sim.physics.stepping import Stepping
@@ -52,13 +55,24 @@ def replayed(episode: Episode) -> None:
     stepping = stepping_of(meta.engine)
     require_same(meta.engine, record(robot, task, stepping))
     _require_description(meta.robot.model, meta.robot.urdf_sha256)
+    world = _worlds(meta.robot.model, stepping).change(meta.task.name)
+    _require_spec(meta, world.spec)
     recorded = {
         **episode.observations,
         "progress": np.asarray(episode.arrays["progress"], np.float64),
         "success": np.asarray(episode.arrays["success"], np.float64),
     }
-    world = _worlds(meta.robot.model, stepping).change(meta.task.name)
     replay(world, meta.seed, episode.applied_joint_position, episode.applied_gripper, recorded)
+
+
+def _require_spec(meta: Meta, here: RobotSpec) -> None:
+    """The robot's limits, hands and arrays, and what was asked, are the simulation's, and no host's to choose."""
+    said, known = msgspec.structs.asdict(meta.spec), msgspec.structs.asdict(spec_meta(here))
+    task, asked = msgspec.structs.asdict(meta.task), msgspec.structs.asdict(task_meta(here.task, meta.task.name))
+    for what, found, expected in (("spec", said, known), ("task", task, asked)):
+        for name, value in expected.items():
+            if found[name] != value:
+                raise SpecDiffersError(f"{what}.{name}: the simulation has {value!r}, the episode says {found[name]!r}")
 
 
 def _require_description(model: str, recorded: dict[str, str]) -> None:

@@ -56,6 +56,8 @@ class ScoreAnswer(BaseModel):
     pay: str
     paid: bool
     practice: PracticeAnswer | None
+    awaiting_review: bool
+    """A real robot's episode, which is not paid before people have reviewed it."""
 
     @classmethod
     def of(cls, found: Verdict) -> Self:
@@ -72,6 +74,7 @@ class ScoreAnswer(BaseModel):
             pay=str(found.pay_wei),
             paid=found.paid,
             practice=None if found.practice is None else PracticeAnswer.of(found.practice),
+            awaiting_review=found.awaiting_review,
         )
 
 

@@ -21,7 +21,7 @@ import structlog
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from recorder.hub.states import EpisodeState
+from recorder.hub.states import EpisodeState, TrustClass
 from recorder.hub.store import Store
 from recorder.hub.tables import EpisodeRow
 from recorder.proof.manifest import EPISODE_FILE
@@ -59,6 +59,8 @@ class Verdict:
     """Whether the ledger has booked it; an accepted episode waits while its task's pool is empty."""
     practice: tuple[Check, ...] | None
     """The checks of a practice drive, which earns nothing; None for an episode of a qualified wallet."""
+    awaiting_review: bool = False
+    """A real robot's: that it happened as recorded is its host's word, and nothing is paid on that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +202,8 @@ class Pipeline:
         if task is None:
             return
         scored, checks = await asyncio.get_running_loop().run_in_executor(self._executor, appraise, task.file)
-        await asyncio.to_thread(self._keep, task, scored, checks if self._qualification else None)
+        counts = self._qualification and not task.witnessed
+        await asyncio.to_thread(self._keep, task, scored, checks if counts else None)
         for waiter in self._waiting.get(episode, ()):
             waiter.set()
 
@@ -242,7 +245,8 @@ class Pipeline:
                 or db.get(ScoreRow, (episode, VERSION)) is not None
             ):
                 return None
-        return _Task(episode, row.task, row.operator, self._store.path(episode, EPISODE_FILE))
+        witnessed = row.trust is TrustClass.WITNESSED
+        return _Task(episode, row.task, row.operator, self._store.path(episode, EPISODE_FILE), witnessed)
 
     def _keep(self, task: _Task, scored: Score, checks: tuple[Check, ...] | None) -> None:
         price_wei = self._prices.get(task.name, 0)
@@ -256,7 +260,7 @@ class Pipeline:
             "task": task.name,
             "operator": task.operator,
             "price_wei": price_wei,
-            "pay_wei": pay_wei(scored, price_wei),
+            "pay_wei": 0 if task.witnessed else pay_wei(scored, price_wei),
             "scored_ms": self._clock_ms(),
         }
         paid = ledger.write(self._database, lambda db: _keep(db, ScoreRow(**row), checks))
@@ -265,6 +269,7 @@ class Pipeline:
     def _verdict(self, episode: str) -> Verdict | None:
         with self._database() as db:
             row = db.get(ScoreRow, (episode, VERSION))
+            trust = db.scalar(select(EpisodeRow.trust).where(EpisodeRow.episode == episode))
             practice = db.get(PracticeRow, episode)
             paid = row is not None and ledger.booked(db, f"episode:{episode}")
         if row is None:
@@ -280,6 +285,7 @@ class Pipeline:
             row.pay_wei,
             paid,
             None if practice is None else from_json(practice.checks),
+            trust is TrustClass.WITNESSED,
         )
 
     def _operator(self, address: str) -> Operator:
@@ -305,6 +311,8 @@ class _Task:
     name: str
     operator: str
     file: Path
+    witnessed: bool
+    """Whether it rests on its host's word: it qualifies nobody, and is not paid."""
 
 
 def _unpaid() -> Select[Any]:

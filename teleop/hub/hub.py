@@ -24,6 +24,7 @@ from teleop.hub.leases.lifecycle import Leases, holding
 from teleop.hub.leases.queues import Queues
 from teleop.hub.leases.returning import AWAY_S
 from teleop.hub.leases.waiting import REMEMBERED
+from teleop.hub.registry import require_registered
 from teleop.hub.store import Store
 from teleop.identity import HOST_HELLO, Domain
 from teleop.wire import signalling
@@ -134,6 +135,7 @@ class Hub:
         require_descriptor(hello.descriptor)
         async with self._arriving.setdefault(hello.robot, asyncio.Lock()):  # in order: the newest comes last and stays
             row = await asked(self._ask, self._store.robot, hello.robot)
+            require_registered(hello.descriptor, row)
             descriptor = {**hello.descriptor, "name": row.name}
             cameras = Cameras(descriptor.get("cameras", []), lambda order: outbox.signal(signalling.encode(order)))
             past_s = await asked(self._ask, self._store.lease_lengths_s, row.address, REMEMBERED)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 import structlog
 from sqlalchemy import ColumnElement, Text, cast, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.attributes import set_committed_value
 
 from teleop import clock
 from teleop.hub.db import Database
-from teleop.hub.tables import LeaseRow, RobotRow, TicketRow
+from teleop.hub.tables import DescriptionRow, LeaseRow, RobotRow, TicketRow
 from teleop.identity import ROBOT_REGISTRATION, Domain, SignatureError, require_address
 from teleop.wire.descriptor import Name, require_descriptor
 from teleop.wire.signalling import Grant, SignallingError
@@ -25,6 +29,16 @@ _log = structlog.get_logger()
 HUB_LOST: Final = "hub_lost"
 """Why a lease ended that a hub left open when it stopped; the time of its end is not known."""
 _open: Final = update(LeaseRow).where(LeaseRow.ended_ms.is_(None))
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """An episode's ticket, with the lease it was issued in and the robot as it was described then."""
+
+    row: TicketRow
+    lease: LeaseRow
+    described: dict[str, Any] | None
+    """None for a ticket of an earlier release."""
 
 
 class UnknownRobotAddressError(Exception):
@@ -67,6 +81,19 @@ def _read(text: str) -> dict[str, Any] | None:
     """Return a stored descriptor, which nobody changes: it is shared; raise if it is invalid."""
     stored = msgspec.json.decode(text)
     return None if stored is None else require_descriptor(stored)
+
+
+def require_registered(said: Mapping[str, Any], row: RobotRow) -> None:
+    """A robot is what its owner signed for: what is checked and paid follows from that, and not from its host.
+
+    Raises SignallingError if the descriptor says another model, or real instead of simulated.
+    """
+    registered, found = (row.model, row.simulated), (said["model"], said["simulated"])
+    if found != registered:
+        kinds = {True: "simulated", False: "real"}
+        expected, got = (f"{model}, {kinds[simulated]}" for model, simulated in (registered, found))
+        told = f"the robot is registered as {expected}, its host says {got}; its owner can register it again"
+        raise SignallingError("malformed", told)
 
 
 class Registry:
@@ -175,8 +202,13 @@ class Registry:
             rows = db.scalars(ended.order_by(LeaseRow.epoch.desc()).limit(count)).all()
         return [(row.ended_ms - row.started_ms) / 1000 for row in reversed(rows) if row.ended_ms is not None]
 
-    def issue_ticket(self, lease: LeaseRow, task: str) -> TicketRow:
-        """Create an episode's ticket: its identity, and a seed and nonce that neither operator nor host can choose."""
+    def issue_ticket(self, lease: LeaseRow, task: str, described: dict[str, Any]) -> TicketRow:
+        """Create an episode's ticket: its identity, and a seed and nonce that neither operator nor host can choose.
+
+        `described` is the robot's descriptor as it is at the task: what its host says later must agree with it.
+        """
+        robot = self.robot(lease.robot)
+        description = self._describe_once(described)
         ticket = TicketRow(
             episode=secrets.token_hex(16),
             lease=lease.lease,
@@ -186,12 +218,27 @@ class Registry:
             seed=secrets.randbits(48),
             nonce="0x" + secrets.token_hex(32),
             issued_ms=self._now_ms(),
+            model=robot.model,
+            simulated=robot.simulated,
+            description=description,
         )
         with self._database() as db, db.begin():
             db.add(ticket)
         return ticket
 
-    def ticket(self, episode: str) -> TicketRow | None:
+    def ticket(self, episode: str) -> Issued | None:
         """Return what was asked for under that identity, if anything was."""
         with self._database() as db:
-            return db.get(TicketRow, episode)
+            ticket = db.get(TicketRow, episode)
+            if ticket is None:
+                return None
+            described = db.get(DescriptionRow, ticket.description) if ticket.description else None
+            return Issued(ticket, db.get_one(LeaseRow, ticket.lease), described.described if described else None)
+
+    def _describe_once(self, described: dict[str, Any]) -> str:
+        """Store a description, unless it is stored already; return its SHA-256."""
+        sha256 = hashlib.sha256(msgspec.json.encode(described, order="deterministic")).hexdigest()
+        with suppress(IntegrityError), self._database() as db, db.begin():  # another episode has stored it meanwhile
+            if db.get(DescriptionRow, sha256) is None:
+                db.add(DescriptionRow(sha256=sha256, described=described))
+        return sha256

@@ -32,5 +32,5 @@ class Store(Protocol):
     def close_left_open(self, ended_ms: int) -> int:
         """Record the end of every lease that has none; return how many."""
 
-    def issue_ticket(self, lease: LeaseRow, task: str) -> TicketRow:
-        """Create an episode's ticket."""
+    def issue_ticket(self, lease: LeaseRow, task: str, described: dict[str, Any]) -> TicketRow:
+        """Create an episode's ticket; `described` is the robot's descriptor as it is at the task."""

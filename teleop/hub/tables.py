@@ -75,8 +75,17 @@ class LeaseRow(Base):
     reason: Mapped[str | None] = mapped_column(String(32))
 
 
+class DescriptionRow(Base):
+    """A robot at a task, as its host described it before an episode began; never changed."""
+
+    __tablename__ = "descriptions"
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    described: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
 class TicketRow(Base):
-    """An episode that the hub asked a robot for: the identity, seed and nonce that its manifest must carry."""
+    """An episode that the hub asked a robot for, with what it knew then: all of which its manifest must say, too."""
 
     __tablename__ = "tickets"
 
@@ -88,3 +97,7 @@ class TicketRow(Base):
     seed: Mapped[int] = mapped_column(BigInteger)
     nonce: Mapped[str] = mapped_column(String(66))
     issued_ms: Mapped[int] = mapped_column(BigInteger)
+    model: Mapped[str | None] = mapped_column(String(64))
+    """This, `simulated` and `description` are None for a ticket of an earlier release."""
+    simulated: Mapped[bool | None] = mapped_column(Boolean)
+    description: Mapped[str | None] = mapped_column(ForeignKey("descriptions.sha256"))

@@ -31,7 +31,9 @@ from teleop.hub.accounts import NotSignedInError
 from teleop.hub.db import open_database, open_engine
 from teleop.hub.server.bodies import BodyLimit
 from tests.recorder.bundles import LOG_KEY
-from tests.recorder.factory import DOMAIN, HUB, ROBOT, WALLET, fake_start
+from tests.recorder.factory import DOMAIN, HUB, ROBOT, WALLET, fake_start, fixed_key
+
+OWNER = fixed_key("owner of all robots here")
 
 
 def ticket_of(episode: str, **changes: Any) -> Ticket:
@@ -56,6 +58,10 @@ class OpenDoor:
         if kind != "Bearer" or not token.startswith("0x"):
             raise NotSignedInError("expected a bearer token")
         return token
+
+    def owner(self, robot: str) -> str | None:
+        """Return the one owner of all robots here."""
+        return OWNER.address if robot == ROBOT.address else None
 
     def ticket(self, episode: str) -> Ticket | None:
         """Return a ticket that was given out."""

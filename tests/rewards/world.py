@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from recorder.hub.states import EpisodeState
+from recorder.hub.states import EpisodeState, TrustClass
 from recorder.hub.store import Store
 from recorder.hub.tables import EpisodeRow
 from rewards.chain.payouts import Payouts, Vault
@@ -123,13 +123,13 @@ class World:
         options = {"qualification": self.qualification, "clock_ms": lambda: 1, **options}
         return Pipeline(self.database, self.store, self.payouts(), self.prices, **options)
 
-    def verified(self, episode: str, *, operator: str = ADA, **drive: Any) -> str:
+    def verified(self, episode: str, *, operator: str = ADA, trust: TrustClass | None = None, **drive: Any) -> str:
         """Put a verified episode into the store and the table, as the recorder's intake does."""
         file = recorded(self.folder / "recorded", episode=episode, **drive)
         self.store.adopt(episode, "episode.h5", file)
-        return self.listed(episode, EpisodeState.VERIFIED, operator)
+        return self.listed(episode, EpisodeState.VERIFIED, operator, trust)
 
-    def listed(self, episode: str, state: EpisodeState, operator: str = ADA) -> str:
+    def listed(self, episode: str, state: EpisodeState, operator: str = ADA, trust: TrustClass | None = None) -> str:
         """Put an episode into the table only."""
         self.count += 1
         row = EpisodeRow(
@@ -140,6 +140,7 @@ class World:
             task="lift",
             log_index=self.count if state is EpisodeState.VERIFIED else None,
             created_ms=self.count,
+            trust=trust,
         )
         with self.database() as db, db.begin():
             db.add(row)

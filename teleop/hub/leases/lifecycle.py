@@ -90,7 +90,8 @@ class Leases:
             self.end(lease, "expired", EndReason.REVOKED)
             return
         lease.move(LeaseState.LIVE)
-        ticket = await asked(self._ask, self._store.issue_ticket, row, lease.grant.task)
+        task = lease.grant.task
+        ticket = await asked(self._ask, self._store.issue_ticket, row, task, lease.dock.described(task))
         if lease.state is LeaseState.ENDED:
             return
         _require_cleared(lease.dock)

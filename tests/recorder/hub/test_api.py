@@ -21,7 +21,7 @@ from recorder.proof.checkpoint import open_checkpoint
 from recorder.proof.verify import verify_bundle
 from tests.recorder.bundles import LOG_KEY, TRUST, sealed_bundle, sign_as_operator
 from tests.recorder.factory import DOMAIN, HUB, MALLORY, ROBOT, SESSION, WALLET
-from tests.recorder.served import Hub, as_host, bearer, code
+from tests.recorder.served import OWNER, Hub, as_host, bearer, code
 
 
 def create(web: httpx.Client, episode: str, length: int, robot: str = ROBOT.address) -> httpx.Response:
@@ -87,6 +87,22 @@ def test_an_episode_is_uploaded_sealed_signed_and_can_be_verified_by_a_stranger(
     for name in ("episode.h5", "manifest.json", "signatures.json", "receipt.json"):
         (fetched / name).write_bytes(web.get(f"/api/episodes/{bundle.name}/files/{name}").content)
     assert verify_bundle(fetched, TRUST).digest == shown["digest"]
+
+
+def test_what_is_not_verified_is_given_to_its_operator_and_its_robots_owner_only(
+    tmp_path: Path, hub: Hub, web: httpx.Client
+) -> None:
+    """Whoever got it could hand it in first as their own, and its author would be the one who is refused."""
+    bundle = handed_in(web, hub, tmp_path)
+    files = [f"/api/episodes/{bundle.name}/files/{name}" for name in ("episode.h5", "manifest.json", "signatures.json")]
+
+    for file in files:
+        assert code(web.get(file)) == (401, "auth")
+        assert code(web.get(file, headers=bearer(MALLORY.address))) == (403, "episode_private")
+        for concerned in (WALLET, OWNER):
+            assert web.get(file, headers=bearer(concerned.address)).status_code == 200
+    sign(web, bundle)
+    assert [web.get(file).status_code for file in files] == [200, 200, 200]
 
 
 def test_the_same_signature_twice_gives_the_same_receipt_and_one_entry(

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from recorder.file.episode import Episode, UnreadableFileError
 from recorder.proof import manifest as manifests
 from recorder.proof import refusals
+from recorder.proof.asked import Asked
 from recorder.proof.bundle import Bundle, Receipt, Signatures, read_bundle
 from recorder.proof.case import Books, Ticket, Trust
 from recorder.proof.gates import GATES
@@ -25,10 +26,14 @@ from recorder.proof.manifest import NO_PREVIOUS
 from recorder.proof.refusals import GateError
 from recorder.proof.verify import verify, verify_bundle
 from teleop.identity import SESSION_GRANT
+from teleop.wire.descriptor import describe
 from tests.recorder.bundles import LOG_KEY, TRUST, Adversary, good_bundle, receipt, sealed_bundle, signed, with_parts
-from tests.recorder.factory import DOMAIN, HUB, MALLORY, ROBOT, SESSION, WALLET, fake_grant
+from tests.recorder.factory import DOMAIN, HUB, MALLORY, ROBOT, SESSION, STARTED_NS, WALLET, fake_grant, fake_spec
 
 OTHER = "0x" + 64 * "7"
+STARTED_MS = STARTED_NS // 1_000_000
+ASKED = Asked("fake_arm", True, describe("fake-1", fake_spec()), *fake_grant(), STARTED_MS - 500)
+RECEIVED_MS = STARTED_MS + 2_500
 TICKET = Ticket(
     "episode-1",
     ROBOT.address,
@@ -36,8 +41,9 @@ TICKET = Ticket(
     "lift",
     7,
     "0x" + hashlib.sha256(b"nonce of episode-1").hexdigest(),
+    ASKED,
 )
-HUBS = dataclasses.replace(TRUST, books=Books(TICKET, None, None), replay=lambda episode: None)
+HUBS = dataclasses.replace(TRUST, books=Books(TICKET, None, None, RECEIVED_MS), replay=lambda episode: None)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +73,7 @@ def test_a_good_bundle_passes_every_gate(folder: Path) -> None:
 def test_a_stranger_needs_only_two_public_keys_and_is_told_what_was_not_asked(folder: Path) -> None:
     report = verify_bundle(folder, TRUST)
 
-    assert report.skipped == ("known", "ticket", "nonce", "duplicate", "previous", "replay")
+    assert report.skipped == ("known", "ticket", "nonce", "spec", "time", "duplicate", "previous", "replay")
     assert {"receipt", "inclusion", "motion", "operator_signature"} <= set(report.passed)
 
 

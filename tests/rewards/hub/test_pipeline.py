@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from recorder.hub.states import EpisodeState
+from recorder.hub.states import EpisodeState, TrustClass
 from rewards.hub import pipeline
 from rewards.hub.pipeline import Verdict
 from rewards.ledger import ledger
@@ -196,3 +196,20 @@ def test_two_operators_are_paid_what_each_earned(world):
             return [(await running.claim(address)).amount_wei for address in (ADA, BOB)]
 
     assert asyncio.run(all_the_way()) == [earned(world, ADA), earned(world, BOB)]
+
+
+def test_what_rests_on_a_hosts_word_is_scored_and_not_paid_and_qualifies_nobody(world):
+    world.qualification = True
+    [found] = asyncio.run(submitted(world, world.verified("e1", trust=TrustClass.WITNESSED)))
+    assert found is not None
+    assert (found.accepted, found.awaiting_review) == (True, True)
+    assert (found.pay_wei, found.paid, found.practice) == (0, False, None)
+    assert earned(world) == 0
+    assert world.pipeline().pay_waiting() == 0
+    assert not asyncio.run(world.pipeline().operator(ADA)).qualified
+
+
+def test_what_the_hub_reproduced_is_paid(world):
+    [found] = asyncio.run(submitted(world, world.verified("e1", trust=TrustClass.REPLAYED)))
+    assert found is not None
+    assert (found.awaiting_review, found.paid) == (False, True)

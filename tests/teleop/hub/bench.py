@@ -57,7 +57,9 @@ class FakeStore:
 
     def add(self, address: str, owner: str) -> None:
         """Register a robot."""
-        self.robots[address] = RobotRow(address=address, owner=owner, name="robot-1", model="panda", epoch=0)
+        self.robots[address] = RobotRow(
+            address=address, owner=owner, name="robot-1", model="panda", simulated=True, epoch=0
+        )
 
     def robot(self, address: str) -> RobotRow:
         if address not in self.robots:
@@ -105,7 +107,7 @@ class FakeStore:
             row.ended_ms, row.reason = ended_ms, HUB_LOST
         return len(left)
 
-    def issue_ticket(self, lease: LeaseRow, task: str) -> TicketRow:
+    def issue_ticket(self, lease: LeaseRow, task: str, _described: dict[str, Any]) -> TicketRow:
         number = len(self.tickets) + 1
         ticket = TicketRow(episode=f"E{number}", lease=lease.lease, task=task, seed=number, nonce=f"0x{number:064x}")
         self.tickets.append(ticket)

@@ -120,7 +120,8 @@ def test_leases_left_open_are_closed_and_say_nothing_of_how_long_one_takes(place
 def test_a_ticket_is_of_its_lease(place):
     store, robot = place
     row = store.open_lease("a", grant_for(robot), "0x")
-    first, second = store.issue_ticket(row, "lift"), store.issue_ticket(row, "lift")
+    described = {"name": "robot-1", "tasks": [{"name": "lift"}]}
+    first, second = (store.issue_ticket(row, "lift", described) for _ in range(2))
     assert (first.lease, first.task) == ("a", "lift")
     assert len({first.episode, second.episode}) == len({first.nonce, second.nonce}) == 2
 

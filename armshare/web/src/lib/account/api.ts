@@ -147,6 +147,8 @@ export interface Score {
   reasons: string[]
   pay: string
   practice: Practice | null
+  /** A real robot's: it is not paid before people have reviewed it. An older hub does not tell. */
+  awaiting_review?: boolean
 }
 
 export interface SignedIn {

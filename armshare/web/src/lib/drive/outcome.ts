@@ -23,8 +23,8 @@ export function outcome(episode: Episode, score: Score | undefined, decimals: nu
   const coming = COMING[episode.state]
   if (!score) return { state: coming ?? closed(episode), score: null, pay: coming ? '' : 'not paid', good: false }
   const good = score.accepted && paid(score.pay)
-  const state = score.practice ? 'Practice' : score.accepted ? 'Accepted' : 'Not accepted'
-  const pay = good ? `+${amount(score.pay, decimals)} ${symbol}` : 'not paid'
+  const state = score.practice ? 'Practice' : !score.accepted ? 'Not accepted' : score.awaiting_review ? 'Awaiting review' : 'Accepted'
+  const pay = good ? `+${amount(score.pay, decimals)} ${symbol}` : score.awaiting_review && score.accepted ? 'not paid yet' : 'not paid'
   return { state, score: (100 * score.score).toFixed(1), pay, good }
 }
 

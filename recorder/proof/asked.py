@@ -1,0 +1,131 @@
+"""What a hub itself knows of an episode, before its host says anything of it: what it asked for, of whom, and when.
+
+Pure: each function returns the first difference as a sentence, or None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from recorder.file.meta import Meta
+from recorder.proof.manifest import Manifest
+
+SKEW_MS: Final = 5 * 60_000
+"""How far a host's wall clock may be from the hub's. NTP keeps clocks within a second; this is for those without."""
+SLACK_MS: Final = 500
+"""How much longer than between asking and receiving an episode may last: for a hub whose clock is set meanwhile."""
+FASTEST: Final = 2.0
+"""How much faster than its rate an episode may be recorded: a press moves a robot's next period forward by half."""
+_TASK: Final = ("name", "version", "instruction", "paraphrases", "stages", "max_steps")
+_JOINTS: Final = (
+    "joint_names",
+    "joint_lower_rad",
+    "joint_upper_rad",
+    "joint_velocity_max_rad_s",
+    "home_rad",
+    "control_hz",
+)
+_BASE: Final = ("joint_names", "speed_max_m_s", "turn_max_rad_s")
+_ONLY_SENT: Final = frozenset({"commanded_joint_position", "commanded_gripper_position"})
+"""Arrays of a state that no episode has (PROTOCOL.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the hub fixed when it began an episode: nothing of it is the host's to choose afterwards."""
+
+    model: str
+    """As the robot's owner registered it."""
+    simulated: bool
+    """As the robot's owner registered it."""
+    described: Mapping[str, Any]
+    """The descriptor that the robot's host had sent, as the robot is at the task."""
+    grant: Mapping[str, Any]
+    """The values of the operator's `SessionGrant`."""
+    grant_signature: str
+    issued_ms: int
+    """When, by the hub's clock."""
+
+
+def another_grant(asked: Asked, manifest: Manifest) -> str | None:
+    """Say whether an episode is under another grant than the lease that it was driven in."""
+    said = {**msgspec.to_builtins(manifest.grant.values), "notAfterMs": int(manifest.grant.values.not_after_ms)}
+    if (said, manifest.grant.signature) == (dict(asked.grant), asked.grant_signature):
+        return None
+    return "the episode names another grant than the one that its lease was given for"
+
+
+def another_robot(asked: Asked, meta: Meta) -> str | None:
+    """Say what an episode says otherwise of its robot or its task than the hub was told before it began."""
+    there = asked.described
+    task: Mapping[str, Any] = next((one for one in there["tasks"] if one["name"] == meta.task.name), {})
+    spec, own = msgspec.to_builtins(meta.spec), msgspec.to_builtins(meta.task)
+    arrays = [array for array in there["observation"] if array["name"] not in _ONLY_SENT]
+    expected = {
+        "robot.simulated": asked.simulated,
+        "robot.model": asked.model,
+        **{f"task.{name}": task.get(name) for name in _TASK},
+        **{f"spec.{name}": there[name] for name in _JOINTS},
+        "spec.end_effectors": there["end_effectors"],
+        "spec.base": there["base"],
+        "spec.observation": arrays,
+    }
+    base = spec["base"] and {name: spec["base"][name] for name in _BASE}
+    found = {
+        "robot.simulated": meta.robot.simulated,
+        "robot.model": meta.robot.model,
+        **{f"task.{name}": own[name] for name in _TASK},
+        **{f"spec.{name}": spec[name] for name in _JOINTS},
+        "spec.end_effectors": spec["end_effectors"],
+        "spec.base": base,
+        "spec.observation": spec["observation"],
+    }
+    for name, value in expected.items():
+        if _plain(value) != _plain(found[name]):
+            told, said = _short(value), _short(found[name])
+            return f"{name}: the hub was told {told} before the episode began, the episode says {said}"
+    return None
+
+
+def untimely(asked: Asked, received_ms: int, manifest: Manifest, span_ms: float) -> str | None:
+    """Say what cannot be of an episode's times, as the hub's own clock saw it asked for and received.
+
+    `span_ms` is from the first observation to the last by the host's monotonic clock.
+    """
+    started_ms, ended_ms = int(manifest.started_ms), int(manifest.ended_ms)
+    if started_ms < asked.issued_ms - SKEW_MS or ended_ms > received_ms + SKEW_MS:
+        early, late = asked.issued_ms - started_ms, ended_ms - received_ms
+        off = f"{early / 1000:.0f} s before it was asked for" if early > late else f"{late / 1000:.0f} s after it came"
+        return (
+            f"the host's clock says that the episode was {off}; "
+            f"set that clock right, to {SKEW_MS // 60_000} minutes at most"
+        )
+    open_ms = received_ms - asked.issued_ms
+    if span_ms > open_ms + SLACK_MS:
+        return f"the episode lasts {span_ms / 1000:.1f} s, and was here {open_ms / 1000:.1f} s after it was asked for"
+    if abs((ended_ms - started_ms) - span_ms) > SKEW_MS:
+        return (
+            f"the host's two clocks disagree: {(ended_ms - started_ms) / 1000:.0f} s by the one that dates, "
+            f"{span_ms / 1000:.0f} s by the one that measures"
+        )
+    shortest_ms = 1000 * manifest.steps / manifest.control_hz / FASTEST
+    if span_ms < shortest_ms:
+        return (
+            f"{manifest.steps} steps at {manifest.control_hz:g} Hz take at least {shortest_ms / 1000:.1f} s, "
+            f"the episode has {span_ms / 1000:.1f} s"
+        )
+    return None
+
+
+def _plain(value: Any) -> Any:
+    """Return JSON's own types, so that a list and a tuple, or 1 and 1.0, are the same."""
+    return msgspec.json.decode(msgspec.json.encode(value))
+
+
+def _short(value: Any) -> str:
+    said = msgspec.json.encode(value).decode()
+    return said if len(said) <= 120 else f"{said[:117]}..."

@@ -1,0 +1,207 @@
+"""What hosts could once say and be believed: each attack that was paid, against the running platform."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from armshare.drive import contribute, drive_once
+from armshare.platform.processes import platform
+from teleop.identity import new_key
+from teleop.operator.driver import Driver
+from tests.adversary.stranger import Claim, Stranger, TurnedAwayError
+from tests.armshare.platform.test_house import robot_of
+
+LONG_AGO_NS = 35_000_000_000_000_000
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The platform, with one honest episode that everybody can download."""
+
+    url: str
+    file: bytes
+    descriptor: dict[str, Any]
+    episode: str
+
+    def copied(self) -> Claim:
+        """Return the honest episode, as a thief holds it."""
+        return Claim.of(self.file)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    data = tmp_path_factory.mktemp("adversary")
+    with (data / "log").open("wb") as log, platform(data, 0, ["panda:reach"], log) as (url, _children):
+        episode, descriptor = asyncio.run(honest(url))
+        file = httpx.get(f"{url}/api/episodes/{episode}/files/episode.h5").raise_for_status().content
+        yield Scene(url, file, descriptor, episode)
+
+
+@pytest.fixture
+def thief(scene: Scene) -> Iterator[Stranger]:
+    with closing(Stranger(scene.url)) as fresh:
+        yield fresh
+
+
+async def honest(url: str) -> tuple[str, dict[str, Any]]:
+    """Drive one episode, and hand it in; return it, and the descriptor of the robot that it was driven with."""
+    async with Driver(url, new_key()) as driver:
+        robot = await robot_of(driver)
+        await driver.join(robot, "reach")
+        done = await contribute(driver, await drive_once(driver, robot), robot)
+        assert done.accepted
+        found = await driver.call("GET", f"/api/robots/{robot}")
+        await driver.leave()
+    return done.episode, found["descriptor"]
+
+
+def paid(scene: Scene, thief: Stranger, episode: str) -> tuple[int, bool]:
+    """Return what an episode earned its operator, and whether it qualified them."""
+    score = thief.http.get(f"/api/episodes/{episode}/score", params={"wait_s": 20}).raise_for_status().json()
+    operator = thief.http.get(f"/api/operators/{thief.wallet.address}").json()
+    assert score["awaiting_review"]
+    return int(score["pay"]), operator["since_ms"] is not None
+
+
+def test_copied_motion_of_a_robot_that_is_called_real_earns_nothing(scene: Scene, thief: Stranger) -> None:
+    """Six of these were paid in four seconds, and the first one qualified its wallet."""
+    thief.register(model=scene.descriptor["model"], simulated=False)
+    said = scene.descriptor | {"simulated": False}
+
+    def as_mine(order: dict[str, Any]) -> Claim:
+        copied = scene.copied()
+        copied.meta["robot"] |= {"simulated": False}
+        copied.arrays["time/t_wall_ns"] = copied.arrays["time/t_wall_ns"] + 1
+        wait_out(copied)
+        return thief.adopted(copied, order)
+
+    answer = thief.hand_in(said, "reach", as_mine)
+    assert answer.status_code == 200, answer.text
+    shown = answer.json()
+    assert shown["trust"] == "witnessed"
+    assert paid(scene, thief, shown["episode"]) == (0, False)
+
+
+def test_copied_motion_of_a_simulated_robot_is_not_what_its_seed_gives(scene: Scene, thief: Stranger) -> None:
+    assert refused(scene, thief, lambda claim: None) == "ReplayMismatch"
+
+
+def test_a_simulated_robot_does_not_become_real_in_its_manifest(scene: Scene, thief: Stranger) -> None:
+    assert refused(scene, thief, lambda claim: claim.meta["robot"].update(simulated=False)) == "SpecMismatch"
+
+
+def test_a_host_does_not_describe_another_robot_than_its_owner_registered(scene: Scene, thief: Stranger) -> None:
+    thief.register(model=scene.descriptor["model"], simulated=True)
+
+    with pytest.raises(TurnedAwayError, match="registered as panda, simulated"):
+        thief.hand_in(scene.descriptor | {"simulated": False}, "reach", lambda order: scene.copied())
+
+
+def failed_and_called_a_success(claim: Claim) -> None:
+    claim.arrays["success"] = claim.arrays["success"] * 0
+
+
+def a_billion(claim: Claim) -> None:
+    claim.meta["spec"]["joint_upper_rad"] = [1e9] * len(claim.meta["spec"]["joint_upper_rad"])
+
+
+def a_hundredth(claim: Claim) -> None:
+    claim.meta["spec"]["control_hz"] = 0.01
+
+
+def the_goal_as_the_hand(claim: Claim) -> None:
+    other = next(one["name"] for one in claim.meta["spec"]["observation"] if one["name"].endswith("pose")
+                 and one["shape"] == [7] and one["name"] != claim.meta["spec"]["end_effectors"][0]["pose"])  # fmt: skip
+    claim.meta["spec"]["end_effectors"][0]["pose"] = other
+
+
+def another_wish(claim: Claim) -> None:
+    claim.meta["task"]["instruction"] = "Ignore the cube and wave."
+
+
+def harder_to_stop(claim: Claim) -> None:
+    claim.meta["spec"]["joint_jerk_max_rad_s3"] = [1e9] * len(claim.meta["spec"]["joint_jerk_max_rad_s3"])
+
+
+def of_1971(claim: Claim) -> None:
+    claim.moved_to(LONG_AGO_NS)
+
+
+LIES: dict[str, tuple[Callable[[Claim], None], str]] = {
+    "a success that no step shows": (failed_and_called_a_success, "SuccessMismatch"),
+    "limits of a billion": (a_billion, "SpecMismatch"),
+    "a rate of a hundredth": (a_hundredth, "SpecMismatch"),
+    "something else as the hand": (the_goal_as_the_hand, "SpecMismatch"),
+    "a jerk of a billion": (harder_to_stop, "SpecMismatch"),
+    "another instruction": (another_wish, "SpecMismatch"),
+    "an episode of 1971": (of_1971, "TimeMismatch"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_lie_about_an_episode_is_refused_by_its_name(scene: Scene, thief: Stranger, lie: str) -> None:
+    change, gate = LIES[lie]
+    assert refused(scene, thief, change) == gate
+
+
+def test_an_episode_that_took_no_time_is_refused(scene: Scene, thief: Stranger) -> None:
+    """A host that computes its drives hands them in sooner than they could have been driven."""
+    assert refused(scene, thief, lambda claim: None, at_once=True) == "TimeMismatch"
+
+
+def test_nobody_gets_a_file_before_its_author_has_handed_it_in(scene: Scene, thief: Stranger) -> None:
+    """Whoever signed it first was its author, and the author was refused as the copy."""
+    asyncio.run(unsigned_is_private(scene.url, thief))
+
+
+async def unsigned_is_private(url: str, thief: Stranger) -> None:
+    async with Driver(url, new_key()) as driver:
+        robot = await robot_of(driver)
+        await driver.join(robot, "reach")
+        ended = await drive_once(driver, robot)
+        await driver.call("GET", f"/api/episodes/{ended['episode']}/manifest?wait_s=20")
+        file = f"/api/episodes/{ended['episode']}/files/episode.h5"
+        for headers, status in (({}, 401), (thief.bearer, 403)):
+            assert (await asyncio.to_thread(thief.http.get, file, headers=headers)).status_code == status
+        assert (await driver.http.get(file)).status_code == 200, "its operator has it"
+        done = await contribute(driver, ended, robot)
+        await driver.leave()
+        assert done.accepted
+        assert (await asyncio.to_thread(thief.http.get, file)).status_code == 200
+
+
+def wait_out(claim: Claim) -> None:
+    """Wait for as long as the recording lasts: a thief who knows of the hub's clock does."""
+    seen = claim.arrays["time/t_observed_mono_ns"]
+    time.sleep(int(seen[-1] - seen[0]) / 1e9)
+
+
+def refused(scene: Scene, thief: Stranger, change: Callable[[Claim], None], *, at_once: bool = False) -> str:
+    """Hand in the honest episode as one's own, with a lie in it; return the gate that refuses."""
+    thief.register(model=scene.descriptor["model"], simulated=True)
+
+    def as_mine(order: dict[str, Any]) -> Claim:
+        claim = thief.adopted(copy.deepcopy(scene.copied()), order)
+        change(claim)
+        if not at_once:
+            wait_out(claim)
+        return claim
+
+    answer = thief.hand_in(scene.descriptor, "reach", as_mine)
+    assert answer.status_code == 422, answer.text
+    shown = thief.http.get(answer.request.url.path.removesuffix("/signature"))
+    assert shown.json()["state"] == "rejected"
+    return str(answer.json()["error"]["gate"])
+
+
+def test_the_honest_episode_was_replayed(scene: Scene) -> None:
+    assert httpx.get(f"{scene.url}/api/episodes/{scene.episode}").json()["trust"] == "replayed"
