@@ -95,15 +95,15 @@ def read(folder: Path) -> OwnRobot:
     try:
         robot = _DECODER.decode(path.read_bytes())
     except (OSError, msgspec.DecodeError) as error:
-        raise OwnRobotError(f"{path}: expected a robot's description, got {error}; add the robot again") from error
+        raise OwnRobotError(f"{path} is no robot's description: {error}; mend it, or add the robot again") from error
     if robot.format != FORMAT:
-        raise OwnRobotError(f"{path}: expected format {FORMAT}, got {robot.format}; add the robot again")
+        raise OwnRobotError(f"{path} is of format {robot.format}, and this version reads {FORMAT}; add the robot again")
     per_joint = (robot.joint_lower_rad, robot.joint_upper_rad, robot.joint_velocity_max_rad_s)
     for values in (*per_joint, robot.joint_effort_max_nm, robot.home_rad):
         if len(values) != len(robot.joint_names):
-            raise OwnRobotError(f"{path}: expected {len(robot.joint_names)} values, one for each joint, got {values}")
+            raise OwnRobotError(f"{path}: {list(values)} should be {len(robot.joint_names)} values, one for each joint")
     if not robot.hands or Path(robot.urdf).name != robot.urdf:
-        raise OwnRobotError(f"{path}: expected at least one hand and a URDF beside the file, got {robot.urdf!r}")
+        raise OwnRobotError(f"{path}: it needs at least one hand, and its URDF beside the file, not {robot.urdf!r}")
     return robot
 
 
