@@ -23,6 +23,7 @@ from sim.bring.promises import broken
 from sim.check import attempts
 from sim.own import OwnRobot
 from sim.robot import RobotError
+from sim.words import listed
 
 _SEEDS: Final = range(3)
 _ENOUGH: Final = 2
@@ -59,7 +60,9 @@ def add(path: Path, wishes: Wishes, *, replace: bool, anyway: bool, tell: Callab
     tell(f"reading {path}")
     name, robots = name_of(path, wishes), own.own_robots()
     if (robots / name).exists() and not replace:
-        raise PlatformError(f"{name} is there already, in {robots / name}: replace it with --replace, or give a --name")
+        raise PlatformError(
+            f"{name} is there already, in {robots / name}. Replace it with --replace, or give a --name."
+        )
     robots.mkdir(parents=True, exist_ok=True)
     making = Path(tempfile.mkdtemp(prefix=".adding-", dir=robots))
     try:
@@ -106,16 +109,16 @@ def check(name: str) -> Added:
     """Draw an added robot again and run the contract for it; raise a RobotError or PlatformError."""
     folder = own.find(name)
     if folder is None:
-        known = ", ".join(own.names()) or "none yet"
-        raise PlatformError(f"expected the name of a robot that was added ({known}), got {name!r}")
+        known = f"There are {listed(own.names())}." if own.names() else "There are none yet: armshare robot add PATH."
+        raise PlatformError(f"No robot called {name!r} was added to {own.own_robots()}. {known}")
     return Added(name, folder, folder / f"{name}.png", own.read(folder), _draw(folder), broken(folder), True)
 
 
 def _draw(folder: Path) -> tuple[str, ...]:
     picture, drawn = portrait(folder)
     if not drawn:
-        raise UnseenRobotError(f"expected to see {folder.name} in its picture, and no link of it has anything to draw")
+        raise UnseenRobotError(f"{folder.name} cannot be seen in its picture: no link of it has a <visual> to draw.")
     pixels: Any = picture.rgb[:, :, ::-1]
     if not cv2.imwrite(str(folder / f"{folder.name}.png"), pixels):
-        raise PlatformError(f"expected to write a picture into {folder}")
+        raise PlatformError(f"The picture could not be written into {folder}. Is the disk full?")
     return drawn

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, Final
 
 import httpx
 
 from armshare.failures import PlatformError
+from sim.words import listed
 from teleop.dialing import trusted
+
+_CHECK: Final = "Check the address, with its path if it has one."
 
 
 @contextmanager
@@ -19,21 +24,60 @@ def client_of(hub: str) -> Iterator[httpx.Client]:
             yield client
         except httpx.TransportError as error:
             raise no_hub(hub, error) from error
+        except httpx.HTTPStatusError as error:
+            raise PlatformError(message_of(error.response)) from error
+        except json.JSONDecodeError as error:
+            raise not_a_hub(hub) from error
+
+
+def config_of(client: httpx.Client) -> dict[str, Any]:
+    """Return what a hub says of itself; raise PlatformError if what answers is not a hub."""
+    found = client.get("/api/config").raise_for_status().json()
+    if isinstance(found, dict) and {"chain_id", "vault", "hub", "log_public_key"} <= found.keys():
+        return found
+    raise not_a_hub(str(client.base_url))
 
 
 def message_of(answer: httpx.Response) -> str:
-    """Return the sentence in an error's answer; of an answer that is not a hub's, its status and how it begins."""
+    """Return the sentence in an error's answer; of an answer that is not a hub's, its address and status."""
     try:
         return str(answer.json()["error"]["message"])
     except (ValueError, KeyError, TypeError):
-        return f"HTTP {answer.status_code}, and not in a hub's words: {answer.text[:80]!r}"
+        return f"{answer.request.url} was answered by something that is not a hub ({answer.status_code}). {_CHECK}"
+
+
+def one_of(robots: Sequence[dict[str, Any]], named: str) -> dict[str, Any]:
+    """Return the robot of that name or address; raise PlatformError if there is none, or more than one."""
+    found = [one for one in robots if named in (one["robot"], one["name"])]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        addresses = listed((one["robot"] for one in found), "or")
+        raise PlatformError(
+            f"{len(found)} robots are called {named!r}. Name the one you mean by its address: {addresses}."
+        )
+    there = listed(one["name"] for one in robots) if robots else "no robots yet; `armshare host` brings one"
+    raise PlatformError(f"There is no robot called {named!r} at this hub. It has {there}.")
 
 
 def no_hub(url: str, error: Exception) -> PlatformError:
     """Return the error to raise if no hub is reached at `url`."""
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         how = "name the authority that signed it with --ca FILE, or with SSL_CERT_FILE"
-        return PlatformError(f"expected a certificate at {url} that this machine trusts, got {error}; {how}")
+        return PlatformError(f"This machine does not trust the certificate at {url} ({error}): {how}.")
     if "[SSL" in str(error):
-        return PlatformError(f"expected a hub with a certificate at {url}, got {error}; try http://")
-    return PlatformError(f"expected a hub at {url}: {error}; start one, or name it with --hub")
+        return PlatformError(f"There is no certificate at {url}: try http:// instead of https://.")
+    return PlatformError(f"No hub answers at {url} ({_why(error)}). Start one, or name another with --hub.")
+
+
+def not_a_hub(url: str) -> PlatformError:
+    """Return the error to raise if something answers at `url` that is no hub."""
+    return PlatformError(f"What answers at {url} is not a hub. {_CHECK}")
+
+
+def _why(error: Exception) -> str:
+    """Return what the system says, without what libraries put around it."""
+    said, reason = str(error), error.__cause__ or error.__context__
+    while reason is not None:
+        said, reason = getattr(reason, "strerror", None) or said, reason.__cause__ or reason.__context__
+    return said or "nothing came in time"

@@ -16,15 +16,16 @@ from eth_account.signers.local import LocalAccount
 from platformdirs import user_data_path
 from websockets.exceptions import WebSocketException
 
-from armshare.client import no_hub
-from armshare.failures import DemoError, DoorError
+from armshare.client import no_hub, one_of
+from armshare.failures import DemoError, DoorError, PlatformError
 from armshare.patience import manifest_of, patiently, score_of, silent
 from armshare.researcher import episode_in
 from recorder.file.episode import Episode as Recording
 from recorder.proof.contribute import Driven, countersign
 from sim.motion.control import Joints
+from sim.words import listed
 from teleop.clock import monotonic_ms
-from teleop.identity import load_key
+from teleop.identity import KeyContentError, load_key
 from teleop.operator import pilot
 from teleop.operator.driver import SESSION_MS, Driver, RefusedError, refusal
 from teleop.operator.first_drive import FirstDrive
@@ -228,20 +229,24 @@ async def _choose(driver: Driver, outcome: Outcome) -> dict[str, Any]:
     robot = _named(cards, outcome.robot) if outcome.robot else _open(cards, outcome.task)
     offered = [task["name"] for task in robot["tasks"]]
     if not offered or (outcome.task and outcome.task not in offered):
-        said = ", ".join(offered) or "nothing"
-        raise TaskNotOfferedError(f"expected a task that {robot['name']} offers ({said}), got {outcome.task!r}")
+        what = (
+            f"There is no task {outcome.task!r} for {robot['name']}." if outcome.task else f"{robot['name']} is there."
+        )
+        raise TaskNotOfferedError(f"{what} It offers {listed(offered)}.")
     outcome.robot, outcome.task = robot["robot"], outcome.task or offered[0]
     return robot
 
 
 def _named(cards: list[dict[str, Any]], robot: str) -> dict[str, Any]:
-    found = [one for one in cards if robot in (one["robot"], one["name"])]
-    if len(found) != 1:
-        names = ", ".join(f"{one['name']} {one['robot']}" for one in cards) or "none"
-        raise NoSuchRobotError(f"expected one robot called {robot!r}, found {len(found)} among: {names}")
-    if not found[0]["online"]:
-        raise NoSuchRobotError(f"expected {robot} online, it is {found[0]['state']}; start its host")
-    return found[0]
+    try:
+        found = one_of(cards, robot)
+    except PlatformError as error:
+        raise NoSuchRobotError(str(error)) from error
+    if not found["online"]:
+        raise NoSuchRobotError(
+            f"{robot} is offline. It can be driven once its host runs; `armshare robots` lists others."
+        )
+    return found
 
 
 def _open(cards: list[dict[str, Any]], task: str) -> dict[str, Any]:
@@ -249,7 +254,8 @@ def _open(cards: list[dict[str, Any]], task: str) -> dict[str, Any]:
     able = [one for one in cards if one["online"] and task in ("", *(other["name"] for other in one["tasks"]))]
     able = [one for one in able if one["tasks"] and not one["estopped"] and not one.get("fault")]
     if not able:
-        raise NoSuchRobotError(f"expected a robot online that offers {task or 'a task'}, found none; start a host")
+        what = f"offers {task}" if task else "can be driven"
+        raise NoSuchRobotError(f"No robot that {what} is online now. `armshare robots` says how each is.")
     return min(able, key=lambda one: (one["state"] != "free", one["queue_length"]))
 
 
@@ -277,10 +283,10 @@ def _counting(flight: Flight) -> str:
     """Return the id of the episode; raise EpisodeLostError if there is none, or it does not count."""
     ended = flight.ended
     if ended["episode"] is None:
-        raise EpisodeLostError("expected an episode with a step in it, got none: the dead-man was never pressed")
+        raise EpisodeLostError("Nothing was recorded: the robot was never driven. Hold the dead-man while you drive.")
     if not ended["valid"]:
-        said = f"it ended as {ended['reason']} after {ended['steps']} steps"
-        raise EpisodeLostError(f"expected {ended['episode']} to be finished, {said}; it is kept, and not scored")
+        ending = f"{ended['episode']} ended before it was finished ({ended['reason']}, after {ended['steps']} steps)."
+        raise EpisodeLostError(f"{ending} It is kept, and neither scored nor paid; drive another.")
     return str(ended["episode"])
 
 
@@ -288,7 +294,8 @@ async def drive_once(driver: Driver, robot: str, make: PilotMaker = pilot.expert
     """Drive one episode with a pilot, which sees only what is on the wire; return `ended`."""
     ended = dict((await pilot.fly(driver, make)).ended)
     if not ended["valid"]:
-        raise DemoError(f"expected a valid episode of {robot}, got {ended}")
+        why = f"it ended as {ended['reason']} after {ended['steps']} steps"
+        raise DemoError(f"An episode of {robot} does not count: {why}. Try again; if it stays so, look into the log.")
     return ended
 
 
@@ -357,7 +364,7 @@ async def contribute(driver: Driver, ended: Mapping[str, Any], robot: str, tell:
         raise refusal(answer)
     verified = answer.json()
     if verified["state"] != "verified":
-        raise DemoError(f"expected {episode} verified, got {verified['state']}: {verified['reason']}")
+        raise DemoError(f"{episode} was not verified, it is {verified['state']}: {verified['reason']}")
     score = await score_of(driver.http, episode, tell)
     return Episode(
         episode=episode,
@@ -384,10 +391,14 @@ def wallet_in(path: Path) -> LocalAccount:
     try:
         key = load_key(path)
         mode = path.stat().st_mode
-    except (OSError, ValueError) as error:
-        raise KeyFileError(f"expected a private key as 0x-hex in {path}, or a place to make one: {error}") from error
+    except OSError as error:
+        raise KeyFileError(
+            f"{path} cannot be used as a key file: {error.strerror}. Name another with --key."
+        ) from error
+    except KeyContentError as error:
+        raise KeyFileError(f"{error}, or name another file with --key.") from error
     if mode & 0o077:
-        raise KeyFileError(f"expected {path} readable by its owner only, got mode {mode & 0o777:o}; chmod 600 it")
+        raise KeyFileError(f"Others can read the key in {path}. Make it yours alone: chmod 600 {path}")
     return key
 
 
@@ -398,8 +409,9 @@ class RecordingPilot:
         joints, hands = recording.applied_joint_position.shape[1], recording.applied_gripper.shape[1]
         here = robot["model"], len(robot["joint_names"]), len(robot["end_effectors"])
         if (recording.meta.robot.model, joints, hands) != here:
-            said = "expected an episode of a {} with {} joints and {} end effectors, got one of a {} with {} and {}"
-            raise OtherRobotError(said.format(*here, recording.meta.robot.model, joints, hands))
+            said = "This robot is a {} ({} joints, {} hands), and the episode is of a {} ({} joints, {} hands)."
+            told = said.format(*here, recording.meta.robot.model, joints, hands)
+            raise OtherRobotError(f"{told} Name a robot of the same model with --robot.")
         self._joints, self._gripper = recording.applied_joint_position, recording.applied_gripper
         self._row, self._last_seq = 0, 0
 

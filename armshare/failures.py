@@ -45,6 +45,7 @@ _ACTIONABLE: Final = (
     "sim.robot.RobotError",
     "teleop.host.link.LoopBrokenError",
     "teleop.dialing.AuthorityError",
+    "teleop.identity.KeyContentError",
     "teleop.operator.driver.RefusedError",
     "armshare.failures.DoorError",
     "teleop.operator.gamepad.GamepadError",
@@ -59,6 +60,12 @@ def actionable(error: Exception) -> list[Exception]:
         found = [actionable(one) for one in error.exceptions]
         return [one for part in found for one in part] if all(found) else []
     return [error] if isinstance(error, _loaded()) else []
+
+
+def words(error: Exception) -> str:
+    """Return what an error says to a person: a hub's sentence without its code, and one line of a library's."""
+    said = str(getattr(error, "message", error)).strip()
+    return said.partition("\n")[0] or "no answer came in time; try again"
 
 
 def _loaded() -> tuple[type[BaseException], ...]:

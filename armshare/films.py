@@ -32,7 +32,9 @@ def films(target: Path, pairs: Sequence[tuple[str, str]], executor: Executor) ->
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise PlatformError(f"expected to write into {target}: {error}; name another folder with --to") from error
+        raise PlatformError(
+            f"Nothing can be written into {target} ({error.strerror}). Name another folder with --to."
+        ) from error
     for pair, data in zip(pairs, executor.map(film, pairs), strict=True):
         (target / f"{pair[1]}-{pair[0]}.mp4").write_bytes(data)
         yield *pair, len(data)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from armshare.client import one_of
 from armshare.drive import signed_in
 from armshare.failures import NotOnlineError, StillFaultedError
 from teleop.identity import load_key
@@ -30,7 +31,7 @@ async def clear(hub: str, data: Path, robot: str) -> bool:
 
 def _require_whole(message: dict[str, Any]) -> None:
     if message["type"] == "faulted":
-        raise StillFaultedError(f"the robot is still broken: {message['reason']}")
+        raise StillFaultedError(f"The robot is still broken: {message['reason']}")
 
 
 async def remove(hub: str, data: Path, robot: str) -> None:
@@ -41,14 +42,14 @@ async def remove(hub: str, data: Path, robot: str) -> None:
 
 @asynccontextmanager
 async def _owner(hub: str, data: Path, robot: str) -> AsyncIterator[tuple[Driver, dict[str, Any]]]:
-    """Sign in as the owner whose key is below `data`; yield the connection and the hub's card of the robot named."""
+    """Sign in as the owner whose key is below `data`; yield the connection and the hub's card of the robot named.
+
+    Another owner's robot may have the same name: their own is meant.
+    """
     path = data / "keys" / "owner.key"
     if not path.is_file():
-        raise NotOnlineError(f"expected the owner's key in {path}, found none; name the host's folder with --data")
+        raise NotOnlineError(f"There is no owner's key in {path}. Name the folder of the robot's host with --data.")
     async with signed_in(hub, load_key(path)) as driver:
         robots = await driver.call("GET", "/api/robots")
-        found = [one for one in robots if robot in (one["robot"], one["name"])]
-        if len(found) != 1:
-            names = ", ".join(f"{one['name']} {one['robot']}" for one in robots)
-            raise NotOnlineError(f"expected one robot called {robot!r}, found {len(found)} among: {names or 'none'}")
-        yield driver, found[0]
+        own = [one for one in robots if one["owner"] == driver.wallet.address]
+        yield driver, one_of(own if any(robot in (one["robot"], one["name"]) for one in own) else robots, robot)

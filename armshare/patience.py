@@ -58,7 +58,7 @@ async def manifest_of(http: httpx.AsyncClient, episode: str, tell: Tell = silent
             tell(now)
             before = now
     if arrival["state"] in _GONE:
-        raise EpisodeGoneError(f"expected {episode} to be signed, it is {arrival['state']}")
+        raise EpisodeGoneError(f"{episode} cannot be signed: it is {arrival['state']} already.")
     return _required(await patiently(lambda: http.get(f"{path}/manifest"), tell)).content
 
 

@@ -52,10 +52,12 @@ def render_episode(folder: Path, shot: dict[str, Any], target: Path, executor: E
     episode = episode_in(folder)
     meta = episode.meta
     if not meta.robot.simulated:
-        raise NotSimulatedError(f"expected an episode of a simulated robot, got one of {meta.robot.name}")
+        raise NotSimulatedError(f"{meta.robot.name} is a real robot: its episodes hold no scene that could be drawn.")
     wanted = Shot(meta.robot.model, meta.task.name, meta.seed, **shot)
     if wanted.width % 2 or wanted.height % 2:
-        raise OddSizeError(f"expected an even width and height for a video, got {wanted.width}x{wanted.height}")
+        raise OddSizeError(
+            f"A video needs an even width and height, and {wanted.width}x{wanted.height} is not. Change --size."
+        )
     require(wanted, episode.observations)
     _make(target)
     rate = Fraction(meta.spec.control_hz).limit_denominator(1000)
@@ -170,11 +172,13 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise PlatformError(f"expected to write into {folder}: {error}; name another folder with --to") from error
+        raise PlatformError(
+            f"Nothing can be written into {folder} ({error.strerror}). Name another folder with --to."
+        ) from error
 
 
 def _write(path: Path, pixels: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     quality = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY] if path.suffix == ".jpg" else []
     if not cv2.imwrite(str(path), pixels, quality):
-        raise OSError(f"expected to write {path}")
+        raise PlatformError(f"{path} could not be written. Is the disk full? Name another folder with --to.")

@@ -33,11 +33,13 @@ def require_public(url: str) -> str:
     except ValueError:
         good = False
     if not good or parts.query or parts.fragment or parts.username is not None:
-        raise ValueError(f"expected http:// or https:// and a host, such as https://example.org/arms, got {url!r}")
+        raise ValueError(f"{url!r} is no address of a hub; write it like https://example.org/arms")
     if is_every_address(parts.hostname or ""):
-        raise ValueError(f"expected a host that browsers can reach, got {url!r}; name this machine instead")
+        raise ValueError(f"browsers cannot reach {url!r}: name this machine instead")
     if parts.path.strip("/").partition("/")[0] in _TAKEN:
-        raise ValueError(f"expected a path that does not begin with {', '.join(_TAKEN)}, got {parts.path!r}")
+        raise ValueError(
+            f"the path {parts.path!r} is the hub's own; choose one that does not begin with {', '.join(_TAKEN)}"
+        )
     return url.rstrip("/")
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from rich.markup import escape
 
-from armshare.client import client_of
+from armshare.client import client_of, config_of
 from armshare.failures import PlatformError
 from recorder.file.episode import Episode, EpisodeError, FileMissingError, read_episode
 from recorder.proof.bundle import BUNDLE_FILES, read_bundle
@@ -20,6 +21,7 @@ from recorder.proof.refusals import GateError
 from recorder.proof.verify import claimed_domain, verify
 from rewards.score.score import recompute
 from sim.robot import RobotError
+from sim.words import listed
 from teleop.identity import Domain, SignatureError, require_address
 
 _PAGE = 200
@@ -31,10 +33,14 @@ def pins(file: Path) -> dict[str, Any]:
     try:
         found = json.loads(file.read_bytes())
     except ValueError as error:
-        raise PlatformError(f"expected a saved /api/config in {file}, got no JSON: {error}") from error
+        raise PlatformError(
+            f"{file} is not a hub's keys: it holds no JSON. Save them with: curl -s URL/api/config > hub.json"
+        ) from error
     missing = [name for name in _PINS if not isinstance(found, dict) or name not in found]
     if missing:
-        raise PlatformError(f"expected a saved /api/config in {file}, which lacks {', '.join(missing)}")
+        raise PlatformError(
+            f"{file} is not a hub's keys: it lacks {listed(missing)}. Save them with: curl -s URL/api/config > hub.json"
+        )
     return dict(found)
 
 
@@ -81,7 +87,7 @@ def check(bundle: Path, config: dict[str, Any] | None, *, replay: bool, score: b
 def lines(report: dict[str, Any]) -> Iterator[str]:
     """Say a report in words."""
     if report["refused"]:
-        yield f"[red]refused[/red]  {report['bundle']}  [bold]{report['refused']}[/bold]: {report['message']}"
+        yield f"[red]refused[/red]  {report['bundle']}  [bold]{report['refused']}[/bold]: {escape(report['message'])}"
         return
     yield f"[green]verified[/green] {report['episode']}  digest {report['digest']}"
     yield f"         passed {', '.join(report['passed'])}"
@@ -122,8 +128,8 @@ def replay_line(report: dict[str, Any]) -> str:
             f"{report['realtime_factor']:.0f}x real time"
         )
     if differs(report):
-        return f"[red]differs[/red]   {report['episode']}  {report['message']}"
-    return f"[red]unable[/red]    {report['episode']}  [bold]{report['error']}[/bold]: {report['message']}"
+        return f"[red]differs[/red]   {report['episode']}  {escape(report['message'])}"
+    return f"[red]unable[/red]    {report['episode']}  {escape(report['message'])}"
 
 
 def differs(report: dict[str, Any]) -> bool:
@@ -143,6 +149,7 @@ def fetch(hub: str, target: Path, *, task: str, operator: str, limit: int) -> It
             raise PlatformError(f"--operator: {error}") from error
     wanted = {"state": "verified", "limit": str(_PAGE), "task": task, "operator": operator}
     with client_of(hub) as client:
+        config_of(client)
         after, left = "", limit
         while left > 0:
             query = {name: value for name, value in {**wanted, "after": after}.items() if value}

@@ -71,7 +71,7 @@ class Settings(BaseSettings):
         host, port = info.data.get("host", ""), info.data.get("port", 0)
         if is_every_address(host):
             raise ValueError(
-                f"expected what browsers call this hub, which listens on every address ({host or 'no host'}); "
+                f"the hub listens on every address ({host or 'no host'}), so it has to be told what browsers call it; "
                 f"give --public-url, for example {named(own_address(), port or 8000)}"
             )
         return url

@@ -84,8 +84,8 @@ def _named(listed: list[dict[str, Any]], wanted: Sequence[str]) -> list[str]:
         return waiting
     for episode in wanted:
         if episode not in waiting:
-            said = ", ".join(waiting) or "none"
-            raise EpisodeGoneError(f"expected an episode of this wallet that is not signed ({said}), got {episode!r}")
+            others = f"These do: {', '.join(waiting)}." if waiting else "Nothing else does."
+            raise EpisodeGoneError(f"{episode!r} does not wait for this wallet's signature. {others}")
     return [episode for episode in waiting if episode in wanted]
 
 

@@ -16,6 +16,7 @@ from sim import own
 from sim.description import RobotDescription
 from sim.robot import RobotError, RobotModel
 from sim.task import Task
+from sim.words import listed
 
 if TYPE_CHECKING:
     from sim.physics.stepping import Stepping
@@ -51,7 +52,7 @@ def model(robot: str) -> RobotModel:
 def task(name: str) -> Task:
     """Return the task called `name`; raise UnknownTaskError."""
     if name not in TASKS:
-        raise UnknownTaskError(f"expected one of {', '.join(TASKS)}, got {name!r}")
+        raise UnknownTaskError(f"There is no task {name!r}. There are {listed(TASKS)}.")
     found: Task = import_module(f"sim.tasks.{name}").TASK
     return found
 
@@ -84,11 +85,11 @@ def require_pair(robot: str, task_name: str) -> tuple[str, str]:
     if robot not in ROBOTS:
         offered = own.read(_own_folder(robot)).tasks
         if task(task_name).spec.name not in offered:
-            raise UnknownTaskError(f"expected one of {', '.join(offered)} as a task of {robot}, got {task_name!r}")
+            raise UnknownTaskError(f"{robot} is not offered for {task_name}. It is for {listed(offered)}.")
         return robot, task_name
     able = task(task_name).robots
     if robot not in able:
-        raise UnknownTaskError(f"expected one of {', '.join(able)} at the task {task_name}, got {robot!r}")
+        raise UnknownTaskError(f"{robot} cannot do {task_name}. It can do {listed(tasks_of(robot))}.")
     return robot, task_name
 
 
@@ -108,8 +109,8 @@ def offer(said: str) -> tuple[str, tuple[str, ...]]:
 def _own_folder(robot: str) -> Path:
     folder = own.find(robot)
     if folder is None:
-        known = ", ".join((*ROBOTS, *own.names()))
-        raise UnknownRobotError(f"expected one of {known}, got {robot!r}; `armshare robot add` takes others")
+        known = listed((*ROBOTS, *own.names()))
+        raise UnknownRobotError(f"There is no robot {robot!r}. There are {known}; `armshare robot add` adds others.")
     return folder
 
 

@@ -87,9 +87,10 @@ def read(folder: Path) -> OwnRobot:
     try:
         said = msgspec.structs.asdict(_DECODER.decode(path.read_bytes()))
     except (OSError, msgspec.DecodeError) as error:
-        raise OwnRobotError(f"{path}: expected a robot's description, got {error}; add the robot again") from error
+        raise OwnRobotError(f"{path} is no robot's description: {error}; mend it, or add the robot again") from error
     if said["format"] != FORMAT:
-        raise OwnRobotError(f"{path}: expected format {FORMAT}, got {said['format']}; add the robot again")
+        found = said["format"]
+        raise OwnRobotError(f"{path} is of format {found}, and this version reads {FORMAT}; add the robot again")
     model = RobotModel(folder.name, folder, said["urdf"])
     robot = RobotDescription(model=model, **{one.name: said[one.name] for one in _SAID})
     _require_whole(path, robot)
@@ -107,7 +108,7 @@ def _require_whole(path: Path, robot: RobotDescription) -> None:
     per_joint = (robot.joint_lower_rad, robot.joint_upper_rad, robot.joint_velocity_max_rad_s)
     for values in (*per_joint, robot.joint_effort_max_nm, robot.home_rad):
         if len(values) != len(robot.joint_names):
-            raise OwnRobotError(f"{path}: expected {len(robot.joint_names)} values, one for each joint, got {values}")
+            raise OwnRobotError(f"{path}: {list(values)} should be {len(robot.joint_names)} values, one for each joint")
     urdf = robot.model.urdf
     if not robot.hands or Path(urdf).name != urdf:
-        raise OwnRobotError(f"{path}: expected at least one hand and a URDF beside the file, got {urdf!r}")
+        raise OwnRobotError(f"{path}: it needs at least one hand, and its URDF beside the file, not {urdf!r}")

@@ -308,7 +308,9 @@ def steps_in(length_s: float, control_hz: float) -> int:
     """Return how many steps an episode of that length has; raise EpisodeLengthError if it may not be that long."""
     steps = math.floor(length_s * control_hz) if math.isfinite(length_s) else 0
     if not (steps >= 1 and length_s <= EPISODE_S_MAX):
-        raise EpisodeLengthError(f"expected an episode of one step to {EPISODE_S_MAX:.0f} s, got {length_s:g} s")
+        raise EpisodeLengthError(
+            f"An episode lasts from one step to {EPISODE_S_MAX:.0f} s, and {length_s:g} s is not within that."
+        )
     return steps
 
 

@@ -52,5 +52,7 @@ def _context(authorities: str, *_environment: str) -> ssl.SSLContext:
         try:
             context.load_verify_locations(authorities)
         except OSError as error:  # ssl.SSLError too
-            raise AuthorityError(f"expected certificates as PEM in {authorities}: {error}") from error
+            raise AuthorityError(
+                f"{authorities} holds no certificates that can be read (PEM): {error.strerror or error}"
+            ) from error
     return context

@@ -34,6 +34,10 @@ class SignatureError(Exception):
     """A signature is malformed, or is another key's."""
 
 
+class KeyContentError(Exception):
+    """A key's file holds something else."""
+
+
 @dataclass(frozen=True, slots=True)
 class Domain:
     """Where a statement is valid: one chain and one reward vault, so that it cannot be replayed elsewhere."""
@@ -132,8 +136,14 @@ def session_key(wallet: LocalAccount, domain: Domain, nonce: str) -> LocalAccoun
 
 
 def load_key(path: Path) -> LocalAccount:
-    """Return the key kept in `path`, created with owner-only permissions if it is not there."""
-    account: LocalAccount = Account.from_key(kept_secret(path, lambda: "0x" + bytes(new_key().key).hex()))
+    """Return the key kept in `path`, created with owner-only permissions if it is not there.
+
+    Raises KeyContentError if the file holds something else.
+    """
+    try:
+        account: LocalAccount = Account.from_key(kept_secret(path, lambda: "0x" + bytes(new_key().key).hex()))
+    except ValueError as error:
+        raise KeyContentError(f"{path} holds no private key, which is 0x and 64 hex digits: restore it") from error
     return account
 
 

@@ -12,7 +12,7 @@ from rich.markup import escape
 from armshare import logs
 from armshare.cli import operator, owner, platform, researcher, robot, simulation
 from armshare.cli.options import err
-from armshare.failures import PlatformError, actionable
+from armshare.failures import PlatformError, actionable, words
 from armshare.logs import FORMAT_VARIABLE, LogFormat
 from armshare.platform import processes
 
@@ -51,7 +51,7 @@ def main() -> None:
         if not found:
             raise
         for one in found:
-            err.print(f"[red]{type(one).__name__}[/red]: {escape(str(one))}", highlight=False, soft_wrap=True)
+            err.print(f"[red]error[/red]: {escape(words(one))}", highlight=False, soft_wrap=True)
         sys.exit(2)
 
 
@@ -60,5 +60,5 @@ def _of_a_file(error: Exception) -> list[Exception]:
     if not isinstance(error, OSError) or error.filename is None:
         return []
     if isinstance(error, FileExistsError | NotADirectoryError):
-        return [PlatformError(f"expected a folder, found a file: {error.filename}")]
-    return [PlatformError(f"cannot use {error.filename}: {error.strerror}")]
+        return [PlatformError(f"{error.filename} is a file, and a folder is needed. Name another.")]
+    return [PlatformError(f"{error.filename} cannot be used: {error.strerror}.")]

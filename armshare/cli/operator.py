@@ -13,7 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from armshare.cli.options import HUB, AsJson, Ca, HubUrl, err, interruptible, out
-from armshare.client import client_of
+from armshare.client import client_of, config_of
+from sim.words import listed
 
 cli = typer.Typer()
 
@@ -68,12 +69,15 @@ def drive(
     given["--first-drive"] = first_drive
     if unsigned or sign or discard:
         if any(given.values()):
-            raise typer.BadParameter("expected --unsigned, --sign and --discard without a pilot: they drive nothing")
+            raise typer.BadParameter(
+                "--unsigned, --sign and --discard drive nothing: leave out --policy, --expert and the other pilots"
+            )
         _decide(hub, key, sign or [], discard or [], as_json)
         return
     if sum(bool(value) for value in given.values()) != 1:
-        named = ", ".join(name for name, value in given.items() if value) or "none"
-        raise typer.BadParameter(f"expected one of {', '.join(given)}, got {named}")
+        named = [name for name, value in given.items() if value]
+        what = f"{listed(named)} are {len(named)} pilots: choose one" if named else "say who drives"
+        raise typer.BadParameter(f"{what} of {listed(given, 'or')}" if named else f"{what}: {listed(given, 'or')}")
     wallet = driving.wallet_in(key or driving.own_key_file())
     asked = task or driving.task_of(episode)
     outcome = driving.Outcome(wallet.address, robot, asked, episodes, qualifying=first_drive)
@@ -94,7 +98,7 @@ def drive(
 def robots(hub: HubUrl = HUB, as_json: AsJson = False, _ca: Ca = None) -> None:
     """List the robots, how they are, and the tasks that each of them offers."""
     with client_of(hub) as client:
-        config = client.get("/api/config").raise_for_status().json()
+        config = config_of(client)
         found = client.get("/api/robots").raise_for_status().json()
     if as_json:
         print(json.dumps(found))

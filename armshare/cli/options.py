@@ -38,7 +38,7 @@ def hub_url(given: str) -> str:
         good = False
     if given and not good:
         example = f"such as {HUB}, https://example.org/arms or http://[::1]:8000"
-        raise typer.BadParameter(f"expected http:// or https:// and a host, {example}, got {given!r}")
+        raise typer.BadParameter(f"{given!r} is no address of a hub: write it with http:// or https://, {example}")
     return given.rstrip("/")
 
 

@@ -164,7 +164,7 @@ def host(
                 "no such camera: operators see nothing of it until it is there", camera=one.name, device=missing
             )
     if (cameras or port) and len(robot) > 1:
-        raise PlatformError("expected one --robot with a --port or a --camera; start a host for each")
+        raise PlatformError("A real arm (--port) or a camera belongs to one robot: start a host for each --robot.")
     if child:
         processes.end_with_parent()
     offers = [_real(one, task) if port else offer(f"{one}:{task}" if task and ":" not in one else one) for one in robot]
@@ -191,7 +191,7 @@ def _real(said: str, task: str) -> tuple[str, tuple[str, ...]]:
     kind, _, named = said.partition(":")
     if "," in (named or task):
         raise PlatformError(
-            f"expected one task of a real robot, got {named or task!r}; start its host again for another"
+            f"A real robot does one task at a time, and {named or task!r} is several. Start its host again for another."
         )
     return kind, (named or task or "free",)
 
@@ -252,7 +252,9 @@ def _settled(outcome: dict[str, Any]) -> Iterator[str]:
 def settle(data: Data = Path("data"), hub: HubUrl = HUB, _ca: Ca = None) -> None:
     """Settle everything earned in a new root now, with the platform's admin token (keys/admin.token below --data)."""
     if not (data / "keys" / "admin.token").is_file():
-        raise PlatformError(f"expected the hub's data folder, with keys/admin.token, got {data}; name it with --data")
+        raise PlatformError(
+            f"{data} is not a hub's data folder: it has no keys/admin.token. Name the hub's with --data."
+        )
     token = (data / "keys" / "admin.token").read_text().strip()
     with client_of(hub) as client:
         answer = client.post("/api/settle", headers={"Authorization": f"Bearer {token}"})

@@ -11,7 +11,7 @@ import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from armshare.cli.options import HUB, AsJson, Ca, Folders, HubUrl, err, hub_url, out
-from armshare.client import client_of
+from armshare.client import client_of, config_of
 
 cli = typer.Typer()
 _SHOWN: Final = TextColumn("{task.description}"), TextColumn("{task.completed} frames"), TimeElapsedColumn()
@@ -77,7 +77,7 @@ def render(
 
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size)
     if found is None:
-        raise typer.BadParameter(f"expected WIDTHxHEIGHT, such as 640x480, got {size!r}", param_hint="--size")
+        raise typer.BadParameter(f"{size!r} is no size: write WIDTHxHEIGHT, such as 640x480", param_hint="--size")
     wanted = {"width": int(found[1]), "height": int(found[2]), "depth": depth, "mask": mask}
     with workers() as pool, Progress(*_SHOWN, console=err) as progress:
         for name in camera or ["front"]:
@@ -122,5 +122,4 @@ def export(
 
 def _config(hub: str) -> dict[str, Any]:
     with client_of(hub) as client:
-        found: dict[str, Any] = client.get("/api/config").raise_for_status().json()
-    return found
+        return config_of(client)

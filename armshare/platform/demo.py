@@ -71,7 +71,7 @@ async def _free_robot(driver: Driver) -> dict[str, Any]:
             if robot["state"] == "free" and robot["simulated"] and robot["tasks"]:
                 return dict(robot)
         await asyncio.sleep(0.1)
-    raise DemoError(f"expected a free robot within {_WAIT_S} s; is a host running?")
+    raise DemoError(f"No robot became free within {_WAIT_S} s. Is a host running?")
 
 
 async def _qualify(driver: Driver, robot: str, outcome: Outcome, progress: Progress) -> None:
@@ -83,17 +83,17 @@ async def _qualify(driver: Driver, robot: str, outcome: Outcome, progress: Progr
     ended = await drive_once(driver, robot, FirstDrive)
     outcome.practice = await contribute(driver, ended, robot)
     if outcome.practice.missing or not (await driver.call("GET", known))["qualified"]:
-        raise DemoError(f"expected the first drive to qualify {driver.wallet.address}: {outcome.practice.missing}")
+        raise DemoError(f"The first drive did not qualify its wallet: {' '.join(outcome.practice.missing)}")
 
 
 async def _settle(driver: Driver, admin_token: str, outcome: Outcome) -> None:
     answer = await driver.http.post("/api/settle", headers={"Authorization": f"Bearer {admin_token}"})
     if answer.is_error:
-        raise DemoError(f"expected a settlement: {message_of(answer)}")
+        raise DemoError(f"What was earned could not be settled: {message_of(answer)}")
     outcome.root = answer.json()["root"]
     published = await driver.http.get(f"/api/roots/{outcome.root}")
     if "0x" + rebuild_root(published.content).hex() != outcome.root:
-        raise DemoError(f"expected the published JSON to rebuild {outcome.root}")
+        raise DemoError(f"The published JSON does not rebuild the root {outcome.root}.")
 
 
 async def _claim(driver: Driver, outcome: Outcome) -> None:
@@ -103,7 +103,7 @@ async def _claim(driver: Driver, outcome: Outcome) -> None:
     balance = await driver.call("GET", f"/api/balances/{driver.wallet.address}")
     outcome.balance = balance["wallet"]
     if int(outcome.balance) != expected or int(balance["claimed"]) != expected:
-        raise DemoError(f"expected {expected} in the wallet, the chain says {outcome.balance}")
+        raise DemoError(f"{expected} should be in the wallet, and the chain says {outcome.balance}.")
 
 
 async def _download(driver: Driver, outcome: Outcome, folder: Path) -> None:
@@ -112,7 +112,7 @@ async def _download(driver: Driver, outcome: Outcome, folder: Path) -> None:
     listed = {one["episode"] for one in page["episodes"]}
     driven = [*([outcome.practice] if outcome.practice else []), *outcome.episodes]
     if listed != {one.episode for one in driven}:
-        raise DemoError(f"expected {len(driven)} listed episodes, got {len(listed)}")
+        raise DemoError(f"{len(driven)} episodes were driven, and the hub lists {len(listed)}.")
     trust = Trust(
         Domain(driver.config["chain_id"], driver.config["vault"]),
         replay=replayed,

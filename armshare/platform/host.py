@@ -16,8 +16,8 @@ import httpx
 import structlog
 from eth_account.signers.local import LocalAccount
 
-from armshare.client import message_of
-from armshare.failures import NotOnlineError
+from armshare.client import message_of, not_a_hub
+from armshare.failures import NotOnlineError, PlatformError, words
 from armshare.platform.origin import worlds_of
 from armshare.platform.processes import locked
 from recorder.file.writer import commit_steps
@@ -64,7 +64,9 @@ class Wanted:
         """Return the robot, not yet connected; raise RobotError if there is none of that name."""
         if self.port:
             if self.kind != "so101":
-                raise UnknownRobotError(f"expected so101 as the real robot at {self.port}, got {self.kind!r}")
+                raise UnknownRobotError(
+                    f"{self.kind!r} is no real robot that is known here, and so101 is. Without --port it is simulated."
+                )
             steps = steps_in(self.length_s, CONTROL_HZ)
             named = TaskSpec(self.tasks[0], 1, self.instruction, steps)
             task = named if self.instruction else dataclasses.replace(FREE, max_steps=steps)
@@ -98,23 +100,33 @@ async def serve_one(hub_url: str, data: Path, wanted: Wanted) -> None:
 
 async def _register(hub_url: str, key: LocalAccount, owner: LocalAccount, name: str, robot: Robot | Tasks) -> Domain:
     """Register the robot with the hub, signed by its owner; wait while the hub is not there yet or has trouble."""
-    values = dict(registration(key, owner.address, name, robot))
+    values, said = dict(registration(key, owner.address, name, robot)), ""
     async with httpx.AsyncClient(base_url=hub_url, timeout=HTTP_S, trust_env=False, verify=trusted()) as http:
         while True:
             try:
-                config = (await http.get("/api/config")).raise_for_status().json()
-                domain = Domain(config["chain_id"], config["vault"])
+                domain = _domain_of(hub_url, (await http.get("/api/config")).raise_for_status())
                 body = {"registration": values, "signature": ROBOT_REGISTRATION.sign(owner, domain, values)}
                 answer = await http.post("/api/robots", json=body)
                 if answer.is_server_error:
                     answer.raise_for_status()
                 break
-            except (httpx.TransportError, httpx.HTTPStatusError) as error:
-                _log.warning("waiting for the hub", hub=hub_url, error=str(error))
+            except (httpx.TransportError, httpx.HTTPStatusError, PlatformError) as error:
+                if (now := words(error)) != said:
+                    _log.warning("waiting for the hub", hub=hub_url, error=now)
+                    said = now
                 await asyncio.sleep(_RETRY_S)
     if answer.is_error:
-        raise NotOnlineError(f"the hub did not register {name}: {message_of(answer)}")
+        raise NotOnlineError(f"The hub did not register {name}: {message_of(answer)}")
     return domain
+
+
+def _domain_of(hub_url: str, answer: httpx.Response) -> Domain:
+    """Return the domain that a hub signs in; raise PlatformError if what answered is not a hub."""
+    try:
+        config = answer.json()
+        return Domain(config["chain_id"], config["vault"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise not_a_hub(hub_url) from error
 
 
 @asynccontextmanager

@@ -305,7 +305,7 @@ def _outside_terms(settings: Settings) -> VaultTerms:
     for name in ("token", "guardian", "arbiter"):
         if not getattr(settings, name):
             raise DeploymentError(
-                f"expected ARMSHARE_{name.upper()} for the chain {settings.chain_url}, got none; see docs/operating.md"
+                f"the chain {settings.chain_url} needs ARMSHARE_{name.upper()}, which is not set (docs/operating.md)"
             )
     return VaultTerms(
         delay_s=settings.vault_delay_s,

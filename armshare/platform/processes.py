@@ -69,8 +69,8 @@ def listening(host: str, port: int) -> socket:
     try:
         return listen(host, port)
     except OSError as error:
-        what = f"expected port {port} free on an address of this machine, {host}"
-        raise PlatformError(f"{what}: {error.strerror}; choose another --port or --host") from error
+        what = f"Nothing can listen on port {port} of {host} ({error.strerror})"
+        raise PlatformError(f"{what}. Choose another --port, or another --host.") from error
 
 
 def interrupt_on_signals() -> None:
@@ -122,7 +122,7 @@ class Child:
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         if not isinstance(self._log, LogFile):
             raise PlatformError(f"the {self.name} {how}; its log is {self._log.name}")
-        last = self._log.last_words()
+        last = self._log.last_words().removeprefix("error: ")
         raise PlatformError(f"the {self.name} {how}{last and f': {last}'}; its log is {self._log.path}")
 
     def stop(self) -> None:

@@ -21,7 +21,7 @@ from typing import Final
 
 import structlog
 
-from armshare.failures import PlatformError, actionable
+from armshare.failures import PlatformError, actionable, words
 from armshare.platform import origin
 from armshare.platform.host import Wanted, serve_one
 from armshare.platform.processes import interrupt_on_signals
@@ -135,7 +135,7 @@ def _robot(hub_url: str, data: Path, wanted: Wanted, saying: Connection) -> None
         found = actionable(error)
         if not found:
             raise
-        saying.send(f"{wanted.name}: {'; '.join(str(one) for one in found)}")
+        saying.send(f"{wanted.name}: {'; '.join(words(one) for one in found)}")
 
 
 async def _serve(hub_url: str, data: Path, wanted: Wanted) -> None:

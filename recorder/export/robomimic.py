@@ -85,7 +85,7 @@ def export(bundles: Sequence[Path], target: Path, *, valid_ratio: float = 0.1) -
     Reads one episode at a time. Raises an ExportError before anything is written.
     """
     if not bundles:
-        raise NothingToExportError("expected at least one bundle, got none")
+        raise NothingToExportError("Name at least one episode's folder.")
     first = _read(bundles[0])[1]
     samples = 0
     with _whole(target) as file:
@@ -158,7 +158,9 @@ def _provenance(bundle: Path, manifest: Manifest) -> dict[str, Any]:
     try:
         signatures = SIGNATURES_JSON.decode((bundle / SIGNATURES_FILE).read_bytes())
     except (OSError, ValueError) as error:
-        raise UnreadableBundleError(f"expected {SIGNATURES_FILE} of an episode in {bundle}: {error}") from error
+        raise UnreadableBundleError(
+            f"{bundle} is no whole episode: {SIGNATURES_FILE} in it cannot be read ({_reason(error)})."
+        ) from error
     return {
         "episode": manifest.episode,
         "digest": signatures.digest,
@@ -194,26 +196,33 @@ def _applied(episode: Episode) -> Vector:
 def _require_alike(first: Episode, other: Episode) -> None:
     task, found = (one.meta.task for one in (first, other))
     if (task.name, task.version) != (found.name, found.version):
-        expected = f"task {task.name} {task.version}, as in {first.meta.episode}"
-        raise MixedTasksError(f"expected {expected}, got {found.name} {found.version} in {other.meta.episode}")
+        tasks = f"{first.meta.episode} is of {task.name} {task.version}, and {other.meta.episode} of {found.name} "
+        raise MixedTasksError(f"{tasks}{found.version}. A file holds one task: export them apart.")
     models = first.meta.robot.model, other.meta.robot.model
     if models[0] != models[1] or first.meta.spec != other.meta.spec:
-        expected = f"robot {models[0]} with the spec of {first.meta.episode}"
-        raise MixedRobotsError(f"expected {expected}, got {models[1]} in {other.meta.episode}; export it apart")
+        robots = f"{first.meta.episode} is of a {models[0]}, and {other.meta.episode} of another robot, a {models[1]}"
+        raise MixedRobotsError(f"{robots}. A file holds one robot: export them apart.")
 
 
 def _read(bundle: Path) -> tuple[Manifest, Episode]:
     try:
         return manifests.decode((bundle / MANIFEST_FILE).read_bytes()), read_episode(bundle / EPISODE_FILE)
     except (OSError, ManifestError, EpisodeError) as error:
-        raise UnreadableBundleError(f"expected an episode's four files in {bundle}: {error}") from error
+        raise UnreadableBundleError(f"{bundle} is no whole episode: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what is wrong with a file, without its path, which is said already."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{Path(error.filename).name}: {error.strerror}"
+    return str(error)
 
 
 @contextmanager
 def _whole(target: Path) -> Iterator[h5py.File]:
     """Give a file that replaces `target` only once all of it has been written; raise TargetError."""
     if target.is_dir() or not target.parent.is_dir():
-        raise TargetError(f"expected a file to write, in a folder that exists, got {target}")
+        raise TargetError(f"{target} cannot be written: give a file (--to), in a folder that exists.")
     beside = target.with_name(target.name + ".tmp")
     try:
         with h5py.File(beside, "w") as file:

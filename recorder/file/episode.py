@@ -147,12 +147,12 @@ def read_episode(path: Path) -> Episode:
 def _opened(path: Path) -> Iterator[h5py.File]:
     """Open for reading; raise FileMissingError, or UnreadableFileError for anything that HDF5 cannot read."""
     if not path.exists():
-        raise FileMissingError(f"expected an episode, a folder with {path.name} in it, at {path.parent}; found none")
+        raise FileMissingError(f"There is no episode at {path.parent}: an episode is a folder with {path.name} in it.")
     try:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeDecodeError) as error:
-        raise UnreadableFileError(f"{path.name}: expected a whole HDF5 file: {error}") from error
+        raise UnreadableFileError(f"{path.name} is no whole HDF5 file: {error}") from error
 
 
 def _require_format(file: h5py.File) -> None:

@@ -46,7 +46,7 @@ def _complete(case: Case) -> str | None:
         "receipt.json": bundle.receipt if _wants_receipt(case) else b"",
     }
     if missing := sorted(name for name, found in needed.items() if found is None):
-        return f"expected {', '.join(needed)} of at most 1 MiB (episode.h5 aside); missing: {', '.join(missing)}"
+        return f"missing, or larger than 1 MiB: {', '.join(missing)}; an episode has {', '.join(needed)}"
     return None
 
 

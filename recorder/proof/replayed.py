@@ -44,12 +44,12 @@ def replayed(episode: Episode) -> None:
 
     meta = episode.meta
     if not meta.robot.simulated:
-        raise NotSimulatedError(f"expected an episode of a simulated robot, got one of {meta.robot.name!r}, a real one")
+        raise NotSimulatedError(f"{meta.robot.name} is a real robot, and only a simulation can be replayed")
     require_pair(meta.robot.model, meta.task.name)
     robot, task = describe(meta.robot.model), find_task(meta.task.name)
     if meta.task.version != task.spec.version:
         raise TaskMismatchError(
-            f"expected version {task.spec.version} of {task.spec.name}, the one here, got {meta.task.version}; "
+            f"it was driven at version {meta.task.version} of {task.spec.name}, and {task.spec.version} is here; "
             "replay it with the version of armshare that recorded it"
         )
     stepping = stepping_of(meta.engine)
@@ -79,7 +79,7 @@ def _require_description(model: str, recorded: dict[str, str]) -> None:
     here = _description(model)
     if recorded != here:
         differs = ", ".join(sorted(name for name in {*recorded, *here} if recorded.get(name) != here.get(name)))
-        raise DescriptionMismatchError(f"expected the files that made the episode; these differ: {differs}")
+        raise DescriptionMismatchError(f"the robot's files are not those that made the episode: {differs} differ")
 
 
 @lru_cache(maxsize=16)

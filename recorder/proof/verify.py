@@ -62,9 +62,9 @@ def require_gates(bundle: Bundle, trust: Trust, names: Collection[str]) -> None:
 def claimed_domain(bundle: Bundle) -> Domain:
     """Return the domain that signatures.json itself names; raise BundleIncomplete if it names none."""
     if bundle.signatures is None:
-        raise BundleIncomplete("expected an episode's folder with signatures.json in it, found none")
+        raise BundleIncomplete("there is no whole episode in this folder: signatures.json is missing")
     try:
         found = SIGNATURES_JSON.decode(bundle.signatures).domain
     except ValueError as error:
-        raise BundleIncomplete(f"expected signatures.json with its domain: {error}") from error
+        raise BundleIncomplete(f"signatures.json cannot be read: {error}") from error
     return Domain(found.chain_id, found.vault)

@@ -37,7 +37,7 @@ class ChainUnreachableError(ChainError):
     """The node does not answer."""
 
     def __init__(self, url: str, reason: object) -> None:
-        super().__init__(f"expected an EVM node at {url}, but it does not answer: {reason}")
+        super().__init__(f"no EVM node answers at {url} ({reason}); start one, or name another with --chain-url")
         self.url = url
 
 

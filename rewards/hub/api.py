@@ -80,7 +80,9 @@ class _Routes:
         with _chain_errors():
             root = await self._pipeline.settle()
         if root is None:
-            raise ApiError(409, "nothing_earned", "expected somebody to have earned; nobody has, so there is no root")
+            raise ApiError(
+                409, "nothing_earned", "nobody has earned anything since the last root, so there is nothing to settle"
+            )
         return RootAnswer.of(root)
 
 
@@ -119,7 +121,11 @@ def _require_admin(request: Request, admin_token: str) -> None:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     right = hmac.compare_digest(token.encode(), admin_token.encode())
     if not (admin_token and right and scheme.lower() == "bearer"):
-        raise ApiError(401, "auth", "expected the platform's admin token as `Authorization: Bearer TOKEN`")
+        raise ApiError(
+            401,
+            "auth",
+            "this needs the hub's admin token (keys/admin.token in its data) as `Authorization: Bearer TOKEN`",
+        )
 
 
 @contextmanager

@@ -89,10 +89,10 @@ def name_of(path: Path, wishes: Wishes) -> str:
     name = wishes.name or re.sub(r"[^a-z0-9]+", "_", read_source(path).root.get("name", "").lower()).strip("_")
     if not is_name(name):
         raise RobotNameError(
-            f"expected a name of a-z, 0-9 and _ that begins with a letter, got {name!r}; give a --name"
+            f"{name!r} cannot be its name: use a-z, 0-9 and _, beginning with a letter, and give it with --name."
         )
     if name in ROBOTS:
-        raise RobotNameError(f"expected a name that no robot of the project has, got {name!r}; give another --name")
+        raise RobotNameError(f"{name!r} is a robot of the project already. Give another --name.")
     return name
 
 

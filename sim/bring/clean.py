@@ -69,7 +69,7 @@ def cleaned(source: Source, name: str, folder: Path) -> Cleaned:
         root.append(_joint(joint, found, source.urdf))
     if broken:
         named = "; ".join(f"{mesh} ({why})" for mesh, why in broken.items())
-        raise MeshesError(f"{source.urdf}: expected meshes that can be read (STL, COLLADA, OBJ, PLY, OFF), got {named}")
+        raise MeshesError(f"{source.urdf}: these meshes cannot be read (STL, COLLADA, OBJ, PLY and OFF can): {named}")
     for link in root.findall("link"):
         _weigh(link, found, link.get("name", "") in moved, source.urdf)
     _say_colours(found, source, shelf)

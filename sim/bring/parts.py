@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sim.model.urdf import Joint, Urdf, UrdfError
+from sim.words import listed
 
 _FINGER: Final = re.compile(r"finger|grip|jaw|knuckle|claw|pinch|thumb", re.IGNORECASE)
 _ARM_MIN: Final = 3
@@ -57,8 +58,8 @@ def parts_of(urdf: Urdf, mimics: Collection[str], wanted: Sequence[str] = ()) ->
         link, first = joint.child, ()
     if len(arm) < _ARM_MIN:
         raise UnlikeAnArmError(
-            f"{urdf.path}: expected an arm of at least {_ARM_MIN} joints from {urdf.base_link!r}, "
-            f"found {[joint.name for joint in arm] or 'none'}; name the gripper's joints with --gripper, or write a "
+            f"{urdf.path}: an arm has at least {_ARM_MIN} joints, and from {urdf.base_link!r} on there are "
+            f"{len(arm)} ({listed(joint.name for joint in arm)}); name the gripper's joints with --gripper, or write a "
             "description by hand (docs/adding-a-robot.md)"
         )
     fingers = [joint for one in first for joint in tree.moving(one)]
@@ -104,8 +105,8 @@ class _Tree:
         if len(long) == 1:
             return long[0]
         raise UnlikeAnArmError(
-            f"{self._path}: expected one arm, found several parts that move on {branches[0].parent!r}: "
-            f"{', '.join(one.name for one in branches)}; write a description by hand (docs/adding-a-robot.md)"
+            f"{self._path}: this is more than one arm, as several parts move on {branches[0].parent!r}: "
+            f"{listed(one.name for one in branches)}; write a description by hand (docs/adding-a-robot.md)"
         )
 
     def _all(self, joint: Joint) -> Iterator[Joint]:

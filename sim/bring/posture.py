@@ -88,8 +88,8 @@ def place_of(urdf: Urdf, parts: Parts, grip: Grip, found: Cleaned, lower: Vector
             break
     if best is None:
         raise UnlikeAnArmError(
-            f"{urdf.path}: expected that the hand {grip.link!r} can be held over the floor in front of the base (+x) "
-            "and found no posture for it; write a description by hand (docs/adding-a-robot.md)"
+            f"{urdf.path}: no posture holds the hand {grip.link!r} over the floor in front of the base (+x); "
+            "write a description by hand (docs/adding-a-robot.md)"
         )
     return _place(arm, best[0], best[1] * reach, reach, grip)
 

@@ -75,7 +75,7 @@ def broken(folder: Path) -> dict[str, str]:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode or not file.is_file():
             said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-            raise ContractError(f"expected to run the contract for {folder.name}: {said}")
+            raise ContractError(f"The contract could not be run for {folder.name}: {said}")
         found: dict[str, str] = json.loads(file.read_text())
         return found
 

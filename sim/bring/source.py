@@ -61,9 +61,9 @@ def read_source(path: Path) -> Source:
     try:
         root = ET.fromstring(text)
     except ET.ParseError as error:
-        raise UrdfSyntaxError(f"{urdf}: expected XML, got {error}") from error
+        raise UrdfSyntaxError(f"{urdf} is not XML: {error}") from error
     if root.tag != "robot":
-        raise UrdfSyntaxError(f"{urdf}: expected the root element <robot>, got <{root.tag}>")
+        raise UrdfSyntaxError(f"{urdf} is no URDF: it begins with <{root.tag}>, and a URDF with <robot>")
     return Source(urdf, root, packages)
 
 
@@ -71,15 +71,15 @@ def _chosen(path: Path) -> Path:
     if path.is_file():
         return path
     if not path.is_dir():
-        raise UrdfMissingError(f"expected a URDF, a xacro or a folder with one at {path}, found nothing")
+        raise UrdfMissingError(f"There is nothing at {path}. Give a URDF, a xacro, or a folder with one in it.")
     for suffix in (".urdf", ".urdf.xacro", ".xacro"):
         found = sorted(one for one in _files(path) if one.name.endswith(suffix) and _is_robot(one))
         if len(found) > 1:
             names = ", ".join(str(one.relative_to(path)) for one in found)
-            raise SourceError(f"expected one robot in {path}, found {names}; give the path of the one to add")
+            raise SourceError(f"{path} has several robots: {names}. Give the path of the one to add.")
         if found:
             return found[0]
-    raise UrdfMissingError(f"expected a .urdf or .xacro with a <robot> and its links in {path}, found none")
+    raise UrdfMissingError(f"{path} has no robot: no .urdf or .xacro in it has a <robot> with a name.")
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -129,5 +129,5 @@ def _expanded(xacro: Path, packages: Mapping[str, Path]) -> bytes:
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise UrdfSyntaxError(f"{xacro}: expected a xacro that can be expanded, got {(said or ['no reason'])[-1]}")
+        raise UrdfSyntaxError(f"{xacro} cannot be expanded: {(said or ['no reason'])[-1]}")
     return done.stdout

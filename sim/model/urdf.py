@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sim import rotation
 from sim.robot import RobotError, RobotModel
+from sim.words import listed
 
 Vector = NDArray[np.float64]
 
@@ -98,26 +99,28 @@ class Urdf:
         carried = {joint.child for joint in self.joints.values()}
         roots = [link for link in self.links if link not in carried]
         if len(roots) != 1:
-            raise UrdfSyntaxError(f"{self.path}: expected one link without a parent, got {roots}")
+            raise UrdfSyntaxError(
+                f"{self.path}: exactly one link has no parent in a URDF, and here it is {listed(roots)}"
+            )
         return roots[0]
 
     def joint(self, name: str) -> Joint:
         """Return the joint called `name`; raise UnknownJointError."""
         if name not in self.joints:
-            raise UnknownJointError(f"{self.path}: expected one of the joints {list(self.joints)}, got {name!r}")
+            raise UnknownJointError(f"{self.path} has no joint {name!r}. It has {listed(self.joints)}.")
         return self.joints[name]
 
     def chain(self, base_link: str, ee_link: str) -> tuple[Joint, ...]:
         """Return the joints from `base_link` to `ee_link`, nearest the base first; raise UnknownLinkError."""
         for link in (base_link, ee_link):
             if link not in self.links:
-                raise UnknownLinkError(f"{self.path}: expected one of the links {list(self.links)}, got {link!r}")
+                raise UnknownLinkError(f"{self.path} has no link {link!r}. It has {listed(self.links)}.")
         carrier = {joint.child: joint for joint in self.joints.values()}
         found: list[Joint] = []
         link = ee_link
         while link != base_link:
             if link not in carrier or len(found) > len(self.joints):
-                raise UnknownLinkError(f"{self.path}: expected {ee_link!r} to hang on {base_link!r}, got {link!r}")
+                raise UnknownLinkError(f"{self.path}: {ee_link!r} does not hang on {base_link!r}, but on {link!r}")
             found.append(carrier[link])
             link = carrier[link].parent
         return tuple(reversed(found))
@@ -126,13 +129,13 @@ class Urdf:
 def read_urdf(path: Path, *, ignore_links: Collection[str] = ()) -> Urdf:
     """Read a URDF, except `ignore_links` and the joints that carry them; raise UrdfMissingError or UrdfSyntaxError."""
     if not path.is_file():
-        raise UrdfMissingError(f"expected a URDF file at {path}, found none")
+        raise UrdfMissingError(f"There is no URDF at {path}.")
     try:
         root = ET.parse(path).getroot()
     except ET.ParseError as error:
-        raise UrdfSyntaxError(f"{path}: expected XML, got {error}") from error
+        raise UrdfSyntaxError(f"{path} is not XML: {error}") from error
     if root.tag != "robot":
-        raise UrdfSyntaxError(f"{path}: expected the root element <robot>, got <{root.tag}>")
+        raise UrdfSyntaxError(f"{path} is no URDF: it begins with <{root.tag}>, and a URDF with <robot>")
     carried = {element: element.find("child") for element in root.findall("joint")}
     joints = [
         _joint(element, path)
@@ -182,19 +185,19 @@ def find_mesh(name: str, model: RobotModel) -> Path:
             found = (folder / tail).resolve()
             if found.is_file() and found.is_relative_to(root):
                 return folder / tail
-    raise MeshMissingError(f"{model.urdf_path}: expected the mesh {name!r} below {model.root}, found none")
+    raise MeshMissingError(f"{model.urdf_path}: there is no mesh {name!r} below {model.root}")
 
 
 def _joint(element: ET.Element, path: Path) -> Joint:
     name, kind = _attribute(element, "name", path), _attribute(element, "type", path)
     if kind not in _KINDS:
-        raise UrdfSyntaxError(f"{path}: expected joint {name!r} to be one of {list(_KINDS)}, got {kind!r}")
+        raise UrdfSyntaxError(f"{path}: joint {name!r} is {kind!r}, and can be {listed(_KINDS, 'or')}")
     ends = {tag: element.find(tag) for tag in ("parent", "child")}
     names = [_attribute(_present(end, tag, name, path), "link", path) for tag, end in ends.items()]
     axis = _axis(element.find("axis"), name, path) if kind != "fixed" else np.array((1.0, 0.0, 0.0))
     limit = element.find("limit")
     if limit is None and kind in ("revolute", "prismatic"):
-        raise UrdfSyntaxError(f"{path}: expected a <limit> in joint {name!r}, found none")
+        raise UrdfSyntaxError(f"{path}: joint {name!r} has no <limit>")
     bounded = limit is not None and kind != "continuous"
     return Joint(
         name=name,

@@ -14,6 +14,7 @@ from sim.model.urdf import EngineRefusedError, UnknownJointError, UnknownLinkErr
 from sim.physics.bullet import BulletClient, pybullet
 from sim.physics.stepping import Stepping
 from sim.robot import Action, Vector, clipped
+from sim.words import listed
 
 _VELOCITY_GAIN: Final = 1.0
 _FINGER_FRICTION: Final = 1.0
@@ -40,10 +41,10 @@ def require_loadable(robot: RobotDescription) -> None:
     urdf = require_whole(robot.model)
     for name in (*robot.joint_names, *(name for hand in robot.hands for name in hand.gripper_joints)):
         if not urdf.joint(name).moves:
-            raise UnknownJointError(f"{urdf.path}: expected {name!r} to be a joint that moves, and it is fixed")
+            raise UnknownJointError(f"{urdf.path}: the joint {name!r} is fixed, and is named as one that moves")
     for link in (link for hand in robot.hands for link in (hand.link, *hand.finger_links)):
         if link not in urdf.links:
-            raise UnknownLinkError(f"{urdf.path}: expected one of the links {list(urdf.links)}, got {link!r}")
+            raise UnknownLinkError(f"{urdf.path} has no link {link!r}. It has {listed(urdf.links)}.")
 
 
 def _loaded(client: BulletClient, path: Path) -> int:

@@ -63,7 +63,7 @@ def stepping_of(recorded: Mapping[str, str]) -> Stepping:
     if said is None or said not in PUBLISHED:
         rates = " or ".join(PUBLISHED)
         raise EngineMismatchError(
-            f"expected physics_hz to be {rates}, the rates that this version replays, got {said!r}; "
+            f"it was simulated at physics_hz {said!r}, and this version replays {rates}; "
             "replay it with the version of armshare that recorded it"
         )
     return PUBLISHED[said]
@@ -107,9 +107,9 @@ def require_same(recorded: Mapping[str, str], here: Mapping[str, str]) -> None:
         return
     said = ", ".join(f"{name} {recorded.get(name)} (here {here.get(name)})" for name in names)
     means = "".join(f"; {name}: {_MEANS[name]}" for name in names if name in _MEANS)
-    raise EngineMismatchError(f"expected the engine that made the episode: {said}{means}")
+    raise EngineMismatchError(f"another engine made the episode: {said}{means}")
 
 
 def _require_simulated(recorded: Mapping[str, str]) -> None:
     if not recorded:
-        raise EngineMismatchError("expected an episode that says which engine made it, got none: it was not simulated")
+        raise EngineMismatchError("the episode does not say which engine made it: it was not simulated")

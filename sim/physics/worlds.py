@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sim.physics.world import World
 from sim.robot import Robot, RobotError, RobotSpec
 from sim.task import Task
+from sim.words import listed
 
 
 class TaskNotOfferedError(RobotError):
@@ -38,7 +39,7 @@ class Worlds:
     def change(self, task: str) -> Robot:
         """Go to another task; raise TaskNotOfferedError, or what a reset raises."""
         if task not in self._tasks:
-            raise TaskNotOfferedError(f"expected one of {', '.join(self._tasks)}, got {task!r}")
+            raise TaskNotOfferedError(f"there is no task {task!r} here; there are {listed(self._tasks)}")
         try:
             self._world = _at(self._world, self._tasks[task])
         except RobotError:

@@ -330,7 +330,7 @@ def context() -> moderngl.Context:
         )
     except Exception as error:  # the library raises bare exceptions
         needed = "on Debian: apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri"
-        raise NoOpenGlError(f"expected OpenGL 3.3 through EGL, got {error}; {needed}") from error
+        raise NoOpenGlError(f"OpenGL 3.3 through EGL cannot be had ({error}); {needed}") from error
     return gl
 
 

@@ -101,7 +101,7 @@ def open_renderer(render_scene: RenderScene, width: int, height: int) -> Rendere
 def require_size(width: int, height: int) -> None:
     """Raise PictureSizeError for a size that cannot be drawn."""
     if not (1 <= width <= SIZE_MAX and 1 <= height <= SIZE_MAX):
-        raise PictureSizeError(f"expected pictures of 1 to {SIZE_MAX} pixels a side, got {width}x{height}")
+        raise PictureSizeError(f"A picture has 1 to {SIZE_MAX} pixels a side, and {width}x{height} is not within that.")
 
 
 def require(shot: Shot, seen: Mapping[str, Vector]) -> None:

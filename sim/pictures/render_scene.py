@@ -19,6 +19,7 @@ from sim.pictures.visuals import link_meshes
 from sim.robot import RobotError, RobotSpec, Vector
 from sim.rotation import to_matrix
 from sim.scene import Body, Camera, Quaternion, Rgba, Scene, Triple
+from sim.words import listed
 
 FLOOR: Final = "floor"
 FLOOR_HALF_M: Final = 8.0
@@ -118,8 +119,8 @@ def camera_named(scene: Scene, name: str) -> Camera:
     for camera in scene.cameras:
         if camera.name == name:
             return camera
-    known = ", ".join(camera.name for camera in scene.cameras)
-    raise UnknownCameraError(f"expected the camera to be one of {known}, got {name!r}")
+    known = listed(camera.name for camera in scene.cameras)
+    raise UnknownCameraError(f"There is no camera {name!r}. There are {known}.")
 
 
 def _body_frames(body: Body, seen: Mapping[str, Vector], steps: int) -> Vector:

@@ -44,12 +44,12 @@ def camera_of(said: str) -> CameraSpec:
         device, at, size = rest, "", ""
     wide, _, high = size.partition("x")
     if not name or not equals or not device or (at and not (wide.isdecimal() and high.isdecimal())):
-        raise CameraError(f"expected a camera as NAME=DEVICE or NAME=DEVICE@640x480, got {said!r}")
+        raise CameraError(f"{said!r} is no camera: write NAME=DEVICE or NAME=DEVICE@640x480.")
     if not at:
         return CameraSpec(name, device=device)
     width, height = int(wide), int(high)
     if not (16 <= width <= 1920 and 16 <= height <= 1080):
-        raise CameraError(f"expected a camera of 16x16 to 1920x1080 pixels, got {size}")
+        raise CameraError(f"A camera's picture has 16x16 to 1920x1080 pixels, and {size} is not within that.")
     return CameraSpec(name, width, height, device=device)
 
 

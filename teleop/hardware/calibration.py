@@ -83,8 +83,9 @@ class JointCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         shift = (self.homing_offset - servo_offset + self.range_min) % TURN_TICKS - self.range_min
         if self.range_max + shift >= TURN_TICKS:
             raise CalibrationError(
-                f"expected a homing offset near {self.homing_offset} in servo {self.id}, got {servo_offset}: its range "
-                "would cross the end of its turn; write the calibration's offsets into the servos, or calibrate again"
+                f"servo {self.id} has the homing offset {servo_offset}, and was calibrated at {self.homing_offset}: "
+                "its range would cross the end of its turn; write the calibration's offsets into the servos, or "
+                "calibrate again"
             )
         return shift
 
@@ -120,21 +121,27 @@ def read_calibration(path: Path) -> Calibration:
     try:
         found = _CALIBRATION.decode(path.read_bytes())
     except OSError as error:
-        raise CalibrationError(f"expected a calibration file at {path}, got {error.strerror}") from error
+        raise CalibrationError(
+            f"{path} cannot be read as a calibration ({error.strerror}); `armshare calibrate DEVICE FILE` makes one"
+        ) from error
     except msgspec.MsgspecError as error:
-        raise CalibrationError(f"{path}: {error}") from error
+        raise CalibrationError(
+            f"{path} is no calibration file: {error}; `armshare calibrate DEVICE FILE` makes one"
+        ) from error
     return checked_calibration(found, str(path))
 
 
 def checked_calibration(found: Calibration, source: str) -> Calibration:
     """Return `found`, in the order of SERVO_NAMES; raise CalibrationError if it does not make sense."""
     if set(found) != set(SERVO_NAMES):
-        raise CalibrationError(f"{source}: expected the joints {list(SERVO_NAMES)}, got {sorted(found)}")
+        raise CalibrationError(f"{source} has the joints {sorted(found)}, and needs {list(SERVO_NAMES)}")
     numbers = [found[name].id for name in SERVO_NAMES]
     if len(set(numbers)) != len(numbers):
-        raise CalibrationError(f"{source}: expected a servo id of its own for each joint, got {numbers}")
+        raise CalibrationError(f"{source} gives two joints the same servo id ({numbers}); each needs one of its own")
     for name in SERVO_NAMES:
         if found[name].range_max - found[name].range_min < TURN_TICKS // 64:
             ends = found[name].range_min, found[name].range_max
-            raise CalibrationError(f"{source}: expected range_min well below range_max for {name}, got {ends}")
+            raise CalibrationError(
+                f"{source}: {name} has hardly a range, {ends[0]} to {ends[1]}; calibrate again, moving it to both ends"
+            )
     return {name: found[name] for name in SERVO_NAMES}

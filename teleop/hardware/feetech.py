@@ -166,8 +166,8 @@ class So101:
         mode = self._bus.read(number, sts3215.OPERATING_MODE)
         if model != sts3215.MODEL or mode != 0:
             raise sts3215.WrongServoError(
-                f"expected servo {number} ({self._names[number]}) to be an STS3215 (model {sts3215.MODEL}) in position "
-                f"mode (0), got model {model} in mode {mode}"
+                f"servo {number} ({self._names[number]}) is of model {model} in mode {mode}; this arm needs an STS3215 "
+                f"(model {sts3215.MODEL}) in position mode (0)"
             )
         offset = sts3215.signed(self._bus.read(number, sts3215.HOMING_OFFSET), 11)
         self._shifts[number] = self._servos[self._names[number]].shift(offset)
@@ -199,18 +199,18 @@ class So101:
             where = f"servo {number} ({self._names[number]})"
             if state.alarms:
                 raise ServoAlarmError(
-                    f"expected no alarm, got {', '.join(state.alarms)} from {where}; take the load off the arm, then "
+                    f"{where} reports {', '.join(state.alarms)}; take the load off the arm, then "
                     "switch its power off and on"
                 )
             if state.temperature_c >= self._temperature_max_c:
                 raise ServoHotError(
-                    f"expected {where} below {self._temperature_max_c} degrees C, got {state.temperature_c}; let the "
+                    f"{where} has {state.temperature_c} degrees C, and {self._temperature_max_c} is the most; let the "
                     "arm rest in a pose that needs no force"
                 )
             tick = self._unwrapped(number, state) + self._shifts[number]
             if not 0 <= tick < TURN_TICKS:
                 raise BeyondTurnError(
-                    f"expected {where} within its turn of {TURN_TICKS} ticks, got {tick}; move that joint back into "
+                    f"{where} is at {tick}, outside its turn of {TURN_TICKS} ticks; move that joint back into "
                     "its range by hand, with the power off, or calibrate again"
                 )
         return states
@@ -219,7 +219,7 @@ class So101:
         limp = [f"{number} ({self._names[number]})" for number, state in states.items() if not state.torque]
         if limp:
             raise TorqueLostError(
-                f"expected all servos to hold, got no torque in {', '.join(limp)}: it restarted or protected itself; "
+                f"no torque in servo {', '.join(limp)}: it restarted or protected itself; "
                 "support the arm, look at its power supply, and connect again"
             )
         return states

@@ -65,8 +65,8 @@ class Measurement:
             tick = state.position_tick % TURN_TICKS
             if abs(tick - self._last.get(number, tick)) > _JUMP_TICKS:
                 raise CalibrationError(
-                    f"expected {self._names[number]} to stay within one turn of its servo, got {tick} after "
-                    f"{self._last[number]}; put it in the middle of its range and centre again"
+                    f"{self._names[number]} went over the end of its servo's turn (from {self._last[number]} to "
+                    f"{tick}); put it in the middle of its range and centre again"
                 )
             self._last[number] = tick
             self._low[number] = min(tick, self._low.get(number, tick))

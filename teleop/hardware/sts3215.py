@@ -6,6 +6,7 @@ silently, keeps old data after a failed read and measures its timeouts on the wa
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -135,6 +136,12 @@ def sign_magnitude(value: int, bit: int) -> int:
     return abs(value) | (1 << bit if value < 0 else 0)
 
 
+def _reason(error: Exception) -> str:
+    """Return what the system says of an error of the port; what the library says if that is nothing."""
+    number = next((one for one in error.args if isinstance(one, int)), 0)
+    return os.strerror(number) if number else str(error)
+
+
 class Bus:
     """The servos `names` (id -> what it moves, for messages) on one port. Not thread-safe."""
 
@@ -169,8 +176,8 @@ class Bus:
             if port.ser is not None:
                 port.closePort()
             raise PortLostError(
-                f"expected a serial port that is free at {self.device}, got: {error}; is the adapter plugged in, may "
-                "this user open it, and does no other program use it?"
+                f"{self.device} cannot be opened ({_reason(error)}); is the adapter plugged in, may this user open it, "
+                "and does no other program use it?"
             ) from error
         self._port = port
 
@@ -256,7 +263,7 @@ class Bus:
                 value, result = exchange()
             except (OSError, TerminalError) as error:
                 raise PortLostError(
-                    f"expected {self.device} to stay open, got: {error}; plug the adapter in and start again"
+                    f"{self.device} is gone ({_reason(error)}); plug the adapter in and start again"
                 ) from error
             if result == scservo_sdk.COMM_SUCCESS:
                 return value
@@ -265,6 +272,6 @@ class Bus:
     def _silent(self, servo: int, result: int) -> ServoSilentError:
         said = self._packets.getTxRxResult(result).removeprefix("[TxRxResult] ")
         return ServoSilentError(
-            f"expected an answer from servo {servo} ({self.names[servo]}) on {self.device} in {self._retries + 1} "
-            f"tries, got: {said} Check the arm's power supply, and the cable to that servo"
+            f"servo {servo} ({self.names[servo]}) on {self.device} does not answer after {self._retries + 1} tries: "
+            f"{said} Check the arm's power supply, and the cable to that servo"
         )

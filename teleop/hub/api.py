@@ -95,7 +95,9 @@ def _add_robots(routes: APIRouter, registry: Registry, driving: Driving) -> None
     @routes.delete("/api/robots/{robot}", status_code=204)
     def remove(robot: str, owner: str = Depends(driving.operator)) -> Response:
         if robot in driving.hub.docks:
-            raise ApiError(409, "online", "expected a robot that is away; it is online: end its host first")
+            raise ApiError(
+                409, "online", "this robot is online, and only one that is away can be removed: end its host first"
+            )
         try:
             registry.remove(robot, owner)
         except UnknownRobotAddressError as error:

@@ -295,7 +295,9 @@ class Hub:
             case signalling.Clear():
                 dock = self.online(message.robot)
                 if dock.owner != seat.address:
-                    raise SignallingError("not_owner", f"expected the owner {dock.owner} to clear, got {seat.address}")
+                    raise SignallingError(
+                        "not_owner", f"only the owner, {dock.owner}, can release this robot, and you are {seat.address}"
+                    )
                 dock.outbox.signal(signalling.encode(signalling.ClearOrder(seat.address)))
             case signalling.Hello():
                 raise SignallingError("state", "expected hello only once, as the first message")

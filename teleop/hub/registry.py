@@ -147,7 +147,7 @@ class Registry:
         """
         row = self.robot(address)
         if row.owner != owner:
-            raise SignatureError(f"expected the owner {row.owner} to remove {row.name}, got {owner}")
+            raise SignatureError(f"only the owner, {row.owner}, can remove {row.name}, and you are {owner}")
         with self._database() as db, db.begin():
             db.get_one(RobotRow, address).removed_ms = self._now_ms()
 

@@ -37,7 +37,7 @@ class RefusedError(Exception):
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
-        self.code = code
+        self.code, self.message = code, message
 
 
 async def call(http: httpx.AsyncClient, method: str, path: str, body: Any = None) -> Any:
@@ -45,14 +45,37 @@ async def call(http: httpx.AsyncClient, method: str, path: str, body: Any = None
     answer = await http.request(method, path, json=body)
     if answer.is_error:
         raise refusal(answer)
-    return answer.json() if answer.content else None
+    try:
+        return answer.json() if answer.content else None
+    except ValueError as error:
+        raise _not_a_hub(answer) from error
 
 
 def refusal(answer: httpx.Response) -> RefusedError:
     """Return the error that a refusing answer stands for; its code is the status if it is not the hub's own answer."""
-    said = answer.json().get("error", {}) if "json" in answer.headers.get("content-type", "") else {}
-    code = said.get("gate", said.get("code", str(answer.status_code)))
-    return RefusedError(code, said.get("message", answer.text))
+    try:
+        said = answer.json()["error"]
+        return RefusedError(said.get("gate", said["code"]), said["message"])
+    except (ValueError, KeyError, TypeError):
+        return _not_a_hub(answer)
+
+
+def _not_a_hub(answer: httpx.Response) -> RefusedError:
+    """Return the error for an answer that no hub gives: a proxy's, or that of another program at the address."""
+    what = f"{answer.request.url} was answered by something that is not a hub ({answer.status_code})"
+    return RefusedError(str(answer.status_code), f"{what}; check the address, with its path if it has one")
+
+
+async def hub_config(http: httpx.AsyncClient) -> dict[str, Any]:
+    """Return what a hub says of itself; raise RefusedError if what answers is not a hub."""
+    answer = await http.get("/api/config")
+    if answer.is_error:
+        raise refusal(answer)
+    with suppress(ValueError):
+        found = answer.json()
+        if isinstance(found, dict) and {"chain_id", "vault"} <= found.keys():
+            return found
+    raise _not_a_hub(answer)
 
 
 async def sign_in(http: httpx.AsyncClient, wallet: LocalAccount) -> str:
@@ -144,7 +167,7 @@ class Driver:
         return Domain(self.config["chain_id"], self.config["vault"])
 
     async def _sign_in(self) -> None:
-        self.config = await self.call("GET", "/api/config")
+        self.config = await hub_config(self.http)
         token = await sign_in(self.http, self.wallet)
         socket = await connect(
             self._ws_url,
@@ -185,7 +208,7 @@ class Driver:
                     if told is not None:
                         told(message)
         except TimeoutError as error:
-            raise RefusedError("timeout", f"expected {kind} from the hub within {within_s} s, nothing came") from error
+            raise RefusedError("timeout", f"the hub did not say `{kind}` within {within_s:g} s; try again") from error
         return message
 
     def heard(self, kind: str) -> dict[str, Any] | None:
@@ -293,7 +316,7 @@ class Driver:
         """Return the next state that comes."""
         state = await self.state_after(self.state, ANSWER_S)
         if state is None:
-            raise RefusedError("timeout", f"expected a state of the robot within {ANSWER_S:.0f} s, none came")
+            raise RefusedError("timeout", f"nothing came from the robot for {ANSWER_S:.0f} s; its host may be gone")
         return state
 
     async def state_after(self, known: State | None, within_s: float) -> State | None:

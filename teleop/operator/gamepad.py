@@ -182,13 +182,13 @@ def opened(path: Path) -> Iterator[Gamepad]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
-        raise GamepadError(f"expected a gamepad such as /dev/input/js0, got {path}: {error.strerror}") from error
+        raise GamepadError(f"{path} is no gamepad: {error.strerror}. Name one such as /dev/input/js0.") from error
     try:
         gamepad = Gamepad(descriptor, str(path), require_gamepad(asked(descriptor, path), path))
         try:
             gamepad.poll()  # its present state
         except GamepadError as error:
-            raise GamepadError(f"expected a gamepad such as /dev/input/js0, got {path}: it sends nothing") from error
+            raise GamepadError(f"{path} is no gamepad: it sends nothing. Name one such as /dev/input/js0.") from error
         yield gamepad
     finally:
         os.close(descriptor)
@@ -204,7 +204,7 @@ def asked(descriptor: int, path: Path) -> Layout:
         of_axes = _ioctl(descriptor, _JSIOCGAXMAP, _AXES)[:axes]
         of_buttons = struct.unpack(f"={_BUTTONS}H", _ioctl(descriptor, _JSIOCGBTNMAP, 2 * _BUTTONS))[:buttons]
     except OSError as error:
-        raise GamepadError(f"expected a gamepad such as /dev/input/js0, got {path}: it is no joystick") from error
+        raise GamepadError(f"{path} is no gamepad: it is no joystick. Name one such as /dev/input/js0.") from error
     return Layout(name, tuple(of_axes), of_buttons)
 
 

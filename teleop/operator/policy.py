@@ -59,7 +59,7 @@ def load(name: str) -> PilotMaker:
     def make(robot: Descriptor, _task: str) -> Pilot:
         policy = _called(name, found) if inspect.isclass(found) else found
         if not callable(policy):
-            raise PolicyError(f"{name}: expected objects of it to be called with (values, robot), got {policy!r}")
+            raise PolicyError(f"{name}: its objects cannot be called; give the class a __call__(self, values, robot)")
         return PolicyPilot(name, policy, robot)
 
     return make
@@ -68,7 +68,7 @@ def load(name: str) -> PilotMaker:
 def _found(name: str) -> Callable[..., Any]:
     module, _, attribute = name.partition(":")
     if not module or not attribute.isidentifier():
-        raise UnknownPolicyError(f"expected module:function, such as my_policy:act, got {name!r}")
+        raise UnknownPolicyError(f"{name!r} names no policy: write module:function, such as my_policy:act.")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
@@ -81,7 +81,7 @@ def _found(name: str) -> Callable[..., Any]:
     if callable(found):
         policy: Callable[..., Any] = found
         return policy
-    raise UnknownPolicyError(f"{name}: expected a function called {attribute} in {module}, got {found!r}")
+    raise UnknownPolicyError(f"{name}: {module} has no function called {attribute}.")
 
 
 def fitted(asked: object, robot: Descriptor) -> Setpoint:
@@ -97,14 +97,14 @@ def fitted(asked: object, robot: Descriptor) -> Setpoint:
         case Joints():
             position = _array("position", asked.position, (len(robot["joint_names"]),))
             return Joints(position, _array("gripper", asked.gripper, (hands,)))
-    raise PolicyError(f"expected a Twist, a Pose or Joints of sim.motion.control, or None, got {_short(asked)}")
+    raise PolicyError(f"it returned {_short(asked)}, and not a Twist, a Pose or Joints of sim.motion.control, or None")
 
 
 def _base(asked: object, robot: Descriptor) -> Vector | None:
     if asked is None:
         return None
     if robot["base"] is None:
-        raise PolicyError(f"expected base None, for {robot['name']} does not drive, got {_short(asked)}")
+        raise PolicyError(f"{robot['name']} has no base that drives: leave base out instead of {_short(asked)}")
     return _array("base", asked, (2,))
 
 

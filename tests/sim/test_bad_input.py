@@ -41,24 +41,32 @@ def meshed(name: str) -> str:
 
 
 FILES = {
-    "not XML": ("<robot", UrdfSyntaxError, "expected XML"),
-    "another root": ("<sdf/>", UrdfSyntaxError, "expected the root element <robot>"),
-    "no limit": (f"{BASE}{ARM}{JOINT.replace('limit', 'l')}", UrdfSyntaxError, "expected a <limit> in joint 'j'"),
+    "not XML": ("<robot", UrdfSyntaxError, "is not XML"),
+    "another root": ("<sdf/>", UrdfSyntaxError, "it begins with <sdf>"),
+    "no limit": (f"{BASE}{ARM}{JOINT.replace('limit', 'l')}", UrdfSyntaxError, "joint 'j' has no <limit>"),
     "a word for a number": (BASE + ARM + JOINT.replace("-1", "low"), UrdfSyntaxError, "finite numbers, got 'low'"),
-    "two bases": (f'{BASE}{ARM}{JOINT}<link name="alone"/>', UrdfSyntaxError, "one link without a parent"),
+    "two bases": (f'{BASE}{ARM}{JOINT}<link name="alone"/>', UrdfSyntaxError, "exactly one link has no parent"),
     "a ring": (BASE + ARM + JOINT + JOINT.replace('"j"', '"k"'), UrdfSyntaxError, "each link on one joint once"),
     "a lost link": (BASE + JOINT, UnknownLinkError, r"expected 'j' between its links, got \['arm'\]"),
-    "a lost mesh": (meshed("arm.obj") + ARM + JOINT, MeshMissingError, "expected the mesh 'arm.obj' below"),
+    "a lost mesh": (meshed("arm.obj") + ARM + JOINT, MeshMissingError, "no mesh 'arm.obj' below"),
     "a mesh of no kind": (meshed("robot.urdf") + ARM + JOINT, EngineRefusedError, "PyBullet reads; it says 'Cannot"),
     "a shape of no kind": (HOLLOW + ARM + JOINT, EngineRefusedError, "PyBullet reads; it says 'Cannot"),
     "another joint": (
         BASE + ARM + JOINT.replace('"j"', '"k"'),
         UnknownJointError,
-        r"one of the joints \['k'\], got 'j'",
+        "has no joint 'j'. It has k.",
     ),
-    "a fixed joint": (BASE + ARM + JOINT.replace("revolute", "fixed"), UnknownJointError, "a joint that moves"),
+    "a fixed joint": (
+        BASE + ARM + JOINT.replace("revolute", "fixed"),
+        UnknownJointError,
+        "is fixed, and is named as one that moves",
+    ),
     "no name": ("<robot>" + BASE + ARM + JOINT + "</robot>", EngineRefusedError, "a robot with a name"),
-    "another hand": (BASE + ARM.replace("arm", "leg") + JOINT.replace("arm", "leg"), UnknownLinkError, "got 'arm'"),
+    "another hand": (
+        BASE + ARM.replace("arm", "leg") + JOINT.replace("arm", "leg"),
+        UnknownLinkError,
+        "has no link 'arm'",
+    ),
 }
 
 
@@ -85,7 +93,7 @@ def test_a_robot_whose_file_is_wrong_is_refused_by_name_and_nothing_is_left_open
 
 def test_a_robot_without_a_file_is_refused_by_name(tmp_path):
     world = World(replace(PANDA, model=RobotModel("none", tmp_path, "none.urdf")), task("reach"))
-    with pytest.raises(UrdfMissingError, match="expected a URDF file at"):
+    with pytest.raises(UrdfMissingError, match="There is no URDF at"):
         world.connect()
 
 
@@ -99,9 +107,9 @@ def test_a_file_that_is_whole_is_loaded(tmp_path):
 @pytest.mark.parametrize(
     ("text", "error", "said"),
     [
-        ("<robot", UrdfSyntaxError, "expected XML"),
-        (f"<robot>{meshed('arm.obj')}</robot>", MeshMissingError, "expected the mesh 'arm.obj' below"),
-        (None, UrdfMissingError, "expected a URDF file at"),
+        ("<robot", UrdfSyntaxError, "is not XML"),
+        (f"<robot>{meshed('arm.obj')}</robot>", MeshMissingError, "no mesh 'arm.obj' below"),
+        (None, UrdfMissingError, "There is no URDF at"),
         (f"<robot>{BASE}</robot>", UnknownLinkError, "expected to be mounted on one of the links"),
     ],
 )

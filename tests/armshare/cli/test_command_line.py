@@ -34,19 +34,23 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        ("verify {episode} --pins {file}", 2, "expected a saved /api/config in {file}, got no JSON"),
-        ("verify {episode} --pins {list}", 2, "{list}, which lacks chain_id, vault, hub, log_public_key"),
-        ("verify {episode} --pins {missing}", 2, "cannot use {missing}: No such file or directory"),
+        ("verify {episode} --pins {file}", 2, "{file} is not a hub's keys: it holds no JSON"),
+        (
+            "verify {episode} --pins {list}",
+            2,
+            "{list} is not a hub's keys: it lacks chain_id, vault, hub and log_public_key",
+        ),
+        ("verify {episode} --pins {missing}", 2, "{missing} cannot be used: No such file or directory"),
         ("verify {here}", 1, "BundleIncomplete"),
-        ("export {here} --to {file}", 2, "expected an episode's four files in {here}"),
-        ("export {episode} --to {file}", 2, "expected an episode's four files in {episode}"),
-        ("replay {episode}", 2, "UnreadableFileError: {episode}: "),
-        ("drive --episode {episode} --hub {hub}", 2, "UnreadableFileError: {episode}: "),
-        ("drive --expert --hub nonsense", 2, "expected http:// or https:// and a host"),
+        ("export {here} --to {file}", 2, "{here} is no whole episode: manifest.json: No such file"),
+        ("export {episode} --to {file}", 2, "{episode} is no whole episode: "),
+        ("replay {episode}", 2, "error: {episode}: episode.h5 is no whole"),
+        ("drive --episode {episode} --hub {hub}", 2, "error: {episode}: episode.h5 is no whole"),
+        ("drive --expert --hub nonsense", 2, "'nonsense' is no address of a hub"),
         ("drive --expert --hub {tls}", 2, "try http://"),
         ("fetch {file} --hub {hub} --operator bob", 2, "--operator: expected a checksummed 0x address (EIP-55)"),
         ("fetch {missing} --hub {hub} --task nosuch", 0, "no verified episodes found for task nosuch"),
-        ("demo --data {file}", 2, "expected a folder, found a file: {file}"),
+        ("demo --data {file}", 2, "{file} is a file, and a folder is needed"),
     ],
 )
 def test_what_cannot_be_used_is_said_in_one_line(house: House, here: Path, arguments: str, code: int, said: str):
@@ -58,9 +62,9 @@ def test_what_cannot_be_used_is_said_in_one_line(house: House, here: Path, argum
     [
         ("fetch {missing} --hub {hub} --task nosuch", 0, "no verified episodes found for task nosuch"),
         ("verify {here}", 1, "BundleIncomplete"),
-        ("replay {episode}", 2, "UnreadableFileError: {episode}: "),
-        ("drive --expert --hub nonsense", 2, "expected http:// or https:// and a host"),
-        ("run --data {file} --port 0", 2, "expected a folder, found a file: {file}"),
+        ("replay {episode}", 2, "error: {episode}: episode.h5 is no whole"),
+        ("drive --expert --hub nonsense", 2, "'nonsense' is no address of a hub"),
+        ("run --data {file} --port 0", 2, "{file} is a file, and a folder is needed"),
     ],
 )
 def test_a_process_ends_with_each_code_and_has_said_why(house: House, here: Path, arguments: str, code: int, said: str):
@@ -107,7 +111,7 @@ def test_run_takes_no_port_that_is_taken_and_brings_no_robot_there(house: House,
     before = robots(house)
     done = armshare_here("run", "--data", str(tmp_path), "--port", house.url.rpartition(":")[2])
     assert done.returncode == 2
-    assert "choose another --port" in done.stderr
+    assert "Choose another --port" in done.stderr
     assert robots(house) == before
     assert not (tmp_path / "host").exists()
 
@@ -163,7 +167,7 @@ def test_its_owner_alone_removes_a_robot_that_is_away_and_its_host_brings_it_bac
     host.stop()
     until(house, "passing", "offline")
     stranger = armshare_here(*remove, str(house.data))
-    assert (stranger.returncode, "expected the owner" in stranger.stderr) == (2, True)
+    assert (stranger.returncode, "only the owner" in stranger.stderr) == (2, True)
     done = armshare_here(*remove, str(folder))
     assert done.returncode == 0, done.stderr
     assert "passing" not in robots(house)

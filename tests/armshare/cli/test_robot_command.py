@@ -48,13 +48,15 @@ def test_a_robot_that_breaks_the_contract_is_kept_only_if_asked_for(tmp_path):
 @pytest.mark.parametrize(
     ("urdf", "says"),
     [
-        (WHOLE.replace("fore.stl", "fore.fbx"), "MeshesError"),
-        (robot(*LINKS[:3], *JOINTS[:2]), "UnlikeAnArmError"),
-        ("no xml", "UrdfSyntaxError"),
+        (WHOLE.replace("fore.stl", "fore.fbx"), "these meshes cannot be read"),
+        (robot(*LINKS[:3], *JOINTS[:2]), "an arm has at least 3 joints"),
+        ("no xml", "is not XML"),
     ],
 )
 def test_what_cannot_be_added_is_said_in_one_line_and_leaves_nothing(tmp_path, urdf, says):
     done = added(crane(tmp_path, urdf), tmp_path / "data", "--name", "crane")
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith(f"{says}: ")
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: ")
+    assert says in last
     assert not any((tmp_path / "data" / "robots").glob("*")) if (tmp_path / "data" / "robots").exists() else True

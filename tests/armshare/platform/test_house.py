@@ -167,10 +167,10 @@ def test_the_command_line_draws_what_any_camera_saw(walked, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--camera", "rear"], "expected the camera to be one of front, side, wrist, got 'rear'"),
-        (["--size", "0x10"], "expected pictures of 1 to 4096 pixels a side, got 0x10"),
-        (["--size", "wide"], "expected WIDTHxHEIGHT, such as 640x480, got 'wide'"),
-        (["--size", "161x121"], "expected an even width and height for a video, got 161x121"),
+        (["--camera", "rear"], "There is no camera 'rear'. There are front, side and wrist."),
+        (["--size", "0x10"], "A picture has 1 to 4096 pixels a side, and 0x10 is not within that."),
+        (["--size", "wide"], "'wide' is no size: write WIDTHxHEIGHT, such as 640x480"),
+        (["--size", "161x121"], "A video needs an even width and height, and 161x121 is not."),
     ],
 )
 def test_a_picture_that_cannot_be_taken_is_refused_in_a_line(walked, tmp_path, options, said):
@@ -261,7 +261,7 @@ async def test_the_owner_releases_a_stop_by_the_command_line(house):
             armshare, "clear", "panda-1", "--hub", "http://127.0.0.1:9", "--data", str(house.data)
         )
         assert away.returncode == 2
-        assert "expected a hub at http://127.0.0.1:9" in away.stderr
+        assert "No hub answers at http://127.0.0.1:9" in away.stderr
         done = await asyncio.to_thread(armshare, "clear", "panda-1", "--hub", house.url, "--data", str(house.data))
         assert done.returncode == 0, done.stderr
         assert "panda-1 is released" in done.stdout

@@ -102,4 +102,4 @@ def test_a_file_that_is_no_authority_is_named(tmp_path, monkeypatch):
     file.write_text("nothing")
     done = armshare_here("drive", "--ca", str(file), "--unsigned", "--key", str(tmp_path / "key"))
     assert done.returncode == 2
-    assert "expected certificates as PEM" in " ".join(done.stderr.replace("│", " ").split())
+    assert "holds no certificates" in " ".join(done.stderr.replace("│", " ").split())

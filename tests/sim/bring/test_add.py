@@ -259,11 +259,11 @@ def test_what_moves_and_is_no_arm_is_welded(tmp_path):
     ("urdf", "wishes", "error", "says"),
     [
         (robot(*LINKS[:3], *JOINTS[:2]), {}, UnlikeAnArmError, "an arm of at least 3 joints"),
-        (robot(LINKS[0], link("column")), {}, UrdfSyntaxError, "one link without a parent"),
-        ("<robot", {}, UrdfSyntaxError, "expected XML"),
-        ("<sdf/>", {}, UrdfSyntaxError, "expected the root element <robot>"),
-        (WHOLE, {"gripper": ("nobody",)}, Exception, "got 'nobody'"),
-        (WHOLE, {"hand": "nobody"}, Exception, "got 'nobody'"),
+        (robot(LINKS[0], link("column")), {}, UrdfSyntaxError, "exactly one link has no parent"),
+        ("<robot", {}, UrdfSyntaxError, "is not XML"),
+        ("<sdf/>", {}, UrdfSyntaxError, "it begins with <sdf>"),
+        (WHOLE, {"gripper": ("nobody",)}, Exception, "no joint 'nobody'"),
+        (WHOLE, {"hand": "nobody"}, Exception, "no link 'nobody'"),
         (
             robot(*LINKS, *JOINTS, link("b"), joint("x", ("upper", "b"), "0 0 0", "0 0 1", FULL, "wobbly")),
             {},
@@ -282,7 +282,7 @@ def test_two_arms_are_refused_by_name(tmp_path):
         part.replace(' name="', ' name="b_').replace(' link="', ' link="b_') for part in (*LINKS[1:], *JOINTS)
     )
     second = second.replace('link="b_base_link"', 'link="base_link"')
-    with pytest.raises(UnlikeAnArmError, match=r"expected one arm, found .*turn, b_turn"):
+    with pytest.raises(UnlikeAnArmError, match=r"more than one arm, .*turn and b_turn"):
         brought(crane(tmp_path, robot(*LINKS, *JOINTS, second)), tmp_path / "kept" / "crane")
 
 
@@ -293,9 +293,9 @@ def test_a_name_is_a_folders_and_nobody_elses(tmp_path, name):
 
 
 def test_nothing_there_is_said(tmp_path):
-    with pytest.raises(UrdfMissingError, match="found nothing"):
+    with pytest.raises(UrdfMissingError, match="There is nothing at"):
         read_source(tmp_path / "nowhere")
-    with pytest.raises(UrdfMissingError, match="found none"):
+    with pytest.raises(UrdfMissingError, match="has no robot"):
         read_source(tmp_path)
 
 
@@ -313,10 +313,10 @@ def test_what_is_written_is_what_was_read(kept, tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda text: text[:-30], "expected a robot's description"),
-        (lambda text: text.replace('"format": 1', '"format": 2'), "expected format 1, got 2"),
+        (lambda text: text[:-30], "is no robot's description"),
+        (lambda text: text.replace('"format": 1', '"format": 2'), "is of format 2, and this version reads 1"),
         (lambda text: text.replace('"home_rad": [', '"home_rad": [0.5,'), "one for each joint"),
-        (lambda text: text.replace('"crane.urdf"', '"../crane.urdf"'), "a URDF beside the file"),
+        (lambda text: text.replace('"crane.urdf"', '"../crane.urdf"'), "its URDF beside the file"),
     ],
 )
 def test_a_description_that_was_broken_by_hand_says_what_is_wrong(kept, tmp_path, change, says):

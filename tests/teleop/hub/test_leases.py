@@ -262,7 +262,7 @@ async def test_everyone_at_a_robot_hears_that_it_is_stopped_and_nobody_begins(be
         assert operator.ear.last("estopped")["by"] == "somebody"
     with pytest.raises(SignallingError, match="e-stopped"):
         await holder.says(signalling.Begin())
-    with pytest.raises(SignallingError, match="expected the owner") as refused:
+    with pytest.raises(SignallingError, match="only the owner") as refused:
         await holder.says(signalling.Clear(bench.robot))
     assert refused.value.code == "not_owner"
     owner = bench.operator(bench.owner)

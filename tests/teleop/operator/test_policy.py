@@ -52,9 +52,9 @@ def test_one_hands_setpoint_may_leave_the_axis_of_hands_out():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("forward", "expected a Twist, a Pose or Joints of sim.motion.control, or None, got 'forward'"),
-        (SIX, "expected a Twist, a Pose or Joints"),
-        (Twist, "expected a Twist, a Pose or Joints"),
+        ("forward", "it returned 'forward', and not a Twist, a Pose or Joints of sim.motion.control, or None"),
+        (SIX, "and not a Twist, a Pose or Joints"),
+        (Twist, "and not a Twist, a Pose or Joints"),
         (Twist(np.zeros(5), [1.0]), r"expected twist of shape \(1, 6\), got \(5,\)"),
         (Twist(np.zeros((2, 6)), [1.0, 1.0]), r"expected twist of shape \(1, 6\), got \(2, 6\)"),
         (Twist(SIX, [1.0, 1.0]), r"expected gripper of shape \(1,\), got \(2,\)"),
@@ -62,7 +62,7 @@ def test_one_hands_setpoint_may_leave_the_axis_of_hands_out():
         (Twist("abcdef", [1.0]), "expected twist as numbers"),
         (Twist([0, 0, 0, 0, 0, np.nan], [1.0]), "expected twist of finite numbers"),
         (Twist([0, 0, 0, 0, 0, 1e300], [1.0]), "expected twist between"),
-        (Twist(SIX, [1.0], [0.1, 0.0]), "expected base None, for panda-1 does not drive"),
+        (Twist(SIX, [1.0], [0.1, 0.0]), "panda-1 has no base that drives"),
         (Joints(SIX, [1.0]), r"expected position of shape \(7,\), got \(6,\)"),
         (Pose(np.full(7, np.inf), [1.0]), "expected pose of finite numbers"),
     ],
@@ -101,10 +101,10 @@ def test_a_class_is_made_anew_for_each_episode(module):
         ("def act(values): pass", "raised TypeError: act.. takes 1 positional argument but 2 were given"),
         (
             "def act(values, robot): return 1.0",
-            ":act: expected a Twist, a Pose or Joints of sim.motion.control, or None, got 1.0",
+            ":act: it returned 1.0, and not a Twist, a Pose or Joints of sim.motion.control, or None",
         ),
         ("class act:\n def __init__(self): 1 / 0", "raised ZeroDivisionError: division by zero"),
-        ("class act: pass", "expected objects of it to be called"),
+        ("class act: pass", "its objects cannot be called; give the class a __call__"),
     ],
 )
 def test_a_policy_that_breaks_is_named_with_its_line(module, text, said):
@@ -115,13 +115,13 @@ def test_a_policy_that_breaks_is_named_with_its_line(module, text, said):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("", "expected module:function, such as my_policy:act, got ''"),
-        ("module", "expected module:function"),
-        (":act", "expected module:function"),
-        ("module:", "expected module:function"),
+        ("", "'' names no policy: write module:function, such as my_policy:act."),
+        ("module", "write module:function"),
+        (":act", "write module:function"),
+        ("module:", "write module:function"),
         ("not_there:act", "No module named 'not_there'; it is looked for in "),
-        ("json:act", "expected a function called act in json, got None"),
-        ("json:__name__", "expected a function called __name__ in json, got 'json'"),
+        ("json:act", "json has no function called act"),
+        ("json:__name__", "json has no function called __name__"),
     ],
 )
 def test_a_policy_that_is_not_there_is_said(name, said):
