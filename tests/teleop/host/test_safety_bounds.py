@@ -135,6 +135,17 @@ def test_whoever_has_something_to_see_is_blind_a_nanosecond_after_the_bound_and_
     assert sight.blind(NOW + 2 * BLIND_NS + 1), "a pause only starts the count again"
 
 
+def test_whoever_has_seen_an_older_state_is_blind_to_the_newest_from_then_on() -> None:
+    sight = Sight()
+    sight.published(1, NOW)
+    sight.published(2, NOW)
+    sight.saw(1, NOW + 100 * MS)
+    assert not sight.blind(NOW + 100 * MS + BLIND_NS)
+    assert sight.blind(NOW + 100 * MS + BLIND_NS + 1)
+    sight.saw(2, NOW + 2 * BLIND_NS)
+    assert not sight.blind(NOW + 100 * BLIND_NS), "there is nothing more to see"
+
+
 def test_a_pause_starts_no_count_for_whoever_has_seen_all() -> None:
     sight = Sight()
     sight.published(1, NOW)
