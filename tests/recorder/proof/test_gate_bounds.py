@@ -18,8 +18,8 @@ from recorder.proof.gates import GATES, SEAL_GATES
 from recorder.proof.refusals import GateError
 from recorder.proof.seal import sign_receipt
 from recorder.proof.verify import require_gates, verify, verify_bundle
-from tests.recorder.bundles import LOG_KEY, TRUST, Adversary, good_bundle, sealed_bundle, with_parts
-from tests.recorder.factory import DOMAIN, HUB, fake_grant
+from tests.recorder.bundles import LOG_KEY, TRUST, Adversary, good_bundle, sealed_bundle, signed, with_parts
+from tests.recorder.factory import DOMAIN, HUB, MALLORY, ROBOT, WALLET, fake_grant
 from tests.recorder.proof.test_verify import HUBS, OTHER, TICKET, reclaimed
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -172,6 +172,8 @@ def test_a_hub_takes_a_sealed_bundle_without_the_operators_signature_and_only_wh
         books = dataclasses.replace(HUBS.books, ticket=ticket)
         with pytest.raises(error):
             require_gates(bundle, dataclasses.replace(HUBS, books=books), SEAL_GATES)
+    with pytest.raises(refusals.UnknownEpisode):
+        require_gates(bundle, TRUST, SEAL_GATES)
 
 
 def test_a_refusal_names_what_was_said_and_what_was_found(adversary: Adversary) -> None:
@@ -193,3 +195,52 @@ def test_a_refusal_names_what_was_said_and_what_was_found(adversary: Adversary) 
         assert all(word in said for word in words), said
     stranger = str(refusal(adversary.bundle, dataclasses.replace(TRUST, hub=DOMAIN.vault)))
     assert stranger == f"expected the hub {DOMAIN.vault}, got {HUB.address}"
+
+
+def test_a_signature_that_does_not_hold_is_said_in_a_sentence(adversary: Adversary) -> None:
+    digest = signatures_of(adversary).digest
+    cases = {
+        refusals.GrantInvalid: reclaimed(adversary, (fake_grant()[0], fake_grant(wallet=MALLORY)[1])),
+        refusals.RobotSignatureInvalid: with_parts(
+            adversary.bundle, signatures=signed(adversary.bundle.manifest or b"", robot=MALLORY).encode()
+        ),
+        refusals.ReceiptInvalid: with_parts(
+            adversary.bundle,
+            receipt=msgspec.structs.replace(receipt_of(adversary), received_ms="1").encode(),
+        ),
+    }
+    signers = {
+        refusals.GrantInvalid: WALLET.address,
+        refusals.RobotSignatureInvalid: ROBOT.address,
+        refusals.ReceiptInvalid: HUB.address,
+    }
+    for error, bundle in cases.items():
+        refused = refusal(bundle)
+        assert type(refused) is error
+        assert signers[error] in str(refused)
+    unproven = refusal(
+        with_parts(adversary.bundle, receipt=msgspec.structs.replace(receipt_of(adversary), inclusion=[]).encode())
+    )
+    assert str(unproven).startswith("expected the root ")
+    unasked = refusal(
+        with_parts(adversary.bundle, receipt=msgspec.structs.replace(receipt_of(adversary), episode="e-2").encode())
+    )
+    assert str(unasked) == f"expected a receipt for episode-1 and {digest}, got one for e-2 and {digest}"
+
+
+@pytest.mark.parametrize(
+    ("name", "grant"),
+    [
+        ("operator", fake_grant(wallet=MALLORY)),
+        ("sessionKey", fake_grant(session=MALLORY)),
+        ("robot", fake_grant(robot=MALLORY)),
+        ("task", fake_grant(task="stack")),
+    ],
+)
+def test_what_the_wallet_granted_otherwise_is_named(
+    adversary: Adversary, name: str, grant: tuple[dict[str, Any], str]
+) -> None:
+    refused = refusal(reclaimed(adversary, grant))
+    assert type(refused) is refusals.GrantInvalid
+    assert str(refused).startswith(f"{name}: the episode has ")
+    assert str(refused).endswith(f"the wallet granted {grant[0][name]!r}")
