@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from recorder.file.episode import Episode
+from recorder.file.episode import Episode, UnreadableFileError
 from recorder.proof import manifest as manifests
 from recorder.proof import refusals
 from recorder.proof.bundle import Bundle, DomainMeta, Receipt, Signatures
@@ -244,3 +244,12 @@ def test_what_the_wallet_granted_otherwise_is_named(
     assert type(refused) is refusals.GrantInvalid
     assert str(refused).startswith(f"{name}: the episode has ")
     assert str(refused).endswith(f"the wallet granted {grant[0][name]!r}")
+
+
+def test_what_cannot_be_read_is_said_with_what_is_wrong_about_it(adversary: Adversary) -> None:
+    data = adversary.bundle.manifest or b""
+    assert "byte" in str(refusal(with_parts(adversary.bundle, manifest=data + b" ")))
+    other = manifests.canonical(msgspec.json.decode(data) | {"steps": -1})
+    assert "steps" in str(refusal(with_parts(adversary.bundle, manifest=other)))
+    broken = with_parts(adversary.bundle, episode=UnreadableFileError("no HDF5"))
+    assert str(refusal(broken)) == "UnreadableFileError: no HDF5"

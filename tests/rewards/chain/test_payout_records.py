@@ -17,7 +17,7 @@ from rewards.chain.payouts import (
     UnknownRootError,
     WrongVaultError,
 )
-from rewards.chain.vault import ChainUnreachableError, NothingToClaimError
+from rewards.chain.vault import ChainUnreachableError, NothingToClaimError, VaultRefusedError
 from rewards.ledger import ledger
 from rewards.ledger.settle import PayoutError, RootState, read_payout
 from rewards.tables import LeafRow, PostingRow, RootRow
@@ -148,6 +148,32 @@ def test_while_a_newer_root_waits_the_newest_final_one_pays(world: World, vault:
     assert (made.claim(ADA).amount_wei, payouts(world).claim(BOB).amount_wei) == (20, 7)
 
 
+def test_a_claim_is_proven_under_the_newest_root_whoever_settled_it(world: World) -> None:
+    mine, other = payouts(world), payouts(world)
+    earn(world, ADA, 5, "a")
+    mine.settle()
+    assert mine.claim(ADA).amount_wei == 5
+    earn(world, BOB, 7, "b")
+    earn(world, ADA, 1, "c")
+    other.settle()
+    assert (mine.claim(ADA).amount_wei, mine.claim(BOB).amount_wei) == (1, 7)
+
+
+def test_a_root_that_another_process_prepared_is_sent_as_it_was_prepared(world: World, vault: DictVault) -> None:
+    mine, other = payouts(world), payouts(world)
+    earn(world, ADA, 5, "a")
+    mine.settle()
+    earn(world, BOB, 7, "b")
+    vault.fail = "before"
+    with pytest.raises(ChainUnreachableError):
+        other.settle()
+    prepared = other.roots()[0]
+    sent = mine.settle()
+    assert sent is not None
+    assert (sent.root, sent.state) == (prepared.root, "final")
+    assert "0x" + vault.roots[1].root.hex() == prepared.root
+
+
 @pytest.mark.parametrize("state", [RootState.DISPUTED, RootState.UPHELD])
 def test_a_disputed_root_is_shown_as_the_chain_has_it_and_holds_up_the_next(
     world: World, vault: DictVault, state: RootState
@@ -222,6 +248,17 @@ def test_a_vault_that_has_another_root_in_that_place_is_refused_with_both(world:
         payouts(world).reconcile()
     assert f"expected root {root.root} at 0 of the vault {world.domain.vault}" in str(refused.value)
     assert f"got 0x{other.roots[0].root.hex()}:" in str(refused.value)
+
+
+def test_a_vault_that_lacks_the_root_is_refused_in_its_own_words(world: World) -> None:
+    earn(world, ADA, 5, "a")
+    payouts(world).settle()
+    world.vault = DictVault()
+    with pytest.raises(VaultRefusedError) as words:
+        world.vault.root_at(0)
+    with pytest.raises(WrongVaultError) as refused:
+        payouts(world).reconcile()
+    assert f"got {words.value}:" in str(refused.value)
 
 
 def test_a_database_without_roots_belongs_to_every_vault(world: World) -> None:
