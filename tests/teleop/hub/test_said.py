@@ -1,0 +1,421 @@
+"""What a hub says and keeps: at the door, of a robot that broke, of who waits; whole, on a bench without sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+
+from teleop.hub.docks import LeaseState, Presence
+from teleop.hub.leases import ANYBODY, STARTING_MS, UNAVAILABLE
+from teleop.identity import Domain, SignatureError
+from teleop.wire import signalling
+from teleop.wire.messages import PROTOCOL
+from teleop.wire.reasons import EndReason
+from teleop.wire.signalling import SignallingError
+from tests.teleop.hub.bench import CHALLENGE, LEASE_S, Bench, Ear, Operator, descriptor
+
+pytestmark = pytest.mark.anyio
+NONCE = re.compile(r"0x[0-9a-f]{64}")
+REASON = "expected servo 3 below 65 degrees C, got 66; let the arm rest"
+
+
+@pytest.fixture
+async def bench() -> Bench:
+    return Bench()
+
+
+async def refused(operator: Operator, message: signalling.FromOperator) -> tuple[str, str]:
+    """Return the code and the words with which a message is refused."""
+    with pytest.raises(SignallingError) as error:
+        await operator.says(message)
+    return error.value.code, str(error.value)
+
+
+# --- at the door
+
+
+async def test_an_operator_is_welcomed_with_a_nonce_of_their_own_and_the_hubs_time(bench):
+    first, second = bench.operator(), bench.operator()
+    for operator in (first, second):
+        assert operator.ear.said == [
+            {
+                "type": "welcome",
+                "protocol": PROTOCOL,
+                "address": operator.wallet.address,
+                "nonce": operator.seat.nonce,
+                "now_ms": bench.now_ms,
+            }
+        ]
+        assert NONCE.fullmatch(operator.seat.nonce)
+    assert first.seat.nonce != second.seat.nonce
+
+
+async def test_a_nonce_that_has_served_is_followed_by_another_as_hard_to_guess(bench):
+    await bench.host()
+    operator = bench.operator()
+    before = operator.seat.nonce
+    await operator.join()
+    assert NONCE.fullmatch(operator.seat.nonce)
+    assert operator.seat.nonce != before
+
+
+async def test_a_host_is_welcomed_with_its_token_and_the_hubs_time_and_kept_as_it_says_it_is(bench):
+    dock, host = await bench.host(estopped=True)
+    assert host.said == [{"type": "welcome", "upload_token": dock.upload_token, "now_ms": bench.now_ms}]
+    assert len(dock.upload_token) >= 43, "256 bits"
+    assert (dock.address, dock.owner, dock.estopped) == (bench.robot, bench.owner.address, True)
+    assert dock.descriptor == {**descriptor(), "name": "robot-1"}
+    assert bench.store.robots[bench.robot].descriptor == dock.descriptor
+    operator = bench.operator()
+    await operator.join()
+    assert (await refused(operator, signalling.Begin()))[0] == "state"
+
+
+async def test_a_host_is_known_by_its_registered_name_whatever_it_calls_itself(bench):
+    dock, _ = await bench.host(descriptor={**descriptor(), "name": "another"})
+    assert dock.descriptor["name"] == "robot-1"
+
+
+async def test_a_hello_for_another_hub_is_refused(bench):
+    elsewhere = bench.new_hub()
+    elsewhere._domain = Domain(1, bench.robot)
+    with pytest.raises(SignatureError):
+        await elsewhere.dock(bench.hello(), CHALLENGE, Ear())
+
+
+async def test_half_a_descriptor_is_refused_before_the_database_is_asked(bench):
+    with pytest.raises(SignallingError) as error:
+        await bench.host(descriptor={"name": "robot-1"})
+    assert (error.value.code, bench.database.asked, bench.hub.docks) == ("malformed", [], {})
+
+
+async def test_a_host_is_told_which_of_its_cameras_somebody_looks_at(bench):
+    dock, host = await bench.host()
+    camera = dock.descriptor["cameras"][0]
+    viewer = dock.cameras.join(camera["name"], camera["codecs"])
+    assert host.last("looked")["streams"] == [{"camera": camera["name"], "codec": camera["codecs"][0]}]
+    assert bench.hub.census()["looking"] == 1
+    dock.cameras.leave(viewer)
+    assert host.last("looked")["streams"] == []
+
+
+async def test_a_host_without_cameras_is_let_in(bench):
+    said = descriptor()
+    del said["cameras"]
+    dock, _ = await bench.host(descriptor=said)
+    with pytest.raises(SignallingError) as error:
+        dock.cameras.join("wrist", ["jpeg"])
+    assert error.value.code == "unknown_camera"
+
+
+async def test_a_robot_that_comes_back_remembers_how_long_its_last_leases_took(bench):
+    await bench.host()
+    for held_s in range(1, 23):
+        operator = bench.operator()
+        await operator.join()
+        bench.pass_s(held_s)
+        await operator.leaves()
+    bench.hub = bench.new_hub()
+    dock, _ = await bench.host()
+    assert list(dock.past_s) == [float(held_s) for held_s in range(3, 23)], "the last twenty"
+    await bench.operator().join()
+    waiting = bench.operator()
+    await waiting.join()
+    assert waiting.ear.last("queued")["wait_s"] == 12, "their median, as nothing has been held yet"
+
+
+async def test_a_second_hello_is_refused_by_its_code(bench):
+    dock, _ = await bench.host()
+    with pytest.raises(SignallingError) as error:
+        bench.hub.from_host(dock, bench.hello())
+    assert error.value.code == "state"
+    assert (await refused(bench.operator(), signalling.Hello(1, "token")))[0] == "state"
+
+
+# --- refusals: pages and programs read their codes
+
+
+async def test_a_refusal_has_its_code_and_names_what_it_is_about(bench):
+    _dock, _host = await bench.host()
+    operator = bench.operator()
+    code, words = await refused(operator, signalling.Watch("0xnobody"))
+    assert (code, "0xnobody" in words) == ("robot_offline", True)
+    assert (await refused(operator, signalling.Resume("0" * 32)))[0] == "lease_over"
+    lease = await operator.join()
+    assert (await refused(operator, signalling.Resume(lease.id)))[0] == "state", "it has a robot already"
+    assert (await refused(operator, signalling.Finish()))[0] == "state"
+    code, words = await refused(operator, signalling.Clear(bench.robot))
+    assert (code, bench.owner.address in words, operator.wallet.address in words) == ("not_owner", True, True)
+
+
+async def test_who_has_not_signed_in_may_only_watch(bench):
+    await bench.host()
+    ear = Ear()
+    seat = bench.hub.sit(ANYBODY, ear)
+    for message in (signalling.Begin(), signalling.Leave(), signalling.Estop(bench.robot)):
+        with pytest.raises(SignallingError) as error:
+            await bench.hub.from_operator(seat, message)
+        assert error.value.code == "auth"
+    await bench.hub.from_operator(seat, signalling.Watch(bench.robot))
+    assert [message["type"] for message in ear.said] == ["welcome", "watching"]
+
+
+async def test_who_is_stopped_by_the_hosts_refusal_hears_it_whole(bench):
+    dock, host = await bench.host()
+    operator = bench.operator()
+    lease = await operator.join()
+    operator.ear.types(), host.types()
+    bench.hub.from_host(dock, signalling.Refused(lease.id, "I do not like it"))
+    await bench.settle()
+    assert operator.ear.said == [
+        {"type": "error", "code": "grant", "message": "the robot's host: I do not like it"},
+        {"type": "left", "reason": "refused"},
+    ]
+    assert host.said == [{"type": "revoke", "epoch": 1, "reason": "revoked"}]
+    assert bench.store.ends == [(operator.wallet.address, "refused")]
+    bench.hub.from_host(dock, signalling.Refused(lease.id, "again"))
+    assert len(operator.ear.said) == 2, "nobody holds it any more"
+
+
+async def test_a_refusal_of_a_lease_that_is_still_being_written_down_ends_nothing(bench):
+    dock, _ = await bench.host()
+    operator = bench.operator()
+    release = bench.database.hold("open_lease")
+    lease = await operator.join()
+    bench.hub.from_host(dock, signalling.Refused(lease.id, "no"))
+    assert lease.state is LeaseState.GRANTING
+    release()
+    await bench.settle()
+    assert lease.state is LeaseState.GRANTED
+
+
+# --- a robot that broke
+
+
+async def test_everyone_at_a_robot_hears_that_it_broke_and_nobody_begins_until_it_is_cleared(bench):
+    dock, _ = await bench.host()
+    holder, waiting, watcher = (bench.operator() for _ in range(3))
+    await holder.join()
+    await waiting.join()
+    await watcher.says(signalling.Watch(bench.robot))
+    bench.hub.from_host(dock, signalling.Faulted(REASON))
+    told = {"type": "faulted", "robot": bench.robot, "reason": REASON}
+    for operator in (holder, waiting, watcher):
+        assert operator.ear.last("faulted") == told
+    card = bench.hub.presences()[bench.robot]
+    assert (card.fault, card.state) == (REASON, "faulted")
+    code, words = await refused(holder, signalling.Begin())
+    assert (code, REASON in words) == ("state", True)
+    late = bench.operator()
+    await late.join()
+    assert late.ear.last("faulted") == told, "who joins later is told, too"
+    bench.hub.from_host(dock, signalling.Cleared("owner"))
+    assert bench.hub.presences()[bench.robot].fault is None
+    await holder.says(signalling.Begin())
+
+
+async def test_a_stop_does_not_hide_from_a_card_that_the_robot_broke(bench):
+    dock, _ = await bench.host()
+    bench.hub.from_host(dock, signalling.Faulted(REASON))
+    bench.hub.from_host(dock, signalling.Estopped("somebody"))
+    card = bench.hub.presences()[bench.robot]
+    assert (card.state, card.fault) == ("stopped", REASON)
+
+
+async def test_who_joins_a_robot_that_cannot_record_is_told_so(bench):
+    dock, _ = await bench.host()
+    operator = bench.operator()
+    bench.hub.from_host(dock, signalling.CannotRecord("its disk is full"))
+    await operator.join()
+    assert operator.ear.last("cannot_record") == {
+        "type": "cannot_record",
+        "robot": bench.robot,
+        "reason": "its disk is full",
+    }
+    code, words = await refused(operator, signalling.Begin())
+    assert (code, "its disk is full" in words) == ("cannot_record", True)
+    bench.hub.from_host(dock, signalling.CanRecord())
+    assert operator.ear.last("can_record") == {"type": "can_record", "robot": bench.robot}
+
+
+# --- counts and cards, whole
+
+
+async def test_a_census_and_a_card_are_whole(bench):
+    assert bench.hub.census() == {
+        "operators": 0,
+        "robots": 0,
+        "holding": 0,
+        "queued": 0,
+        "watching": 0,
+        "looking": 0,
+        "unwritten": 0,
+        "counts": {},
+    }
+    dock, _ = await bench.host()
+    assert bench.hub.presences() == {bench.robot: Presence(False, None, None, None, 0, 0, None, None)}
+    holder, waiting = bench.operator(), bench.operator()
+    await holder.join()
+    await waiting.join()
+    bench.hub.sit(ANYBODY, Ear())
+    for data in (b"", b"x", b"y"):
+        bench.hub.command(holder.seat, data)
+        bench.hub.command(waiting.seat, data)
+        bench.hub.from_robot(dock, data)
+    for data in (b"", b"z"):
+        bench.hub.command(waiting.seat, data)
+    await holder.says(signalling.Begin())
+    for _ in range(2):
+        bench.hub.from_host(dock, signalling.Ended("another", True, 5, True, True, EndReason.FINISHED))
+    assert bench.hub.census() == {
+        "operators": 2,
+        "robots": 1,
+        "holding": 1,
+        "queued": 1,
+        "watching": 0,
+        "looking": 0,
+        "unwritten": 0,
+        "counts": {
+            "leases": 1,
+            "commands": 2,
+            "commands_malformed": 3,
+            "commands_not_holder": 3,
+            "states": 2,
+            "states_malformed": 1,
+            "episodes_finished": 2,
+        },
+    }
+    expected = Presence(False, None, None, holder.wallet.address, 1, round(2 * LEASE_S), None, "lift")
+    assert bench.hub.presences() == {bench.robot: expected}
+
+
+async def test_every_lease_that_could_not_be_written_is_counted_and_said(bench):
+    await bench.host()
+    bench.database.breaks("open_lease", 2)
+    operator = bench.operator()
+    for _ in range(2):
+        await operator.join()
+    assert bench.hub.census()["counts"] == {"leases_failed": 2}
+    assert operator.ear.last("error")["code"] == "unavailable"
+    assert operator.ear.last("error")["message"].endswith(f": {UNAVAILABLE}")
+    bench.database.breaks("issue_ticket", 1)
+    await operator.join()
+    assert await refused(operator, signalling.Begin()) == ("unavailable", UNAVAILABLE)
+
+
+async def test_a_lease_carries_the_operators_grant_and_signature_to_the_host_and_into_the_table(bench):
+    _dock, host = await bench.host()
+    operator = bench.operator()
+    join = operator.grant()
+    await operator.says(join)
+    order, row = host.last("lease"), next(iter(bench.store.leases.values()))
+    assert (order["signature"], order["task"]) == (join.signature, "lift") == (row.signature, "lift")
+    assert order["grant"]["nonce"] == join.grant.nonce
+    assert row.grant == join.grant.values
+
+
+# --- time
+
+
+async def test_a_lease_lasts_for_one_episode_of_its_task_however_short_the_hubs_leases_are(bench):
+    """While others wait: its longest episode, and a minute to begin it."""
+    bench.hub._lease_ms = 1000
+    dock, _ = await bench.host()
+    holder, waiting = bench.operator(), bench.operator()
+    lease = await holder.join()
+    await waiting.join()
+    task = dock.descriptor["tasks"][0]
+    longest_ms = int(task["max_steps"] / dock.descriptor["control_hz"] * 1000) + STARTING_MS
+    assert holder.ear.last("waiting")["left_s"] == longest_ms // 1000
+    bench.pass_s(longest_ms / 1000)
+    bench.hub.expire()
+    assert lease.held
+    bench.pass_s(0.001)
+    bench.hub.expire()
+    assert lease.state is LeaseState.ENDED
+
+
+async def test_the_holder_is_told_the_whole_seconds_that_are_left_and_only_when_the_queue_changes(bench):
+    await bench.host()
+    holder = bench.operator()
+    await holder.join()
+    bench.pass_s(0.001)
+    first, second = bench.operator(), bench.operator()
+    await first.join()
+    assert holder.ear.last("waiting") == {"type": "waiting", "length": 1, "left_s": int(LEASE_S) - 1}
+    holder.ear.types()
+    await second.join()
+    assert holder.ear.types() == ["waiting"]
+    bench.hub._tell_positions(bench.hub.docks[bench.robot])
+    assert holder.ear.types() == []
+
+
+async def test_who_left_before_the_lease_was_written_ended_when_they_left(bench):
+    await bench.host()
+    operator = bench.operator()
+    release = bench.database.hold("open_lease")
+    await operator.join()
+    bench.pass_s(3)
+    left_ms = bench.now_ms
+    await operator.says(signalling.Leave())
+    bench.pass_s(4)
+    release()
+    await bench.settle()
+    assert [(row.reason, row.ended_ms) for row in bench.store.leases.values()] == [("left", left_ms)]
+
+
+async def test_a_lease_that_ended_by_a_clock_that_was_set_is_as_long_as_it_was(bench):
+    await bench.host()
+    operator = bench.operator()
+    await operator.join()
+    started_ms = bench.now_ms
+    bench.monotonic_ms += 7000
+    bench.now_ms += 3_600_000
+    await operator.leaves()
+    assert [row.ended_ms for row in bench.store.leases.values()] == [started_ms + 7000]
+
+
+# --- hosts that go, and hubs that stop
+
+
+async def test_a_hub_that_stops_waits_for_leases_that_cannot_be_written(bench):
+    async with bench.hub:
+        await bench.host()
+        operator = bench.operator()
+        release = bench.database.hold("open_lease")
+        bench.database.breaks("open_lease", 1)
+        await operator.join()
+        asyncio.get_running_loop().call_soon(release)
+    assert bench.hub.census()["unwritten"] == 0
+    assert bench.store.ends == []
+
+
+async def test_who_stands_up_is_no_longer_shown_what_they_watched(bench):
+    dock, _ = await bench.host()
+    watcher = bench.operator()
+    await watcher.says(signalling.Watch(bench.robot))
+    await watcher.leaves()
+    bench.hub.from_robot(dock, b"state")
+    assert (dock.watchers, watcher.ear.frames) == (set(), [])
+
+
+async def test_when_a_host_goes_whoever_watches_leaves_and_its_leases_are_over_for_everyone(bench):
+    dock, host = await bench.host()
+    holder, waiting, watcher = (bench.operator() for _ in range(3))
+    await holder.join()
+    await waiting.join()
+    await watcher.says(signalling.Watch(bench.robot))
+    for operator in (holder, waiting, watcher):
+        operator.ear.types()
+    host.types()
+    bench.hub.undock(dock)
+    await bench.settle()
+    gone = [{"type": "left", "reason": "host_lost"}]
+    assert [operator.ear.said for operator in (holder, waiting, watcher)] == [gone, gone, gone]
+    assert host.said == [{"type": "revoke", "epoch": 1, "reason": "host_lost"}]
+    assert (bench.hub.docks, dock.watchers, watcher.seat.watching, holder.seat.lease) == ({}, set(), None, None)
+    bench.hub.undock(dock)
+    await bench.settle()
+    assert holder.ear.said == gone, "it is gone only once"
