@@ -7,8 +7,10 @@ import re
 
 import pytest
 
-from teleop.hub.docks import LeaseState, Presence
-from teleop.hub.leases import ANYBODY, STARTING_MS, UNAVAILABLE
+from teleop.hub.asking import UNAVAILABLE
+from teleop.hub.hub import ANYBODY
+from teleop.hub.leases.docks import LeaseState, Presence
+from teleop.hub.leases.queues import STARTING_MS
 from teleop.identity import Domain, SignatureError
 from teleop.wire import signalling
 from teleop.wire.messages import PROTOCOL
