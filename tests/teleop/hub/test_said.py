@@ -323,7 +323,7 @@ async def test_a_lease_carries_the_operators_grant_and_signature_to_the_host_and
 
 async def test_a_lease_lasts_for_one_episode_of_its_task_however_short_the_hubs_leases_are(bench):
     """While others wait: its longest episode, and a minute to begin it."""
-    bench.hub._lease_ms = 1000
+    bench.hub._queues._lease_ms = 1000
     dock, _ = await bench.host()
     holder, waiting = bench.operator(), bench.operator()
     lease = await holder.join()
@@ -350,7 +350,7 @@ async def test_the_holder_is_told_the_whole_seconds_that_are_left_and_only_when_
     holder.ear.types()
     await second.join()
     assert holder.ear.types() == ["waiting"]
-    bench.hub._tell_positions(bench.hub.docks[bench.robot])
+    bench.hub._queues.tell_positions(bench.hub.docks[bench.robot])
     assert holder.ear.types() == []
 
 
