@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     """How often earned pay is settled in a new root; 0 settles only when asked."""
     lease_s: float = Field(900.0, gt=0.0)
     """How long one operator may hold a robot while others wait."""
+    erase_after_days: float = Field(30.0, gt=0.0)
+    """How long a refused or unsigned episode is kept; after that its files are erased."""
     away_s: float = Field(60.0, ge=0.0)
     """How long a drive is kept for an operator whose connection was lost; 0 ends it at once."""
 

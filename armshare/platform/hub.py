@@ -24,6 +24,7 @@ from armshare.settings import Settings
 from recorder.hub.api import body_bytes_max
 from recorder.hub.api import make_router as recorder_router
 from recorder.hub.catalogue import Catalogue
+from recorder.hub.erasing import DAY_MS, Erasing
 from recorder.hub.intake import Intake
 from recorder.hub.log import Log
 from recorder.hub.records import Records
@@ -121,6 +122,7 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
     records = Records(parts.database, parts.log, deployment.domain, parts.key, now_ms)
     uploads = Uploads(settings.uploads, parts.database, now_ms)
     pipeline = _pipeline(parts, verifiers)
+    erasing = Erasing(parts.database, parts.store, now_ms, round(settings.erase_after_days * DAY_MS))
     intake = Intake(
         records=records,
         store=parts.store,
@@ -137,7 +139,7 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
             stack.callback(parts.engine.dispose)
             stack.push_async_callback(asyncio.to_thread, parts.models.close)
             await stack.enter_async_context(pipeline)
-            await stack.enter_async_context(_expiring(parts.hub, uploads))
+            await stack.enter_async_context(_expiring(parts.hub, uploads, erasing))
             yield
 
     app = FastAPI(title="armshare", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -216,8 +218,11 @@ def _pipeline(parts: Parts, scorers: Executor) -> Pipeline:
 
 
 @asynccontextmanager
-async def _expiring(hub: Hub, uploads: Uploads) -> AsyncIterator[None]:
-    """End leases that ran out while others wait, and uploads that nobody continues; on exit, end every lease."""
+async def _expiring(hub: Hub, uploads: Uploads, erasing: Erasing) -> AsyncIterator[None]:
+    """End leases that ran out while others wait, uploads that nobody continues, and files that nobody keeps.
+
+    On exit, end every lease.
+    """
 
     async def expire_leases() -> None:
         hub.expire()
@@ -225,10 +230,14 @@ async def _expiring(hub: Hub, uploads: Uploads) -> AsyncIterator[None]:
     async def expire_uploads() -> None:
         await asyncio.to_thread(uploads.expire, now_ms() - UPLOAD_KEPT_MS)
 
+    async def erase() -> None:
+        await asyncio.to_thread(erasing.sweep)
+
     async with hub:
         tasks = [
             asyncio.create_task(again_and_again(expire_leases, EXPIRY_S), name="expiry of leases"),
             asyncio.create_task(again_and_again(expire_uploads, SWEEP_UPLOADS_S), name="expiry of uploads"),
+            asyncio.create_task(again_and_again(erase, SWEEP_UPLOADS_S), name="erasing"),
         ]
         try:
             yield

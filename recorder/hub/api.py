@@ -30,7 +30,7 @@ from recorder.hub.catalogue import (
     UnknownEpisodeError,
     Wanted,
 )
-from recorder.hub.intake import EpisodePrivateError, Intake, Sealing, VerifierLostError
+from recorder.hub.intake import EpisodeErasedError, EpisodePrivateError, Intake, Sealing, VerifierLostError
 from recorder.hub.log import Log, LogIndexError
 from recorder.hub.records import NotTheOperatorError
 from recorder.hub.states import EpisodeState, EpisodeStateError
@@ -130,6 +130,7 @@ _STATUS: Final[dict[type[Exception], int]] = {
     LogIndexError: 404,
     UploadIdleError: 408,
     EpisodeStateError: 409,
+    EpisodeErasedError: 410,
     OffsetMismatchError: 409,
     UploadIncompleteError: 409,
     TusVersionError: 412,

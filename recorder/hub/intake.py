@@ -48,6 +48,10 @@ _log = structlog.get_logger()
 _SIGNATURE: Final = re.compile("0x[0-9a-f]{128}1[bc]")
 
 
+class EpisodeErasedError(Exception):
+    """The files of an episode are not kept any more."""
+
+
 class EpisodePrivateError(Exception):
     """A stranger asked for the files of an episode that is not verified."""
 
@@ -132,13 +136,16 @@ class Intake:
             return view(await asyncio.to_thread(self._discard, episode, operator, ticket))
 
     def file(self, episode: str, name: str, concerned: Callable[[EpisodeRow], bool]) -> Path:
-        """Return the path of a bundle's file; raise UnknownFileError, EpisodeIdError or EpisodePrivateError. Blocking.
+        """Return the path of a bundle's file; raise UnknownFileError, EpisodeIdError, EpisodeErasedError or
+        EpisodePrivateError. Blocking.
 
         Until an episode is verified, only those whom it concerns get its files: anybody else could hand them in first.
         """
         row = self._records.find(episode)
         if row is not None and row.state is EpisodeState.DISCARDED:
             raise EpisodeStateError(f"{episode} was discarded by its operator; its files are not given out")
+        if row is not None and row.state is EpisodeState.REJECTED and row.size is None:
+            raise EpisodeErasedError(f"{episode} was refused, and the time for which its files are kept is over")
         if row is not None and row.state is EpisodeState.VERIFIED:
             self._heal(row)
         elif row is not None and not concerned(row):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from recorder.file.layout import require_episode_id
@@ -47,6 +48,13 @@ class Store:
             return
         sync_file(source)
         move(source, target)
+
+    def erase(self, episode: str) -> None:
+        """Remove an episode's files. Idempotent."""
+        folder = self.folder(episode)
+        if folder.exists():
+            shutil.rmtree(folder)
+            sync_folder(self._root)
 
     def _ready(self, episode: str) -> Path:
         folder = self.folder(episode)

@@ -42,6 +42,7 @@ class EpisodeRow(Base):
     previous: Mapped[str | None] = mapped_column(String(66))
     sha256: Mapped[str | None] = mapped_column(String(64))
     size: Mapped[int | None] = mapped_column(BigInteger)
+    """None again once the files are erased."""
     manifest: Mapped[str | None] = mapped_column(Text)
     """The exact text whose bytes are signed."""
     robot_signature: Mapped[str | None] = mapped_column(String(132))

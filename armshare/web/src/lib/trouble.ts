@@ -45,7 +45,7 @@ const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[]
   ['lobby', OF_A_ROBOT, ['registration', 'ticket_mismatch', 'nonce_mismatch', 'robot_signature_invalid']],
   ['reload', 'This camera is gone. Reload the page to see which ones the robot has now.', ['unknown_camera']],
   ['reload', 'This camera sends no picture that this browser can show. Reload the page, or use another browser.', ['codec']],
-  ['lobby', 'This file does not exist. Your episodes are in the lobby.', ['unknown_file', 'log_index']],
+  ['lobby', 'This file does not exist. Your episodes are in the lobby.', ['unknown_file', 'log_index', 'episode_erased']],
   ['try_again', 'The hub does not have this episode yet. Try again in a moment.', ['unknown_episode', 'episode_id']],
   ['lobby', 'Another wallet drove this episode, so yours can neither sign nor discard it.', ['not_the_operator']],
   ['lobby', 'This episode has already been handed in or discarded. It is in the lobby.', ['episode_state', 'duplicate_episode']],
