@@ -471,7 +471,7 @@ def test_if_page_and_hub_are_of_different_versions_a_person_is_told_to_reload_an
     assert complaints(page) == []
 
 
-def test_a_second_window_of_the_same_wallet_says_so_everywhere_and_takes_a_drive_over_once_that_is_confirmed(page: Page) -> None:
+def test_a_second_window_of_the_same_wallet_says_so_and_takes_a_drive_over_once_that_is_confirmed(page: Page) -> None:
     sign_in(page)
     take_robot(page)
     expect(page.get_by_test_id("link")).to_be_visible()
