@@ -2,7 +2,7 @@
 
 Only a drive of which something has been recorded is kept. The robot brakes at once, as at any other end, and goes on
 recording that it stands still, so nobody gains time by going away. Who comes back gets a new epoch: what the lost
-connection had sent moves nothing.
+connection had sent moves nothing. A second window takes a drive over in the same way, and the first is told.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class Returning:
         """Let an operator who is back have the lease; raise SignallingError if it is not theirs, or over."""
         if lease is None or lease.seat.address != seat.address:
             raise SignallingError("lease_over", "expected a lease that is kept for this wallet; join the robot again")
-        if lease.state not in (LeaseState.LIVE, LeaseState.PAUSED):
+        over = lease.state is LeaseState.LIVE and lease.ticket is None  # its episode has ended, and was told of
+        if over or lease.state not in (LeaseState.LIVE, LeaseState.PAUSED):
             raise SignallingError("state", "expected an episode to go on with; join the robot again")
         self._move_to(seat, lease)
         try:
@@ -108,7 +109,7 @@ class Returning:
             self._pause(lease)
         if old.lease is lease:
             old.lease = None
-            old.outbox.signal(signalling.encode(signalling.Left("replaced")))
+            old.outbox.signal(signalling.encode(signalling.Left("taken_over")))
         lease.seat, lease.paused_ms, lease.waiting = seat, None, 0
         seat.lease = lease
 

@@ -471,7 +471,7 @@ def test_if_page_and_hub_are_of_different_versions_a_person_is_told_to_reload_an
     assert complaints(page) == []
 
 
-def test_a_second_window_of_the_same_wallet_takes_a_drive_over_once_that_is_confirmed(page: Page) -> None:
+def test_a_second_window_of_the_same_wallet_says_so_and_takes_a_drive_over_once_that_is_confirmed(page: Page) -> None:
     sign_in(page)
     take_robot(page)
     expect(page.get_by_test_id("link")).to_be_visible()
@@ -486,15 +486,15 @@ def test_a_second_window_of_the_same_wallet_takes_a_drive_over_once_that_is_conf
     card.get_by_test_id("watch").click()
     expect(other.get_by_test_id("driver")).to_have_text("You are driving it in another window.")
     expect(other.get_by_test_id("drive")).to_have_count(0)
+    other.get_by_test_id("drive-it-here").click()
+    expect(other.get_by_test_id("elsewhere")).to_contain_text("The other window lets go of the robot.")
+    expect(page.get_by_role("heading", name="Taken over")).to_have_count(0)
     other.get_by_test_id("take-over").click()
-    expect(other.get_by_role("status").filter(has_text="This ends the drive in the other window.")).to_be_visible()
-    expect(page.get_by_role("heading", name="Your turn is over")).to_have_count(0)
-    other.get_by_test_id("take-over-now").click()
     other.wait_for_function(ARMED)
-    expect(page.get_by_role("heading", name="Your turn is over")).to_be_visible()
+    expect(page.get_by_role("heading", name="Taken over")).to_be_visible()
     expect(page.get_by_test_id("safety-state")).to_have_attribute("data-state", "expired")
     expect(page.get_by_test_id("link")).to_have_count(0)
-    expect(page.get_by_test_id("cut-short")).to_be_visible()
+    expect(page.get_by_test_id("cut-short")).to_have_count(0)
     page.keyboard.up("w")
     other.close()
 

@@ -171,6 +171,40 @@ def test_a_closed_tab_leaves_a_drive_that_another_goes_on_with_or_starts_over(
     assert episode["reason"] in ("operator_lost", "finished")
 
 
+def test_a_second_window_takes_a_drive_over_and_the_first_takes_it_back(
+    context: BrowserContext, patient: House
+) -> None:
+    first = opened(context, patient.url)
+    sign_in(first)
+    take_robot(first)
+    steps = drives(first)
+    second = opened(context, f"{patient.url}/#/drive/panda-1/lift")
+    offer = second.get_by_test_id("elsewhere")
+    expect(offer).to_contain_text("You are driving it in another window")
+    expect(offer).to_contain_text("You have recorded")
+    assert checked(second, "elsewhere") == []
+    expect(first.get_by_role("heading", name="Taken over")).to_have_count(0)
+    offer.get_by_test_id("take-over").click()
+    second.wait_for_function(ARMED)
+    expect(first.get_by_role("heading", name="Taken over")).to_be_visible()
+    expect(first.get_by_test_id("trouble")).to_have_text(
+        "You took this drive over in another window, where it goes on."
+    )
+    expect(first.get_by_test_id("cut-short")).to_have_count(0)
+    assert second.evaluate(STEPS) >= steps
+    more = drives(second, int(second.evaluate(STEPS)) + 8)
+
+    first.bring_to_front()
+    first.get_by_role("button", name="Take it back here").click()
+    first.wait_for_function(ARMED)
+    expect(second.get_by_role("heading", name="Taken over")).to_be_visible()
+    assert first.evaluate(STEPS) >= more
+    more = drives(first, int(first.evaluate(STEPS)) + 8)
+    first.get_by_test_id("finish").click()
+    finished(first, patient, more)
+    assert complaints(first) == complaints(second) == []
+
+
 def test_a_connection_that_is_lost_in_the_middle_is_made_again_and_the_drive_goes_on(
     context: BrowserContext, patient: House
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -15,19 +14,6 @@ from recorder.host.uploader import Backoff, Uploader, UploadFailedError
 from tests.recorder.factory import DOMAIN, ROBOT, fake_episode
 from tests.recorder.host.test_recording import events_of
 from tests.recorder.served import Hub
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    made = Hub(tmp_path / "hub")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def url(hub: Hub) -> Iterator[str]:
-    with hub.served() as url:
-        yield url
 
 
 def recorded(folder: Path, *names: str) -> Path:

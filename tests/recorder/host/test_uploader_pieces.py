@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -23,18 +22,10 @@ OWN = b'{"error": {"code": "%s", "message": "said by a hub"}}'
 
 
 @pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    made = Hub(tmp_path / "hub")
-    made.begin("long")
-    made.begin("short")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def url(hub: Hub) -> Iterator[str]:
-    with hub.served() as url:
-        yield url
+def hub(hub: Hub) -> Hub:
+    hub.begin("long")
+    hub.begin("short")
+    return hub
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,20 +27,21 @@ from teleop.host.loop import ControlLoop
 from teleop.steps import Events
 from teleop.wire import signalling
 from teleop.wire.messages import Command, Mode
-from tests.teleop.host.wires import WAIT_S, Wire, make_certificate, server_context, wired
+from tests.certificates import Certificates, make_certificates
+from tests.teleop.host.wires import WAIT_S, Wire, server_context, wired
 from tests.teleop.sessions import GRANT, PANDA, Puppet
 
 STATES = 400
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory) -> Path:
-    return make_certificate(tmp_path_factory.mktemp("tls") / "hub.pem")
+def certificates(tmp_path_factory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(params=["plain", "tls"])
-def wire(request, certificate):
-    with wired(certificate if request.param == "tls" else None) as wire:
+def wire(request, certificates):
+    with wired(certificates if request.param == "tls" else None) as wire:
         yield wire
 
 
@@ -207,8 +209,8 @@ def test_what_another_thread_says_goes_out_while_the_reading_thread_waits(wire):
     speaking.join()
 
 
-def test_the_hubs_pings_are_answered_and_its_answers_keep_the_connection(certificate):
-    with wired(certificate, ping_s=0.05) as wire:
+def test_the_hubs_pings_are_answered_and_its_answers_keep_the_connection(certificates):
+    with wired(certificates, ping_s=0.05) as wire:
         hello(wire)
         wire.start()
         wire.hub.protocol.send_ping(b"anyone?")
@@ -317,21 +319,28 @@ def echo(connection: ServerConnection) -> None:
         connection.send(message)
 
 
-@pytest.fixture(params=["plain", "tls"])
-def server(request, certificate):
-    context = server_context(certificate) if request.param == "tls" else None
-    with serve(echo, "127.0.0.1", 0, ssl=context, compression=None) as server:
+@contextmanager
+def served(**how: object) -> Iterator[str]:
+    """Serve on this machine what sends everything back; yield its host and port."""
+    with serve(echo, "127.0.0.1", 0, **how) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield server
+        yield f"localhost:{server.socket.getsockname()[1]}"
         server.shutdown()
         thread.join()
 
 
-def test_a_dialled_socket_talks_to_a_real_server(request, server, certificate, monkeypatch):
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+@pytest.fixture(params=["plain", "tls"])
+def server(request, certificates):
+    context = server_context(certificates) if request.param == "tls" else None
+    with served(ssl=context, compression=None) as place:
+        yield place
+
+
+def test_a_dialled_socket_talks_to_a_real_server(request, server, certificates, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
     scheme = "wss" if "tls" in request.node.callspec.id else "ws"
-    connected = dial(f"{scheme}://localhost:{server.socket.getsockname()[1]}/", 1 << 18, WAIT_S)
+    connected = dial(f"{scheme}://{server}/", 1 << 18, WAIT_S)
     assert connected.protocol.state is State.OPEN
     assert connected.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     assert scheme == "ws" or connected.socket.cipher()
@@ -346,24 +355,18 @@ def test_a_dialled_socket_talks_to_a_real_server(request, server, certificate, m
     talking.finish()
 
 
-def test_a_hub_without_a_certificate_that_we_trust_is_not_talked_to(certificate):
-    with serve(echo, "127.0.0.1", 0, ssl=server_context(certificate)) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        with pytest.raises(OSError, match="certificate verify failed"):
-            dial(f"wss://localhost:{server.socket.getsockname()[1]}/", 1 << 18, WAIT_S)
-        server.shutdown()
-        thread.join()
+def test_a_hub_without_a_certificate_that_we_trust_is_not_talked_to(certificates):
+    with (
+        served(ssl=server_context(certificates)) as place,
+        pytest.raises(OSError, match="certificate verify failed"),
+    ):
+        dial(f"wss://{place}/", 1 << 18, WAIT_S)
 
 
 def test_a_server_that_is_no_hub_is_refused_by_its_answer():
-    with serve(echo, "127.0.0.1", 0, process_request=lambda one, _: one.respond(404, "no such page")) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        with pytest.raises(InvalidStatus, match="404"):
-            dial(f"ws://127.0.0.1:{server.socket.getsockname()[1]}/", 1 << 18, WAIT_S)
-        server.shutdown()
-        thread.join()
+    refusing = served(process_request=lambda one, _: one.respond(404, "no such page"))
+    with refusing as place, pytest.raises(InvalidStatus, match="404"):
+        dial(f"ws://{place}/", 1 << 18, WAIT_S)
 
 
 @pytest.mark.parametrize("scheme", ["ws", "wss"])

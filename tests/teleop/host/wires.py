@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import queue
 import socket
 import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame
@@ -25,6 +18,7 @@ from websockets.uri import parse_uri
 
 from teleop.host.dial import Connected
 from teleop.host.hub_socket import HubSocket
+from tests.certificates import Certificates
 
 WAIT_S = 20.0
 SMALL = 1 << 14
@@ -104,7 +98,7 @@ class Hub:
 
 
 @contextmanager
-def wired(tls: Path | None = None, ping_s: float = 100.0) -> Iterator[Wire]:
+def wired(tls: Certificates | None = None, ping_s: float = 100.0) -> Iterator[Wire]:
     """Yield both ends, over TLS if there is a certificate for it."""
     ours, theirs = socket.socketpair()
     for end in (ours, theirs):
@@ -119,44 +113,19 @@ def wired(tls: Path | None = None, ping_s: float = 100.0) -> Iterator[Wire]:
         wire.end()
 
 
-def server_context(certificate: Path) -> ssl.SSLContext:
+def server_context(certificates: Certificates) -> ssl.SSLContext:
     """Return what a hub with that certificate serves TLS with."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+    context.load_cert_chain(certificates.certificate, certificates.key)
     return context
 
 
-def _wrapped(ours: socket.socket, theirs: socket.socket, certificate: Path) -> tuple[ssl.SSLSocket, ssl.SSLSocket]:
+def _wrapped(ours: socket.socket, theirs: socket.socket, tls: Certificates) -> tuple[ssl.SSLSocket, ssl.SSLSocket]:
     """Shake hands, each end in a thread of its own."""
     served: queue.SimpleQueue[ssl.SSLSocket] = queue.SimpleQueue()
-    server = server_context(certificate)
+    server = server_context(tls)
     serving = threading.Thread(target=lambda: served.put(server.wrap_socket(theirs, server_side=True)))
     serving.start()
-    client = ssl.create_default_context(cafile=str(certificate)).wrap_socket(ours, server_hostname="localhost")
+    client = ssl.create_default_context(cafile=str(tls.authority)).wrap_socket(ours, server_hostname="localhost")
     serving.join()
     return client, served.get(timeout=WAIT_S)
-
-
-def make_certificate(path: Path) -> Path:
-    """Write a key, and a certificate that it signs itself, for this machine's own addresses."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    encoding, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-    path.write_bytes(
-        key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain) + certificate.public_bytes(encoding)
-    )
-    return path

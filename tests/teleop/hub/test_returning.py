@@ -142,11 +142,26 @@ async def test_a_connection_that_the_hub_still_believes_in_is_replaced_by_the_on
     operator, lease, host = await driving(bench)
     again = await back(bench, operator, lease)
     assert host.types() == ["pause", "resume"]
-    assert operator.ear.last("left")["reason"] == "replaced"
+    assert operator.ear.last("left")["reason"] == "taken_over"
     bench.hub.command(operator.seat, b"late")
     await operator.leaves()
     bench.hub.from_host(lease.dock, signalling.HostResumed(lease.id, 2, "E1", 31, 40))
     assert (lease.state, lease.seat, host.frames) == (LeaseState.LIVE, again.seat, [])
+
+
+async def test_a_second_window_takes_over_what_is_driven_and_not_what_is_at_rest_between_two_drives(bench):
+    operator, lease, host = await driving(bench, recording=False)
+    second = await back(bench, operator, lease)
+    bench.hub.from_host(lease.dock, signalling.HostResumed(lease.id, 2, "E1", 0, 40))
+    assert second.ear.last("resumed")["steps"] == 0, "also before anything is recorded"
+    bench.hub.from_host(lease.dock, ENDED)
+    third = bench.operator(operator.wallet)
+    with pytest.raises(SignallingError) as refused:
+        await third.says(signalling.Resume(lease.id))
+    assert (refused.value.code, third.seat.lease) == ("state", None)
+    assert (lease.state, lease.seat) == (LeaseState.LIVE, second.seat), "the second window keeps the robot"
+    assert "left" not in second.ear.types()
+    assert "revoke" not in host.types()
 
 
 async def test_of_two_that_come_back_at_once_the_newest_stays(bench):
@@ -154,7 +169,7 @@ async def test_of_two_that_come_back_at_once_the_newest_stays(bench):
     await operator.leaves()
     first = await back(bench, operator, lease)
     second = await back(bench, operator, lease)
-    assert first.ear.last("left")["reason"] == "replaced"
+    assert first.ear.last("left")["reason"] == "taken_over"
     bench.hub.from_host(lease.dock, signalling.HostResumed(lease.id, 2, "E1", 31, 40))
     assert lease.state is LeaseState.PAUSED, "that was for the first"
     bench.hub.from_host(lease.dock, signalling.HostResumed(lease.id, 3, "E1", 33, 42))

@@ -55,7 +55,7 @@ export function words(name: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1)
 }
 
-const ENDINGS: Record<EndReason | 'expired' | 'refused' | 'unavailable' | 'connection_lost' | 'replaced' | 'failed' | 'unused', string> = {
+const ENDINGS: Record<EndReason | 'expired' | 'refused' | 'unavailable' | 'connection_lost' | 'replaced' | 'taken_over' | 'failed' | 'unused', string> = {
   finished: 'You finished.',
   step_limit: 'Time was up: the episode reached its last step.',
   left: 'You left.',
@@ -73,6 +73,7 @@ const ENDINGS: Record<EndReason | 'expired' | 'refused' | 'unavailable' | 'conne
   unavailable: 'The robot could not be handed over just now. Try again in a moment.',
   connection_lost: 'The connection to the hub was lost.',
   replaced: 'Another window with the same wallet took over.',
+  taken_over: 'You took this drive over in another window, where it goes on.',
   failed: 'Something broke on this page.',
   unused: 'Nobody used the robot for a while, so it was given back.',
 }

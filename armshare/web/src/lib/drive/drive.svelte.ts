@@ -24,6 +24,7 @@ import { holdsLease, Session, type View } from './session'
 import { Sight } from './sight.svelte'
 import { Signer } from './signer'
 import { announceTurn } from './turn'
+import { type Elsewhere, windows } from './windows'
 
 const INTENT_MS = 33
 
@@ -45,6 +46,7 @@ export class Drive {
   readonly #kept: Kept | null
   readonly #finishing: boolean
   readonly #timer: ReturnType<typeof setInterval>
+  readonly #unanswer: () => void
   #link: Link | null = null
   readonly #task: string
   #askedMs = 0
@@ -64,6 +66,7 @@ export class Drive {
     this.handing = new Handing(account, () => this.#driven())
     this.#notes = new Notes(keptDrives, interrupted, () => this.#noted())
     this.devices = new Devices(this.intents, obey)
+    this.#unanswer = windows.answer((robot, operator) => this.#found(robot, operator))
     this.#timer = setInterval(() => {
       this.devices.poll()
       this.intents.send()
@@ -172,6 +175,7 @@ export class Drive {
   /** A drive that is not finished is kept by the hub for a while; any other robot is given back. */
   dispose(): void {
     clearInterval(this.#timer)
+    this.#unanswer()
     this.devices.dispose()
     if (this.unfinished) {
       this.#notes.write()
@@ -297,6 +301,15 @@ export class Drive {
     if (!view?.lease || !robot || !account.wallet || !noted) return null
     const [lease, operator] = [view.lease.id, account.wallet.address]
     return { lease, robot: robot.robot, task: this.#task, operator, ...noted, seconds: sight.seconds }
+  }
+
+  /** What another window of this browser is told that asks for this robot. */
+  #found(robot: string, operator: string): Elsewhere | null {
+    if (robot !== this.robot?.robot || operator !== this.account.wallet?.address) return null
+    if (this.view?.phase === 'queued') return { doing: 'waiting', drive: null }
+    if (!this.holding) return null
+    const noted = this.live ? this.#noted() : null
+    return { doing: this.live ? 'driving' : 'holding', drive: noted && { ...noted, atMs: Date.now() } }
   }
 
   #driven(): Driven | null {

@@ -26,13 +26,14 @@ test('nothing is written down of a drive that this page cannot go on with', () =
   expect(drives.keep).not.toHaveBeenCalled()
 })
 
-test('who comes back to a drive may be cut short again', () => {
-  const { mark, notes: of } = notes()
+test('who comes back to a drive, or takes it over, may be cut short again', () => {
+  const { drives, mark, notes: of } = notes()
   of.back()
   expect(mark.recording).toHaveBeenCalledTimes(1)
+  expect(drives.keep.mock.calls).toEqual([[DRIVE]])
 })
 
-test.each(['connection_lost', 'failed', 'away'])('a drive whose page is gone by "%s" can be gone on with', (closed) => {
+test.each(['connection_lost', 'failed', 'away', 'taken_over'])('a drive whose page is gone by "%s" can be gone on with', (closed) => {
   const { drives, mark, notes: of } = notes()
   of.over(view({ closed }), null)
   expect(drives.forget).not.toHaveBeenCalled()

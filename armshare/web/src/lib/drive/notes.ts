@@ -6,8 +6,8 @@ import type { View } from './session'
 
 /** How many steps there are between two notes of how long a drive is. */
 const NOTE_STEPS = 20
-/** Ways in which a page is gone and the drive is not: the hub keeps it for a while. */
-const AWAY: readonly (string | null)[] = ['connection_lost', 'failed', 'away']
+/** Ways in which a page is gone and the drive is not: the hub keeps it for a while, or it goes on in another window. */
+const AWAY: readonly (string | null)[] = ['connection_lost', 'failed', 'away', 'taken_over']
 
 export class Notes {
   readonly #drives: Pick<KeptDrives, 'keep' | 'forget'>
@@ -34,6 +34,7 @@ export class Notes {
   /** The drive that was left is this page's again. */
   back(): void {
     this.#mark.recording()
+    this.write()
   }
 
   write(): void {

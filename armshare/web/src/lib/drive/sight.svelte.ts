@@ -90,7 +90,7 @@ export class Sight {
 
   /** An episode goes on of which so many steps had been recorded when state `seq` was published. */
   goOn({ steps, seq }: { steps: number; seq: number }): void {
-    this.#firstSeq = seq - steps + 1
+    this.#firstSeq = steps > 0 ? seq - steps + 1 : null
     this.steps = steps
   }
 

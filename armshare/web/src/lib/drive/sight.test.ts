@@ -64,6 +64,14 @@ test('a drive that was come back to goes on counting where it was', () => {
   expect(of.steps).toBe(41)
 })
 
+test('a drive of which nothing was recorded begins to count where it is driven', () => {
+  const { of, state } = sight()
+  of.goOn({ steps: 0, seq: state().seq })
+  state() // at rest
+  expect(of.record(state())).toBe(true)
+  expect(of.steps).toBe(1)
+})
+
 test('what was recorded is drawn again after an episode', () => {
   const { of, state, see } = sight()
   for (const x of [0.3, 0.4, 0.5]) {
