@@ -104,6 +104,7 @@ def test_roots_are_numbered_told_newest_first_and_keep_only_the_leaves_that_rose
     told = [(root.position, root.index, root.total_wei, root.payees) for root in made.roots()]
     assert told == [(3, 2, 13, 2), (2, 1, 12, 2), (1, 0, 5, 1)]
     assert newest == made.roots()[1]
+    assert made.settle() == payouts(world).settle() == made.roots()[0], "if nothing changed, the newest is told"
     assert leaves(world) == [(ADA, 1, 5), (BOB, 2, 7), (ADA, 3, 6)]
     assert [made.settled(who) for who in (ADA, BOB, "0x" + "11" * 20)] == [6, 7, 0]
 

@@ -9,14 +9,16 @@ import pytest
 
 from teleop.hub.asking import UNAVAILABLE
 from teleop.hub.hub import ANYBODY
-from teleop.hub.leases.docks import LeaseState, Presence
+from teleop.hub.leases.docks import Lease, LeaseState, Presence
+from teleop.hub.leases.endings import CLOSING_TRIES
+from teleop.hub.leases.grants import GRANT_MS_MAX
 from teleop.hub.leases.queues import STARTING_MS
-from teleop.identity import Domain, SignatureError
+from teleop.identity import SESSION_GRANT, Domain, SignatureError
 from teleop.wire import signalling
 from teleop.wire.messages import PROTOCOL
 from teleop.wire.reasons import EndReason
 from teleop.wire.signalling import SignallingError
-from tests.teleop.hub.bench import CHALLENGE, LEASE_S, Bench, Ear, Operator, descriptor
+from tests.teleop.hub.bench import CHALLENGE, DOMAIN, LEASE_S, Bench, Ear, Operator, descriptor
 
 pytestmark = pytest.mark.anyio
 NONCE = re.compile(r"0x[0-9a-f]{64}")
@@ -421,3 +423,87 @@ async def test_when_a_host_goes_whoever_watches_leaves_and_its_leases_are_over_f
     bench.hub.undock(dock)
     await bench.settle()
     assert holder.ear.said == gone, "it is gone only once"
+
+
+# --- grants, docks and endings
+
+
+@pytest.mark.parametrize(
+    ("from_now_ms", "found"),
+    [(-90_999, "90 s ago"), (0, "0 s ago"), (GRANT_MS_MAX + 1, "86400 s from now"), (10**9, "1000000 s from now")],
+)
+async def test_whose_clock_is_wrong_is_told_by_how_much(bench, from_now_ms, found):
+    await bench.host()
+    operator = bench.operator()
+    code, words = await refused(operator, operator.grant(not_after_ms=bench.now_ms + from_now_ms))
+    assert (code, f"got {found} by the hub's clock" in words) == ("clock", True)
+
+
+async def test_a_grant_for_another_chain_or_by_another_wallet_says_whose_it_should_be(bench):
+    await bench.host()
+    operator, other = bench.operator(), bench.operator()
+    join = operator.grant()
+    elsewhere = SESSION_GRANT.sign(operator.wallet, Domain(1, DOMAIN.vault), join.grant.values)
+    code, words = await refused(operator, signalling.Join(join.grant, elsewhere))
+    assert (code, operator.wallet.address in words) == ("grant", True)
+    code, words = await refused(operator, operator.grant(operator=other.wallet.address))
+    assert (code, operator.wallet.address in words, operator.seat.nonce in words) == ("grant", True, True)
+    code, words = await refused(operator, operator.grant(task="dance"))
+    assert (code, "['lift']" in words, "'dance'" in words) == ("unknown_task", True, True)
+
+
+async def test_a_lease_has_been_held_for_no_time_before_its_operator_has_the_robot(bench):
+    dock, _ = await bench.host()
+    operator = bench.operator()
+    lease = Lease(operator.seat, dock, operator.grant().grant, "0x")
+    assert (lease.held_ms(10**6), lease.waiting, lease.paused_ms) == (0, 0, None)
+    lease.since_ms = 400
+    assert lease.held_ms(1000) == 600
+
+
+async def test_an_episode_is_as_long_as_its_steps_take_and_an_unknown_one_takes_no_time(bench):
+    dock, _ = await bench.host()
+    said = dock.descriptor
+    assert dock.episode_ms("lift") == int(said["tasks"][0]["max_steps"] / said["control_hz"] * 1000)
+    assert dock.episode_ms("dance") == 0
+
+
+async def test_a_lease_that_is_over_goes_nowhere_and_says_so(bench):
+    dock, _ = await bench.host()
+    operator = bench.operator()
+    lease = Lease(operator.seat, dock, operator.grant().grant, "0x", state=LeaseState.ENDED)
+    with pytest.raises(SignallingError, match="expected nothing after ended, got live"):
+        lease.move(LeaseState.LIVE)
+    lease.state = LeaseState.PAUSED
+    with pytest.raises(SignallingError, match="expected ended, live after paused, got granted"):
+        lease.move(LeaseState.GRANTED)
+
+
+@pytest.mark.parametrize("failures", [0, 1, CLOSING_TRIES - 1, CLOSING_TRIES, 10**9])
+async def test_a_hub_that_stops_tries_to_write_an_end_three_times(bench, failures):
+    async with bench.hub:
+        await bench.host()
+        await bench.operator().join()
+        bench.database.breaks("close_lease", failures)
+        bench.hub.undock(bench.hub.docks[bench.robot])
+        bench.hub._endings._task.cancel()  # before its first try
+        bench.rests_at_once()
+    written = failures < CLOSING_TRIES
+    assert bench.database.asked.count("close_lease") == (failures + 1 if written else CLOSING_TRIES)
+    assert bench.hub.census()["unwritten"] == (0 if written else 1)
+    assert [reason for _, reason in bench.store.ends] == ["host_lost" if written else None]
+
+
+async def test_an_end_that_comes_while_another_waits_is_written_after_it_by_one_writer(bench):
+    await bench.host()
+    first, second = bench.operator(), bench.operator()
+    await first.join()
+    release = bench.database.hold("close_lease")
+    await first.leaves()
+    await second.join()
+    await second.leaves()
+    assert (bench.database.asked.count("close_lease"), len(bench.hub._endings)) == (1, 2)
+    release()
+    await bench.settle()
+    assert (bench.database.asked.count("close_lease"), len(bench.hub._endings)) == (2, 0)
+    assert [reason for _, reason in bench.store.ends] == ["left", "left"]
