@@ -10,7 +10,7 @@ WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cor
 STAMPS := .setup
 WEB := $(shell find armshare/web/src -type f 2>/dev/null) $(wildcard armshare/web/*.ts armshare/web/*.js armshare/web/*.json armshare/web/*.html armshare/web/public/*) teleop/wire/wire.json teleop/typed_data.json recorder/typed_data.json $(wildcard docs/gallery/*.jpg)
 
-.PHONY: help run test check fuzz setup lint ruff mypy import-linter svelte-check static pytest vitest bench soak mutants peers \
+.PHONY: help run test check docs fuzz setup lint ruff mypy import-linter svelte-check static pytest vitest bench soak mutants peers \
 	corpus-pythons screenshots lock clean tools chromium nginx opengl
 
 help: ## print this list
@@ -27,8 +27,11 @@ test: setup peers chromium nginx opengl ## set up what is missing, run every che
 check: setup peers nginx opengl ## run lint and the fast half of the tests, for daily work
 	@lint=$$(mktemp); trap 'rm -f "$$lint"' EXIT; \
 	$(MAKE) --no-print-directory static >"$$lint" 2>&1 & linting=$$!; failed=0; \
-	$(BIN)/python -m pytest -n $$(($(WORKERS) + 1)) -m "not slow" $(ARGS) || failed=1; \
+	$(BIN)/python -m pytest -n $$(($(WORKERS) + 1)) -m "not slow and not docs" $(ARGS) || failed=1; \
 	wait $$linting || failed=1; cat "$$lint"; exit $$failed
+
+docs: setup chromium opengl ## type every command of every page that a machine can type, beside a real platform
+	@$(BIN)/python -m pytest -n 0 -m docs $(ARGS)
 
 fuzz: setup ## run the property tests with new random examples; ARGS=--hypothesis-seed=N repeats a run
 	@$(BIN)/python -m pytest -n $$(($(WORKERS) + 1)) -m hypothesis --hypothesis-profile=fuzz $(ARGS)

@@ -18,6 +18,7 @@ def calibrate(device: str, file: Path, say: Say) -> None:
     """Ask a person, measure, and write the calibration; raise RobotError or OSError if the arm cannot be measured."""
     work = Measurement(device, answer_wait_s=_PATIENCE_S)
     try:
+        work.open()
         _measure(work, say)
         write_calibration(file, work.result())
     finally:

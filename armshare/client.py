@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpx
 
@@ -77,7 +78,9 @@ def not_a_hub(url: str) -> PlatformError:
 
 def _why(error: Exception) -> str:
     """Return what the system says, without what libraries put around it."""
-    said, reason = str(error), error.__cause__ or error.__context__
+    said, reason = str(error), cast("BaseException | None", error)
     while reason is not None:
-        said, reason = getattr(reason, "strerror", None) or said, reason.__cause__ or reason.__context__
+        if isinstance(reason, OSError) and reason.strerror:
+            said = os.strerror(reason.errno) if (reason.errno or 0) > 0 else reason.strerror
+        reason = reason.__cause__ or reason.__context__
     return said or "nothing came in time"

@@ -12,6 +12,7 @@ from armshare.cli.app import cli
 from teleop.dialing import CA
 from tests.certificates import make_certificates
 from tests.docs import ROOT, Command, commands, pages
+from tests.typed import LATER, NOT_TYPED, QUICK, TUTORIAL, options_of, options_typed, typed_lines
 
 COMMANDS = sorted(set(commands()), key=str)
 PLACES = {"EPISODE_FOLDER": "folder", "EPISODE": "folder", "FOLDER": "folder", "episodes/*": "folder"}
@@ -75,6 +76,22 @@ def test_a_script_is_there_and_knows_its_options(command: Command):
         file = ROOT / words[0]
     source = file.read_text()
     assert all(f'"{word}"' in source for word in words if word.startswith("--"))
+
+
+def test_a_command_is_typed_by_a_test_or_the_table_says_why_not():
+    """One that is new on a page is typed by a page's test, or joins a list in tests/typed.py, with its reason."""
+    quick = {line for page in (*QUICK, TUTORIAL) for line in typed_lines(page, all_of_it=False)}
+    known = quick | LATER | NOT_TYPED.keys()
+    assert {one.text for one in COMMANDS if not one.named} <= known
+    assert not LATER & NOT_TYPED.keys()
+    assert LATER | NOT_TYPED.keys() <= {one.text for one in COMMANDS}, "one that no page has any more"
+    assert all(NOT_TYPED.values())
+
+
+def test_a_command_that_a_sentence_names_is_typed_with_those_options_somewhere():
+    typed = options_typed() | {tuple(text.split()[:2]) for text in LATER | NOT_TYPED.keys()}
+    for one in (one for one in COMMANDS if one.named):
+        assert set(options_of(one) if one.words[0] == "armshare" else [tuple(one.words[:2])]) <= typed, str(one)
 
 
 def test_every_other_program_is_one_that_people_have():

@@ -68,7 +68,9 @@ Ca = Annotated[
         dir_okay=False,
     ),
 ]
-Folders = Annotated[list[Path], typer.Argument(help="Folders of episodes.", exists=True, file_okay=False)]
+Folders = Annotated[
+    list[Path], typer.Argument(metavar="FOLDER...", help="Folders of episodes.", exists=True, file_okay=False)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, and nothing else.")]
 IsChild = Annotated[bool, typer.Option("--child", hidden=True)]
 

@@ -24,7 +24,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from armshare.cli.options import ARM, HUB, AsJson, Ca, Data, HubUrl, IsChild, Port, err, interruptible, out
-from armshare.client import client_of, message_of
+from armshare.client import client_of, config_of, message_of
 from armshare.failures import PlatformError
 from armshare.logs import LogFile
 from armshare.platform import processes
@@ -257,6 +257,7 @@ def settle(data: Data = Path("data"), hub: HubUrl = HUB, _ca: Ca = None) -> None
         )
     token = (data / "keys" / "admin.token").read_text().strip()
     with client_of(hub) as client:
+        config_of(client)
         answer = client.post("/api/settle", headers={"Authorization": f"Bearer {token}"})
     if answer.is_error:
         raise PlatformError(message_of(answer))
@@ -270,5 +271,8 @@ def _settings(**given: Any) -> Settings:
         said = f"{error} ({error.__cause__})" if error.__cause__ else str(error)
         raise PlatformError(f"a setting is invalid (docs/operating.md lists them): {said}") from error
     except ValidationError as error:
-        said = "; ".join(f"ARMSHARE_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors())
+        said = "; ".join(
+            f"ARMSHARE_{'_'.join(map(str, one['loc'])).upper()}: {one['msg'].removeprefix('Value error, ')}"
+            for one in error.errors()
+        )
         raise PlatformError(f"a setting is invalid (docs/operating.md lists them): {said}") from error

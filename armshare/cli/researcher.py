@@ -79,7 +79,7 @@ def render(
     if found is None:
         raise typer.BadParameter(f"{size!r} is no size: write WIDTHxHEIGHT, such as 640x480", param_hint="--size")
     wanted = {"width": int(found[1]), "height": int(found[2]), "depth": depth, "mask": mask}
-    with workers() as pool, Progress(*_SHOWN, console=err) as progress:
+    with workers() as pool, Progress(*_SHOWN, console=err, transient=True) as progress:
         for name in camera or ["front"]:
             shown = progress.add_task(name, total=None)
             for _ in render_episode(episode, {"camera": name, **wanted}, target, pool):
@@ -99,11 +99,14 @@ def fetch(
     """Download verified episodes."""
     from armshare import researcher
 
-    with Progress(TextColumn("{task.completed} episodes"), TimeElapsedColumn(), console=err) as progress:
+    columns = TextColumn("{task.completed} episodes"), TimeElapsedColumn()
+    with Progress(*columns, console=err, transient=True) as progress:
         shown = progress.add_task("", total=None)
         for _ in researcher.fetch(hub, target, task=task, operator=operator, limit=limit):
             progress.advance(shown)
-    if not progress.tasks[0].completed:
+    if count := int(progress.tasks[0].completed):
+        out.print(f"{count} episode{'s' if count > 1 else ''}, in {target}", highlight=False, soft_wrap=True)
+    else:
         asked = [f"{name} {value}" for name, value in (("task", task), ("operator", operator)) if value]
         err.print(f"no verified episodes found{' for ' if asked else ''}{' and '.join(asked)}", highlight=False)
 

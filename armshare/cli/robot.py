@@ -54,13 +54,18 @@ def list_robots(as_json: AsJson = False, data: Data = Path("data")) -> None:
     """List the robots that were added, and the tasks that each is offered for."""
     from sim import own
 
-    found = {name: own.read(own.own_robots() / name).tasks for name in own.names()}
+    found: dict[str, tuple[str, ...]] = {}
+    for name in own.names():
+        try:
+            found[name] = own.read(own.own_robots() / name).tasks
+        except own.OwnRobotError as error:
+            err.print(f"{name} cannot be used: {escape(str(error))}", highlight=False, soft_wrap=True)
     if as_json:
         print(json.dumps([{"robot": name, "tasks": tasks} for name, tasks in found.items()]))
         return
     for name, tasks in found.items():
         out.print(f"{name}: {', '.join(tasks)}")
-    if not found:
+    if not own.names():
         out.print(f"no robot was added to {own.own_robots()} yet: armshare robot add PATH", soft_wrap=True)
 
 

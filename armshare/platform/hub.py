@@ -16,7 +16,9 @@ from eth_account.signers.local import LocalAccount
 from fastapi import FastAPI, Request
 from pydantic import BaseModel
 from sqlalchemy import Engine
+from sqlalchemy.exc import DatabaseError
 
+from armshare.failures import PlatformError
 from armshare.migrations import migrate
 from armshare.platform.page import FOLDER, Page, is_built, no_page
 from armshare.platform.sub_path import SubPath
@@ -171,7 +173,11 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
 def _parts(settings: Settings, chain: Chain, deployment: Deployment) -> Parts:
     key = load_key(settings.keys / "hub.key")
     engine = open_engine(settings.database_url)
-    migrate(engine)
+    try:
+        migrate(engine)
+    except DatabaseError as error:
+        what = f"{settings.data / 'armshare.sqlite'} cannot be used ({error.orig})"
+        raise PlatformError(f"{what}. Restore it from a backup, or name another folder with --data.") from error
     database = open_database(engine)
     registry = Registry(database, deployment.domain)
     hub = Hub(registry, deployment.domain, settings.lease_s, away_s=settings.away_s)

@@ -6,6 +6,7 @@ No web3 here: a caller that needs only these types loads no chain library.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -37,8 +38,16 @@ class ChainUnreachableError(ChainError):
     """The node does not answer."""
 
     def __init__(self, url: str, reason: object) -> None:
-        super().__init__(f"no EVM node answers at {url} ({reason}); start one, or name another with --chain-url")
+        super().__init__(
+            f"no EVM node answers at {url} ({_root_of(reason)}); start one, or name another with --chain-url"
+        )
         self.url = url
+
+
+def _root_of(reason: object) -> object:
+    """Return what the system says, if a library has wrapped it in its own words."""
+    found = re.search(r"\[Errno \d+\] ([\w ]+)", str(reason))
+    return found[1] if found else reason
 
 
 class DeploymentError(ChainError):

@@ -38,9 +38,12 @@ class Measurement:
         self._high: dict[int, int] = {}
         self._offsets = dict.fromkeys(self._names, 0)
 
-    def relax(self) -> None:
-        """Open the port and let the arm go limp: somebody must be holding it. Raises a RobotFaultError."""
+    def open(self) -> None:
+        """Open the port; raise PortLostError if it cannot be had."""
         self._bus.open()
+
+    def relax(self) -> None:
+        """Let the arm go limp: somebody must be holding it. Raises a RobotFaultError."""
         for number in self._names:
             self._bus.write(number, sts3215.TORQUE_ENABLE, 0)
 

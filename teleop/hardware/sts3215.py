@@ -138,7 +138,8 @@ def sign_magnitude(value: int, bit: int) -> int:
 
 def _reason(error: Exception) -> str:
     """Return what the system says of an error of the port; what the library says if that is nothing."""
-    number = next((one for one in error.args if isinstance(one, int)), 0)
+    said = [one for each in (error, error.__context__) if each is not None for one in each.args]
+    number = next((one for one in said if isinstance(one, int)), 0)
     return os.strerror(number) if number else str(error)
 
 

@@ -48,7 +48,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("drive --episode {episode} --hub {hub}", 2, "error: {episode}: episode.h5 is no whole"),
         ("drive --expert --hub nonsense", 2, "'nonsense' is no address of a hub"),
         ("drive --expert --hub {tls}", 2, "try http://"),
-        ("fetch {file} --hub {hub} --operator bob", 2, "--operator: expected a checksummed 0x address (EIP-55)"),
+        ("fetch {file} --hub {hub} --operator bob", 2, "--operator 'bob' is no wallet's address"),
         ("fetch {missing} --hub {hub} --task nosuch", 0, "no verified episodes found for task nosuch"),
         ("demo --data {file}", 2, "{file} is a file, and a folder is needed"),
     ],

@@ -164,7 +164,9 @@ def test_a_folder_is_searched_for_the_robot_and_a_package_by_its_own_name(tmp_pa
 def test_several_robots_in_a_folder_are_named(tmp_path):
     urdf = crane(tmp_path)
     urdf.with_name("other.urdf").write_text(WHOLE)
-    with pytest.raises(SourceError, match=r"found a-repository/urdf/crane.urdf, a-repository/urdf/other.urdf"):
+    with pytest.raises(
+        SourceError, match=r"several robots: a-repository/urdf/crane.urdf, a-repository/urdf/other.urdf"
+    ):
         read_source(tmp_path)
 
 
@@ -258,7 +260,7 @@ def test_what_moves_and_is_no_arm_is_welded(tmp_path):
 @pytest.mark.parametrize(
     ("urdf", "wishes", "error", "says"),
     [
-        (robot(*LINKS[:3], *JOINTS[:2]), {}, UnlikeAnArmError, "an arm of at least 3 joints"),
+        (robot(*LINKS[:3], *JOINTS[:2]), {}, UnlikeAnArmError, "an arm has at least 3 joints"),
         (robot(LINKS[0], link("column")), {}, UrdfSyntaxError, "exactly one link has no parent"),
         ("<robot", {}, UrdfSyntaxError, "is not XML"),
         ("<sdf/>", {}, UrdfSyntaxError, "it begins with <sdf>"),

@@ -111,6 +111,7 @@ def test_a_sign_and_a_magnitude_make_a_number(value: int) -> None:
 def measured(bus: FeetechBus, reach: int) -> Calibration:
     """What comes of moving every joint `reach` ticks to either side of where it stands."""
     work = Measurement(bus.device, answer_wait_s=0.25)
+    work.open()
     work.relax()
     work.centre()
     for change in (0, reach, -2 * reach, reach):
