@@ -60,6 +60,8 @@ class Trust:
     """The address that signs receipts."""
     log_key: str | None = None
     """The log's C2SP verifier key."""
+    plain: bool = False
+    """Whether the file must be as the writer makes it, as a hub takes it; else it may be repacked."""
 
 
 @dataclass(frozen=True, slots=True)

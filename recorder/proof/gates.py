@@ -1,7 +1,8 @@
 """The gates that check an episode, in order: each is pure, and refuses with exactly one named error.
 
-`GATES` is the table of FORMAT.md section 6. A `check` returns None, or one sentence that says what was expected,
-what was found and what to do; `verify.py` raises it as the gate's error. No gate reads a file, a clock or a database.
+`GATES` is the table of FORMAT.md section 6: first the documents and the file's hash, and only then its values, which
+are not even parsed before. A `check` returns None, or one sentence that says what was expected, what was found and what
+to do; `verify.py` raises it as the gate's error. No gate reads a file, a clock or a database.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def _complete(case: Case) -> str | None:
         "receipt.json": bundle.receipt if _wants_receipt(case) else b"",
     }
     if missing := sorted(name for name, found in needed.items() if found is None):
-        return f"expected {', '.join(needed)} of at most 1 MiB (episode.h5 aside); missing: {', '.join(missing)}"
+        expected = f"{', '.join(needed)}, each a regular file, of at most 1 MiB (episode.h5 aside)"
+        return f"expected {expected}; missing: {', '.join(missing)}"
     return None
 
 
@@ -289,29 +291,33 @@ def _wants_log(case: Case) -> bool:
     return case.trust.log_key is not None
 
 
-GATES: Final = (
+DOCUMENT_GATES: Final = (
     Gate("files", no.BundleIncomplete, _complete),
     Gate("canonical", no.ManifestNotCanonical, _canonical),
     Gate("schema", no.ManifestInvalid, _schema),
     Gate("file", no.FileHashMismatch, _file),
-    Gate("structure", no.EpisodeStructureInvalid, _structure),
-    Gate("agrees", no.ManifestDisagrees, _agrees),
-    Gate("content", no.ContentRootMismatch, _content),
     Gate("grant", no.GrantInvalid, _grant),
     Gate("robot_signature", no.RobotSignatureInvalid, _robot_signed),
     Gate("operator_signature", no.OperatorSignatureInvalid, _operator_signed),
     Gate("known", no.UnknownEpisode, _asked_for, _wants_books),
     Gate("ticket", no.TicketMismatch, _ticket_agrees, _wants_books),
     Gate("nonce", no.NonceMismatch, _nonce, _wants_books),
+    Gate("previous", no.PreviousForked, _one_chain, _wants_books),
+)
+"""What is checked before the file is opened."""
+FILE_GATES: Final = (
+    Gate("structure", no.EpisodeStructureInvalid, _structure),
+    Gate("agrees", no.ManifestDisagrees, _agrees),
+    Gate("content", no.ContentRootMismatch, _content),
     Gate("spec", no.SpecMismatch, _spec, _wants_asked),
     Gate("time", no.TimeMismatch, _timely, _wants_asked),
     Gate("duplicate", no.DuplicateEpisode, _first, _wants_books),
-    Gate("previous", no.PreviousForked, _one_chain, _wants_books),
     Gate("success", no.SuccessMismatch, _succeeded),
     Gate("motion", no.MotionInvalid, _moved),
     Gate("replay", no.ReplayMismatch, _replayed, _wants_replay),
     Gate("receipt", no.ReceiptInvalid, _receipted, _wants_receipt),
     Gate("inclusion", no.InclusionInvalid, _included, _wants_log),
 )
+GATES: Final = DOCUMENT_GATES + FILE_GATES
 SEAL_GATES: Final = ("canonical", "schema", "robot_signature", "known", "ticket", "nonce")
 """What a hub checks as soon as a host seals; the rest waits for the operator's signature."""

@@ -1,4 +1,4 @@
-"""Verifying a bundle: read it once, then run it through the gates. Needs no network, hub or database.
+"""Verifying a bundle: read its documents, run them through the gates, then its file. Needs no network, hub or database.
 
     verify_bundle(folder, Trust(domain, hub=..., log_key=...))
 
@@ -7,13 +7,13 @@ raises the error of the first gate that refuses, or reports which gates passed a
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from recorder.proof.bundle import SIGNATURES_JSON, Bundle, read_bundle
+from recorder.proof.bundle import SIGNATURES_JSON, Bundle, opened, read_bundle
 from recorder.proof.case import Case, Trust
-from recorder.proof.gates import GATES
+from recorder.proof.gates import DOCUMENT_GATES, FILE_GATES, GATES, Gate
 from recorder.proof.refusals import BundleIncomplete
 from teleop.identity import Domain
 
@@ -36,19 +36,30 @@ def verify_bundle(folder: Path, trust: Trust) -> Report:
 
 
 def verify(bundle: Bundle, trust: Trust) -> Report:
-    """Run a bundle through every gate that applies; raise the first refusal."""
+    """Run a bundle through every gate that applies; raise the first refusal.
+
+    Its file, unless it was read before, is opened only once its documents have passed.
+    """
     case = Case(bundle, trust)
+    passed, skipped = _run(case, DOCUMENT_GATES)
+    case = Case(opened(bundle, plain=trust.plain), trust)
+    more, left = _run(case, FILE_GATES)
+    manifest = case.manifest
+    return Report(manifest.episode, case.digest, manifest.content_root, passed + more, skipped + left)
+
+
+def _run(case: Case, gates: Iterable[Gate]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return which gates passed, and which were skipped."""
     passed: list[str] = []
     skipped: list[str] = []
-    for gate in GATES:
+    for gate in gates:
         if not gate.applies(case):
             skipped.append(gate.name)
             continue
         if (problem := gate.check(case)) is not None:
             raise gate.error(problem)
         passed.append(gate.name)
-    manifest = case.manifest
-    return Report(manifest.episode, case.digest, manifest.content_root, tuple(passed), tuple(skipped))
+    return tuple(passed), tuple(skipped)
 
 
 def require_gates(bundle: Bundle, trust: Trust, names: Collection[str]) -> None:

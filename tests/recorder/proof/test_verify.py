@@ -73,7 +73,7 @@ def test_a_good_bundle_passes_every_gate(folder: Path) -> None:
 def test_a_stranger_needs_only_two_public_keys_and_is_told_what_was_not_asked(folder: Path) -> None:
     report = verify_bundle(folder, TRUST)
 
-    assert report.skipped == ("known", "ticket", "nonce", "spec", "time", "duplicate", "previous", "replay")
+    assert report.skipped == ("known", "ticket", "nonce", "previous", "spec", "time", "duplicate", "replay")
     assert {"receipt", "inclusion", "motion", "operator_signature"} <= set(report.passed)
 
 
@@ -123,13 +123,12 @@ CLAIMS: dict[str, Callable[[Adversary], dict[str, Any]]] = {
     "a rate": lambda a: {"control_hz": 50.0},
     "an engine": lambda a: {"engine": {"fake": "2"}},
     "a date": lambda a: {"started_ms": "1"},
-    "an end": lambda a: {"ended_ms": "99999999999999"},
-    "a task": lambda a: {"task": msgspec.structs.replace(a.manifest.task, name="stack")},
+    "an end": lambda a: {"ended_ms": "2"},
+    "a task": lambda a: {"task": msgspec.structs.replace(a.manifest.task, version=2)},
     "an instruction": lambda a: {"task": msgspec.structs.replace(a.manifest.task, instruction="Do nothing.")},
-    "a robot": lambda a: {"robot": msgspec.structs.replace(a.manifest.robot, address=MALLORY.address)},
+    "a robot": lambda a: {"robot": msgspec.structs.replace(a.manifest.robot, name="another")},
     "a real robot": lambda a: {"robot": msgspec.structs.replace(a.manifest.robot, simulated=False)},
     "a URDF": lambda a: {"robot": msgspec.structs.replace(a.manifest.robot, urdf_sha256={})},
-    "an operator": lambda a: {"operator": msgspec.structs.replace(a.manifest.operator, address=MALLORY.address)},
     "meta": lambda a: {"meta_sha256": 64 * "0"},
 }
 
@@ -140,7 +139,24 @@ def test_whatever_the_manifest_claims_beyond_the_file_is_refused_though_both_sig
 ) -> None:
     bundle = adversary.say(**CLAIMS[claim](adversary))
 
-    assert refused_by(bundle) is refusals.ManifestDisagrees
+    assert refused_by(bundle, TRUST) is refusals.ManifestDisagrees
+
+
+NAMES: dict[str, Callable[[Adversary], dict[str, Any]]] = {
+    "a grant that had ended": lambda a: {"ended_ms": "99999999999999"},
+    "another task": lambda a: {"task": msgspec.structs.replace(a.manifest.task, name="stack")},
+    "another robot": lambda a: {"robot": msgspec.structs.replace(a.manifest.robot, address=MALLORY.address)},
+    "another operator": lambda a: {"operator": msgspec.structs.replace(a.manifest.operator, address=MALLORY.address)},
+}
+
+
+@pytest.mark.parametrize("claim", NAMES)
+def test_a_manifest_of_what_the_wallet_did_not_grant_is_refused_before_the_file_is_opened(
+    adversary: Adversary, claim: str
+) -> None:
+    bundle = dataclasses.replace(adversary.say(**NAMES[claim](adversary)), episode=None)
+
+    assert refused_by(bundle, TRUST) is refusals.GrantInvalid
 
 
 def test_another_content_root_is_refused_though_both_signed_it(adversary: Adversary) -> None:
