@@ -36,6 +36,7 @@ class NotOnlineError(DoorError):
 _ACTIONABLE: Final = (
     "httpx.HTTPError",
     "json.JSONDecodeError",
+    "recorder.file.apart.ReaderLostError",
     "recorder.file.episode.EpisodeError",
     "recorder.proof.contribute.NotOurEpisodeError",
     "recorder.export.robomimic.ExportError",

@@ -2,7 +2,8 @@
 
 `GATES` is the table of FORMAT.md section 6: first the documents and the file's hash, and only then its values, which
 are not even parsed before. A `check` returns None, or one sentence that says what was expected, what was found and what
-to do; `verify.py` raises it as the gate's error. No gate reads a file, a clock or a database.
+to do; `verify.py` raises it as the gate's error. One that cannot be carried out here raises an UnableError. No gate
+reads a file, a clock or a database.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from recorder.proof.bundle import domain_meta
 from recorder.proof.case import Case, SpecDiffersError, Ticket
 from recorder.proof.manifest import EPISODE, RECEIPT, Manifest
 from recorder.proof.seal import receipt_values
+from recorder.proof.unable import REFUTED, unable
 from teleop.identity import SESSION_GRANT, SignatureError
 
 Check = Callable[[Case], str | None]
@@ -225,12 +227,16 @@ def _moved(case: Case) -> str | None:
 def _replayed(case: Case) -> str | None:
     if case.trust.replay is None:
         return None
+    if not case.episode.meta.engine:
+        return "the episode says that it was simulated, and names no engine that did it"
     try:
         case.trust.replay(case.episode)
     except SpecDiffersError as error:
         raise no.SpecMismatch(str(error)) from error
-    except Exception as error:  # noqa: BLE001  the simulator is injected, and any failure in it is a refusal
+    except REFUTED as error:
         return f"{type(error).__name__}: {error}"
+    except Exception as error:  # the simulator is injected; whatever else fails in it says nothing of the episode
+        raise unable(error) from error
     return None
 
 
