@@ -25,6 +25,10 @@ class EpisodeGoneError(DoorError):
     """An episode does not wait for this wallet's signature; the message says what it is instead."""
 
 
+class HeldError(DoorError):
+    """A signed episode waits to be checked, because the hub cannot at the moment; the message says why."""
+
+
 class StillFaultedError(DoorError):
     """A robot broke again as its owner cleared it; the message says how."""
 

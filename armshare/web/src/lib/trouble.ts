@@ -89,7 +89,7 @@ const codeOf = (name: string): string => name.replace(/(?<=[a-z0-9])(?=[A-Z])/g,
 /** What to tell of an error, or of a refusal of the hub's. An error that was written for people tells itself. */
 export function troubleOf(error: unknown): Trouble {
   console.info('armshare:', error)
-  if (error instanceof PlainError) return { code: 'plain', says: error.message, todo: error.todo }
+  if (error instanceof PlainError) return { code: error.code, says: error.message, todo: error.todo }
   const { code, name, status } = (error ?? {}) as { code?: unknown; name?: unknown; status?: unknown }
   const named = typeof code === 'string' ? codeOf(code) : typeof name === 'string' ? codeOf(name.replace(/Error$/, '')) : ''
   const known = [named, ofStatus(status), 'unknown'].find((each) => BY_CODE.has(each)) as string
@@ -106,6 +106,7 @@ function ofStatus(status: unknown): string {
 /** An error of this page whose message is written for the person before it. */
 export class PlainError extends Error {
   override name = 'PlainError'
+  code = 'plain'
   constructor(
     message: string,
     readonly todo: Todo = 'try_again',
