@@ -17,8 +17,8 @@ from platformdirs import user_data_path
 from websockets.exceptions import WebSocketException
 
 from armshare.client import no_hub, one_of
-from armshare.failures import DemoError, DoorError, PlatformError
-from armshare.patience import manifest_of, patiently, score_of, silent
+from armshare.failures import DemoError, DoorError, HeldError, PlatformError
+from armshare.patience import held, manifest_of, patiently, score_of, silent
 from armshare.researcher import episode_in
 from recorder.file.episode import Episode as Recording
 from recorder.proof.contribute import Driven, countersign
@@ -363,6 +363,8 @@ async def contribute(driver: Driver, ended: Mapping[str, Any], robot: str, tell:
     if answer.is_error:
         raise refusal(answer)
     verified = answer.json()
+    if verified["state"] == "held":
+        raise HeldError(held(verified))
     if verified["state"] != "verified":
         raise DemoError(f"{episode} was not verified, it is {verified['state']}: {verified['reason']}")
     score = await score_of(driver.http, episode, tell)

@@ -25,6 +25,10 @@ class EpisodeGoneError(DoorError):
     """An episode does not wait for this wallet's signature; the message says what it is instead."""
 
 
+class HeldError(DoorError):
+    """A signed episode waits to be checked, because the hub cannot at the moment; the message says why."""
+
+
 class StillFaultedError(DoorError):
     """A robot broke again as its owner cleared it; the message says how."""
 
@@ -36,6 +40,7 @@ class NotOnlineError(DoorError):
 _ACTIONABLE: Final = (
     "httpx.HTTPError",
     "json.JSONDecodeError",
+    "recorder.file.apart.ReaderLostError",
     "recorder.file.episode.EpisodeError",
     "recorder.proof.contribute.NotOurEpisodeError",
     "recorder.export.robomimic.ExportError",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import httpx
@@ -68,6 +68,12 @@ async def score_of(http: httpx.AsyncClient, episode: str, tell: Tell = silent) -
         answer = await patiently(lambda: http.get(f"/api/episodes/{episode}/score", params={"wait_s": WAIT_S}), tell)
         if answer.is_success or refusal(answer).code != "not_scored":
             return dict(_required(answer).json())
+
+
+def held(episode: Mapping[str, Any]) -> str:
+    """Say why a signed episode waits."""
+    why = str(episode["reason"]).partition(": ")[2] or "the hub does not say why"
+    return f"{episode['episode']} is signed and waits to be checked: {why}; the hub checks it again by itself"
 
 
 def arrived(received: int, length: int | None) -> str:

@@ -13,11 +13,13 @@ from rich.markup import escape
 
 from armshare.client import client_of, config_of
 from armshare.failures import PlatformError
-from recorder.file.episode import Episode, EpisodeError, FileMissingError, read_episode
+from recorder.file.apart import reader
+from recorder.file.episode import Episode, EpisodeError, FileMissingError
 from recorder.proof.bundle import BUNDLE_FILES, read_bundle
 from recorder.proof.case import Trust
 from recorder.proof.manifest import EPISODE_FILE
 from recorder.proof.refusals import GateError
+from recorder.proof.unable import UnableError
 from recorder.proof.verify import claimed_domain, verify
 from rewards.score.score import recompute
 from sim.robot import RobotError
@@ -47,7 +49,7 @@ def pins(file: Path) -> dict[str, Any]:
 def episode_in(folder: Path) -> Episode:
     """Return the recording in a bundle's folder; raise an EpisodeError, which names the folder."""
     try:
-        return read_episode(folder / EPISODE_FILE)
+        return reader().read(folder / EPISODE_FILE)
     except FileMissingError:
         raise  # its message names the folder already
     except EpisodeError as error:
@@ -59,7 +61,7 @@ def check(bundle: Path, config: dict[str, Any] | None, *, replay: bool, score: b
     from recorder.proof.replayed import replayed  # here, so that a check without it loads no physics
 
     read = read_bundle(bundle)
-    report: dict[str, Any] = {"bundle": str(bundle), "pinned": config is not None, "refused": None}
+    report: dict[str, Any] = {"bundle": str(bundle), "pinned": config is not None, "refused": None, "unable": None}
     try:
         trust = Trust(
             domain=Domain(config["chain_id"], config["vault"]) if config else claimed_domain(read),
@@ -70,6 +72,8 @@ def check(bundle: Path, config: dict[str, Any] | None, *, replay: bool, score: b
         found = verify(read, trust)
     except GateError as error:
         return {**report, "refused": type(error).__name__, "message": str(error)}
+    except UnableError as error:
+        return {**report, "unable": error.reason, "message": str(error)}
     report |= {"episode": found.episode, "digest": found.digest, "content_root": found.content_root}
     report |= {"passed": list(found.passed), "skipped": list(found.skipped)}
     if score:
@@ -88,6 +92,10 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
     """Say a report in words."""
     if report["refused"]:
         yield f"[red]refused[/red]  {report['bundle']}  [bold]{report['refused']}[/bold]: {escape(report['message'])}"
+        return
+    if report["unable"]:
+        yield f"[yellow]unable[/yellow]   {report['bundle']}  cannot be checked here, so nothing is said against it:"
+        yield f"         {report['message']}"
         return
     yield f"[green]verified[/green] {report['episode']}  digest {report['digest']}"
     yield f"         passed {', '.join(report['passed'])}"

@@ -1,4 +1,4 @@
-"""`armshare drive --unsigned`, `--sign` and `--discard`: episodes that were driven and not signed, decided about later.
+"""`armshare drive --unsigned`, `--sign`, `--discard` and `--another-look`: episodes that are decided about later.
 
 Whoever drove it signed with a session key that is gone by now; the wallet that granted it signs instead.
 """
@@ -15,7 +15,7 @@ from eth_account.signers.local import LocalAccount
 
 from armshare.client import no_hub
 from armshare.failures import EpisodeGoneError
-from armshare.patience import Tell, arrived, manifest_of, patiently, score_of
+from armshare.patience import Tell, arrived, held, manifest_of, patiently, score_of
 from recorder.proof import manifest as manifests
 from recorder.proof.contribute import sign_later
 from teleop.dialing import trusted
@@ -38,19 +38,28 @@ class Decided:
 
 
 async def decide(
-    hub: str, wallet: LocalAccount, decided: Decided, sign: Sequence[str], discard: Sequence[str], tell: Tell
+    hub: str,
+    wallet: LocalAccount,
+    decided: Decided,
+    sign: Sequence[str],
+    discard: Sequence[str],
+    tell: Tell,
+    look: Sequence[str] = (),
 ) -> None:
-    """Discard and sign episodes of a wallet, by their ids or `all`, then list what is left.
+    """Discard and sign episodes of a wallet, by their ids or `all`, ask for another `look`, then list what is left.
 
     Raises EpisodeGoneError for an id that does not wait for this wallet, PlatformError without a hub, RefusedError.
     """
     async with _client(hub) as http:
         listed = await _unsigned(http, wallet)
-        if sign or discard:
+        if sign or discard or look:
             await sign_in(http, wallet)
         for episode in _named(listed, discard):
             await call(http, "POST", f"/api/episodes/{episode}/discard")
             decided.discarded.append(episode)
+        for episode in look:
+            if (score := await _look_again(http, episode, tell)) is not None:
+                decided.signed.append(score)
         gone = set(decided.discarded)
         for episode in _named([one for one in listed if one["episode"] not in gone], sign):
             tell(f"signing {episode}")
@@ -102,7 +111,22 @@ async def _sign(http: httpx.AsyncClient, wallet: LocalAccount, episode: str, tel
     answer = await patiently(lambda: http.post(path, json={"signature": signature}), tell)
     if answer.is_error:
         raise refusal(answer)
-    return await score_of(http, episode, tell)
+    return await _scored(http, answer.json(), tell)
+
+
+async def _look_again(http: httpx.AsyncClient, episode: str, tell: Tell) -> dict[str, Any] | None:
+    """Return the score of a rejected episode that passes when it is looked at again; None if it waits to be checked.
+
+    Raises RefusedError if a gate refuses it again, or if it had its other look before.
+    """
+    return await _scored(http, await call(http, "POST", f"/api/episodes/{episode}/another-look", {}), tell)
+
+
+async def _scored(http: httpx.AsyncClient, signed: dict[str, Any], tell: Tell) -> dict[str, Any] | None:
+    if signed["state"] == "held":
+        tell(held(signed))
+        return None
+    return await score_of(http, signed["episode"], tell)
 
 
 async def _unsigned(http: httpx.AsyncClient, wallet: LocalAccount) -> list[dict[str, Any]]:

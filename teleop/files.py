@@ -6,11 +6,34 @@ Part of teleop; every room that writes such files uses these functions.
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import Final
 
 _sync_data: Final = getattr(os, "fdatasync", os.fsync)
 """macOS has no fdatasync."""
+
+
+class NotRegularError(Exception):
+    """Something else is in the place of a file: a folder, a link, a pipe, a socket or a device."""
+
+
+def open_regular(path: Path) -> int:
+    """Return a descriptor that reads a file, never waiting and following no link, for the caller to close.
+
+    Raises FileNotFoundError, or NotRegularError for anything but a regular file.
+    """
+    expected = f"expected a regular file at {path}"
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as error:  # a link, a socket, or a file that we may not read
+        raise NotRegularError(f"{expected}: {error.strerror}") from error
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise NotRegularError(f"{expected}, got something else")
 
 
 def write_atomic(path: Path, data: bytes) -> None:

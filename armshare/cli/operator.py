@@ -54,6 +54,10 @@ def drive(
         list[str] | None,
         typer.Option(help="Drive nothing: discard an episode that was driven earlier, or `all`; may be repeated."),
     ] = None,
+    another_look: Annotated[
+        list[str] | None,
+        typer.Option(help="Drive nothing: have an episode that was rejected checked once more; may be repeated."),
+    ] = None,
     _ca: Ca = None,
     as_json: AsJson = False,
 ) -> None:
@@ -67,12 +71,12 @@ def drive(
 
     given = {"--policy": policy, "--expert": expert, "--episode": episode, "--gamepad": gamepad}
     given["--first-drive"] = first_drive
-    if unsigned or sign or discard:
+    if unsigned or sign or discard or another_look:
         if any(given.values()):
             raise typer.BadParameter(
-                "--unsigned, --sign and --discard drive nothing: leave out --policy, --expert and the other pilots"
+                "--unsigned, --sign, --discard and --another-look drive nothing: leave out --expert and other pilots"
             )
-        _decide(hub, key, sign or [], discard or [], as_json)
+        _decide(hub, key, sign or [], discard or [], another_look or [], as_json)
         return
     if sum(bool(value) for value in given.values()) != 1:
         named = [name for name, value in given.items() if value]
@@ -118,7 +122,7 @@ def _plain(text: str) -> str:
     return escape("".join(letter if letter.isprintable() else " " for letter in text))
 
 
-def _decide(hub: str, key: Path | None, sign: list[str], discard: list[str], as_json: bool) -> None:
+def _decide(hub: str, key: Path | None, sign: list[str], discard: list[str], look: list[str], as_json: bool) -> None:
     from armshare import drive as driving
     from armshare import unsigned as deciding
 
@@ -126,7 +130,7 @@ def _decide(hub: str, key: Path | None, sign: list[str], discard: list[str], as_
     decided = deciding.Decided(wallet.address)
     try:
         with interruptible():
-            asyncio.run(deciding.decide(hub, wallet, decided, sign, discard, _say))
+            asyncio.run(deciding.decide(hub, wallet, decided, sign, discard, _say, look))
     finally:
         if as_json:
             print(json.dumps(asdict(decided)))

@@ -29,7 +29,10 @@ def verify(
     score: Annotated[bool, typer.Option(help="Recompute the score too.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check episodes, gate by gate; the first gate that refuses is named. Exit code 1 if any is refused."""
+    """Check episodes, gate by gate; the first gate that refuses is named.
+
+    Exit code 1 if any is refused, 2 if one cannot be checked here, which says nothing against it.
+    """
     from armshare import researcher
 
     config = researcher.pins(pins) if pins else _config(hub) if hub else None
@@ -39,8 +42,8 @@ def verify(
     else:
         for line in (line for report in reports for line in researcher.lines(report)):
             out.print(line, highlight=False, soft_wrap=True)
-    if any(report["refused"] for report in reports):
-        raise typer.Exit(1)
+    if any(report["refused"] or report["unable"] for report in reports):
+        raise typer.Exit(1 if any(report["refused"] for report in reports) else 2)
 
 
 @cli.command()

@@ -58,6 +58,7 @@ from teleop.wire.messages import PROTOCOL
 
 _log = structlog.get_logger()
 EXPIRY_S: Final = 1.0
+CHECK_HELD_S: Final = 5.0
 SWEEP_UPLOADS_S: Final = 3600.0
 UPLOAD_KEPT_MS: Final = 7 * 24 * 3_600_000
 """How long an upload that nobody continues is kept."""
@@ -142,6 +143,7 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
             stack.push_async_callback(asyncio.to_thread, parts.models.close)
             await stack.enter_async_context(pipeline)
             await stack.enter_async_context(_expiring(parts.hub, uploads, erasing))
+            await stack.enter_async_context(_checking(intake, access))
             yield
 
     app = FastAPI(title="armshare", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -251,6 +253,25 @@ async def _expiring(hub: Hub, uploads: Uploads, erasing: Erasing) -> AsyncIterat
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _checking(intake: Intake, access: Access) -> AsyncIterator[None]:
+    """Check again what could not be checked: all of it now, as what kept it may have changed, then what is due."""
+
+    due = False
+
+    async def check_held() -> None:
+        nonlocal due
+        await intake.check_held(access.ticket, due=due)
+        due = True
+
+    task = asyncio.create_task(again_and_again(check_held, CHECK_HELD_S), name="checks of held episodes")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def again_and_again(

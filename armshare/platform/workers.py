@@ -62,5 +62,6 @@ def _prepare() -> None:
     """Leave Ctrl-C to the hub, which ends its workers itself, and load everything that the first episode will need."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    import_module("recorder.file.apart").reader().start()
     import_module("recorder.proof.replayed").warm()
     import_module("rewards.score.score")

@@ -19,7 +19,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from recorder.file.episode import Episode, EpisodeError, read_episode
+from recorder.file.apart import reader
+from recorder.file.episode import Episode, EpisodeError
 from recorder.file.meta import SpecMeta
 from recorder.proof import manifest as manifests
 from recorder.proof.bundle import MANIFEST_FILE, SIGNATURES_FILE, SIGNATURES_JSON
@@ -206,7 +207,7 @@ def _require_alike(first: Episode, other: Episode) -> None:
 
 def _read(bundle: Path) -> tuple[Manifest, Episode]:
     try:
-        return manifests.decode((bundle / MANIFEST_FILE).read_bytes()), read_episode(bundle / EPISODE_FILE)
+        return manifests.decode((bundle / MANIFEST_FILE).read_bytes()), reader().read(bundle / EPISODE_FILE)
     except (OSError, ManifestError, EpisodeError) as error:
         raise UnreadableBundleError(f"{bundle} is no whole episode: {_reason(error)}") from error
 

@@ -1,7 +1,12 @@
-"""Reading an episode file. It may come from anyone: nothing is read before its path, type and size are checked."""
+"""Reading an episode file. It may come from anyone: nothing is read before its path, type and size are checked.
+
+Here it is read in this process; `apart.py` reads a stranger's in one of its own, with limits.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,11 +29,21 @@ from recorder.file.layout import (
 )
 from recorder.file.meta import EndMeta, Meta, decode_meta
 from sim.robot import Vector
+from teleop.files import NotRegularError, open_regular
 
 _GROUP_MEMBERS_MAX: Final = 512
 _CHUNK_BYTES_MAX: Final = 16 << 20
-_FILTERS: Final = frozenset({1, 2, 3, 32000})
-"""HDF5's numbers of gzip, shuffle, Fletcher-32 and lzf."""
+_GZIP, _SHUFFLE, _FLETCHER32, _LZF = 1, 2, 3, 32000
+"""HDF5's numbers of filters."""
+_FILTERS: Final = frozenset({_GZIP, _SHUFFLE, _FLETCHER32, _LZF})
+_COMPRESSION: Final = frozenset({_GZIP, _LZF})
+_ATTRIBUTES: Final = frozenset({"format", "version"})
+"""The root's; nothing else has any."""
+_COMMENT: Final = 0x0D
+"""HDF5's number of the message in an object's header that holds a comment."""
+_BESIDE_BYTES_MAX: Final = 256 << 10
+"""What HDF5 itself may need in a file as the writer makes it; ours needs a tenth."""
+_OPEN_FILES: Final = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 
 
 class EpisodeError(Exception):
@@ -37,6 +52,10 @@ class EpisodeError(Exception):
 
 class FileMissingError(EpisodeError):
     """There is no such file."""
+
+
+class NotAFileError(EpisodeError):
+    """A folder, a link, a pipe, a socket or a device is in the file's place."""
 
 
 class UnreadableFileError(EpisodeError):
@@ -71,8 +90,12 @@ class ForbiddenStorageError(EpisodeError):
     """A dataset's bytes are outside the file, or need a filter that a reader must not load."""
 
 
+class UnboundDataError(EpisodeError):
+    """The file carries something that the content root does not bind: attributes, comments, or bytes of its own."""
+
+
 class TooLargeError(EpisodeError):
-    """More steps, limit events or bytes than a reader accepts."""
+    """More steps, limit events or bytes than a reader accepts, or more memory or processor time than it gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,39 +150,131 @@ class Episode:
 
 def read_episode(path: Path) -> Episode:
     """Read a finished episode file; raise an EpisodeError that says what is wrong unless all of it is sound."""
-    with _opened(path) as file:
-        _require_format(file)
-        members = _members(file)
-        meta_bytes = _read_meta_bytes(members)
-        meta = _decode(meta_bytes)
-        if meta.end is None:
-            raise MetaInvalidError(f"{meta.episode}: expected an `end` in /meta; recover the file first")
-        expected = columns(meta.spec.sizes, meta.spec.arrays)
-        _require_members(set(members), {column.path for column in expected} | {"meta"})
-        shape = _dataset(members, "limits").shape
-        limits = int(shape[0]) if shape else 0
-        require_size(expected, meta.end.steps, limits)
-        arrays = {c.path: _read(members, c, c.full_shape(meta.end.steps, limits)) for c in expected}
-    return Episode(meta, meta_bytes, meta.end, arrays)
+    descriptor = open_episode(path)
+    try:
+        with opened(descriptor, path.name) as file:
+            found = inspect(file)
+            return found.episode({place.path: _read(found.datasets[place.path], place) for place in found.places})
+    finally:
+        os.close(descriptor)
+
+
+def open_episode(path: Path) -> int:
+    """Return a descriptor of an episode's file, for the caller to close; raise FileMissingError or NotAFileError."""
+    try:
+        return open_regular(path)
+    except FileNotFoundError as error:
+        said = f"There is no episode at {path.parent}: an episode is a folder with {path.name} in it."
+        raise FileMissingError(said) from error
+    except NotRegularError as error:
+        raise NotAFileError(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One dataset of an episode: its path, its type, and its whole shape."""
+
+    path: str
+    dtype: np.dtype
+    shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """The size of its values."""
+        return self.dtype.itemsize * int(np.prod(self.shape, dtype=object))
+
+
+def places(meta: Meta, steps: int, limits: int) -> tuple[Place, ...]:
+    """Return every dataset of such an episode but `/meta`; raise TooLargeError if it may not be read."""
+    expected = columns(meta.spec.sizes, meta.spec.arrays)
+    require_size(expected, steps, limits)
+    return tuple(Place(one.path, one.dtype, one.full_shape(steps, limits)) for one in expected)
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What an open file holds: all of it checked, and nothing but `/meta` read."""
+
+    meta: Meta
+    meta_bytes: bytes
+    end: EndMeta
+    limits: int
+    """E, the number of limit events."""
+    places: tuple[Place, ...]
+    datasets: Mapping[str, h5py.Dataset]
+
+    def episode(self, arrays: Mapping[str, NDArray[Any]]) -> Episode:
+        """Return the episode, given its values."""
+        return Episode(self.meta, self.meta_bytes, self.end, arrays)
+
+    @property
+    def nbytes(self) -> int:
+        """The size of all values."""
+        return sum(place.nbytes for place in self.places)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
-    """Open for reading; raise FileMissingError, or UnreadableFileError for anything that HDF5 cannot read."""
-    if not path.exists():
-        raise FileMissingError(f"There is no episode at {path.parent}: an episode is a folder with {path.name} in it.")
+def opened(descriptor: int, name: str) -> Iterator[h5py.File]:
+    """Open for reading; raise UnreadableFileError for anything that HDF5 cannot read."""
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(f"{_OPEN_FILES}/{descriptor}", "r") as file:
             yield file
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeDecodeError) as error:
-        raise UnreadableFileError(f"{path.name} is no whole HDF5 file: {error}") from error
+        raise UnreadableFileError(f"{name} is no whole HDF5 file: {error}") from error
+
+
+def inspect(file: h5py.File, *, plain: bool = False) -> Inspected:
+    """Check everything but the values; raise an EpisodeError. With `plain`, the file must be as the writer makes it."""
+    _require_format(file)
+    members = _members(file, plain=plain)
+    meta_bytes = _read_meta_bytes(members)
+    meta = _decode(meta_bytes)
+    if meta.end is None:
+        raise MetaInvalidError(f"{meta.episode}: expected an `end` in /meta; recover the file first")
+    expected = {column.path for column in columns(meta.spec.sizes, meta.spec.arrays)} | {"meta"}
+    _require_members(set(members), expected)
+    shape = _dataset(members, "limits").shape
+    limits = int(shape[0]) if shape else 0
+    found = places(meta, meta.end.steps, limits)
+    datasets = {place.path: _dataset(members, place.path) for place in found}
+    for place in found:
+        _require_place(datasets[place.path], place)
+    inspected = Inspected(meta, meta_bytes, meta.end, limits, found, datasets)
+    if plain:
+        _require_nothing_beside(file, len(meta_bytes) + inspected.nbytes)
+    return inspected
+
+
+def read_into(dataset: h5py.Dataset, array: NDArray[Any]) -> None:
+    """Read all values of a dataset into an array of its shape."""
+    if array.size:
+        dataset.id.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
+
+
+def _read(dataset: h5py.Dataset, place: Place) -> NDArray[Any]:
+    array: NDArray[Any] = np.empty(place.shape, place.dtype)
+    read_into(dataset, array)
+    array.flags.writeable = False
+    return array
 
 
 def _require_format(file: h5py.File) -> None:
-    """Raise FormatVersionError unless the root attributes say that this is an episode of this version."""
+    """Raise unless the root attributes say that this is an episode of this version, and nothing else."""
+    if file.userblock_size:
+        raise UnboundDataError(f"expected an HDF5 file from its first byte, got {file.userblock_size} bytes before it")
+    _require_bare(file, attributes=len(_ATTRIBUTES))
     found = (file.attrs.get("format"), file.attrs.get("version"))
     if not (isinstance(found[0], str) and isinstance(found[1], np.integer) and found == (FORMAT, VERSION)):
         raise FormatVersionError(f"expected format {FORMAT!r} version {VERSION}, got {found[0]!r} {found[1]!r}")
+
+
+def _require_nothing_beside(file: h5py.File, values: int) -> None:
+    """Raise unless the values are in the file, byte for byte, with nothing else of any size."""
+    size = file.id.get_filesize()
+    if values > size:
+        raise TooLargeError(f"expected {values} bytes of values in the file, which has {size}")
+    if size > values + _BESIDE_BYTES_MAX:
+        raise UnboundDataError(f"expected at most {_BESIDE_BYTES_MAX} bytes beside the values, got {size - values}")
 
 
 def _read_meta_bytes(members: Mapping[str, Any]) -> bytes:
@@ -169,7 +284,6 @@ def _read_meta_bytes(members: Mapping[str, Any]) -> bytes:
         raise DatasetTypeError(f"expected /meta of type u1 and one dimension, got {dataset.dtype}")
     if dataset.shape[0] > META_BYTES_MAX:
         raise TooLargeError(f"expected at most {META_BYTES_MAX} bytes of /meta, got {dataset.shape[0]}")
-    _require_storage(dataset)
     return bytes(dataset[:])
 
 
@@ -190,25 +304,38 @@ def require_size(expected: tuple[Column, ...], steps: int, limits: int) -> None:
         raise TooLargeError(f"expected at most {VALUES_BYTES_MAX} bytes of values, got {size}")
 
 
-def _members(file: h5py.File) -> dict[str, Any]:
+def _members(file: h5py.File, *, plain: bool) -> dict[str, Any]:
     """Return path -> object, following hard links only, at most one group deep; each is opened once."""
     found: dict[str, Any] = {}
-    for name, item in _children(file):
+    for name, item in _children(file, plain=plain):
         if isinstance(item, h5py.Group):
-            found |= {f"{name}/{inner}": each for inner, each in _children(item)}
+            found |= {f"{name}/{inner}": each for inner, each in _children(item, plain=plain)}
         else:
             found[name] = item
     return found
 
 
-def _children(group: h5py.Group) -> Iterator[tuple[str, Any]]:
+def _children(group: h5py.Group, *, plain: bool) -> Iterator[tuple[str, Any]]:
     if len(group) > _GROUP_MEMBERS_MAX:
         raise UnknownDatasetError(f"expected at most {_GROUP_MEMBERS_MAX} members, got {len(group)}")
     links = group.id.links
     for name in list(group.id):
         if links.get_info(name).type != h5py.h5l.TYPE_HARD:
             raise ForbiddenStorageError(f"expected hard links only, got another at {group.name}/{name!r}")
-        yield name.decode(errors="surrogateescape"), group[name]
+        item = group[name]
+        if isinstance(item, h5py.Dataset):
+            _require_storage(item, plain=plain)  # before its shape: to know that of a virtual one, HDF5 opens others
+        _require_bare(item)
+        yield name.decode(errors="surrogateescape"), item
+
+
+def _require_bare(item: Any, attributes: int = 0) -> None:
+    """Raise unless an object has at most so many attributes and no comment."""
+    found = h5py.h5o.get_info(item.id)
+    if found.num_attrs > attributes or found.hdr.mesg.present >> _COMMENT & 1:
+        raise UnboundDataError(
+            f"{item.name}: expected {attributes or 'no'} attributes and no comment, got {found.num_attrs}"
+        )
 
 
 def _dataset(members: Mapping[str, Any], path: str) -> h5py.Dataset:
@@ -220,26 +347,25 @@ def _dataset(members: Mapping[str, Any], path: str) -> h5py.Dataset:
     return found
 
 
-def _read(members: Mapping[str, Any], column: Column, shape: tuple[int, ...]) -> NDArray[Any]:
-    dataset = _dataset(members, column.path)
-    if dataset.dtype != column.dtype:
-        raise DatasetTypeError(f"expected {column.path} of type {column.dtype}, got {dataset.dtype}")
-    if dataset.shape != shape:
-        raise DatasetShapeError(f"expected {column.path} of shape {shape}, got {dataset.shape}")
-    _require_storage(dataset)
-    array: NDArray[Any] = np.empty(shape, column.dtype)
-    if array.size:
-        dataset.id.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
-    array.flags.writeable = False
-    return array
+def _require_place(dataset: h5py.Dataset, place: Place) -> None:
+    if dataset.dtype != place.dtype or dataset.dtype.metadata:
+        raise DatasetTypeError(f"expected {place.path} of type {place.dtype}, got {dataset.dtype}")
+    if dataset.shape != place.shape:
+        raise DatasetShapeError(f"expected {place.path} of shape {place.shape}, got {dataset.shape}")
 
 
-def _require_storage(dataset: h5py.Dataset) -> None:
+def _require_storage(dataset: h5py.Dataset, *, plain: bool) -> None:
     made = dataset.id.get_create_plist()
-    filters = {made.get_filter(index)[0] for index in range(made.get_nfilters())}
-    if dataset.is_virtual or made.get_external_count() or not filters <= _FILTERS:
-        raise ForbiddenStorageError(f"{dataset.name}: expected plain storage, got filters {sorted(filters)}")
-    if dataset.chunks and int(np.prod(dataset.chunks, dtype=object)) * dataset.dtype.itemsize > _CHUNK_BYTES_MAX:
+    if made.get_layout() == h5py.h5d.VIRTUAL or made.get_external_count():
+        raise ForbiddenStorageError(f"{dataset.name}: expected values in the file, got external or virtual storage")
+    filters = [made.get_filter(index)[0] for index in range(made.get_nfilters())]
+    if plain and filters:
+        raise ForbiddenStorageError(f"{dataset.name}: expected values as the writer stores them, got filters {filters}")
+    twice = len(set(filters)) != len(filters) or len(_COMPRESSION.intersection(filters)) > 1
+    if twice or not _FILTERS.issuperset(filters):
+        raise ForbiddenStorageError(f"{dataset.name}: expected plain storage or compressed once, got filters {filters}")
+    chunk = made.get_chunk() if made.get_layout() == h5py.h5d.CHUNKED else ()
+    if int(np.prod(chunk, dtype=object)) * dataset.id.get_type().get_size() > _CHUNK_BYTES_MAX:
         raise ForbiddenStorageError(f"{dataset.name}: expected chunks up to {_CHUNK_BYTES_MAX} bytes")
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from sim.motion.control import Limit
+from sim.motion.limits import Limit
 
 FORMAT: Final = "armshare-episode"
 VERSION: Final = 1

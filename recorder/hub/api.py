@@ -30,7 +30,7 @@ from recorder.hub.catalogue import (
     UnknownEpisodeError,
     Wanted,
 )
-from recorder.hub.intake import EpisodeErasedError, EpisodePrivateError, Intake, Sealing, VerifierLostError
+from recorder.hub.intake import EpisodeErasedError, EpisodePrivateError, Intake, Sealing
 from recorder.hub.log import Log, LogIndexError
 from recorder.hub.records import NotTheOperatorError
 from recorder.hub.states import EpisodeState, EpisodeStateError
@@ -140,7 +140,6 @@ _STATUS: Final[dict[type[Exception], int]] = {
     CursorError: 422,
     TusHeaderError: 400,
     UploadBusyError: 423,
-    VerifierLostError: 503,
 }
 
 
@@ -264,10 +263,19 @@ def _add_intake(router: APIRouter, access: Access, intake: Intake) -> None:
     async def sign(
         episode: str, signature: Annotated[str, Body(embed=True, max_length=200)], request: Request
     ) -> EpisodeView:
-        """Take the operator's signature; verify and log the episode."""
+        """Take the operator's signature; verify and log the episode, or hold it until it can be checked."""
         operator = await run_in_threadpool(access.operator, request)
         ticket = await run_in_threadpool(access.ticket, episode)
         return await intake.sign(episode, operator, ticket, signature)
+
+    @router.post("/api/episodes/{episode}/another-look")
+    async def look_again(
+        episode: str, request: Request, signature: Annotated[str | None, Body(embed=True, max_length=200)] = None
+    ) -> EpisodeView:
+        """Check a rejected episode once more, as its operator may ask for once."""
+        operator = await run_in_threadpool(access.operator, request)
+        ticket = await run_in_threadpool(access.ticket, episode)
+        return await intake.look_again(episode, operator, ticket, signature)
 
     @router.post("/api/episodes/{episode}/discard")
     async def discard(episode: str, request: Request) -> EpisodeView:

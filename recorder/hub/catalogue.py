@@ -45,6 +45,10 @@ class EpisodeView:
     created_ms: int
     trust: TrustClass | None
     """What it rests on, once verified: `replayed` by this hub, or `witnessed` by the robot's host alone."""
+    next_try_ms: int | None
+    """When it is checked again, if it is held."""
+    another_look: bool
+    """Whether it is rejected and its operator may still ask for another look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,8 @@ def view(row: EpisodeRow) -> EpisodeView:
         receipt=row.receipt,
         created_ms=row.created_ms,
         trust=row.trust,
+        next_try_ms=row.next_try_ms,
+        another_look=row.state is EpisodeState.REJECTED and row.looked_again_ms is None,
     )
 
 

@@ -1,5 +1,7 @@
 """The hub's intake: a host seals, the operator signs, the gates check, the log grows, and a receipt is given.
 
+An episode that cannot be checked here and now is held, and checked again later; only a refusal rejects it.
+
 Every request may be repeated: the second one changes nothing and gets the same answer. CPU-heavy work runs in the
 executor that is passed in, so that the hub's event loop only waits.
 """
@@ -12,6 +14,7 @@ import re
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 from weakref import WeakValueDictionary
@@ -41,6 +44,7 @@ from recorder.proof.case import Replayer, Ticket, Trust
 from recorder.proof.gates import SEAL_GATES
 from recorder.proof.manifest import EPISODE_FILE, Manifest
 from recorder.proof.refusals import GateError, OperatorSignatureInvalid
+from recorder.proof.unable import WORDS, UnableError, unable
 from recorder.proof.verify import Report, require_gates, verify
 from teleop.identity import Domain
 
@@ -54,10 +58,6 @@ class EpisodeErasedError(Exception):
 
 class EpisodePrivateError(Exception):
     """A stranger asked for the files of an episode that is not verified."""
-
-
-class VerifierLostError(Exception):
-    """The worker that was verifying died; the episode is unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,24 +111,50 @@ class Intake:
     async def sign(self, episode: str, operator: str, ticket: Ticket | None, signature: str) -> EpisodeView:
         """Verify the episode with the operator's signature, log it, and return it with its receipt.
 
-        Raises a GateError (the episode is then rejected, except for a wrong signature, which may be sent again),
-        UnknownEpisodeError, NotTheOperatorError, EpisodeStateError or VerifierLostError.
+        It is returned `held`, without a receipt, if it cannot be checked now. Raises a GateError (the episode is then
+        rejected, except for a wrong signature, which may be sent again), UnknownEpisodeError, NotTheOperatorError or
+        EpisodeStateError.
         """
         async with self._lock(episode):
             row = await asyncio.to_thread(self._records.of_operator, episode, operator)
             if row.state is EpisodeState.VERIFIED and row.operator_signature == signature:
                 return view(row)
+            if row.state is EpisodeState.REJECTED:
+                raise EpisodeStateError(f"{episode} was rejected ({row.reason}); ask for another look instead")
             require_move(episode, row.state, EpisodeState.VERIFIED)
-            try:
-                kept = await self._verify_and_keep(row, ticket, signature)
-            except OperatorSignatureInvalid:
-                raise
-            except GateError as error:
-                await self._reject(episode, error)
-                raise
-        if self._hand_on is not None:
-            self._hand_on(episode)
-        return view(kept)
+            return view(await self._decide(row, ticket, signature))
+
+    async def look_again(
+        self, episode: str, operator: str, ticket: Ticket | None, signature: str | None
+    ) -> EpisodeView:
+        """Verify a rejected episode once more, as its operator may ask for once; as `sign` otherwise.
+
+        `signature` is needed only if an earlier release rejected it, which did not keep the one that came.
+        """
+        async with self._lock(episode):
+            row = await asyncio.to_thread(self._records.of_operator, episode, operator)
+            signed = row.operator_signature or signature
+            if row.state is EpisodeState.REJECTED and signed is None:
+                raise OperatorSignatureInvalid(f"expected the operator's signature of {episode}, which was not kept")
+            row = await asyncio.to_thread(self._records.look_again, episode)
+            _log.info("episode looked at again", episode=episode, rejected_for=row.reason)
+            return view(await self._decide(row, ticket, signed or ""))
+
+    async def check_held(self, ticket_of: Callable[[str], Ticket | None], *, due: bool = True) -> None:
+        """Check again the episodes that could not be checked before, one after the other: those due, or all."""
+        for episode in await asyncio.to_thread(partial(self._records.held, due=due)):
+            async with self._lock(episode):
+                row = await asyncio.to_thread(self._records.find, episode)
+                if row is None or row.state is not EpisodeState.HELD:
+                    continue
+                ticket = await asyncio.to_thread(ticket_of, episode)
+                try:
+                    await self._decide(row, ticket, row.operator_signature or "")
+                except OperatorSignatureInvalid as error:
+                    await asyncio.to_thread(self._records.unsign, episode)
+                    _log.warning("episode is not signed after all", episode=episode, reason=str(error))
+                except GateError:
+                    continue  # it is rejected now, and the log says so
 
     async def discard(self, episode: str, operator: str, ticket: Ticket | None) -> EpisodeView:
         """Discard an episode for good, even before it has been uploaded."""
@@ -202,18 +228,43 @@ class Intake:
         signatures = self._signatures(row, signature)
         manifest = manifests.decode((row.manifest or "").encode())
         books = await asyncio.to_thread(self._records.books, manifest, ticket, row.sealed_ms)
-        trust = Trust(self._domain, books=books, replay=self._replay)
-        folder, loop = self._store.folder(row.episode), asyncio.get_running_loop()
-        try:
-            report = await loop.run_in_executor(self._executor, _verify_signed, folder, signatures, trust)
-        except BrokenExecutor as error:
-            raise VerifierLostError(f"{row.episode}: the worker died while verifying; try again later") from error
+        trust = Trust(self._domain, books=books, replay=self._replay, plain=True)
+        report = await self._verify(row.episode, signatures, trust)
         rests_on = TrustClass.REPLAYED if "replay" in report.passed else TrustClass.WITNESSED
         return await asyncio.to_thread(self._keep, row.episode, signature, signatures, rests_on)
 
-    async def _reject(self, episode: str, error: GateError) -> None:
+    async def _verify(self, episode: str, signatures: bytes, trust: Trust) -> Report:
+        """Verify in a worker; raise a GateError or UnableError."""
+        folder, loop = self._store.folder(episode), asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._executor, _verify_signed, folder, signatures, trust)
+        except (GateError, UnableError):
+            raise
+        except BrokenExecutor as error:
+            raise UnableError("WorkerLost", str(error)) from error
+        except Exception as error:
+            _log.exception("a verification broke", episode=episode)
+            raise unable(error) from error
+
+    async def _decide(self, row: EpisodeRow, ticket: Ticket | None, signature: str) -> EpisodeRow:
+        """Verify an episode, and keep, hold or reject it; raise the GateError of a refusal."""
+        try:
+            kept = await self._verify_and_keep(row, ticket, signature)
+        except UnableError as error:
+            _log.warning("episode held", episode=row.episode, reason=str(error), tries=row.tries + 1)
+            return await asyncio.to_thread(self._records.hold, row.episode, signature, _plain(error))
+        except OperatorSignatureInvalid:
+            raise
+        except GateError as error:
+            await self._reject(row.episode, signature, error)
+            raise
+        if self._hand_on is not None:
+            self._hand_on(row.episode)
+        return kept
+
+    async def _reject(self, episode: str, signature: str, error: GateError) -> None:
         reason = f"{type(error).__name__}: {error}"
-        await asyncio.to_thread(self._records.reject, episode, reason)
+        await asyncio.to_thread(self._records.reject, episode, signature, reason)
         _log.warning("episode rejected", episode=episode, reason=reason)
 
     def _keep(self, episode: str, signature: str, signatures: bytes, trust: TrustClass) -> EpisodeRow:
@@ -240,6 +291,11 @@ class Intake:
 
 def _receipt(row: EpisodeRow) -> bytes:
     return RECEIPT_JSON.decode(msgspec.json.encode(row.receipt)).encode()
+
+
+def _plain(error: UnableError) -> str:
+    """Return what a contributor reads; the log has the rest."""
+    return f"{error.reason}: {WORDS[error.reason]}"
 
 
 def _verify_signed(folder: Path, signatures: bytes, trust: Trust) -> Report:

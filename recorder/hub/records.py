@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from eth_account.signers.local import LocalAccount
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -17,11 +17,15 @@ from recorder.hub.log import Log
 from recorder.hub.states import EpisodeState, EpisodeStateError, TrustClass, require_move
 from recorder.hub.tables import EpisodeRow
 from recorder.proof.case import Books, Ticket
-from recorder.proof.manifest import NO_PREVIOUS, Manifest
+from recorder.proof.manifest import NO_PREVIOUS, Manifest, decode
 from recorder.proof.refusals import DuplicateEpisode
 from recorder.proof.seal import sign_receipt
 from teleop.hub.db import Database
 from teleop.identity import Domain
+
+AGAIN_FIRST_S: Final = 5.0
+AGAIN_GROWS: Final = 4.0
+AGAIN_MOST_S: Final = 24 * 3600.0
 
 
 class NotTheOperatorError(Exception):
@@ -61,12 +65,19 @@ class Records:
 
     def books(self, manifest: Manifest, ticket: Ticket | None, received_ms: int | None = None) -> Books:
         """Return what only the hub knows about an episode; `received_ms`: when it was sealed."""
-        same = (EpisodeRow.robot == manifest.robot.address, EpisodeRow.previous == manifest.previous)
         with self._database() as db:
             twin = self._other(db, manifest, EpisodeRow.verified_root == manifest.content_root)
             chained = manifest.previous != NO_PREVIOUS
-            rival = self._other(db, manifest, *same) if chained else None
+            rival = self._other(db, manifest, *_before(db, manifest)) if chained else None
         return Books(ticket, twin, rival, received_ms)
+
+    def held(self, *, due: bool) -> list[str]:
+        """Return the episodes that wait to be checked again, in the order in which they are due, or those due now."""
+        waiting = select(EpisodeRow.episode).where(EpisodeRow.state == EpisodeState.HELD)
+        if due:
+            waiting = waiting.where(EpisodeRow.next_try_ms <= self._now_ms())
+        with self._database() as db:
+            return list(db.scalars(waiting.order_by(EpisodeRow.next_try_ms, EpisodeRow.episode)))
 
     def seal(self, manifest: Manifest, text: str, digest: str, robot_signature: str) -> EpisodeRow:
         """Fill in what the manifest says; the episode is `uploaded`, or `invalid` if its recording failed."""
@@ -96,12 +107,43 @@ class Records:
         except IntegrityError as error:
             raise DuplicateEpisode(f"{episode}: the same recording is in the log already") from error
 
-    def reject(self, episode: str, reason: str) -> None:
+    def reject(self, episode: str, operator_signature: str, reason: str) -> None:
         """Move to `rejected`, for a reason that the contributor can read."""
         with self._database() as db, db.begin():
             row = db.get_one(EpisodeRow, episode)
             row.state = _along(row, EpisodeState.REJECTED)
-            row.reason = reason
+            row.reason, row.operator_signature, row.next_try_ms = reason, operator_signature, None
+
+    def hold(self, episode: str, operator_signature: str, reason: str) -> EpisodeRow:
+        """Move to `held`, for a reason that the contributor can read; it is due again after a wait that grows."""
+        with self._database() as db, db.begin():
+            row = db.get_one(EpisodeRow, episode)
+            row.state = _along(row, EpisodeState.HELD)
+            row.reason, row.operator_signature = reason, operator_signature
+            row.tries += 1
+            row.next_try_ms = self._now_ms() + round(1000 * again_in_s(row.tries))
+        return row
+
+    def unsign(self, episode: str) -> None:
+        """Move from `held` back to `uploaded`: its operator's signature turned out to be wrong."""
+        with self._database() as db, db.begin():
+            row = db.get_one(EpisodeRow, episode)
+            row.state = _along(row, EpisodeState.UPLOADED)
+            row.operator_signature, row.next_try_ms = None, None
+            row.reason = _ending(row)
+
+    def look_again(self, episode: str) -> EpisodeRow:
+        """Move from `rejected` to `held`, once; raise EpisodeStateError if it is not rejected, or was moved before."""
+        with self._database() as db, db.begin():
+            row = db.get_one(EpisodeRow, episode)
+            if row.state is not EpisodeState.REJECTED:
+                raise EpisodeStateError(f"{episode}: expected rejected to look at it again, but it is {row.state}")
+            if row.looked_again_ms is not None:
+                raise EpisodeStateError(f"{episode}: it was looked at again, and rejected again; that is final")
+            row.state = _along(row, EpisodeState.HELD)
+            row.looked_again_ms = row.next_try_ms = self._now_ms()
+            row.tries = 0
+        return row
 
     def discard(self, ticket: Ticket) -> EpisodeRow:
         """Move to `discarded`, even before the host has sealed. Idempotent."""
@@ -124,6 +166,7 @@ class Records:
         row = db.get_one(EpisodeRow, episode, populate_existing=True)
         row.state = _along(row, EpisodeState.VERIFIED)
         row.operator_signature, row.log_index, row.trust = operator_signature, index, trust
+        row.reason, row.next_try_ms = _ending(row), None
         row.verified_root, row.receipt = row.content_root, self._receipt(db, row, index, received_ms)
         db.flush()
         return row
@@ -152,6 +195,29 @@ class Records:
     def _other(db: Session, manifest: Manifest, *conditions: Any) -> str | None:
         query = select(EpisodeRow.episode).where(EpisodeRow.episode != manifest.episode, *conditions)
         return db.scalar(query.limit(1))
+
+
+def again_in_s(tries: int) -> float:
+    """Return how long an episode that could not be checked so many times waits for the next."""
+    return min(AGAIN_MOST_S, AGAIN_FIRST_S * AGAIN_GROWS ** min(tries - 1, 30))
+
+
+def _before(db: Session, manifest: Manifest) -> list[ColumnElement[bool]]:
+    """Return what is true of an episode that continues the same `previous` and was sealed before this one.
+
+    Of two that were sealed in the same millisecond, or before the hub noted when, it is the lower id.
+    """
+    same = [EpisodeRow.robot == manifest.robot.address, EpisodeRow.previous == manifest.previous]
+    row = db.get(EpisodeRow, manifest.episode)
+    if row is None or row.manifest is None:
+        return same  # it is about to be sealed
+    when, own = func.coalesce(EpisodeRow.sealed_ms, EpisodeRow.created_ms), row.sealed_ms or row.created_ms
+    return [*same, or_(when < own, and_(when == own, EpisodeRow.episode < row.episode))]
+
+
+def _ending(row: EpisodeRow) -> str:
+    """Return why a sealed episode ended, as its manifest says."""
+    return decode((row.manifest or "").encode()).reason.value
 
 
 def _along(row: EpisodeRow, *states: EpisodeState) -> EpisodeState:

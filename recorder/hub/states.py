@@ -20,12 +20,14 @@ class EpisodeState(StrEnum):
     """On the host's disk, whole and signed by the robot."""
     UPLOADED = "uploaded"
     """At the hub, waiting for the operator's signature."""
+    HELD = "held"
+    """Signed by both, and waiting to be checked again: `reason` says what kept the hub from it."""
     VERIFIED = "verified"
     """Signed by both, passed by every gate, and in the log."""
     INVALID = "invalid"
     """The recording ended abnormally (`manifest.reason`): kept, never used or paid."""
     REJECTED = "rejected"
-    """A gate refused it; `reason` says which, and why."""
+    """A gate refused it; `reason` says which, and why. Its operator may ask for another look, once."""
     DISCARDED = "discarded"
     """The operator chose not to keep it."""
 
@@ -42,10 +44,21 @@ class TrustClass(StrEnum):
 MOVES: Final[dict[EpisodeState, frozenset[EpisodeState]]] = {
     EpisodeState.RECORDING: frozenset({EpisodeState.SEALED, EpisodeState.INVALID, EpisodeState.DISCARDED}),
     EpisodeState.SEALED: frozenset({EpisodeState.UPLOADED, EpisodeState.INVALID, EpisodeState.DISCARDED}),
-    EpisodeState.UPLOADED: frozenset({EpisodeState.VERIFIED, EpisodeState.REJECTED, EpisodeState.DISCARDED}),
+    EpisodeState.UPLOADED: frozenset(
+        {EpisodeState.VERIFIED, EpisodeState.HELD, EpisodeState.REJECTED, EpisodeState.DISCARDED}
+    ),
+    EpisodeState.HELD: frozenset(
+        {
+            EpisodeState.VERIFIED,
+            EpisodeState.HELD,
+            EpisodeState.UPLOADED,  # the signature that it was held with turned out to be wrong
+            EpisodeState.REJECTED,
+            EpisodeState.DISCARDED,
+        }
+    ),
     EpisodeState.VERIFIED: frozenset(),
     EpisodeState.INVALID: frozenset(),
-    EpisodeState.REJECTED: frozenset(),
+    EpisodeState.REJECTED: frozenset({EpisodeState.HELD}),
     EpisodeState.DISCARDED: frozenset(),
 }
 

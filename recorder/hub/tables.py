@@ -34,7 +34,7 @@ class EpisodeRow(Base):
     success: Mapped[bool | None] = mapped_column(Boolean)
     valid: Mapped[bool | None] = mapped_column(Boolean)
     reason: Mapped[str | None] = mapped_column(Text)
-    """Why it ended, as the manifest says; once rejected, the gate's name and sentence."""
+    """Why it ended, as the manifest says; once held or rejected, the name of what kept it and a sentence."""
     digest: Mapped[str | None] = mapped_column(String(66), unique=True)
     content_root: Mapped[str | None] = mapped_column(String(66), index=True)
     verified_root: Mapped[str | None] = mapped_column(String(66), unique=True)
@@ -50,6 +50,12 @@ class EpisodeRow(Base):
     receipt: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     log_index: Mapped[int | None] = mapped_column(BigInteger, unique=True)
     created_ms: Mapped[int] = mapped_column(BigInteger)
+    tries: Mapped[int] = mapped_column(Integer, default=0)
+    """How often it could not be checked, since it was signed or looked at again."""
+    next_try_ms: Mapped[int | None] = mapped_column(BigInteger)
+    """When it is checked again; None if it is not `held`."""
+    looked_again_ms: Mapped[int | None] = mapped_column(BigInteger)
+    """When its operator asked for another look; None if that is still open."""
     sealed_ms: Mapped[int | None] = mapped_column(BigInteger)
     """When its host sealed it; None before that, and if an earlier release took it in."""
     trust: Mapped[TrustClass | None] = mapped_column(_TRUST)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
 
-from recorder.file.episode import Episode, EpisodeError, read_episode
+from recorder.file.apart import reader
+from recorder.file.episode import Episode, EpisodeError
 from recorder.file.meta import Address, Decimal, Hex32, Signature, canonical
-from recorder.proof.description import hash_file
 from recorder.proof.manifest import EPISODE_FILE, MANIFEST_BYTES_MAX
+from teleop.files import NotRegularError, open_regular
 from teleop.identity import Domain
 
 MANIFEST_FILE: Final = "manifest.json"
@@ -67,7 +71,10 @@ RECEIPT_JSON: Final = msgspec.json.Decoder(Receipt)
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Everything that a verifier looks at, read once: an absent file is None, an unreadable one is its error."""
+    """Everything that a verifier looks at, read once: an absent file is None, an unreadable one is its error.
+
+    Its file is hashed, and only `opened` parses it: whoever has not signed it gets no further.
+    """
 
     manifest: bytes | None
     signatures: bytes | None
@@ -77,20 +84,40 @@ class Bundle:
     sha256: str | None
     """SHA-256 of episode.h5, hex."""
     episode: Episode | EpisodeError | None
+    """None also until `opened`."""
+    file: Path | None = None
+    """Where episode.h5 is."""
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Read a bundle's files; a missing or faulty one is a value here, and a gate refuses it later."""
+    """Read a bundle's documents and hash its file; a missing one is a value here, and a gate refuses it later.
+
+    Anything in a file's place that is not a regular file counts as missing.
+    """
     file = folder / EPISODE_FILE
-    there = file.is_file()
+    size, sha256 = _hashed(file)
     return Bundle(
         manifest=_small(folder / MANIFEST_FILE),
         signatures=_small(folder / SIGNATURES_FILE),
         receipt=_small(folder / RECEIPT_FILE),
-        size=file.stat().st_size if there else None,
-        sha256=hash_file(file) if there else None,
-        episode=_episode(file) if there else None,
+        size=size,
+        sha256=sha256,
+        episode=None,
+        file=None if size is None else file,
     )
+
+
+def opened(bundle: Bundle, *, plain: bool = False) -> Bundle:
+    """Return a bundle with its file read, in a process of its own; raise ReaderLostError if that was lost.
+
+    With `plain`, a file that is not as the writer makes it is faulty.
+    """
+    if bundle.file is None or bundle.episode is not None:
+        return bundle
+    try:
+        return dataclasses.replace(bundle, episode=reader().read(bundle.file, plain=plain))
+    except EpisodeError as error:
+        return dataclasses.replace(bundle, episode=error)
 
 
 def domain_meta(domain: Domain) -> DomainMeta:
@@ -103,14 +130,22 @@ def unsigned(digest: str, domain: Domain, robot_signature: str) -> Signatures:
     return Signatures(digest, domain_meta(domain), None, robot_signature)
 
 
-def _episode(file: Path) -> Episode | EpisodeError:
+def _hashed(path: Path) -> tuple[int | None, str | None]:
+    """Return the size and the SHA-256 of a file, both None if there is no regular file."""
     try:
-        return read_episode(file)
-    except EpisodeError as error:
-        return error
+        descriptor = open_regular(path)
+    except (FileNotFoundError, NotRegularError):
+        return None, None
+    with os.fdopen(descriptor, "rb") as file:
+        size = os.fstat(descriptor).st_size
+        return size, hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _small(path: Path) -> bytes | None:
-    if not path.is_file() or path.stat().st_size > SMALL_FILE_BYTES_MAX:
+    try:
+        descriptor = open_regular(path)
+    except (FileNotFoundError, NotRegularError):
         return None
-    return path.read_bytes()
+    with os.fdopen(descriptor, "rb") as file:
+        data = file.read(SMALL_FILE_BYTES_MAX + 1)
+    return data if len(data) <= SMALL_FILE_BYTES_MAX else None

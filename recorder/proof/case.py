@@ -14,8 +14,9 @@ from sim.robot import RobotError
 from teleop.identity import Domain
 
 Replayer = Callable[[Episode], None]
-"""Re-simulates an episode; raises an Exception that says where the result differs, SpecDiffersError if that is in what
-the episode says of its robot or task. Picklable, for a worker process."""
+"""Re-simulates an episode; raises one of `unable.REFUTED` that says where the result differs, SpecDiffersError if that
+is in what the episode says of its robot or task, and any other Exception if it cannot be simulated here. Picklable, for
+a worker process."""
 
 
 class SpecDiffersError(RobotError):
@@ -44,7 +45,7 @@ class Books:
     twin: str | None
     """Another episode with the same content root."""
     rival: str | None
-    """Another episode of the robot with the same `previous`; None if that is zeros."""
+    """An episode of the robot with the same `previous` that was sealed earlier; None if that is zeros."""
     received_ms: int | None = None
     """When the host sealed it, by the hub's clock; None if an earlier release took it in, which did not note it."""
 
@@ -60,6 +61,8 @@ class Trust:
     """The address that signs receipts."""
     log_key: str | None = None
     """The log's C2SP verifier key."""
+    plain: bool = False
+    """Whether the file must be as the writer makes it, as a hub takes it; else it may be repacked."""
 
 
 @dataclass(frozen=True, slots=True)

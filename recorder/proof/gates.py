@@ -1,7 +1,9 @@
 """The gates that check an episode, in order: each is pure, and refuses with exactly one named error.
 
-`GATES` is the table of FORMAT.md section 6. A `check` returns None, or one sentence that says what was expected,
-what was found and what to do; `verify.py` raises it as the gate's error. No gate reads a file, a clock or a database.
+`GATES` is the table of FORMAT.md section 6: first the documents and the file's hash, and only then its values, which
+are not even parsed before. A `check` returns None, or one sentence that says what was expected, what was found and what
+to do; `verify.py` raises it as the gate's error. One that cannot be carried out here raises an UnableError. No gate
+reads a file, a clock or a database.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from recorder.proof.bundle import domain_meta
 from recorder.proof.case import Case, SpecDiffersError, Ticket
 from recorder.proof.manifest import EPISODE, RECEIPT, Manifest
 from recorder.proof.seal import receipt_values
+from recorder.proof.unable import REFUTED, unable
 from teleop.identity import SESSION_GRANT, SignatureError
 
 Check = Callable[[Case], str | None]
@@ -46,7 +49,8 @@ def _complete(case: Case) -> str | None:
         "receipt.json": bundle.receipt if _wants_receipt(case) else b"",
     }
     if missing := sorted(name for name, found in needed.items() if found is None):
-        return f"missing, or larger than 1 MiB: {', '.join(missing)}; an episode has {', '.join(needed)}"
+        said = f"missing, no regular file, or larger than 1 MiB: {', '.join(missing)}"
+        return f"{said}; an episode has {', '.join(needed)}"
     return None
 
 
@@ -223,12 +227,16 @@ def _moved(case: Case) -> str | None:
 def _replayed(case: Case) -> str | None:
     if case.trust.replay is None:
         return None
+    if not case.episode.meta.engine:
+        return "the episode says that it was simulated, and names no engine that did it"
     try:
         case.trust.replay(case.episode)
     except SpecDiffersError as error:
         raise no.SpecMismatch(str(error)) from error
-    except Exception as error:  # noqa: BLE001  the simulator is injected, and any failure in it is a refusal
+    except REFUTED as error:
         return f"{type(error).__name__}: {error}"
+    except Exception as error:  # the simulator is injected; whatever else fails in it says nothing of the episode
+        raise unable(error) from error
     return None
 
 
@@ -289,29 +297,33 @@ def _wants_log(case: Case) -> bool:
     return case.trust.log_key is not None
 
 
-GATES: Final = (
+DOCUMENT_GATES: Final = (
     Gate("files", no.BundleIncomplete, _complete),
     Gate("canonical", no.ManifestNotCanonical, _canonical),
     Gate("schema", no.ManifestInvalid, _schema),
     Gate("file", no.FileHashMismatch, _file),
-    Gate("structure", no.EpisodeStructureInvalid, _structure),
-    Gate("agrees", no.ManifestDisagrees, _agrees),
-    Gate("content", no.ContentRootMismatch, _content),
     Gate("grant", no.GrantInvalid, _grant),
     Gate("robot_signature", no.RobotSignatureInvalid, _robot_signed),
     Gate("operator_signature", no.OperatorSignatureInvalid, _operator_signed),
     Gate("known", no.UnknownEpisode, _asked_for, _wants_books),
     Gate("ticket", no.TicketMismatch, _ticket_agrees, _wants_books),
     Gate("nonce", no.NonceMismatch, _nonce, _wants_books),
+    Gate("previous", no.PreviousForked, _one_chain, _wants_books),
+)
+"""What is checked before the file is opened."""
+FILE_GATES: Final = (
+    Gate("structure", no.EpisodeStructureInvalid, _structure),
+    Gate("agrees", no.ManifestDisagrees, _agrees),
+    Gate("content", no.ContentRootMismatch, _content),
     Gate("spec", no.SpecMismatch, _spec, _wants_asked),
     Gate("time", no.TimeMismatch, _timely, _wants_asked),
     Gate("duplicate", no.DuplicateEpisode, _first, _wants_books),
-    Gate("previous", no.PreviousForked, _one_chain, _wants_books),
     Gate("success", no.SuccessMismatch, _succeeded),
     Gate("motion", no.MotionInvalid, _moved),
     Gate("replay", no.ReplayMismatch, _replayed, _wants_replay),
     Gate("receipt", no.ReceiptInvalid, _receipted, _wants_receipt),
     Gate("inclusion", no.InclusionInvalid, _included, _wants_log),
 )
+GATES: Final = DOCUMENT_GATES + FILE_GATES
 SEAL_GATES: Final = ("canonical", "schema", "robot_signature", "known", "ticket", "nonce")
 """What a hub checks as soon as a host seals; the rest waits for the operator's signature."""

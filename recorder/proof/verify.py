@@ -1,20 +1,23 @@
-"""Verifying a bundle: read it once, then run it through the gates. Needs no network, hub or database.
+"""Verifying a bundle: read its documents, run them through the gates, then its file. Needs no network, hub or database.
 
     verify_bundle(folder, Trust(domain, hub=..., log_key=...))
 
-raises the error of the first gate that refuses, or reports which gates passed and which were skipped.
+raises the error of the first gate that refuses, or reports which gates passed and which were skipped. If one of them
+cannot be carried out here, it raises an UnableError, which says nothing about the episode.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from recorder.proof.bundle import SIGNATURES_JSON, Bundle, read_bundle
+from recorder.file.apart import ReaderLostError
+from recorder.proof.bundle import SIGNATURES_JSON, Bundle, opened, read_bundle
 from recorder.proof.case import Case, Trust
-from recorder.proof.gates import GATES
+from recorder.proof.gates import DOCUMENT_GATES, FILE_GATES, GATES, Gate
 from recorder.proof.refusals import BundleIncomplete
+from recorder.proof.unable import unable
 from teleop.identity import Domain
 
 
@@ -31,24 +34,38 @@ class Report:
 
 
 def verify_bundle(folder: Path, trust: Trust) -> Report:
-    """Read the bundle in `folder` and verify it; raise the GateError of the first gate that refuses."""
+    """Read the bundle in `folder` and verify it; raise the first gate's GateError, or UnableError."""
     return verify(read_bundle(folder), trust)
 
 
 def verify(bundle: Bundle, trust: Trust) -> Report:
-    """Run a bundle through every gate that applies; raise the first refusal."""
-    case = Case(bundle, trust)
+    """Run a bundle through every gate that applies; raise the first refusal, or UnableError.
+
+    Its file, unless it was read before, is opened only once its documents have passed.
+    """
+    try:
+        case = Case(bundle, trust)
+        passed, skipped = _run(case, DOCUMENT_GATES)
+        case = Case(opened(bundle, plain=trust.plain), trust)
+        more, left = _run(case, FILE_GATES)
+    except (MemoryError, ReaderLostError) as error:
+        raise unable(error) from error
+    manifest = case.manifest
+    return Report(manifest.episode, case.digest, manifest.content_root, passed + more, skipped + left)
+
+
+def _run(case: Case, gates: Iterable[Gate]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return which gates passed, and which were skipped."""
     passed: list[str] = []
     skipped: list[str] = []
-    for gate in GATES:
+    for gate in gates:
         if not gate.applies(case):
             skipped.append(gate.name)
             continue
         if (problem := gate.check(case)) is not None:
             raise gate.error(problem)
         passed.append(gate.name)
-    manifest = case.manifest
-    return Report(manifest.episode, case.digest, manifest.content_root, tuple(passed), tuple(skipped))
+    return tuple(passed), tuple(skipped)
 
 
 def require_gates(bundle: Bundle, trust: Trust, names: Collection[str]) -> None:

@@ -16,7 +16,7 @@ from recorder.file.journal import finish
 from recorder.file.writer import EpisodeWriter
 from recorder.proof import manifest as manifests
 from recorder.proof import merkle
-from recorder.proof.bundle import RECEIPT_FILE, SIGNATURES_FILE, Bundle, Signatures, read_bundle
+from recorder.proof.bundle import RECEIPT_FILE, SIGNATURES_FILE, Bundle, Signatures, opened, read_bundle
 from recorder.proof.case import Trust
 from recorder.proof.checkpoint import Checkpoint, LogKey
 from recorder.proof.description import hash_description
@@ -102,7 +102,7 @@ class Adversary:
     @classmethod
     def of(cls, folder: Path) -> Adversary:
         """Read a bundle."""
-        return cls(read_bundle(folder))
+        return cls(opened(read_bundle(folder)))
 
     @property
     def manifest(self) -> Manifest:

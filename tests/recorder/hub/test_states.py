@@ -19,6 +19,6 @@ def test_every_other_move_raises_with_what_was_expected_and_what_came() -> None:
 
 
 def test_ends_are_ends() -> None:
-    ends = {"verified", "invalid", "rejected", "discarded"}
+    ends = {"verified", "invalid", "discarded"}
 
     assert {state.value for state in EpisodeState if not MOVES[state]} == ends

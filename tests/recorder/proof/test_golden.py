@@ -9,7 +9,7 @@ import pytest
 
 from recorder.file.episode import UnreadableFileError, read_episode
 from recorder.proof import refusals
-from recorder.proof.bundle import read_bundle
+from recorder.proof.bundle import opened, read_bundle
 from recorder.proof.verify import verify_bundle
 from tests.recorder.bundles import TRUST, good_bundle
 from tests.recorder.make_golden import BROKEN, GOLDEN
@@ -36,7 +36,7 @@ def test_a_broken_bundle_is_refused_by_the_name_of_its_folder(tmp_path: Path, na
 def test_a_truncated_episode_is_refused_by_name() -> None:
     with pytest.raises(UnreadableFileError):
         read_episode(GOLDEN / "EpisodeStructureInvalid" / "episode.h5")
-    assert isinstance(read_bundle(GOLDEN / "EpisodeStructureInvalid").episode, UnreadableFileError)
+    assert isinstance(opened(read_bundle(GOLDEN / "EpisodeStructureInvalid")).episode, UnreadableFileError)
 
 
 def test_the_writer_still_makes_the_golden_values(tmp_path: Path) -> None:

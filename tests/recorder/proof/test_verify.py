@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recorder.file.apart import Reader, ReaderLostError
 from recorder.file.episode import Episode, UnreadableFileError
 from recorder.proof import manifest as manifests
 from recorder.proof import refusals
@@ -24,7 +27,13 @@ from recorder.proof.case import Books, Ticket, Trust
 from recorder.proof.gates import GATES
 from recorder.proof.manifest import NO_PREVIOUS
 from recorder.proof.refusals import GateError
+from recorder.proof.replayed import DescriptionMismatchError, TaskMismatchError
+from recorder.proof.unable import UnableError
 from recorder.proof.verify import verify, verify_bundle
+from sim.catalogue import UnknownRobotError, UnknownTaskError
+from sim.physics.engine import EngineMismatchError
+from sim.physics.replay import ReplayMismatchError
+from sim.robot import ActionShapeError, UnstableWorldError
 from teleop.identity import SESSION_GRANT
 from teleop.wire.descriptor import describe
 from tests.recorder.bundles import LOG_KEY, TRUST, Adversary, good_bundle, receipt, sealed_bundle, signed, with_parts
@@ -73,7 +82,7 @@ def test_a_good_bundle_passes_every_gate(folder: Path) -> None:
 def test_a_stranger_needs_only_two_public_keys_and_is_told_what_was_not_asked(folder: Path) -> None:
     report = verify_bundle(folder, TRUST)
 
-    assert report.skipped == ("known", "ticket", "nonce", "spec", "time", "duplicate", "previous", "replay")
+    assert report.skipped == ("known", "ticket", "nonce", "previous", "spec", "time", "duplicate", "replay")
     assert {"receipt", "inclusion", "motion", "operator_signature"} <= set(report.passed)
 
 
@@ -123,13 +132,12 @@ CLAIMS: dict[str, Callable[[Adversary], dict[str, Any]]] = {
     "a rate": lambda a: {"control_hz": 50.0},
     "an engine": lambda a: {"engine": {"fake": "2"}},
     "a date": lambda a: {"started_ms": "1"},
-    "an end": lambda a: {"ended_ms": "99999999999999"},
-    "a task": lambda a: {"task": msgspec.structs.replace(a.manifest.task, name="stack")},
+    "an end": lambda a: {"ended_ms": "2"},
+    "a task": lambda a: {"task": msgspec.structs.replace(a.manifest.task, version=2)},
     "an instruction": lambda a: {"task": msgspec.structs.replace(a.manifest.task, instruction="Do nothing.")},
-    "a robot": lambda a: {"robot": msgspec.structs.replace(a.manifest.robot, address=MALLORY.address)},
+    "a robot": lambda a: {"robot": msgspec.structs.replace(a.manifest.robot, name="another")},
     "a real robot": lambda a: {"robot": msgspec.structs.replace(a.manifest.robot, simulated=False)},
     "a URDF": lambda a: {"robot": msgspec.structs.replace(a.manifest.robot, urdf_sha256={})},
-    "an operator": lambda a: {"operator": msgspec.structs.replace(a.manifest.operator, address=MALLORY.address)},
     "meta": lambda a: {"meta_sha256": 64 * "0"},
 }
 
@@ -140,7 +148,24 @@ def test_whatever_the_manifest_claims_beyond_the_file_is_refused_though_both_sig
 ) -> None:
     bundle = adversary.say(**CLAIMS[claim](adversary))
 
-    assert refused_by(bundle) is refusals.ManifestDisagrees
+    assert refused_by(bundle, TRUST) is refusals.ManifestDisagrees
+
+
+NAMES: dict[str, Callable[[Adversary], dict[str, Any]]] = {
+    "a grant that had ended": lambda a: {"ended_ms": "99999999999999"},
+    "another task": lambda a: {"task": msgspec.structs.replace(a.manifest.task, name="stack")},
+    "another robot": lambda a: {"robot": msgspec.structs.replace(a.manifest.robot, address=MALLORY.address)},
+    "another operator": lambda a: {"operator": msgspec.structs.replace(a.manifest.operator, address=MALLORY.address)},
+}
+
+
+@pytest.mark.parametrize("claim", NAMES)
+def test_a_manifest_of_what_the_wallet_did_not_grant_is_refused_before_the_file_is_opened(
+    adversary: Adversary, claim: str
+) -> None:
+    bundle = dataclasses.replace(adversary.say(**NAMES[claim](adversary)), episode=None)
+
+    assert refused_by(bundle, TRUST) is refusals.GrantInvalid
 
 
 def test_another_content_root_is_refused_though_both_signed_it(adversary: Adversary) -> None:
@@ -331,13 +356,93 @@ def test_a_target_may_always_return_to_where_the_arm_is_seen(adversary: Adversar
     verify(remade(adversary, adversary.episode.meta, arrays), HUBS)
 
 
-def test_a_simulation_that_gives_other_states_is_refused(adversary: Adversary) -> None:
-    def differs(episode: Episode) -> None:
-        raise ValueError("step 3, joint_position: expected 1.0, got 2.0")
+def replaying(error: Exception) -> Trust:
+    def fails(episode: Episode) -> None:
+        raise error
 
-    trust = dataclasses.replace(HUBS, replay=differs)
+    return dataclasses.replace(HUBS, replay=fails)
+
+
+REFUTED = [
+    ReplayMismatchError(3, "joint_position", 1.0, 2.0),
+    UnstableWorldError("step 3: the world burst"),
+    ActionShapeError("step 3: expected finite numbers"),
+]
+
+
+@pytest.mark.parametrize("error", REFUTED, ids=repr)
+def test_a_simulation_that_gives_other_states_is_refused(adversary: Adversary, error: Exception) -> None:
     with pytest.raises(refusals.ReplayMismatch, match="step 3"):
-        verify(adversary.bundle, trust)
+        verify(adversary.bundle, replaying(error))
+
+
+UNABLE: list[tuple[Exception, str]] = [
+    (EngineMismatchError("libm 1 (here 2)"), "EngineMismatch"),
+    (DescriptionMismatchError("these differ: panda.urdf"), "DescriptionMismatch"),
+    (TaskMismatchError("expected version 1, got 9"), "TaskMismatch"),
+    (UnknownRobotError("pandora"), "UnknownRobot"),
+    (UnknownTaskError("juggle"), "UnknownTask"),
+    (MemoryError(), "OutOfMemory"),
+    (ReaderLostError("it ended with -9"), "ReaderLost"),
+    (ZeroDivisionError("nobody thought of this"), "VerifierBroke"),
+]
+
+
+@pytest.mark.parametrize(("error", "reason"), UNABLE, ids=[reason for _, reason in UNABLE])
+def test_a_simulation_that_cannot_run_here_refuses_nothing_and_says_why(
+    adversary: Adversary, error: Exception, reason: str
+) -> None:
+    with pytest.raises(UnableError) as unable:
+        verify(adversary.bundle, replaying(error))
+    assert unable.value.reason == reason
+    assert str(error) in str(unable.value)
+
+
+def test_a_simulated_episode_without_an_engine_is_refused(adversary: Adversary) -> None:
+    bundle = remade(adversary, msgspec.structs.replace(adversary.episode.meta, engine={}))
+
+    assert refused_by(bundle) is refusals.ReplayMismatch
+
+
+def test_too_little_memory_to_read_a_file_refuses_nothing(
+    adversary: Adversary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(self: Reader, path: Path, *, plain: bool = False) -> Episode:
+        raise ReaderLostError("no process could be started: cannot allocate memory")
+
+    monkeypatch.setattr(Reader, "read", gone)
+    with pytest.raises(UnableError, match="ReaderLost"):
+        verify(dataclasses.replace(adversary.bundle, episode=None), HUBS)
+
+
+def test_the_file_is_not_opened_before_its_documents_have_passed(
+    adversary: Adversary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(self: Reader, path: Path, *, plain: bool = False) -> Episode:
+        raise AssertionError
+
+    monkeypatch.setattr(Reader, "read", never)
+    unread = dataclasses.replace(adversary.bundle, episode=None)
+    forged = signed(adversary.bundle.manifest or b"", session=MALLORY).encode()
+    unasked = dataclasses.replace(HUBS, books=Books(None, None, None))
+
+    assert refused_by(with_parts(unread, sha256=64 * "0")) is refusals.FileHashMismatch
+    assert refused_by(with_parts(unread, signatures=forged)) is refusals.OperatorSignatureInvalid
+    assert refused_by(unread, unasked) is refusals.UnknownEpisode
+
+
+@pytest.mark.parametrize("name", ["episode.h5", "manifest.json", "signatures.json", "receipt.json"])
+@pytest.mark.parametrize("place", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_not_a_file_is_missing_and_hangs_nobody(
+    folder: Path, tmp_path: Path, name: str, place: Callable[[Path], None]
+) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(folder, bundle)
+    (bundle / name).unlink()
+    place(bundle / name)
+
+    with pytest.raises(refusals.BundleIncomplete, match=f"missing: {name}"):
+        verify_bundle(bundle, TRUST)
 
 
 def test_a_real_robots_episode_is_not_replayed(tmp_path: Path) -> None:

@@ -50,7 +50,6 @@ const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[]
   ['lobby', 'Another wallet drove this episode, so yours can neither sign nor discard it.', ['not_the_operator']],
   ['lobby', 'This episode has already been handed in or discarded. It is in the lobby.', ['episode_state', 'duplicate_episode']],
   ['try_again', NOT_HANDED_OVER, ['unknown_upload', 'upload_idle', 'upload_incomplete', 'upload_too_large', 'upload_busy', 'offset_mismatch', 'body_timeout', 'tus_header', 'tus_version', 'media_type']],
-  ['try_again', 'The check of this episode was interrupted. Try again.', ['verifier_lost']],
   ['lobby', DAMAGED, ['refused', 'bundle_incomplete', 'manifest_not_canonical', 'manifest_invalid', 'manifest_disagrees', 'file_hash_mismatch', 'episode_structure_invalid', 'content_root_mismatch', 'previous_forked']],
   ['lobby', NOT_SIGNED_BY, ['grant_invalid', 'operator_signature_invalid']],
   ['lobby', 'This robot cannot make the motion that was recorded, so the drive does not count. Drive again.', ['motion_invalid']],
@@ -90,7 +89,7 @@ const codeOf = (name: string): string => name.replace(/(?<=[a-z0-9])(?=[A-Z])/g,
 /** What to tell of an error, or of a refusal of the hub's. An error that was written for people tells itself. */
 export function troubleOf(error: unknown): Trouble {
   console.info('armshare:', error)
-  if (error instanceof PlainError) return { code: 'plain', says: error.message, todo: error.todo }
+  if (error instanceof PlainError) return { code: error.code, says: error.message, todo: error.todo }
   const { code, name, status } = (error ?? {}) as { code?: unknown; name?: unknown; status?: unknown }
   const named = typeof code === 'string' ? codeOf(code) : typeof name === 'string' ? codeOf(name.replace(/Error$/, '')) : ''
   const known = [named, ofStatus(status), 'unknown'].find((each) => BY_CODE.has(each)) as string
@@ -107,6 +106,7 @@ function ofStatus(status: unknown): string {
 /** An error of this page whose message is written for the person before it. */
 export class PlainError extends Error {
   override name = 'PlainError'
+  code = 'plain'
   constructor(
     message: string,
     readonly todo: Todo = 'try_again',

@@ -82,6 +82,8 @@ export interface Episode {
   digest: string | null
   receipt: unknown
   created_ms: number
+  /** It is rejected, and may be looked at once more. An older hub does not tell. */
+  another_look?: boolean
 }
 
 /** How much of an episode's file the hub has, bytes; `length` is null until its host has begun to send it. */
@@ -194,6 +196,7 @@ export class Api {
   arrival = (episode: string, waitS: number) => this.#json<Arrival>('GET', `/api/episodes/${episode}/arrival?wait_s=${waitS}`)
   unsigned = (operator: string) => this.#json<Unsigned[]>('GET', `/api/operators/${operator}/unsigned`)
   discard = (episode: string) => this.#call('POST', `/api/episodes/${episode}/discard`)
+  anotherLook = (episode: string) => this.#json<Episode>('POST', `/api/episodes/${episode}/another-look`, {})
   score = (episode: string) => this.#json<Score>('GET', `/api/episodes/${episode}/score?wait_s=5`)
   sign = (episode: string, signature: string) =>
     this.#json<Episode>('POST', `/api/episodes/${episode}/signature`, { signature })

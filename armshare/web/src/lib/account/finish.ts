@@ -2,6 +2,7 @@
 // sign its digest, wait for the verdict.
 
 import { type Api, ApiError, type Arrival, type Config, type Episode, type Score } from './api'
+import { HeldError } from './held'
 import { readManifest, statement, type Manifest, type Ours } from './manifest'
 import { patiently } from './patience'
 import { keepReceipt, readReceipt, type Receipt } from './receipts'
@@ -13,6 +14,7 @@ export type FinishState = 'asking' | 'sealing' | 'checking' | 'verifying' | 'sco
 /** How long the hub waits for all of an episode before it says how much has arrived. */
 const ARRIVAL_S = 2
 const COMING = ['recording', 'sealed']
+const HERE = ['uploaded', 'held', 'verified']
 
 export interface Verdict {
   manifest: Manifest
@@ -39,6 +41,7 @@ export async function seal(
   const signature = await session.signTyped(data)
   at('verifying')
   const episode = await patiently(() => api.sign(ours.episode, signature))
+  if (episode.state === 'held') throw new HeldError(episode.reason)
   const receipt = readReceipt(episode.receipt)
   keepReceipt({ receipt, manifestSha256: values.manifestSha256, task: ours.task, robot: ours.robot })
   at('scoring')
@@ -55,7 +58,7 @@ export async function arrived(
 ): Promise<Uint8Array<ArrayBuffer>> {
   for (;;) {
     const arrival = await patiently(() => api.arrival(episode, ARRIVAL_S))
-    if (arrival.state === 'uploaded' || arrival.state === 'verified') return patiently(() => api.manifest(episode))
+    if (HERE.includes(arrival.state)) return patiently(() => api.manifest(episode))
     if (!COMING.includes(arrival.state)) throw new ApiError('episode_state', `${episode} is ${arrival.state}`, 409)
     tell(arrival)
   }

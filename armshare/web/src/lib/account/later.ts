@@ -3,6 +3,7 @@
 
 import { type Hex, recoverTypedDataAddress } from 'viem'
 import type { Api, Config, Unsigned } from './api'
+import { HeldError } from './held'
 import { ManifestError, parse, readManifest, statement, type Manifest } from './manifest'
 import { patiently } from './patience'
 import { keepReceipt, readReceipt } from './receipts'
@@ -22,6 +23,7 @@ export async function signLater(api: Hub, config: Config, wallet: Wallet, unsign
   const values = statement(bytes, manifest)
   const signature = await key.signTyped(typedData(config, 'Episode', values))
   const signed = await patiently(() => api.sign(episode, signature))
+  if (signed.state === 'held') throw new HeldError(signed.reason)
   keepReceipt({ receipt: readReceipt(signed.receipt), manifestSha256: values.manifestSha256, task, robot })
 }
 

@@ -29,6 +29,7 @@ test.each([
 test.each([
   [{ state: 'verified' }, 'Being scored', ''],
   [{ state: 'uploaded' }, 'Not signed yet', ''],
+  [{ state: 'held', reason: 'OutOfMemory: of a worker' }, 'Waiting to be checked: the hub ran out of memory', ''],
   [{ state: 'discarded' }, 'Discarded', 'not paid'],
   [{ state: 'rejected', reason: 'a gate' }, 'Rejected', 'not paid'],
   [{ state: 'invalid', reason: 'operator_lost' }, 'Does not count: your connection was lost', 'not paid'],

@@ -1,6 +1,7 @@
 // What became of an episode, in a line: how it stands, its score, and its pay or why there is none.
 
 import type { Episode, Score } from '../account/api'
+import { heldState } from '../account/held'
 import { amount, ending, paid, words } from '../format'
 
 export interface Outcome {
@@ -20,7 +21,7 @@ const COMING: Record<string, string> = {
 
 /** `score` if it is known; only a verified episode has one. */
 export function outcome(episode: Episode, score: Score | undefined, decimals: number, symbol: string): Outcome {
-  const coming = COMING[episode.state]
+  const coming = episode.state === 'held' ? heldState(episode.reason) : COMING[episode.state]
   if (!score) return { state: coming ?? closed(episode), score: null, pay: coming ? '' : 'not paid', good: false }
   const good = score.accepted && paid(score.pay)
   const state = score.practice ? 'Practice' : !score.accepted ? 'Not accepted' : score.awaiting_review ? 'Awaiting review' : 'Accepted'

@@ -1,0 +1,235 @@
+"""The process that reads strangers' files: for each one it forks a child, which has limits and ends with the file.
+
+    python -m recorder.file.reader FD
+
+FD is a socket that keeps messages apart. A request comes with two descriptors, of the file and of an empty one for the
+values; its answer says how the reading ended. `apart.py` is the other end. Nothing but this module's imports is loaded,
+so that a fork takes little.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import mmap
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NoReturn
+
+import msgspec
+import numpy as np
+
+from recorder.file.episode import EpisodeError, Inspected, Place, TooLargeError, inspect, opened, read_into
+from recorder.file.layout import META_BYTES_MAX, VALUES_BYTES_MAX
+from recorder.file.meta import canonical
+
+MESSAGE_BYTES_MAX: Final = 1 << 16
+_ALIGN: Final = 64
+_SAID_MAX: Final = 4000
+"""How many characters of an error are kept."""
+_OUT_OF_MEMORY: Final = 3
+"""The exit status of a child that was given too little to say so."""
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """What reading one file may take."""
+
+    memory_bytes: int = 192 << 20
+    """Beside the values."""
+    processor_s: int = 60
+    wall_s: float = 300.0
+
+
+class Request(msgspec.Struct, frozen=True):
+    """Read one file."""
+
+    name: str
+    plain: bool
+    bounds: Bounds
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How reading ended. If it was read, the values begin with `/meta`, as `placed` says."""
+
+    error: str = ""
+    """The name of an EpisodeError."""
+    says: str = ""
+    meta_bytes: int = 0
+    limits: int = 0
+    lost: str = ""
+    """Why the child said nothing, if it did not."""
+
+
+REQUEST: Final = msgspec.json.Decoder(Request)
+ANSWER: Final = msgspec.json.Decoder(Answer)
+
+
+def placed(places: tuple[Place, ...], meta_bytes: int) -> Iterator[tuple[Place, int]]:
+    """Yield each dataset, and where its values begin."""
+    at = meta_bytes
+    for place in places:
+        at += -at % _ALIGN
+        yield place, at
+        at += place.nbytes
+
+
+def total_bytes(places: tuple[Place, ...], meta_bytes: int) -> int:
+    """Return how long `/meta` and all values are together."""
+    return max([meta_bytes, *(at + place.nbytes for place, at in placed(places, meta_bytes))])
+
+
+def serve(channel: socket.socket) -> None:
+    """Read files until the other end closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this ends it
+    canonical({"a": 0, "b": 0})  # loads the codec that it sorts by, which no child could open
+    gc.freeze()
+    while True:
+        data, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES_MAX, 2)
+        if not data:
+            return
+        try:
+            answer = _apart(REQUEST.decode(data), *descriptors)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        channel.sendall(msgspec.json.encode(answer))
+
+
+def _apart(request: Request, file: int, values: int) -> Answer:
+    """Read in a child, and wait for it."""
+    told, tell = os.pipe()
+    try:
+        child = os.fork()
+    except OSError as error:
+        os.close(told)
+        os.close(tell)
+        return Answer(lost=f"no process could be started: {error.strerror}")
+    if child == 0:
+        _child(request, file, values, tell)
+    os.close(tell)
+    try:
+        said = _said(told, request.bounds.wall_s)
+    finally:
+        os.close(told)
+    if said is None:
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    if said is None:
+        return Answer(lost=f"reading it took longer than {request.bounds.wall_s:g} s")
+    return _ended(said, status, request.bounds)
+
+
+def _said(told: int, wall_s: float) -> bytes | None:
+    """Return all that the child says; None if it has not ended in time."""
+    said, until = b"", time.monotonic() + wall_s
+    while True:
+        ready, _, _ = select.select([told], [], [], max(0.0, until - time.monotonic()))
+        if not ready:
+            return None
+        if not (more := os.read(told, MESSAGE_BYTES_MAX)):
+            return said
+        said += more
+
+
+def _ended(said: bytes, status: int, bounds: Bounds) -> Answer:
+    code = os.waitstatus_to_exitcode(status)
+    if code == 0:
+        return ANSWER.decode(said)
+    if code == _OUT_OF_MEMORY:
+        return _too_large(f"expected to read it with {bounds.memory_bytes >> 20} MiB beside its values, it takes more")
+    if code == -signal.SIGXCPU:
+        return _too_large(f"expected to read it in {bounds.processor_s} s of a processor, it takes longer")
+    return Answer(lost=f"the process that read it ended with {code}")
+
+
+def _too_large(says: str) -> Answer:
+    return Answer(error=TooLargeError.__name__, says=says)
+
+
+def _child(request: Request, file: int, values: int, tell: int) -> NoReturn:
+    """Read one file, say how that ended, and end."""
+    code = 1
+    try:
+        memory_max = _limit(request.bounds)
+        os.write(tell, msgspec.json.encode(_read(request, file, values, memory_max)))
+        code = 0
+    except MemoryError:
+        code = _OUT_OF_MEMORY
+    except Exception:  # noqa: BLE001  the supervisor: the parent is told that it was lost, and the log why
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def _read(request: Request, file: int, values: int, memory_max: int) -> Answer:
+    try:
+        with opened(file, request.name) as found:
+            with _no_other_file():
+                inspected = inspect(found, plain=request.plain)
+            _give(inspected, memory_max)
+            _copy(inspected, values)
+            return Answer(meta_bytes=len(inspected.meta_bytes), limits=inspected.limits)
+    except EpisodeError as error:
+        return Answer(error=type(error).__name__, says=str(error)[:_SAID_MAX])
+
+
+def _copy(found: Inspected, values: int) -> None:
+    """Write `/meta` and all values into a file."""
+    length = total_bytes(found.places, len(found.meta_bytes))
+    os.truncate(values, length)
+    memory = mmap.mmap(values, length)
+    memory[: len(found.meta_bytes)] = found.meta_bytes
+    with _no_other_file():
+        for place, at in placed(found.places, len(found.meta_bytes)):
+            read_into(found.datasets[place.path], np.ndarray(place.shape, place.dtype, memory, at))
+
+
+@contextmanager
+def _no_other_file() -> Iterator[None]:
+    """Let nothing be opened meanwhile: a file may name others as its storage."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _limit(bounds: Bounds) -> int:
+    """Take no more than this from here on; return what the address space may grow to once the values are known."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (bounds.processor_s, bounds.processor_s + 1))
+    most = 2 * META_BYTES_MAX + VALUES_BYTES_MAX
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    start = _address_space() + bounds.memory_bytes
+    if sys.platform == "linux":  # elsewhere nothing says how much there is already
+        resource.setrlimit(resource.RLIMIT_AS, (start, start + most))
+    return start
+
+
+def _give(found: Inspected, memory_max: int) -> None:
+    """Allow the memory of the values themselves."""
+    if sys.platform == "linux":
+        more = memory_max + total_bytes(found.places, len(found.meta_bytes))
+        resource.setrlimit(resource.RLIMIT_AS, (more, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
+def _address_space() -> int:
+    """Return how much address space this process has, bytes; 0 if nothing says it."""
+    with contextlib.suppress(OSError):
+        return int(Path("/proc/self/statm").read_text().split()[0]) * mmap.PAGESIZE
+    return 0
+
+
+if __name__ == "__main__":
+    with socket.socket(fileno=int(sys.argv[1])) as ours:
+        serve(ours)
