@@ -16,3 +16,14 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     data = tmp_path_factory.mktemp("house")
     with (data / "log").open("wb") as log, platform(data, 0, ["panda:lift,reach"], log) as (url, (hub, host)):
         yield House(url, data, hub, host)
+
+
+@pytest.fixture(scope="package")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A platform as it is when nobody has set anything: wallets must qualify, and a drive is kept for a minute."""
+    data = tmp_path_factory.mktemp("untouched")
+    with (data / "log").open("wb") as log, pytest.MonkeyPatch.context() as settings:
+        settings.delenv("ARMSHARE_QUALIFICATION")
+        settings.delenv("ARMSHARE_AWAY_S")
+        with platform(data, 0, ["panda"], log) as (url, (hub, host)):
+            yield House(url, data, hub, host)

@@ -17,23 +17,30 @@ from teleop.operator.driver import Driver
 from teleop.operator.pilot import expert
 from tests.armshare.command import armshare_here
 from tests.armshare.platform.test_house import robot_of
-from tests.armshare.slow_uplink import slow_house
+from tests.armshare.slow_uplink import SlowHouse, slow_house
 from tests.conftest import House
 
 ARRIVING = "kB have arrived"
 
 
 @pytest.fixture(scope="module")
-def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a hub whose robot has a slow uplink, and is online."""
+def house_far_away(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlowHouse]:
+    """A hub whose robot has a slow uplink, and is online."""
 
     async def online() -> None:
-        async with Driver(url, new_key()) as visitor:
+        async with Driver(house.url, new_key()) as visitor:
             await robot_of(visitor)
 
-    with slow_house(tmp_path_factory.mktemp("slow")) as url:
+    with slow_house(tmp_path_factory.mktemp("slow")) as house:
         asyncio.run(online())
-        yield url
+        yield house
+
+
+@pytest.fixture
+def slow(house_far_away: SlowHouse) -> SlowHouse:
+    """The same, and slow again."""
+    house_far_away.narrow()
+    return house_far_away
 
 
 def decide(url: str, key: Path, *arguments: str) -> dict[str, Any]:
@@ -42,18 +49,24 @@ def decide(url: str, key: Path, *arguments: str) -> dict[str, Any]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def test_a_drive_is_signed_however_long_its_upload_takes(slow: str, tmp_path: Path) -> None:
+def test_a_drive_is_signed_however_long_its_upload_takes(slow: SlowHouse, tmp_path: Path) -> None:
     said: list[str] = []
     wallet = load_key(tmp_path / "key")
     outcome = Outcome(wallet.address, "panda-1", "lift", 1)
-    asyncio.run(drive(slow, wallet, outcome, expert, said.append))
+
+    def tell(text: str) -> None:
+        said.append(text)
+        if ARRIVING in text:
+            slow.widen()
+
+    asyncio.run(drive(slow.url, wallet, outcome, expert, tell))
     assert [one.accepted for one in outcome.episodes] == [True]
     assert any(ARRIVING in line for line in said), said
-    assert decide(slow, tmp_path / "key", "--unsigned")["unsigned"] == []
+    assert decide(slow.url, tmp_path / "key", "--unsigned")["unsigned"] == []
 
 
 def test_a_drive_that_was_interrupted_while_it_was_uploaded_is_signed_later_by_its_wallet(
-    slow: str, tmp_path: Path
+    slow: SlowHouse, tmp_path: Path
 ) -> None:
     key = tmp_path / "key"
     wallet = load_key(key)
@@ -64,7 +77,7 @@ def test_a_drive_that_was_interrupted_while_it_was_uploaded_is_signed_later_by_i
             if ARRIVING in text:
                 driving.cancel()
 
-        driving = asyncio.create_task(drive(slow, wallet, outcome, expert, tell))
+        driving = asyncio.create_task(drive(slow.url, wallet, outcome, expert, tell))
         await driving
 
     asyncio.run(interrupted())
@@ -72,13 +85,14 @@ def test_a_drive_that_was_interrupted_while_it_was_uploaded_is_signed_later_by_i
     assert outcome.interrupted
     assert any(f"--sign {episode}" in line for line in lines(outcome))
 
-    (listed,) = decide(slow, key, "--unsigned")["unsigned"]
+    (listed,) = decide(slow.url, key, "--unsigned")["unsigned"]
     assert (listed["episode"], listed["task"], listed["state"]) == (episode, "lift", "recording")
     assert listed["received"] < listed["length"]
-    decided = decide(slow, key, "--sign", episode)
+    slow.widen()
+    decided = decide(slow.url, key, "--sign", episode)
     assert [(one["episode"], one["accepted"]) for one in decided["signed"]] == [(episode, True)]
     assert decided["unsigned"] == []
-    assert httpx.get(f"{slow}/api/episodes/{episode}").json()["state"] == "verified"
+    assert httpx.get(f"{slow.url}/api/episodes/{episode}").json()["state"] == "verified"
 
 
 def test_what_was_left_unsigned_is_discarded_later(house: House, tmp_path: Path) -> None:

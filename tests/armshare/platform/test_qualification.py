@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -13,36 +12,25 @@ from playwright.sync_api import Page, expect
 
 from armshare.drive import Episode, Outcome, lines
 from armshare.platform.demo import demo
-from armshare.platform.processes import platform
 from tests.armshare.platform.test_house import armshare
 from tests.armshare.web.test_browser import AXE, LOST, PATIENCE_MS, READY, TRIES, checked, opened, sign_in, take_robot
 from tests.browser import chromium, complaints
 from tests.conftest import House
 
 
-@pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A platform as it is when nobody has set anything: wallets must qualify."""
-    data = tmp_path_factory.mktemp("strict")
-    with (data / "log").open("wb") as log, pytest.MonkeyPatch.context() as settings:
-        settings.delenv("ARMSHARE_QUALIFICATION")
-        with platform(data, 0, ["panda"], log) as (url, (hub, host)):
-            yield House(url, data, hub, host)
-
-
-def test_the_demo_drives_the_first_drive_first_and_is_paid_for_the_rest(strict: House, tmp_path: Path) -> None:
-    outcome = asyncio.run(demo(strict.url, strict.admin_token, 1, tmp_path, lambda _: None))
+def test_the_demo_drives_the_first_drive_first_and_is_paid_for_the_rest(untouched: House, tmp_path: Path) -> None:
+    outcome = asyncio.run(demo(untouched.url, untouched.admin_token, 1, tmp_path, lambda _: None))
     assert outcome.practice is not None
     assert (outcome.practice.practice, outcome.practice.missing, outcome.practice.pay) == (True, [], "0")
     assert [one.practice for one in outcome.episodes] == [False]
     assert int(outcome.balance) == int(outcome.episodes[0].pay) > 0
 
 
-def test_a_terminal_says_what_was_practice_and_what_was_missing(strict: House, tmp_path: Path) -> None:
+def test_a_terminal_says_what_was_practice_and_what_was_missing(untouched: House, tmp_path: Path) -> None:
     key = str(tmp_path / "operator.key")
 
     def driven(how: str) -> tuple[dict, str]:
-        done = armshare("drive", "--hub", strict.url, "--key", key, "--task", "lift", how, "--json")
+        done = armshare("drive", "--hub", untouched.url, "--key", key, "--task", "lift", how, "--json")
         assert done.returncode == 0, done.stderr
         said = json.loads(done.stdout)
         outcome = Outcome(**{**said, "episodes": [Episode(**one) for one in said["episodes"]]})
@@ -59,7 +47,7 @@ def test_a_terminal_says_what_was_practice_and_what_was_missing(strict: House, t
     assert "passed[/green]" in text
     assert "not accepted" not in text
     assert "every check of the first drive passed" in text
-    known = httpx.get(f"{strict.url}/api/operators/{lifted['operator']}").json()
+    known = httpx.get(f"{untouched.url}/api/operators/{lifted['operator']}").json()
     assert (known["qualified"], known["episode"]) == (True, shown["episodes"][0]["episode"])
     lifted, text = driven("--expert")
     assert int(lifted["episodes"][0]["pay"]) > 0
@@ -97,11 +85,11 @@ def grip(page: Page, until: str) -> None:
     hold(page, "f", until)
 
 
-def test_a_new_wallet_is_guided_through_its_first_drive_is_told_and_is_paid_from_then_on(strict: House) -> None:
+def test_a_new_wallet_is_guided_through_its_first_drive_is_told_and_is_paid_from_then_on(untouched: House) -> None:
     with chromium() as browser:
         context = browser.new_context(reduced_motion="reduce")
         context.add_init_script(path=AXE)
-        page = opened(context, strict.url)
+        page = opened(context, untouched.url)
         sign_in(page)
         page.get_by_test_id("not-qualified").wait_for()
         page.get_by_test_id("robot-card").first.wait_for()
@@ -152,7 +140,7 @@ def test_a_new_wallet_is_guided_through_its_first_drive_is_told_and_is_paid_from
         page.get_by_test_id("finish").click()
         page.get_by_test_id("score").wait_for()
         expect(page.get_by_test_id("practice")).to_have_count(0)
-        page.goto(f"{strict.url}/#/")
+        page.goto(f"{untouched.url}/#/")
         page.get_by_test_id("robot-card").first.wait_for()
         expect(page.get_by_test_id("not-qualified")).to_have_count(0)
         assert complaints(page) == []

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,9 +33,18 @@ from teleop.operator.driver import Driver, RefusedError
 from teleop.steps import EpisodeEnd, EpisodeStart, Events, Step
 from teleop.wire.messages import Mode
 from tests.armshare.platform.test_house import armshare, robot_of, state_of
+from tests.conftest import House
 from tests.teleop.sessions import PANDA, Puppet
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A platform with two robots, for the tests that leave both as they were."""
+    data = tmp_path_factory.mktemp("pair")
+    with (data / "log").open("wb") as log, platform(data, 0, ["panda", "panda"], log) as (url, (hub, host)):
+        yield House(url, data, hub, host)
 
 
 def recording(host: int, name: str) -> psutil.Process:
@@ -45,31 +55,30 @@ def recording(host: int, name: str) -> psutil.Process:
     raise AssertionError(f"expected a process that records {name}")
 
 
-async def test_a_robot_that_crashes_comes_back_with_what_it_recorded_and_the_other_one_notices_nothing(tmp_path):
-    with (tmp_path / "log").open("wb") as log, platform(tmp_path, 0, ["panda", "panda"], log) as (url, (_hub, host)):
-        async with Driver(url, new_key()) as unlucky, Driver(url, new_key()) as other:
-            crashing, going_on = await robot_of(unlucky, "panda-1"), await robot_of(other, "panda-2")
-            await unlucky.join(crashing, "lift")
-            await other.join(going_on, "lift")
-            episode = (await unlucky.begin())["episode"]
-            await unlucky.armed()
-            for _ in range(30):
-                await unlucky.command(Mode.EE_TWIST, [0.05, 0, 0, 0, 0, 0, 1], dead_man=True)
-                await unlucky.next_state()
-            driving = asyncio.create_task(drive_once(other, going_on))
-            recording(host.process_id, "panda-1").send_signal(signal.SIGSEGV)
-            with pytest.raises(RefusedError, match="host_lost"):
-                await unlucky.wait_for("ended")
-            ended = await driving
-            assert (ended["valid"], ended["success"]) == (True, True)
-            assert (await contribute(other, ended, going_on)).episode == ended["episode"]
-            assert await robot_of(unlucky, "panda-1") == crashing, "the same robot, with the same key"
-            kept = await state_of(unlucky, episode, "invalid")
-            assert (kept["valid"], kept["reason"], kept["steps"] >= 10) == (False, "host_lost", True)
-            async with Driver(url, new_key()) as next_one:
-                await next_one.join(crashing, "lift")
-                assert (await drive_once(next_one, crashing))["valid"]
-    said = (tmp_path / "log").read_text()
+async def test_a_robot_that_crashes_comes_back_with_what_it_recorded_and_the_other_one_notices_nothing(pair):
+    async with Driver(pair.url, new_key()) as unlucky, Driver(pair.url, new_key()) as other:
+        crashing, going_on = await robot_of(unlucky, "panda-1"), await robot_of(other, "panda-2")
+        await unlucky.join(crashing, "lift")
+        await other.join(going_on, "lift")
+        episode = (await unlucky.begin())["episode"]
+        await unlucky.armed()
+        for _ in range(30):
+            await unlucky.command(Mode.EE_TWIST, [0.05, 0, 0, 0, 0, 0, 1], dead_man=True)
+            await unlucky.next_state()
+        driving = asyncio.create_task(drive_once(other, going_on))
+        recording(pair.host.process_id, "panda-1").send_signal(signal.SIGSEGV)
+        with pytest.raises(RefusedError, match="host_lost"):
+            await unlucky.wait_for("ended")
+        ended = await driving
+        assert (ended["valid"], ended["success"]) == (True, True)
+        assert (await contribute(other, ended, going_on)).episode == ended["episode"]
+        assert await robot_of(unlucky, "panda-1") == crashing, "the same robot, with the same key"
+        kept = await state_of(unlucky, episode, "invalid")
+        assert (kept["valid"], kept["reason"], kept["steps"] >= 10) == (False, "host_lost", True)
+        async with Driver(pair.url, new_key()) as next_one:
+            await next_one.join(crashing, "lift")
+            assert (await drive_once(next_one, crashing))["valid"]
+    said = (pair.data / "log").read_text()
     assert "Fatal Python error: Segmentation fault" in said, "where it crashed"
     assert "a robot's process ended; starting another" in said
 
@@ -81,32 +90,31 @@ async def moved(driver: Driver) -> None:
         await driver.next_state()
 
 
-async def test_a_stop_outlives_a_crash_until_the_owner_clears_it(tmp_path):
-    with (tmp_path / "log").open("wb") as log, platform(tmp_path, 0, ["panda", "panda"], log) as (url, (_hub, host)):
-        async with Driver(url, new_key()) as driver, Driver(url, new_key()) as passer_by:
-            robot = await robot_of(driver, "panda-1")
-            await driver.join(robot, "lift")
+async def test_a_stop_outlives_a_crash_until_the_owner_clears_it(pair):
+    async with Driver(pair.url, new_key()) as driver, Driver(pair.url, new_key()) as passer_by:
+        robot = await robot_of(driver, "panda-1")
+        await driver.join(robot, "lift")
+        await driver.begin()
+        await driver.armed()
+        await moved(driver)
+        process = recording(pair.host.process_id, "panda-1")
+        await passer_by.send({"type": "watch", "robot": robot})
+        await passer_by.wait_for("watching")
+        await passer_by.send({"type": "estop", "robot": robot})
+        await passer_by.wait_for("estopped")
+        assert (pair.data / "host" / "panda-1" / "stopped").exists(), "nobody is told before it lasts"
+        process.send_signal(signal.SIGKILL)
+        with pytest.raises(RefusedError, match="host_lost"):
+            await passer_by.wait_for("closed")
+    async with Driver(pair.url, new_key()) as driver:
+        assert await robot_of(driver, "panda-1", "stopped") == robot
+        await driver.join(robot, "lift")
+        with pytest.raises(RefusedError, match="e-stopped; its owner can clear that"):
             await driver.begin()
-            await driver.armed()
-            await moved(driver)
-            process = recording(host.process_id, "panda-1")
-            await passer_by.send({"type": "watch", "robot": robot})
-            await passer_by.wait_for("watching")
-            await passer_by.send({"type": "estop", "robot": robot})
-            await passer_by.wait_for("estopped")
-            assert (tmp_path / "host" / "panda-1" / "stopped").exists(), "nobody is told before it lasts"
-            process.send_signal(signal.SIGKILL)
-            with pytest.raises(RefusedError, match="host_lost"):
-                await passer_by.wait_for("closed")
-        async with Driver(url, new_key()) as driver:
-            assert await robot_of(driver, "panda-1", "stopped") == robot
-            await driver.join(robot, "lift")
-            with pytest.raises(RefusedError, match="e-stopped; its owner can clear that"):
-                await driver.begin()
-            done = await asyncio.to_thread(armshare, "clear", "panda-1", "--hub", url, "--data", str(tmp_path))
-            assert done.returncode == 0, done.stderr
-            assert (await drive_once(driver, robot))["valid"]
-        assert not (tmp_path / "host" / "panda-1" / "stopped").exists()
+        done = await asyncio.to_thread(armshare, "clear", "panda-1", "--hub", pair.url, "--data", str(pair.data))
+        assert done.returncode == 0, done.stderr
+        assert (await drive_once(driver, robot))["valid"]
+    assert not (pair.data / "host" / "panda-1" / "stopped").exists()
 
 
 async def test_robots_end_with_their_host_however_it_ends(tmp_path):

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import cv2
 import numpy as np
 from playwright.sync_api import Browser, Response
 
-from armshare.platform.processes import platform
-from tests.armshare.command import armshare_here
 from tests.armshare.web.test_browser import opened, sign_in, take_robot
 from tests.browser import complaints
-from tests.sim.bring.packages import crane
 
 
-def test_an_added_robot_is_drawn_in_the_page_in_its_own_colours(browser: Browser, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    done = armshare_here("robot", "add", str(crane(tmp_path).parents[1]), "--name", "crane", "--data", str(data))
-    assert done.returncode == 0, done.stdout + done.stderr
-    context = browser.new_context(viewport={"width": 1000, "height": 750})
-    with (tmp_path / "log").open("wb") as log, platform(data, 0, ["crane:reach"], log) as (url, _children):
-        page = opened(context, url)
+def test_an_added_robot_is_drawn_in_the_page_in_its_own_colours(browser: Browser, every_robot: str) -> None:
+    with browser.new_context(viewport={"width": 1000, "height": 750}) as context:
+        page = opened(context, every_robot)
         asked: Counter[tuple[str, int]] = Counter()
 
         def note(response: Response) -> None:
@@ -34,7 +26,6 @@ def test_an_added_robot_is_drawn_in_the_page_in_its_own_colours(browser: Browser
         take_robot(page, "crane-1")
         shown = cv2.imdecode(np.frombuffer(page.screenshot(), np.uint8), cv2.IMREAD_COLOR).astype(int)
         assert complaints(page) == []
-        context.close()
     assert {name for name, _ in asked} >= {"crane.urdf", "base.obj", "upper.obj", "upper.mtl", "fore.obj", "jaw.obj"}
     assert {status for _, status in asked} == {200}
     blue, green, red = shown[..., 0], shown[..., 1], shown[..., 2]

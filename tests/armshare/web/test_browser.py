@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from armshare.platform.processes import platform
 from sim.catalogue import ROBOTS, pairs
 from teleop.wire.messages import PROTOCOL
 from tests.browser import complaints, watch
@@ -101,15 +100,6 @@ TASK_OF = dict(pairs())
 ONLINE: list[str] = [robot for robot in ROBOTS if robot in TASK_OF]
 """Every kind of robot that there is a task for."""
 PATIENCE_MS = 60_000  # software WebGL on a shared machine; nothing is asserted of time
-
-
-@pytest.fixture(scope="module")
-def every_robot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a platform with one robot of each kind, each named as `named` says."""
-    data = tmp_path_factory.mktemp("every-robot")
-    robots = [f"{robot}:{TASK_OF[robot]}" for robot in ONLINE]
-    with (data / "log").open("wb") as log, platform(data, 0, robots, log) as (url, _children):
-        yield url
 
 
 def named(robot: str) -> str:

@@ -33,6 +33,10 @@ def test_a_stranger_watches_a_live_robot_and_cannot_touch_it(browser: Browser, h
         page.wait_for_function(STATE_IS, arg=["armed", "holding"])
         for touching in ("estop", "clear", "finish", "open-camera"):
             expect(page.get_by_test_id(touching)).to_have_count(0)
+        page.set_viewport_size({"width": 844, "height": 390})
+        room = page.locator(".room").bounding_box()
+        assert room is not None
+        assert room["height"] >= 0.9 * 390, "on a phone held sideways the robot has the height"
         page.get_by_role("link", name="Sign in to drive").click()
         expect(page.get_by_test_id("wanted")).to_contain_text("Sign in to drive")
     assert complaints(page) == []

@@ -9,7 +9,6 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from armshare.platform.processes import platform
 from tests.armshare.web.test_browser import (
     ARMED,
     AXE,
@@ -50,16 +49,6 @@ CUT = """
 STEPS = "+document.querySelector('[data-testid=step-count]').innerText"
 
 
-@pytest.fixture(scope="module")
-def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A platform as it is when nobody has set anything: a drive is kept for a minute."""
-    data = tmp_path_factory.mktemp("patient")
-    with (data / "log").open("wb") as log, pytest.MonkeyPatch.context() as settings:
-        settings.delenv("ARMSHARE_AWAY_S")
-        with platform(data, 0, ["panda"], log) as (url, (hub, host)):
-            yield House(url, data, hub, host)
-
-
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
@@ -85,19 +74,19 @@ def drives(page: Page, steps: int = 8) -> int:
     pytest.fail(f"{steps} steps were not recorded in {TRIES} tries")
 
 
-def finished(page: Page, patient: House, at_least: int) -> None:
+def finished(page: Page, untouched: House, at_least: int) -> None:
     """Check that the episode was handed in, and is one with what was recorded before."""
     page.get_by_test_id("score").wait_for()
-    (episode,) = httpx.get(f"{patient.url}/api/episodes", params={"limit": 1}).json()["episodes"]
+    (episode,) = httpx.get(f"{untouched.url}/api/episodes", params={"limit": 1}).json()["episodes"]
     assert (episode["state"], episode["valid"], episode["reason"]) == ("verified", True, "finished")
     assert episode["steps"] >= at_least
     expect(page.get_by_test_id("step-count")).to_have_text(str(episode["steps"]))
 
 
 def test_a_link_away_from_a_drive_asks_and_what_was_left_is_finished_from_the_lobby(
-    context: BrowserContext, patient: House
+    context: BrowserContext, untouched: House
 ) -> None:
-    page = opened(context, patient.url)
+    page = opened(context, untouched.url)
     sign_in(page)
     take_robot(page)
     page.get_by_label("Leave, back to the lobby").click()  # nothing is recorded yet: nobody is asked
@@ -119,19 +108,19 @@ def test_a_link_away_from_a_drive_asks_and_what_was_left_is_finished_from_the_lo
 
     told = page.get_by_test_id("left-drive")
     expect(told).to_contain_text("panda-1 is waiting for you.", timeout=PATIENCE_MS)
-    card = httpx.get(f"{patient.url}/api/robots").json()[0]
+    card = httpx.get(f"{untouched.url}/api/robots").json()[0]
     assert (card["state"], 0 < card["kept_s"] <= 60) == ("driven", True)
     told.get_by_role("link", name="Go back to it").click()
     offer = page.get_by_test_id("return")
     expect(offer).to_contain_text("Go on with your drive?")
     assert checked(page, "return") == []
     offer.get_by_test_id("finish-it").click()
-    finished(page, patient, steps)
+    finished(page, untouched, steps)
     assert complaints(page) == []
 
 
-def test_a_reload_in_the_middle_asks_and_the_drive_goes_on(context: BrowserContext, patient: House) -> None:
-    page = opened(context, patient.url)
+def test_a_reload_in_the_middle_asks_and_the_drive_goes_on(context: BrowserContext, untouched: House) -> None:
+    page = opened(context, untouched.url)
     sign_in(page)
     take_robot(page)
     steps = drives(page)
@@ -146,7 +135,7 @@ def test_a_reload_in_the_middle_asks_and_the_drive_goes_on(context: BrowserConte
     assert page.evaluate(STEPS) >= steps
     more = drives(page, int(page.evaluate(STEPS)) + 8)
     page.get_by_test_id("finish").click()
-    finished(page, patient, more)
+    finished(page, untouched, more)
     page.once("dialog", lambda dialog: asked.append(dialog.type))
     page.reload()
     page.wait_for_function(ARMED)
@@ -156,18 +145,18 @@ def test_a_reload_in_the_middle_asks_and_the_drive_goes_on(context: BrowserConte
 
 
 def test_a_closed_tab_leaves_a_drive_that_another_goes_on_with_or_starts_over(
-    context: BrowserContext, patient: House
+    context: BrowserContext, untouched: House
 ) -> None:
-    page = opened(context, patient.url)
+    page = opened(context, untouched.url)
     sign_in(page)
     take_robot(page)
     drives(page)
     page.close()
-    other = opened(context, f"{patient.url}/#/drive/panda-1/lift")
+    other = opened(context, f"{untouched.url}/#/drive/panda-1/lift")
     other.get_by_test_id("give-up").click()
     other.wait_for_function(ARMED)
     expect(other.get_by_test_id("step-count")).to_have_text("0")
-    (episode,) = httpx.get(f"{patient.url}/api/episodes", params={"limit": 1}).json()["episodes"]
+    (episode,) = httpx.get(f"{untouched.url}/api/episodes", params={"limit": 1}).json()["episodes"]
     assert episode["reason"] in ("operator_lost", "finished")
 
 
@@ -206,10 +195,10 @@ def test_a_second_window_takes_a_drive_over_and_the_first_takes_it_back(
 
 
 def test_a_connection_that_is_lost_in_the_middle_is_made_again_and_the_drive_goes_on(
-    context: BrowserContext, patient: House
+    context: BrowserContext, untouched: House
 ) -> None:
     context.add_init_script(CUT)
-    page = opened(context, patient.url)
+    page = opened(context, untouched.url)
     sign_in(page)
     take_robot(page)
     steps = drives(page)
@@ -221,4 +210,4 @@ def test_a_connection_that_is_lost_in_the_middle_is_made_again_and_the_drive_goe
     assert page.evaluate(STEPS) >= steps
     more = drives(page, int(page.evaluate(STEPS)) + 8)
     page.get_by_test_id("finish").click()
-    finished(page, patient, more)
+    finished(page, untouched, more)
