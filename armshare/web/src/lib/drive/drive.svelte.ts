@@ -8,23 +8,23 @@ import type { Health } from '../link/connection'
 import { atTask } from '../link/descriptor'
 import { type FromLink, Link } from '../link/link'
 import { PROTOCOL, type State } from '../link/wire'
+import { interrupted } from '../returning/interrupted.svelte'
+import { keptDrives } from '../returning/keeping'
+import type { Kept } from '../returning/kept'
+import { Notes } from '../returning/notes'
+import { hereOf, windows } from '../returning/windows'
 import { PlainError, type Trouble, troubleOf } from '../trouble'
 import { draws, WebglError } from '../view/graphics'
 import { grantFor } from './grant'
 import { type Driven, Handing } from './handing.svelte'
 import { Idle } from './idle.svelte'
 import { Intents } from './intents.svelte'
-import { interrupted } from './interrupted.svelte'
-import type { Kept } from './kept'
-import { keptDrives } from './keeping'
 import { brokenBy, latched } from './latched'
-import { Notes } from './notes'
 import { review } from './review.svelte'
 import { holdsLease, Session, type View } from './session'
 import { Sight } from './sight.svelte'
 import { Signer } from './signer'
 import { announceTurn } from './turn'
-import { type Elsewhere, windows } from './windows'
 
 const INTENT_MS = 33
 
@@ -66,7 +66,9 @@ export class Drive {
     this.handing = new Handing(account, () => this.#driven())
     this.#notes = new Notes(keptDrives, interrupted, () => this.#noted())
     this.devices = new Devices(this.intents, obey)
-    this.#unanswer = windows.answer((robot, operator) => this.#found(robot, operator))
+    this.#unanswer = windows.answer((robot, operator) =>
+      robot === this.robot?.robot && operator === account.wallet?.address ? hereOf(this.view, () => this.#noted()) : null,
+    )
     this.#timer = setInterval(() => {
       this.devices.poll()
       this.intents.send()
@@ -301,15 +303,6 @@ export class Drive {
     if (!view?.lease || !robot || !account.wallet || !noted) return null
     const [lease, operator] = [view.lease.id, account.wallet.address]
     return { lease, robot: robot.robot, task: this.#task, operator, ...noted, seconds: sight.seconds }
-  }
-
-  /** What another window of this browser is told that asks for this robot. */
-  #found(robot: string, operator: string): Elsewhere | null {
-    if (robot !== this.robot?.robot || operator !== this.account.wallet?.address) return null
-    if (this.view?.phase === 'queued') return { doing: 'waiting', drive: null }
-    if (!this.holding) return null
-    const noted = this.live ? this.#noted() : null
-    return { doing: this.live ? 'driving' : 'holding', drive: noted && { ...noted, atMs: Date.now() } }
   }
 
   #driven(): Driven | null {

@@ -4,7 +4,7 @@ import type { Account } from '../account/account.svelte'
 import { sessionKeyAgain } from '../account/sessionkey'
 import type { Wallet } from '../account/wallet'
 import { PlainError } from '../trouble'
-import type { Kept } from './kept'
+import type { Kept } from '../returning/kept'
 
 type Noted = Pick<Kept, 'nonce' | 'sessionKey'>
 

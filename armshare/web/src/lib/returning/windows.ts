@@ -1,5 +1,6 @@
 // The other windows of this browser: whether one of them has a robot, and what is needed to take its drive over.
 
+import { holdsLease, type View } from '../drive/session'
 import type { Kept } from './kept'
 
 /** How long another window has to answer, ms; one in the background answers, too. */
@@ -10,6 +11,15 @@ export interface Elsewhere {
   doing: 'driving' | 'holding' | 'waiting'
   /** The drive that can be taken over. */
   drive: Kept | null
+}
+
+/** What this window has, by its own session; `noted` is what is needed to take its drive over. */
+export function hereOf(view: View | null, noted: () => Omit<Kept, 'atMs'> | null): Elsewhere | null {
+  if (view?.phase === 'queued') return { doing: 'waiting', drive: null }
+  if (!view || !holdsLease(view)) return null
+  if (view.phase !== 'live') return { doing: 'holding', drive: null }
+  const drive = noted()
+  return { doing: 'driving', drive: drive && { ...drive, atMs: Date.now() } }
 }
 
 /** A window asks who has a robot with a wallet; the one that has it answers. */

@@ -2,7 +2,7 @@
 
 import type { Interrupted } from './interrupted.svelte'
 import type { Kept, KeptDrives } from './kept'
-import type { View } from './session'
+import type { View } from '../drive/session'
 
 /** How many steps there are between two notes of how long a drive is. */
 const NOTE_STEPS = 20

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from 'vitest'
 import type { Kept } from './kept'
-import { type Elsewhere, Windows } from './windows'
+import type { Phase, View } from '../drive/session'
+import { type Elsewhere, hereOf, Windows } from './windows'
 
 const FOUND: Elsewhere = { doing: 'driving', drive: { lease: 'L1', robot: '0xR', operator: '0xA' } as Kept }
 const ends: (() => void)[] = []
@@ -19,6 +20,19 @@ test('the window that drives a robot with this wallet says so, and how the drive
   window('b1', '0xR', '0xB')
   window('b1', '0xR', '0xA')
   expect(await new Windows('b1').ask('0xR', '0xA')).toEqual(FOUND)
+})
+
+test.each([
+  ['live', 'driving'],
+  ['queued', 'waiting'],
+  ['granted', 'holding'],
+  ['ended', 'holding'],
+  ['welcomed', undefined],
+  ['closed', undefined],
+] as [Phase, Elsewhere['doing'] | undefined][])('a window that is %s says that it is %s, and only what is driven can be taken over', (phase, doing) => {
+  const here = hereOf({ phase } as View, () => FOUND.drive)
+  expect(here?.doing).toBe(doing)
+  expect(here?.drive?.lease).toBe(doing === 'driving' ? 'L1' : undefined)
 })
 
 test('nobody answers for another robot, for another wallet, or for a window that is gone', async () => {

@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import type { Kept } from './kept'
 import { Notes } from './notes'
-import type { View } from './session'
+import type { View } from '../drive/session'
 
 const DRIVE = { lease: 'L1', robot: '0xR', task: 'lift', operator: '0xA' } as Omit<Kept, 'atMs'>
 const view = (change: Partial<View>) => ({ lease: { id: 'L1' }, closed: null, fault: null, ...change }) as View
