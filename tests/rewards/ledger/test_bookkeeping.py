@@ -149,7 +149,7 @@ def test_not_a_single_wei_of_earnings_is_taken_back_even_among_other_postings(da
 def test_postings_of_zero_of_one_account_twice_or_of_another_sum_are_refused(
     database: Database, postings: list[tuple[str, int]]
 ) -> None:
-    with pytest.raises(MalformedTransactionError):
+    with pytest.raises(MalformedTransactionError, match="'k'"):
         put(database, Transaction("k", "test", tuple(Posting(*one) for one in postings), 1))
     with database() as db:
         assert balances(db) == {}

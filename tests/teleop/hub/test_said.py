@@ -430,7 +430,7 @@ async def test_when_a_host_goes_whoever_watches_leaves_and_its_leases_are_over_f
 
 @pytest.mark.parametrize(
     ("from_now_ms", "found"),
-    [(-90_999, "90 s ago"), (0, "0 s ago"), (GRANT_MS_MAX + 1, "86400 s from now"), (10**9, "1000000 s from now")],
+    [(-5_000_999, "5000 s ago"), (0, "0 s ago"), (GRANT_MS_MAX + 1, "86400 s from now"), (10**9, "1000000 s from now")],
 )
 async def test_whose_clock_is_wrong_is_told_by_how_much(bench, from_now_ms, found):
     await bench.host()
