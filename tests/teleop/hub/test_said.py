@@ -10,15 +10,17 @@ import pytest
 from teleop.hub.asking import UNAVAILABLE
 from teleop.hub.hub import ANYBODY
 from teleop.hub.leases.docks import Lease, LeaseState, Presence
-from teleop.hub.leases.endings import CLOSING_TRIES
+from teleop.hub.leases.endings import CLOSING_TRIES, PAUSES_S, Ending, Endings
 from teleop.hub.leases.grants import GRANT_MS_MAX
 from teleop.hub.leases.queues import STARTING_MS
+from teleop.hub.leases.returning import AWAY_S
 from teleop.identity import SESSION_GRANT, Domain, SignatureError
 from teleop.wire import signalling
-from teleop.wire.messages import PROTOCOL
+from teleop.wire.messages import PROTOCOL, STATE_BYTES_MAX
 from teleop.wire.reasons import EndReason
 from teleop.wire.signalling import SignallingError
-from tests.teleop.hub.bench import CHALLENGE, DOMAIN, LEASE_S, Bench, Ear, Operator, descriptor
+from tests.teleop.hub.bench import CHALLENGE, DOMAIN, LEASE_S, Bench, Ear, Operator, broken, descriptor
+from tests.teleop.hub.test_returning import back, driving
 
 pytestmark = pytest.mark.anyio
 NONCE = re.compile(r"0x[0-9a-f]{64}")
@@ -507,3 +509,56 @@ async def test_an_end_that_comes_while_another_waits_is_written_after_it_by_one_
     await bench.settle()
     assert (bench.database.asked.count("close_lease"), len(bench.hub._endings)) == (2, 0)
     assert [reason for _, reason in bench.store.ends] == ["left", "left"]
+
+
+# --- an operator who was away
+
+
+async def test_who_was_away_for_too_long_is_written_down_as_having_left(bench):
+    operator, lease, host = await driving(bench)
+    await operator.leaves()
+    bench.pass_s(AWAY_S)
+    bench.hub.expire()
+    await bench.settle()
+    assert lease.state is LeaseState.ENDED
+    assert bench.store.ends == [(operator.wallet.address, "left")]
+    assert host.last("revoke")["reason"] == "operator_lost"
+
+
+async def test_who_is_on_the_way_back_neither_finishes_nor_begins_before_the_host_is_ready(bench):
+    operator, lease, host = await driving(bench)
+    await operator.leaves()
+    again = await back(bench, operator, lease)
+    host.types()
+    for order in (signalling.Finish(), signalling.Begin()):
+        assert (await refused(again, order))[0] == "state"
+    bench.hub.command(again.seat, b"too early")
+    assert (host.said, host.frames) == ([], [])
+
+
+async def test_the_longest_state_is_relayed_and_a_byte_more_is_not(bench):
+    dock, _ = await bench.host()
+    watcher = bench.operator()
+    await watcher.says(signalling.Watch(bench.robot))
+    for length in (STATE_BYTES_MAX, STATE_BYTES_MAX + 1, 1):
+        bench.hub.from_robot(dock, b"x" * length)
+    assert [len(frame) for frame in watcher.ear.frames] == [STATE_BYTES_MAX, 1]
+
+
+async def test_after_an_end_that_was_written_pauses_are_short_again_for_the_next():
+    answers, pauses, written = [False, False, True, False, True], [], []
+
+    async def write(ending: Ending) -> None:
+        if not answers.pop(0):
+            raise broken()
+        written.append(ending.lease)
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    endings = Endings(write, pause)
+    for lease in ("first", "second"):
+        endings.put(Ending(lease, "left", 1))
+    await endings.close()
+    assert (written, len(endings), answers) == (["first", "second"], 0, [])
+    assert pauses == [PAUSES_S[0], PAUSES_S[1], PAUSES_S[0]]
