@@ -335,6 +335,7 @@ async def test_a_lease_lasts_for_one_episode_of_its_task_however_short_the_hubs_
     task = dock.descriptor["tasks"][0]
     longest_ms = int(task["max_steps"] / dock.descriptor["control_hz"] * 1000) + STARTING_MS
     assert holder.ear.last("waiting")["left_s"] == longest_ms // 1000
+    assert waiting.ear.last("queued")["wait_s"] == round(longest_ms / 1000)
     bench.pass_s(longest_ms / 1000)
     bench.hub.expire()
     assert lease.held
@@ -356,6 +357,20 @@ async def test_the_holder_is_told_the_whole_seconds_that_are_left_and_only_when_
     assert holder.ear.types() == ["waiting"]
     bench.hub._queues.tell_positions(bench.hub.docks[bench.robot])
     assert holder.ear.types() == []
+
+
+async def test_the_wait_is_what_is_left_of_the_longest_lease_to_the_second(bench):
+    await bench.host()
+    await bench.operator().join()
+    bench.pass_s(LEASE_S - 1)
+    waiting = bench.operator()
+    await waiting.join()
+    assert waiting.ear.last("queued")["wait_s"] == 1
+    bench.pass_s(1.001)
+    bench.hub.expire()
+    assert not bench.hub.census()["queued"]
+    await bench.settle()
+    assert bench.hub.counts["leases"] == 2
 
 
 async def test_who_left_before_the_lease_was_written_ended_when_they_left(bench):
