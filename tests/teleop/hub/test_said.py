@@ -21,6 +21,7 @@ from teleop.wire.reasons import EndReason
 from teleop.wire.signalling import SignallingError
 from tests.teleop.hub.bench import CHALLENGE, DOMAIN, LEASE_S, Bench, Ear, Operator, broken, descriptor
 from tests.teleop.hub.test_returning import back, driving
+from tests.teleop.hub.test_tasks import descriptor as at_tasks
 
 pytestmark = pytest.mark.anyio
 NONCE = re.compile(r"0x[0-9a-f]{64}")
@@ -577,3 +578,17 @@ async def test_after_an_end_that_was_written_pauses_are_short_again_for_the_next
     await endings.close()
     assert (written, len(endings), answers) == (["first", "second"], 0, [])
     assert pauses == [PAUSES_S[0], PAUSES_S[1], PAUSES_S[0]]
+
+
+@pytest.mark.parametrize(("tasks", "from_epoch"), [(("lift",), 0), (("lift", "stack"), 2)])
+async def test_a_watcher_reads_the_states_of_the_next_lease_and_not_those_of_another_task_before_it(
+    bench, tasks, from_epoch
+):
+    await bench.host(descriptor=at_tasks(*tasks))
+    await bench.operator().join()
+    assert bench.store.robots[bench.robot].epoch == 1
+    bench.hub = bench.new_hub()
+    await bench.host(descriptor=at_tasks(*tasks))
+    watcher = bench.operator()
+    await watcher.says(signalling.Watch(bench.robot))
+    assert watcher.ear.last("watching")["epoch"] == from_epoch
