@@ -20,7 +20,7 @@ from recorder.proof import manifest as manifests
 from recorder.proof.contribute import sign_later
 from teleop.dialing import trusted
 from teleop.identity import Domain
-from teleop.operator.driver import ANSWER_S, call, refusal, sign_in
+from teleop.operator.driver import ANSWER_S, call, hub_config, refusal, sign_in
 
 ALL = "all"
 
@@ -51,6 +51,7 @@ async def decide(
     Raises EpisodeGoneError for an id that does not wait for this wallet, PlatformError without a hub, RefusedError.
     """
     async with _client(hub) as http:
+        await hub_config(http)
         listed = await _unsigned(http, wallet)
         if sign or discard or look:
             await sign_in(http, wallet)
