@@ -81,7 +81,6 @@ def _why(error: Exception) -> str:
     said, reason = str(error), cast("BaseException | None", error)
     while reason is not None:
         if isinstance(reason, OSError) and reason.strerror:
-            number = reason.errno or 0
-            said = os.strerror(number) if number > 0 else reason.strerror
+            said = os.strerror(reason.errno) if reason.errno and reason.errno > 0 else reason.strerror
         reason = reason.__cause__ or reason.__context__
     return said or "nothing came in time"
