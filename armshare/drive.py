@@ -14,6 +14,7 @@ from typing import Any, Final
 import httpx
 from eth_account.signers.local import LocalAccount
 from platformdirs import user_data_path
+from rich.markup import escape
 from websockets.exceptions import WebSocketException
 
 from armshare.client import no_hub, one_of
@@ -76,6 +77,8 @@ class Episode:
     """Whether it earns nothing because the wallet was not qualified yet."""
     missing: list[str]
     """Which checks of the first drive it did not pass, in words."""
+    reasons: list[str] = field(default_factory=list)
+    """Why it was not accepted, and what would raise the score, in the hub's words."""
     awaiting_review: bool = False
     """Whether it earns nothing before people have reviewed it: a real robot's."""
 
@@ -208,6 +211,8 @@ def lines(outcome: Outcome) -> Iterator[str]:
         yield f"{state}  {one.episode}  {said}"
         if one.practice:
             yield "  " + _practised(one)
+        elif not one.accepted:
+            yield from (f"  {escape(reason)}" for reason in one.reasons)
         if one.awaiting_review:
             yield "  awaiting review: a real robot's episode is paid only after people have reviewed it"
     yield from (f"discarded {episode}" for episode in outcome.discarded)
@@ -379,6 +384,7 @@ async def contribute(driver: Driver, ended: Mapping[str, Any], robot: str, tell:
         pay=score["pay"],
         practice=score["practice"] is not None,
         awaiting_review=score.get("awaiting_review", False),
+        reasons=list(score["reasons"]),
         missing=[one["sentence"] for one in (score["practice"] or {"checks": []})["checks"] if not one["passed"]],
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 from eth_account.signers.local import LocalAccount
+from rich.markup import escape
 
 from armshare.client import no_hub
 from armshare.failures import EpisodeGoneError
@@ -75,6 +76,7 @@ def lines(decided: Decided) -> Iterator[str]:
     for one in decided.signed:
         state = "[green]accepted[/green]" if one["accepted"] else "[red]not accepted[/red]"
         yield f"{state}  {one['episode']}  score {one['score']:.3f}"
+        yield from (f"  {escape(reason)}" for reason in one["reasons"] if not one["accepted"])
     for one in decided.unsigned or ():
         yield f"not signed  {one['episode']}  {one['task']}, {_state(one)}"
     if decided.unsigned == []:
