@@ -130,6 +130,8 @@ SMALLER: Final = {"--episodes": "1", "--seconds": "2", "--presses": "3", "--clie
 ENDS: Final = {"armshare drive --hub URL --episode EPISODE_FOLDER": (0, 1)}
 """How else a line may end than with 0: the same motion among things that lie elsewhere need not succeed."""
 _SERVES: Final = ("run", "hub", "host")
+_OF_WHO_RUNS_IT: Final = ("armshare clear", "armshare remove", "armshare settle")
+"""What is typed by whoever runs the platform and its robots, and so in its folder."""
 _READY_S: Final = 90.0
 _UP: Final = np.array([[0.0, 0.0, 0.05, 0.0, 0.0, 0.0]])
 _STEPS: Final = 12
@@ -159,7 +161,6 @@ class Desk:
         self._bus: FeetechBus | None = None
         self._waiting: list[str] = []
         (folder / "docs").symlink_to(ROOT / "docs")
-        (folder / "benchmarks").symlink_to(ROOT / "benchmarks")
         asyncio.run(self._until(lambda cards: self._brought(cards, house.data) > 0))
 
     def __enter__(self) -> Desk:
@@ -216,7 +217,7 @@ class Desk:
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "ARMSHARE_HUB": self.hub,
             "ARMSHARE_PORT": str(self.own_port),
-            "ARMSHARE_DATA": str(self.data),
+            "ARMSHARE_DATA": str(self.data if line.startswith(_OF_WHO_RUNS_IT) else self.folder / "data"),
             "XDG_DATA_HOME": str(self.folder / "own"),
         }
         if "xarm6_own" in line:
@@ -227,7 +228,7 @@ class Desk:
         """Run a command of ours in this process."""
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.folder)
-            for name, value in self.environment().items():
+            for name, value in self.environment(line).items():
                 patch.setenv(name, value)
             given = [found for word in words for found in self._globbed(word)]
             done = armshare_here(*given)
@@ -241,13 +242,9 @@ class Desk:
         return [str(path.relative_to(self.folder)) for path in found] or [word]
 
     def _in_a_shell(self, line: str, text: str) -> str:
-        tree = self._tree() if "xarm6_own" in line else None
-        place = (
-            ROOT if line.startswith(". ") else self.folder / "armshare" if line == "git pull" else tree or self.folder
-        )
         done = subprocess.run(
             ["bash", "-euc", f"{text}; command -v armshare" if line.startswith(". ") else text],
-            cwd=place,
+            cwd=self._place(line),
             env=self.environment(line),
             capture_output=True,
             text=True,
@@ -256,6 +253,14 @@ class Desk:
         )
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
+
+    def _place(self, line: str) -> Path:
+        """Return the folder that a line is typed in."""
+        if line.startswith((". ", "python benchmarks/")):
+            return ROOT
+        if line == "git pull":
+            return self.folder / "armshare"
+        return self._tree() if "xarm6_own" in line else self.folder
 
     def _serve(self, kind: str, words: list[str], by: list[str] | None = None, **given: str) -> str:
         """Start what runs until it is ended, wait until it is there, and leave it running."""
@@ -267,6 +272,7 @@ class Desk:
         environment = {**self.environment(" ".join(words)), **given}
         if kind != "host":
             environment |= {"ARMSHARE_DATA": str(self.folder / "data"), "ARMSHARE_QUALIFICATION": "true"}
+            environment["ARMSHARE_SETTLE_EVERY_S"] = "0"  # so that there is something to settle when a page does it
             self.own_port = int(words[words.index("--port") + 1]) if "--port" in words else self.own_port
         if "xarm6_own" in " ".join(words):
             command = [sys.executable, "-m", "armshare", *words[1:]]
@@ -341,6 +347,7 @@ class Desk:
             r"\bDEVICE\b|/dev/ttyACM0": lambda: self._device(line),
             r"\bNAME\b": lambda: "crane_2",
             r"\bPATH\b": lambda: str(crane(self.folder / "published", WHOLE).parents[1]),
+            r"(?<=--port )8001": lambda: str(self.own_port),
             r"\bTREE\b": lambda: str(ROOT),
         }
         for place, value in filling.items():
@@ -355,15 +362,16 @@ class Desk:
         elif line == "armshare settle --data data":
             self._here("", ["drive", "--first-drive"])
             self._here("", ["drive", "--expert"])
-        elif line == "armshare clear panda-1":
+        elif line == "armshare clear panda-1" and self._own_hub:
             self._serve("host", ["armshare", "host", "--robot", "panda", "--data", "data"])
+            asyncio.run(self._until(lambda cards: _online(cards, "panda-1") == 1))
             asyncio.run(self._stop("panda-1"))
         elif line.startswith("armshare clear"):
             asyncio.run(self._stop(line.split()[2]))
         elif line.startswith("armshare remove"):
             self.end("host")
             name = line.split()[2]
-            asyncio.run(self._until(lambda cards: not any(one["online"] for one in cards if one["name"] == name)))
+            asyncio.run(self._until(lambda cards: not _online(cards, name)))
         elif "arm.json" in line and "host" in line and not (self.folder / "arm.json").is_file():
             write_calibration(self.folder / "arm.json", default_calibration())
         elif line == "armshare host --robot NAME:reach --hub http://127.0.0.1:8000":
@@ -385,7 +393,7 @@ class Desk:
     def _driven(self) -> None:
         """Have at least one episode at the hub."""
         if not httpx.get(f"{self.hub}/api/episodes?state=verified", trust_env=False).json()["episodes"]:
-            self._here("", ["drive", "--expert", "--task", "lift"])
+            self._here("", ["drive", "--expert"])
 
     def _episode(self) -> str:
         """Return the id of an episode whose folder is below `episodes`."""
@@ -456,6 +464,11 @@ class Desk:
             _add_to(tree / "sim/catalogue.py", "ROBOTS")
             _add_to(tree / "sim/tasks/__init__.py", "SINGLE_ARMS")
         return tree
+
+
+def _online(cards: list[dict], name: str) -> int:
+    """Return how many robots of that name are online."""
+    return sum(one["online"] for one in cards if one["name"] == name)
 
 
 def _add_to(file: Path, names: str) -> None:
