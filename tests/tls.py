@@ -33,22 +33,25 @@ def _run(
 ) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         behind, before = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(_pass_on(reader, before), _pass_on(behind, writer))
+        with contextlib.suppress(asyncio.CancelledError):  # at the end; asyncio would report it
+            await asyncio.gather(_pass_on(reader, before), _pass_on(behind, writer))
 
-    async def start() -> None:
+    async def start() -> asyncio.Server:
         server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
         found.append(server.sockets[0].getsockname()[1])
         ready.set()
+        return server
 
-    async def end() -> None:
+    async def end(server: asyncio.Server) -> None:
+        server.close()
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    loop.run_until_complete(start())
+    server = loop.run_until_complete(start())
     loop.run_forever()
-    loop.run_until_complete(end())
+    loop.run_until_complete(end(server))
     loop.close()
 
 
