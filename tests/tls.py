@@ -48,6 +48,8 @@ def _run(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for _ in range(3):  # what was closed or aborted is gone after the loop's next turns
+            await asyncio.sleep(0)
 
     server = loop.run_until_complete(start())
     loop.run_forever()
@@ -56,9 +58,12 @@ def _run(
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    with contextlib.suppress(OSError):
+    try:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
         writer.close()
+    except asyncio.CancelledError:
+        writer.transport.abort()
+        raise
