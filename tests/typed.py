@@ -46,6 +46,7 @@ TUTORIAL: Final = "docs/tutorials/data.md"
 LATER: Final = frozenset(
     {
         "make run",
+        "armshare demo --episodes 3 --json",
         "armshare drive --hub URL --robot panda-1 --task lift --episodes 20 --policy docs.lift_policy:lift --json",
         "armshare robot add PATH",
         "armshare robot add PATH --data my-robots",
