@@ -457,6 +457,8 @@ class Desk:
             for name in [*known.stdout.splitlines(), *native]:
                 (tree / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(ROOT / name, tree / name)
+            for made in ("node_modules", "armshare/web/dist"):
+                (tree / made).symlink_to(ROOT / made)
             page = (ROOT / "docs/adding-a-robot.md").read_text()
             (file,) = [
                 block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "DESCRIPTION: Final" in block
