@@ -161,7 +161,8 @@ class Desk:
         self._running: dict[str, subprocess.Popen[str]] = {}
         self._bus: FeetechBus | None = None
         self._waiting: list[str] = []
-        (folder / "docs").symlink_to(ROOT / "docs")
+        (folder / "docs").mkdir()
+        shutil.copy(ROOT / "docs/lift_policy.py", folder / "docs")
         asyncio.run(self._until(lambda cards: self._brought(cards, house.data) > 0))
 
     def __enter__(self) -> Desk:
