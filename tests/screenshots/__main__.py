@@ -1,0 +1,63 @@
+"""`make screenshots` takes every picture, `ARGS=people` those of one set, `ARGS=people:queue,watch` some of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from armshare.cli.platform import SHOWN
+from armshare.platform.processes import platform
+from tests.browser import chromium
+from tests.screenshots.captions import write_index
+from tests.screenshots.scenes import ADDED, about, added, left, newcomer, paid, people, published
+from tests.screenshots.studio import Studio
+
+TARGET = Path(__file__).parents[2] / "docs" / "screenshots"
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """Some of the pictures: who takes them, on what platform."""
+
+    take: Callable[[Studio], None]
+    robots: tuple[str, ...] = SHOWN
+    first_drive: bool = False
+    before: Callable[[Path], None] = lambda _data: None
+
+
+SETS: Final = {
+    "newcomer": Set(newcomer, robots=("panda",), first_drive=True),
+    "paid": Set(paid),
+    "people": Set(people),
+    "left": Set(left, robots=("panda",)),
+    "about": Set(about, robots=("panda", "husky")),
+    "added": Set(added, robots=(f"{ADDED}:lift",), before=published),
+}
+
+
+def main(wanted: Sequence[str]) -> None:
+    """Take these sets of pictures, or those of them that are named, each set on a platform of its own."""
+    TARGET.mkdir(parents=True, exist_ok=True)
+    for name, _, only in (each.partition(":") for each in wanted):
+        one = SETS[name]
+        os.environ["ARMSHARE_QUALIFICATION"] = str(one.first_drive).lower()
+        os.environ.pop("ARMSHARE_AWAY_S", None)  # a drive that is left is kept for a minute
+        with tempfile.TemporaryDirectory(prefix="armshare-screenshots-") as folder:
+            data = Path(folder)
+            one.before(data)
+            with (
+                (data / "log").open("wb") as log,
+                platform(data, 0, [*one.robots], log) as (url, _children),
+                chromium() as browser,
+            ):
+                one.take(Studio(browser, url, data, TARGET, frozenset(only.split(",")) if only else frozenset()))
+    write_index(TARGET)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or list(SETS))
