@@ -1,0 +1,274 @@
+"""How fast episodes are verified: one of 60 s, driven by the scripted operator at 20 Hz, through every gate.
+
+`episodes_per_s` and `mb_per_s`: in one worker process and in four, by the clock. `processor_ms`: what one episode takes
+of a core in all processes together, the one that reads its file included, which other load on the machine changes
+little; with `--no-replay` as for a real robot, whose episode is not simulated again.
+
+    .venv/bin/python benchmarks/verify.py --json
+    .venv/bin/python benchmarks/verify.py --beside TREE      TREE: a checkout of another commit
+
+With `--beside`, this tree and the other one verify the same bundle in turns. It prints the medians of both and the
+ratio of each figure, this over other for rates, other over this for times: above 1, this one is better.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+SEED: Final = 5
+STEPS: Final = 1200
+HERE: Final = Path(__file__).resolve()
+WORKERS: Final = (1, 4)
+LOWER_IS_BETTER: Final = "processor_ms"
+
+
+def record(folder: Path, steps: int) -> Path:
+    """Return a new bundle below `folder`, sealed and signed with keys for this run only."""
+    from eth_account import Account
+
+    from recorder.file.journal import finish
+    from recorder.file.writer import EpisodeWriter
+    from recorder.proof.bundle import SIGNATURES_FILE, SIGNATURES_JSON
+    from recorder.proof.contribute import Driven, countersign
+    from recorder.proof.description import hash_description
+    from recorder.proof.manifest import NO_PREVIOUS
+    from recorder.proof.seal import seal
+    from sim.catalogue import make_world
+    from sim.check import drive
+    from sim.motion.kinematics import Hands
+    from teleop.identity import SESSION_GRANT, Domain
+    from teleop.steps import EpisodeEnd, EpisodeStart, Step
+    from teleop.wire.messages import Safety
+    from teleop.wire.reasons import EndReason
+
+    wallet, session, robot = Account.create(), Account.create(), Account.create()
+    domain, started_ns, period_ns = Domain(31337, robot.address), time.time_ns(), 50_000_000
+    nonce = "0x" + 64 * "1"
+    grant = {"operator": wallet.address, "sessionKey": session.address, "robot": robot.address, "task": "lift"}
+    grant |= {"nonce": nonce, "notAfterMs": started_ns // 1_000_000 + 3_600_000}
+    world = make_world("panda", "lift")
+    world.connect()
+    hands, made = Hands(world.spec), []
+    start = EpisodeStart(
+        episode="benchmark",
+        robot=robot.address,
+        robot_name="panda-1",
+        spec=world.spec,
+        operator=wallet.address,
+        grant=grant,
+        grant_signature=SESSION_GRANT.sign(wallet, domain, grant),
+        seed=SEED,
+        nonce=nonce,
+        initial=world.reset(SEED),
+        t_mono_ns=10**9,
+        t_wall_ns=started_ns,
+    )
+    for index, (applied, seen) in enumerate(islice(chain(drive(world, SEED), holding(world)), steps)):
+        at_ns = index * period_ns
+        clocks = {"t_sent_ns": 10**9 + at_ns + 1, "t_observed_ns": 10**9 + at_ns + period_ns}
+        pose = hands.poses(applied.joint_position)
+        wall_ns = started_ns + at_ns
+        made.append(Step(index, None, Safety.DRIVING, applied, pose, seen, **clocks, t_wall_ns=wall_ns, limits=()))
+    journal = folder / "benchmark.journal"
+    writer = EpisodeWriter.start(journal, start, hash_description(world.spec.model))
+    for step in made:
+        writer.append(step)
+    last, end_ns = made[-1].observed.success, 10**9 + len(made) * period_ns
+    wall_end_ns = started_ns + len(made) * period_ns
+    writer.end(EpisodeEnd("benchmark", len(made), last, EndReason.FINISHED, end_ns, wall_end_ns))
+    finish(journal, folder / "benchmark.h5")
+    bundle = folder / "benchmark"
+    seal(folder / "benchmark.h5", bundle, key=robot, domain=domain, previous=NO_PREVIOUS)
+    driven = Driven("benchmark", wallet.address, robot.address, "lift")
+    signature = countersign((bundle / "manifest.json").read_bytes(), driven, session, domain)
+    signatures = SIGNATURES_JSON.decode((bundle / SIGNATURES_FILE).read_bytes())
+    text = signatures.encode().replace(b'"operator":null', f'"operator":"{signature}"'.encode())
+    (bundle / SIGNATURES_FILE).write_bytes(text)
+    return bundle
+
+
+def holding(world: Any) -> Iterator[tuple[Any, Any]]:
+    """Hold the arm where it is, without end; yield each action and what is then seen."""
+    from sim.robot import Action
+
+    seen = world.observe()
+    action = Action(seen.values["joint_position"].copy(), seen.values["gripper_position"].copy())
+    while True:
+        yield world.send_action(action), world.observe()
+
+
+def prepare(*, replay: bool) -> None:
+    """Load in a worker what its first episode needs."""
+    if replay:
+        from recorder.proof.replayed import warm
+
+        warm()
+
+
+def verify(folder: str, *, replay: bool) -> None:
+    """Verify a bundle under the domain that it claims."""
+    from recorder.proof.bundle import read_bundle
+    from recorder.proof.case import Trust
+    from recorder.proof.replayed import replayed
+    from recorder.proof.verify import claimed_domain, verify_bundle
+
+    bundle = Path(folder)
+    trust = Trust(claimed_domain(read_bundle(bundle)), replay=replayed if replay else None)
+    report = verify_bundle(bundle, trust)
+    if ("replay" in report.passed) is not replay:
+        raise SystemExit(f"expected replay {replay}, got {report}")
+
+
+class Bench:
+    """Worker processes of this tree, for one bundle."""
+
+    def __init__(self, bundle: str, workers: int, count: int, *, replay: bool) -> None:
+        self._bundle, self._count, self._replay = bundle, count, replay
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(workers, context, initializer=partial(prepare, replay=replay))
+        self.once()  # each worker's first episode loads the rest
+
+    def once(self) -> dict[str, float]:
+        """Verify the bundle so often; return how many each second, and what one took of a core."""
+        before, start = processor_s(), time.perf_counter()
+        work = [self._pool.submit(verify, self._bundle, replay=self._replay) for _ in range(self._count)]
+        for one in work:
+            one.result()
+        lasted_s = time.perf_counter() - start
+        each_ms = 1e3 * (processor_s() - before) / self._count
+        return {"episodes_per_s": self._count / lasted_s, "processor_ms": each_ms}
+
+    def close(self) -> None:
+        """End the workers."""
+        self._pool.shutdown()
+
+
+def processor_s() -> float:
+    """Return what this process, those below it and those that they have waited for have taken of a core."""
+    here = psutil.Process()
+    return sum(sum(one.cpu_times()[:4]) for one in [here, *here.children(recursive=True)])
+
+
+def serve(options: argparse.Namespace) -> None:
+    """Measure once for each line of input: the number of workers."""
+    benches: dict[int, Bench] = {}
+    print("ready", flush=True)
+    for line in sys.stdin:
+        workers = int(line)
+        if workers not in benches:
+            benches[workers] = Bench(options.bundle, workers, options.episodes, replay=options.replay)
+        print(json.dumps(benches[workers].once()), flush=True)
+    for bench in benches.values():
+        bench.close()
+
+
+class Turn:
+    """A process of one tree, which measures when told to."""
+
+    def __init__(self, options: argparse.Namespace, tree: Path, bundle: Path) -> None:
+        command = [sys.executable, str(HERE), "--serve", str(bundle), "--episodes", str(options.episodes)]
+        if not options.replay:
+            command.append("--no-replay")
+        environment = os.environ | {"PYTHONPATH": str(tree)}
+        self._process = subprocess.Popen(
+            command, cwd=tree, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self._line()
+
+    def ask(self, workers: int) -> dict[str, float]:
+        """Measure once with so many workers."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{workers}\n")
+        self._process.stdin.flush()
+        found: dict[str, float] = json.loads(self._line())
+        return found
+
+    def close(self) -> None:
+        """End it."""
+        self._process.communicate()
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"expected a figure, and the process ended with {self._process.wait()}: see above")
+        return line
+
+
+def figures(runs: list[dict[str, float]], workers: int, size_mb: float) -> dict[str, float]:
+    """Return the medians of one tree with so many workers."""
+    middle = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+    return {
+        f"episodes_per_s_{workers}": round(middle["episodes_per_s"], 2),
+        f"mb_per_s_{workers}": round(middle["episodes_per_s"] * size_mb, 2),
+        f"processor_ms_{workers}": round(middle["processor_ms"], 1),
+    }
+
+
+def measured(options: argparse.Namespace, bundle: Path) -> dict[str, Any]:
+    """Measure this tree, and the other one if there is one, in turns."""
+    trees = {"this": HERE.parents[1]} | ({"other": options.beside.resolve()} if options.beside else {})
+    turns = {name: Turn(options, tree, bundle) for name, tree in trees.items()}
+    size_mb = (bundle / "episode.h5").stat().st_size / 1e6
+    found: dict[str, dict[str, float]] = {name: {} for name in turns}
+    for workers in WORKERS:
+        runs: dict[str, list[dict[str, float]]] = {name: [] for name in turns}
+        for _ in range(options.runs):
+            for name, turn in turns.items():
+                runs[name].append(turn.ask(workers))
+        for name in turns:
+            found[name] |= figures(runs[name], workers, size_mb)
+    for turn in turns.values():
+        turn.close()
+    return {"episode_mb": round(size_mb, 2), **(found["this"] if len(found) == 1 else beside(found))}
+
+
+def beside(found: Mapping[str, Mapping[str, float]]) -> dict[str, Mapping[str, float]]:
+    """Return both trees' figures and their ratios."""
+    this, other = found["this"], found["other"]
+    ratio = {
+        name: round(other[name] / this[name] if name.startswith(LOWER_IS_BETTER) else this[name] / other[name], 2)
+        for name in this
+    }
+    return {**found, "ratio": ratio}
+
+
+def main() -> None:
+    """Print one JSON object on the last line."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--steps", type=int, default=STEPS)
+    options.add_argument("--episodes", type=int, default=8, help="how many are verified in each run")
+    options.add_argument("--runs", type=int, default=5)
+    options.add_argument("--replay", action=argparse.BooleanOptionalAction, default=True, help="simulate it again")
+    options.add_argument("--beside", type=Path, metavar="TREE", help="a checkout of another commit to measure too")
+    options.add_argument("--serve", dest="bundle", help=argparse.SUPPRESS)
+    options.add_argument("--json", action="store_true", help="only the JSON object")
+    chosen = options.parse_args()
+    if chosen.bundle:
+        serve(chosen)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        found = measured(chosen, record(Path(folder), chosen.steps))
+    if not chosen.json:
+        print("command:", " ".join(sys.argv))
+    print(json.dumps({"steps": chosen.steps, "runs": chosen.runs, "replay": chosen.replay, **found}))
+
+
+if __name__ == "__main__":
+    main()
