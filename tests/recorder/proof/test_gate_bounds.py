@@ -17,7 +17,9 @@ from recorder.proof.case import Books, Trust
 from recorder.proof.gates import GATES, SEAL_GATES
 from recorder.proof.refusals import GateError
 from recorder.proof.seal import sign_receipt
+from recorder.proof.unable import UnableError
 from recorder.proof.verify import require_gates, verify, verify_bundle
+from sim.robot import UnstableWorldError
 from tests.recorder.bundles import LOG_KEY, TRUST, Adversary, good_bundle, sealed_bundle, signed, with_parts
 from tests.recorder.factory import DOMAIN, HUB, MALLORY, ROBOT, WALLET, fake_grant
 from tests.recorder.proof.test_verify import HUBS, OTHER, TICKET, reclaimed
@@ -148,13 +150,23 @@ def test_a_receipt_is_needed_only_by_who_knows_the_hub(adversary: Adversary) -> 
     assert type(refusal(bare, dataclasses.replace(HUBS, log_key=None))) is refusals.BundleIncomplete
 
 
-def test_whatever_breaks_in_a_replay_is_a_refusal_that_says_what_broke(adversary: Adversary) -> None:
+def test_whatever_breaks_in_a_replay_refuses_nothing_and_says_what_broke(adversary: Adversary) -> None:
     def breaks(episode: Episode) -> None:
         raise ZeroDivisionError(f"at {episode.meta.episode}")
 
-    refused = refusal(adversary.bundle, dataclasses.replace(HUBS, replay=breaks))
+    with pytest.raises(UnableError) as unable:
+        verify(adversary.bundle, dataclasses.replace(HUBS, replay=breaks))
+    assert unable.value.reason == "VerifierBroke"
+    assert unable.value.says == "ZeroDivisionError: at episode-1"
+
+
+def test_another_result_of_a_replay_is_a_refusal_that_says_where(adversary: Adversary) -> None:
+    def differs(episode: Episode) -> None:
+        raise UnstableWorldError(f"at {episode.meta.episode}")
+
+    refused = refusal(adversary.bundle, dataclasses.replace(HUBS, replay=differs))
     assert type(refused) is refusals.ReplayMismatch
-    assert str(refused) == "ZeroDivisionError: at episode-1"
+    assert str(refused) == "UnstableWorldError: at episode-1"
 
 
 def test_a_hub_takes_a_sealed_bundle_without_the_operators_signature_and_only_what_it_asked_for(
@@ -182,7 +194,7 @@ def test_a_refusal_names_what_was_said_and_what_was_found(adversary: Adversary) 
     said = str(refusal(adversary.say(content_root=OTHER)))
     assert OTHER in said
     assert manifests.root_hex(adversary.episode) in said
-    claims = str(refusal(adversary.say(seed=8)))
+    claims = str(refusal(adversary.say(seed=8), TRUST))
     assert claims == "seed: the file gives 7, the manifest 8"
     for books, words in (
         ({"twin": "episode-0"}, (adversary.manifest.content_root, "'episode-0'")),
