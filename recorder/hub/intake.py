@@ -117,8 +117,9 @@ class Intake:
         """
         async with self._lock(episode):
             row = await asyncio.to_thread(self._records.of_operator, episode, operator)
-            if row.state is EpisodeState.VERIFIED and row.operator_signature == signature:
-                return view(row)
+            same = row.operator_signature == signature
+            if row.state is EpisodeState.HELD or (row.state is EpisodeState.VERIFIED and same):
+                return view(row)  # a held one has its time: asking for it must keep no worker busy
             if row.state is EpisodeState.REJECTED:
                 raise EpisodeStateError(f"{episode} was rejected ({row.reason}); ask for another look instead")
             require_move(episode, row.state, EpisodeState.VERIFIED)

@@ -22,7 +22,13 @@ from teleop.identity import SignatureError, require_address
 
 WAIT_MAX_S: Final = 30.0
 _DOCUMENT: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"application/json": {}}}}
-_COMING: Final = (EpisodeState.RECORDING, EpisodeState.SEALED, EpisodeState.UPLOADED, EpisodeState.VERIFIED)
+_COMING: Final = (
+    EpisodeState.RECORDING,
+    EpisodeState.SEALED,
+    EpisodeState.UPLOADED,
+    EpisodeState.HELD,
+    EpisodeState.VERIFIED,
+)
 
 
 class SignedIn(Protocol):

@@ -183,7 +183,8 @@ def test_a_held_episode_may_be_discarded_and_signed_again(
 ) -> None:
     bundle = handed_in(web, hub, tmp_path)
     simulator.error = MemoryError()
-    assert sign(web, bundle).json()["state"] == sign(web, bundle).json()["state"] == "held"
+    assert sign(web, bundle).json() == sign(web, bundle).json()
+    assert (shown(web, bundle.name)["state"], simulator.asked) == ("held", 1), "only its time brings the next check"
 
     answer = web.post(f"/api/episodes/{bundle.name}/discard", headers=bearer(WALLET.address))
     assert answer.json()["state"] == "discarded"

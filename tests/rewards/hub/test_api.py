@@ -154,6 +154,11 @@ def test_an_episode_that_waits_for_its_signature_says_so(world, client):
     assert "uploaded" in refused(client.get("/api/episodes/e2/score?wait_s=0"), 404, "not_scored")
 
 
+def test_a_held_episode_is_scored_later(world, client):
+    world.listed("e2", EpisodeState.HELD)
+    assert "held" in refused(client.get("/api/episodes/e2/score?wait_s=0"), 404, "not_scored")
+
+
 def test_a_rejected_episode_is_never_scored(world, client):
     world.listed("e2", EpisodeState.REJECTED)
     assert "rejected" in refused(client.get("/api/episodes/e2/score"), 404, "never_scored")
