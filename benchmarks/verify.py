@@ -254,7 +254,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--steps", type=int, default=STEPS)
     options.add_argument("--episodes", type=int, default=8, help="how many are verified in each run")
-    options.add_argument("--runs", type=int, default=5)
+    options.add_argument("--runs", type=int, default=3)
     options.add_argument("--replay", action=argparse.BooleanOptionalAction, default=True, help="simulate it again")
     options.add_argument("--beside", type=Path, metavar="TREE", help="a checkout of another commit to measure too")
     options.add_argument("--serve", dest="bundle", help=argparse.SUPPRESS)
