@@ -10,13 +10,13 @@ from pathlib import Path
 import h5py
 import pytest
 
-from recorder.file.episode import read_episode
+from recorder.file.episode import Episode, read_episode
 from recorder.file.journal import JournalFile, finish, read_journal
 from recorder.file.writer import EpisodeWriter
 from recorder.host import sealer
 from recorder.host.recording import Recorder
 from recorder.proof import manifest as manifests
-from recorder.proof.bundle import read_bundle
+from recorder.proof.bundle import opened, read_bundle
 from recorder.proof.case import Trust
 from recorder.proof.manifest import NO_PREVIOUS
 from recorder.proof.refusals import OperatorSignatureInvalid
@@ -248,7 +248,7 @@ def test_a_crash_while_sealing_leaves_one_bundle_and_one_chain(tmp_path: Path, w
     assert [one.episode for one in handed] == ["e0", "e1"]
     manifest = manifests.decode((handed[1].folder / "manifest.json").read_bytes())
     assert manifest.previous == handed[0].digest
-    assert read_bundle(handed[0].folder).episode is not None
+    assert isinstance(opened(read_bundle(handed[0].folder)).episode, Episode)
 
 
 def test_a_damaged_recording_is_set_aside_for_a_person(tmp_path: Path) -> None:
