@@ -49,8 +49,8 @@ def _complete(case: Case) -> str | None:
         "receipt.json": bundle.receipt if _wants_receipt(case) else b"",
     }
     if missing := sorted(name for name, found in needed.items() if found is None):
-        said = f"missing, no regular file, or larger than 1 MiB: {', '.join(missing)}"
-        return f"{said}; an episode has {', '.join(needed)}"
+        all_of_them = f"{', '.join(needed)}, each a regular file, of at most 1 MiB (episode.h5 aside)"
+        return f"missing, or no regular file: {', '.join(missing)}; an episode has {all_of_them}"
     return None
 
 

@@ -169,7 +169,7 @@ def test_what_is_not_a_file_is_refused_at_once(
 
 
 def test_a_file_that_is_not_there_is_named(apart: Reader, tmp_path: Path) -> None:
-    with pytest.raises(files.FileMissingError, match="found none"):
+    with pytest.raises(files.FileMissingError, match="There is no episode at"):
         apart.read(tmp_path / "episode.h5")
 
 

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from recorder.host.uploader import ANSWER_BYTES_MAX, Backoff, Uploader, UploadFailedError
 from tests.recorder.factory import ROBOT
-from tests.recorder.host.test_uploader import hub, names_in, recorded, states, uploader, url  # noqa: F401  fixtures
+from tests.recorder.host.test_uploader import names_in, recorded, states, uploader, url  # noqa: F401  fixtures
 from tests.recorder.served import Hub
 
 WAIT_S = 20.0
@@ -67,7 +67,7 @@ def said(status_code: int, headers: dict[str, str] | None = None, content: bytes
 
 
 @pytest.fixture
-def waiting(tmp_path: Path, hub: Hub) -> Path:  # noqa: F811  the fixture
+def waiting(tmp_path: Path, hub: Hub) -> Path:
     """Return a host's folder in which an episode waits."""
     hub.begin("episode-1")
     return recorded(tmp_path / "host", "episode-1")

@@ -96,7 +96,7 @@ def test_what_was_refused_is_kept_for_its_time_and_then_its_files_are_gone(
     tmp_path: Path, hub: Hub, web: httpx.Client, erasing: Erasing, clock: Clock
 ) -> None:
     bundle = handed_in(web, hub, tmp_path)
-    hub.records.reject(bundle.name, "MotionInvalid: it jumps")
+    hub.records.reject(bundle.name, "0x", "MotionInvalid: it jumps")
     assert erasing.sweep() == []
     file = f"/api/episodes/{bundle.name}/files/episode.h5"
     assert web.get(file, headers=bearer(WALLET.address)).status_code == 200

@@ -504,7 +504,7 @@ async def test_a_hub_that_stops_tries_to_write_an_end_three_times(bench, failure
         await bench.operator().join()
         bench.database.breaks("close_lease", failures)
         bench.hub.undock(bench.hub.docks[bench.robot])
-        bench.hub._endings._task.cancel()  # before its first try
+        bench.hub._leases._endings._task.cancel()  # before its first try
         bench.rests_at_once()
     written = failures < CLOSING_TRIES
     assert bench.database.asked.count("close_lease") == (failures + 1 if written else CLOSING_TRIES)
@@ -520,10 +520,10 @@ async def test_an_end_that_comes_while_another_waits_is_written_after_it_by_one_
     await first.leaves()
     await second.join()
     await second.leaves()
-    assert (bench.database.asked.count("close_lease"), len(bench.hub._endings)) == (1, 2)
+    assert (bench.database.asked.count("close_lease"), len(bench.hub._leases._endings)) == (1, 2)
     release()
     await bench.settle()
-    assert (bench.database.asked.count("close_lease"), len(bench.hub._endings)) == (2, 0)
+    assert (bench.database.asked.count("close_lease"), len(bench.hub._leases._endings)) == (2, 0)
     assert [reason for _, reason in bench.store.ends] == ["left", "left"]
 
 
