@@ -38,6 +38,8 @@ from recorder.file.reader import (
 BOUNDS: Final = Bounds()
 _ROOT: Final = Path(__file__).parents[2]
 """Where this package was found; the reader finds it there too, and not in the folder that happens to be the current."""
+_ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1"}
+"""A fork copies one thread only, so there must be no other."""
 _LONGER_S: Final = 30.0
 """How much longer than its child the reader may take before it counts as lost."""
 
@@ -114,6 +116,7 @@ class Reader:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "recorder.file.reader", str(theirs.fileno())],
                     cwd=_ROOT,
+                    env=os.environ | _ONE_THREAD,
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                 )

@@ -23,6 +23,8 @@ EVIL: dict[str, dict[str, Any]] = {
     "a portal that refuses": {"status_code": 403, "content": b"<h1>Sign in</h1>"},
     "a refusal without a name": {"status_code": 422, "content": b'{"error": "no"}'},
     "a refusal of another shape": {"status_code": 404, "content": b'{"error": {"code": {"deep": 1}, "message": 3}}'},
+    "a proxy's 404": {"status_code": 404, "content": b"<h1>404 Not Found</h1><hr>nginx"},
+    "a proxy's 413": {"status_code": 413, "content": b"<h1>413 Request Entity Too Large</h1><hr>nginx"},
     "a redirect": {"status_code": 302, "headers": {"Location": "https://elsewhere.example/api/uploads/1"}},
     "a list": {"status_code": 201, "content": b"[1, 2]"},
     "null": {"status_code": 201, "content": b"null"},
