@@ -270,7 +270,7 @@ def _add_intake(router: APIRouter, access: Access, intake: Intake) -> None:
 
     @router.post("/api/episodes/{episode}/another-look")
     async def look_again(
-        episode: str, request: Request, signature: Annotated[str | None, Body(embed=True, max_length=200)] = None
+        episode: str, request: Request, signature: Annotated[str, Body(embed=True, max_length=200)] = ""
     ) -> EpisodeView:
         """Check a rejected episode once more, as its operator may ask for once."""
         operator = await run_in_threadpool(access.operator, request)

@@ -125,21 +125,19 @@ class Intake:
             require_move(episode, row.state, EpisodeState.VERIFIED)
             return view(await self._decide(row, ticket, signature))
 
-    async def look_again(
-        self, episode: str, operator: str, ticket: Ticket | None, signature: str | None
-    ) -> EpisodeView:
+    async def look_again(self, episode: str, operator: str, ticket: Ticket | None, signature: str) -> EpisodeView:
         """Verify a rejected episode once more, as its operator may ask for once; as `sign` otherwise.
 
-        `signature` is needed only if an earlier release rejected it, which did not keep the one that came.
+        `signature` may be empty, unless an earlier release rejected it, which did not keep the one that came.
         """
         async with self._lock(episode):
             row = await asyncio.to_thread(self._records.of_operator, episode, operator)
             signed = row.operator_signature or signature
-            if row.state is EpisodeState.REJECTED and signed is None:
+            if row.state is EpisodeState.REJECTED and not signed:
                 raise OperatorSignatureInvalid(f"expected the operator's signature of {episode}, which was not kept")
             row = await asyncio.to_thread(self._records.look_again, episode)
             _log.info("episode looked at again", episode=episode, rejected_for=row.reason)
-            return view(await self._decide(row, ticket, signed or ""))
+            return view(await self._decide(row, ticket, signed))
 
     async def check_held(self, ticket_of: Callable[[str], Ticket | None], *, due: bool = True) -> None:
         """Check again the episodes that could not be checked before, one after the other: those due, or all."""

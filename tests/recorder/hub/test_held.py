@@ -15,14 +15,15 @@ from sqlalchemy import update
 from recorder.file.episode import Episode
 from recorder.hub.records import AGAIN_FIRST_S, AGAIN_MOST_S, again_in_s
 from recorder.hub.tables import EpisodeRow
+from recorder.proof.bundle import MANIFEST_FILE
 from recorder.proof.unable import WORDS
 from recorder.proof.verify import verify_bundle
 from sim.catalogue import UnknownRobotError
 from sim.physics.engine import EngineMismatchError
 from sim.physics.replay import ReplayMismatchError
 from sim.robot import UnstableWorldError
-from tests.recorder.bundles import TRUST, sealed_bundle
-from tests.recorder.factory import MALLORY, WALLET
+from tests.recorder.bundles import TRUST, sealed_bundle, sign_as_operator
+from tests.recorder.factory import DOMAIN, MALLORY, SESSION, WALLET
 from tests.recorder.hub.test_api import handed_in, seal, sign, upload
 from tests.recorder.served import Hub, bearer, code
 
@@ -283,3 +284,21 @@ def test_of_two_that_were_sealed_at_the_same_time_one_stands(tmp_path: Path, hub
 
     assert code(sign(web, bundles[1])) == (422, "PreviousForked")
     assert sign(web, bundles[0]).json()["state"] == "verified"
+
+
+def test_another_look_at_what_an_earlier_release_rejected_needs_the_signature_again(
+    tmp_path: Path, hub: Hub, web: httpx.Client, simulator: Simulator
+) -> None:
+    bundle = handed_in(web, hub, tmp_path)
+    simulator.error = FALSE["another state"]
+    sign(web, bundle)
+    simulator.error = None
+    with hub.database() as db, db.begin():
+        db.execute(update(EpisodeRow).values(operator_signature=None))
+
+    assert code(look_again(web, bundle.name)) == (422, "OperatorSignatureInvalid")
+    assert shown(web, bundle.name)["another_look"], "it is not used up"
+    signature = sign_as_operator((bundle / MANIFEST_FILE).read_bytes(), SESSION, DOMAIN)
+    path = f"/api/episodes/{bundle.name}/another-look"
+    answer = web.post(path, headers=bearer(WALLET.address), json={"signature": signature})
+    assert answer.json()["state"] == "verified"
