@@ -23,17 +23,17 @@ def open_regular(path: Path) -> int:
 
     Raises FileNotFoundError, or NotRegularError for anything but a regular file.
     """
-    expected = f"expected a regular file at {path}"
+    said = f"There is no regular file at {path}"
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         raise
     except OSError as error:  # a link, a socket, or a file that we may not read
-        raise NotRegularError(f"{expected}: {error.strerror}") from error
+        raise NotRegularError(f"{said}: {error.strerror}") from error
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
     os.close(descriptor)
-    raise NotRegularError(f"{expected}, got something else")
+    raise NotRegularError(f"{said}, but something else.")
 
 
 def write_atomic(path: Path, data: bytes) -> None:
