@@ -156,7 +156,7 @@ def wallets(studio: Studio) -> None:
     me.page.get_by_test_id("key-lost").wait_for()
     studio.shoot(me, "key-lost")
     me.page.reload()
-    me.page.get_by_test_id("lost-wallet").wait_for()
+    me.page.get_by_test_id("lost-wallet").first.wait_for()
     studio.shoot(me, "lost-wallet", at="[data-testid=lost-wallet]")
     me.page.context.close()
 

@@ -69,9 +69,9 @@ class Visitor:
         self.page.set_viewport_size({"width": size.width, "height": size.height})
 
     def sign_in(self) -> None:
-        """Make a throw-away wallet, and see the lobby."""
+        """Make a throw-away wallet, and see robots in the lobby."""
         self.page.get_by_test_id("make-wallet").click()
-        self.page.get_by_test_id("robot-card").first.wait_for()
+        self.page.locator("[data-testid=robot-card]:is([data-state=free], [data-state=driven])").first.wait_for()
 
     def take(self, robot: str, task: str | None = None) -> None:
         """Take a robot from the lobby, and see it ready."""
