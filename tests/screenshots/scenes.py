@@ -21,6 +21,7 @@ SEEN = "[...document.querySelectorAll('[data-testid=camera]')].every((each) => +
 SIGNATURE = "**/api/episodes/*/signature"
 MESHES = re.compile(r"/assets/models/.*\.(obj|stl|dae)$")
 ADDED: Final = "xarm"
+TICK_MS: Final = 50
 SHORT: Final = 30
 """Steps: a drive that did not do the task."""
 
@@ -85,6 +86,8 @@ def people(studio: Studio) -> None:
     me.page.route(SIGNATURE, lambda route: held.append(route), times=1)
     with me.page.expect_request(SIGNATURE):
         me.page.get_by_test_id("finish").click()
+    while not held:
+        me.page.wait_for_timeout(TICK_MS)
     studio.shoot(me, "handing-in")
     held[0].continue_()
     me.page.get_by_test_id("score").wait_for()
