@@ -36,7 +36,7 @@ DECIDE_NOTHING = {
 }
 EXPERTS = {"Operator", "Puppet", "Wheels", "Script"}
 """Who takes or returns one of these is part of a task's scripted operator."""
-PLAIN = {"float64", "int64", "int8", "intp", "integer", "uint8", "uint64", "bool_", "dtype", "finfo"}
+PLAIN = {"float64", "int64", "int8", "intp", "integer", "uint8", "uint64", "bool_", "dtype", "finfo", "ndarray"}
 CONSTANT = {"newaxis", "nan", "inf", "pi"}
 PLACING = {
     *("array", "asarray", "ascontiguousarray", "atleast_1d", "frombuffer", "empty", "zeros", "ones", "eye", "arange"),
@@ -63,6 +63,7 @@ WHOLE_NUMBERS = {
     ("sim/motion/control.py", "step"),
     ("sim/motion/control.py", "_finite"),
     ("recorder/file/episode.py", "require_size"),
+    ("recorder/file/episode.py", "nbytes"),
     ("recorder/file/rows.py", "__init__"),
     ("rewards/ledger/ledger.py", "_require_sound"),
     ("rewards/ledger/settle.py", "total"),

@@ -413,7 +413,7 @@ async def test_files_outside_a_model_are_not_served(house):
         for path in ("panda/plane.urdf", "panda/franka_panda/..%2f..%2f__init__.py", "nobody/x.urdf", "panda/"):
             answer = await http.get(f"/assets/models/{path}")
             assert answer.status_code == 404, path
-            assert answer.json()["error"]["message"].startswith("expected")
+            assert answer.json()["error"]["message"]
 
 
 def first_of(events: list) -> tuple[list[Step], EpisodeEnd]:

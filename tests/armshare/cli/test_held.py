@@ -31,6 +31,8 @@ def hub(monkeypatch: pytest.MonkeyPatch, looked: httpx.Response) -> list[str]:
         if request.method == "POST":
             asked.append(request.url.path)
             return looked
+        if request.url.path == "/api/config":
+            return httpx.Response(200, json={"chain_id": 31337, "vault": new_key().address})
         return httpx.Response(200, json=SCORE if request.url.path.endswith("/score") else [])
 
     @asynccontextmanager

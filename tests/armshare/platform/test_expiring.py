@@ -10,6 +10,7 @@ import pytest
 
 from armshare.platform import hub as composed
 from armshare.platform.hub import UPLOAD_KEPT_MS, again_and_again
+from recorder.hub.erasing import Erasing
 from recorder.hub.uploads import Uploads
 from teleop.clock import now_ms
 from teleop.hub.registry import HUB_LOST
@@ -35,6 +36,14 @@ async def test_a_call_that_fails_is_made_again_after_the_same_pause():
     with pytest.raises(asyncio.CancelledError):
         await again_and_again(call, 7.0, pause)
     assert (calls, pauses_s) == (["call"] * 5, [7.0] * 5)
+
+
+class NothingToErase:
+    def sweep(self) -> list[str]:
+        return []
+
+
+NOTHING_TO_ERASE = cast(Erasing, cast(Any, NothingToErase()))
 
 
 class BadUploads:
@@ -65,7 +74,7 @@ async def test_neither_uploads_that_fail_nor_an_error_of_its_own_end_the_expiry_
             over.set()
 
     monkeypatch.setattr(bench.hub, "expire", failing_twice)
-    async with composed._expiring(bench.hub, cast(Uploads, cast(Any, uploads))):
+    async with composed._expiring(bench.hub, cast(Uploads, cast(Any, uploads)), NOTHING_TO_ERASE):
         dock, _ = await bench.host()
         holder, waiting = bench.operator(), bench.operator()
         lease = await holder.join()
@@ -85,7 +94,7 @@ async def test_a_hub_that_starts_closes_what_the_last_one_left_open():
     await bench.host()
     operator = bench.operator()
     await operator.join()
-    async with composed._expiring(bench.new_hub(), cast(Uploads, cast(Any, BadUploads()))):
+    async with composed._expiring(bench.new_hub(), cast(Uploads, cast(Any, BadUploads())), NOTHING_TO_ERASE):
         assert bench.store.ends == [(operator.wallet.address, HUB_LOST)]
 
 

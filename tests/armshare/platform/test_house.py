@@ -306,7 +306,7 @@ def test_run_says_in_one_line_that_the_hub_was_killed_and_where_its_log_is(tmp_p
     assert run.returncode == 2
     assert "Traceback" not in said
     last = said.splitlines()[-1]
-    assert last.startswith("PlatformError: the hub was killed by SIGKILL")
+    assert last.startswith("error: the hub was killed by SIGKILL")
     assert last.endswith(f"; its log is {tmp_path / 'logs' / 'hub.log'}")
     psutil.wait_procs(children, timeout=60)
 

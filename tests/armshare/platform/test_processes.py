@@ -12,6 +12,6 @@ from armshare.platform.processes import listen, listening
 def test_a_port_that_is_taken_leaves_no_socket_open():
     with listen("127.0.0.1", 0) as taken:
         before = psutil.Process().num_fds()
-        with pytest.raises(PlatformError, match="choose another --port") as refused:
+        with pytest.raises(PlatformError, match="Choose another --port") as refused:
             listening("127.0.0.1", taken.getsockname()[1])
         assert psutil.Process().num_fds() == before, refused

@@ -161,13 +161,13 @@ def test_a_closed_tab_leaves_a_drive_that_another_goes_on_with_or_starts_over(
 
 
 def test_a_second_window_takes_a_drive_over_and_the_first_takes_it_back(
-    context: BrowserContext, patient: House
+    context: BrowserContext, untouched: House
 ) -> None:
-    first = opened(context, patient.url)
+    first = opened(context, untouched.url)
     sign_in(first)
     take_robot(first)
     steps = drives(first)
-    second = opened(context, f"{patient.url}/#/drive/panda-1/lift")
+    second = opened(context, f"{untouched.url}/#/drive/panda-1/lift")
     offer = second.get_by_test_id("elsewhere")
     expect(offer).to_contain_text("You are driving it in another window")
     expect(offer).to_contain_text("You have recorded")
@@ -190,7 +190,7 @@ def test_a_second_window_takes_a_drive_over_and_the_first_takes_it_back(
     assert first.evaluate(STEPS) >= more
     more = drives(first, int(first.evaluate(STEPS)) + 8)
     first.get_by_test_id("finish").click()
-    finished(first, patient, more)
+    finished(first, untouched, more)
     assert complaints(first) == complaints(second) == []
 
 

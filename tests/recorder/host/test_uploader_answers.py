@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from recorder.host.uploader import ANSWER_BYTES_MAX, Backoff, Uploader, UploadFailedError
 from tests.recorder.factory import ROBOT
-from tests.recorder.host.test_uploader import names_in, recorded, states, uploader, url  # noqa: F401  fixtures
+from tests.recorder.host.test_uploader import names_in, recorded, states, uploader
 from tests.recorder.served import Hub
 
 WAIT_S = 20.0
@@ -78,7 +78,7 @@ def waiting(tmp_path: Path, hub: Hub) -> Path:
 @pytest.mark.parametrize(("method", "end"), [("POST", "/uploads"), ("PATCH", ""), ("POST", "/seal"), ("HEAD", "")])
 def test_whatever_an_answer_holds_the_episode_arrives(
     waiting: Path,
-    url: str,  # noqa: F811  the fixture
+    url: str,
     method: str,
     end: str,
 ) -> None:
@@ -102,7 +102,7 @@ def test_whatever_an_answer_holds_the_episode_arrives(
     assert states(url, "episode-1") == ["uploaded"]
 
 
-def test_an_answer_without_end_is_not_read_to_it(waiting: Path, url: str) -> None:  # noqa: F811  the fixture
+def test_an_answer_without_end_is_not_read_to_it(waiting: Path, url: str) -> None:
     read = [0]
 
     def endless() -> Iterator[bytes]:
@@ -121,7 +121,7 @@ def test_an_answer_without_end_is_not_read_to_it(waiting: Path, url: str) -> Non
     assert read[0] <= 2 * ANSWER_BYTES_MAX
 
 
-def test_bundles_that_cannot_be_read_hold_up_no_other(tmp_path: Path, hub: Hub, url: str) -> None:  # noqa: F811
+def test_bundles_that_cannot_be_read_hold_up_no_other(tmp_path: Path, hub: Hub, url: str) -> None:
     broken = ["no-manifest", "no-signatures", "no-file", "torn-manifest", "torn-signatures"]
     host = recorded(tmp_path / "host", *broken, "whole")
     for name in (*broken, "whole"):
@@ -138,7 +138,7 @@ def test_bundles_that_cannot_be_read_hold_up_no_other(tmp_path: Path, hub: Hub, 
     assert names_in(host / "sealed") == sorted(broken)
 
 
-def test_what_nobody_thought_of_ends_no_uploader(waiting: Path, url: str) -> None:  # noqa: F811  the fixture
+def test_what_nobody_thought_of_ends_no_uploader(waiting: Path, url: str) -> None:
     broke, arrived = threading.Event(), Liar([], "NONE")
 
     def token() -> str:

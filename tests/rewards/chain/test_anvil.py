@@ -192,7 +192,7 @@ def test_a_stopped_chain_says_that_it_does_not_answer(tmp_path: Path) -> None:
     with EmbeddedChain(tmp_path, key.address) as embedded:
         chain = WholeChain.connect(embedded.url, key)
     embedded.stop()  # a second stop does nothing
-    with pytest.raises(ChainUnreachableError, match="does not answer"):
+    with pytest.raises(ChainUnreachableError, match="no EVM node answers"):
         chain.chain_id()
 
 

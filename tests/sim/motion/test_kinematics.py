@@ -304,7 +304,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "complaint"),
     [
-        ("<link", "expected XML"),
+        ("<link", "XML"),
         ("<link/>", "attribute 'name'"),
         (LINKS + HINGE.format(""), "<limit>"),
         (LINKS + HINGE.format(LIMIT + '<axis xyz="0 0 0"/>'), "axis with a direction"),

@@ -191,11 +191,11 @@ def test_where_there_is_no_opengl_tiny_renderer_draws_and_the_picture_says_so(mo
 @pytest.mark.parametrize(
     ("changed", "error", "said"),
     [
-        ({"robot": "r2d2"}, UnknownRobotError, "expected one of panda, .* got 'r2d2'"),
-        ({"task": "juggle"}, UnknownTaskError, "expected one of .*lift.* got 'juggle'"),
-        ({"camera": "rear"}, UnknownCameraError, "one of front, side, wrist, got 'rear'"),
-        ({"width": 0}, PictureSizeError, "1 to 4096 pixels a side, got 0x240"),
-        ({"height": 5000}, PictureSizeError, "got 320x5000"),
+        ({"robot": "r2d2"}, UnknownRobotError, "no robot 'r2d2'"),
+        ({"task": "juggle"}, UnknownTaskError, "no task 'juggle'.*lift"),
+        ({"camera": "rear"}, UnknownCameraError, "no camera 'rear'.*front, side and wrist"),
+        ({"width": 0}, PictureSizeError, "1 to 4096 pixels a side, and 0x240"),
+        ({"height": 5000}, PictureSizeError, "320x5000 is not within"),
     ],
 )
 def test_a_shot_that_cannot_be_taken_is_refused_by_name(changed, error, said, seen):

@@ -62,6 +62,8 @@ test('a page that has just gone is no other window: the hub is asked once more',
   expect(await standingOf(MINE, '0xA', closed)).toMatchObject({ is: 'left', kept: DRIVE })
 })
 
-test('who drives it somewhere else is told so', async () => {
-  expect(await standingOf(MINE, '0xA', known({ later: MINE }))).toEqual({ is: 'elsewhere', found: null })
+test('who drives it somewhere else is told so, after the hub had time to notice that a page is gone', async () => {
+  const of = known({ later: MINE })
+  expect(await standingOf(MINE, '0xA', of)).toEqual({ is: 'elsewhere', found: null })
+  expect(of.asked.filter((one) => one === 'hub')).toHaveLength(5)
 })

@@ -8,7 +8,8 @@ import type { Elsewhere, Windows } from './windows'
 /** `found` is null if it is no window of this browser. */
 export type Standing = { is: 'new' } | { is: 'left'; kept: Kept } | { is: 'elsewhere'; found: Elsewhere | null }
 
-/** After this the hub has noticed that a page of this browser is gone, ms. */
+/** How often, and after how long each time, the hub is asked whether it has noticed that a page of this browser is gone. */
+const TRIES = 5
 const AGAIN_MS = 1000
 const NEW: Standing = { is: 'new' }
 
@@ -28,8 +29,13 @@ export async function standingOf(robot: Robot, operator: string, known: Known): 
   const kept = toGoOnWith(known.drives, robot, operator)
   if (kept) return { is: 'left', kept }
   if (!mine || waitsFor(robot, operator)) return NEW
-  await (known.pause ?? paused)(AGAIN_MS)
-  return stillMine(await known.look(), operator, known.drives)
+  let standing: Standing = NEW
+  for (let tried = 0; tried < TRIES; tried++) {
+    await (known.pause ?? paused)(AGAIN_MS)
+    standing = stillMine(await known.look(), operator, known.drives)
+    if (standing.is !== 'elsewhere') break
+  }
+  return standing
 }
 
 function stillMine(robot: Robot | null, operator: string, drives: KeptDrives): Standing {
