@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -22,8 +23,10 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A platform as it is when nobody has set anything: wallets must qualify, and a drive is kept for a minute."""
     data = tmp_path_factory.mktemp("untouched")
-    with (data / "log").open("wb") as log, pytest.MonkeyPatch.context() as settings:
-        settings.delenv("ARMSHARE_QUALIFICATION")
-        settings.delenv("ARMSHARE_AWAY_S")
-        with platform(data, 0, ["panda"], log) as (url, (hub, host)):
-            yield House(url, data, hub, host)
+    with ExitStack() as stack:
+        log = stack.enter_context((data / "log").open("wb"))
+        with pytest.MonkeyPatch.context() as settings:  # while it starts: others start beside it, with theirs
+            settings.delenv("ARMSHARE_QUALIFICATION")
+            settings.delenv("ARMSHARE_AWAY_S")
+            url, (hub, host) = stack.enter_context(platform(data, 0, ["panda"], log))
+        yield House(url, data, hub, host)
