@@ -11,6 +11,7 @@ from teleop.hub.hub import Hub
 from teleop.hub.leases.docks import Dock
 from teleop.hub.registry import Registry
 from teleop.hub.server.encoded import EncodedCache
+from teleop.hub.tables import RobotRow
 from teleop.identity import Domain
 
 
@@ -28,6 +29,13 @@ class Driving:
     ) -> None:
         self.accounts, self.registry, self.hub = accounts, registry, hub
         self.domain, self.prices, self.models = domain, prices, models
+
+    def price_wei(self, robot: RobotRow, task: str) -> int:
+        """Return the most that an episode of a robot pays: nothing for a real one's, which waits to be reviewed.
+
+        What is shown before a drive is what is paid after it.
+        """
+        return self.prices.get(task, 0) if robot.simulated else 0
 
     def operator(self, request: Request) -> str:
         """Return the signed-in wallet's address; raise NotSignedInError."""

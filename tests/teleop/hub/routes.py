@@ -39,10 +39,10 @@ class Routes:
         app.include_router(router(self.driving))
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://hub")
 
-    def register(self) -> LocalAccount:
+    def register(self, *, simulated: bool = True) -> LocalAccount:
         """Return the key of a registered robot."""
         robot, owner = new_key(), new_key()
-        values = {"robot": robot.address, "owner": owner.address, "name": "a", "model": "panda", "simulated": True}
+        values = {"robot": robot.address, "owner": owner.address, "name": "a", "model": "panda", "simulated": simulated}
         self.registry.register(values, ROBOT_REGISTRATION.sign(owner, DOMAIN, values))
         return robot
 

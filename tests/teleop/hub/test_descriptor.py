@@ -222,3 +222,14 @@ async def test_a_registration_with_a_name_that_is_too_long_is_answered_by_name(t
         "/api/robots", json={"registration": good, "signature": ROBOT_REGISTRATION.sign(owner, DOMAIN, good)}
     )
     assert (answer.status_code, answer.json()["name"]) == (201, "x" * 64)
+
+
+@pytest.mark.anyio
+async def test_nothing_is_offered_for_what_is_not_paid(tmp_path):
+    """A real robot's episode waits for people to review it: its price before the drive is what is paid after it."""
+    house = Routes(tmp_path)
+    for simulated, price in ((True, str(10**18)), (False, "0")):
+        key = house.register(simulated=simulated)
+        house.registry.describe(key.address, {**descriptor(), "simulated": simulated})
+        card = (await house.http.get(f"/api/robots/{key.address}")).json()
+        assert [task["price"] for task in card["tasks"]] == [price]
