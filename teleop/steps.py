@@ -42,6 +42,17 @@ class EpisodeStart:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """A command as it came, of the lease's epoch, in order, and linked to the one before it."""
+
+    data: bytes
+    arrived_ns: int
+    """Monotonic."""
+    admitted: bool
+    """Whether it counted; False if it was stale."""
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One control period."""
 
@@ -60,7 +71,11 @@ class Step:
     t_observed_ns: int
     """Monotonic: just after the observation came back."""
     t_wall_ns: int
+    t_began_ns: int
+    """Monotonic: when the period began. What had arrived by then counts."""
     limits: tuple[LimitEvent, ...] = ()
+    commands: tuple[Taken, ...] = ()
+    """What came since the period before; with the first step, at least the command that it obeys."""
 
 
 @dataclass(frozen=True, slots=True)

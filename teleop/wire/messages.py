@@ -6,6 +6,7 @@ tested against the same golden bytes (`tests/teleop/golden_wire.json`). The cont
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import struct
@@ -23,7 +24,9 @@ JSON_BYTES_MAX: Final[int] = WIRE["limits"]["json_bytes"]
 
 Values = NDArray[np.float32]
 
-_FORMATS: Final = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "f32": "f"}
+_FORMATS: Final = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "f32": "f", "bytes32": "32s"}
+FIRST: Final = bytes(32)
+"""`before` of the first command of an epoch, and `commands` of a state before any."""
 
 
 class WireError(Exception):
@@ -94,18 +97,20 @@ class Command:
     t_client_us: int
     values: Values
     """As `mode` says, float32."""
+    before: bytes = FIRST
+    """`digest_of` the command that was sent before it in this epoch: so each binds all before it."""
 
     def encode(self) -> bytes:
         """Return the message's bytes."""
         flags = DEAD_MAN if self.dead_man else 0
-        head = (_COMMAND_KIND, PROTOCOL, self.mode, flags, self.epoch, self.seq, self.seen, self.t_client_us)
+        head = (_COMMAND_KIND, PROTOCOL, self.mode, flags, self.epoch, self.seq, self.seen, self.t_client_us, self.before)
         return _COMMAND.pack(*head, len(self.values), 0) + self.values.astype(_F32, copy=False).tobytes()
 
     @classmethod
     def decode(cls, data: bytes) -> Command:
         """Read a command; raise WireError unless every byte is accounted for and every value is finite."""
         head = _unpack(_COMMAND, data, "command", _COMMAND_KIND, _COMMAND_VALUES_MAX)
-        _, _, mode, flags, epoch, seq, seen, t_client_us, count, reserved = head
+        _, _, mode, flags, epoch, seq, seen, t_client_us, before, count, reserved = head
         if flags & ~DEAD_MAN or reserved:
             raise WireError(f"expected no unknown flags and reserved 0, got flags {flags} and {reserved}")
         named = _MODES.get(mode)
@@ -115,7 +120,7 @@ class Command:
         if not math.isfinite(sum(_VALUES[count].unpack_from(data, _COMMAND.size))):
             raise WireError(f"expected finite values, got {np.frombuffer(data, _F32, offset=_COMMAND.size).tolist()}")
         values = np.frombuffer(data, _F32, offset=_COMMAND.size)
-        return cls(named, bool(flags & DEAD_MAN), epoch, seq, seen, t_client_us, values)
+        return cls(named, bool(flags & DEAD_MAN), epoch, seq, seen, t_client_us, values, before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,8 @@ class State:
     applied: int
     t_host_us: int
     t_client_us: int
+    commands: bytes
+    """`digest_of` the command in `applied`, `FIRST` before any: whoever sent it compares it."""
     progress: float | None
     values: Values
     """The arrays of the descriptor's `observation`, flattened in its order, float32."""
@@ -142,7 +149,7 @@ class State:
         flags = RECORDING * self.recording | SUCCEEDED * self.succeeded | LIMITED * self.limited
         progress = math.nan if self.progress is None else self.progress
         head = (_STATE_KIND, PROTOCOL, self.safety, flags, self.epoch, self.seq, self.applied)
-        times = (self.t_host_us, self.t_client_us)
+        times = (self.t_host_us, self.t_client_us, self.commands)
         values = self.values.astype(_F32, copy=False).tobytes()
         return _STATE.pack(*head, *times, progress, len(self.values), self.limits) + values
 
@@ -150,7 +157,7 @@ class State:
     def decode(cls, data: bytes) -> State:
         """Read a state; raise WireError unless every byte is accounted for."""
         head = _unpack(_STATE, data, "state", _STATE_KIND, STATE_VALUES_MAX)
-        _, _, safety, flags, epoch, seq, applied, t_host_us, t_client_us, progress, _, limits = head
+        _, _, safety, flags, epoch, seq, applied, t_host_us, t_client_us, commands, progress, _, limits = head
         if safety not in Safety._value2member_map_:
             raise WireError(f"expected safety {[s.value for s in Safety]}, got {safety}")
         return cls(
@@ -164,9 +171,15 @@ class State:
             applied=applied,
             t_host_us=t_host_us,
             t_client_us=t_client_us,
+            commands=commands,
             progress=None if math.isnan(progress) else progress,
             values=np.frombuffer(data, "<f4", offset=_STATE.size),
         )
+
+
+def digest_of(command: bytes) -> bytes:
+    """Return the SHA-256 of a command's bytes. They hold that of the command before it, so it binds all before it."""
+    return hashlib.sha256(command).digest()
 
 
 def dead_man_of(data: bytes) -> bool:
