@@ -58,7 +58,7 @@ class Step:
 
     index: int
     commanded: Command | None
-    """The newest accepted command; None if there was none yet."""
+    """The newest admitted command of the lease; None if there was none yet."""
     safety: Safety
     applied: Action
     """What the robot's `send_action` returned."""

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 from teleop.wire.delays import DelayFilter
-from teleop.wire.messages import Command, Safety, WireError
+from teleop.wire.messages import FIRST, Command, Safety, WireError, digest_of
 
 WATCHDOG_NS: Final = 150_000_000
 """Motion expires if no fresh command comes for this long."""
@@ -33,6 +33,7 @@ class Drop(StrEnum):
     MALFORMED = "malformed"
     OLD_EPOCH = "old_epoch"
     REPLAYED = "replayed"
+    UNLINKED = "unlinked"
     STALE = "stale"
     FLOOD = "flood"
     NO_LEASE = "no_lease"
@@ -83,7 +84,7 @@ class Sight:
 
 
 class Gate:
-    """Admits the commands of one lease: well-formed, of its epoch, in order, and fresh.
+    """Admits the commands of one epoch: well-formed, in order, each linked to the one before it, and fresh.
 
     A sender's clock may stop for a while, as in a sleeping laptop: everything it sends afterwards looks late, for good.
     So delays are measured afresh from a command that was certainly sent just now, because it has seen a state that was
@@ -95,34 +96,46 @@ class Gate:
         self.sight = Sight()
         self.dropped: Counter[Drop] = Counter()
         self._seq = 0
+        self.digest = FIRST
+        """That of the last command that was taken."""
         self._delays = DelayFilter()
 
     def admit(self, data: bytes, arrived_ns: int) -> Command | None:
         """Return the command in `data`, or None if it is dropped and counted."""
+        command = self.take(data)
+        return command if command is not None and self.fresh(command, arrived_ns) else None
+
+    def take(self, data: bytes) -> Command | None:
+        """Return the command in `data`, or None if it is not the operator's next one; that is counted."""
         try:
             command = Command.decode(data)
         except WireError:
             self.drop(Drop.MALFORMED)
             return None
-        reason = self._refusal(command, arrived_ns)
-        if reason is not None:
+        if (reason := self._disorder(command)) is not None:
             self.drop(reason)
             return None
+        self._seq, self.digest = command.seq, digest_of(data)
         return command
 
-    def _refusal(self, command: Command, arrived_ns: int) -> Drop | None:
+    def _disorder(self, command: Command) -> Drop | None:
         if command.epoch != self.epoch:
             return Drop.OLD_EPOCH
         if command.seq <= self._seq:
             return Drop.REPLAYED
-        self._seq = command.seq
+        linked = command.seq > self._seq + 1 or command.before == self.digest
+        return None if linked else Drop.UNLINKED
+
+    def fresh(self, command: Command, arrived_ns: int) -> bool:
+        """Whether a command that was just taken counts; one that is stale is counted."""
         if self._delays.excess_ns(command.t_client_us, arrived_ns) <= STALE_NS:
-            return None
+            return True
         age_ns = self.sight.age_ns(command.seen, arrived_ns)
         if command.dead_man or age_ns is None or age_ns > BLIND_NS:
-            return Drop.STALE
+            self.drop(Drop.STALE)
+            return False
         self._delays.begin_anew(command.t_client_us, arrived_ns)
-        return None
+        return True
 
     def drop(self, reason: Drop) -> None:
         """Count a command that does not move the robot."""

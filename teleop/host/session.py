@@ -68,6 +68,8 @@ class Session:
         self._looks = Looks()
         self.unrecordable: CannotRecord | None = None
         """What keeps the recorder from keeping steps."""
+        self._began_ns = 0
+        """When this period began."""
         self._limits = 0
         """The rules that changed this period's target, bits of `LIMIT_RULES`."""
         self._state_seq = 0
@@ -129,7 +131,7 @@ class Session:
 
     def _safety(self) -> Safety:
         """Let time pass; an operator who sees nothing of the robot does not drive it."""
-        now_ns = self._clock.monotonic_ns()
+        now_ns = self._began_ns = self._clock.monotonic_ns()
         state = self._interlock.tick(now_ns)
         if state is Safety.DRIVING and self._commands.gate.sight.blind(now_ns):
             self._interlock.expire()
@@ -191,9 +193,10 @@ class Session:
         directive = self._arm.hold() if setpoint is None else self._arm.step(setpoint)
         sent_ns = self._clock.monotonic_ns()
         applied = self._send(directive)
+        index = self._episodes.steps
         step = Step(
-            index=self._episodes.steps,
-            commanded=self._commands.newest,
+            index=index,
+            commanded=self._commands.last,
             safety=state,
             applied=applied,
             applied_ee_pose=self._hands.poses(applied.joint_position),
@@ -201,7 +204,9 @@ class Session:
             t_sent_ns=sent_ns,
             t_observed_ns=self._clock.monotonic_ns(),
             t_wall_ns=self._clock.wall_ns(),
+            t_began_ns=self._began_ns,
             limits=directive.limits,
+            commands=self._commands.taken_from(first=index == 0),
         )
         over = self._episodes.add(step, self._spec.task.max_steps if self._spec.task else None)
         if over is not None:
@@ -250,6 +255,7 @@ class Session:
             applied=newest.seq if newest else 0,
             t_host_us=self._clock.monotonic_ns() // 1000,
             t_client_us=newest.t_client_us if newest else 0,
+            commands=self._commands.digest,
             progress=self._arm.seen.progress,
             values=flatten(self._spec, self._arm.seen, self._arm.applied),
         )

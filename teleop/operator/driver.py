@@ -25,11 +25,12 @@ from sim.robot import Vector
 from teleop.clock import compared, now_ms
 from teleop.dialing import tls_of, trusted, websocket_url
 from teleop.identity import SESSION_GRANT, Domain, new_key, session_key
-from teleop.wire.messages import JSON_BYTES_MAX, PROTOCOL, Command, Mode, Safety, State, WireError
+from teleop.wire.messages import FIRST, JSON_BYTES_MAX, PROTOCOL, Command, Mode, Safety, State, WireError, digest_of
 
 SESSION_MS: Final = 4 * 3_600_000
 """How long a grant lasts: a wait in a queue, and then an episode, which may take an hour."""
 ANSWER_S: Final = 30.0
+_DIGEST: Final = len(FIRST)
 
 
 class RefusedError(Exception):
@@ -133,6 +134,10 @@ class Driver:
         self._overtaken = False
         self._nonce = ""
         self._epoch = self._seq = self._answered = 0
+        self._sent: dict[int, bytearray] = {}
+        """For each epoch, `digest_of` every command that was sent in it, one after the other: 32 bytes each."""
+        self._foreign = False
+        """Whether the robot obeyed something that was not sent here."""
         self.robot: dict[str, Any] = {}
         """The descriptor of the robot that was granted."""
         self.task: dict[str, Any] = {}
@@ -276,6 +281,7 @@ class Driver:
     def _hold(self, granted: dict[str, Any]) -> None:
         """Drive the robot of a lease that is ours from now on."""
         self._epoch, self._seq, self._answered = granted["epoch"], 0, 0
+        self._sent[self._epoch] = bytearray()
         self.robot, self.task = granted["robot"], granted["task"]
         self._layout, offset = [], 0
         for array in granted["robot"]["observation"]:
@@ -301,16 +307,27 @@ class Driver:
         await self.wait_for("left")
 
     async def command(self, mode: Mode, values: ArrayLike = (), *, dead_man: bool = False) -> int:
-        """Send one command and return its number."""
+        """Send one command and return its number. Nothing moves a robot that obeys something else as well."""
+        sent = self._sent.setdefault(self._epoch, bytearray())
+        before = bytes(sent[-_DIGEST:]) or FIRST
         self._seq += 1
         seen = self.state.seq if self.state and self.state.epoch == self._epoch else 0
         now_us = time.monotonic_ns() // 1000
         packed = np.asarray(values, dtype=np.float32)
-        command = Command(mode, dead_man, self._epoch, self._seq, seen, now_us, packed)
-        data = command.encode()
+        held = dead_man and not self._foreign
+        data = Command(mode, held, self._epoch, self._seq, seen, now_us, packed, before).encode()
+        sent += digest_of(data)
         if self._socket is None or not self._socket.sent(data):
             await self._transmit(data)
         return self._seq
+
+    def sent(self, epoch: int, seq: int) -> bytes | None:
+        """Return `digest_of` the command that was sent under this number; None if none was sent in that epoch.
+
+        It is empty if others were sent in that epoch.
+        """
+        found = self._sent.get(epoch)
+        return None if found is None else bytes(found[_DIGEST * (seq - 1) : _DIGEST * seq])
 
     async def next_state(self) -> State:
         """Return the next state that comes."""
@@ -373,6 +390,8 @@ class Driver:
         if state.applied > self._answered and state.t_client_us:
             self._answered = state.applied
             self.round_trips_us.append(time.monotonic_ns() // 1000 - state.t_client_us)
+        if state.epoch == self._epoch and state.applied and self.sent(state.epoch, state.applied) != state.commands:
+            self._foreign = True
         self.state = state
         self._news.set()
 
@@ -387,3 +406,6 @@ class Driver:
     def _require_open(self) -> None:
         if self._closed:
             raise RefusedError("closed", f"the hub closed the connection: {self._closed}")
+        if self._foreign:
+            what = "the robot obeyed a command that was not sent from here"
+            raise RefusedError("other_commands", f"{what}; it was let go, and nothing of this drive is signed")

@@ -103,8 +103,9 @@ class Command:
     def encode(self) -> bytes:
         """Return the message's bytes."""
         flags = DEAD_MAN if self.dead_man else 0
-        head = (_COMMAND_KIND, PROTOCOL, self.mode, flags, self.epoch, self.seq, self.seen, self.t_client_us, self.before)
-        return _COMMAND.pack(*head, len(self.values), 0) + self.values.astype(_F32, copy=False).tobytes()
+        head = (_COMMAND_KIND, PROTOCOL, self.mode, flags, self.epoch, self.seq, self.seen)
+        rest = (self.t_client_us, self.before, len(self.values), 0)
+        return _COMMAND.pack(*head, *rest) + self.values.astype(_F32, copy=False).tobytes()
 
     @classmethod
     def decode(cls, data: bytes) -> Command:
