@@ -14,11 +14,11 @@ from typing import Final
 import msgspec
 import structlog
 
+from sim.motion.arm import Arm
 from sim.motion.control import SHAPING, Directive
 from sim.motion.kinematics import Hands
 from sim.robot import Action, Robot, RobotError, RobotSpec, Tasks, UnstableWorldError
 from teleop.clock import Clock
-from teleop.host.arm import Arm
 from teleop.host.commands import Commands
 from teleop.host.episodes import Episodes
 from teleop.host.looks import Looks

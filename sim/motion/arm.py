@@ -1,6 +1,6 @@
 """One robot, one control period at a time: moved towards what is asked, brought to rest, relieved of pressing.
 
-Part of teleop; exports `Arm`. It does not ask whether the robot may move: `session.py` does.
+Part of sim; exports `Arm`. It does not ask whether the robot may move: who drives it does.
 """
 
 from __future__ import annotations
