@@ -27,7 +27,7 @@ from teleop.host.link import Host
 from teleop.identity import SESSION_GRANT, Domain, new_key
 from teleop.steps import Events
 from teleop.wire import signalling
-from teleop.wire.messages import PROTOCOL, Command, Mode, State
+from teleop.wire.messages import FIRST, PROTOCOL, Command, Mode, State, digest_of
 from tests.teleop.sessions import PANDA, Puppet
 
 DOMAIN: Final = Domain(31337, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
@@ -87,12 +87,15 @@ async def driven(socket: ServerConnection, seconds: float) -> None:
                 seen = State.decode(frame).seq
 
     reading = asyncio.create_task(read())
+    before = FIRST
     for seq in range(1, int(seconds * HZ)):
         pressed = seq > HZ / 2
         values = FORWARD if pressed else FORWARD[:0]
         mode = Mode.EE_TWIST if pressed else Mode.NEUTRAL
-        command = Command(mode, pressed, 1, seq, seen, time.monotonic_ns() // 1000, values)
-        await socket.send(command.encode())
+        command = Command(mode, pressed, 1, seq, seen, time.monotonic_ns() // 1000, values, before)
+        data = command.encode()
+        before = digest_of(data)
+        await socket.send(data)
         await asyncio.sleep(1.0 / HZ)
     await socket.send(signalling.encode(signalling.Revoke(1, signalling.EndReason.LEFT)))
     await asyncio.gather(reading, return_exceptions=True)

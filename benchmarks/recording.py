@@ -31,7 +31,7 @@ from teleop.host.session import Session
 from teleop.identity import SESSION_GRANT, Domain, new_key
 from teleop.steps import Events
 from teleop.wire import signalling
-from teleop.wire.messages import Command, Mode, Safety, State
+from teleop.wire.messages import FIRST, Command, Mode, Safety, State, digest_of
 from teleop.wire.reasons import EndReason
 
 DOMAIN = Domain(31337, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
@@ -62,7 +62,7 @@ class Drive:
         recorder = Recorder(folder, robot, DOMAIN, lambda _: self.sealed.release())
         self.recording = threading.Thread(target=recorder.run, args=(self.events,), name="recorder")
         self.recording.start()
-        self.seq = 0
+        self.seq, self.before = 0, FIRST
 
     def _heard(self, state: bytes) -> None:
         self.state = State.decode(state)
@@ -91,8 +91,10 @@ class Drive:
         speed = 0.05 * np.sin(self.seq / 12)
         values = np.array([speed, 0, 0, 0, 0, 0, 1.0], np.float32)
         mode = Mode.EE_TWIST if dead_man else Mode.NEUTRAL
-        command = Command(mode, dead_man, EPOCH, self.seq, self.state.seq, time.monotonic_ns() // 1000, values)
-        self.session.offer(command.encode())
+        now_us, seen = time.monotonic_ns() // 1000, self.state.seq
+        data = Command(mode, dead_man, EPOCH, self.seq, seen, now_us, values, self.before).encode()
+        self.before = digest_of(data)
+        self.session.offer(data)
         self.session.tick()
 
     def close(self) -> None:

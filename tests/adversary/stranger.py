@@ -192,7 +192,7 @@ class Stranger:
         values = {"robot": self.robot.address, "challenge": challenge}
         hello = {
             "type": "hello",
-            "protocol": 1,
+            "protocol": 2,
             "robot": self.robot.address,
             "signature": self.signed(self.robot, "HostHello", values),
             "descriptor": dict(descriptor),
@@ -202,7 +202,7 @@ class Stranger:
         return str(_heard(host, "welcome")["upload_token"])
 
     def _join(self, drive: ClientConnection, task: str) -> tuple[dict[str, Any], str]:
-        drive.send(json.dumps({"type": "hello", "protocol": 1, "token": self.token}))
+        drive.send(json.dumps({"type": "hello", "protocol": 2, "token": self.token}))
         grant = {
             "operator": self.wallet.address,
             "sessionKey": self.session.address,

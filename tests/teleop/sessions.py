@@ -14,6 +14,7 @@ from teleop.host.session import Session
 from teleop.steps import Events
 from teleop.wire import signalling
 from teleop.wire.messages import Command, Mode, State
+from tests.teleop.linked import Linked
 
 PANDA = make_world("panda", "lift").spec
 MS = 1_000_000
@@ -75,6 +76,7 @@ class Bench:
             Clock(lambda: self.now_ns, lambda: self.now_ns),
         )
         self.epoch, self.seq = 10, 0
+        self.linked = Linked()
 
     @property
     def seen(self) -> int:
@@ -96,7 +98,7 @@ class Bench:
             self.seq += 1
         sent_us = (self.now_ns - delay_ns) // 1000
         values = np.asarray(values, np.float32)
-        return Command(mode, dead_man, self.epoch, seq or self.seq, self.seen, sent_us, values).encode()
+        return self.linked(Command(mode, dead_man, self.epoch, seq or self.seq, self.seen, sent_us, values))
 
     def say(self, mode: Mode = Mode.NEUTRAL, values: object = (), *, dead_man: bool = False) -> None:
         """Send a command."""

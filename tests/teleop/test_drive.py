@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import httpx
 import numpy as np
@@ -18,7 +19,7 @@ from teleop.host.link import Host, registration
 from teleop.identity import ROBOT_REGISTRATION, SESSION_GRANT, new_key
 from teleop.operator.driver import Driver, RefusedError
 from teleop.steps import EpisodeEnd, EpisodeStart, Events, Step
-from teleop.wire.messages import Command, Mode, Safety
+from teleop.wire.messages import PROTOCOL, Command, Mode, Safety
 from teleop.wire.reasons import EndReason
 from teleop.wire.signalling import ClearOrder, EstopOrder, encode
 from tests.teleop.platform import DOMAIN, Platform, hub_at, platform
@@ -119,7 +120,7 @@ async def test_a_silent_operator_expires_and_the_arm_holds(house):
     assert ended["valid"]
 
 
-@pytest.mark.parametrize("kind", ["old_epoch", "replayed", "malformed", "stale"])
+@pytest.mark.parametrize("kind", ["old_epoch", "replayed", "malformed", "stale", "unlinked"])
 async def test_a_bad_command_never_moves_the_arm_and_is_counted(house, kind):
     async with house.driver() as driver:
         await live(house, driver)
@@ -127,13 +128,15 @@ async def test_a_bad_command_never_moves_the_arm_and_is_counted(house, kind):
             await driver.command(Mode.NEUTRAL)
             await driver.next_state()
         before, state = ee(driver), driver.state
-        good = Command(Mode.EE_TWIST, True, state.epoch, driver._seq + 1, 0, 0, np.array(FORWARD, np.float32))
+        linked = driver.sent(state.epoch, driver._seq)
+        good = Command(Mode.EE_TWIST, True, state.epoch, driver._seq + 1, 0, 0, np.array(FORWARD, np.float32), linked)
         now_us = state.t_client_us
         bad = {
             "old_epoch": Command(Mode.EE_TWIST, True, state.epoch - 1, good.seq, 0, now_us, good.values).encode(),
             "replayed": Command(Mode.EE_TWIST, True, state.epoch, 1, 0, now_us, good.values).encode(),
             "malformed": good.encode()[:-3],
-            "stale": Command(Mode.EE_TWIST, True, state.epoch, good.seq, 0, now_us - 10**6, good.values).encode(),
+            "stale": replace(good, t_client_us=now_us - 10**6).encode(),
+            "unlinked": replace(good, t_client_us=now_us, before=bytes(32)).encode(),
         }[kind]
         await driver._socket.send(bad)
         while not house.host.loop.dropped.get(kind):
@@ -309,7 +312,7 @@ async def test_a_grant_signed_by_another_wallet_is_refused(house):
         ('{"type":"begin"}', "state"),
         ('{"type":"finish"}', "state"),
         ('{"type":"leave"}', "state"),
-        ('{"type":"hello","protocol":1,"token":"again"}', "state"),
+        ('{"type":"hello","protocol":2,"token":"again"}', "state"),
     ],
 )
 async def test_a_bad_control_frame_is_answered_and_the_socket_lives(house, frame, code):
@@ -325,7 +328,7 @@ async def test_a_bad_control_frame_is_answered_and_the_socket_lives(house, frame
     ("hello", "close", "code"),
     [
         ({"type": "hello", "protocol": 99, "token": ""}, 4400, "protocol"),
-        ({"type": "hello", "protocol": 1, "token": "stolen"}, 4401, "auth"),
+        ({"type": "hello", "protocol": PROTOCOL, "token": "stolen"}, 4401, "auth"),
         ({"type": "begin"}, 4400, "protocol"),
     ],
 )
@@ -381,7 +384,7 @@ async def test_a_host_with_another_key_is_turned_away(house, tmp_path):
         assert challenge["type"] == "challenge"
         hello = {
             "type": "hello",
-            "protocol": 1,
+            "protocol": PROTOCOL,
             "robot": house.robot_key.address,
             "signature": "0x" + "22" * 65,
             "descriptor": {},

@@ -10,14 +10,18 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from teleop.safety import STALE_NS, WATCHDOG_NS, Drop, Gate, IllegalMoveError, Interlock
 from teleop.wire.delays import DELAY_RISE_PPM
-from teleop.wire.messages import Command, Mode, Safety
+from teleop.wire.messages import FIRST, Command, Mode, Safety, digest_of
 
 EPOCH = 5
 MS = 1_000_000
 
 
-def command(seq: int, sent_ns: int, epoch: int = EPOCH, *, dead_man: bool = True) -> bytes:
-    return Command(Mode.EE_TWIST, dead_man, epoch, seq, 0, sent_ns // 1000, np.zeros(7, np.float32)).encode()
+def command(seq: int, sent_ns: int, epoch: int = EPOCH, *, before: bytes = FIRST) -> bytes:
+    return Command(Mode.EE_TWIST, True, epoch, seq, 0, sent_ns // 1000, np.zeros(7, np.float32), before).encode()
+
+
+def admit(gate: Gate, seq: int, sent_ns: int, arrived_ns: int) -> bool:
+    return admit(gate, seq, sent_ns, before=gate.digest, arrived_ns) is not None
 
 
 class InterlockMachine(RuleBasedStateMachine):
@@ -92,7 +96,7 @@ class GateMachine(RuleBasedStateMachine):
     @initialize(offset=st.integers(-(10**15), 10**15))
     def begin(self, offset: int) -> None:
         self.gate, self.offset = Gate(EPOCH), offset
-        self.now, self.highest = 2 * 10**15, 0
+        self.now, self.highest, self.last = 2 * 10**15, 0, FIRST
         self.fastest: float | None = None
 
     @rule(passed=st.integers(0, 400 * MS))
@@ -105,15 +109,17 @@ class GateMachine(RuleBasedStateMachine):
         epoch=st.sampled_from([EPOCH, EPOCH - 1, EPOCH + 1, 0]),
         seq=st.integers(0, 40),
         delay=st.integers(0, 600 * MS),
+        linked=st.booleans(),
     )
-    def a_command_arrives(self, epoch: int, seq: int, delay: int) -> None:
+    def a_command_arrives(self, epoch: int, seq: int, delay: int, linked: bool) -> None:
         sent = self.now - delay + self.offset
         before = sum(self.gate.dropped.values())
-        passed = self.gate.admit(command(seq, sent, epoch), self.now)
-        if epoch != EPOCH or seq <= self.highest:
+        data = command(seq, sent, epoch, before=self.last if linked else b"another command before it, or so")
+        passed = self.gate.admit(data, self.now)
+        if epoch != EPOCH or seq <= self.highest or (seq == self.highest + 1 and not linked):
             assert passed is None
         else:
-            self.highest = seq
+            self.highest, self.last = seq, digest_of(data)
             self.fastest = delay if self.fastest is None else min(self.fastest, delay)
             excess = delay - self.fastest
             if abs(excess - STALE_NS) > 2000:  # the wire counts whole microseconds
@@ -137,14 +143,14 @@ def test_unsynchronised_clocks_make_nothing_stale(offset_s):
     now = 10**16
     for seq in range(1, 20):
         now += 33 * MS
-        assert gate.admit(command(seq, now + offset_s * 10**9, EPOCH), now + 5 * MS) is not None
+        assert admit(gate, seq, now + offset_s * 10**9, now + 5 * MS)
 
 
 def test_a_lag_that_grows_slowly_is_stale_in_the_end():
     gate, start = Gate(EPOCH), 10**15
     lags_ms = [seq * 0.3 for seq in range(2000)]  # 10 ms a second, as where a queue on the way fills up
     passed = [
-        gate.admit(command(seq, start + seq * 33 * MS), start + seq * 33 * MS + int(lag * MS)) is not None
+        admit(gate, seq, start + seq * 33 * MS, start + seq * 33 * MS + int(lag * MS))
         for seq, lag in enumerate(lags_ms, start=1)
     ]
     oldest = max(lag for lag, fresh in zip(lags_ms, passed, strict=True) if fresh)
@@ -154,11 +160,11 @@ def test_a_lag_that_grows_slowly_is_stale_in_the_end():
 
 def test_a_way_that_became_longer_for_good_is_accepted_in_time():
     gate, start = Gate(EPOCH), 10**15
-    assert gate.admit(command(1, start), start)
+    assert admit(gate, 1, start, start)
     waited_s = next(
         seq * 0.1
         for seq in range(2, 10_000)
-        if gate.admit(command(seq, start + seq * 100 * MS), start + seq * 100 * MS + 2 * STALE_NS)
+        if admit(gate, seq, start + seq * 100 * MS, start + seq * 100 * MS + 2 * STALE_NS)
     )
     assert 60 < waited_s < 180
 
@@ -167,8 +173,8 @@ def test_a_burst_that_waited_in_a_queue_is_stale():
     gate, start = Gate(EPOCH), 10**15
     for seq in range(1, 10):
         sent = start + seq * 33 * MS
-        assert gate.admit(command(seq, sent), sent + MS) is not None
+        assert admit(gate, seq, sent, sent + MS)
     stalled = start + 2_000 * MS
-    late = [gate.admit(command(seq, start + seq * 33 * MS), stalled) for seq in range(10, 40)]
-    assert late == [None] * 30
+    late = [admit(gate, seq, start + seq * 33 * MS, stalled) for seq in range(10, 40)]
+    assert late == [False] * 30
     assert gate.dropped == {Drop.STALE: 30}

@@ -103,7 +103,7 @@ def test_a_press_that_comes_too_late_after_the_last_command_does_not_drive() -> 
 
 
 def say(gate: Gate, seq: int, sent_ns: int, arrived_ns: int, *, seen: int = 0, dead_man: bool = True) -> bool:
-    command = Command(Mode.EE_TWIST, dead_man, EPOCH, seq, seen, sent_ns // 1000, np.zeros(7, np.float32))
+    command = Command(Mode.EE_TWIST, dead_man, EPOCH, seq, seen, sent_ns // 1000, np.zeros(7, np.float32), gate.digest)
     return gate.admit(command.encode(), arrived_ns) is not None
 
 

@@ -124,7 +124,7 @@ def test_it_is_blind_exactly_if_nothing_new_was_seen_for_too_long(moves):
 
 def say(gate: Gate, seq: int, sent_ns: int, seen: int, arrived_ns: int, *, dead_man: bool) -> bool:
     values = np.zeros(7, np.float32)
-    command = Command(Mode.EE_TWIST, dead_man, 5, seq, seen, sent_ns // 1000, values)
+    command = Command(Mode.EE_TWIST, dead_man, 5, seq, seen, sent_ns // 1000, values, gate.digest)
     return gate.admit(command.encode(), arrived_ns) is not None
 
 

@@ -29,6 +29,7 @@ from teleop.wire import signalling
 from teleop.wire.messages import Command, Mode
 from tests.certificates import Certificates, make_certificates
 from tests.teleop.host.wires import WAIT_S, Wire, server_context, wired
+from tests.teleop.linked import Linked
 from tests.teleop.sessions import GRANT, PANDA, Puppet
 
 STATES = 400
@@ -171,10 +172,12 @@ def test_a_command_is_stamped_when_it_comes_even_if_the_control_loop_stands_stil
     wire.socket.take = take
     wire.start()
 
+    linked = Linked()
+
     def command(seq: int, *, pressed: bool) -> None:
         mode, values = (Mode.EE_TWIST, [0.01, 0, 0, 0, 0, 0, 1]) if pressed else (Mode.NEUTRAL, [])
         asked = Command(mode, pressed, 1, seq, 0, time.monotonic_ns() // 1000, np.array(values, np.float32))
-        wire.hub.binary(asked.encode())
+        wire.hub.binary(linked(asked))
         assert came.acquire(timeout=WAIT_S)
 
     loop.start()

@@ -18,6 +18,7 @@ from teleop.steps import Events
 from teleop.wire import signalling
 from teleop.wire.messages import Command, Mode, Safety, State
 from teleop.wire.reasons import EndReason
+from tests.teleop.linked import Linked
 from tests.teleop.sessions import GRANT, PANDA, Puppet
 
 WAIT_S = 20.0
@@ -115,6 +116,7 @@ class Rig:
         self.reports: queue.SimpleQueue[signalling.Message] = queue.SimpleQueue()
         self.states: queue.SimpleQueue[State] = queue.SimpleQueue()
         self.seq = self.seen = 0
+        self.linked = Linked()
         self.loop = ControlLoop(
             self.robot,
             "0xC",
@@ -145,7 +147,7 @@ class Rig:
         self.seq += 1
         values = [0.01, 0, 0, 0, 0, 0, 1] if pressed else []
         mode = Mode.EE_TWIST if pressed else Mode.NEUTRAL
-        self.loop.offer(command(mode, self.seq, values, dead_man=pressed, seen=self.seen))
+        self.loop.offer(self.linked(command(mode, self.seq, values, dead_man=pressed, seen=self.seen)))
 
     def reported(self, kind: type[signalling.Message]) -> signalling.Message:
         """Return the next report of that kind."""
@@ -154,8 +156,8 @@ class Rig:
         return report
 
 
-def command(mode: Mode, seq: int, values, *, dead_man: bool, seen: int = 0) -> bytes:
-    return Command(mode, dead_man, 1, seq, seen, time.monotonic_ns() // 1000, np.array(values, np.float32)).encode()
+def command(mode: Mode, seq: int, values, *, dead_man: bool, seen: int = 0) -> Command:
+    return Command(mode, dead_man, 1, seq, seen, time.monotonic_ns() // 1000, np.array(values, np.float32))
 
 
 @pytest.fixture(params=[True, False], ids=["simulated", "real"])

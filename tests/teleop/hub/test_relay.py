@@ -29,8 +29,9 @@ async def test_a_command_in_fragments_reaches_the_robot_like_any_other(tmp_path)
     async with platform(tmp_path) as house, house.driver() as driver:
         await engage(driver, house)
         number = await driver.command(Mode.NEUTRAL)
+        before = driver.sent(driver._epoch, number)
         sent_us, nothing = driver.state.t_client_us, np.empty(0, np.float32)
-        data = Command(Mode.NEUTRAL, False, driver._epoch, number + 1, 0, sent_us, nothing).encode()
+        data = Command(Mode.NEUTRAL, False, driver._epoch, number + 1, 0, sent_us, nothing, before).encode()
         await driver._socket.send([data[:7], data[7:]])
         while (await driver.next_state()).applied <= number:
             pass

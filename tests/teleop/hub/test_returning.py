@@ -10,7 +10,7 @@ import pytest
 from teleop.hub.leases.docks import Lease, LeaseState
 from teleop.hub.leases.returning import AWAY_S
 from teleop.wire import signalling
-from teleop.wire.messages import Safety, State
+from teleop.wire.messages import FIRST, Safety, State
 from teleop.wire.reasons import EndReason
 from teleop.wire.signalling import SignallingError
 from tests.teleop.hub.bench import LEASE_S, Bench, Ear, Operator
@@ -27,7 +27,7 @@ async def bench() -> Bench:
 def state(epoch: int, *, recording: bool = True) -> bytes:
     """A state of the robot, as its host sends it."""
     values = np.zeros(3, np.float32)
-    return State(Safety.DRIVING, recording, False, False, 0, epoch, 40, 0, 1, 1, None, values).encode()
+    return State(Safety.DRIVING, recording, False, False, 0, epoch, 40, 0, 1, 1, FIRST, None, values).encode()
 
 
 async def driving(bench: Bench, *, recording: bool = True) -> tuple[Operator, Lease, Ear]:

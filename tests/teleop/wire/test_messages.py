@@ -35,6 +35,7 @@ COMMANDS = st.builds(
     seen=U32,
     t_client_us=U64,
     values=floats(64),
+    before=st.binary(min_size=32, max_size=32),
 )
 
 
@@ -47,6 +48,7 @@ def command_of(fields) -> Command:
         fields["seen"],
         int(fields["t_client_us"]),
         np.array(fields["values"], np.float32),
+        bytes.fromhex(fields["before"]),
     )
 
 
@@ -57,6 +59,7 @@ def state_of(fields) -> State:
         *(fields[name] for name in names),
         int(fields["t_host_us"]),
         int(fields["t_client_us"]),
+        bytes.fromhex(fields["commands"]),
         fields["progress"],
         np.array(fields["values"], np.float32),
     )
