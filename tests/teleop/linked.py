@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import replace
 
 from teleop.wire.messages import FIRST, Command, digest_of
 
 
 class Linked:
-    """One client's commands, linked within each epoch in the order in which they are given."""
+    """One client's commands, linked within each epoch by their numbers."""
 
     def __init__(self) -> None:
-        self._before: defaultdict[int, bytes] = defaultdict(lambda: FIRST)
+        self._sent: dict[tuple[int, int], bytes] = {}
 
     def __call__(self, command: Command) -> bytes:
-        """Return a command's bytes, after the one before it."""
-        data = replace(command, before=self._before[command.epoch]).encode()
-        self._before[command.epoch] = digest_of(data)
+        """Return a command's bytes, linked to those that came under the number before its own."""
+        before = self._sent.get((command.epoch, command.seq - 1), FIRST)
+        data = replace(command, before=before).encode()
+        self._sent.setdefault((command.epoch, command.seq), digest_of(data))
         return data

@@ -21,7 +21,7 @@ def command(seq: int, sent_ns: int, epoch: int = EPOCH, *, before: bytes = FIRST
 
 
 def admit(gate: Gate, seq: int, sent_ns: int, arrived_ns: int) -> bool:
-    return admit(gate, seq, sent_ns, before=gate.digest, arrived_ns) is not None
+    return gate.admit(command(seq, sent_ns, before=gate.digest), arrived_ns) is not None
 
 
 class InterlockMachine(RuleBasedStateMachine):
