@@ -145,6 +145,25 @@ async def test_a_bad_command_never_moves_the_arm_and_is_counted(house, kind):
         assert house.host.loop.dropped == {kind: 1}
 
 
+@pytest.mark.parametrize("links", [True, False], ids=["in its place", "after a gap"])
+async def test_a_drive_into_which_somebody_else_puts_a_command_is_let_go(house, links):
+    """As a hub could: it passes every command on."""
+    async with house.driver() as driver:
+        await live(house, driver)
+        await push(driver, 3)
+        epoch, last, said = driver.state.epoch, driver._seq, []
+        now_us, forward = driver.state.t_client_us, np.array(FORWARD, np.float32)
+        linked = driver.sent(epoch, last) if links else bytes(32)
+        forged = Command(Mode.EE_TWIST, True, epoch, last + (1 if links else 2), 0, now_us, forward, linked)
+        await driver._socket.send(forged.encode())
+        with pytest.raises(RefusedError, match="other_commands"):
+            while True:
+                await driver.next_state()
+        driver._socket.sent = lambda data: said.append(Command.decode(data)) or True
+        await driver.command(Mode.EE_TWIST, FORWARD, dead_man=True)
+        assert not said[0].dead_man
+
+
 async def test_only_the_holder_drives_and_the_next_waits(house):
     async with house.driver() as first, house.driver() as second:
         await live(house, first)
@@ -233,8 +252,9 @@ async def test_watchers_see_and_cannot_touch(house):
         await live(house, driver)
         await push(driver, 3)
         await watcher.next_state()
-        watcher._epoch = driver._epoch
-        await watcher.command(Mode.EE_TWIST, FORWARD, dead_man=True)
+        state = driver.state
+        now_us, forward = state.t_client_us, np.array(FORWARD, np.float32)
+        await watcher._socket.send(Command(Mode.EE_TWIST, True, state.epoch, 2**31, 0, now_us, forward).encode())
         while not house.hub.counts["commands_not_holder"]:
             await watcher.next_state()
 

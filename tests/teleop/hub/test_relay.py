@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from teleop.wire import signalling
-from teleop.wire.messages import Command, Mode
+from teleop.wire.messages import Command, Mode, digest_of
 from tests.teleop.hub.bench import Bench
 from tests.teleop.hub.test_bad_input import engage
 from tests.teleop.platform import platform
@@ -32,6 +32,7 @@ async def test_a_command_in_fragments_reaches_the_robot_like_any_other(tmp_path)
         before = driver.sent(driver._epoch, number)
         sent_us, nothing = driver.state.t_client_us, np.empty(0, np.float32)
         data = Command(Mode.NEUTRAL, False, driver._epoch, number + 1, 0, sent_us, nothing, before).encode()
+        driver._sent[driver._epoch] += digest_of(data)
         await driver._socket.send([data[:7], data[7:]])
         while (await driver.next_state()).applied <= number:
             pass
