@@ -145,6 +145,11 @@ async def test_a_bad_command_never_moves_the_arm_and_is_counted(house, kind):
         assert house.host.loop.dropped == {kind: 1}
 
 
+async def _look_on(driver: Driver) -> None:
+    while True:
+        await driver.next_state()
+
+
 @pytest.mark.parametrize("links", [True, False], ids=["in its place", "after a gap"])
 async def test_a_drive_into_which_somebody_else_puts_a_command_is_let_go(house, links):
     """As a hub could: it passes every command on."""
@@ -157,8 +162,7 @@ async def test_a_drive_into_which_somebody_else_puts_a_command_is_let_go(house, 
         forged = Command(Mode.EE_TWIST, True, epoch, last + (1 if links else 2), 0, now_us, forward, linked)
         await driver._socket.send(forged.encode())
         with pytest.raises(RefusedError, match="other_commands"):
-            while True:
-                await driver.next_state()
+            await _look_on(driver)
         driver._socket.sent = lambda data: said.append(Command.decode(data)) or True
         await driver.command(Mode.EE_TWIST, FORWARD, dead_man=True)
         assert not said[0].dead_man
