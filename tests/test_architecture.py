@@ -30,7 +30,7 @@ def test_every_import_points_left():
         ("sim.catalogue", set()),
         ("teleop", set()),
         ("teleop.wire.messages", set()),
-        ("teleop.host.safety", set()),
+        ("teleop.safety", set()),
         ("teleop.host.session", set()),
         ("recorder", set()),
         ("recorder.proof.verify", {"h5py"}),

@@ -122,7 +122,7 @@ NOT_TYPED: Final[Mapping[str, str]] = {
     "make bench": "every benchmark, for half an hour; performance.md's lines are typed one by one",
     "make soak": "ten thousand connections, for four minutes of a quiet machine",
     "make mutants": "half a day",
-    "make mutants ARGS=\"'teleop.host.safety*'\"": "changes the code a hundred times, and runs tests for each",
+    "make mutants ARGS=\"'teleop.safety*'\"": "changes the code a hundred times, and runs tests for each",
     "make corpus-pythons": "needs three interpreters, and compiles PyBullet for ten minutes",
     "make corpus-pythons ARGS='3.11 3.13'": "needs two interpreters, and compiles PyBullet for ten minutes",
     "python benchmarks/network.py --episodes 12": "six minutes of a quiet machine, whatever the number",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import Final
 
-from teleop.host.safety import Drop, Gate, Interlock
+from teleop.safety import Drop, Gate, Interlock
 from teleop.wire.messages import Command
 
 _INBOX: Final = 64

@@ -23,8 +23,8 @@ from teleop.host.commands import Commands
 from teleop.host.episodes import Episodes
 from teleop.host.looks import Looks
 from teleop.host.orders import Order, Recordable, Shutdown
-from teleop.host.safety import IllegalMoveError, Interlock
 from teleop.host.tasks import tasks_of
+from teleop.safety import IllegalMoveError, Interlock
 from teleop.steps import CannotRecord, Events, Step
 from teleop.wire import signalling
 from teleop.wire.descriptor import flatten

@@ -7,7 +7,7 @@ import pytest
 
 from sim.robot import Action
 from teleop.host.orders import Shutdown
-from teleop.host.safety import WATCHDOG_NS
+from teleop.safety import WATCHDOG_NS
 from teleop.steps import Step
 from teleop.wire import signalling
 from teleop.wire.messages import Mode, Safety

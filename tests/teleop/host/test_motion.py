@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from sim.motion.kinematics import Hands
-from teleop.host.safety import STALE_NS
+from teleop.safety import STALE_NS
 from teleop.wire import signalling
 from teleop.wire.messages import Mode
 from teleop.wire.reasons import EndReason

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from teleop.host.safety import WATCHDOG_NS
+from teleop.safety import WATCHDOG_NS
 from teleop.steps import EpisodeEnd, EpisodeStart, Step
 from teleop.wire import signalling
 from teleop.wire.messages import Mode, Safety

@@ -7,7 +7,7 @@ import pytest
 
 from sim.motion.control import Limit
 from teleop.host.orders import Shutdown
-from teleop.host.safety import WATCHDOG_NS
+from teleop.safety import WATCHDOG_NS
 from teleop.steps import QUEUE_STEPS, EpisodeEnd, Step
 from teleop.wire import signalling
 from teleop.wire.descriptor import describe

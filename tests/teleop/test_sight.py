@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teleop.host.safety import BLIND_NS, STALE_NS, Drop, Gate, Sight
+from teleop.safety import BLIND_NS, STALE_NS, Drop, Gate, Sight
 from teleop.wire.messages import Command, Mode, Safety
 from tests.teleop.sessions import MS, Bench
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from teleop.host.safety import STALE_NS, WATCHDOG_NS, Drop, Gate, IllegalMoveError, Interlock
+from teleop.safety import STALE_NS, WATCHDOG_NS, Drop, Gate, IllegalMoveError, Interlock
 from teleop.wire.delays import DELAY_RISE_PPM
 from teleop.wire.messages import Command, Mode, Safety
 

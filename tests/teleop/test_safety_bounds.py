@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from teleop.host.safety import BLIND_NS, STALE_NS, WATCHDOG_NS, Drop, Gate, IllegalMoveError, Interlock, Sight
+from teleop.safety import BLIND_NS, STALE_NS, WATCHDOG_NS, Drop, Gate, IllegalMoveError, Interlock, Sight
 from teleop.wire.messages import Command, Mode, Safety
 
 EPOCH = 5
