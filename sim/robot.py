@@ -26,6 +26,8 @@ from sim.scene import Scene
 
 EPISODE_S_MAX: Final = 3600.0
 """The longest episode that a task, or a real robot's owner, may allow, s."""
+RESOLUTION_MAX_RAD: Final = 0.1
+"""The coarsest resolution that a joint may have: a full step of a stepper motor is a third of it."""
 Vector = NDArray[np.float64]
 Bound = float | tuple[float, ...]
 
@@ -48,6 +50,10 @@ class ActionShapeError(ArrayMismatchError):
 
 class UnstableWorldError(RobotError):
     """A simulated state became non-finite or left the room; the episode is invalid."""
+
+
+class ResolutionError(RobotError, ValueError):
+    """A joint's resolution is negative, coarser than `RESOLUTION_MAX_RAD`, or there is not one for each joint."""
 
 
 class EpisodeLengthError(RobotError, ValueError):
@@ -190,11 +196,15 @@ class RobotSpec:
     task: TaskSpec | None = None
     engine: Mapping[str, str] = field(default_factory=dict)
     """What a replay must match: build and parameters of the physics; empty for a real robot."""
+    joint_resolution_rad: Vector = field(default_factory=lambda: np.zeros(0))
+    """(J,) float64, rad: the smallest step in which the robot measures or takes each joint's position, and so by how
+    much a target may miss its limits; zeros, which is also what it becomes if it is not given, if there is none."""
     action: tuple[ArraySpec, ArraySpec] = field(init=False)
     """The two arrays of an `Action`: `joint_position` (J,) and `gripper` (K,), with their limits as bounds."""
 
     def __post_init__(self) -> None:
-        """Make the action's specs from the limits."""
+        """Make the action's specs from the limits; raise ResolutionError."""
+        object.__setattr__(self, "joint_resolution_rad", _resolution(self.joint_resolution_rad, self.joints))
         low, high = tuple(self.joint_lower_rad.tolist()), tuple(self.joint_upper_rad.tolist())
         joints = ArraySpec(
             "joint_position", (self.joints,), "rad", "in the order of joint_names", lower=low, upper=high
@@ -302,6 +312,16 @@ class Tasks(Protocol):
 
         Called while the robot is at rest. Raises RobotError; the robot is then still at the task of before.
         """
+
+
+def _resolution(said_rad: Vector, joints: int) -> Vector:
+    """Return each joint's resolution, zeros if none is given."""
+    if not said_rad.size:
+        return np.zeros(joints)
+    if said_rad.shape != (joints,) or not ((said_rad >= 0.0) & (said_rad <= RESOLUTION_MAX_RAD)).all():
+        expected = f"{joints} resolutions of 0 to {RESOLUTION_MAX_RAD} rad, one a joint"
+        raise ResolutionError(f"expected {expected}, got {said_rad.tolist()}")
+    return said_rad
 
 
 def steps_in(length_s: float, control_hz: float) -> int:

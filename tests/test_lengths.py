@@ -10,12 +10,13 @@ import pytest
 
 from armshare.platform.host import Wanted
 from recorder.file.episode import require_size
-from recorder.file.layout import STEPS_MAX, columns
+from recorder.file.layout import STEPS_MAX, VERSION, Counts
 from recorder.file.meta import spec_meta
 from recorder.host.room import RESERVE_BYTES, Room, episode_bytes
 from rewards.score.metrics import DURATION_MAX_S, EpisodeFacts, measure, unsound
 from sim.robot import EPISODE_S_MAX, EpisodeLengthError, steps_in
 from teleop.hub.leases.queues import STARTING_MS
+from teleop.hub.sockets import COMMANDS_PER_S
 from teleop.wire.descriptor import require_descriptor
 from teleop.wire.signalling import SignallingError
 from tests.teleop.hub.bench import LEASE_S, Bench, descriptor
@@ -51,9 +52,9 @@ def test_a_hub_takes_tasks_of_up_to_an_hour():
 
 
 def test_a_file_holds_an_hour_at_120_hz():
-    meta = spec_meta(PANDA)
+    commands = int(EPISODE_S_MAX) * COMMANDS_PER_S
     assert STEPS_MAX == EPISODE_S_MAX * 120
-    require_size(columns(meta.sizes, meta.arrays), STEPS_MAX, 1000)
+    require_size(spec_meta(PANDA).columns(VERSION), Counts(STEPS_MAX, 1000, commands, commands * 96))
 
 
 def test_room_is_asked_for_as_much_as_the_longest_episode_takes(tmp_path: Path):

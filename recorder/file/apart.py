@@ -166,9 +166,9 @@ def _episode(answer: Answer, values: int) -> Episode:
     with mmap.mmap(values, size, access=mmap.ACCESS_READ) as head:
         meta_bytes = head[: answer.meta_bytes]
     meta = decode_meta(meta_bytes)
-    if meta.end is None:
-        raise ReaderLostError("the process that reads files gave back an episode without an end")
-    expected = places(meta, meta.end.steps, answer.limits)
+    if meta.end is None or answer.counts is None:
+        raise ReaderLostError("the process that reads files gave back an episode without an end or its lengths")
+    expected = places(meta, answer.counts)
     if size != total_bytes(expected, len(meta_bytes)):
         raise ReaderLostError(f"the process that reads files gave back {size} bytes, which is not what /meta says")
     memory = mmap.mmap(values, size, access=mmap.ACCESS_READ)

@@ -17,15 +17,18 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from recorder.file import commands as sent
+from recorder.file.commands import CommandRow
 from recorder.file.layout import (
+    COMMANDS_MAX,
     FORMAT,
     LIMITS_MAX,
     META_BYTES_MAX,
     STEPS_MAX,
     VALUES_BYTES_MAX,
-    VERSION,
+    VERSIONS,
     Column,
-    columns,
+    Counts,
 )
 from recorder.file.meta import EndMeta, Meta, decode_meta
 from sim.robot import Vector
@@ -94,8 +97,12 @@ class UnboundDataError(EpisodeError):
     """The file carries something that the content root does not bind: attributes, comments, or bytes of its own."""
 
 
+class CommandsUncutError(EpisodeError):
+    """`/commands/end` does not cut `/commands/bytes` into commands."""
+
+
 class TooLargeError(EpisodeError):
-    """More steps, limit events or bytes than a reader accepts, or more memory or processor time than it gives."""
+    """More steps, limit events, commands or bytes than a reader accepts, or more memory or time than it gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +145,20 @@ class Episode:
         """(N,) int64, monotonic ns: when each action was handed to the robot."""
         return self.arrays["time/t_sent_mono_ns"]
 
+    @property
+    def t_began_ns(self) -> NDArray[np.int64]:
+        """(N,) int64, monotonic ns: when each period began. KeyError in version 1, which does not say it."""
+        return self.arrays["time/t_began_mono_ns"]
+
+    def commands(self) -> Iterator[CommandRow]:
+        """Yield every command as it came, in order; in version 1, which did not keep them, not one."""
+        return sent.commands(self.arrays)
+
+    @property
+    def newest_command(self) -> NDArray[np.int64]:
+        """(N,) int64: the newest admitted command at each step, counted as `commands` yields them; -1 if none yet."""
+        return sent.newest_admitted(self.arrays, self.steps)
+
     def observation(self, name: str) -> Vector:
         """Return (N+1, ...) float64: row t was seen before action t. KeyError if the robot has no such array."""
         return self.arrays[f"observation/{name}"]
@@ -154,9 +175,19 @@ def read_episode(path: Path) -> Episode:
     try:
         with opened(descriptor, path.name) as file:
             found = inspect(file)
-            return found.episode({place.path: _read(found.datasets[place.path], place) for place in found.places})
+            arrays = {place.path: _read(found.datasets[place.path], place) for place in found.places}
     finally:
         os.close(descriptor)
+    require_cut(arrays)
+    return Episode(found.meta, found.meta_bytes, found.end, arrays)
+
+
+def require_cut(arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Raise CommandsUncutError unless `/commands/end` cuts `/commands/bytes` into commands."""
+    try:
+        sent.require_bounds(arrays)
+    except sent.CommandBoundsError as error:
+        raise CommandsUncutError(str(error)) from error
 
 
 def open_episode(path: Path) -> int:
@@ -184,11 +215,11 @@ class Place:
         return self.dtype.itemsize * int(np.prod(self.shape, dtype=object))
 
 
-def places(meta: Meta, steps: int, limits: int) -> tuple[Place, ...]:
+def places(meta: Meta, counts: Counts) -> tuple[Place, ...]:
     """Return every dataset of such an episode but `/meta`; raise TooLargeError if it may not be read."""
-    expected = columns(meta.spec.sizes, meta.spec.arrays)
-    require_size(expected, steps, limits)
-    return tuple(Place(one.path, one.dtype, one.full_shape(steps, limits)) for one in expected)
+    expected = meta.columns
+    require_size(expected, counts)
+    return tuple(Place(one.path, one.dtype, one.full_shape(counts)) for one in expected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,14 +229,9 @@ class Inspected:
     meta: Meta
     meta_bytes: bytes
     end: EndMeta
-    limits: int
-    """E, the number of limit events."""
+    counts: Counts
     places: tuple[Place, ...]
     datasets: Mapping[str, h5py.Dataset]
-
-    def episode(self, arrays: Mapping[str, NDArray[Any]]) -> Episode:
-        """Return the episode, given its values."""
-        return Episode(self.meta, self.meta_bytes, self.end, arrays)
 
     @property
     def nbytes(self) -> int:
@@ -225,21 +251,21 @@ def opened(descriptor: int, name: str) -> Iterator[h5py.File]:
 
 def inspect(file: h5py.File, *, plain: bool = False) -> Inspected:
     """Check everything but the values; raise an EpisodeError. With `plain`, the file must be as the writer makes it."""
-    _require_format(file)
+    version = _require_format(file)
     members = _members(file, plain=plain)
     meta_bytes = _read_meta_bytes(members)
     meta = _decode(meta_bytes)
     if meta.end is None:
         raise MetaInvalidError(f"{meta.episode}: expected an `end` in /meta; recover the file first")
-    expected = {column.path for column in columns(meta.spec.sizes, meta.spec.arrays)} | {"meta"}
-    _require_members(set(members), expected)
-    shape = _dataset(members, "limits").shape
-    limits = int(shape[0]) if shape else 0
-    found = places(meta, meta.end.steps, limits)
+    if meta.version != version:
+        raise MetaInvalidError(f"{meta.episode}: the file has version {version}, its /meta {meta.version}")
+    _require_members(set(members), {column.path for column in meta.columns} | {"meta"})
+    counts = _counts(meta, meta.end.steps, members)
+    found = places(meta, counts)
     datasets = {place.path: _dataset(members, place.path) for place in found}
     for place in found:
         _require_place(datasets[place.path], place)
-    inspected = Inspected(meta, meta_bytes, meta.end, limits, found, datasets)
+    inspected = Inspected(meta, meta_bytes, meta.end, counts, found, datasets)
     if plain:
         _require_nothing_beside(file, len(meta_bytes) + inspected.nbytes)
     return inspected
@@ -258,14 +284,29 @@ def _read(dataset: h5py.Dataset, place: Place) -> NDArray[Any]:
     return array
 
 
-def _require_format(file: h5py.File) -> None:
-    """Raise unless the root attributes say that this is an episode of this version, and nothing else."""
+def _counts(meta: Meta, steps: int, members: Mapping[str, Any]) -> Counts:
+    """Return how many there are of what the rows stand for; those that `/meta` does not say, by the datasets."""
+    limits = _length(members, "limits")
+    if meta.version == 1:
+        return Counts(steps, limits)
+    return Counts(steps, limits, _length(members, "commands/end"), _length(members, "commands/bytes"))
+
+
+def _length(members: Mapping[str, Any], path: str) -> int:
+    shape = _dataset(members, path).shape
+    return int(shape[0]) if shape else 0
+
+
+def _require_format(file: h5py.File) -> int:
+    """Return the version; raise unless the root attributes say that this is an episode of one, and nothing else."""
     if file.userblock_size:
         raise UnboundDataError(f"expected an HDF5 file from its first byte, got {file.userblock_size} bytes before it")
     _require_bare(file, attributes=len(_ATTRIBUTES))
-    found = (file.attrs.get("format"), file.attrs.get("version"))
-    if not (isinstance(found[0], str) and isinstance(found[1], np.integer) and found == (FORMAT, VERSION)):
-        raise FormatVersionError(f"expected format {FORMAT!r} version {VERSION}, got {found[0]!r} {found[1]!r}")
+    kind, version = file.attrs.get("format"), file.attrs.get("version")
+    known = isinstance(kind, str) and kind == FORMAT
+    if not (known and isinstance(version, np.integer) and version in VERSIONS):
+        raise FormatVersionError(f"expected format {FORMAT!r} of version {VERSIONS}, got {kind!r} {version!r}")
+    return int(version)
 
 
 def _require_nothing_beside(file: h5py.File, values: int) -> None:
@@ -295,11 +336,13 @@ def _require_members(found: set[str], expected: set[str]) -> None:
         raise UnknownDatasetError(f"expected only the datasets of FORMAT.md, got also {unknown[:8]}")
 
 
-def require_size(expected: tuple[Column, ...], steps: int, limits: int) -> None:
+def require_size(expected: tuple[Column, ...], counts: Counts) -> None:
     """Raise TooLargeError unless an episode of this length may be read."""
-    if not 1 <= steps <= STEPS_MAX or limits > LIMITS_MAX:
-        raise TooLargeError(f"expected 1 to {STEPS_MAX} steps, {LIMITS_MAX} limits, got {steps}, {limits}")
-    size = sum(c.dtype.itemsize * int(np.prod(c.full_shape(steps, limits), dtype=object)) for c in expected)
+    steps, limits, commands = counts.steps, counts.limits, counts.commands
+    if not 1 <= steps <= STEPS_MAX or limits > LIMITS_MAX or commands > COMMANDS_MAX:
+        most = f"1 to {STEPS_MAX} steps, {LIMITS_MAX} limits, {COMMANDS_MAX} commands"
+        raise TooLargeError(f"expected {most}, got {steps}, {limits}, {commands}")
+    size = sum(column.nbytes(counts) for column in expected)
     if size > VALUES_BYTES_MAX:
         raise TooLargeError(f"expected at most {VALUES_BYTES_MAX} bytes of values, got {size}")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -21,15 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recorder.file.episode import EpisodeError, MetaInvalidError, UnreadableFileError, require_size
-from recorder.file.layout import FORMAT, LIMIT_TYPE, META_BYTES_MAX, VERSION, Rows, columns
-from recorder.file.meta import EndMeta, Meta, SpecMeta, canonical, decode_meta
-from recorder.file.rows import FIRST_ROWS, STEP_ROWS, row_type
+from recorder.file.layout import FORMAT, LIMIT_TYPE, META_BYTES_MAX, VERSIONS, Column, Counts, Rows
+from recorder.file.meta import EndMeta, Meta, canonical, decode_meta
+from recorder.file.rows import COMMAND_HEAD, FIRST_ROWS, STEP_ROWS, row_type
 from teleop.files import move, sync_data, sync_folder
 from teleop.wire.reasons import EndReason
 
 JOURNAL_SUFFIX: Final = ".journal"
 _MAGIC: Final = b"armshare-journal"
-_JOURNAL_VERSION: Final = 1
 _HEAD: Final = struct.Struct(f"<{len(_MAGIC)}sII")
 _RECORD: Final = struct.Struct("<IB")
 _CRC: Final = struct.Struct("<I")
@@ -39,7 +38,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 class Kind(IntEnum):
-    """What a record holds."""
+    """What a record holds. A journal of version 1 has no commands."""
 
     FIRST = 0
     """The observation before the first step; always the first record."""
@@ -47,6 +46,8 @@ class Kind(IntEnum):
     """A step's row, then the rows that it adds to `/limits`."""
     END = 2
     """`end` of /meta; always the last record."""
+    COMMANDS = 3
+    """The commands that the step after it takes."""
 
 
 class NothingRecordedError(EpisodeError):
@@ -74,7 +75,7 @@ class JournalFile:
             self._file = path.open("xb", buffering=0)
         except FileExistsError as error:
             raise FileExistsError(f"{path} is there already; recover it, or choose another episode") from error
-        head = _HEAD.pack(_MAGIC, _JOURNAL_VERSION, len(data)) + data
+        head = _HEAD.pack(_MAGIC, meta.version, len(data)) + data
         self._crc = zlib.crc32(head)
         self._waiting = bytearray(head + _CRC.pack(self._crc))
         try:
@@ -114,49 +115,71 @@ def read_journal(path: Path) -> Journal:
     """
     data = memoryview(path.read_bytes())
     meta, at, crc = _read_head(path, data)
-    found = _Found(row_type(meta.spec, FIRST_ROWS), row_type(meta.spec, STEP_ROWS))
+    columns = meta.columns
+    found = _Found(meta.version, row_type(columns, FIRST_ROWS), row_type(columns, STEP_ROWS))
     for kind, body in _records(data, at, crc):
         try:
             found.take(kind, body)
         except ValueError as error:
             raise UnreadableFileError(f"{path.name}: a record is whole, but does not fit its robot: {error}") from error
-    steps = len(found.steps) // found.step_type.itemsize
-    if not steps:
+    if not found.steps:
         raise NothingRecordedError(f"{path.name}: the recording was cut off before the first step was kept")
-    require_size(columns(meta.spec.sizes, meta.spec.arrays), steps, len(found.limits) // LIMIT_TYPE.itemsize)
-    return Journal(meta, steps, found.end, found.arrays(meta.spec))
+    require_size(columns, found.counts)
+    return Journal(meta, found.counts.steps, found.end, found.arrays(columns))
 
 
 @dataclass(slots=True)
 class _Found:
     """What the records of a journal add up to."""
 
+    version: int
     first_type: np.dtype
     step_type: np.dtype
     first: bytes = b""
     steps: bytearray = field(default_factory=bytearray)
     limits: bytearray = field(default_factory=bytearray)
     end: EndMeta | None = None
+    commands: _Commands = field(default_factory=lambda: _Commands())
+    next: memoryview | None = None
+    """The commands that the next step takes: if that never came, they do not count."""
+
+    @property
+    def counts(self) -> Counts:
+        """How many of everything there are."""
+        steps = len(self.steps) // self.step_type.itemsize
+        limits = len(self.limits) // LIMIT_TYPE.itemsize
+        return Counts(steps, limits, len(self.commands.end), len(self.commands.data))
 
     def take(self, kind: int, body: memoryview) -> None:
         """Take the next record; raise ValueError if it is not a valid one."""
         size = self.step_type.itemsize
         if kind == Kind.STEP and self.first and len(body) >= size and (len(body) - size) % LIMIT_TYPE.itemsize == 0:
-            self.steps += body[:size]
-            self.limits += body[size:]
+            self._step(body, size)
+        elif kind == Kind.COMMANDS and self.version > 1 and self.first and self.next is None:
+            self.next = body
         elif kind == Kind.FIRST and not self.first and len(body) == self.first_type.itemsize:
             self.first = bytes(body)
-        elif kind == Kind.END:
+        elif kind == Kind.END and self.next is None:
             self.end = _END.decode(body)
         else:
             raise ValueError(f"expected a step of {size} bytes or more, got kind {kind} of {len(body)} bytes")
 
-    def arrays(self, spec: SpecMeta) -> Arrays:
+    def _step(self, body: memoryview, size: int) -> None:
+        if self.next is not None:
+            self.commands.take(self.next, len(self.steps) // size)
+            self.next = None
+        self.steps += body[:size]
+        self.limits += body[size:]
+
+    def arrays(self, columns: Sequence[Column]) -> Arrays:
         """Return every dataset of an episode."""
         before, rows = np.frombuffer(self.first, self.first_type), np.frombuffer(self.steps, self.step_type)
+        commands = self.commands.arrays()
         made: dict[str, NDArray[Any]] = {}
-        for column in columns(spec.sizes, spec.arrays):
-            if column.rows is Rows.LIMIT:
+        for column in columns:
+            if column.path in commands:
+                made[column.path] = commands[column.path].astype(column.dtype, copy=False)
+            elif column.rows is Rows.LIMIT:
                 made[column.path] = np.frombuffer(self.limits, LIMIT_TYPE)
             elif column.rows is Rows.STEP:
                 made[column.path] = np.ascontiguousarray(rows[column.path])
@@ -165,21 +188,62 @@ class _Found:
         return made
 
 
+@dataclass(slots=True)
+class _Commands:
+    """The commands of a journal's whole steps."""
+
+    data: bytearray = field(default_factory=bytearray)
+    end: list[int] = field(default_factory=list)
+    arrived_ns: list[int] = field(default_factory=list)
+    step: list[int] = field(default_factory=list)
+    admitted: list[int] = field(default_factory=list)
+
+    def take(self, body: memoryview, step: int) -> None:
+        """Take those of one step; raise ValueError if they do not fill the record."""
+        at = 0
+        while at < len(body):
+            if len(body) - at < COMMAND_HEAD.size:
+                raise ValueError(f"expected a command, got {len(body) - at} bytes")
+            arrived_ns, admitted, size = COMMAND_HEAD.unpack_from(body, at)
+            at += COMMAND_HEAD.size + size
+            if at > len(body):
+                raise ValueError(f"expected a command of {size} bytes, got {size - (at - len(body))}")
+            self.data += body[at - size : at]
+            self.end.append(len(self.data))
+            self.arrived_ns.append(arrived_ns)
+            self.step.append(step)
+            self.admitted.append(admitted)
+
+    def arrays(self) -> Arrays:
+        """Return the datasets of `/commands`."""
+        return {
+            "commands/bytes": np.frombuffer(self.data, np.uint8),
+            "commands/end": np.array(self.end, np.uint32),
+            "commands/t_arrived_mono_ns": np.array(self.arrived_ns, np.int64),
+            "commands/step": np.array(self.step, np.uint32),
+            "commands/admitted": np.array(self.admitted, np.uint8),
+        }
+
+
 def _read_head(path: Path, data: memoryview) -> tuple[Meta, int, int]:
     """Return what the head says, where it ends, and the checksum so far."""
     if len(data) < _HEAD.size:
         raise UnreadableFileError(f"{path.name}: expected a journal, got {len(data)} bytes")
     magic, version, size = _HEAD.unpack_from(data)
-    if (magic, version) != (_MAGIC, _JOURNAL_VERSION) or size > META_BYTES_MAX:
-        raise UnreadableFileError(f"{path.name}: expected a journal of version {_JOURNAL_VERSION}, got {magic!r}")
+    if magic != _MAGIC or version not in VERSIONS or size > META_BYTES_MAX:
+        found = f"{magic!r} of version {version}"
+        raise UnreadableFileError(f"{path.name}: expected a journal of version {VERSIONS}, got {found}")
     end = _HEAD.size + size
     crc = zlib.crc32(data[:end])
     if data[end : end + _CRC.size] != _CRC.pack(crc):
         raise UnreadableFileError(f"{path.name}: the journal's head is damaged")
     try:
-        return decode_meta(bytes(data[_HEAD.size : end])), end + _CRC.size, crc
+        meta = decode_meta(bytes(data[_HEAD.size : end]))
     except ValueError as error:
         raise MetaInvalidError(f"{path.name}: {error}") from error
+    if meta.version != version:
+        raise MetaInvalidError(f"{path.name}: the journal has version {version}, its /meta {meta.version}")
+    return meta, end + _CRC.size, crc
 
 
 def _records(data: memoryview, at: int, crc: int) -> Iterator[tuple[int, memoryview]]:
@@ -232,10 +296,10 @@ def write_clean(path: Path, meta: Meta, arrays: Arrays) -> None:
     try:
         with h5py.File(beside, "w") as file:
             file.attrs["format"] = FORMAT
-            file.attrs["version"] = VERSION
+            file.attrs["version"] = meta.version
             add = _Datasets(file)
             add("meta", np.frombuffer(meta.encode(), "|u1"))
-            for column in columns(meta.spec.sizes, meta.spec.arrays):
+            for column in meta.columns:
                 add(column.path, arrays[column.path])
             file.flush()
             os.fsync(file.id.get_vfd_handle())

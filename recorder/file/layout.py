@@ -1,4 +1,4 @@
-"""The datasets of an episode file, as data: path, type, shape and rows (FORMAT.md, section 1)."""
+"""The datasets of an episode file, as data: path, type, shape and rows, for each version (FORMAT.md, section 1)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ import numpy as np
 from sim.motion.limits import Limit
 
 FORMAT: Final = "armshare-episode"
-VERSION: Final = 1
+VERSION: Final = 2
+"""What the writer makes."""
+VERSIONS: Final = (1, 2)
+"""What a reader reads. Version 1 has no commands as they came, and does not say when a step began."""
 
 STEPS_MAX: Final = 432_000
 """An hour at 120 Hz."""
 JOINTS_MAX: Final = 64
 HANDS_MAX: Final = 8
 LIMITS_MAX: Final = 4_000_000
+COMMANDS_MAX: Final = 4_000_000
 META_BYTES_MAX: Final = 1 << 20
 VALUES_BYTES_MAX: Final = 512 << 20
 
@@ -45,6 +49,32 @@ class Rows(Enum):
     OBSERVATION = "observation"
     """One more than there are steps: the last row is the final observation."""
     LIMIT = "limit event"
+    COMMAND = "command"
+    COMMAND_BYTE = "byte of a command"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many there are in an episode of what a row may stand for."""
+
+    steps: int
+    """N."""
+    limits: int
+    """E, the number of limit events."""
+    commands: int = 0
+    """M, the number of commands."""
+    command_bytes: int = 0
+    """B, how long they are together."""
+
+    def rows(self, kind: Rows) -> int:
+        """Return how many rows a dataset of this kind has."""
+        return {
+            Rows.STEP: self.steps,
+            Rows.OBSERVATION: self.steps + 1,
+            Rows.LIMIT: self.limits,
+            Rows.COMMAND: self.commands,
+            Rows.COMMAND_BYTE: self.command_bytes,
+        }[kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +86,13 @@ class Column:
     shape: tuple[int, ...]
     rows: Rows
 
-    def full_shape(self, steps: int, limits: int) -> tuple[int, ...]:
-        """Return the dataset's shape in an episode with this many steps and limit events."""
-        count = {Rows.STEP: steps, Rows.OBSERVATION: steps + 1, Rows.LIMIT: limits}[self.rows]
-        return (count, *self.shape)
+    def full_shape(self, counts: Counts) -> tuple[int, ...]:
+        """Return the dataset's shape in an episode with this many rows of each kind."""
+        return (counts.rows(self.rows), *self.shape)
+
+    def nbytes(self, counts: Counts) -> int:
+        """Return the size of its values in such an episode."""
+        return self.dtype.itemsize * int(np.prod(self.full_shape(counts), dtype=object))
 
 
 def require_episode_id(text: str) -> str:
@@ -86,7 +119,7 @@ class Sizes:
         return max(8 * self.hands + (2 if self.base else 0), self.joints + self.hands)
 
 
-def columns(sizes: Sizes, observation: Sequence[tuple[str, tuple[int, ...]]]) -> tuple[Column, ...]:
+def columns(version: int, sizes: Sizes, observation: Sequence[tuple[str, tuple[int, ...]]]) -> tuple[Column, ...]:
     """Return every dataset but `/meta`, by path, for a robot of these sizes and observation arrays."""
     made = [_column(f"observation/{name}", "<f8", Rows.OBSERVATION, *shape) for name, shape in observation]
     made += [
@@ -109,6 +142,15 @@ def columns(sizes: Sizes, observation: Sequence[tuple[str, tuple[int, ...]]]) ->
         _column("safety", "|u1", Rows.STEP),
         Column("limits", LIMIT_TYPE, (), Rows.LIMIT),
     ]
+    if version > 1:
+        made += [
+            _column("time/t_began_mono_ns", "<i8", Rows.STEP),
+            _column("commands/bytes", "|u1", Rows.COMMAND_BYTE),
+            _column("commands/end", "<u4", Rows.COMMAND),
+            _column("commands/t_arrived_mono_ns", "<i8", Rows.COMMAND),
+            _column("commands/step", "<u4", Rows.COMMAND),
+            _column("commands/admitted", "|u1", Rows.COMMAND),
+        ]
     return tuple(sorted(made, key=lambda column: column.path.encode()))
 
 

@@ -17,10 +17,13 @@ from recorder.file.layout import (
     JOINTS_MAX,
     META_BYTES_MAX,
     VERSION,
+    VERSIONS,
+    Column,
     Sizes,
+    columns,
     require_episode_id,
 )
-from sim.robot import EndEffector, MobileBase, RobotSpec, TaskSpec
+from sim.robot import RESOLUTION_MAX_RAD, EndEffector, MobileBase, RobotSpec, TaskSpec
 from teleop.steps import EpisodeEnd, EpisodeStart
 from teleop.wire.reasons import EndReason
 
@@ -32,6 +35,7 @@ Signature = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-f]{128}1[bc]$")]
 Decimal = Annotated[str, msgspec.Meta(pattern="^(0|[1-9][0-9]{0,18})$")]
 Triple = tuple[float, float, float]
 SafeInt = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Resolution = Annotated[float, msgspec.Meta(ge=0, le=RESOLUTION_MAX_RAD)]
 
 
 class MetaError(ValueError):
@@ -135,6 +139,8 @@ class SpecMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     base: BaseMeta | None
     observation: Annotated[list[ArrayMeta], msgspec.Meta(max_length=256)]
     control_hz: Annotated[float, msgspec.Meta(gt=0, le=10_000)]
+    joint_resolution_rad: list[Resolution] | msgspec.UnsetType = msgspec.UNSET
+    """Version 1 has none."""
 
     @property
     def joints(self) -> int:
@@ -155,6 +161,15 @@ class SpecMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def arrays(self) -> list[tuple[str, tuple[int, ...]]]:
         """Name and shape of each observation array."""
         return [(array.name, tuple(array.shape)) for array in self.observation]
+
+    @property
+    def resolution_rad(self) -> list[float]:
+        """(J,) rad: the smallest step in which a joint's position is measured or taken; zeros if nobody says."""
+        return [0.0] * self.joints if self.joint_resolution_rad is msgspec.UNSET else self.joint_resolution_rad
+
+    def columns(self, version: int) -> tuple[Column, ...]:
+        """Return every dataset but `/meta` of an episode of this robot, by path."""
+        return columns(version, self.sizes, self.arrays)
 
 
 class EndMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -185,6 +200,11 @@ class Meta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     t_wall_ns: Decimal
     end: EndMeta | None
 
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Every dataset but `/meta`, by path."""
+        return self.spec.columns(self.version)
+
     def encode(self) -> bytes:
         """Return canonical JSON; raise MetaError if a value has none (such as an infinite limit)."""
         data = canonical(self)
@@ -210,12 +230,12 @@ def decode_meta(data: bytes) -> Meta:
         meta = _META.decode(data)
     except (ValueError, RecursionError) as error:
         raise MetaError(f"/meta is not what FORMAT.md section 1.1 says: {error}") from error
-    if (meta.format, meta.version) != (FORMAT, VERSION):
-        raise MetaError(f"expected {FORMAT} {VERSION}, got {meta.format!r} {meta.version}; use a newer reader")
+    if meta.format != FORMAT or meta.version not in VERSIONS:
+        raise MetaError(f"expected {FORMAT} of {VERSIONS}, got {meta.format!r} {meta.version}; use a newer reader")
     if meta.encode() != data:
         raise MetaError("/meta is not canonical JSON (RFC 8785); it must be byte for byte what the writer made")
     require_episode_id(meta.episode)
-    _require_lengths(meta.spec)
+    _require_lengths(meta.spec, meta.version)
     return meta
 
 
@@ -229,10 +249,16 @@ _PER_JOINT: Final = (
 )
 
 
-def _require_lengths(spec: SpecMeta) -> None:
+def _require_lengths(spec: SpecMeta, version: int) -> None:
+    resolution = spec.joint_resolution_rad
+    if (resolution is msgspec.UNSET) is not (version == 1):
+        raise MetaError(f"expected spec.joint_resolution_rad from version 2 on, got {resolution} in version {version}")
     for name in _PER_JOINT:
         if len(getattr(spec, name)) != spec.joints:
             raise MetaError(f"expected {spec.joints} values in spec.{name}, got {len(getattr(spec, name))}")
+    if len(spec.resolution_rad) != spec.joints:
+        found = len(spec.resolution_rad)
+        raise MetaError(f"expected {spec.joints} values in spec.joint_resolution_rad, got {found}")
     names = [array.name for array in spec.observation]
     if len(set(names)) != len(names) or "joint_position" not in names:
         raise MetaError(f"expected distinct observation names with joint_position among them, got {names}")
@@ -292,6 +318,7 @@ def spec_meta(spec: RobotSpec) -> SpecMeta:
         base=None if spec.base is None else _base_meta(spec.base),
         observation=[ArrayMeta(a.name, list(a.shape), a.unit, a.doc) for a in spec.observation],
         control_hz=spec.control_hz,
+        joint_resolution_rad=spec.joint_resolution_rad.tolist(),
     )
 
 

@@ -28,8 +28,17 @@ from typing import Final, NoReturn
 import msgspec
 import numpy as np
 
-from recorder.file.episode import EpisodeError, Inspected, Place, TooLargeError, inspect, opened, read_into
-from recorder.file.layout import META_BYTES_MAX, VALUES_BYTES_MAX
+from recorder.file.episode import (
+    EpisodeError,
+    Inspected,
+    Place,
+    TooLargeError,
+    inspect,
+    opened,
+    read_into,
+    require_cut,
+)
+from recorder.file.layout import META_BYTES_MAX, VALUES_BYTES_MAX, Counts
 from recorder.file.meta import canonical
 
 MESSAGE_BYTES_MAX: Final = 1 << 16
@@ -64,7 +73,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """The name of an EpisodeError."""
     says: str = ""
     meta_bytes: int = 0
-    limits: int = 0
+    counts: Counts | None = None
     lost: str = ""
     """Why the child said nothing, if it did not."""
 
@@ -177,20 +186,25 @@ def _read(request: Request, file: int, values: int, memory_max: int) -> Answer:
                 inspected = inspect(found, plain=request.plain)
             _give(inspected, memory_max)
             _copy(inspected, values)
-            return Answer(meta_bytes=len(inspected.meta_bytes), limits=inspected.limits)
+            return Answer(meta_bytes=len(inspected.meta_bytes), counts=inspected.counts)
     except EpisodeError as error:
         return Answer(error=type(error).__name__, says=str(error)[:_SAID_MAX])
 
 
 def _copy(found: Inspected, values: int) -> None:
-    """Write `/meta` and all values into a file."""
+    """Write `/meta` and all values into a file; raise CommandsUncutError."""
     length = total_bytes(found.places, len(found.meta_bytes))
     os.truncate(values, length)
     memory = mmap.mmap(values, length)
     memory[: len(found.meta_bytes)] = found.meta_bytes
+    arrays = {
+        place.path: np.ndarray(place.shape, place.dtype, memory, at)
+        for place, at in placed(found.places, len(found.meta_bytes))
+    }
     with _no_other_file():
-        for place, at in placed(found.places, len(found.meta_bytes)):
-            read_into(found.datasets[place.path], np.ndarray(place.shape, place.dtype, memory, at))
+        for path, array in arrays.items():
+            read_into(found.datasets[path], array)
+    require_cut(arrays)
 
 
 @contextmanager

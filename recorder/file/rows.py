@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import numpy as np
 
-from recorder.file.layout import NO_COMMAND, RULES, UNKNOWN_SUCCESS, Column, Rows, columns
+from recorder.file.layout import NO_COMMAND, RULES, UNKNOWN_SUCCESS, VERSION, Column, Rows
 from recorder.file.meta import SpecMeta
 from sim.motion.control import LimitEvent
 from sim.robot import Observation
-from teleop.steps import EpisodeStart, Step
+from teleop.steps import EpisodeStart, Step, Taken
 
 STEP_ROWS: Final = frozenset({Rows.STEP, Rows.OBSERVATION})
 """The kinds of dataset that have a row for each step."""
@@ -21,15 +21,19 @@ FIRST_ROWS: Final = frozenset({Rows.OBSERVATION})
 _RULE_CODES: Final = {rule: code for code, rule in enumerate(RULES)}
 _LIMIT: Final = struct.Struct("<IBhdd")
 """One row of `LIMIT_TYPE`."""
+COMMAND_HEAD: Final = struct.Struct("<qBH")
+"""What comes before each command in a journal: when it arrived, whether it was admitted, and its size."""
 _FLOATS_FIRST: Final = {"<f8": 0, "<f4": 1}
 _CODES: Final = {"|u1": "B", "|i1": "b", "<u2": "H", "<u4": "I", "<u8": "Q", "<i8": "q"}
 """An integer's type -> its letter in a `struct` format."""
 
 
-def row_type(spec: SpecMeta, rows: Iterable[Rows]) -> np.dtype:
-    """Return the packed type of one row of these datasets: first f64, then f32, then integers, each sorted by path."""
-    found = _columns(spec, rows)
-    return np.dtype([(column.path, column.dtype, column.shape) for column in found])
+def row_type(columns: Iterable[Column], rows: Collection[Rows]) -> np.dtype:
+    """Return the packed type of one row of those of these datasets that have such rows.
+
+    First come f64, then f32, then integers, each sorted by path.
+    """
+    return np.dtype([(column.path, column.dtype, column.shape) for column in _in_a_row(columns, rows)])
 
 
 class RowEncoder:
@@ -38,7 +42,8 @@ class RowEncoder:
     def __init__(self, spec: SpecMeta) -> None:
         """Lay out the row of a robot's steps, and that of its first observation."""
         self._names = sorted(name for name, _ in spec.arrays)
-        self._step, self._first = (_Row(_columns(spec, kinds)) for kinds in (STEP_ROWS, FIRST_ROWS))
+        columns = spec.columns(VERSION)
+        self._step, self._first = (_Row(_in_a_row(columns, kinds)) for kinds in (STEP_ROWS, FIRST_ROWS))
 
     def first(self, start: EpisodeStart) -> bytearray:
         """Return the row of the observation before the first step."""
@@ -69,7 +74,7 @@ class RowEncoder:
                 command.seq,
                 command.t_client_us,
             )
-        times = step.t_observed_ns, step.t_sent_ns, step.t_wall_ns
+        times = step.t_began_ns, step.t_observed_ns, step.t_sent_ns, step.t_wall_ns
         row.numbers.pack_into(row.data, row.numbers_at, *commanded, step.safety, _success(seen), *times)
         return row.data
 
@@ -77,6 +82,11 @@ class RowEncoder:
 def limit_rows(index: int, limits: Sequence[LimitEvent]) -> bytes:
     """Return the rows of `/limits` that step `index` adds."""
     return b"".join(_LIMIT.pack(index, _RULE_CODES[e.rule], e.axis, e.requested, e.applied) for e in limits)
+
+
+def command_rows(commands: Sequence[Taken]) -> bytes:
+    """Return commands as a journal has them."""
+    return b"".join(COMMAND_HEAD.pack(c.arrived_ns, c.admitted, len(c.data)) + c.data for c in commands)
 
 
 class _Row:
@@ -91,8 +101,9 @@ class _Row:
         self.values = np.frombuffer(self.data, "<f4", sizes["<f4"], offset=8 * sizes["<f8"])
 
 
-def _columns(spec: SpecMeta, rows: Iterable[Rows]) -> list[Column]:
-    found = [column for column in columns(spec.sizes, spec.arrays) if column.rows in rows]
+def _in_a_row(columns: Iterable[Column], rows: Collection[Rows]) -> list[Column]:
+    """Return those of these datasets that have such rows, in their order in one row."""
+    found = [column for column in columns if column.rows in rows]
     return sorted(found, key=lambda column: _FLOATS_FIRST.get(column.dtype.str, len(_FLOATS_FIRST)))
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from recorder.file.journal import JournalFile, Kind, end_record
 from recorder.file.layout import Sizes
 from recorder.file.meta import Meta, end_meta, start_meta
-from recorder.file.rows import RowEncoder, limit_rows
+from recorder.file.rows import RowEncoder, command_rows, limit_rows
 from sim.robot import Observation
 from teleop.steps import EpisodeEnd, EpisodeStart, Step
 
@@ -80,6 +80,8 @@ class EpisodeWriter:
             raise StepOrderError(f"{self.episode}: expected step {self._steps}, got {step.index}")
         _require_shapes(step.observed, self._shapes, f"step {step.index}")
         _require_applied(step, self._applied)
+        if step.commands:
+            self._journal.add(Kind.COMMANDS, command_rows(step.commands))
         limits = limit_rows(step.index, step.limits) if step.limits else b""
         self._journal.add(Kind.STEP, self._rows.step(step), limits)
         self._steps += 1

@@ -15,8 +15,10 @@ from typing import Final
 
 import structlog
 
+from recorder.file.commands import HEAD_BYTES
+from recorder.file.layout import VERSION
 from recorder.file.meta import spec_meta
-from recorder.file.rows import STEP_ROWS, row_type
+from recorder.file.rows import COMMAND_HEAD, STEP_ROWS, row_type
 from sim.robot import RobotSpec
 from teleop.files import write_atomic
 from teleop.steps import CannotRecord
@@ -31,6 +33,9 @@ _AGAIN: Final = 1.25
 """How much more room than needed there must be after there was too little, so that it is not told in turns."""
 _COPIES: Final = 2
 """An episode is on the disk twice while its journal becomes its file."""
+_COMMANDS_HZ: Final = 60
+"""As often as an operator sends them (PROTOCOL.md); a change comes between two."""
+_F32_BYTES: Final = 4
 _STEPS: Final = 72_000
 """Of a robot without a task: an hour at 20 Hz."""
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -44,7 +49,10 @@ def free_bytes(folder: Path) -> int:
 def episode_bytes(spec: RobotSpec) -> int:
     """Return how much room an episode of this robot may take."""
     steps = _STEPS if spec.task is None else spec.task.max_steps
-    return _COPIES * steps * row_type(spec_meta(spec), STEP_ROWS).itemsize
+    meta = spec_meta(spec)
+    command = COMMAND_HEAD.size + HEAD_BYTES + _F32_BYTES * meta.sizes.command_values
+    commands = steps * max(1, round(_COMMANDS_HZ / spec.control_hz))
+    return _COPIES * (steps * row_type(meta.columns(VERSION), STEP_ROWS).itemsize + commands * command)
 
 
 class Room:

@@ -9,9 +9,12 @@ import hashlib
 from typing import Annotated, Any, Final
 
 import msgspec
+import numpy as np
 
+from recorder.file.commands import begins as command_begins
+from recorder.file.commands import heads as command_heads
 from recorder.file.episode import Episode
-from recorder.file.layout import FORMAT, VERSION
+from recorder.file.layout import FORMAT, VERSIONS
 from recorder.file.meta import Decimal, GrantMeta, Hex32, OperatorMeta, RobotMeta, SafeInt, Sha256, canonical
 from recorder.proof.content import content_root
 from teleop.identity import Domain, load_statements
@@ -37,6 +40,9 @@ class SchemaError(ManifestError):
     """The bytes are canonical JSON, but without the keys or types of a manifest."""
 
 
+Count32 = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+
+
 class ManifestTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the operator was asked to do."""
 
@@ -50,6 +56,14 @@ class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     size: SafeInt
+    sha256: Sha256
+
+
+class LastCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The last command of an epoch that counted, and so all before it."""
+
+    epoch: Count32
+    seq: Count32
     sha256: Sha256
 
 
@@ -78,6 +92,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ended_ms: Decimal
     previous: Hex32
     software: str
+    commands: list[LastCommand] | msgspec.UnsetType = msgspec.UNSET
+    """One for each epoch, in order; version 1 does not have it."""
 
     def encode(self) -> bytes:
         """Return the canonical bytes."""
@@ -92,7 +108,7 @@ def of_episode(episode: Episode, *, size: int, sha256: str, root: str, previous:
     meta, end = episode.meta, episode.end
     return Manifest(
         format=FORMAT,
-        version=VERSION,
+        version=meta.version,
         episode=meta.episode,
         robot=meta.robot,
         operator=meta.operator,
@@ -113,7 +129,20 @@ def of_episode(episode: Episode, *, size: int, sha256: str, root: str, previous:
         ended_ms=ms_of_ns(end.t_wall_ns),
         previous=previous,
         software=software,
+        commands=msgspec.UNSET if meta.version == 1 else last_commands(episode),
     )
+
+
+def last_commands(episode: Episode) -> list[LastCommand]:
+    """Return the last admitted command of each epoch, in order."""
+    rows = np.flatnonzero(episode.arrays["commands/admitted"])
+    heads, begins = command_heads(episode.arrays)[rows], command_begins(episode.arrays)
+    last = np.flatnonzero(np.diff(heads["epoch"], append=-1))
+    data, ends = episode.arrays["commands/bytes"], episode.arrays["commands/end"]
+    return [
+        LastCommand(int(head["epoch"]), int(head["seq"]), hashlib.sha256(data[begins[row] : ends[row]]).hexdigest())
+        for head, row in zip(heads[last], rows[last], strict=True)
+    ]
 
 
 def root_hex(episode: Episode) -> str:
@@ -146,9 +175,11 @@ def decode(data: bytes) -> Manifest:
         manifest = _MANIFEST.decode(data)
     except ValueError as error:
         raise SchemaError(f"expected the keys and types of FORMAT.md section 3: {error}") from error
-    if (manifest.format, manifest.version) != (FORMAT, VERSION):
+    if manifest.format != FORMAT or manifest.version not in VERSIONS:
         found = f"{manifest.format!r} {manifest.version}"
-        raise SchemaError(f"expected {FORMAT} {VERSION}, got {found}; use a newer reader")
+        raise SchemaError(f"expected {FORMAT} of {VERSIONS}, got {found}; use a newer reader")
+    if (manifest.commands is msgspec.UNSET) is not (manifest.version == 1):
+        raise SchemaError(f"expected `commands` from version 2 on, got {manifest.commands} in {manifest.version}")
     if manifest.files[0].name != EPISODE_FILE:
         raise SchemaError(f"expected one file, {EPISODE_FILE}, got {manifest.files[0].name!r}")
     return manifest

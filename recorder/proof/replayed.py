@@ -67,7 +67,8 @@ def replayed(episode: Episode) -> None:
 
 def _require_spec(meta: Meta, here: RobotSpec) -> None:
     """The robot's limits, hands and arrays, and what was asked, are the simulation's, and no host's to choose."""
-    said, known = msgspec.structs.asdict(meta.spec), msgspec.structs.asdict(spec_meta(here))
+    said = msgspec.structs.asdict(meta.spec) | {"joint_resolution_rad": meta.spec.resolution_rad}
+    known = msgspec.structs.asdict(spec_meta(here))
     task, asked = msgspec.structs.asdict(meta.task), msgspec.structs.asdict(task_meta(here.task, meta.task.name))
     for what, found, expected in (("spec", said, known), ("task", task, asked)):
         for name, value in expected.items():

@@ -19,8 +19,8 @@ from eth_account.signers.local import LocalAccount
 from sim.motion.control import Limit, LimitEvent
 from sim.robot import Action, ArraySpec, EndEffector, Observation, RobotModel, RobotSpec, TaskSpec, Vector
 from teleop.identity import SESSION_GRANT, Domain
-from teleop.steps import EpisodeEnd, EpisodeStart, Step
-from teleop.wire.messages import Command, Mode, Safety
+from teleop.steps import EpisodeEnd, EpisodeStart, Step, Taken
+from teleop.wire.messages import FIRST, Command, Mode, Safety, digest_of
 from teleop.wire.reasons import EndReason
 
 DOMAIN: Final = Domain(31337, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
@@ -170,6 +170,49 @@ def positions(spec: RobotSpec, steps: int, seed: int, reach: float, idle: int, s
     return path
 
 
+class FakeOperator:
+    """Sends commands as a client does: each holds the hash of the one before it in its epoch."""
+
+    def __init__(self, epoch: int = 1) -> None:
+        self.newest: Command | None = None
+        """The newest that counted."""
+        self._epoch, self._seq, self._before = epoch, 0, FIRST
+
+    def resume(self, epoch: int) -> None:
+        """Go on in another epoch, which counts from 1."""
+        self._epoch, self._seq, self._before = epoch, 0, FIRST
+
+    def send(
+        self,
+        arrived_ns: int,
+        values: Vector,
+        mode: Mode = Mode.JOINT_POSITION,
+        *,
+        dead_man: bool = True,
+        admitted: bool = True,
+        lost: bool = False,
+    ) -> Taken:
+        """Return the next command as it came; if the one before it was `lost`, its `seq` has a gap."""
+        self._seq += 2 if lost else 1
+        clock_us = 5_000_000 + arrived_ns // 1000 - 20_000
+        sent = np.asarray(values, np.float32)
+        command = Command(mode, dead_man, self._epoch, self._seq, max(0, self._seq - 2), clock_us, sent, self._before)
+        data = command.encode()
+        self._before = digest_of(data)
+        if admitted:
+            self.newest = command
+        return Taken(data, arrived_ns, admitted)
+
+
+def fake_taken(operator: FakeOperator, index: int, began_ns: int, values: Vector) -> tuple[Taken, ...]:
+    """Return what step `index` takes: a command or two, at times one that is stale, or one after one that was lost."""
+    made = [operator.send(began_ns - 30_000_000, values)] if index % 4 == 3 else []
+    if index == 6:
+        made.append(operator.send(began_ns - 20_000_000, values, admitted=False))
+    made.append(operator.send(began_ns - 10_000_000, values, lost=index == 5))
+    return tuple(made)
+
+
 def fake_steps(
     start: EpisodeStart,
     count: int = 40,
@@ -185,17 +228,18 @@ def fake_steps(
     path = positions(spec, count, start.seed, reach, idle, shake_rad)
     jitter = np.random.default_rng(start.seed + 1).integers(-400_000, 400_000, count)
     period_ns = round(1e9 / spec.control_hz)
-    previous = spec.home_rad
+    previous, operator = spec.home_rad, FakeOperator()
     made = []
     for index in range(count):
         progress = (index + 1) / count
         gripper = 1.0 if progress < 0.5 else 0.2
-        t_sent = start.t_mono_ns + index * period_ns + 500_000
+        t_began = start.t_mono_ns + index * period_ns + 450_000
+        commands = fake_taken(operator, index, t_began, np.append(path[index], gripper))
         t_observed = start.t_mono_ns + (index + 1) * period_ns + int(jitter[index])
         made.append(
             Step(
                 index=index,
-                commanded=None if index == 0 else fake_command(spec, path[index], gripper, index),
+                commanded=operator.newest,
                 safety=Safety.DRIVING,
                 applied=Action(path[index].copy(), np.array([gripper])),
                 applied_ee_pose=ee_pose(path[index]).reshape(1, 7),
@@ -207,20 +251,16 @@ def fake_steps(
                     progress,
                     success=success and index >= count - 3,
                 ),
-                t_sent_ns=t_sent,
+                t_sent_ns=t_began + 50_000,
                 t_observed_ns=t_observed,
                 t_wall_ns=start.t_wall_ns + (t_observed - start.t_mono_ns),
+                t_began_ns=t_began,
+                commands=commands,
                 limits=(extra or {}).get(index, (LimitEvent(Limit.JOINT_VELOCITY, 0, 3.0, 2.0),) if index == 5 else ()),
             )
         )
         previous = path[index]
     return made
-
-
-def fake_command(spec: RobotSpec, position: Vector, gripper: float, index: int) -> Command:
-    """Return the command that an operator in joint mode would have sent for `position`."""
-    values = np.append(position, gripper).astype(np.float32)
-    return Command(Mode.JOINT_POSITION, True, 1, index, max(0, index - 2), 5_000_000 + index * 50_000, values)
 
 
 def fake_end(

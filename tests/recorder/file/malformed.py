@@ -17,7 +17,7 @@ import numpy as np
 import rfc8785
 
 from recorder.file import episode as reader
-from recorder.file.layout import STEPS_MAX
+from recorder.file.layout import COMMANDS_MAX, STEPS_MAX, VALUES_BYTES_MAX
 
 Change = Callable[[h5py.File], None]
 Wrong = dict[str, tuple[Change, type[reader.EpisodeError]]]
@@ -46,6 +46,32 @@ def with_meta(**changes: object) -> Change:
         replace("meta", np.frombuffer(rfc8785.dumps(meta), "|u1"))(file)
 
     return change
+
+
+def with_spec(**changes: object) -> Change:
+    """Return what says something else of the robot in `/meta`; None leaves it out."""
+
+    def change(file: h5py.File) -> None:
+        spec = json.loads(bytes(file["meta"][:]))["spec"] | changes
+        with_meta(spec={name: value for name, value in spec.items() if value is not None or name == "base"})(file)
+
+    return change
+
+
+def never_written(path: str, rows: int) -> Change:
+    """Return what gives a dataset so many rows, which take no room as nobody wrote them."""
+
+    def change(file: h5py.File) -> None:
+        kind = file[path].dtype
+        del file[path]
+        file.create_dataset(path, (rows,), kind)
+
+    return change
+
+
+def ends(of: Callable[[np.ndarray], np.ndarray]) -> Change:
+    """Return what cuts the commands at other places."""
+    return lambda file: replace("commands/end", of(file["commands/end"][:]).astype("<u4"))(file)
 
 
 def say_steps(count: int) -> Change:
@@ -164,9 +190,14 @@ def an_enumeration(file: h5py.File) -> None:
     file.create_dataset("safety", (40,), kind)
 
 
+_EACH: Final = ("end", "t_arrived_mono_ns", "step", "admitted")
+_SHAPE: Final = reader.DatasetShapeError
+_UNCUT: Final = reader.CommandsUncutError
 WRONG: Final[Wrong] = {
     "no format": (lambda f: f.attrs.__delitem__("format"), reader.FormatVersionError),
-    "a version to come": (lambda f: f.attrs.__setitem__("version", 2), reader.FormatVersionError),
+    "a version to come": (lambda f: f.attrs.__setitem__("version", 3), reader.FormatVersionError),
+    "a version before the first": (lambda f: f.attrs.__setitem__("version", 0), reader.FormatVersionError),
+    "a version that its meta does not have": (lambda f: f.attrs.__setitem__("version", 1), reader.MetaInvalidError),
     "a format that is not text": (lambda f: f.attrs.__setitem__("format", 1.0), reader.FormatVersionError),
     "a missing dataset": (remove("safety"), reader.MissingDatasetError),
     "a missing group": (remove("commanded"), reader.MissingDatasetError),
@@ -187,6 +218,16 @@ WRONG: Final[Wrong] = {
     "meta that is too long": (replace("meta", np.zeros((1 << 20) + 1, "|u1")), reader.TooLargeError),
     "meta with a key too many": (with_meta(more=1), reader.MetaInvalidError),
     "meta without an end": (with_meta(end=None), reader.MetaInvalidError),
+    "meta of version 1": (with_meta(version=1), reader.MetaInvalidError),
+    "meta without the joints' resolution": (with_spec(joint_resolution_rad=None), reader.MetaInvalidError),
+    "meta with a coarser resolution than there is": (
+        with_spec(joint_resolution_rad=[0.0, 0.0, 0.11]),
+        reader.MetaInvalidError,
+    ),
+    "meta with the resolution of two joints of three": (
+        with_spec(joint_resolution_rad=[0.0, 0.0]),
+        reader.MetaInvalidError,
+    ),
     "meta with a path for an id": (with_meta(episode="../../etc"), reader.MetaInvalidError),
     "more steps than a reader takes": (say_steps(STEPS_MAX + 1), reader.TooLargeError),
     "no steps": (say_steps(0), reader.TooLargeError),
@@ -198,6 +239,25 @@ WRONG: Final[Wrong] = {
     "a virtual dataset without end": (virtual_without_end("/etc/hostname"), reader.ForbiddenStorageError),
     "a chunk that would fill the memory": (huge_chunk, reader.ForbiddenStorageError),
     "one compression in another": (deflated(2, 1 << 20), reader.ForbiddenStorageError),
+    "no commands as they came": (remove("commands"), reader.MissingDatasetError),
+    "no beginnings of steps": (remove("time/t_began_mono_ns"), reader.MissingDatasetError),
+    "more commands than a reader takes": (never_written("commands/end", COMMANDS_MAX + 1), reader.TooLargeError),
+    "more bytes of commands than a reader takes": (
+        never_written("commands/bytes", VALUES_BYTES_MAX + 1),
+        reader.TooLargeError,
+    ),
+    "fewer ends of commands than commands": (lambda f: replace("commands/end", f["commands/end"][1:])(f), _SHAPE),
+    "fewer steps of commands than commands": (lambda f: replace("commands/step", f["commands/step"][1:])(f), _SHAPE),
+    "ends of commands that do not rise": (ends(lambda end: np.sort(end)[::-1]), _UNCUT),
+    "two ends of commands that are the same": (ends(lambda end: end[[0, 1, 1, *range(3, len(end))]]), _UNCUT),
+    "commands that end beyond their bytes": (ends(lambda end: end + 1), _UNCUT),
+    "bytes after the last command": (ends(lambda end: end - 1), _UNCUT),
+    "a command of no length": (ends(lambda end: np.append(0, end[1:])), _UNCUT),
+    "a command of two": (ends(lambda end: np.append(end[1], end[1:])), _UNCUT),
+    "bytes of commands without one": (
+        lambda f: [replace(f"commands/{name}", f[f"commands/{name}"][:0])(f) for name in _EACH],
+        _UNCUT,
+    ),
 }
 FOREIGN: Final[Wrong] = {
     "1,000 attributes of the file": (attributes(1000), reader.UnboundDataError),

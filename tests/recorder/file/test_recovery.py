@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -14,8 +15,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recorder.file.episode import EpisodeError, UnreadableFileError, read_episode
-from recorder.file.journal import Journal, JournalFile, Kind, NothingRecordedError, finish, read_journal
-from recorder.file.meta import start_meta
+from recorder.file.journal import (
+    Journal,
+    JournalFile,
+    Kind,
+    NothingRecordedError,
+    end_record,
+    finish,
+    read_journal,
+)
+from recorder.file.meta import end_meta, start_meta
+from recorder.file.rows import FIRST_ROWS, STEP_ROWS, row_type
 from recorder.file.writer import EpisodeWriter
 from teleop.wire.reasons import EndReason
 from tests.recorder.factory import fake_end, fake_episode, fake_start
@@ -110,7 +120,17 @@ class Whole:
 
     def steps_before(self, at: int) -> int:
         """Return how many whole steps lie before a byte."""
-        return sum(end <= at for _, end in self.bounds[1:-1])
+        return sum(end <= at and kind == Kind.STEP for (_, end), kind in zip(self.bounds, self.kinds, strict=True))
+
+    def step(self, index: int) -> tuple[int, int]:
+        """Return where a step, with the commands that it takes, begins and ends."""
+        at = [row for row, kind in enumerate(self.kinds) if kind == Kind.STEP][index]
+        return self.bounds[at - 1][0], self.bounds[at][1]
+
+    @property
+    def kinds(self) -> list[int]:
+        """What each record holds."""
+        return [self.data[begin + 4] for begin, _ in self.bounds]
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +144,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
         end = at + 5 + int.from_bytes(data[at : at + 4], "little") + 4
         bounds.append((at, end))
         at = end
-    assert len(bounds) == 1 + STEPS + 1
-    return Whole(data, read_journal(journal), bounds)
+    made = Whole(data, read_journal(journal), bounds)
+    assert made.kinds == [Kind.FIRST, *STEPS * [Kind.COMMANDS, Kind.STEP], Kind.END]
+    return made
 
 
 def require_beginning(folder: Path, whole: Whole, data: bytes, at: int) -> None:
@@ -166,7 +187,7 @@ def test_a_flipped_byte_ends_the_episode_before_it_and_is_never_read(
 
 @pytest.mark.parametrize("steps", [1, 7, STEPS])
 def test_every_whole_record_counts(tmp_path: Path, whole: Whole, steps: int) -> None:
-    (tmp_path / "e.journal").write_bytes(whole.data[: whole.bounds[steps][1]])
+    (tmp_path / "e.journal").write_bytes(whole.data[: whole.step(steps - 1)[1]])
 
     assert not finish(tmp_path / "e.journal", tmp_path / "e.h5")
     episode = read_episode(tmp_path / "e.h5")
@@ -175,26 +196,60 @@ def test_every_whole_record_counts(tmp_path: Path, whole: Whole, steps: int) -> 
 
 @pytest.mark.parametrize("change", ["swapped", "repeated", "missing"])
 def test_records_out_of_place_are_damage_though_each_is_whole(tmp_path: Path, whole: Whole, change: str) -> None:
-    records = [whole.data[begin:end] for begin, end in whole.bounds]
+    begin, first = whole.bounds[0]
+    records = [whole.data[begin:first], *(whole.data[slice(*whole.step(index))] for index in range(4))]
     order = {"swapped": [0, 1, 3, 2], "repeated": [0, 1, 1, 2], "missing": [0, 1, 3, 4]}[change]
-    (tmp_path / "e.journal").write_bytes(whole.data[: whole.bounds[0][0]] + b"".join(records[index] for index in order))
+    (tmp_path / "e.journal").write_bytes(whole.data[:begin] + b"".join(records[index] for index in order))
 
     assert read_journal(tmp_path / "e.journal").steps == 1
 
 
 def test_zeros_that_a_power_cut_leaves_at_the_end_are_not_steps(tmp_path: Path, whole: Whole) -> None:
-    (tmp_path / "e.journal").write_bytes(whole.data[: whole.bounds[12][1]] + bytes(5000))
+    (tmp_path / "e.journal").write_bytes(whole.data[: whole.step(11)[1]] + bytes(5000))
 
     found = read_journal(tmp_path / "e.journal")
     assert (found.steps, found.end) == (12, None)
 
 
-@pytest.mark.parametrize(("kind", "body"), [(Kind.STEP, b"short"), (Kind.FIRST, bytes(8)), (Kind.END, b"{}"), (7, b"")])
+@pytest.mark.parametrize("steps", [1, 7, STEPS])
+def test_commands_whose_step_never_came_do_not_count(tmp_path: Path, whole: Whole, steps: int) -> None:
+    at = whole.bounds.index(next(one for one in whole.bounds if one[1] == whole.step(steps - 1)[1]))
+    (tmp_path / "e.journal").write_bytes(whole.data[: whole.bounds[at - 1][1]])
+
+    with contextlib.suppress(NothingRecordedError):
+        found = read_journal(tmp_path / "e.journal")
+        assert found.steps == steps - 1
+        assert found.arrays["commands/step"].max() == steps - 2
+        assert found.arrays["commands/end"][-1] == len(found.arrays["commands/bytes"])
+        return
+    assert steps == 1
+
+
+META = start_meta(fake_start(), {})
+_FIRST, _STEP = (bytes(row_type(META.columns, kinds).itemsize) for kinds in (FIRST_ROWS, STEP_ROWS))
+_END = end_record(end_meta(fake_end(fake_start(), [])))
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [(Kind.STEP, b"short")],
+        [(Kind.FIRST, bytes(8))],
+        [(Kind.END, b"{}")],
+        [(7, b"")],
+        [(Kind.COMMANDS, b"")],
+        [(Kind.FIRST, _FIRST), (Kind.COMMANDS, b""), (Kind.COMMANDS, b"")],
+        [(Kind.FIRST, _FIRST), (Kind.COMMANDS, b""), (Kind.END, _END)],
+        [(Kind.FIRST, _FIRST), (Kind.COMMANDS, bytes(10)), (Kind.STEP, _STEP)],
+        [(Kind.FIRST, _FIRST), (Kind.COMMANDS, bytes(9) + b"\x05\x00four"), (Kind.STEP, _STEP)],
+    ],
+)
 def test_a_whole_record_that_its_robot_cannot_have_made_is_refused_by_name(
-    tmp_path: Path, kind: Kind, body: bytes
+    tmp_path: Path, records: list[tuple[Kind, bytes]]
 ) -> None:
-    journal = JournalFile(tmp_path / "e.journal", start_meta(fake_start(), {}))
-    journal.add(kind, body)
+    journal = JournalFile(tmp_path / "e.journal", META)
+    for kind, body in records:
+        journal.add(kind, body)
     journal.commit()
     journal.close()
 

@@ -33,6 +33,7 @@ def test_every_value_of_every_step_is_read_back_exactly(tmp_path: Path, joints: 
     assert np.array_equal(episode.applied_joint_position, [step.applied.joint_position for step in steps])
     assert np.array_equal(episode.applied_gripper, [step.applied.gripper for step in steps])
     assert np.array_equal(episode.applied_ee_pose, [step.applied_ee_pose for step in steps])
+    assert episode.t_began_ns.tolist() == [step.t_began_ns for step in steps]
     assert episode.t_sent_ns.tolist() == [step.t_sent_ns for step in steps]
     assert episode.t_observed_ns.tolist() == [start.t_mono_ns, *(step.t_observed_ns for step in steps)]
     walls = episode.arrays["time/t_wall_ns"].tolist()
@@ -44,15 +45,44 @@ def test_every_value_of_every_step_is_read_back_exactly(tmp_path: Path, joints: 
 
 def test_commands_are_kept_and_their_absence_too(tmp_path: Path) -> None:
     start, steps, end = fake_episode(12)
+    steps[0] = dataclasses.replace(steps[0], commanded=None)
     episode = read_episode(record(tmp_path, (start, steps, end)))
 
     assert episode.arrays["commanded/mode"].tolist() == [NO_COMMAND] + 11 * [Mode.JOINT_POSITION]
-    assert episode.arrays["commanded/seq"].tolist() == list(range(12))
+    assert episode.arrays["commanded/seq"].tolist() == [0] + [step.commanded.seq for step in steps[1:]]
     values = episode.arrays["commanded/values"]
     assert np.isnan(values[0]).all()
     assert np.array_equal(values[4, :4], steps[4].commanded.values)
     assert np.isnan(values[4, 4:]).all()
     assert episode.arrays["commanded/count"].tolist() == [0] + 11 * [4]
+
+
+def test_every_command_is_read_back_as_it_came_with_the_step_that_took_it(tmp_path: Path) -> None:
+    start, steps, end = fake_episode(12)
+    steps[4] = dataclasses.replace(steps[4], commands=())
+    episode = read_episode(record(tmp_path, (start, steps, end)))
+
+    taken = [(step.index, one) for step in steps for one in step.commands]
+    assert len(taken) > len(steps)
+    assert {one.admitted for _, one in taken} == {True, False}
+    assert [tuple(row) for row in episode.commands()] == [
+        (one.data, one.arrived_ns, index, one.admitted) for index, one in taken
+    ]
+    counted = [row if one.admitted else None for row, (_, one) in enumerate(taken)]
+    expected = [
+        max(row for row, (at, _) in zip(counted, taken, strict=True) if row is not None and at <= index)
+        for index in range(12)
+    ]
+    assert episode.newest_command.tolist() == expected
+
+
+def test_an_episode_without_a_command_is_kept_too(tmp_path: Path) -> None:
+    start, steps, end = fake_episode(5)
+    without = [dataclasses.replace(step, commands=(), commanded=None) for step in steps]
+    episode = read_episode(record(tmp_path, (start, without, end)))
+
+    assert list(episode.commands()) == []
+    assert episode.newest_command.tolist() == 5 * [-1]
 
 
 def test_a_command_longer_than_the_format_keeps_is_counted_in_full(tmp_path: Path) -> None:

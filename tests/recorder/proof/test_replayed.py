@@ -30,7 +30,7 @@ from teleop.steps import EpisodeEnd, Step
 from teleop.wire.messages import Safety
 from teleop.wire.reasons import EndReason
 from tests.recorder.bundles import record
-from tests.recorder.factory import STARTED_NS, fake_start
+from tests.recorder.factory import STARTED_NS, FakeOperator, fake_start, fake_taken
 
 PERIOD_NS = 50_000_000
 SEED = 5
@@ -41,13 +41,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An episode that physics made: an expert's first steps, through the writer."""
     world = make_world("panda", "lift")
     world.connect()
-    hands, steps = Hands(world.spec), []
+    hands, steps, operator = Hands(world.spec), [], FakeOperator()
     start = dataclasses.replace(fake_start(spec=world.spec, seed=SEED), initial=world.reset(SEED))
     for index, (applied, seen) in enumerate(islice(drive(world, SEED), 40)):
         ns = index * PERIOD_NS
         clocks = {"t_sent_ns": 10**9 + ns + 1, "t_observed_ns": 10**9 + ns + PERIOD_NS, "t_wall_ns": STARTED_NS + ns}
+        clocks["t_began_ns"] = clocks["t_sent_ns"] - 1
         pose = hands.poses(applied.joint_position)
-        steps.append(Step(index, None, Safety.DRIVING, applied, pose, seen, **clocks, limits=()))
+        values = np.append(applied.joint_position, applied.gripper)
+        taken = fake_taken(operator, index, clocks["t_began_ns"], values)
+        newest, state = operator.newest, Safety.DRIVING
+        steps.append(Step(index, newest, state, applied, pose, seen, **clocks, commands=taken))
     world.disconnect()
     end = EpisodeEnd(start.episode, len(steps), False, EndReason.FINISHED, 10**10, STARTED_NS + 10**10)
     made = tmp_path_factory.mktemp("episode")
