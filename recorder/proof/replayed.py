@@ -1,4 +1,7 @@
-"""The replay gate for simulated episodes: simulate again, and compare every bit.
+"""The replay gate for simulated episodes: drive and simulate again, and compare every bit.
+
+An episode is driven again by its commands, each at the step that took it, if safety let it drive then. One of version 1
+did not keep them: it is simulated from the actions that it says were applied.
 
 The physics engine is loaded by the first call, in the worker process that makes it, never by the import.
 """
@@ -6,7 +9,7 @@ The physics engine is loaded by the first call, in the worker process that makes
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
@@ -15,15 +18,19 @@ from recorder.file.episode import Episode
 from recorder.file.meta import Meta, spec_meta, task_meta
 from recorder.proof.case import SpecDiffersError
 from recorder.proof.description import hash_description
+from recorder.proof.driven import direction
 from sim.catalogue import description as describe
 from sim.catalogue import make_world, make_worlds, require_pair, tasks_of
 from sim.catalogue import task as find_task
-from sim.physics.replay import replay
+from sim.physics.replay import Acted, replay, replay_driven
 from sim.robot import RobotError, RobotSpec
 
 if TYPE_CHECKING:
     from sim.physics.stepping import Stepping
     from sim.physics.worlds import Worlds
+
+_FROM_ACTIONS: Final = 1
+"""The version that is replayed from what was applied."""
 
 
 class DescriptionMismatchError(RobotError):
@@ -52,9 +59,9 @@ def replayed(episode: Episode) -> None:
             f"it was driven at version {meta.task.version} of {task.spec.name}, and {task.spec.version} is here; "
             "replay it with the version of armshare that recorded it"
         )
-    stepping = stepping_of(meta.engine)
-    require_same(meta.engine, record(robot, task, stepping))
+    stepping, driven = stepping_of(meta.engine), meta.version > _FROM_ACTIONS
     _require_description(meta.robot.model, meta.robot.urdf_sha256)
+    require_same(meta.engine, record(robot, task, stepping), driven=driven)
     world = _worlds(meta.robot.model, stepping).change(meta.task.name)
     _require_spec(meta, world.spec)
     recorded = {
@@ -62,7 +69,13 @@ def replayed(episode: Episode) -> None:
         "progress": np.asarray(episode.arrays["progress"], np.float64),
         "success": np.asarray(episode.arrays["success"], np.float64),
     }
-    replay(world, meta.seed, episode.applied_joint_position, episode.applied_gripper, recorded)
+    if not driven:
+        replay(world, meta.seed, episode.applied_joint_position, episode.applied_gripper, recorded)
+        return
+    acted = Acted(
+        episode.applied_joint_position, episode.applied_gripper, episode.applied_ee_pose, episode.arrays["limits"]
+    )
+    replay_driven(world, meta.seed, direction(episode, world.spec), acted, recorded)
 
 
 def _require_spec(meta: Meta, here: RobotSpec) -> None:

@@ -48,9 +48,10 @@ class Smoother:
         self.start(spec.home_rad)
 
     def start(self, position: Vector) -> None:
-        """Start at rest at `position` (J,) rad."""
+        """Start at rest at `position` (J,) rad, as if it had never moved: a replay of what follows has no past."""
+        self._ruckig.reset()  # else it goes on along the last path, if that led to exactly here
         self._position = position.copy()
-        self._in.current_position = position[self._smooth].tolist()
+        self._in.current_position = self._in.target_position = position[self._smooth].tolist()
         self._in.current_velocity = self._still
         self._in.current_acceleration = self._still
 

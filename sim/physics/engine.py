@@ -9,7 +9,7 @@ from typing import Final
 
 from sim.description import RobotDescription
 from sim.draws import Draws
-from sim.physics import arm, bodies, fingerprint
+from sim.physics import arm, bodies, fingerprint, reference
 from sim.physics.bullet import BulletClient, pybullet
 from sim.physics.stepping import CONTROL_HZ, CURRENT, PUBLISHED, Stepping
 from sim.robot import RobotError
@@ -21,12 +21,16 @@ GRAVITY_M_S2: Final = -9.81
 FLOOR_HALF_M: Final = 8.0
 FLOOR_DEPTH_M: Final = 0.5
 FLOOR_FRICTION: Final = 1.0
+CONTROL: Final = "control"
+"""The entry that a replay of recorded actions does not need: no controller takes part in it."""
 _MEANS: Final = {
     "version": "install that version of PyBullet",
     "build": "this build of PyBullet computes different bits; install the wheel from the package index",
     "libm": "sin, exp and the like end in different bits here; replay with the same C library, on a processor that has "
     "fused multiply-add if the other has it",
     "machine": "replay on that kind of machine",
+    CONTROL: "the controller moves it differently, by its code, its compiler, Ruckig or the C library; replay with the "
+    "version of armshare that recorded it, installed from its lock",
     "robot": "the robot's motors or hands are different; use the version of armshare that recorded it",
     "scene": "the task places or shapes its things differently; use the version of armshare that recorded it",
 }
@@ -91,6 +95,7 @@ def record(robot: RobotDescription, task: Task, stepping: Stepping = CURRENT) ->
         "friction": bodies.parameters(),
         "robot": fingerprint.digest(arm.physical(robot)),
         "scene": fingerprint.digest([bodies.physical(body) for body in placed]),
+        CONTROL: reference.control(robot),
     }
     if stepping.contact_gain is not None:
         found["contact_gain"] = str(stepping.contact_gain)
@@ -99,10 +104,14 @@ def record(robot: RobotDescription, task: Task, stepping: Stepping = CURRENT) ->
     return found
 
 
-def require_same(recorded: Mapping[str, str], here: Mapping[str, str]) -> None:
-    """Raise EngineMismatchError if two records differ, saying how they differ and what to do."""
+def require_same(recorded: Mapping[str, str], here: Mapping[str, str], *, driven: bool = True) -> None:
+    """Raise EngineMismatchError if two records differ, saying how they differ and what to do.
+
+    If the actions are not `driven` again but taken as recorded, the controller does not matter.
+    """
     _require_simulated(recorded)
-    names = sorted(name for name in {*recorded, *here} if recorded.get(name) != here.get(name))
+    beside = set() if driven else {CONTROL}
+    names = sorted(name for name in {*recorded, *here} - beside if recorded.get(name) != here.get(name))
     if not names:
         return
     said = ", ".join(f"{name} {recorded.get(name)} (here {here.get(name)})" for name in names)

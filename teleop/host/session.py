@@ -19,6 +19,7 @@ from sim.motion.control import SHAPING, Directive
 from sim.motion.kinematics import Hands
 from sim.robot import Action, Robot, RobotError, RobotSpec, Tasks, UnstableWorldError
 from teleop.clock import Clock
+from teleop.driving import directed, relieve
 from teleop.host.commands import Commands
 from teleop.host.episodes import Episodes
 from teleop.host.looks import Looks
@@ -30,7 +31,6 @@ from teleop.wire import signalling
 from teleop.wire.descriptor import flatten
 from teleop.wire.messages import LIMIT_RULES, Command, Safety, State
 from teleop.wire.reasons import EndReason
-from teleop.wire.setpoints import setpoint_of
 
 _log = structlog.get_logger()
 _SHAPING: Final = sum(LIMIT_RULES[rule] for rule in SHAPING)
@@ -108,8 +108,7 @@ class Session:
         self._arm.applied, self._limits = None, 0
         self._commands.admit(self._interlock)
         state = self._safety()
-        if state in (Safety.EXPIRED, Safety.ESTOPPED):
-            self._arm.let_go()
+        relieve(self._arm, state)
         try:
             self._act(state)
         except UnstableWorldError as error:
@@ -146,7 +145,7 @@ class Session:
         if episodes.open is not None and driving and not episodes.recording:
             self._start_recording()
         if episodes.recording:
-            self._step(newest if driving else None, state)
+            self._step(newest, state)
         elif not self.at_rest:
             self._send(self._arm.hold())
         elif not self._spec.simulated:
@@ -189,8 +188,7 @@ class Session:
         self._episodes.record(lease, self._spec, self._arm.seen)
 
     def _step(self, command: Command | None, state: Safety) -> None:
-        setpoint = None if command is None else setpoint_of(command, self._spec)
-        directive = self._arm.hold() if setpoint is None else self._arm.step(setpoint)
+        directive = directed(self._arm, state, command, self._spec)
         sent_ns = self._clock.monotonic_ns()
         applied = self._send(directive)
         index = self._episodes.steps

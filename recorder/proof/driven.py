@@ -1,0 +1,62 @@
+"""An episode's commands as what drives an arm again: the newest that counted at each step, if safety let it drive.
+
+`/commands` and `/safety` are taken as they are; other gates check them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from recorder.file.episode import Episode
+from sim.motion.arm import Arm
+from sim.motion.control import Directive
+from sim.physics.replay import Direct, ReplayMismatchError
+from sim.robot import RobotSpec
+from teleop.driving import directed, relieve
+from teleop.wire.messages import Command, Safety, WireError
+
+_STATES: Final = {int(state): state for state in Safety if state is not Safety.FAULTED}
+"""What `/safety` may say: a robot that broke ends its episode."""
+
+
+def direction(episode: Episode, spec: RobotSpec) -> Direct:
+    """Return what each step of an episode does with the arm, exactly as its host's session does it."""
+    states, newest = episode.arrays["safety"].tolist(), _Newest(episode)
+
+    def direct(step: int, arm: Arm) -> Directive:
+        state = _STATES.get(states[step])
+        if state is None:
+            raise ReplayMismatchError(step, "safety", states[step], f"one of {sorted(_STATES)}")
+        relieve(arm, state)
+        return directed(arm, state, newest.at(step) if state is Safety.DRIVING else None, spec)
+
+    return direct
+
+
+class _Newest:
+    """The newest admitted command at each step; only those that drove are read."""
+
+    def __init__(self, episode: Episode) -> None:
+        arrays = episode.arrays
+        self._bytes, self._ends = arrays["commands/bytes"], arrays["commands/end"]
+        admitted = np.flatnonzero(arrays["commands/admitted"])
+        taken = np.searchsorted(arrays["commands/step"][admitted], np.arange(episode.steps), side="right")
+        self._at = [int(admitted[count - 1]) if count else None for count in taken.tolist()]
+        self._read: int | None = None
+        self._command: Command | None = None
+
+    def at(self, step: int) -> Command | None:
+        """Return the one at a step; None if there is none yet. Raises ReplayMismatchError if it is not a command."""
+        index = self._at[step]
+        if index != self._read:
+            self._read, self._command = index, None if index is None else self._decoded(step, index)
+        return self._command
+
+    def _decoded(self, step: int, index: int) -> Command:
+        data = self._bytes[self._ends[index - 1] if index else 0 : self._ends[index]].tobytes()
+        try:
+            return Command.decode(data)
+        except WireError as error:
+            raise ReplayMismatchError(step, f"commands[{index}]", data[:8].hex(), str(error)) from error
