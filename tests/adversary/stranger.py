@@ -9,6 +9,7 @@ import base64
 import hashlib
 import io
 import json
+import struct
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -50,11 +51,11 @@ def read_arrays(file: bytes) -> Arrays:
     return found
 
 
-def write_file(arrays: Mapping[str, np.ndarray]) -> bytes:
+def write_file(arrays: Mapping[str, np.ndarray], version: int) -> bytes:
     """Return an episode.h5 with these datasets."""
     made = io.BytesIO()
     with h5py.File(made, "w") as file:
-        file.attrs["format"], file.attrs["version"] = "armshare-episode", 1
+        file.attrs["format"], file.attrs["version"] = "armshare-episode", version
         for path, array in arrays.items():
             file.create_dataset(path, data=array)
     return made.getvalue()
@@ -87,6 +88,24 @@ def _tree(leaves: list[bytes]) -> bytes:
     return hashlib.sha256(b"\x01" + _tree(leaves[:half]) + _tree(leaves[half:])).digest()
 
 
+def commands_of(arrays: Mapping[str, np.ndarray]) -> Iterator[tuple[bytes, bool]]:
+    """Yield each command's bytes, and whether it counted."""
+    data, at = arrays["commands/bytes"].tobytes(), 0
+    for end, admitted in zip(arrays["commands/end"].tolist(), arrays["commands/admitted"].tolist(), strict=True):
+        yield data[at:end], bool(admitted)
+        at = end
+
+
+def last_commands(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Return the last command of each epoch, as a manifest names it."""
+    found = {}
+    for data, admitted in commands_of(arrays):
+        epoch, seq = struct.unpack_from("<II", data, 4)
+        if admitted:
+            found[epoch] = {"epoch": epoch, "seq": seq, "sha256": hashlib.sha256(data).hexdigest()}
+    return list(found.values())
+
+
 def ms_of(decimal_ns: str) -> str:
     """Return nanoseconds as milliseconds, as a manifest has them."""
     return str(int(decimal_ns) // 1_000_000)
@@ -98,6 +117,7 @@ class Claim:
 
     meta: dict[str, Any]
     arrays: Arrays
+    version: int = 2
 
     @classmethod
     def of(cls, file: bytes) -> Self:
@@ -230,7 +250,7 @@ class Stranger:
     def _seal_and_sign(self, claim: Claim, upload_token: str) -> httpx.Response:
         meta = claim.meta
         arrays = claim.arrays | {"meta": np.frombuffer(rfc8785.dumps(meta), np.uint8)}
-        file = write_file(arrays)
+        file = write_file(arrays, claim.version)
         manifest = self._manifest(meta, arrays, file)
         text = rfc8785.dumps(manifest)
         values = {
@@ -280,6 +300,7 @@ class Stranger:
             "reason": end["reason"],
             "valid": end["reason"] in ("finished", "step_limit"),
             "files": [{"name": "episode.h5", "size": len(file), "sha256": hashlib.sha256(file).hexdigest()}],
+            **({"commands": last_commands(arrays)} if meta["version"] > 1 else {}),
             "meta_sha256": hashlib.sha256(arrays["meta"].tobytes()).hexdigest(),
             "content_root": "0x" + content_root(arrays).hex(),
             "started_ms": ms_of(meta["t_wall_ns"]),

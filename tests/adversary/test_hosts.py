@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from armshare.drive import contribute, drive_once
@@ -136,6 +137,40 @@ def of_1971(claim: Claim) -> None:
     claim.moved_to(LONG_AGO_NS)
 
 
+def another_wish_of_its_operator(claim: Claim) -> None:
+    claim.arrays["commanded/values"] = claim.arrays["commanded/values"] * 2
+
+
+def a_command_of_its_own(claim: Claim) -> None:
+    """Its operator is the thief as well, who would sign anything: but the command after it holds another hash."""
+    changed = claim.arrays["commands/bytes"].copy()
+    changed[int(claim.arrays["commands/end"][len(claim.arrays["commands/end"]) // 2]) - 1] ^= 1
+    claim.arrays["commands/bytes"] = changed
+
+
+def driven_by_nobody(claim: Claim) -> None:
+    """After a second without a command, it drives on."""
+    late = claim.arrays["commands/step"] > 10
+    kept = {name: array for name, array in claim.arrays.items() if name.startswith("commands/")}
+    first = int(np.argmax(late))
+    claim.arrays |= {name: array[:first] for name, array in kept.items()}
+    claim.arrays["commands/bytes"] = kept["commands/bytes"][: int(kept["commands/end"][first - 1])]
+    for path in [path for path in claim.arrays if path.startswith("commanded/")]:
+        said = claim.arrays[path].copy()
+        said[11:] = said[10]
+        claim.arrays[path] = said
+
+
+def of_an_older_format(claim: Claim) -> None:
+    """Version 1 kept no commands, so nothing of them could be checked."""
+    claim.version = 1
+    claim.meta["version"] = 1
+    del claim.meta["spec"]["joint_resolution_rad"]
+    claim.meta["engine"].pop("control", None)
+    for path in [path for path in claim.arrays if path.startswith("commands/") or path == "time/t_began_mono_ns"]:
+        del claim.arrays[path]
+
+
 LIES: dict[str, tuple[Callable[[Claim], None], str]] = {
     "a success that no step shows": (failed_and_called_a_success, "SuccessMismatch"),
     "limits of a billion": (a_billion, "SpecMismatch"),
@@ -144,6 +179,10 @@ LIES: dict[str, tuple[Callable[[Claim], None], str]] = {
     "a jerk of a billion": (harder_to_stop, "SpecMismatch"),
     "another instruction": (another_wish, "SpecMismatch"),
     "an episode of 1971": (of_1971, "TimeMismatch"),
+    "another wish of its operator": (another_wish_of_its_operator, "CommandsMismatch"),
+    "a command of its own": (a_command_of_its_own, "CommandsMismatch"),
+    "driven by nobody": (driven_by_nobody, "SafetyMismatch"),
+    "an older format": (of_an_older_format, "TicketMismatch"),
 }
 
 
