@@ -18,10 +18,10 @@ from recorder.proof import checkpoint as checkpoints
 from recorder.proof import manifest as manifests
 from recorder.proof import merkle, motion
 from recorder.proof import refusals as no
-from recorder.proof.bundle import domain_meta
+from recorder.proof.bundle import TrustClass, domain_meta
 from recorder.proof.case import Case, SpecDiffersError, Ticket
-from recorder.proof.manifest import EPISODE, RECEIPT, Manifest
-from recorder.proof.seal import receipt_values
+from recorder.proof.manifest import EPISODE, Manifest
+from recorder.proof.seal import require_receipt_signed
 from recorder.proof.unable import REFUTED, unable
 from teleop.identity import SESSION_GRANT, SignatureError
 from teleop.wire.reasons import EndReason
@@ -262,9 +262,10 @@ def _receipted(case: Case) -> str | None:
         return f"expected a receipt for {expected}, got one for {receipt.episode} and {receipt.digest}"
     if receipt.hub != case.trust.hub:
         return f"expected the hub {case.trust.hub}, got {receipt.hub}"
-    values = receipt_values(receipt.digest, int(receipt.received_ms), receipt.log_origin, receipt.log_index)
+    if receipt.trust is TrustClass.REPLAYED and not case.manifest.robot.simulated:
+        return "the receipt says that the episode was replayed, and its robot is a real one"
     try:
-        RECEIPT.require(receipt.hub, case.trust.domain, values, receipt.signature)
+        require_receipt_signed(receipt, case.trust.domain)
     except SignatureError as error:
         return str(error)
     return None

@@ -21,9 +21,10 @@ import structlog
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from recorder.hub.states import EpisodeState, TrustClass
+from recorder.hub.states import EpisodeState
 from recorder.hub.store import Store
 from recorder.hub.tables import EpisodeRow
+from recorder.proof.bundle import TrustClass
 from recorder.proof.manifest import EPISODE_FILE
 from rewards.chain.payouts import Paid, Payouts, PayoutsError, Root
 from rewards.chain.vault import ChainError
