@@ -15,7 +15,7 @@ from armshare.client import client_of, config_of
 from armshare.failures import PlatformError
 from recorder.file.apart import reader
 from recorder.file.episode import Episode, EpisodeError, FileMissingError
-from recorder.proof.bundle import BUNDLE_FILES, read_bundle
+from recorder.proof.bundle import BUNDLE_FILES, TrustClass, read_bundle
 from recorder.proof.case import Trust
 from recorder.proof.manifest import EPISODE_FILE
 from recorder.proof.refusals import GateError
@@ -27,6 +27,10 @@ from sim.words import listed
 from teleop.identity import Domain, SignatureError, require_address
 
 _PAGE = 200
+_TRUST = {
+    TrustClass.REPLAYED: "the hub signed that it has reproduced this simulation to the last bit",
+    TrustClass.WITNESSED: "the hub signed that this is a real robot's, and its host's word",
+}
 _PINS = ("chain_id", "vault", "hub", "log_public_key")
 
 
@@ -75,7 +79,7 @@ def check(bundle: Path, config: dict[str, Any] | None, *, replay: bool, score: b
     except UnableError as error:
         return {**report, "unable": error.reason, "message": str(error)}
     report |= {"episode": found.episode, "digest": found.digest, "content_root": found.content_root}
-    report |= {"passed": list(found.passed), "skipped": list(found.skipped)}
+    report |= {"passed": list(found.passed), "skipped": list(found.skipped), "trust": found.trust}
     if score:
         recomputed = recompute(bundle / EPISODE_FILE)
         report["score"] = {
@@ -99,6 +103,8 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
         return
     yield f"[green]verified[/green] {report['episode']}  digest {report['digest']}"
     yield f"         passed {', '.join(report['passed'])}"
+    if report["trust"]:
+        yield f"         {report['trust']}: {_TRUST[report['trust']]}"
     if report["skipped"]:
         yield f"         not checked: {', '.join(report['skipped'])}"
     if not report["pinned"]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 import structlog
 from eth_account.signers.local import LocalAccount
 from fastapi import FastAPI, Request
@@ -33,7 +34,7 @@ from recorder.hub.records import Records
 from recorder.hub.store import Store
 from recorder.hub.uploads import Uploads
 from recorder.proof import case
-from recorder.proof.asked import Asked
+from recorder.proof.asked import Asked, Live, SaidEnd
 from recorder.proof.checkpoint import load_log_key
 from recorder.proof.replayed import replayed
 from rewards.chain.anvil import EmbeddedChain
@@ -50,9 +51,10 @@ from teleop.hub.api import router as teleop_router
 from teleop.hub.db import Database, open_database, open_engine
 from teleop.hub.driving import Driving
 from teleop.hub.hub import Hub
-from teleop.hub.registry import Registry, UnknownRobotAddressError
+from teleop.hub.registry import HUB_LOST, Registry, UnknownRobotAddressError
 from teleop.hub.server.bodies import BodyLimit
 from teleop.hub.server.encoded import EncodedCache
+from teleop.hub.tables import LeaseRow, TicketRow
 from teleop.identity import kept_secret, load_key
 from teleop.wire.messages import PROTOCOL
 
@@ -89,6 +91,7 @@ class Access:
 
     def ticket(self, episode: str) -> case.Ticket | None:
         """Return what the hub asked a robot for; None if it asked for no such episode."""
+        heard = self.driving.hub.heard(episode)  # before the table: what is written is no longer in memory
         found = self.driving.registry.ticket(episode)
         if found is None:
             return None
@@ -97,7 +100,23 @@ class Access:
         if found.described is not None and row.model is not None and row.simulated is not None:
             lease = found.lease
             asked = Asked(row.model, row.simulated, found.described, lease.grant, lease.signature, row.issued_ms)
-        return case.Ticket(row.episode, row.robot, row.operator, row.task, row.seed, row.nonce, asked)
+        live = None if row.price_wei is None else _live(heard.columns if heard else _written(row), found.lease)
+        return case.Ticket(row.episode, row.robot, row.operator, row.task, row.seed, row.nonce, asked, live)
+
+
+def _written(row: TicketRow) -> dict[str, Any]:
+    return {"ready_ms": row.ready_ms, "finish_ms": row.finish_ms, "ended_ms": row.ended_ms, "ended": row.ended}
+
+
+def _live(heard: Mapping[str, Any], lease: LeaseRow) -> Live:
+    """Return what the hub heard while an episode was driven; a hub that crashed then does not know what it heard."""
+    crashed = lease.reason == HUB_LOST and heard["finish_ms"] is None
+    return Live(
+        ready_ms=heard["ready_ms"],
+        finished=None if crashed else heard["finish_ms"] is not None,
+        ended_ms=heard["ended_ms"],
+        ended=None if heard["ended"] is None else msgspec.convert(heard["ended"], SaidEnd),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +200,7 @@ def _parts(settings: Settings, chain: Chain, deployment: Deployment) -> Parts:
         what = f"{settings.data / 'armshare.sqlite'} cannot be used ({error.orig})"
         raise PlatformError(f"{what}. Restore it from a backup, or name another folder with --data.") from error
     database = open_database(engine)
-    registry = Registry(database, deployment.domain)
+    registry = Registry(database, deployment.domain, prices=settings.prices)
     hub = Hub(registry, deployment.domain, settings.lease_s, away_s=settings.away_s)
     accounts = Accounts(database, settings.url, deployment.chain_id)
     models = EncodedCache(settings.data / "encoded")
@@ -194,7 +213,7 @@ def _parts(settings: Settings, chain: Chain, deployment: Deployment) -> Parts:
         engine=engine,
         database=database,
         hub=hub,
-        driving=Driving(accounts, registry, hub, deployment.domain, settings.prices, models),
+        driving=Driving(accounts, registry, hub, deployment.domain, models),
         log=Log(load_log_key(settings.keys / "log.key", "armshare/log")),
         store=Store(settings.episodes),
         models=models,

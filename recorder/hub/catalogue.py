@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from sqlalchemy import Select, and_, or_, select
 
-from recorder.hub.states import EpisodeState, TrustClass
+from recorder.hub.states import EpisodeState
 from recorder.hub.tables import EpisodeRow
+from recorder.proof.bundle import TrustClass
 from teleop.hub.db import Database
 
 PAGE_DEFAULT: Final = 50

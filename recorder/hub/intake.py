@@ -25,7 +25,7 @@ import structlog
 from recorder.hub.arrivals import Arrivals
 from recorder.hub.catalogue import EpisodeView, view
 from recorder.hub.records import Records
-from recorder.hub.states import EpisodeState, EpisodeStateError, TrustClass, require_move
+from recorder.hub.states import EpisodeState, EpisodeStateError, require_move
 from recorder.hub.store import Store
 from recorder.hub.tables import EpisodeRow
 from recorder.hub.uploads import Uploads
@@ -37,6 +37,7 @@ from recorder.proof.bundle import (
     SIGNATURES_FILE,
     Bundle,
     Signatures,
+    TrustClass,
     domain_meta,
     read_bundle,
 )

@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 
 from recorder.hub.catalogue import UnknownEpisodeError
 from recorder.hub.log import Log
-from recorder.hub.states import EpisodeState, EpisodeStateError, TrustClass, require_move
+from recorder.hub.states import EpisodeState, EpisodeStateError, require_move
 from recorder.hub.tables import EpisodeRow
+from recorder.proof.bundle import TrustClass
 from recorder.proof.case import Books, Ticket
 from recorder.proof.manifest import NO_PREVIOUS, Manifest, decode
 from recorder.proof.refusals import DuplicateEpisode
@@ -167,11 +168,11 @@ class Records:
         row.state = _along(row, EpisodeState.VERIFIED)
         row.operator_signature, row.log_index, row.trust = operator_signature, index, trust
         row.reason, row.next_try_ms = _ending(row), None
-        row.verified_root, row.receipt = row.content_root, self._receipt(db, row, index, received_ms)
+        row.verified_root, row.receipt = row.content_root, self._receipt(db, row, index, received_ms, trust)
         db.flush()
         return row
 
-    def _receipt(self, db: Session, row: EpisodeRow, index: int, received_ms: int) -> dict[str, Any]:
+    def _receipt(self, db: Session, row: EpisodeRow, index: int, received_ms: int, trust: TrustClass) -> dict[str, Any]:
         proof = self._log.prove(db, index)
         receipt = sign_receipt(
             self._key,
@@ -183,6 +184,7 @@ class Records:
             log_index=index,
             checkpoint=proof.checkpoint,
             inclusion=["0x" + one.hex() for one in proof.hashes],
+            trust=trust,
         )
         plain: dict[str, Any] = msgspec.to_builtins(receipt)
         return plain

@@ -32,15 +32,6 @@ class EpisodeState(StrEnum):
     """The operator chose not to keep it."""
 
 
-class TrustClass(StrEnum):
-    """What a verified episode rests on."""
-
-    REPLAYED = "replayed"
-    """A simulation that this hub has reproduced to the last bit."""
-    WITNESSED = "witnessed"
-    """A real robot's: that it happened as recorded is its host's word."""
-
-
 MOVES: Final[dict[EpisodeState, frozenset[EpisodeState]]] = {
     EpisodeState.RECORDING: frozenset({EpisodeState.SEALED, EpisodeState.INVALID, EpisodeState.DISCARDED}),
     EpisodeState.SEALED: frozenset({EpisodeState.UPLOADED, EpisodeState.INVALID, EpisodeState.DISCARDED}),

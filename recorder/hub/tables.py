@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Boolean, Enum, Index, Integer, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from recorder.hub.states import EpisodeState, TrustClass
+from recorder.hub.states import EpisodeState
+from recorder.proof.bundle import TrustClass
 from teleop.hub.db import Base
 
 _STATES = Enum(

@@ -1,4 +1,5 @@
-"""What a hub itself knows of an episode, before its host says anything of it: what it asked for, of whom, and when.
+"""What a hub itself knows of an episode, before its host hands it in: what it asked for, of whom, when, and what it
+heard while it was driven.
 
 Pure: each function returns the first difference as a sentence, or None.
 """
@@ -13,11 +14,12 @@ import msgspec
 
 from recorder.file.meta import Meta
 from recorder.proof.manifest import Manifest
+from teleop.wire.reasons import EndReason
 
 SKEW_MS: Final = 5 * 60_000
 """How far a host's wall clock may be from the hub's. NTP keeps clocks within a second; this is for those without."""
 SLACK_MS: Final = 500
-"""How much longer than between asking and receiving an episode may last: for a hub whose clock is set meanwhile."""
+"""How much longer than the hub's clock allows an episode may last: `ready` may have been late, or that clock set."""
 FASTEST: Final = 2.0
 """How much faster than its rate an episode may be recorded: a press moves a robot's next period forward by half."""
 _TASK: Final = ("name", "version", "instruction", "paraphrases", "stages", "max_steps")
@@ -30,6 +32,8 @@ _JOINTS: Final = (
     "control_hz",
 )
 _BASE: Final = ("joint_names", "speed_max_m_s", "turn_max_rad_s")
+_CUT: Final = frozenset({EndReason.HOST_LOST, EndReason.DISK_FULL, EndReason.RECORDER_FAILED})
+"""Why a recording may be shorter than its host said when it ended: what could not be written is not in it."""
 _ONLY_SENT: Final = frozenset({"commanded_joint_position", "commanded_gripper_position"})
 """Arrays of a state that no episode has (PROTOCOL.md)."""
 
@@ -49,6 +53,30 @@ class Asked:
     grant_signature: str
     issued_ms: int
     """When, by the hub's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class SaidEnd:
+    """How an episode ended, as its host said at once, and as its operator was told."""
+
+    kept: bool
+    steps: int
+    success: bool | None
+    valid: bool
+    reason: EndReason
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What the hub heard while an episode was driven; None: it did not hear it, as a connection was lost."""
+
+    ready_ms: int | None = None
+    """When the robot was ready, by the hub's clock."""
+    finished: bool | None = False
+    """Whether it passed on that the operator finished; None if it does not know, as it crashed during the lease."""
+    ended_ms: int | None = None
+    """When it was over, by the hub's clock: measured from `ready_ms`, whatever was set meanwhile."""
+    ended: SaidEnd | None = None
 
 
 def another_grant(asked: Asked, manifest: Manifest) -> str | None:
@@ -91,22 +119,49 @@ def another_robot(asked: Asked, meta: Meta) -> str | None:
     return None
 
 
-def untimely(asked: Asked, received_ms: int, manifest: Manifest, span_ms: float) -> str | None:
-    """Say what cannot be of an episode's times, as the hub's own clock saw it asked for and received.
+def another_end(live: Live, manifest: Manifest) -> str | None:
+    """Say what an episode says otherwise of its end than was heard when it ended.
 
+    A recording that its host could not finish is shorter than that, and says so: it does not count.
+    """
+    if manifest.reason is EndReason.FINISHED and live.finished is False:
+        return "the episode says that its operator finished it, and no `finish` came from them"
+    heard = live.ended
+    if heard is None or (manifest.reason in _CUT and manifest.steps <= heard.steps):
+        return None
+    told = (heard.kept, heard.steps, heard.success, heard.valid, heard.reason)
+    said = (True, manifest.steps, manifest.success, manifest.valid, manifest.reason)
+    if told == said:
+        return None
+    return f"when it ended, its host said {_end(*told)}; now it says {_end(*said)}"
+
+
+def untimely(
+    asked: Asked, received_ms: int, manifest: Manifest, span_ms: float, live: Live | None = None
+) -> str | None:
+    """Say what cannot be of an episode's times, as the hub's own clock saw them.
+
+    They lie between `ready` and `ended` as it heard them, or between its order and the arrival if it did not.
     `span_ms` is from the first observation to the last by the host's monotonic clock.
     """
     started_ms, ended_ms = int(manifest.started_ms), int(manifest.ended_ms)
-    if started_ms < asked.issued_ms - SKEW_MS or ended_ms > received_ms + SKEW_MS:
-        early, late = asked.issued_ms - started_ms, ended_ms - received_ms
-        off = f"{early / 1000:.0f} s before it was asked for" if early > late else f"{late / 1000:.0f} s after it came"
+    live = live or Live()
+    since_ms = asked.issued_ms if live.ready_ms is None else live.ready_ms
+    until_ms = received_ms if live.ended_ms is None else live.ended_ms
+    after, before = _between(live)
+    if started_ms < since_ms - SKEW_MS or ended_ms > until_ms + SKEW_MS:
+        early, late = since_ms - started_ms, ended_ms - until_ms
+        off = f"{early / 1000:.0f} s before {after}" if early > late else f"{late / 1000:.0f} s after {before}"
         return (
             f"the host's clock says that the episode was {off}; "
             f"set that clock right, to {SKEW_MS // 60_000} minutes at most"
         )
-    open_ms = received_ms - asked.issued_ms
+    open_ms = until_ms - since_ms
     if span_ms > open_ms + SLACK_MS:
-        return f"the episode lasts {span_ms / 1000:.1f} s, and was here {open_ms / 1000:.1f} s after it was asked for"
+        return (
+            f"the episode lasts {span_ms / 1000:.1f} s, "
+            f"and there were {open_ms / 1000:.1f} s from when {after} to when {before}"
+        )
     if abs((ended_ms - started_ms) - span_ms) > SKEW_MS:
         return (
             f"the host's two clocks disagree: {(ended_ms - started_ms) / 1000:.0f} s by the one that dates, "
@@ -119,6 +174,20 @@ def untimely(asked: Asked, received_ms: int, manifest: Manifest, span_ms: float)
             f"the episode has {span_ms / 1000:.1f} s"
         )
     return None
+
+
+def _between(live: Live) -> tuple[str, str]:
+    """Return in words what an episode lies between."""
+    return (
+        "it was asked for" if live.ready_ms is None else "the robot was ready",
+        "it came" if live.ended_ms is None else "its end was told",
+    )
+
+
+def _end(kept: bool, steps: int, success: bool | None, valid: bool, reason: EndReason) -> str:
+    words = {True: "success", False: "no success", None: "success unknown"}
+    counts = "" if valid == reason.valid else ", which it says counts" if valid else ", which it says does not count"
+    return f"{reason.value} after {steps} steps, {words[success]}{counts}" if kept else "that nothing was recorded"
 
 
 def _plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import os
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -48,6 +49,15 @@ class Signatures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 SIGNATURES_JSON: Final = msgspec.json.Decoder(Signatures)
 
 
+class TrustClass(StrEnum):
+    """What a verified episode rests on."""
+
+    REPLAYED = "replayed"
+    """A simulation that the hub has reproduced to the last bit."""
+    WITNESSED = "witnessed"
+    """A real robot's: that it happened as recorded is its host's word."""
+
+
 class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """receipt.json."""
 
@@ -60,6 +70,8 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log_origin: str
     received_ms: Decimal
     signature: Signature
+    trust: TrustClass | msgspec.UnsetType = msgspec.UNSET
+    """Signed too; absent in a receipt of an earlier release, which did not say it."""
 
     def encode(self) -> bytes:
         """Return canonical JSON."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from recorder.file.episode import Episode
 from recorder.proof import manifest as manifests
-from recorder.proof.asked import Asked
+from recorder.proof.asked import Asked, Live
 from recorder.proof.bundle import RECEIPT_JSON, SIGNATURES_JSON, Bundle, Receipt, Signatures
 from recorder.proof.manifest import Manifest
 from sim.robot import RobotError
@@ -35,6 +35,8 @@ class Ticket:
     nonce: str
     asked: Asked | None = None
     """What else it fixed; None for a ticket of an earlier release, which did not note it."""
+    live: Live | None = None
+    """What it heard while the episode was driven; None for a ticket of an earlier release."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,18 +12,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from recorder.file.episode import EpisodeError
+from recorder.file.episode import Episode, EpisodeError
 from recorder.proof import asked as facts
 from recorder.proof import checkpoint as checkpoints
 from recorder.proof import manifest as manifests
 from recorder.proof import merkle, motion
 from recorder.proof import refusals as no
-from recorder.proof.bundle import domain_meta
+from recorder.proof.bundle import TrustClass, domain_meta
 from recorder.proof.case import Case, SpecDiffersError, Ticket
-from recorder.proof.manifest import EPISODE, RECEIPT, Manifest
-from recorder.proof.seal import receipt_values
+from recorder.proof.manifest import EPISODE, Manifest
+from recorder.proof.seal import require_receipt_signed
 from recorder.proof.unable import REFUTED, unable
 from teleop.identity import SESSION_GRANT, SignatureError
+from teleop.wire.reasons import EndReason
 
 Check = Callable[[Case], str | None]
 _HALF_ORDER: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
@@ -205,7 +206,18 @@ def _timely(case: Case) -> str | None:
     if ticket is None or ticket.asked is None or books is None or books.received_ms is None:
         return None
     seen = case.episode.t_observed_ns
-    return facts.untimely(ticket.asked, books.received_ms, case.manifest, int(seen[-1] - seen[0]) / 1e6)
+    span_ms = int(seen[-1] - seen[0]) / 1e6
+    return facts.untimely(ticket.asked, books.received_ms, case.manifest, span_ms, ticket.live)
+
+
+def _ended(case: Case) -> str | None:
+    """Its end is what its operator asked for, and was told. The file is not open yet when its host seals it."""
+    manifest, opened, ticket = case.manifest, case.bundle.episode, _ticket(case)
+    if isinstance(opened, Episode) and manifest.reason is EndReason.STEP_LIMIT:
+        most = opened.meta.task.max_steps
+        if manifest.steps != most:
+            return f"the episode says that it reached its task's limit of {most} steps, and has {manifest.steps}"
+    return facts.another_end(ticket.live, manifest) if ticket is not None and ticket.live is not None else None
 
 
 def _first(case: Case) -> str | None:
@@ -250,9 +262,10 @@ def _receipted(case: Case) -> str | None:
         return f"expected a receipt for {expected}, got one for {receipt.episode} and {receipt.digest}"
     if receipt.hub != case.trust.hub:
         return f"expected the hub {case.trust.hub}, got {receipt.hub}"
-    values = receipt_values(receipt.digest, int(receipt.received_ms), receipt.log_origin, receipt.log_index)
+    if receipt.trust is TrustClass.REPLAYED and not case.manifest.robot.simulated:
+        return "the receipt says that the episode was replayed, and its robot is a real one"
     try:
-        RECEIPT.require(receipt.hub, case.trust.domain, values, receipt.signature)
+        require_receipt_signed(receipt, case.trust.domain)
     except SignatureError as error:
         return str(error)
     return None
@@ -319,11 +332,12 @@ FILE_GATES: Final = (
     Gate("time", no.TimeMismatch, _timely, _wants_asked),
     Gate("duplicate", no.DuplicateEpisode, _first, _wants_books),
     Gate("success", no.SuccessMismatch, _succeeded),
+    Gate("end", no.EndMismatch, _ended),
     Gate("motion", no.MotionInvalid, _moved),
     Gate("replay", no.ReplayMismatch, _replayed, _wants_replay),
     Gate("receipt", no.ReceiptInvalid, _receipted, _wants_receipt),
     Gate("inclusion", no.InclusionInvalid, _included, _wants_log),
 )
 GATES: Final = DOCUMENT_GATES + FILE_GATES
-SEAL_GATES: Final = ("canonical", "schema", "robot_signature", "known", "ticket", "nonce")
+SEAL_GATES: Final = ("canonical", "schema", "robot_signature", "known", "ticket", "nonce", "end")
 """What a hub checks as soon as a host seals; the rest waits for the operator's signature."""

@@ -25,7 +25,9 @@ EPISODE_FILE: Final = "episode.h5"
 NO_PREVIOUS: Final = "0x" + 64 * "0"
 _STATEMENTS: Final = load_statements("recorder")
 EPISODE: Final = _STATEMENTS["Episode"]
-RECEIPT: Final = _STATEMENTS["Receipt"]
+RECEIPT: Final = _STATEMENTS["EpisodeReceipt"]
+OLD_RECEIPT: Final = _STATEMENTS["Receipt"]
+"""As earlier releases signed it: without the class of trust."""
 
 
 class ManifestError(ValueError):

@@ -69,6 +69,10 @@ class SuccessMismatch(GateError):
     """The manifest says otherwise of success or length than the recorded steps."""
 
 
+class EndMismatch(GateError):
+    """The episode ended otherwise than it says: its operator did not finish it, or was told otherwise."""
+
+
 class TimeMismatch(GateError):
     """The episode cannot have been at the time that it says."""
 

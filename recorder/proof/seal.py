@@ -7,13 +7,22 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
 from eth_account.signers.local import LocalAccount
 
 from recorder.file.episode import read_episode
 from recorder.proof import manifest as manifests
-from recorder.proof.bundle import MANIFEST_FILE, SIGNATURES_FILE, SIGNATURES_JSON, Receipt, Signatures, unsigned
+from recorder.proof.bundle import (
+    MANIFEST_FILE,
+    SIGNATURES_FILE,
+    SIGNATURES_JSON,
+    Receipt,
+    Signatures,
+    TrustClass,
+    unsigned,
+)
 from recorder.proof.description import hash_file
-from recorder.proof.manifest import EPISODE, EPISODE_FILE, RECEIPT
+from recorder.proof.manifest import EPISODE, EPISODE_FILE, OLD_RECEIPT, RECEIPT
 from teleop.files import move, sync_folder, write_atomic
 from teleop.identity import Domain
 
@@ -72,8 +81,18 @@ def sign_as_robot(data: bytes, key: LocalAccount, domain: Domain) -> Signatures:
     return unsigned(manifests.digest(manifest, data, domain), domain, signature)
 
 
-def receipt_values(digest: str, received_ms: int, log_origin: str, log_index: int) -> dict[str, object]:
-    """Return the values of the EIP-712 `Receipt`."""
+def require_receipt_signed(receipt: Receipt, domain: Domain) -> None:
+    """Raise SignatureError unless the hub that a receipt names signed it, as it does now or did in earlier releases."""
+    origin, index = receipt.log_origin, receipt.log_index
+    values = _receipt_values(receipt.digest, int(receipt.received_ms), origin, index)
+    if receipt.trust is msgspec.UNSET:
+        OLD_RECEIPT.require(receipt.hub, domain, values, receipt.signature)
+        return
+    RECEIPT.require(receipt.hub, domain, values | {"trust": receipt.trust.value}, receipt.signature)
+
+
+def _receipt_values(digest: str, received_ms: int, log_origin: str, log_index: int) -> dict[str, object]:
+    """Return the values of the EIP-712 `EpisodeReceipt`, but for the class of trust."""
     return {
         "episodeDigest": bytes.fromhex(digest[2:]),
         "receivedMs": received_ms,
@@ -93,9 +112,10 @@ def sign_receipt(
     log_index: int,
     checkpoint: str,
     inclusion: list[str],
+    trust: TrustClass,
 ) -> Receipt:
     """Return the hub's receipt for an episode that is in its log."""
-    values = receipt_values(digest, received_ms, log_origin, log_index)
+    values = _receipt_values(digest, received_ms, log_origin, log_index) | {"trust": trust.value}
     return Receipt(
         checkpoint=checkpoint,
         digest=digest,
@@ -106,4 +126,5 @@ def sign_receipt(
         log_origin=log_origin,
         received_ms=str(received_ms),
         signature=RECEIPT.sign(key, domain, values),
+        trust=trust,
     )

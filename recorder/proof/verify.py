@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recorder.file.apart import ReaderLostError
-from recorder.proof.bundle import SIGNATURES_JSON, Bundle, opened, read_bundle
+from recorder.proof.bundle import SIGNATURES_JSON, Bundle, TrustClass, opened, read_bundle
 from recorder.proof.case import Case, Trust
 from recorder.proof.gates import DOCUMENT_GATES, FILE_GATES, GATES, Gate
 from recorder.proof.refusals import BundleIncomplete
@@ -31,6 +31,8 @@ class Report:
     passed: tuple[str, ...]
     skipped: tuple[str, ...]
     """Gates that need something that `Trust` does not give."""
+    trust: TrustClass | None = None
+    """What it rests on, as the hub signed; None if no receipt was checked, or an earlier release signed it."""
 
 
 def verify_bundle(folder: Path, trust: Trust) -> Report:
@@ -51,7 +53,14 @@ def verify(bundle: Bundle, trust: Trust) -> Report:
     except (MemoryError, ReaderLostError) as error:
         raise unable(error) from error
     manifest = case.manifest
-    return Report(manifest.episode, case.digest, manifest.content_root, passed + more, skipped + left)
+    passed, skipped = passed + more, skipped + left
+    rests_on = _signed_trust(case) if "receipt" in passed else None
+    return Report(manifest.episode, case.digest, manifest.content_root, passed, skipped, rests_on)
+
+
+def _signed_trust(case: Case) -> TrustClass | None:
+    found = case.receipt.trust
+    return found if isinstance(found, TrustClass) else None
 
 
 def _run(case: Case, gates: Iterable[Gate]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -21,9 +21,10 @@ import structlog
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from recorder.hub.states import EpisodeState, TrustClass
+from recorder.hub.states import EpisodeState
 from recorder.hub.store import Store
 from recorder.hub.tables import EpisodeRow
+from recorder.proof.bundle import TrustClass
 from recorder.proof.manifest import EPISODE_FILE
 from rewards.chain.payouts import Paid, Payouts, PayoutsError, Root
 from rewards.chain.vault import ChainError
@@ -35,6 +36,7 @@ from rewards.score.score import VERSION, Score, pay_wei
 from rewards.tables import PracticeRow, ScoreRow, TransactionRow
 from teleop.clock import now_ms
 from teleop.hub.db import Database
+from teleop.hub.tables import TicketRow
 
 T = TypeVar("T")
 
@@ -89,7 +91,7 @@ class Pipeline:
         settle_every_s: float = 0.0,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
-        """`prices`: task -> wei for a score of 1. `executor` scores (None: threads).
+        """`prices`: task -> wei for a score of 1, if a ticket does not say. `executor` scores (None: threads).
 
         With `settle_every_s` 0 it settles only when asked. With `qualification`, what a wallet drives is practice until
         its drives have passed the checks.
@@ -245,11 +247,13 @@ class Pipeline:
                 or db.get(ScoreRow, (episode, VERSION)) is not None
             ):
                 return None
+            fixed_wei = db.scalar(select(TicketRow.price_wei).where(TicketRow.episode == episode))
+        price_wei = self._prices.get(row.task, 0) if fixed_wei is None else fixed_wei
         witnessed = row.trust is TrustClass.WITNESSED
-        return _Task(episode, row.task, row.operator, self._store.path(episode, EPISODE_FILE), witnessed)
+        return _Task(episode, row.task, row.operator, self._store.path(episode, EPISODE_FILE), witnessed, price_wei)
 
     def _keep(self, task: _Task, scored: Score, checks: tuple[Check, ...] | None) -> None:
-        price_wei = self._prices.get(task.name, 0)
+        price_wei = task.price_wei
         row = {
             "episode": task.episode,
             "version": scored.version,
@@ -313,6 +317,8 @@ class _Task:
     file: Path
     witnessed: bool
     """Whether it rests on its host's word: it qualifies nobody, and is not paid."""
+    price_wei: int
+    """What a score of 1 pays: fixed when it began, or today's price for an episode of an earlier release."""
 
 
 def _unpaid() -> Select[Any]:

@@ -149,5 +149,5 @@ def _card(driving: Driving, row: RobotRow, online: Mapping[str, Presence]) -> di
         "state": here.state if here else "offline",
         "queue_length": here.queue_length if here else 0,
         "wait_s": here.wait_s if here else None,
-        "tasks": [{**plain_task(task), "price": str(driving.price_wei(row, task["name"]))} for task in tasks],
+        "tasks": [{**plain_task(task), "price": str(driving.registry.price_wei(row, task["name"]))} for task in tasks],
     }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from fastapi import Request
 
 from teleop.hub.accounts import Accounts, NotSignedInError
@@ -11,7 +9,6 @@ from teleop.hub.hub import Hub
 from teleop.hub.leases.docks import Dock
 from teleop.hub.registry import Registry
 from teleop.hub.server.encoded import EncodedCache
-from teleop.hub.tables import RobotRow
 from teleop.identity import Domain
 
 
@@ -24,18 +21,10 @@ class Driving:
         registry: Registry,
         hub: Hub,
         domain: Domain,
-        prices: Mapping[str, int],
         models: EncodedCache | None = None,
     ) -> None:
         self.accounts, self.registry, self.hub = accounts, registry, hub
-        self.domain, self.prices, self.models = domain, prices, models
-
-    def price_wei(self, robot: RobotRow, task: str) -> int:
-        """Return the most that an episode of a robot pays: nothing for a real one's, which waits to be reviewed.
-
-        What is shown before a drive is what is paid after it.
-        """
-        return self.prices.get(task, 0) if robot.simulated else 0
+        self.domain, self.models = domain, models
 
     def operator(self, request: Request) -> str:
         """Return the signed-in wallet's address; raise NotSignedInError."""

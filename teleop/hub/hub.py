@@ -20,7 +20,8 @@ from teleop import clock
 from teleop.hub.asking import Ask, asked
 from teleop.hub.cameras import Cameras
 from teleop.hub.leases.docks import Dock, Presence, Seat, watching
-from teleop.hub.leases.lifecycle import Leases, holding
+from teleop.hub.leases.hearing import Heard
+from teleop.hub.leases.lifecycle import Leases
 from teleop.hub.leases.queues import Queues
 from teleop.hub.leases.returning import AWAY_S
 from teleop.hub.leases.waiting import REMEMBERED
@@ -162,6 +163,8 @@ class Hub:
         """A host is gone: everyone at its robot leaves."""
         if self.docks.get(dock.address) is dock:
             del self.docks[dock.address]
+        if not dock.gone:
+            self._leases.hearing.lost(dock.address)  # what was heard is written before the leases' ends
         dock.gone = True
         self._uploaders.pop(_hashed(dock.upload_token), None)
         leases = dock.leases
@@ -174,6 +177,10 @@ class Hub:
             seat.watching = None
             seat.outbox.signal(signalling.encode(signalling.Left("host_lost")))
         _log.info("robot offline", robot=dock.address)
+
+    def heard(self, episode: str) -> Heard | None:
+        """Return what was heard of an episode; None if all of it is in the table. Any thread may ask."""
+        return self._leases.hearing.of(episode)
 
     def uploader(self, token: str) -> Dock | None:
         """Return the robot whose upload token this is, if it is online. Any thread may ask."""
@@ -279,10 +286,7 @@ class Hub:
             case signalling.Begin():
                 await self._leases.begin(seat)
             case signalling.Finish():
-                lease, _row = holding(seat)
-                if lease.ticket is None:
-                    raise SignallingError("state", "expected an open episode to finish; begin one")
-                lease.dock.outbox.signal(signalling.encode(signalling.FinishOrder(EndReason.FINISHED)))
+                self._leases.finish(seat)
             case signalling.Leave():
                 if seat.lease is None:
                     raise SignallingError("state", "expected a robot or a queue to leave; join one")

@@ -99,8 +99,16 @@ def require_registered(said: Mapping[str, Any], row: RobotRow) -> None:
 class Registry:
     """Robots, their leases and the tickets of their episodes, on disk."""
 
-    def __init__(self, database: Database, domain: Domain, now_ms: Callable[[], int] = clock.now_ms) -> None:
+    def __init__(
+        self,
+        database: Database,
+        domain: Domain,
+        now_ms: Callable[[], int] = clock.now_ms,
+        prices: Mapping[str, int] | None = None,
+    ) -> None:
+        """`prices`: task -> wei for a score of 1."""
         self._database, self._domain, self._now_ms = database, domain, now_ms
+        self._prices = prices or {}
 
     def register(self, registration: Mapping[str, Any], signature: str) -> RobotRow:
         """Store a robot that its owner signed for; doing so again changes nothing. Raises SignatureError."""
@@ -221,10 +229,23 @@ class Registry:
             model=robot.model,
             simulated=robot.simulated,
             description=description,
+            price_wei=self.price_wei(robot, task),
         )
         with self._database() as db, db.begin():
             db.add(ticket)
         return ticket
+
+    def price_wei(self, robot: RobotRow, task: str) -> int:
+        """Return the most that an episode of a robot pays: nothing for a real one's, which waits to be reviewed.
+
+        What is shown before a drive is fixed when an episode begins, and is what is paid after it.
+        """
+        return self._prices.get(task, 0) if robot.simulated else 0
+
+    def note_heard(self, episode: str, heard: dict[str, Any]) -> None:
+        """Write what the hub heard of an episode beside its ticket: its columns."""
+        with self._database() as db, db.begin():
+            db.execute(update(TicketRow).where(TicketRow.episode == episode).values(**heard))
 
     def ticket(self, episode: str) -> Issued | None:
         """Return what was asked for under that identity, if anything was."""

@@ -32,5 +32,8 @@ class Store(Protocol):
     def close_left_open(self, ended_ms: int) -> int:
         """Record the end of every lease that has none; return how many."""
 
+    def note_heard(self, episode: str, heard: dict[str, Any]) -> None:
+        """Write what the hub heard of an episode beside its ticket: its columns."""
+
     def issue_ticket(self, lease: LeaseRow, task: str, described: dict[str, Any]) -> TicketRow:
         """Create an episode's ticket; `described` is the robot's descriptor as it is at the task."""

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from teleop.hub.db import Base
+from teleop.hub.db import Base, Wei
 
 
 class Account(Base):
@@ -101,3 +101,13 @@ class TicketRow(Base):
     """This, `simulated` and `description` are None for a ticket of an earlier release."""
     simulated: Mapped[bool | None] = mapped_column(Boolean)
     description: Mapped[str | None] = mapped_column(ForeignKey("descriptions.sha256"))
+    price_wei: Mapped[int | None] = mapped_column(Wei)
+    """What a score of 1 pays, fixed when it began; None, as all below, for a ticket of an earlier release."""
+    ready_ms: Mapped[int | None] = mapped_column(BigInteger)
+    """When the hub heard that the robot was ready; None, as what follows, if it did not hear it."""
+    finish_ms: Mapped[int | None] = mapped_column(BigInteger)
+    """When it passed on that the operator finished it."""
+    ended_ms: Mapped[int | None] = mapped_column(BigInteger)
+    """When it heard of its end: `ready_ms`, and what the monotonic clock measured since."""
+    ended: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """What the host said of its end: `kept`, `steps`, `success`, `valid`, `reason`."""

@@ -191,9 +191,20 @@ class Stranger:
         return connect(self.url.replace("http", "ws", 1) + path, max_size=None)
 
     def hand_in(
-        self, descriptor: Mapping[str, Any], task: str, claim: Callable[[dict[str, Any]], Claim]
+        self,
+        descriptor: Mapping[str, Any],
+        task: str,
+        claim: Callable[[dict[str, Any]], Claim],
+        *,
+        finishes: bool = True,
+        told: Mapping[str, Any] | None = None,
+        sealed_after: Callable[[Claim], None] = lambda claim: None,
     ) -> httpx.Response:
-        """Begin an episode as host and operator, and hand in what `claim` makes of the hub's order."""
+        """Begin an episode as host and operator, and hand in what `claim` makes of the hub's order.
+
+        `finishes`: whether the operator asks for its end; `told`: what the host then says otherwise than it hands in;
+        `sealed_after`: what it waits for before it does.
+        """
         with self.socket("/ws/host") as host, self.socket("/ws/drive") as drive:
             upload_token = self._greet_host(host, descriptor)
             grant, signature = self._join(drive, task)
@@ -205,6 +216,15 @@ class Stranger:
             host.send(json.dumps({"type": "ready", "episode": order["episode"], "seed": order["seed"]}))
             _heard(drive, "ready")
             made = claim(order)
+            if finishes:
+                drive.send(json.dumps({"type": "finish"}))
+                _heard(host, "finish")
+            end = made.meta["end"]
+            ended = {name: end[name] for name in ("steps", "success", "reason")}
+            ended |= {"type": "ended", "episode": order["episode"], "kept": True, "valid": True, **(told or {})}
+            host.send(json.dumps(ended))
+            _heard(drive, "ended")
+            sealed_after(made)
             return self._seal_and_sign(made, upload_token)
 
     def _greet_host(self, host: ClientConnection, descriptor: Mapping[str, Any]) -> str:

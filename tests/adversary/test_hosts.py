@@ -218,13 +218,45 @@ async def unsigned_is_private(url: str, thief: Stranger) -> None:
         assert (await asyncio.to_thread(thief.http.get, file)).status_code == 200
 
 
+def test_an_episode_that_its_operator_did_not_finish_is_refused_as_soon_as_it_comes(
+    scene: Scene, thief: Stranger
+) -> None:
+    answer = handed_in(scene, thief, finishes=False)
+    assert answer.json()["error"]["gate"] == "EndMismatch"
+
+
+def test_an_operator_is_told_what_is_scored(scene: Scene, thief: Stranger) -> None:
+    """A host told its operator of a failure, and handed in a success."""
+    answer = handed_in(scene, thief, told={"success": False})
+    assert answer.json()["error"]["gate"] == "EndMismatch"
+
+
+def handed_in(scene: Scene, thief: Stranger, **options: Any) -> httpx.Response:
+    thief.register(model=scene.descriptor["model"], simulated=True)
+    return thief.hand_in(
+        scene.descriptor, "reach", lambda order: thief.adopted(copy.deepcopy(scene.copied()), order), **options
+    )
+
+
+def test_an_episode_is_no_longer_than_it_was_open_however_late_it_comes(scene: Scene, thief: Stranger) -> None:
+    """A thief with time waited after `ended`, and the hub counted until the file came."""
+    assert refused(scene, thief, lambda claim: None, at_once=True, sealed_after=wait_out) == "TimeMismatch"
+
+
 def wait_out(claim: Claim) -> None:
     """Wait for as long as the recording lasts: a thief who knows of the hub's clock does."""
     seen = claim.arrays["time/t_observed_mono_ns"]
     time.sleep(int(seen[-1] - seen[0]) / 1e9)
 
 
-def refused(scene: Scene, thief: Stranger, change: Callable[[Claim], None], *, at_once: bool = False) -> str:
+def refused(
+    scene: Scene,
+    thief: Stranger,
+    change: Callable[[Claim], None],
+    *,
+    at_once: bool = False,
+    sealed_after: Callable[[Claim], None] = lambda claim: None,
+) -> str:
     """Hand in the honest episode as one's own, with a lie in it; return the gate that refuses."""
     thief.register(model=scene.descriptor["model"], simulated=True)
 
@@ -235,7 +267,7 @@ def refused(scene: Scene, thief: Stranger, change: Callable[[Claim], None], *, a
             wait_out(claim)
         return claim
 
-    answer = thief.hand_in(scene.descriptor, "reach", as_mine)
+    answer = thief.hand_in(scene.descriptor, "reach", as_mine, sealed_after=sealed_after)
     assert answer.status_code == 422, answer.text
     shown = thief.http.get(answer.request.url.path.removesuffix("/signature"))
     assert shown.json()["state"] == "rejected"

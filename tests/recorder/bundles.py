@@ -16,7 +16,7 @@ from recorder.file.journal import finish
 from recorder.file.writer import EpisodeWriter
 from recorder.proof import manifest as manifests
 from recorder.proof import merkle
-from recorder.proof.bundle import RECEIPT_FILE, SIGNATURES_FILE, Bundle, Signatures, opened, read_bundle
+from recorder.proof.bundle import RECEIPT_FILE, SIGNATURES_FILE, Bundle, Signatures, TrustClass, opened, read_bundle
 from recorder.proof.case import Trust
 from recorder.proof.checkpoint import Checkpoint, LogKey
 from recorder.proof.description import hash_description
@@ -72,7 +72,14 @@ def signed(data: bytes, *, robot: LocalAccount = ROBOT, session: LocalAccount = 
     return msgspec.structs.replace(sign_as_robot(data, robot, DOMAIN), operator=sign_as_operator(data, session, DOMAIN))
 
 
-def receipt(data: bytes, *, hub: LocalAccount = HUB, index: int = 2, leaves: int = 5) -> bytes:
+def receipt(
+    data: bytes,
+    *,
+    hub: LocalAccount = HUB,
+    index: int = 2,
+    leaves: int = 5,
+    trust: TrustClass = TrustClass.REPLAYED,
+) -> bytes:
     """Return a receipt for a manifest that is entry `index` of a log of `leaves`."""
     manifest = manifests.decode(data)
     digest = manifests.digest(manifest, data, DOMAIN)
@@ -90,6 +97,7 @@ def receipt(data: bytes, *, hub: LocalAccount = HUB, index: int = 2, leaves: int
         log_index=index,
         checkpoint=LOG_KEY.sign(head),
         inclusion=["0x" + one.hex() for one in merkle.inclusion(nodes, index, leaves)],
+        trust=trust if manifest.robot.simulated else TrustClass.WITNESSED,
     ).encode()
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from recorder.hub.states import EpisodeState, TrustClass
+from recorder.hub.states import EpisodeState
 from recorder.hub.store import Store
 from recorder.hub.tables import EpisodeRow
+from recorder.proof.bundle import TrustClass
 from rewards.chain.payouts import Payouts, Vault
 from rewards.chain.vault import (
     ChainUnreachableError,

@@ -17,6 +17,7 @@ from teleop.hub.asking import Ask, asked, unavailable
 from teleop.hub.leases.docks import Dock, Lease, LeaseState, Seat, watching
 from teleop.hub.leases.endings import Ending, Endings
 from teleop.hub.leases.grants import require_grant
+from teleop.hub.leases.hearing import Heard, Hearing
 from teleop.hub.leases.queues import Queues
 from teleop.hub.leases.returning import Returning
 from teleop.hub.store import Store
@@ -49,6 +50,7 @@ class Leases:
         self._store, self._domain, self._queues, self._counts = store, domain, queues, counts
         self._now_ms, self._monotonic_ms, self._ask = now_ms, monotonic_ms, ask
         self._endings = Endings(self._write, pause)
+        self.hearing = Hearing(self._endings.put, now_ms, monotonic_ms)
         self.returning = Returning(away_s, monotonic_ms, self._renew, self.end)
         self._granting: set[asyncio.Task[None]] = set()
 
@@ -96,10 +98,20 @@ class Leases:
             return
         _require_cleared(lease.dock)
         lease.ticket = ticket
+        self.hearing.begun(lease.dock.address, ticket.episode)
         lease.dock.outbox.signal(signalling.encode(signalling.BeginOrder(ticket.episode, ticket.seed, ticket.nonce)))
+
+    def finish(self, seat: Seat) -> None:
+        """Pass on that an operator finishes the open episode; raise SignallingError if there is none."""
+        lease, _row = holding(seat)
+        if lease.ticket is None:
+            raise SignallingError("state", "expected an open episode to finish; begin one")
+        self.hearing.finished(lease.dock.address, lease.ticket.episode)
+        lease.dock.outbox.signal(signalling.encode(signalling.FinishOrder(EndReason.FINISHED)))
 
     def ready(self, dock: Dock, message: signalling.Ready) -> None:
         """The robot is ready for the open episode: tell its operator."""
+        self.hearing.ready(dock.address, message.episode)
         lease = _driving(dock, message.episode)
         if lease is not None:
             task = dock.task(lease.grant.task)
@@ -107,6 +119,7 @@ class Leases:
 
     def ended(self, dock: Dock, message: signalling.Ended) -> None:
         """The open episode is over: tell its operator, who may be away."""
+        self.hearing.ended(dock.address, message)
         lease = _driving(dock, message.episode)
         if lease is None:
             return
@@ -203,8 +216,12 @@ class Leases:
     async def _renew(self, lease: Lease) -> int:
         return await asked(self._ask, self._store.renew_lease, lease.id)
 
-    async def _write(self, ending: Ending) -> None:
-        await self._ask(self._store.close_lease, ending.lease, ending.reason, ending.ended_ms)
+    async def _write(self, note: Ending | Heard) -> None:
+        if isinstance(note, Ending):
+            await self._ask(self._store.close_lease, note.lease, note.reason, note.ended_ms)
+            return
+        await self._ask(self._store.note_heard, note.episode, note.columns)
+        self.hearing.written(note)
 
 
 def holding(seat: Seat) -> tuple[Lease, LeaseRow]:

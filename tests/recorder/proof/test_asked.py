@@ -144,7 +144,7 @@ def test_clocks_that_differ_a_little_refuse_nobody(adversary: Adversary, issued_
     [
         (STARTED_MS + SKEW_MS + 1000, STARTED_MS + SKEW_MS + HOURS_MS, "before it was asked for"),
         (STARTED_MS - HOURS_MS, STARTED_MS - SKEW_MS - 1000, "after it came"),
-        (STARTED_MS, STARTED_MS - SLACK_MS, "was here"),
+        (STARTED_MS, STARTED_MS - SLACK_MS, "from when it was asked for to when it came"),
     ],
 )
 def test_an_episode_of_another_time_than_the_hubs_is_refused(

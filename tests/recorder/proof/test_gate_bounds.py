@@ -12,7 +12,7 @@ import pytest
 from recorder.file.episode import Episode, UnreadableFileError
 from recorder.proof import manifest as manifests
 from recorder.proof import refusals
-from recorder.proof.bundle import Bundle, DomainMeta, Receipt, Signatures
+from recorder.proof.bundle import Bundle, DomainMeta, Receipt, Signatures, TrustClass
 from recorder.proof.case import Books, Trust
 from recorder.proof.gates import GATES, SEAL_GATES
 from recorder.proof.refusals import GateError
@@ -120,6 +120,7 @@ def test_a_receipt_for_one_log_with_the_head_of_another_is_refused_though_the_hu
         log_index=old.log_index,
         checkpoint=old.checkpoint,
         inclusion=old.inclusion,
+        trust=TrustClass.REPLAYED,
     )
     refused = refusal(with_parts(adversary.bundle, receipt=other.encode()))
     assert type(refused) is refusals.InclusionInvalid

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from recorder.hub.states import EpisodeState, TrustClass
+from recorder.hub.states import EpisodeState
+from recorder.proof.bundle import TrustClass
 from rewards.hub import pipeline
 from rewards.hub.pipeline import Verdict
 from rewards.ledger import ledger

@@ -113,6 +113,12 @@ class FakeStore:
         self.tickets.append(ticket)
         return ticket
 
+    def note_heard(self, episode: str, heard: dict[str, Any]) -> None:
+        for ticket in self.tickets:
+            if ticket.episode == episode:
+                for name, value in heard.items():
+                    setattr(ticket, name, value)
+
     @property
     def ends(self) -> list[tuple[str, str | None]]:
         """(operator, reason) of every lease, in the order in which they were opened; None: it is open."""

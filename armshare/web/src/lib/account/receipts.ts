@@ -9,6 +9,8 @@ export interface Receipt {
   hub: string
   signature: string
   checkpoint: string
+  /** What it rests on, which is signed too: `replayed` or `witnessed`; a receipt of an earlier release does not say. */
+  trust?: string
   inclusion: string[]
 }
 
