@@ -66,6 +66,8 @@ UPLOAD_KEPT_MS: Final = 7 * 24 * 3_600_000
 """How long an upload that nobody continues is kept."""
 POOL_WEI: Final = 100_000 * ARM
 """What each task's pool is given, once, on the embedded chain."""
+_FORMATS: Final = {2: 2}
+"""A protocol -> the format of the episodes of a host that speaks it; those before it had format 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +100,9 @@ class Access:
         row = found.row
         asked = None
         if found.described is not None and row.model is not None and row.simulated is not None:
-            lease = found.lease
-            asked = Asked(row.model, row.simulated, found.described, lease.grant, lease.signature, row.issued_ms)
+            lease, version = found.lease, _FORMATS.get(row.protocol, 1)
+            said = (row.model, row.simulated, found.described, lease.grant, lease.signature, row.issued_ms)
+            asked = Asked(*said, version)
         live = None if row.price_wei is None else _live(heard.columns if heard else _written(row), found.lease)
         return case.Ticket(row.episode, row.robot, row.operator, row.task, row.seed, row.nonce, asked, live)
 

@@ -53,6 +53,8 @@ class Asked:
     grant_signature: str
     issued_ms: int
     """When, by the hub's clock."""
+    format: int = 1
+    """The version of FORMAT.md that it must have: an older one keeps less that could be checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,13 @@ def another_grant(asked: Asked, manifest: Manifest) -> str | None:
     if (said, manifest.grant.signature) == (dict(asked.grant), asked.grant_signature):
         return None
     return "the episode names another grant than the one that its lease was given for"
+
+
+def another_format(asked: Asked, manifest: Manifest) -> str | None:
+    """Say whether an episode has an older format than its host had agreed to."""
+    if manifest.version >= asked.format:
+        return None
+    return f"the hub asked for an episode of version {asked.format}, and this is one of version {manifest.version}"
 
 
 def another_robot(asked: Asked, meta: Meta) -> str | None:

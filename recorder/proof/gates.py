@@ -171,7 +171,9 @@ def _ticket_agrees(case: Case) -> str | None:
     expected = (ticket.episode, ticket.robot, ticket.operator, ticket.task, ticket.seed)
     if found != expected:
         return f"expected episode, robot, operator, task and seed {expected}, got {found}"
-    return None if ticket.asked is None else facts.another_grant(ticket.asked, manifest)
+    if ticket.asked is None:
+        return None
+    return facts.another_grant(ticket.asked, manifest) or facts.another_format(ticket.asked, manifest)
 
 
 def _nonce(case: Case) -> str | None:

@@ -21,6 +21,7 @@ from teleop.hub.db import Database
 from teleop.hub.tables import DescriptionRow, LeaseRow, RobotRow, TicketRow
 from teleop.identity import ROBOT_REGISTRATION, Domain, SignatureError, require_address
 from teleop.wire.descriptor import Name, require_descriptor
+from teleop.wire.messages import PROTOCOL
 from teleop.wire.signalling import Grant, SignallingError
 
 _log = structlog.get_logger()
@@ -229,6 +230,7 @@ class Registry:
             model=robot.model,
             simulated=robot.simulated,
             description=description,
+            protocol=PROTOCOL,
             price_wei=self.price_wei(robot, task),
         )
         with self._database() as db, db.begin():

@@ -101,8 +101,10 @@ class TicketRow(Base):
     """This, `simulated` and `description` are None for a ticket of an earlier release."""
     simulated: Mapped[bool | None] = mapped_column(Boolean)
     description: Mapped[str | None] = mapped_column(ForeignKey("descriptions.sha256"))
+    protocol: Mapped[int | None] = mapped_column(Integer)
+    """What its host spoke; None, as all below, for a ticket of an earlier release."""
     price_wei: Mapped[int | None] = mapped_column(Wei)
-    """What a score of 1 pays, fixed when it began; None, as all below, for a ticket of an earlier release."""
+    """What a score of 1 pays, fixed when it began."""
     ready_ms: Mapped[int | None] = mapped_column(BigInteger)
     """When the hub heard that the robot was ready; None, as what follows, if it did not hear it."""
     finish_ms: Mapped[int | None] = mapped_column(BigInteger)

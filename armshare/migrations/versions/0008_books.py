@@ -11,6 +11,7 @@ down_revision = "0007"
 
 def upgrade() -> None:
     """Add them; what came before has none of it."""
+    op.add_column("tickets", sa.Column("protocol", sa.Integer, nullable=True))
     op.add_column("tickets", sa.Column("price_wei", sa.String(80), nullable=True))
     op.add_column("tickets", sa.Column("ready_ms", sa.BigInteger, nullable=True))
     op.add_column("tickets", sa.Column("finish_ms", sa.BigInteger, nullable=True))
