@@ -79,7 +79,7 @@ def _asked(spec: RobotSpec, hands: Hands) -> Iterator[Setpoint | None]:
     """Yield what each period asks for; None is a hold."""
     base = None if spec.base is None else np.array(_BASE)
     twist = np.array([[*_LINEAR_M_S, *_ANGULAR_RAD_S]] * spec.hands)
-    yield from [Twist(twist, np.full(spec.hands, 0.2), base)] * _PERIODS
+    yield from [Twist(twist, np.array([0.2] * spec.hands), base)] * _PERIODS
     yield from [None] * (_PERIODS // 2)
     there = [[*(pose[:3] + np.array(_AWAY_M)).tolist(), *_TURNED] for pose in hands.poses(spec.home_rad)]
     yield from [Pose(np.array(there), np.ones(spec.hands), base)] * _PERIODS
