@@ -68,7 +68,7 @@ EXACT_NUMPY = PLAIN | CONSTANT | PLACING | ROUNDED | SIZES | {"random"}
 RANDOM = {"PCG64", "SeedSequence"}
 """NumPy promises that these streams stay as they are."""
 EXACT_MATH = {"pi", "inf", "nan", "isfinite", "isnan", "floor", "ceil", "copysign", "sqrt", "remainder", "fsum"} | {
-    *("sin", "cos", "tan", "asin", "acos", "atan2", "exp", "log", "tanh")
+    *("sin", "cos", "tan", "asin", "acos", "atan", "atan2", "cbrt", "exp", "log", "tanh")
 }
 """Exact, or correctly rounded; the others are the C library's, and an episode's engine has their digest."""
 METHODS = {"sum", "mean", "std", "var", "dot", "cumsum", "cumprod", "trace", "matmul", "prod"}
