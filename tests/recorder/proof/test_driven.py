@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import tempfile
 from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,8 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recorder.file.episode import Episode
+from recorder.file.episode import Episode, read_episode
+from recorder.file.journal import finish
 from recorder.file.layout import LIMIT_TYPE
+from recorder.file.writer import EpisodeWriter
+from recorder.proof.description import hash_description
 from recorder.proof.replayed import replayed
 from sim.catalogue import ROBOTS, TASKS, task, tasks_of
 from sim.motion.control import Twist
@@ -23,12 +29,27 @@ from sim.physics.replay import ReplayMismatchError
 from teleop.wire import signalling
 from teleop.wire.messages import Command, Mode, Safety
 from teleop.wire.reasons import EndReason
-from tests.recorder.in_memory import episode_of
+from tests.teleop import simulated
 from tests.teleop.simulated import Simulated, by_joints, by_poses
 
 SEED = 5
 EXPERTS = [*((task(name).robots[0], name) for name in TASKS), *((robot, tasks_of(robot)[0]) for robot in ROBOTS)]
 """Every task, and every robot."""
+
+described = cache(hash_description)
+
+
+def episode_of(driven: simulated.Episode) -> Episode:
+    """Return what a drive is in a file."""
+    start, steps, end = driven
+    with tempfile.TemporaryDirectory() as folder:
+        journal, clean = Path(folder) / f"{start.episode}.journal", Path(folder) / "episode.h5"
+        writer = EpisodeWriter.start(journal, start, described(start.spec.model))
+        for step in steps:
+            writer.append(step)
+        writer.end(end)
+        finish(journal, clean)
+        return read_episode(clean)
 
 
 def everything(robot: str, name: str) -> Episode:
@@ -46,7 +67,7 @@ def everything(robot: str, name: str) -> Episode:
     floor.follow(by_poses(floor.spec), 40)
     floor.finish()
     floor.close()
-    return episode_of(*floor.episodes[0])
+    return episode_of(floor.episodes[0])
 
 
 @pytest.mark.parametrize(("robot", "name"), sorted(set(EXPERTS)))
@@ -86,7 +107,7 @@ def test_an_episode_has_no_past() -> None:
     floor.close()
     assert [start.spec.task.name for start, _, _ in floor.episodes] == [name for name, _ in endings]
     for one in floor.episodes:
-        replayed(episode_of(*one))
+        replayed(episode_of(one))
     first, last = floor.episodes[0][1], floor.episodes[-1][1]
     for step, again in zip(first, last, strict=False):
         assert step.applied.joint_position.tobytes() == again.applied.joint_position.tobytes()
@@ -104,7 +125,7 @@ def driven() -> Episode:
     floor.follow(floor.expert(), 20)
     floor.finish()
     floor.close()
-    return episode_of(*floor.episodes[0])
+    return episode_of(floor.episodes[0])
 
 
 def wave(period: int) -> Twist:
@@ -133,7 +154,7 @@ def test_a_host_that_drives_by_a_policy_while_its_operator_asks_for_something_el
     floor.follow(floor.expert(), driven.steps)
     floor.finish()
     floor.close()
-    policy = episode_of(*floor.episodes[0])
+    policy = episode_of(floor.episodes[0])
     names = [name for name in driven.arrays if name.startswith("commands/")]
     assert policy.steps == driven.steps
     lies = dataclasses.replace(policy, arrays=policy.arrays | {name: driven.arrays[name] for name in names})
@@ -319,7 +340,7 @@ def test_whatever_an_operator_sends_and_whatever_happens_its_episodes_are_replay
     floor.finish()
     for one in floor.episodes[known:]:
         if one[1]:
-            replayed(episode_of(*one))
+            replayed(episode_of(one))
 
 
 def let_happen(floor: Simulated, what: str, *rest: Any) -> None:
