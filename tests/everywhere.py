@@ -16,9 +16,10 @@ from itertools import islice
 import numpy as np
 
 from rewards.score.metrics import EpisodeFacts, measure
-from sim.catalogue import TASKS, make_world
+from sim.catalogue import ROBOTS, TASKS, description, make_world
 from sim.check import drive
 from sim.physics.engine import EngineMismatchError
+from sim.physics.reference import control
 from sim.physics.replay import ReplayMismatchError
 from sim.physics.stepping import CONTROL_HZ, PUBLISHED
 from tests.sim.make_corpus import Golden, check, load
@@ -37,6 +38,7 @@ def main() -> None:
         "differs": differs,
         "measured": digest(repr([measure(_facts(name, golden)) for name, golden in episodes.items()]).encode()),
         "driven": _driven(),
+        "controlled": [control(description(robot)) for robot in ROBOTS],
     }
     sys.stdout.write(json.dumps(found) + "\n")
     sys.exit(1 if differs else 0)

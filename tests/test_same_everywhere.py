@@ -24,6 +24,9 @@ DECIDE = (
     "sim/robots/*.py",
     "sim/model/*.py",
     *(f"sim/{name}.py" for name in ("description", "draws", "robot", "rotation", "scene", "task")),
+    "teleop/driving.py",
+    "teleop/safety.py",
+    *(f"teleop/wire/{name}.py" for name in ("delays", "messages", "setpoints")),
     "recorder/file/*.py",
     "recorder/proof/*.py",
     "rewards/score/*.py",
@@ -36,7 +39,20 @@ DECIDE_NOTHING = {
 }
 EXPERTS = {"Operator", "Puppet", "Wheels", "Script"}
 """Who takes or returns one of these is part of a task's scripted operator."""
-PLAIN = {"float64", "int64", "int8", "intp", "integer", "uint8", "uint64", "bool_", "dtype", "finfo", "ndarray"}
+PLAIN = {
+    "float64",
+    "float32",
+    "int64",
+    "int8",
+    "intp",
+    "integer",
+    "uint8",
+    "uint64",
+    "bool_",
+    "dtype",
+    "finfo",
+    "ndarray",
+}
 CONSTANT = {"newaxis", "nan", "inf", "pi"}
 PLACING = {
     *("array", "asarray", "ascontiguousarray", "atleast_1d", "frombuffer", "empty", "zeros", "ones", "eye", "arange"),
@@ -52,7 +68,7 @@ EXACT_NUMPY = PLAIN | CONSTANT | PLACING | ROUNDED | SIZES | {"random"}
 RANDOM = {"PCG64", "SeedSequence"}
 """NumPy promises that these streams stay as they are."""
 EXACT_MATH = {"pi", "inf", "nan", "isfinite", "isnan", "floor", "ceil", "copysign", "sqrt", "remainder", "fsum"} | {
-    *("sin", "cos", "tan", "asin", "acos", "atan2", "exp", "log", "tanh")
+    *("sin", "cos", "tan", "asin", "acos", "atan", "atan2", "cbrt", "exp", "log", "tanh")
 }
 """Exact, or correctly rounded; the others are the C library's, and an episode's engine has their digest."""
 METHODS = {"sum", "mean", "std", "var", "dot", "cumsum", "cumprod", "trace", "matmul", "prod"}
@@ -62,6 +78,7 @@ WHOLE_NUMBERS = {
     ("sim/description.py", "exact_arrays"),
     ("sim/motion/control.py", "step"),
     ("sim/motion/control.py", "_finite"),
+    ("teleop/wire/messages.py", "decode"),
     ("recorder/file/episode.py", "require_size"),
     ("recorder/file/episode.py", "nbytes"),
     ("recorder/file/rows.py", "__init__"),
@@ -71,7 +88,7 @@ WHOLE_NUMBERS = {
     ("rewards/score/score.py", "weigh"),
     ("rewards/score/metrics.py", "idle"),
 }
-"""(module, function) whose `sum` is of integers."""
+"""(module, function) whose `sum` is of integers, or is only asked whether it is finite."""
 
 
 def deciding() -> list[Path]:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-
+from recorder.file.commands import begins
 from recorder.file.episode import Episode
 from sim.motion.arm import Arm
 from sim.motion.control import Directive
@@ -19,6 +18,8 @@ from teleop.wire.messages import Command, Safety, WireError
 
 _STATES: Final = {int(state): state for state in Safety if state is not Safety.FAULTED}
 """What `/safety` may say: a robot that broke ends its episode."""
+_NONE_YET: Final = -1
+"""As `Episode.newest_command` says that there is no command yet."""
 
 
 def direction(episode: Episode, spec: RobotSpec) -> Direct:
@@ -39,23 +40,20 @@ class _Newest:
     """The newest admitted command at each step; only those that drove are read."""
 
     def __init__(self, episode: Episode) -> None:
-        arrays = episode.arrays
-        self._bytes, self._ends = arrays["commands/bytes"], arrays["commands/end"]
-        admitted = np.flatnonzero(arrays["commands/admitted"])
-        taken = np.searchsorted(arrays["commands/step"][admitted], np.arange(episode.steps), side="right")
-        self._at = [int(admitted[count - 1]) if count else None for count in taken.tolist()]
-        self._read: int | None = None
+        self._bytes, self._ends = episode.arrays["commands/bytes"], episode.arrays["commands/end"]
+        self._begins, self._at = begins(episode.arrays), episode.newest_command.tolist()
+        self._read = _NONE_YET
         self._command: Command | None = None
 
     def at(self, step: int) -> Command | None:
         """Return the one at a step; None if there is none yet. Raises ReplayMismatchError if it is not a command."""
         index = self._at[step]
         if index != self._read:
-            self._read, self._command = index, None if index is None else self._decoded(step, index)
+            self._read, self._command = index, None if index == _NONE_YET else self._decoded(step, index)
         return self._command
 
     def _decoded(self, step: int, index: int) -> Command:
-        data = self._bytes[self._ends[index - 1] if index else 0 : self._ends[index]].tobytes()
+        data = self._bytes[self._begins[index] : self._ends[index]].tobytes()
         try:
             return Command.decode(data)
         except WireError as error:

@@ -16,7 +16,7 @@ import numpy as np
 from sim.description import RobotDescription
 from sim.motion.control import Controller, Directive, Joints, Pose, Setpoint, Twist
 from sim.motion.kinematics import Hands
-from sim.physics.fingerprint import digest
+from sim.physics.fingerprint import digest, roots
 from sim.physics.stepping import CONTROL_HZ
 from sim.robot import Observation, RobotSpec
 
@@ -32,7 +32,7 @@ _BENT_RAD: Final = 0.2
 
 
 def control(robot: RobotDescription) -> str:
-    """Return a digest of a motion by twists, poses, joints and holds. Raises a UrdfError."""
+    """Return a digest of a motion by twists, poses, joints and holds, and of what it may need. Raises a UrdfError."""
     spec = robot.spec(robot.arrays, simulated=True, control_hz=float(CONTROL_HZ))
     ends = [
         (end.link, end.joint_names, end.base_link, end.workspace_lower_m.tolist(), end.workspace_upper_m.tolist())
@@ -67,7 +67,7 @@ def _moved(named: _Named) -> str:
     controller, hands = Controller(spec), Hands(spec)
     seen = Observation({"joint_position": spec.home_rad, "gripper_position": np.ones(spec.hands)})
     controller.start(seen)
-    found: list[object] = []
+    found: list[object] = [roots()]
     for setpoint in _asked(spec, hands):
         directive = controller.hold() if setpoint is None else controller.step(setpoint, seen)
         found.append(_said(directive, hands))
@@ -79,7 +79,7 @@ def _asked(spec: RobotSpec, hands: Hands) -> Iterator[Setpoint | None]:
     """Yield what each period asks for; None is a hold."""
     base = None if spec.base is None else np.array(_BASE)
     twist = np.array([[*_LINEAR_M_S, *_ANGULAR_RAD_S]] * spec.hands)
-    yield from [Twist(twist, np.full(spec.hands, 0.2), base)] * _PERIODS
+    yield from [Twist(twist, np.array([0.2] * spec.hands), base)] * _PERIODS
     yield from [None] * (_PERIODS // 2)
     there = [[*(pose[:3] + np.array(_AWAY_M)).tolist(), *_TURNED] for pose in hands.poses(spec.home_rad)]
     yield from [Pose(np.array(there), np.ones(spec.hands), base)] * _PERIODS

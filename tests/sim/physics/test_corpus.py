@@ -13,7 +13,7 @@ import pytest
 from numpy._core import _multiarray_umath
 
 from sim.catalogue import TASKS, description, task
-from sim.physics import arm, bodies, engine
+from sim.physics import arm, bodies, engine, reference
 from sim.physics.engine import EngineMismatchError, record, require_same, stepping_of
 from sim.physics.fingerprint import digest
 from sim.physics.replay import ReplayMismatchError
@@ -29,7 +29,7 @@ from sim.catalogue import description, task
 from sim.physics.engine import record
 from sim.physics.replay import ReplayMismatchError
 from tests.sim import make_corpus
-make_corpus.require_same = lambda recorded, here: None
+make_corpus.require_same = lambda recorded, here, **_: None
 differs = {}
 for name, rate in NAMES:
     golden = make_corpus.load(name, rate)
@@ -83,8 +83,9 @@ def test_a_processor_with_narrower_vectors_gives_the_same_bits():
     """NumPy and its BLAS choose their code by the processor; nothing that is compared may depend on it."""
     everything = [(name, CURRENT_HZ) for name in TASKS]
     narrow = " ".join(_multiarray_umath.__cpu_dispatch__)
-    differs, _ = elsewhere(everything, NPY_DISABLE_CPU_FEATURES=narrow, OPENBLAS_CORETYPE="Nehalem")
+    differs, there = elsewhere(everything, NPY_DISABLE_CPU_FEATURES=narrow, OPENBLAS_CORETYPE="Nehalem")
     assert differs == {}
+    assert there["control"] == reference.control(description(task(TASKS[-1]).robots[0])), "nor does the controller"
 
 
 def test_a_processor_whose_bits_differ_is_named_before_it_is_blamed():
@@ -125,7 +126,9 @@ def test_a_record_names_the_way_to_step_that_made_it():
     robot, lift = description("panda"), task("lift")
     for stepping in (FIRST, CURRENT):
         assert stepping_of(record(robot, lift, stepping)) == stepping
-    assert set(load("lift", "240").engine) == set(record(robot, lift, FIRST)), "an older record has no newer entry"
+    older, newer = set(load("lift", "240").engine), set(record(robot, lift, FIRST))
+    assert newer - older == {"control"}, "which no replay of applied actions needs"
+    assert older < newer
 
 
 @pytest.mark.parametrize("said", ["60", "1", "0", "-120", "120.0", "0120", " 240", "", "1e2", "nan", None])
@@ -159,8 +162,16 @@ def test_what_physics_takes_from_a_robot_is_in_the_record():
         replace(robot, hands=(replace(hand, finger_links=hand.finger_links[:1]),)),
     ):
         assert record(changed, lift)["robot"] != before
+    for changed in (
+        replace(robot, home_rad=(0.1, *robot.home_rad[1:])),
+        replace(robot, acceleration_time_s=0.2),
+        replace(robot, joint_velocity_max_rad_s=(1.0,) * 7),
+        replace(robot, hands=(replace(hand, workspace_upper_m=(0.5, 0.5, 0.5)),)),
+    ):
+        assert record(changed, lift)["control"] != record(robot, lift)["control"]
     looks = replace(robot, hands=(replace(hand, camera=None),))
     assert record(looks, lift)["robot"] == before, "a camera changes no bit"
+    assert record(looks, lift)["control"] == record(robot, lift)["control"]
 
 
 class Heavier:
