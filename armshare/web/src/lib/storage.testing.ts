@@ -8,5 +8,9 @@ export function storage(): Storage & { kept: Map<string, string> } {
     setItem: (key: string, value: string) => void kept.set(key, value),
     removeItem: (key: string) => void kept.delete(key),
     clear: () => kept.clear(),
+    key: (i: number) => [...kept.keys()][i] ?? null,
+    get length() {
+      return kept.size
+    },
   } as unknown as Storage & { kept: Map<string, string> }
 }

@@ -4,6 +4,7 @@ import protocol from '../../../../teleop/PROTOCOL.md?raw'
 import { ApiError } from './account/api'
 import { ManifestError } from './account/manifest'
 import { WalletError } from './account/wallet'
+import { CommandsError } from './commands/check'
 import { SessionError } from './drive/session'
 import { PlainError, TODO, troubleOf } from './trouble'
 
@@ -53,6 +54,10 @@ test.each([
   [new ApiError('http_418', SAID_TO_PROGRAMS, 418), 'reload'],
   [new SessionError('"ready" belongs to the state resetting'), 'reload'],
   [new ManifestError('expected episode 1, it says 2'), 'lobby'],
+  [new CommandsError('other_commands', 'e1 is not signed'), 'lobby'],
+  [new CommandsError('commands_differ', 'e1 is not signed'), 'lobby'],
+  [new CommandsError('commands_missing', 'e1 is not signed'), 'lobby'],
+  [new CommandsError('commands_unseen', 'e1 is not signed'), 'sign_anyway'],
   [new TypeError('undefined is not a function'), 'reload'],
   ['a string', 'reload'],
   [null, 'reload'],

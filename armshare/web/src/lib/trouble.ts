@@ -1,7 +1,7 @@
 // What went wrong, as a person is told it: what happened, what to do, and which button does it. A table by the codes of
 // `teleop/PROTOCOL.md` and `docs/http.md`; the hub's own words are for programs, and go to the console.
 
-export type Todo = 'try_again' | 'sign_in' | 'reload' | 'lobby'
+export type Todo = 'try_again' | 'sign_in' | 'reload' | 'lobby' | 'sign_anyway'
 
 export interface Trouble {
   code: string
@@ -15,6 +15,7 @@ export const TODO: Record<Todo, string> = {
   sign_in: 'Sign in again',
   reload: 'Reload the page',
   lobby: 'Back to the lobby',
+  sign_anyway: 'Sign it anyway',
 }
 
 const NOT_UNDERSTOOD = 'This page and the hub do not understand each other. Reload the page to get its newest version.'
@@ -24,6 +25,14 @@ const NOT_SIGNED_BY = 'A signature does not belong to this drive, so the drive d
 const NO_PAYOUT = 'There is no such payout. Look at your earnings in the lobby.'
 const NOT_DRAWN =
   'This browser cannot draw in 3D (WebGL), and nobody drives a robot unseen. Turn on hardware acceleration in its settings and reload the page, or use another browser.'
+const OTHER_COMMANDS =
+  'The robot obeyed a command that you did not send. This page let go of it, and signs nothing of this drive. Tell the owner of the robot.'
+const COMMANDS_DIFFER =
+  'What was recorded is not what you sent, so this page did not sign it. Discard it, and tell the owner of the robot.'
+const COMMANDS_MISSING =
+  'The recording does not say by which commands the robot was driven, so this page did not sign it. Discard it, and tell the owner of the robot.'
+const COMMANDS_UNSEEN =
+  'This browser did not send all of the commands of this drive, so it cannot check that the recording is what was driven. Sign it only if you drove the rest yourself, in another browser or program; otherwise discard it.'
 const OF_A_ROBOT = "The robot's computer was refused by the hub. Its owner can see why in its log. Choose another robot."
 
 const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[] = [
@@ -50,9 +59,10 @@ const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[]
   ['lobby', 'Another wallet drove this episode, so yours can neither sign nor discard it.', ['not_the_operator']],
   ['lobby', 'This episode has already been handed in or discarded. It is in the lobby.', ['episode_state', 'duplicate_episode']],
   ['try_again', NOT_HANDED_OVER, ['unknown_upload', 'upload_idle', 'upload_incomplete', 'upload_too_large', 'upload_busy', 'offset_mismatch', 'body_timeout', 'tus_header', 'tus_version', 'media_type']],
-  ['lobby', DAMAGED, ['refused', 'bundle_incomplete', 'manifest_not_canonical', 'manifest_invalid', 'manifest_disagrees', 'file_hash_mismatch', 'episode_structure_invalid', 'content_root_mismatch', 'previous_forked']],
+  ['lobby', DAMAGED, ['refused', 'bundle_incomplete', 'manifest_not_canonical', 'manifest_invalid', 'manifest_disagrees', 'file_hash_mismatch', 'episode_structure_invalid', 'content_root_mismatch', 'previous_forked', 'commands_mismatch']],
   ['lobby', NOT_SIGNED_BY, ['grant_invalid', 'operator_signature_invalid']],
   ['lobby', 'This robot cannot make the motion that was recorded, so the drive does not count. Drive again.', ['motion_invalid']],
+  ['lobby', "The recording shows the robot moving when its operator's commands did not allow it, so the drive does not count. Tell the robot's owner.", ['safety_mismatch']],
   ['lobby', 'The simulator came to a different result when it replayed the recording, so the drive does not count. Drive again.', ['replay_mismatch']],
   ['lobby', "The recording is not of the robot and the task that you were given, so the drive does not count. Tell the robot's owner.", ['spec_mismatch']],
   ['lobby', "The recording says of its success what its steps do not show, so the drive does not count. Tell the robot's owner.", ['success_mismatch']],
@@ -73,6 +83,10 @@ const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[]
   // The page's own.
   ['reload', NOT_UNDERSTOOD, ['session', 'wire', 'layout', 'statement']],
   ['lobby', 'The hub offered a recording that is not of your drive, so this page did not sign it. Drive again.', ['manifest']],
+  ['lobby', OTHER_COMMANDS, ['other_commands']],
+  ['lobby', COMMANDS_DIFFER, ['commands_differ']],
+  ['lobby', COMMANDS_MISSING, ['commands_missing']],
+  ['sign_anyway', COMMANDS_UNSEEN, ['commands_unseen']],
   ['try_again', 'The hub accepted the episode, but its receipt cannot be read. Try again.', ['receipt']],
   ['reload', "The robot's 3D model could not be loaded. Reload the page.", ['model']],
   ['reload', NOT_DRAWN, ['webgl']],

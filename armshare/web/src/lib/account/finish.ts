@@ -2,6 +2,8 @@
 // sign its digest, wait for the verdict.
 
 import { type Api, ApiError, type Arrival, type Config, type Episode, type Score } from './api'
+import { checkCommands } from '../commands/check'
+import type { SentCommands } from '../commands/sent'
 import { HeldError } from './held'
 import { readManifest, statement, type Manifest, type Ours } from './manifest'
 import { patiently } from './patience'
@@ -25,22 +27,31 @@ export interface Verdict {
   score: Score
 }
 
+/** What this browser sent, against which a manifest is checked; `agreed`: its operator drove the rest elsewhere, and says so. */
+export interface Ledgers {
+  sent: Pick<SentCommands, 'of' | 'forget'>
+  agreed: boolean
+}
+
 export async function seal(
   api: Api,
   config: Config,
   session: Wallet,
   ours: Ours,
+  { sent, agreed }: Ledgers,
   at: (state: FinishState, arrival?: Arrival) => void,
 ): Promise<Verdict> {
   at('sealing')
   const bytes = await arrived(api, ours.episode, (arrival) => at('sealing', arrival))
   at('checking')
   const manifest = readManifest(bytes, ours)
+  checkCommands(manifest, sent.of(ours.episode), agreed)
   const values = statement(bytes, manifest)
   const data = typedData(config, 'Episode', values)
   const signature = await session.signTyped(data)
   at('verifying')
   const episode = await patiently(() => api.sign(ours.episode, signature))
+  sent.forget(ours.episode)
   if (episode.state === 'held') throw new HeldError(episode.reason)
   const receipt = readReceipt(episode.receipt)
   keepReceipt({ receipt, manifestSha256: values.manifestSha256, task: ours.task, robot: ours.robot })

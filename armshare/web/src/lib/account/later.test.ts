@@ -1,8 +1,13 @@
 import { beforeEach, expect, test } from 'vitest'
 import { hashTypedData, recoverAddress, type Hex } from 'viem'
 import { generatePrivateKey } from 'viem/accounts'
+import { SentCommands, type Sent } from '../commands/sent'
+import { hexOf } from '../commands/ledger'
+import { Chain } from '../link/chain'
+import { encodeCommand } from '../link/wire'
 import { storage } from '../storage.testing'
 import type { Config, Episode, Unsigned } from './api'
+import type { Ledgers } from './finish'
 import { signLater } from './later'
 import { statement, type Manifest } from './manifest'
 import { sessionKey } from './sessionkey'
@@ -16,6 +21,24 @@ const SESSION = (await sessionKey(CONFIG, WALLET, NONCE)).address
 const ROBOT = keyWallet(generatePrivateKey()).address
 const UNSIGNED = { episode: 'e1', robot: ROBOT, task: 'lift', state: 'uploaded' } as Unsigned
 
+const EPOCH = 7
+/** The bytes of what this browser sent, as their hashes, in hex. */
+const HASHES = ((chain) =>
+  Array.from({ length: 5 }, (_, i) => {
+    const head = { epoch: EPOCH, seq: i + 1, seen: i, tClientUs: BigInt(33_000 * i), before: chain.before }
+    chain.push(encodeCommand({ ...head, mode: 'ee_twist', deadMan: true, values: [i / 10, 0, 0, 0, 0, 0, 1] }))
+    return hexOf(chain.before)
+  }))(new Chain())
+const LAST = { epoch: EPOCH, seq: 5, sha256: HASHES[4] as string }
+const SENT: Sent = { episode: 'e1', epoch: EPOCH, from: 1, hashes: HASHES, applied: 4, whole: true, over: true, foreign: false, atMs: 1 }
+
+/** A browser that sent it, or as much of it as a test says. */
+function browser(agreed = false, ...sent: Sent[]): Ledgers & { sent: SentCommands } {
+  const known = new SentCommands(storage())
+  for (const each of sent) known.keep(each)
+  return { sent: known, agreed }
+}
+
 beforeEach(() => {
   Object.assign(globalThis, { localStorage: storage() })
 })
@@ -24,6 +47,7 @@ async function manifest(change: object = {}, by = WALLET, granted: object = {}):
   const values = { operator: WALLET.address, sessionKey: SESSION, robot: ROBOT, task: 'lift', nonce: NONCE, notAfterMs: '1800000000000', ...granted }
   const data = typedData(CONFIG, 'SessionGrant', { ...values, notAfterMs: BigInt(values.notAfterMs) })
   return {
+    version: 2,
     episode: 'e1',
     robot: { address: ROBOT },
     operator: { address: WALLET.address, session_key: SESSION },
@@ -36,6 +60,7 @@ async function manifest(change: object = {}, by = WALLET, granted: object = {}):
     started_ms: '1700000000000',
     ended_ms: '1700000009000',
     previous: `0x${'00'.repeat(32)}`,
+    commands: [LAST],
     ...change,
   }
 }
@@ -54,7 +79,7 @@ function hub(said: Manifest) {
 test('the wallet makes its session key again, which signs the digest', async () => {
   const said = await manifest()
   const { api, bytes, signatures } = hub(said)
-  await signLater(api, CONFIG, WALLET, UNSIGNED)
+  await signLater(api, CONFIG, WALLET, UNSIGNED, browser(false, SENT))
   const hash = hashTypedData(typedData(CONFIG, 'Episode', statement(bytes, said)))
   expect(await recoverAddress({ hash, signature: signatures[0] as Hex })).toBe(SESSION)
 })
@@ -63,7 +88,7 @@ test('an episode of a session key that the wallet does not make is not signed, a
   const random = keyWallet(generatePrivateKey()).address
   const said = await manifest({ operator: { address: WALLET.address, session_key: random } }, WALLET, { sessionKey: random })
   const { api, signatures } = hub(said)
-  await expect(signLater(api, CONFIG, WALLET, UNSIGNED)).rejects.toThrow('cannot make again')
+  await expect(signLater(api, CONFIG, WALLET, UNSIGNED, browser(false, SENT))).rejects.toThrow('cannot make again')
   expect(signatures).toEqual([])
 })
 
@@ -79,6 +104,41 @@ test.each([
   ['of another episode', () => manifest({ episode: 'e2' })],
 ])('a manifest %s is never signed', async (_, made) => {
   const { api, signatures } = hub(await made())
-  await expect(signLater(api, CONFIG, WALLET, UNSIGNED)).rejects.toThrow('not signed')
+  await expect(signLater(api, CONFIG, WALLET, UNSIGNED, browser(true, SENT))).rejects.toThrow('not signed')
   expect(signatures).toEqual([])
+})
+
+const OTHER = { ...LAST, sha256: HASHES[3] as string }
+test.each([
+  ['whose last command is another than was sent', { commands: [OTHER] }, [SENT], 'commands_differ'],
+  ['with an epoch more than was driven', { commands: [LAST, { ...OTHER, epoch: EPOCH + 1 }] }, [SENT], 'commands_differ'],
+  ['of version 1, that was driven here', { version: 1, commands: undefined }, [SENT], 'commands_missing'],
+  ['in which the robot obeyed others', {}, [{ ...SENT, foreign: true }], 'other_commands'],
+])('an episode %s is not signed, whatever its operator agrees to, and can still be discarded', async (_, change, sent, code) => {
+  for (const agreed of [false, true]) {
+    const { api, signatures } = hub(await manifest(change))
+    const ledgers = browser(agreed, ...sent)
+    await expect(signLater(api, CONFIG, WALLET, UNSIGNED, ledgers)).rejects.toMatchObject({ code })
+    expect(signatures).toEqual([])
+    expect(ledgers.sent.of('e1')).toEqual(sent)
+  }
+})
+
+test.each([
+  ['that another browser drove', {}, []],
+  ['of version 1, that was not driven here', { version: 1, commands: undefined }, []],
+])('an episode %s is signed once its operator agrees', async (_, change, sent) => {
+  const { api, signatures } = hub(await manifest(change))
+  await expect(signLater(api, CONFIG, WALLET, UNSIGNED, browser(false, ...sent))).rejects.toMatchObject({ code: 'commands_unseen' })
+  expect(signatures).toEqual([])
+  await signLater(api, CONFIG, WALLET, UNSIGNED, browser(true, ...sent))
+  expect(signatures).toHaveLength(1)
+})
+
+test('what was sent is forgotten once it is signed', async () => {
+  const { api } = hub(await manifest())
+  const ledgers = browser(false, SENT, { ...SENT, episode: 'e2' })
+  await signLater(api, CONFIG, WALLET, UNSIGNED, ledgers)
+  expect(ledgers.sent.of('e1')).toEqual([])
+  expect(ledgers.sent.of('e2')).toHaveLength(1)
 })

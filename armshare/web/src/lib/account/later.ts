@@ -2,7 +2,9 @@
 // the wallet that granted it makes it again (`docs/decisions/0026-between-finish-and-receipt.md`).
 
 import { type Hex, recoverTypedDataAddress } from 'viem'
+import { checkCommands } from '../commands/check'
 import type { Api, Config, Unsigned } from './api'
+import type { Ledgers } from './finish'
 import { HeldError } from './held'
 import { ManifestError, parse, readManifest, statement, type Manifest } from './manifest'
 import { patiently } from './patience'
@@ -13,16 +15,18 @@ import type { Wallet } from './wallet'
 
 type Hub = Pick<Api, 'manifest' | 'sign'>
 
-/** Check that the wallet granted this drive, and sign it; the hub's receipt is kept. */
-export async function signLater(api: Hub, config: Config, wallet: Wallet, unsigned: Unsigned): Promise<void> {
+/** Check that the wallet granted this drive and that it is what was sent, and sign it; the hub's receipt is kept. */
+export async function signLater(api: Hub, config: Config, wallet: Wallet, unsigned: Unsigned, { sent, agreed }: Ledgers): Promise<void> {
   const { episode, robot, task } = unsigned
   const bytes = await patiently(() => api.manifest(episode))
   const grant = await ownGrant(config, wallet, parse(bytes), unsigned)
   const manifest = readManifest(bytes, { episode, operator: wallet.address, sessionKey: grant.sessionKey, robot, task })
+  checkCommands(manifest, sent.of(episode), agreed)
   const key = await sessionKeyAgain(config, wallet, grant.nonce, grant.sessionKey)
   const values = statement(bytes, manifest)
   const signature = await key.signTyped(typedData(config, 'Episode', values))
   const signed = await patiently(() => api.sign(episode, signature))
+  sent.forget(episode)
   if (signed.state === 'held') throw new HeldError(signed.reason)
   keepReceipt({ receipt: readReceipt(signed.receipt), manifestSha256: values.manifestSha256, task, robot })
 }

@@ -1,10 +1,12 @@
 // The manifest of an episode (`recorder/FORMAT.md`, section 3), as the operator's page reads it before it signs.
 
 import { sha256, type Hex } from 'viem'
+import type { Said } from '../commands/check'
 import type { Grant } from '../link/signalling'
 import type { Values } from './typed'
 
 export interface Manifest {
+  version: number
   episode: string
   robot: { address: string }
   operator: { address: string; session_key: string }
@@ -17,6 +19,8 @@ export interface Manifest {
   started_ms: string
   ended_ms: string
   previous: string
+  /** The last command that counted in each epoch; version 1 does not say. */
+  commands?: Said[]
 }
 
 /** The `SessionGrant` under which it was driven, as the manifest holds it. */
@@ -54,8 +58,27 @@ export function readManifest(bytes: Uint8Array, ours: Ours): Manifest {
   for (const name of ['started_ms', 'ended_ms'] as const)
     if (!matches(/^\d{1,19}$/, manifest[name]))
       throw new ManifestError(`The manifest is not signed: ${name} is not a decimal string: ${manifest[name]}.`)
+  requireCommands(manifest)
   return manifest
 }
+
+/** They belong to version 2, and a manifest of it without any says that nothing moved the robot. */
+function requireCommands({ version, commands }: Manifest): void {
+  if (version === 1 && commands === undefined) return
+  if (version !== 2)
+    throw new ManifestError(`The manifest is not signed: its version is ${version}, which this page does not know.`)
+  const list: unknown[] = Array.isArray(commands) ? commands : []
+  if (list.length === 0 || !list.every((each, i) => isSaid(each, list[i - 1])))
+    throw new ManifestError(`The manifest is not signed: its commands are ${JSON.stringify(commands)}.`)
+}
+
+function isSaid(value: unknown, before: unknown): boolean {
+  const said = value as Partial<Said> | null
+  const after = (before as Said | undefined)?.epoch ?? 0
+  return isAbove(said?.epoch, after) && isAbove(said?.seq, 0) && matches(/^[0-9a-f]{64}$/, said?.sha256)
+}
+
+const isAbove = (value: unknown, least: number): boolean => Number.isSafeInteger(value) && (value as number) > least
 
 /** The values of the `Episode` statement: the hash of the exact bytes, the rest from what they say. */
 export const statement = (bytes: Uint8Array, manifest: Manifest): Values & { manifestSha256: Hex } => ({

@@ -2,6 +2,8 @@
 
 import type { Account } from '../account/account.svelte'
 import type { RobotDetail } from '../account/api'
+import { sentCommands } from '../commands/keeping'
+import { Ledger } from '../commands/ledger'
 import type { Order } from '../hands/bindings'
 import { Devices } from '../hands/devices.svelte'
 import type { Health } from '../link/connection'
@@ -27,6 +29,8 @@ import { Signer } from './signer'
 import { announceTurn } from './turn'
 
 const INTENT_MS = 33
+/** For so long nothing is sent after the browser has asked whether to leave, unless the operator drives on. */
+const HUSH_MS = 2000
 
 export class Drive {
   readonly account: Account
@@ -39,9 +43,12 @@ export class Drive {
   health = $state.raw<Health | null>(null)
   /** What went wrong with the visit itself. */
   trouble = $state.raw<Trouble | null>(null)
+  /** The robot obeyed something that was not sent from here: it is not driven any more, and nothing of this is signed. */
+  foreign = $state(false)
   readonly #session: Session
   readonly #notes: Notes
   readonly #signer: Signer
+  readonly #ledger = new Ledger(sentCommands)
   /** The drive to go on with, and whether only to finish it. */
   readonly #kept: Kept | null
   readonly #finishing: boolean
@@ -50,6 +57,7 @@ export class Drive {
   #link: Link | null = null
   readonly #task: string
   #askedMs = 0
+  #hushed: ReturnType<typeof setTimeout> | null = null
 
   /** `obey` is what a device's buttons order; `kept` is a drive to go on with, or with `finishing` only to finish. */
   constructor(account: Account, task: string, obey: (order: Order) => void, kept: Kept | null = null, finishing = false) {
@@ -62,8 +70,11 @@ export class Drive {
       (message) => this.#link?.tell({ type: 'text', text: JSON.stringify(message) }),
       (view) => this.#changed(view),
     )
-    this.intents = new Intents(this, this.sight, (message) => this.#link?.tell(message))
-    this.handing = new Handing(account, () => this.#driven())
+    this.intents = new Intents(this, this.sight, (message) => {
+      if (message.type === 'intent' && message.intent.deadMan) this.#speak()
+      this.#link?.tell(message)
+    })
+    this.handing = new Handing(account, () => this.#driven(), sentCommands)
     this.#notes = new Notes(keptDrives, interrupted, () => this.#noted())
     this.devices = new Devices(this.intents, obey)
     this.#unanswer = windows.answer((robot, operator) =>
@@ -104,6 +115,11 @@ export class Drive {
     return this.view?.phase === 'live'
   }
 
+  /** Whether keys and devices move the robot. */
+  get drivable(): boolean {
+    return this.live && !this.foreign
+  }
+
   /** Whether this page holds the robot. */
   get holding(): boolean {
     return this.view !== null && holdsLease(this.view)
@@ -125,7 +141,7 @@ export class Drive {
 
   /** Whether something is recorded that is neither finished nor handed in. */
   get unfinished(): boolean {
-    return this.live && this.sight.steps > 0
+    return this.drivable && this.sight.steps > 0
   }
 
   /** The whole robot is in the picture: from now on it may be driven. */
@@ -138,15 +154,44 @@ export class Drive {
   }
 
   finish(): void {
-    if (!this.live || this.sight.steps === 0) return
+    if (!this.drivable || this.sight.steps === 0) return
     this.#askedMs = performance.now()
     this.intents.letGo()
     this.#session.finish()
   }
 
   again(): void {
+    if (this.foreign) return
     this.handing.next()
     this.#session.begin()
+  }
+
+  /** Give back a robot that obeys others, too. What was recorded is not signed, and discarded if that is wanted. */
+  abandon(discarding: boolean): void {
+    const episode = this.view?.episode
+    this.trouble = troubleOf({ code: 'other_commands' })
+    this.#session.leave('other_commands')
+    if (discarding && episode) void this.handing.discard(episode)
+  }
+
+  /** The page may be about to go. What is sent meanwhile it could not write down, so nothing is. */
+  hush(): void {
+    this.#link?.tell({ type: 'hush', hushed: true })
+    clearTimeout(this.#hushed ?? undefined)
+    this.#hushed = setTimeout(() => this.#speak(), HUSH_MS)
+  }
+
+  /** The page goes now. */
+  gone(): void {
+    this.#ledger.save()
+  }
+
+  #speak(): void {
+    if (this.#hushed === null) return
+    clearTimeout(this.#hushed)
+    this.#hushed = null
+    this.#ledger.silent(false)
+    this.#link?.tell({ type: 'hush', hushed: false })
   }
 
   estop(): void {
@@ -196,6 +241,9 @@ export class Drive {
       else if (message.type === 'sent') this.intents.sent(message.number, message.seq)
       else if (message.type === 'health') this.health = message.health
       else if (message.type === 'blind') this.intents.unseen()
+      else if (message.type === 'commands') this.#ledger.push(message.epoch, message.from, message.digests)
+      else if (message.type === 'silent') this.#ledger.silent(true)
+      else if (message.type === 'foreign') this.#obeysOthers()
       else if (message.type === 'closed') this.#session.disconnected('connection_lost')
       else this.trouble = troubleOf({ code: 'wire', message: message.message })
     } catch (error) {
@@ -211,8 +259,17 @@ export class Drive {
     sight.see(state, atMs, sight.layout)
     this.intents.seen()
     if (!state.recording || !this.live) return
+    this.#ledger.seen(state)
     const first = sight.record(state)
     this.#notes.recorded(sight.steps, first)
+  }
+
+  /** The link has let go of it for good. */
+  #obeysOthers(): void {
+    this.foreign = true
+    this.#ledger.foreign()
+    if (this.view?.lease) keptDrives.forget(this.view.lease.id)
+    this.intents.letGo()
   }
 
   /** A robot that is held and not driven is not kept from others for long. */
@@ -247,8 +304,8 @@ export class Drive {
     } else if (view.phase === 'welcomed') void this.#join(view).catch((error: unknown) => this.fail(error))
     else if (view.phase === 'queued' && this.robot) this.#session.watch(this.robot.robot)
     else if (view.phase === 'granted' && view.lease && before !== 'resetting' && drawn) this.#granted(view.lease.epoch)
-    else if (view.phase === 'live' && before === 'resetting') this.#ready()
-    else if (view.phase === 'live' && before === 'resuming' && view.lease && view.resumed) this.#back(view.lease.epoch, view.resumed)
+    else if (view.phase === 'live' && before === 'resetting') this.#ready(view, true)
+    else if (view.phase === 'live' && before === 'resuming' && view.lease && view.resumed) this.#back(view, view.lease.epoch, view.resumed)
     else if (view.phase === 'ended') this.#ended()
     else if (view.phase === 'closed') this.#link?.tell({ type: 'over' })
   }
@@ -267,9 +324,9 @@ export class Drive {
   }
 
   /** The drive that was left is this page's again. */
-  #back(epoch: number, resumed: { steps: number; seq: number }): void {
+  #back(view: View, epoch: number, resumed: { steps: number; seq: number }): void {
     this.intents.take(epoch)
-    this.#ready()
+    this.#ready(view, false)
     this.sight.goOn(resumed)
     this.#notes.back()
     // The wallet is asked now, if it has to be, and once more at the end if it does not agree.
@@ -277,7 +334,9 @@ export class Drive {
     if (this.#finishing) queueMicrotask(() => this.finish())
   }
 
-  #ready(): void {
+  /** An episode can be driven; `fresh`: from its beginning. */
+  #ready({ episode, lease }: View, fresh: boolean): void {
+    if (episode && lease) this.#ledger.begin(episode, lease.epoch, fresh)
     this.intents.ready()
     this.sight.ready(this.account.operator)
   }
@@ -288,8 +347,10 @@ export class Drive {
     sight.replay.scrub(sight.replay.lengthS)
     // The state of the last step is not shown if the host ends the episode with it.
     if (view?.ended?.episode) sight.steps = view.ended.steps
+    this.#ledger.end(Boolean(view?.ended?.episode))
     // An episode that does not count is not signed.
     if (!view?.ended?.episode || !view.ended.valid) return
+    if (this.foreign) return handing.refuse(troubleOf({ code: 'other_commands' }))
     handing.reviewing = review.first
     if (handing.reviewing) sight.replay.play()
     else void handing.handIn(this.#askedMs || performance.now())
@@ -300,7 +361,7 @@ export class Drive {
   #noted(): Omit<Kept, 'atMs'> | null {
     const { view, robot, account, sight } = this
     const { noted } = this.#signer
-    if (!view?.lease || !robot || !account.wallet || !noted) return null
+    if (!view?.lease || !robot || !account.wallet || !noted || this.foreign) return null
     const [lease, operator] = [view.lease.id, account.wallet.address]
     return { lease, robot: robot.robot, task: this.#task, operator, ...noted, seconds: sight.seconds }
   }

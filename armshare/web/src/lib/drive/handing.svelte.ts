@@ -6,6 +6,7 @@ import type { Arrival, Config } from '../account/api'
 import { type FinishState, seal, type Verdict } from '../account/finish'
 import type { Ours } from '../account/manifest'
 import type { Wallet } from '../account/wallet'
+import type { SentCommands } from '../commands/sent'
 import { type Trouble, troubleOf } from '../trouble'
 
 /** What became of an episode whose operator was driving the next one already. */
@@ -14,6 +15,8 @@ export interface Before {
   refusal: Trouble | null
   /** Do again what was refused. */
   retry?: () => void
+  /** Sign it although not all of it can be checked. */
+  sign?: () => void
 }
 
 /** The episode that has ended; `key` makes what signs it, or says why it cannot. */
@@ -34,17 +37,19 @@ export class Handing {
   sealedMs = $state<number | null>(null)
   readonly #account: Account
   readonly #driven: () => Driven | null
+  readonly #sent: Pick<SentCommands, 'of' | 'forget'>
   readonly #seal: typeof seal
-  #refused: (() => Promise<void>) | null = null
+  #refused: ((agreed: boolean) => Promise<void>) | null = null
   /** Which drive of this visit it is. */
   #number = 0
   /** Episodes are handed in one after another. */
   #queue: Promise<void> = Promise.resolve()
 
-  /** `driven` is the episode that has ended, null if there is none. */
-  constructor(account: Account, driven: () => Driven | null, sealing = seal) {
+  /** `driven` is the episode that has ended, null if there is none; `sent` is what this browser sent. */
+  constructor(account: Account, driven: () => Driven | null, sent: Pick<SentCommands, 'of' | 'forget'>, sealing = seal) {
     this.#account = account
     this.#driven = driven
+    this.#sent = sent
     this.#seal = sealing
   }
 
@@ -66,8 +71,8 @@ export class Handing {
     if (!driven) return
     this.reviewing = false
     const number = this.#number
-    const handIn = async (config: Config, operator: string) => {
-      const verdict = await this.#sealed(config, driven, operator, number)
+    const handIn = async (config: Config, operator: string, agreed: boolean) => {
+      const verdict = await this.#sealed(config, driven, operator, number, agreed)
       if (number === this.#number) this.sealedMs = performance.now() - sinceMs
       this.#show(number, { verdict, refusal: null })
       await Promise.all([this.#account.refreshBalance(), this.#account.refreshOperator()])
@@ -76,39 +81,46 @@ export class Handing {
     await this.#queue
   }
 
-  async discard(): Promise<void> {
-    const driven = this.#driven()
-    if (!driven) return
+  /** Discard the episode that has ended, or one that has not. */
+  async discard(episode = this.#driven()?.episode): Promise<void> {
+    if (episode === undefined) return
     this.reviewing = false
     const number = this.#number
     await this.#told(number, async () => {
-      await this.#account.renewed(() => this.#account.api.discard(driven.episode))
+      await this.#account.renewed(() => this.#account.api.discard(episode))
+      this.#sent.forget(episode)
       if (number !== this.#number) return
       this.refusal = null
       this.discarded = true
     })
   }
 
-  /** Do again what was refused. */
-  retryRefused(): void {
+  /** Do again what was refused; `agreed`: sign it although not all of it can be checked. */
+  retryRefused(agreed = false): void {
     this.refusal = null
-    void this.#refused?.()
+    void this.#refused?.(agreed)
+  }
+
+  /** The episode is not handed in, whatever the hub says of it. */
+  refuse(trouble: Trouble): void {
+    this.reviewing = false
+    this.refusal = trouble
   }
 
   /** Do what can be refused, and keep why. */
-  async #told(number: number, work: (config: Config, operator: string) => Promise<void>): Promise<void> {
+  async #told(number: number, work: (config: Config, operator: string, agreed: boolean) => Promise<void>, agreed = false): Promise<void> {
     const { config, wallet } = this.#account
     if (!config || !wallet) return
     try {
-      await work(config, wallet.address)
+      await work(config, wallet.address, agreed)
     } catch (error) {
-      const again = () => this.#told(number, work)
+      const again = (agreed: boolean) => this.#told(number, work, agreed)
       if (number === this.#number) this.#refused = again
-      const retry = () => {
+      const retry = (agreed: boolean) => {
         this.before = null
-        void again()
+        void again(agreed)
       }
-      this.#show(number, { verdict: null, refusal: troubleOf(error), retry })
+      this.#show(number, { verdict: null, refusal: troubleOf(error), retry: () => retry(false), sign: () => retry(true) })
     }
   }
 
@@ -122,7 +134,7 @@ export class Handing {
     this.refusal = found.refusal
   }
 
-  async #sealed(config: Config, { key, ...driven }: Driven, operator: string, number: number): Promise<Verdict> {
+  async #sealed(config: Config, { key, ...driven }: Driven, operator: string, number: number, agreed: boolean): Promise<Verdict> {
     const at = (state: FinishState, arrival: Arrival | null = null) => {
       if (number !== this.#number) return
       this.finishing = state
@@ -131,6 +143,7 @@ export class Handing {
     at('asking')
     const session = await key()
     const ours = { ...driven, operator, sessionKey: session.address }
-    return this.#account.renewed(() => this.#seal(this.#account.api, config, session, ours, at))
+    const ledgers = { sent: this.#sent, agreed }
+    return this.#account.renewed(() => this.#seal(this.#account.api, config, session, ours, ledgers, at))
   }
 }

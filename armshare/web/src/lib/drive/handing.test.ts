@@ -3,7 +3,8 @@ import type { Account } from '../account/account.svelte'
 import { ApiError, type Config } from '../account/api'
 import type { seal, Verdict } from '../account/finish'
 import type { Wallet } from '../account/wallet'
-import { PlainError } from '../trouble'
+import { CommandsError } from '../commands/check'
+import { PlainError, troubleOf } from '../trouble'
 import { type Driven, Handing } from './handing.svelte'
 
 vi.spyOn(console, 'info').mockImplementation(() => undefined)
@@ -18,7 +19,7 @@ interface Answer {
 
 /** A visit whose episodes are handed in one by one, each as this test answers it. */
 function visit(driven: Driven | null = LIFTED, qualified = true) {
-  const asked: { episode: string; told: Parameters<typeof seal>[4]; answer: Answer }[] = []
+  const asked: { episode: string; agreed: boolean; told: Parameters<typeof seal>[5]; answer: Answer }[] = []
   const discarded: string[] = []
   const refreshed = vi.fn(async () => undefined)
   const account = {
@@ -31,10 +32,12 @@ function visit(driven: Driven | null = LIFTED, qualified = true) {
     refreshOperator: refreshed,
   } as unknown as Account
   const of = { driven }
-  const sealing: typeof seal = (_api, _config, _key, ours, told) =>
-    new Promise((resolve, reject) => asked.push({ episode: ours.episode, told, answer: { resolve, reject } }))
-  const handing = new Handing(account, () => of.driven, sealing)
-  return { handing, asked, discarded, refreshed, of }
+  const sealing: typeof seal = (_api, _config, _key, ours, { agreed }, told) =>
+    new Promise((resolve, reject) => asked.push({ episode: ours.episode, agreed, told, answer: { resolve, reject } }))
+  const forgotten: string[] = []
+  const sent = { of: () => [], forget: (episode: string) => void forgotten.push(episode) }
+  const handing = new Handing(account, () => of.driven, sent, sealing)
+  return { handing, asked, discarded, forgotten, refreshed, of }
 }
 
 const settled = () => new Promise((resolve) => setTimeout(resolve))
@@ -134,10 +137,10 @@ test('what was refused of the last drive is done again beside the next one', asy
 })
 
 test('an episode that is looked at first can be discarded', async () => {
-  const { handing, discarded } = visit()
+  const { handing, discarded, forgotten } = visit()
   handing.reviewing = true
   await handing.discard()
-  expect(discarded).toEqual(['e1'])
+  expect([discarded, forgotten]).toEqual([['e1'], ['e1']])
   expect(handing).toMatchObject({ reviewing: false, discarded: true, refusal: null })
   handing.next()
   expect(handing.discarded).toBe(false)
@@ -156,4 +159,51 @@ test('the next drive waits for who looks at the last one, and for who is not pai
   const { handing } = visit()
   handing.reviewing = true
   expect(handing.waiting).toBe(true)
+})
+
+const UNSEEN = new CommandsError('commands_unseen', 'e1 was not sent from here')
+
+test('what cannot be checked is signed only if its operator says so, and a plain new try does not say it', async () => {
+  const { handing, asked } = visit()
+  const done = handing.handIn()
+  await settled()
+  asked[0]?.answer.reject(UNSEEN)
+  await done
+  expect(handing.refusal).toMatchObject({ code: 'commands_unseen', todo: 'sign_anyway' })
+  handing.retryRefused()
+  await settled()
+  asked[1]?.answer.reject(UNSEEN)
+  await settled()
+  handing.retryRefused(true)
+  await settled()
+  asked[2]?.answer.resolve(verdict(0.5))
+  await settled()
+  expect(asked.map(({ agreed }) => agreed)).toEqual([false, false, true])
+  expect(handing.verdict?.score.score).toBe(0.5)
+})
+
+test('the same of the last drive, beside the next one', async () => {
+  const { handing, asked } = visit()
+  const first = handing.handIn()
+  await settled()
+  handing.next()
+  asked[0]?.answer.reject(UNSEEN)
+  await first
+  handing.before?.sign?.()
+  await settled()
+  expect(asked.map(({ agreed }) => agreed)).toEqual([false, true])
+})
+
+test('a drive that has not ended can be discarded', async () => {
+  const { handing, discarded } = visit(null)
+  await handing.discard('e7')
+  expect(discarded).toEqual(['e7'])
+  expect(handing.discarded).toBe(true)
+})
+
+test('a drive in which the robot obeyed others is not handed in', () => {
+  const { handing, asked } = visit()
+  handing.refuse(troubleOf({ code: 'other_commands' }))
+  expect(handing.refusal?.says).toContain('a command that you did not send')
+  expect(asked).toEqual([])
 })

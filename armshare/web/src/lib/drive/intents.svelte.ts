@@ -21,7 +21,7 @@ export interface Visit {
   /** Whether this page holds the robot. */
   readonly holding: boolean
   /** Whether an episode can be driven. */
-  readonly live: boolean
+  readonly drivable: boolean
 }
 
 export class Intents {
@@ -55,7 +55,7 @@ export class Intents {
 
   /** Why the hand does not go where it is sent, known without waiting for it; null if it does. */
   get hindrance(): Why | null {
-    if (!this.#visit.live || !this.deadMan) return null
+    if (!this.#visit.drivable || !this.deadMan) return null
     return this.#asked.map((motion) => this.ways.get(motion)).find((why) => why !== undefined) ?? null
   }
 
@@ -77,7 +77,7 @@ export class Intents {
     this.slow = this.input.slow
     if (!this.#visit.holding) return
     const intent = this.input.intent(performance.now(), this.#sight.openings)
-    this.deadMan = intent.deadMan && this.#visit.live
+    this.deadMan = intent.deadMan && this.#visit.drivable
     this.#asks(intent.axes)
     if (this.deadMan && this.blind === 'seen') this.blind = null
     this.#tell({ type: 'intent', intent: { ...intent, deadMan: this.deadMan }, number: ++this.#count })
@@ -90,7 +90,7 @@ export class Intents {
   }
 
   toggleGripper(): void {
-    if (!this.#visit.live || !this.#sight.openings) return
+    if (!this.#visit.drivable || !this.#sight.openings) return
     this.input.toggleGripper(performance.now())
     this.send()
   }

@@ -10,7 +10,7 @@ const { Intents } = await import('./intents.svelte')
 
 const DESCRIPTOR = { base: null, end_effectors: [{}, {}] }
 
-function intents(visit = { holding: true, live: true }) {
+function intents(visit = { holding: true, drivable: true }) {
   const told: ToLink[] = []
   const sight = { openings: [0.9, 0.1], parts: ['left', 'right'], robot: { descriptor: DESCRIPTOR }, heardMs: 0 }
   const of = new Intents(visit, sight as unknown as Sight, (message) => told.push(message))
@@ -31,14 +31,14 @@ test('what is pressed is told, with a number, and shown', () => {
 })
 
 test('nothing moves a robot that is held and not live', () => {
-  const { of, last } = intents({ holding: true, live: false })
+  const { of, last } = intents({ holding: true, drivable: false })
   of.input.press('KeyW')
   of.send()
   expect(last()).toMatchObject({ intent: { deadMan: false } })
 })
 
 test('nothing is told of a robot that is not held, and the keys are shown all the same', () => {
-  const { of, told } = intents({ holding: false, live: false })
+  const { of, told } = intents({ holding: false, drivable: false })
   of.input.press('KeyW')
   of.send()
   expect(told).toEqual([])
@@ -88,7 +88,7 @@ test('why a hand does not go is told while it is sent there', () => {
   of.input.press('KeyW')
   of.send()
   expect(of.hindrance).toEqual(why)
-  visit.live = false
+  visit.drivable = false
   expect(of.hindrance).toBeNull()
 })
 

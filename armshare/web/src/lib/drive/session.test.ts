@@ -5,7 +5,7 @@ vi.spyOn(console, 'info').mockImplementation(() => undefined)
 
 const DESCRIPTOR = { name: 'panda-1', control_hz: 20 }
 const TASK = { name: 'lift', version: 1, instruction: 'Lift.', max_steps: 1200 }
-const WELCOME = { type: 'welcome', protocol: 1, address: '0xA', nonce: '0x01' }
+const WELCOME = { type: 'welcome', protocol: 2, address: '0xA', nonce: '0x01' }
 const QUEUED = { type: 'queued', robot: '0xR', position: 2, length: 2, wait_s: 90 }
 const GRANTED = { type: 'granted', lease: 'l', epoch: 7, robot: DESCRIPTOR, task: TASK }
 const RESUMED = { type: 'resumed', lease: 'l', epoch: 8, episode: 'e1', steps: 31, seq: 40, robot: DESCRIPTOR, task: TASK }
@@ -21,7 +21,7 @@ const hears =
   (session) =>
     session.received(JSON.stringify(message))
 
-const open: Step = (session) => session.opened(1, 'token')
+const open: Step = (session) => session.opened(2, 'token')
 const join: Step = (session) => session.join(GRANT, '0xsig')
 const watch: Step = (session) => session.watch('0xR')
 const resume: Step = (session) => session.resume('l')
@@ -187,17 +187,24 @@ test('a new episode forgets the end of the last one', () => {
   expect(session.view).toMatchObject({ episode: 'e2', ended: null })
 })
 
+test.each(['live', 'ending'] as const)('the end of another episode than the one that is driven is an error while %s', (phase) => {
+  expect(() => hears({ ...ENDED, episode: 'e2' })(at(phase).session)).toThrow(SessionError)
+  const { session } = at(phase)
+  hears({ ...ENDED, episode: null, steps: 0 })(session)
+  expect(session.view.phase).toBe('ended')
+})
+
 test('a lease is held from the grant until the session is over', () => {
   const held = PHASES.filter((phase) => holdsLease(at(phase).session.view))
   expect(held).toEqual(['granted', 'resetting', 'live', 'ending', 'ended'])
 })
 
 test.each([
-  ['as ours', { ...WELCOME, protocol: 2 }],
-  ['of another shape', { type: 'greeted', protocol: 2 }],
+  ['as ours', { ...WELCOME, protocol: 1 }],
+  ['of another shape', { type: 'greeted', protocol: 1 }],
 ])('a hub of another version is refused by name, and nothing is said to it: %s', (_, message) => {
   const { session, sent } = at('greeting')
-  const said = 'expected protocol 1, got 2; reload the page, or update the hub'
+  const said = 'expected protocol 2, got 1; reload the page, or update the hub'
   expect(() => hears(message)(session)).toThrow(new SessionError(said))
   expect(session.view).toMatchObject({ phase: 'greeting', fault: { code: 'protocol', todo: 'reload' } })
   expect(sent.map((each) => each.type)).toEqual(['hello'])

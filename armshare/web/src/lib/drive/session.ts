@@ -176,6 +176,13 @@ export class Session {
     throw new SessionError(message)
   }
 
+  /** What ends is what was driven: another episode would be signed in its place. */
+  #requireEpisode({ episode }: EpisodeEnded): void {
+    const { phase, episode: driven } = this.view
+    if (episode !== null && phase !== 'resetting' && episode !== driven)
+      throw new SessionError(`expected the end of episode ${driven}, got that of ${episode}`)
+  }
+
   #heard(message: HubToOperator): Partial<View> {
     switch (message.type) {
       case 'welcome':
@@ -199,6 +206,7 @@ export class Session {
       case 'ready':
         return { phase: 'live', episode: message.episode, resumed: null, ended: null, fault: null }
       case 'ended':
+        this.#requireEpisode(message)
         return { phase: 'ended', ended: message }
       case 'waiting':
         return { waiting: message.length > 0 ? { length: message.length, leftS: message.left_s } : null }

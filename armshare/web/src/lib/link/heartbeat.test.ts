@@ -1,3 +1,4 @@
+import { sha256 as digest } from 'viem'
 import { expect, test } from 'vitest'
 import { Heartbeat } from './heartbeat'
 import { Input, still } from '../hands/input'
@@ -9,6 +10,9 @@ import { decodeCommand, encodeState } from './wire.testing'
 const EPOCH = 7
 const TICK_MS = 1000 / 30
 
+const ZEROS = new Uint8Array(32)
+const sha256 = (bytes: ArrayBuffer): Uint8Array => digest(new Uint8Array(bytes), 'bytes')
+
 class FakePage extends EventTarget {
   hidden = false
 }
@@ -17,6 +21,7 @@ class FakePage extends EventTarget {
 function operator() {
   const [heartbeat, input, window, page] = [new Heartbeat(), new Input(), new EventTarget(), new FakePage()]
   let nowMs = 1000
+  const sent: ArrayBuffer[] = []
   heartbeat.lease(EPOCH)
   heartbeat.reset([1])
   const send = () => heartbeat.want(input.intent(nowMs, [1]), nowMs)
@@ -24,8 +29,10 @@ function operator() {
     input.neutral()
     send()
   })
+  /** What the robot obeys: the newest command, unless a test says otherwise. */
+  const newest = () => ({ applied: sent.length, commands: sent.length > 0 ? sha256(sent.at(-1) as ArrayBuffer) : ZEROS })
   /** A state comes, `lateMs` after its command was sent; of an older number, if one is given. */
-  const state = (lateMs = 20, seq = Math.round(nowMs)) =>
+  const state = (lateMs = 20, seq = Math.round(nowMs), obeyed: { applied: number; commands: Uint8Array; epoch?: number } = newest()) =>
     heartbeat.hear(
       encodeState({
         safety: 'driving',
@@ -35,7 +42,7 @@ function operator() {
         limits: 0,
         epoch: EPOCH,
         seq,
-        applied: 1,
+        ...obeyed,
         tHostUs: BigInt(Math.round(nowMs * 1000)),
         tClientUs: BigInt(Math.round((nowMs - lateMs) * 1000)),
         progress: 0,
@@ -43,17 +50,22 @@ function operator() {
       }),
       nowMs,
     )
+  const next = (): Command => {
+    const command = heartbeat.command(nowMs) ?? new ArrayBuffer(0)
+    sent.push(command)
+    return decodeCommand(command)
+  }
   /** The next command, a tick later; the page renews what it wants, and no state comes. */
   const blindTick = (): Command => {
     nowMs += TICK_MS
     send()
-    return decodeCommand(heartbeat.command(nowMs) ?? new ArrayBuffer(0))
+    return next()
   }
   /** The next command, a tick later, after a state; the page does not renew what it wants. */
   const tick = (): Command => {
     nowMs += TICK_MS
     state()
-    return decodeCommand(heartbeat.command(nowMs) ?? new ArrayBuffer(0))
+    return next()
   }
   /** How many ticks it takes until a command lets go. */
   const ticksUntilLetGo = (next: () => Command): number => {
@@ -62,7 +74,7 @@ function operator() {
   }
   input.press('KeyW')
   send()
-  return { heartbeat, input, window, page, send, tick, blindTick, ticksUntilLetGo, state }
+  return { heartbeat, input, window, page, send, tick, blindTick, ticksUntilLetGo, state, sent, newest }
 }
 
 test('a held key is a command with the dead-man held', () => {
@@ -230,4 +242,69 @@ test('a command carries the number of the newest state that was shown', () => {
   expect(tick().seen).toBe(0)
   heartbeat.shown(41)
   expect(tick().seen).toBe(41)
+})
+
+test('each command holds the hash of the one before it, and a new lease begins with zeros', () => {
+  const { heartbeat, tick, sent } = operator()
+  expect(tick().before).toEqual(ZEROS)
+  for (let i = 0; i < 5; i++) expect(tick().before).toEqual(sha256(sent.at(-2) as ArrayBuffer))
+  heartbeat.lease(EPOCH + 1)
+  const first = decodeCommand(heartbeat.command(2000) ?? new ArrayBuffer(0))
+  expect(first).toMatchObject({ epoch: EPOCH + 1, seq: 1, before: ZEROS })
+})
+
+test('what was made is told once, in order, with its hash', () => {
+  const { heartbeat, tick, sent } = operator()
+  expect(heartbeat.takeNew()).toBeNull()
+  for (let i = 0; i < 3; i++) tick()
+  expect(heartbeat.takeNew()).toEqual({ epoch: EPOCH, from: 1, digests: new Uint8Array(sent.flatMap((bytes) => [...sha256(bytes)])) })
+  tick()
+  expect(heartbeat.takeNew()).toMatchObject({ from: 4, digests: sha256(sent[3] as ArrayBuffer) })
+  expect(heartbeat.takeNew()).toBeNull()
+})
+
+/** What a state may say of the newest command that was not sent from here. */
+const FOREIGN: [string, (at: ReturnType<typeof operator>) => { applied: number; commands: Uint8Array }][] = [
+  ['a command with one byte changed', ({ sent }) => ({ applied: sent.length, commands: sha256(changed(sent.at(-1) as ArrayBuffer)) })],
+  ['a command that was never sent', ({ sent, newest }) => ({ ...newest(), applied: sent.length + 1 })],
+  ['an earlier command under a later number', ({ sent }) => ({ applied: sent.length, commands: sha256(sent.at(-2) as ArrayBuffer) })],
+  ['a hash of no command', () => ({ applied: 0, commands: sha256(new ArrayBuffer(1)) })],
+]
+
+function changed(bytes: ArrayBuffer): ArrayBuffer {
+  const other = new Uint8Array(bytes.slice())
+  other[other.length - 1] = (other.at(-1) as number) ^ 0x80
+  return other.buffer
+}
+
+test.each(FOREIGN)('once the robot obeyed %s, the very next command lets go, and none drives any more', (_, obeyed) => {
+  const at = operator()
+  for (let i = 0; i < 3; i++) expect(at.tick().deadMan).toBe(true)
+  at.state(20, undefined, obeyed(at))
+  expect(at.heartbeat.foreign).toBe(true)
+  for (let i = 0; i < 5; i++) expect(at.tick()).toMatchObject({ mode: 'neutral', deadMan: false })
+  at.input.neutral()
+  at.send()
+  at.input.press('KeyW')
+  at.send()
+  expect(at.tick().deadMan).toBe(false)
+})
+
+test('what a robot obeyed of ours is known in any order, and another lease is none of ours', () => {
+  const at = operator()
+  for (let i = 0; i < 6; i++) at.tick()
+  for (const applied of [2, 5, 3, 0])
+    at.state(20, undefined, { applied, commands: applied ? sha256(at.sent[applied - 1] as ArrayBuffer) : ZEROS })
+  at.state(20, undefined, { applied: 3, commands: sha256(new ArrayBuffer(9)), epoch: EPOCH - 1 })
+  expect(at.heartbeat.foreign).toBe(false)
+  expect(at.tick().deadMan).toBe(true)
+})
+
+test('a new lease is driven, whatever became of the one before', () => {
+  const at = operator()
+  at.tick()
+  at.state(20, undefined, { applied: 1, commands: ZEROS })
+  expect(at.heartbeat.foreign).toBe(true)
+  at.heartbeat.lease(EPOCH + 1)
+  expect(at.heartbeat.foreign).toBe(false)
 })

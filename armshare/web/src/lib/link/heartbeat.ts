@@ -3,9 +3,11 @@
 //
 // Pure: time comes in as an argument. An intent that the page has not renewed for STALL_MS counts as let go: a page that
 // hangs must not keep the arm moving. Nor does anyone drive blind: without a new state for BLIND_MS the robot is let go,
-// and moves again only once the operator has let go as well. While the connection is bad, it is asked to move slower.
+// and moves again only once the operator has let go as well. While the connection is bad, it is asked to move slower. Once
+// a state says that the robot obeyed a command that was not sent from here, it is let go for good.
 
 import { AXES } from '../hands/bindings'
+import { Chain, type Links } from './chain'
 import { Connection, type Health, REDUCED } from './connection'
 import type { Intent } from '../hands/input'
 import { type BaseSpeeds, Twist } from '../hands/twist'
@@ -19,7 +21,8 @@ const SPACING_MS = 8
 
 export class Heartbeat {
   #epoch: number | null = null
-  #seq = 0
+  #chain = new Chain()
+  #foreign = false
   #seen = 0
   #intent: { value: Intent; atMs: number } | null = null
   /** The newest state of this lease, and when it came. */
@@ -31,16 +34,28 @@ export class Heartbeat {
 
   lease(epoch: number | null, hands = 1, base: BaseSpeeds | null = null): void {
     this.#epoch = epoch
-    this.#seq = this.#seen = 0
+    this.#chain = new Chain()
+    this.#seen = 0
     this.#intent = this.#newest = null
-    this.#letGo = false
+    this.#letGo = this.#foreign = false
     this.#twist = new Twist(hands, base)
     this.#connection = new Connection()
   }
 
   /** The number of the newest command. */
   get seq(): number {
-    return this.#seq
+    return this.#chain.last
+  }
+
+  /** Whether the robot of this lease obeyed something that was not sent from here. */
+  get foreign(): boolean {
+    return this.#foreign
+  }
+
+  /** The commands that were made since this was last asked; null if there are none. */
+  takeNew(): (Links & { epoch: number }) | null {
+    const links = this.#epoch === null ? null : this.#chain.takeNew()
+    return links && this.#epoch !== null ? { ...links, epoch: this.#epoch } : null
   }
 
   /** Whether the robot was let go because it was not seen, while the operator has not let go yet. */
@@ -71,6 +86,7 @@ export class Heartbeat {
     const state = decodeState(data)
     if (state.epoch !== this.#epoch) return state
     this.#connection.take(state, nowMs)
+    this.#foreign ||= !this.#chain.agrees(state.applied, state.commands)
     if (state.seq > (this.#newest?.seq ?? -1)) this.#newest = { seq: state.seq, atMs: nowMs }
     return state
   }
@@ -88,10 +104,12 @@ export class Heartbeat {
     const deadMan = this.#holds(nowMs)
     const pace = this.health(nowMs).grade === 'bad' ? REDUCED : 1
     const values = wanted ? this.#twist.step({ ...wanted.value, deadMan }, elapsedS, pace) : []
-    this.#seq += 1
     const tClientUs = BigInt(Math.round(nowMs * 1000))
-    const head = { epoch: this.#epoch, seq: this.#seq, seen: this.#seen, tClientUs, deadMan }
-    return encodeCommand(deadMan ? { ...head, mode: 'ee_twist', values } : { ...head, mode: 'neutral', values: [] })
+    const { last, before } = this.#chain
+    const head = { epoch: this.#epoch, seq: last + 1, seen: this.#seen, tClientUs, before, deadMan }
+    const command = encodeCommand(deadMan ? { ...head, mode: 'ee_twist', values } : { ...head, mode: 'neutral', values: [] })
+    this.#chain.push(command)
+    return command
   }
 
   /** Whether the dead-man is held, by an operator who is there and sees the robot. */
@@ -99,7 +117,7 @@ export class Heartbeat {
     const [wanted, newest] = [this.#intent, this.#newest]
     if (!wanted?.value.deadMan || !newest || nowMs - wanted.atMs >= STALL_MS) return false
     this.#letGo ||= nowMs - newest.atMs >= BLIND_MS
-    return !this.#letGo
+    return !this.#letGo && !this.#foreign
   }
 }
 

@@ -15,6 +15,8 @@ export type ToLink =
   | { type: 'intent'; intent: Intent; number: number }
   | { type: 'openings'; openings: number[] }
   | { type: 'shown'; seq: number }
+  /** Say nothing more to the robot for now, or go on. */
+  | { type: 'hush'; hushed: boolean }
   | { type: 'close' }
 
 export type FromLink =
@@ -27,13 +29,21 @@ export type FromLink =
   | { type: 'health'; health: Health }
   /** No state came for too long, so the robot was let go. */
   | { type: 'blind' }
+  /** The robot obeyed a command that was not sent from here. */
+  | { type: 'foreign' }
+  /** What was sent: the number of the first of these commands, and the SHA-256 of each. Told before anything later is. */
+  | { type: 'commands'; epoch: number; from: number; digests: Uint8Array }
+  /** No command is sent from now on, and all that were have been told. */
+  | { type: 'silent' }
   | { type: 'malformed'; message: string }
   | { type: 'closed' }
 
 export class Link {
   readonly #worker = new Worker(new URL('./link.worker.ts', import.meta.url), { type: 'module' })
+  readonly #hear: (message: FromLink) => void
 
   constructor(path: string, hear: (message: FromLink) => void) {
+    this.#hear = hear
     this.#worker.onmessage = ({ data }: MessageEvent<FromLink>) => hear(data)
     this.tell({ type: 'open', url: hubSocket(path) })
   }
@@ -42,9 +52,10 @@ export class Link {
     this.#worker.postMessage(message)
   }
 
-  /** Close the socket and end the worker once what was said has had time to leave. */
+  /** Close the socket and end the worker once what was said has had time to leave; what was sent is still told. */
   close(): void {
     this.#worker.onmessage = ({ data }: MessageEvent<FromLink>) => {
+      if (data.type === 'commands' || data.type === 'silent') this.#hear(data)
       if (data.type === 'closed') this.#worker.terminate()
     }
     this.tell({ type: 'close' })

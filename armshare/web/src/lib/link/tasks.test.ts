@@ -28,8 +28,8 @@ test('a spectator keeps what the robot is like now, and hears of it again when i
   const views: View[] = []
   const session = new Session(() => {}, (view) => views.push(view))
   const hears = (message: object) => session.received(JSON.stringify(message))
-  session.opened(1, 'T')
-  hears({ type: 'welcome', protocol: 1, address: '0xA', nonce: '0x1' })
+  session.opened(2, 'T')
+  hears({ type: 'welcome', protocol: 2, address: '0xA', nonce: '0x1' })
   session.watch('0xR')
   expect(session.view.watched).toBeNull()
   hears({ type: 'watching', robot, task: task('lift'), epoch: 0 })

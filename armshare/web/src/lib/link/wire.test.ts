@@ -17,6 +17,7 @@ const commandOf = (fields: Fields): Command => ({
   seq: fields.seq,
   seen: fields.seen as number,
   tClientUs: BigInt(fields.t_client_us),
+  before: new Uint8Array(bytes(fields.before as string)),
   values: Float32Array.from(fields.values),
 })
 
@@ -31,6 +32,7 @@ const stateOf = (fields: Fields): State => ({
   applied: fields.applied as number,
   tHostUs: BigInt(fields.t_host_us as string),
   tClientUs: BigInt(fields.t_client_us),
+  commands: new Uint8Array(bytes(fields.commands as string)),
   progress: fields.progress ?? null,
   values: Float32Array.from(fields.values),
 })
@@ -56,7 +58,8 @@ test.each([
   ['a seq that is not whole', { seq: 1.5 }],
   ['a time past u64', { tClientUs: 2n ** 64n }],
   ['more values than a command may have', { values: new Float32Array(65) }],
+  ['a hash that is too short', { before: new Uint8Array(31) }],
 ])('a command is never written with %s', (_, change) => {
-  const command: Command = { mode: 'neutral', deadMan: false, epoch: 1, seq: 1, seen: 0, tClientUs: 0n, values: [] }
+  const command: Command = { mode: 'neutral', deadMan: false, epoch: 1, seq: 1, seen: 0, tClientUs: 0n, before: new Uint8Array(32), values: [] }
   expect(() => encodeCommand({ ...command, ...change })).toThrow(WireError)
 })

@@ -16,6 +16,7 @@ export function encodeState(state: State): ArrayBuffer {
     applied: state.applied,
     t_host_us: state.tHostUs,
     t_client_us: state.tClientUs,
+    commands: state.commands,
     progress: state.progress ?? NaN,
     limits: state.limits,
   })
@@ -36,6 +37,7 @@ export function decodeCommand(data: ArrayBuffer): Command {
     seq: Number(head['seq']),
     seen: Number(head['seen']),
     tClientUs: head['t_client_us'] as bigint,
+    before: head['before'] as Uint8Array,
     values,
   }
 }

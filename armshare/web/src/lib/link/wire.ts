@@ -29,6 +29,8 @@ export interface Command {
   seen: number
   /** The sender's monotonic clock, microseconds. */
   tClientUs: bigint
+  /** SHA-256 of the bytes of the command before it in this epoch, zeros in the first: so each binds all before it. */
+  before: Uint8Array
   values: ArrayLike<number>
 }
 
@@ -44,17 +46,22 @@ export interface State {
   applied: number
   tHostUs: bigint
   tClientUs: bigint
+  /** SHA-256 of the bytes of the command in `applied`, zeros before any. */
+  commands: Uint8Array
   /** In [0, 1]; null if the robot cannot know. */
   progress: number | null
   values: Float32Array
 }
 
-type Kind = 'u8' | 'u16' | 'u32' | 'u64' | 'f32'
+type Kind = 'u8' | 'u16' | 'u32' | 'u64' | 'f32' | 'bytes32'
+type Value = number | bigint | Uint8Array
 type Field = { name: string; kind: Kind; at: number }
 type Header = { kind: number; fields: Field[]; bytes: number; valuesMax: number; name: string }
 
-const BYTES: Record<Kind, number> = { u8: 1, u16: 2, u32: 4, u64: 8, f32: 4 }
-const UNSIGNED_MAX: Record<Kind, bigint> = { u8: 0xffn, u16: 0xffffn, u32: 0xffffffffn, u64: 2n ** 64n - 1n, f32: 0n }
+/** How long a SHA-256 is. */
+export const DIGEST_BYTES = 32
+const BYTES: Record<Kind, number> = { u8: 1, u16: 2, u32: 4, u64: 8, f32: 4, bytes32: DIGEST_BYTES }
+const UNSIGNED_MAX = { u8: 0xffn, u16: 0xffffn, u32: 0xffffffffn, u64: 2n ** 64n - 1n }
 
 function header(name: 'command' | 'state', valuesMax: number): Header {
   let at = 0
@@ -80,6 +87,7 @@ export function encodeCommand(command: Command): ArrayBuffer {
     seq: command.seq,
     seen: command.seen,
     t_client_us: command.tClientUs,
+    before: command.before,
   })
 }
 
@@ -100,15 +108,16 @@ export function decodeState(data: ArrayBuffer): State {
     applied: Number(head['applied']),
     tHostUs: head['t_host_us'] as bigint,
     tClientUs: head['t_client_us'] as bigint,
+    commands: head['commands'] as Uint8Array,
     progress: Number.isNaN(progress) ? null : progress,
     values,
   }
 }
 
-export function write(layout: Header, values: ArrayLike<number>, head: Record<string, number | bigint>): ArrayBuffer {
+export function write(layout: Header, values: ArrayLike<number>, head: Record<string, Value>): ArrayBuffer {
   if (values.length > layout.valuesMax)
     throw new WireError(`expected at most ${layout.valuesMax} values in a ${layout.name}, got ${values.length}`)
-  const all: Record<string, number | bigint> = {
+  const all: Record<string, Value> = {
     ...head,
     kind: layout.kind,
     protocol: PROTOCOL,
@@ -122,8 +131,10 @@ export function write(layout: Header, values: ArrayLike<number>, head: Record<st
   return buffer
 }
 
-function put(view: DataView, field: Field, value: number | bigint | undefined): void {
+function put(view: DataView, field: Field, value: Value | undefined): void {
   if (value === undefined) throw new WireError(`expected a value for ${field.name}, got none`)
+  if (field.kind === 'bytes32') return putDigest(view, field, value)
+  if (typeof value === 'object') throw new WireError(`expected a ${field.kind} for ${field.name}, got bytes`)
   if (field.kind === 'f32') return view.setFloat32(field.at, Number(value), true)
   const fits = typeof value === 'bigint' || Number.isSafeInteger(value)
   if (!fits || BigInt(value) < 0n || BigInt(value) > UNSIGNED_MAX[field.kind])
@@ -134,7 +145,14 @@ function put(view: DataView, field: Field, value: number | bigint | undefined): 
   view.setUint8(field.at, Number(value))
 }
 
-function get(view: DataView, field: Field): number | bigint {
+function putDigest(view: DataView, field: Field, value: Value): void {
+  if (!(value instanceof Uint8Array) || value.length !== DIGEST_BYTES)
+    throw new WireError(`expected ${DIGEST_BYTES} bytes for ${field.name}, got ${value}`)
+  new Uint8Array(view.buffer, view.byteOffset).set(value, field.at)
+}
+
+function get(view: DataView, field: Field): Value {
+  if (field.kind === 'bytes32') return new Uint8Array(view.buffer.slice(field.at, field.at + DIGEST_BYTES))
   if (field.kind === 'f32') return view.getFloat32(field.at, true)
   if (field.kind === 'u64') return view.getBigUint64(field.at, true)
   if (field.kind === 'u32') return view.getUint32(field.at, true)
@@ -142,7 +160,7 @@ function get(view: DataView, field: Field): number | bigint {
   return view.getUint8(field.at)
 }
 
-export function read(layout: Header, data: ArrayBuffer): { head: Record<string, number | bigint>; values: Float32Array } {
+export function read(layout: Header, data: ArrayBuffer): { head: Record<string, Value>; values: Float32Array } {
   if (data.byteLength < layout.bytes)
     throw new WireError(`expected a ${layout.name} of at least ${layout.bytes} bytes, got ${data.byteLength}`)
   const view = new DataView(data)

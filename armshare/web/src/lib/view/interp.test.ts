@@ -15,6 +15,7 @@ const seen = (hostMs: number, ...values: number[]): State => ({
   applied: 0,
   tHostUs: BigInt(hostMs) * 1000n,
   tClientUs: 0n,
+  commands: new Uint8Array(32),
   progress: null,
   values: Float32Array.from(values),
 })

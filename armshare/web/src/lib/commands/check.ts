@@ -1,0 +1,62 @@
+// Before an episode is signed: whether the commands that its manifest names are those that this browser sent.
+//
+// A manifest names the last command of each epoch by its SHA-256, which binds all before it. Of a drive that was all driven
+// here, nothing else is believed. Of one that was driven in part elsewhere, the person who drove it is asked.
+
+import type { Manifest } from '../account/manifest'
+import type { Sent } from './sent'
+
+/** The last command that counted in an epoch, as a manifest says it. */
+export interface Said {
+  epoch: number
+  seq: number
+  sha256: string
+}
+
+type Found = 'same' | 'unseen' | 'other'
+
+/** Why an episode is not signed; the codes are those of `trouble.ts`. */
+export class CommandsError extends Error {
+  override name = 'CommandsError'
+  constructor(
+    readonly code: 'other_commands' | 'commands_differ' | 'commands_missing' | 'commands_unseen',
+    message: string,
+  ) {
+    super(message)
+  }
+}
+
+/** A CommandsError unless the manifest is of what was sent; `agreed`: the person has said that they drove the rest elsewhere. */
+export function checkCommands(manifest: Pick<Manifest, 'episode' | 'commands'>, sent: readonly Sent[], agreed: boolean): void {
+  const { episode, commands } = manifest
+  if (sent.some((each) => each.foreign))
+    throw new CommandsError('other_commands', `${episode} is not signed: the robot obeyed commands that were not sent from here`)
+  // One of version 1 says nothing of its commands. Nothing that this page drove was sealed as that by an honest host.
+  if (commands === undefined && sent.length > 0)
+    throw new CommandsError('commands_missing', `${episode} is not signed: it was driven here, and does not say by which commands`)
+  const found = commands === undefined ? 'unseen' : compared(commands, sent)
+  if (found === 'other')
+    throw new CommandsError('commands_differ', `${episode} is not signed: expected what was sent, ${told(sent)}; got ${JSON.stringify(commands)}`)
+  if (found === 'unseen' && !agreed)
+    throw new CommandsError('commands_unseen', `${episode} was not sent from here, or not all of it: ${JSON.stringify(commands)}`)
+}
+
+/** Compare what a manifest says with what was sent. */
+export function compared(said: readonly Said[], sent: readonly Sent[]): Found {
+  const found = said.map((each) => judged(each, sent.find(({ epoch }) => epoch === each.epoch)))
+  const missing = sent.some(({ epoch, applied }) => applied > 0 && !said.some((each) => each.epoch === epoch))
+  if (missing || found.includes('other')) return 'other'
+  if (!found.includes('unseen')) return 'same'
+  return sent.some(({ whole }) => whole) ? 'other' : 'unseen'
+}
+
+function judged(said: Said, sent: Sent | undefined): Found {
+  if (!sent) return 'unseen'
+  const hash = sent.hashes[said.seq - sent.from]
+  // This page was cut short: it cannot know whether it sent anything after what it had written down.
+  if (hash === undefined && said.seq >= sent.from && !sent.over) return 'unseen'
+  return hash === said.sha256 ? 'same' : 'other'
+}
+
+const told = (sent: readonly Sent[]): string =>
+  sent.map(({ epoch, from, hashes }) => `epoch ${epoch}: ${from} to ${from + hashes.length - 1}`).join(', ')
