@@ -14,7 +14,7 @@ TOLERANCE_RAD: Final = 1e-6
 
 def problem(episode: Episode) -> str | None:
     """Return the first impossible thing, as a sentence, or None."""
-    for check in (_finite, _clocks, _limit_events, _positions, _speeds, _gripper):
+    for check in (_finite, _clocks, _beginnings, _limit_events, _positions, _speeds, _gripper):
         if (found := check(episode)) is not None:
             return found
     return None
@@ -37,6 +37,19 @@ def _clocks(episode: Episode) -> str | None:
     at = int(np.argmin(forward))
     times = f"{seen[at]}, {sent[at]}, {seen[at + 1]}"
     return f"step {at}: expected observation, sending and next observation in this order, got {times} ns"
+
+
+def _beginnings(episode: Episode) -> str | None:
+    """A period begins with what was seen before it, except the first, which begins the recording; and then it sends."""
+    if episode.meta.version == 1:
+        return None
+    seen, began, sent = episode.t_observed_ns, episode.t_began_ns, episode.t_sent_ns
+    wrong = np.flatnonzero((began > sent) | (np.arange(episode.steps) > 0) & (began < seen[:-1]))
+    if not len(wrong):
+        return None
+    at = wrong[0]
+    times = f"{seen[at]}, {began[at]}, {sent[at]}"
+    return f"step {at}: expected observation, beginning and sending in this order, got {times} ns"
 
 
 def _limit_events(episode: Episode) -> str | None:
