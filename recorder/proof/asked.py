@@ -29,6 +29,8 @@ _JOINTS: Final = (
     "home_rad",
     "control_hz",
 )
+_RESOLUTION: Final = "joint_resolution_rad"
+"""In a descriptor and in an episode from format 2 on: so what was begun by then is not accepted as format 1."""
 _BASE: Final = ("joint_names", "speed_max_m_s", "turn_max_rad_s")
 _ONLY_SENT: Final = frozenset({"commanded_joint_position", "commanded_gripper_position"})
 """Arrays of a state that no episode has (PROTOCOL.md)."""
@@ -70,6 +72,7 @@ def another_robot(asked: Asked, meta: Meta) -> str | None:
         "robot.model": asked.model,
         **{f"task.{name}": task.get(name) for name in _TASK},
         **{f"spec.{name}": there[name] for name in _JOINTS},
+        f"spec.{_RESOLUTION}": there.get(_RESOLUTION),
         "spec.end_effectors": there["end_effectors"],
         "spec.base": there["base"],
         "spec.observation": arrays,
@@ -80,6 +83,7 @@ def another_robot(asked: Asked, meta: Meta) -> str | None:
         "robot.model": meta.robot.model,
         **{f"task.{name}": own[name] for name in _TASK},
         **{f"spec.{name}": spec[name] for name in _JOINTS},
+        f"spec.{_RESOLUTION}": spec.get(_RESOLUTION),
         "spec.end_effectors": spec["end_effectors"],
         "spec.base": base,
         "spec.observation": spec["observation"],

@@ -62,7 +62,8 @@ def _limit_events(episode: Episode) -> str | None:
 def _positions(episode: Episode) -> str | None:
     spec, applied = episode.meta.spec, episode.applied_joint_position
     low, high = np.array(spec.joint_lower_rad), np.array(spec.joint_upper_rad)
-    bad = np.argwhere((applied < low - TOLERANCE_RAD) | (applied > high + TOLERANCE_RAD))
+    wider = TOLERANCE_RAD + np.array(spec.resolution_rad)
+    bad = np.argwhere((applied < low - wider) | (applied > high + wider))
     if not len(bad):
         return None
     step, joint = bad[0]
@@ -71,9 +72,12 @@ def _positions(episode: Episode) -> str | None:
 
 
 def _speeds(episode: Episode) -> str | None:
-    """A target must be within one period's reach of the previous target, or of where the arm was seen before it."""
+    """A target must be within one period's reach of the previous target, or of where the arm was seen before it.
+
+    Either may have been rounded to the joint's resolution by half of it.
+    """
     spec, applied = episode.meta.spec, episode.applied_joint_position
-    reach = np.array(spec.joint_velocity_max_rad_s) / spec.control_hz + TOLERANCE_RAD
+    reach = np.array(spec.joint_velocity_max_rad_s) / spec.control_hz + TOLERANCE_RAD + np.array(spec.resolution_rad)
     seen = episode.observation("joint_position")[:-1]
     before = np.vstack([seen[:1], applied[:-1]])
     bad = np.argwhere((np.abs(applied - before) > reach) & (np.abs(applied - seen) > reach))
