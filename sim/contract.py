@@ -30,6 +30,7 @@ _PER_JOINT = (
     "joint_velocity_max_rad_s",
     "joint_acceleration_max_rad_s2",
     "joint_jerk_max_rad_s3",
+    "joint_resolution_rad",
     "home_rad",
 )
 STILL_RAD = 0.005

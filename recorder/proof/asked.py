@@ -31,6 +31,8 @@ _JOINTS: Final = (
     "home_rad",
     "control_hz",
 )
+_RESOLUTION: Final = "joint_resolution_rad"
+"""In a descriptor and in an episode from format 2 on: so what was begun by then is not accepted as format 1."""
 _BASE: Final = ("joint_names", "speed_max_m_s", "turn_max_rad_s")
 _CUT: Final = frozenset({EndReason.HOST_LOST, EndReason.DISK_FULL, EndReason.RECORDER_FAILED})
 """Why a recording may be shorter than its host said when it ended: what could not be written is not in it."""
@@ -107,6 +109,7 @@ def another_robot(asked: Asked, meta: Meta) -> str | None:
         "robot.model": asked.model,
         **{f"task.{name}": task.get(name) for name in _TASK},
         **{f"spec.{name}": there[name] for name in _JOINTS},
+        f"spec.{_RESOLUTION}": there.get(_RESOLUTION),
         "spec.end_effectors": there["end_effectors"],
         "spec.base": there["base"],
         "spec.observation": arrays,
@@ -117,6 +120,7 @@ def another_robot(asked: Asked, meta: Meta) -> str | None:
         "robot.model": meta.robot.model,
         **{f"task.{name}": own[name] for name in _TASK},
         **{f"spec.{name}": spec[name] for name in _JOINTS},
+        f"spec.{_RESOLUTION}": spec.get(_RESOLUTION),
         "spec.end_effectors": spec["end_effectors"],
         "spec.base": base,
         "spec.observation": spec["observation"],

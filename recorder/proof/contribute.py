@@ -6,20 +6,30 @@ Whoever has just driven it has the session key. Later, only the wallet that gran
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
 from eth_account.signers.local import LocalAccount
 
 from recorder.proof import manifest as manifests
 from recorder.proof.bundle import Bundle
 from recorder.proof.case import Trust
-from recorder.proof.manifest import EPISODE
+from recorder.proof.manifest import EPISODE, LastCommand, Manifest
 from recorder.proof.verify import require_gates
 from teleop.identity import Domain, session_key
+
+Sent = Callable[[int, int], bytes | None]
+"""What a client sent, by epoch and `seq`: the SHA-256 of that command; None if it sent nothing in that epoch, as another
+window or an earlier run of it did; and anything else, such as no bytes, if it sent others in that epoch, and not this."""
 
 
 class NotOurEpisodeError(Exception):
     """A manifest does not describe what we drove; it must not be signed."""
+
+
+class OtherCommandsError(NotOurEpisodeError):
+    """A manifest names a command that we did not send: something else drove the robot in our name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +42,51 @@ class Driven:
     task: str
 
 
-def countersign(data: bytes, driven: Driven, session_key: LocalAccount, domain: Domain) -> str:
-    """Return the operator's signature over a manifest's bytes; raise NotOurEpisodeError or ManifestError."""
+def countersign(
+    data: bytes, driven: Driven, session_key: LocalAccount, domain: Domain, sent: Sent | None = None
+) -> str:
+    """Return the operator's signature over a manifest's bytes.
+
+    With `sent`, the manifest's commands must be those that were sent; which epochs it knows nothing of,
+    `driven_elsewhere` says. Raises NotOurEpisodeError, OtherCommandsError or ManifestError.
+    """
     manifests.require_canonical(data)
     manifest = manifests.decode(data)
     said = Driven(manifest.episode, manifest.operator.address, manifest.robot.address, manifest.task.name)
     if said != driven or manifest.operator.session_key != session_key.address:
         raise NotOurEpisodeError(f"expected a manifest of {driven} by {session_key.address}, got one of {said}")
+    if sent is not None:
+        _require_sent(manifest, sent)
     return EPISODE.sign(session_key, domain, manifests.statement(manifest, data))
+
+
+def driven_elsewhere(data: bytes, sent: Sent) -> list[int]:
+    """Return the epochs of a manifest in which this client sent nothing, and so cannot say what was commanded."""
+    return [last.epoch for last in _commands(manifests.decode(data)) if sent(last.epoch, last.seq) is None]
+
+
+def _require_sent(manifest: Manifest, sent: Sent) -> None:
+    for last in _commands(manifest):
+        ours = sent(last.epoch, last.seq)
+        if ours is not None and ours.hex() != last.sha256:
+            raise OtherCommandsError(
+                f"{manifest.episode} was not driven by what was sent here: its host says that command {last.seq} of "
+                f"epoch {last.epoch} was {last.sha256}, and {_said(ours)}. Do not sign it; discard it"
+            )
+
+
+def _commands(manifest: Manifest) -> list[LastCommand]:
+    """Return the last command of each epoch; raise OtherCommandsError if a host leaves them out, as format 1 did."""
+    if manifest.commands is msgspec.UNSET:
+        how = "its host must be updated"
+        raise OtherCommandsError(
+            f"{manifest.episode} does not say what was commanded (format {manifest.version}): {how}"
+        )
+    return manifest.commands
+
+
+def _said(ours: bytes) -> str:
+    return f"the one that was sent was {ours.hex()}" if ours else "none of that number was sent"
 
 
 def sign_later(data: bytes, episode: str, wallet: LocalAccount, domain: Domain) -> str:

@@ -15,8 +15,8 @@ from typing import Final
 from recorder.file.episode import Episode, EpisodeError
 from recorder.proof import asked as facts
 from recorder.proof import checkpoint as checkpoints
+from recorder.proof import commands, merkle, motion
 from recorder.proof import manifest as manifests
-from recorder.proof import merkle, motion
 from recorder.proof import refusals as no
 from recorder.proof.bundle import TrustClass, domain_meta
 from recorder.proof.case import Case, SpecDiffersError, Ticket
@@ -104,6 +104,14 @@ def _agrees(case: Case) -> str | None:
 def _content(case: Case) -> str | None:
     found, said = manifests.root_hex(case.episode), case.manifest.content_root
     return None if found == said else f"the values give {found}, the manifest says {said}"
+
+
+def _commanded(case: Case) -> str | None:
+    return commands.problem(case.episode)
+
+
+def _safe(case: Case) -> str | None:
+    return commands.unsafe(case.episode)
 
 
 def _grant(case: Case) -> str | None:
@@ -300,6 +308,10 @@ def _wants_asked(case: Case) -> bool:
     return ticket is not None and ticket.asked is not None
 
 
+def _wants_commands(case: Case) -> bool:
+    return case.episode.meta.version > 1
+
+
 def _wants_replay(case: Case) -> bool:
     return case.trust.replay is not None and case.manifest.robot.simulated
 
@@ -330,6 +342,8 @@ FILE_GATES: Final = (
     Gate("structure", no.EpisodeStructureInvalid, _structure),
     Gate("agrees", no.ManifestDisagrees, _agrees),
     Gate("content", no.ContentRootMismatch, _content),
+    Gate("commands", no.CommandsMismatch, _commanded, _wants_commands),
+    Gate("safety", no.SafetyMismatch, _safe, _wants_commands),
     Gate("spec", no.SpecMismatch, _spec, _wants_asked),
     Gate("time", no.TimeMismatch, _timely, _wants_asked),
     Gate("duplicate", no.DuplicateEpisode, _first, _wants_books),

@@ -14,7 +14,7 @@ TOLERANCE_RAD: Final = 1e-6
 
 def problem(episode: Episode) -> str | None:
     """Return the first impossible thing, as a sentence, or None."""
-    for check in (_finite, _clocks, _limit_events, _positions, _speeds, _gripper):
+    for check in (_finite, _clocks, _beginnings, _limit_events, _positions, _speeds, _gripper):
         if (found := check(episode)) is not None:
             return found
     return None
@@ -39,6 +39,19 @@ def _clocks(episode: Episode) -> str | None:
     return f"step {at}: expected observation, sending and next observation in this order, got {times} ns"
 
 
+def _beginnings(episode: Episode) -> str | None:
+    """A period begins with what was seen before it, except the first, which begins the recording; and then it sends."""
+    if episode.meta.version == 1:
+        return None
+    seen, began, sent = episode.t_observed_ns, episode.t_began_ns, episode.t_sent_ns
+    wrong = np.flatnonzero((began > sent) | (np.arange(episode.steps) > 0) & (began < seen[:-1]))
+    if not len(wrong):
+        return None
+    at = wrong[0]
+    times = f"{seen[at]}, {began[at]}, {sent[at]}"
+    return f"step {at}: expected observation, beginning and sending in this order, got {times} ns"
+
+
 def _limit_events(episode: Episode) -> str | None:
     steps = episode.arrays["limits"]["step"].astype(np.int64)
     if (np.diff(steps) < 0).any() or (steps >= episode.steps).any():
@@ -49,7 +62,8 @@ def _limit_events(episode: Episode) -> str | None:
 def _positions(episode: Episode) -> str | None:
     spec, applied = episode.meta.spec, episode.applied_joint_position
     low, high = np.array(spec.joint_lower_rad), np.array(spec.joint_upper_rad)
-    bad = np.argwhere((applied < low - TOLERANCE_RAD) | (applied > high + TOLERANCE_RAD))
+    wider = TOLERANCE_RAD + np.array(spec.resolution_rad)
+    bad = np.argwhere((applied < low - wider) | (applied > high + wider))
     if not len(bad):
         return None
     step, joint = bad[0]
@@ -58,9 +72,12 @@ def _positions(episode: Episode) -> str | None:
 
 
 def _speeds(episode: Episode) -> str | None:
-    """A target must be within one period's reach of the previous target, or of where the arm was seen before it."""
+    """A target must be within one period's reach of the previous target, or of where the arm was seen before it.
+
+    Either may have been rounded to the joint's resolution by half of it.
+    """
     spec, applied = episode.meta.spec, episode.applied_joint_position
-    reach = np.array(spec.joint_velocity_max_rad_s) / spec.control_hz + TOLERANCE_RAD
+    reach = np.array(spec.joint_velocity_max_rad_s) / spec.control_hz + TOLERANCE_RAD + np.array(spec.resolution_rad)
     seen = episode.observation("joint_position")[:-1]
     before = np.vstack([seen[:1], applied[:-1]])
     bad = np.argwhere((np.abs(applied - before) > reach) & (np.abs(applied - seen) > reach))

@@ -37,6 +37,14 @@ class ContentRootMismatch(GateError):
     """The values' root is not the manifest's."""
 
 
+class CommandsMismatch(GateError):
+    """The commands are not one chain, or not what the steps say of them."""
+
+
+class SafetyMismatch(GateError):
+    """The robot was driven when its commands do not allow it."""
+
+
 class GrantInvalid(GateError):
     """The wallet did not allow this key to sign for this robot, this task, at this time."""
 

@@ -74,7 +74,11 @@ class BeyondTurnError(RobotFaultError):
 
 
 class So101:
-    """The arm. Its limits are the narrower of the URDF's and the calibration's; its speeds are whole ticks a period."""
+    """The arm. Its limits are the narrower of the URDF's and the calibration's.
+
+    A servo takes a position in whole ticks, so at full speed, 65.2 ticks a period, every fifth step is one of 66: the
+    spec says so, by its resolution.
+    """
 
     def __init__(
         self,
@@ -269,19 +273,8 @@ def _spec(servos: Calibration, task: TaskSpec) -> RobotSpec:
     observation = (*DESCRIPTION.arrays, *_SERVO_ARRAYS)
     spec = DESCRIPTION.spec(observation, simulated=False, control_hz=CONTROL_HZ, task=task)
     home = np.clip(DESCRIPTION.home_rad, lower, upper)
-    fastest = _whole_ticks(spec.joint_velocity_max_rad_s, spec.period_s)
-    return replace(spec, joint_lower_rad=lower, joint_upper_rad=upper, home_rad=home, joint_velocity_max_rad_s=fastest)
-
-
-def _whole_ticks(speed_max_rad_s: Vector, period_s: float) -> Vector:
-    """Return the fastest speed that is a whole number of ticks per period, and no faster than the given one.
-
-    Every target is rounded to a tick. If full speed were 65.2 ticks a period, every fifth step would be 66: more than
-    the spec allows, although nobody asked for it. With a whole n, a motion of at most n ticks stays so when rounded.
-    """
-    a_tick_each_period = RAD_PER_TICK / period_s
-    fastest: Vector = np.floor(speed_max_rad_s / a_tick_each_period) * a_tick_each_period
-    return fastest
+    resolution = np.full(spec.joints, RAD_PER_TICK)
+    return replace(spec, joint_lower_rad=lower, joint_upper_rad=upper, home_rad=home, joint_resolution_rad=resolution)
 
 
 def _ends(servo: JointCalibration) -> tuple[float, float]:

@@ -14,7 +14,17 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from sim.robot import EPISODE_S_MAX, Action, ArraySpec, EndEffector, MobileBase, Observation, RobotSpec, TaskSpec
+from sim.robot import (
+    EPISODE_S_MAX,
+    RESOLUTION_MAX_RAD,
+    Action,
+    ArraySpec,
+    EndEffector,
+    MobileBase,
+    Observation,
+    RobotSpec,
+    TaskSpec,
+)
 from sim.scene import Part, Scene
 from teleop.wire.frames import CAMERAS_MAX
 from teleop.wire.messages import STATE_VALUES_MAX, Values
@@ -29,6 +39,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x
 Said = Annotated[str, Meta(max_length=500)]
 Number = Annotated[float, Meta(ge=-1e6, le=1e6)]
 Positive = Annotated[float, Meta(gt=0, le=1e6)]
+Resolution = Annotated[float, Meta(ge=0, le=RESOLUTION_MAX_RAD)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=0, le=10**9)]
 Names = Annotated[tuple[Name, ...], Meta(max_length=64)]
@@ -38,6 +49,15 @@ Quaternion = tuple[Number, Number, Number, Number]
 Rgba = tuple[Share, Share, Share, Share]
 Url = Annotated[str, Meta(max_length=200, pattern=r"^/assets/models/(?!.*\.\.)[\w./-]+$")]
 """Under this hub's own models, as a page loads it without asking."""
+
+
+_PER_JOINT: Final = (
+    "joint_lower_rad",
+    "joint_upper_rad",
+    "joint_velocity_max_rad_s",
+    "joint_resolution_rad",
+    "home_rad",
+)
 
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -151,6 +171,7 @@ class Descriptor(_Part, frozen=True):
     joint_lower_rad: Numbers
     joint_upper_rad: Numbers
     joint_velocity_max_rad_s: Numbers
+    joint_resolution_rad: Annotated[tuple[Resolution, ...], Meta(max_length=64)]
     home_rad: Numbers
     end_effectors: Annotated[tuple[_Hand, ...], Meta(max_length=16)]
     base: _Base | None
@@ -163,7 +184,7 @@ class Descriptor(_Part, frozen=True):
     def __post_init__(self) -> None:
         """Raise ValueError if the parts do not fit each other."""
         joints = len(self.joint_names)
-        for field in ("joint_lower_rad", "joint_upper_rad", "joint_velocity_max_rad_s", "home_rad"):
+        for field in _PER_JOINT:
             if len(getattr(self, field)) != joints:
                 raise ValueError(f"expected {joints} numbers in `{field}`, one a joint")
         observations = [self.observation, *(task.setting.observation for task in self.tasks if task.setting)]
@@ -237,6 +258,7 @@ def describe(name: str, spec: RobotSpec, *others: RobotSpec) -> dict[str, Any]:
         "joint_lower_rad": spec.joint_lower_rad.tolist(),
         "joint_upper_rad": spec.joint_upper_rad.tolist(),
         "joint_velocity_max_rad_s": spec.joint_velocity_max_rad_s.tolist(),
+        "joint_resolution_rad": spec.joint_resolution_rad.tolist(),
         "home_rad": spec.home_rad.tolist(),
         "end_effectors": [_end_effector(end) for end in spec.end_effectors],
         "base": None if spec.base is None else _base(spec.base),

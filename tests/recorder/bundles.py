@@ -49,10 +49,17 @@ def record(folder: Path, episode: tuple[EpisodeStart, list[Step], EpisodeEnd] | 
     return clean
 
 
-def sealed_bundle(folder: Path, *, previous: str = NO_PREVIOUS, robot: LocalAccount = ROBOT, **kwargs: Any) -> Path:
-    """Return a bundle as a host seals it: signed by the robot only."""
+def sealed_bundle(
+    folder: Path,
+    *,
+    previous: str = NO_PREVIOUS,
+    robot: LocalAccount = ROBOT,
+    made: tuple[EpisodeStart, list[Step], EpisodeEnd] | None = None,
+    **kwargs: Any,
+) -> Path:
+    """Return a bundle as a host seals it, signed by the robot only: of a fake episode, or of the one `made`."""
     folder.mkdir(parents=True, exist_ok=True)
-    episode = fake_episode(robot=robot, **kwargs)
+    episode = made or fake_episode(robot=robot, **kwargs)
     bundle = folder / episode[0].episode
     seal(record(folder, episode), bundle, key=robot, domain=DOMAIN, previous=previous)
     return bundle

@@ -173,14 +173,14 @@ def positions(spec: RobotSpec, steps: int, seed: int, reach: float, idle: int, s
 class FakeOperator:
     """Sends commands as a client does: each holds the hash of the one before it in its epoch."""
 
-    def __init__(self, epoch: int = 1) -> None:
+    def __init__(self) -> None:
         self.newest: Command | None = None
         """The newest that counted."""
-        self._epoch, self._seq, self._before = epoch, 0, FIRST
+        self.resume(1)
 
     def resume(self, epoch: int) -> None:
-        """Go on in another epoch, which counts from 1."""
-        self._epoch, self._seq, self._before = epoch, 0, FIRST
+        """Begin, or go on in another epoch, which counts from 1."""
+        self.epoch, self._seq, self._before = epoch, 0, FIRST
 
     def send(
         self,
@@ -193,15 +193,15 @@ class FakeOperator:
         lost: bool = False,
     ) -> Taken:
         """Return the next command as it came; if the one before it was `lost`, its `seq` has a gap."""
-        self._seq += 2 if lost else 1
-        clock_us = 5_000_000 + arrived_ns // 1000 - 20_000
-        sent = np.asarray(values, np.float32)
-        command = Command(mode, dead_man, self._epoch, self._seq, max(0, self._seq - 2), clock_us, sent, self._before)
-        data = command.encode()
-        self._before = digest_of(data)
+        for _ in range(2 if lost else 1):
+            self._seq += 1
+            sent, now_us = np.asarray(values, np.float32), 5_000_000 + arrived_ns // 1000 - 20_000
+            head = mode, dead_man, self.epoch, self._seq, max(0, self._seq - 2), now_us
+            command = Command(*head, sent, self._before)
+            self._before = digest_of(command.encode())
         if admitted:
             self.newest = command
-        return Taken(data, arrived_ns, admitted)
+        return Taken(command.encode(), arrived_ns, admitted)
 
 
 def fake_taken(operator: FakeOperator, index: int, began_ns: int, values: Vector) -> tuple[Taken, ...]:
@@ -229,6 +229,7 @@ def fake_steps(
     jitter = np.random.default_rng(start.seed + 1).integers(-400_000, 400_000, count)
     period_ns = round(1e9 / spec.control_hz)
     previous, operator = spec.home_rad, FakeOperator()
+    operator.send(start.t_mono_ns - 50_000_000, np.append(spec.home_rad, 1.0), dead_man=False)
     made = []
     for index in range(count):
         progress = (index + 1) / count

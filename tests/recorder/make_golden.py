@@ -1,23 +1,41 @@
-"""Makes `golden/`: one tiny good bundle and broken ones. `python -m tests.recorder.make_golden`
+"""Makes `golden/version-2/`: good bundles and broken ones. `python -m tests.recorder.make_golden`
 
-A later version of this project must read `good/` and refuse the others by the same names; so this is run only when the
-format's version changes.
+A later version of this project must read what is good and refuse the others by the same names; so this is run only when
+the format's version changes. `golden/version-1/` was made in the same way by the release that wrote version 1.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 import h5py
+import msgspec
 
-from tests.recorder.bundles import good_bundle
-from tests.recorder.factory import SESSION, WALLET
+from recorder.file.episode import Episode
+from recorder.file.journal import write_clean
+from recorder.proof import manifest as manifests
+from recorder.proof.manifest import NO_PREVIOUS
+from tests.recorder.bundles import Adversary, good_bundle, receipt, signed
+from tests.recorder.driving import drive
+from tests.recorder.lies import CHANGED, EXPIRED, RECORDED, SAID
 
 GOLDEN: Final = Path(__file__).parent / "golden"
+VERSION_1: Final = GOLDEN / "version-1"
+VERSION_2: Final = GOLDEN / "version-2"
+KEPT: Final = {
+    *("a changed byte", "two swapped", "one dropped in the middle", "another value commanded"),
+    *("one moved to an earlier step", "one moved to a later step"),
+    *("a value that is not finite", "commands that are not cut"),
+    *("driven without pressing", "driven after a silence", "driven on in a new epoch", "driven before it was armed"),
+    *("version 1", "another last command", "the first epoch only"),
+}
+"""Which of the lies are kept as files; all of them are told in `proof/test_commands.py`."""
 BROKEN: Final[dict[str, Callable[[Path], None]]] = {}
 
 
@@ -38,6 +56,15 @@ def ManifestNotCanonical(bundle: Path) -> None:  # noqa: N802
     """Print the manifest more prettily."""
     path = bundle / "manifest.json"
     path.write_bytes(path.read_bytes() + b"\n")
+
+
+@broken
+def ManifestInvalid(bundle: Path) -> None:  # noqa: N802
+    """Leave the commands out of the manifest."""
+    path = bundle / "manifest.json"
+    said = msgspec.json.decode(path.read_bytes())
+    del said["commands"]
+    path.write_bytes(manifests.canonical(said))
 
 
 @broken
@@ -65,20 +92,68 @@ def InclusionInvalid(bundle: Path) -> None:  # noqa: N802
     path.write_text(head + '"inclusion":["' + tail[tail.index('"0x') + 1 :])
 
 
+def write(bundle: Path, episode: Episode, **said: Any) -> None:
+    """Write a bundle of an episode, whatever it holds, signed by everyone; `said` changes its manifest."""
+    bundle.mkdir(parents=True)
+    file = bundle / "episode.h5"
+    write_clean(file, episode.meta, episode.arrays)
+    data = file.read_bytes()
+    manifest = manifests.of_episode(
+        episode,
+        size=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        root=manifests.root_hex(episode),
+        previous=NO_PREVIOUS,
+        software="0",
+    )
+    text = msgspec.structs.replace(manifest, **said).encode()
+    (bundle / "manifest.json").write_bytes(text)
+    (bundle / "signatures.json").write_bytes(signed(text).encode())
+    (bundle / "receipt.json").write_bytes(receipt(text))
+
+
+def write_lies(good: Path) -> None:
+    """Write each lie that is kept, below the name of the gate that refuses it."""
+    told = Adversary.of(good)
+    for name, (change, refusal) in CHANGED.items():
+        if name in KEPT:
+            arrays = {path: array.copy() for path, array in told.episode.arrays.items()}
+            change(arrays)
+            write(VERSION_2 / refusal.__name__ / slug(name), dataclasses.replace(told.episode, arrays=arrays))
+    for name, (say, refusal) in SAID.items():
+        if name in KEPT:
+            bundle = VERSION_2 / refusal.__name__ / slug(name)
+            write(bundle, told.episode, **say(told.manifest))
+            (bundle / "episode.h5").unlink()
+
+
+def slug(name: str) -> str:
+    """Return a lie's name as a folder's."""
+    return name.replace(" ", "-")
+
+
+def copied(folder: Path, *, scripts: Any, safety: Any) -> Path:
+    """Record a drive as its host tells it."""
+    with TemporaryDirectory() as made:
+        return Path(shutil.copytree(good_bundle(Path(made), made=drive(scripts, safety)), folder))
+
+
 def main() -> None:
-    """Make the corpus anew."""
-    shutil.rmtree(GOLDEN, ignore_errors=True)
+    """Make the corpus of version 2, in the place of the one that is there."""
+    shutil.rmtree(VERSION_2, ignore_errors=True)
+    good = VERSION_2 / "good"
     with TemporaryDirectory() as folder:
-        good = good_bundle(Path(folder), steps=8, joints=2, wallet=WALLET, session=SESSION)
-        shutil.copytree(good, GOLDEN / "good")
+        shutil.copytree(good_bundle(Path(folder), made=drive()), good)
+    copied(VERSION_2 / "good-expired", scripts=EXPIRED["and armed again"][0], safety=EXPIRED["and armed again"][1])
     for name, change in BROKEN.items():
-        shutil.copytree(GOLDEN / "good", GOLDEN / name)
-        change(GOLDEN / name)
-        if name not in ("FileHashMismatch",):
-            (GOLDEN / name / "episode.h5").unlink()
-    truncated = GOLDEN / "EpisodeStructureInvalid"
-    truncated.mkdir()
-    (truncated / "episode.h5").write_bytes((GOLDEN / "good" / "episode.h5").read_bytes()[:6000])
+        shutil.copytree(good, VERSION_2 / name / "bundle")
+        change(VERSION_2 / name / "bundle")
+        if name != "FileHashMismatch":
+            (VERSION_2 / name / "bundle" / "episode.h5").unlink()
+    write_lies(good)
+    for name, (scripts, safety) in RECORDED.items():
+        if name in KEPT:
+            copied(VERSION_2 / "SafetyMismatch" / slug(name), scripts=scripts, safety=safety)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ from tests.teleop.operator.test_gamepad import Device
 pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).parents[3]
-GOLDEN = ROOT / "tests/recorder/golden/good"
+GOLDEN = ROOT / "tests/recorder/golden/version-1/good"
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from recorder.file.episode import Episode
 from recorder.file.meta import Meta
 from recorder.proof import refusals
 from recorder.proof.asked import SKEW_MS, SLACK_MS
+from recorder.proof.bundle import Bundle
 from recorder.proof.case import Books, SpecDiffersError, Trust
 from recorder.proof.verify import verify
-from tests.recorder.bundles import Adversary, good_bundle
+from tests.recorder.bundles import Adversary, good_bundle, with_parts
 from tests.recorder.factory import fake_grant
 from tests.recorder.proof.test_verify import ASKED, HUBS, STARTED_MS, TICKET, refused_by, remade
 
@@ -44,6 +46,7 @@ LIES: dict[str, Callable[[Meta], Meta]] = {
     "another model": with_meta("robot", model="other_arm"),
     "limits of a billion": with_meta("spec", joint_upper_rad=[1e9, 1e9, 1e9]),
     "a speed of a billion": with_meta("spec", joint_velocity_max_rad_s=[1e9, 1e9, 1e9]),
+    "a coarse resolution": with_meta("spec", joint_resolution_rad=[0.1, 0.1, 0.1]),
     "another home": with_meta("spec", home_rad=[0.1, 0.0, 0.0]),
     "a rate of a hundredth": with_meta("spec", control_hz=0.01),
     "the cube as the hand": the_cube_as_the_hand,
@@ -180,3 +183,30 @@ def test_an_episode_of_1971_is_refused_though_its_wallet_granted_it(adversary: A
     times = adversary.episode.arrays["time/t_wall_ns"]
 
     assert refused_by(remade(adversary, meta, {"time/t_wall_ns": times - times[0] + at_ns})) is refusals.TimeMismatch
+
+
+def as_version_1(adversary: Adversary) -> Bundle:
+    """Return the same episode as an earlier release would have kept it, signed by everyone."""
+    old = adversary.episode
+    spec = msgspec.structs.replace(old.meta.spec, joint_resolution_rad=msgspec.UNSET)
+    meta = msgspec.structs.replace(old.meta, version=1, spec=spec)
+    arrays = {column.path: old.arrays[column.path] for column in meta.columns}
+    return remade(
+        dataclasses.replace(adversary, bundle=with_parts(adversary.bundle, episode=stripped(old, meta, arrays))), meta
+    )
+
+
+def stripped(old: Episode, meta: Meta, arrays: dict[str, Any]) -> Episode:
+    return dataclasses.replace(old, meta=meta, meta_bytes=meta.encode(), arrays=arrays)
+
+
+def test_what_was_begun_under_format_2_is_not_taken_as_format_1_which_keeps_no_commands(adversary: Adversary) -> None:
+    bundle = as_version_1(adversary)
+    assert refused_by(bundle) is refusals.SpecMismatch
+
+    described = {name: value for name, value in ASKED.described.items() if name != "joint_resolution_rad"}
+    before = dataclasses.replace(ASKED, described=described)
+    books = Books(dataclasses.replace(TICKET, asked=before), None, None, HUBS.books.received_ms)
+    report = verify(bundle, dataclasses.replace(HUBS, books=books))
+    assert {"commands", "safety"} == set(report.skipped)
+    assert refused_by(adversary.bundle, dataclasses.replace(HUBS, books=books)) is refusals.SpecMismatch

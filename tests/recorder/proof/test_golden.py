@@ -1,43 +1,111 @@
-"""The golden corpus: a bundle of format 1 that every later version must read, and broken ones that it must refuse."""
+"""The golden corpus: bundles of each version that every later one must read, and broken ones that it must refuse."""
 
 from __future__ import annotations
 
 import shutil
+import zlib
 from pathlib import Path
+from typing import Final
 
 import pytest
 
-from recorder.file.episode import UnreadableFileError, read_episode
+from recorder.file.episode import EpisodeError, UnreadableFileError, read_episode
+from recorder.file.journal import finish, read_journal
 from recorder.proof import refusals
 from recorder.proof.bundle import opened, read_bundle
 from recorder.proof.verify import verify_bundle
-from tests.recorder.bundles import TRUST
-from tests.recorder.make_golden import BROKEN, GOLDEN
+from teleop.wire.reasons import EndReason
+from tests.recorder.bundles import TRUST, good_bundle
+from tests.recorder.driving import drive
+from tests.recorder.make_golden import GOLDEN, VERSION_1, VERSION_2
+
+GOOD: Final = {
+    VERSION_1 / "good": "0x71e75ec2dc67ec50511a18f5169af22c7807419a6f98f19962a3558a7676494a",
+    VERSION_2 / "good": "0x5ef25f4efb6e2ab4406567a64b5ab27a4a8820335ab10c66dbcdf4d2a8fe9d72",
+    VERSION_2 / "good-expired": "0x5db118227e23d6231c55773e44fb07696f7e9098ad6b80c7c7102f58ac6a4e5b",
+}
+BROKEN: Final = {
+    **{path: path.name for path in VERSION_1.iterdir() if (path / "manifest.json").exists() and path.name != "good"},
+    **{path: path.parent.name for path in VERSION_2.glob("*/*") if path.is_dir()},
+}
 
 
-def test_the_good_bundle_still_passes_every_gate() -> None:
-    report = verify_bundle(GOLDEN / "good", TRUST)
+def named(path: Path) -> str:
+    return str(path.relative_to(GOLDEN))
+
+
+@pytest.mark.parametrize("path", GOOD, ids=named)
+def test_a_good_bundle_still_passes_every_gate(path: Path) -> None:
+    report = verify_bundle(path, TRUST)
 
     assert report.episode == "episode-1"
-    assert report.content_root == "0x71e75ec2dc67ec50511a18f5169af22c7807419a6f98f19962a3558a7676494a"
+    assert report.content_root == GOOD[path]
+    told = {"commands", "safety"}
+    assert told <= set(report.skipped if path.parent == VERSION_1 else report.passed)
 
 
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_bundle_is_refused_by_the_name_of_its_folder(tmp_path: Path, name: str) -> None:
-    bundle = tmp_path / name
-    shutil.copytree(GOLDEN / name, bundle)
+@pytest.mark.parametrize("path", BROKEN, ids=named)
+def test_a_broken_bundle_is_refused_by_the_name_of_its_folder(tmp_path: Path, path: Path) -> None:
+    bundle = Path(shutil.copytree(path, tmp_path / "bundle"))
+    good = next(one for one in path.parents if one.parent == GOLDEN) / "good"
     if not (bundle / "episode.h5").exists():
-        shutil.copy(GOLDEN / "good" / "episode.h5", bundle)
+        shutil.copy(good / "episode.h5", bundle)
 
-    with pytest.raises(getattr(refusals, name)):
+    with pytest.raises(getattr(refusals, BROKEN[path])):
         verify_bundle(bundle, TRUST)
 
 
 def test_a_truncated_episode_is_refused_by_name() -> None:
     with pytest.raises(UnreadableFileError):
-        read_episode(GOLDEN / "EpisodeStructureInvalid" / "episode.h5")
-    assert isinstance(opened(read_bundle(GOLDEN / "EpisodeStructureInvalid")).episode, UnreadableFileError)
+        read_episode(VERSION_1 / "EpisodeStructureInvalid" / "episode.h5")
+    assert isinstance(opened(read_bundle(VERSION_1 / "EpisodeStructureInvalid")).episode, UnreadableFileError)
+
+
+def test_every_gate_of_the_commands_is_in_the_corpus() -> None:
+    kept = {"CommandsMismatch", "SafetyMismatch", "ManifestDisagrees", "ManifestInvalid", "EpisodeStructureInvalid"}
+
+    assert kept <= {name for path, name in BROKEN.items() if VERSION_2 in path.parents}
+
+
+def test_the_writer_still_makes_the_golden_values(tmp_path: Path) -> None:
+    """The same steps give the same content root; the bytes of the file may change with HDF5."""
+    made = good_bundle(tmp_path, made=drive())
+
+    assert verify_bundle(made, TRUST).content_root == GOOD[VERSION_2 / "good"]
+
+
+@pytest.mark.parametrize(("name", "reason"), [("ended", EndReason.FINISHED), ("cut", EndReason.HOST_LOST)])
+def test_a_journal_of_an_earlier_release_becomes_an_episode_of_its_version(
+    tmp_path: Path, name: str, reason: EndReason
+) -> None:
+    """Byte for byte what that release itself would have made of it, as far as the values go."""
+    journal = Path(shutil.copy(VERSION_1 / "journals" / f"{name}.journal", tmp_path))
+    assert read_journal(journal).meta.version == 1
+
+    assert finish(journal, tmp_path / "e.h5") is (name == "ended")
+
+    episode, good = read_episode(tmp_path / "e.h5"), read_episode(VERSION_1 / "good" / "episode.h5")
+    assert (episode.meta.version, episode.end.reason) == (1, reason)
+    assert {path: array.tobytes() for path, array in episode.arrays.items()} == {
+        path: array.tobytes() for path, array in good.arrays.items()
+    }
+    assert list(episode.commands()) == []
+    assert episode.newest_command.tolist() == episode.steps * [-1]
+    if name == "ended":
+        assert episode.meta_bytes == good.meta_bytes
+
+
+@pytest.mark.parametrize("version", [2, 0, 3])
+def test_a_journal_whose_version_is_not_that_of_its_meta_is_set_aside(tmp_path: Path, version: int) -> None:
+    data = bytearray((VERSION_1 / "journals" / "ended.journal").read_bytes())
+    data[16:20] = version.to_bytes(4, "little")
+    head = 24 + int.from_bytes(data[20:24], "little")
+    data[head : head + 4] = zlib.crc32(data[:head]).to_bytes(4, "little")
+    (tmp_path / "e.journal").write_bytes(data)
+
+    with pytest.raises(EpisodeError, match="version"):
+        read_journal(tmp_path / "e.journal")
 
 
 def test_the_corpus_is_small() -> None:
-    assert sum(path.stat().st_size for path in GOLDEN.rglob("*") if path.is_file()) < 200_000
+    assert sum(path.stat().st_size for path in GOLDEN.rglob("*") if path.is_file()) < 750_000

@@ -42,6 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     world = make_world("panda", "lift")
     world.connect()
     hands, steps, operator = Hands(world.spec), [], FakeOperator()
+    operator.send(0, np.zeros(8), dead_man=False)
     start = dataclasses.replace(fake_start(spec=world.spec, seed=SEED), initial=world.reset(SEED))
     for index, (applied, seen) in enumerate(islice(drive(world, SEED), 40)):
         ns = index * PERIOD_NS
