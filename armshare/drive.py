@@ -83,6 +83,15 @@ class Episode:
     """Whether it earns nothing before people have reviewed it: a real robot's."""
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An episode that is signed, and waits until the hub can check it."""
+
+    episode: str
+    says: str
+    """Why it waits, in a sentence."""
+
+
 @dataclass(slots=True)
 class Outcome:
     """The result of a drive, filled in as it goes, so that what was done is known however it ends."""
@@ -93,6 +102,8 @@ class Outcome:
     asked: int = 1
     episodes: list[Episode] = field(default_factory=list)
     discarded: list[str] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
+    """Those that are signed, and that the hub cannot check yet: it checks them again by itself."""
     unsigned: list[str] = field(default_factory=list)
     """Those that were driven and not signed, because it was interrupted; they can be signed later."""
     expiries: int = 0
@@ -104,7 +115,7 @@ class Outcome:
     @property
     def left(self) -> int:
         """How many are still to be driven."""
-        return self.asked - len(self.episodes) - len(self.discarded)
+        return self.asked - len(self.episodes) - len(self.held) - len(self.discarded)
 
     @property
     def complete(self) -> bool:
@@ -149,7 +160,7 @@ async def _session(url: str, wallet: LocalAccount, outcome: Outcome, make: Pilot
         robot = await _choose(driver, outcome)
         renew_ms = monotonic_ms() + SESSION_MS - RENEW_MS
         try:
-            async with HandIn(driver, outcome.robot, outcome.episodes, tell, outcome.unsigned) as handing:
+            async with HandIn(driver, outcome.robot, outcome.episodes, tell, outcome.unsigned, outcome.held) as handing:
                 try:
                     await driver.join(outcome.robot, outcome.task, queued=lambda *place: tell(_queued(robot, *place)))
                     await _one(driver, make, outcome, handing, tell)
@@ -215,6 +226,7 @@ def lines(outcome: Outcome) -> Iterator[str]:
             yield from (f"  {escape(reason)}" for reason in one.reasons)
         if one.awaiting_review:
             yield "  awaiting review: a real robot's episode is paid only after people have reviewed it"
+    yield from (f"[yellow]waits[/yellow]  {escape(one.says)}" for one in outcome.held)
     yield from (f"discarded {episode}" for episode in outcome.discarded)
     for episode in outcome.unsigned:
         yield f"not signed  {episode}  sign it with `armshare drive --sign {episode}`, or --discard it"
@@ -314,12 +326,16 @@ class HandIn:
         into: list[Episode],
         tell: Progress = silent,
         unsigned: list[str] | None = None,
+        held: list[Held] | None = None,
     ) -> None:
-        """`into` receives the episodes that the hub has scored, `unsigned` those that were interrupted before that."""
+        """`into` receives the episodes that the hub has scored, `unsigned` those that were interrupted before that.
+
+        `held` receives those that the hub cannot check yet; without it, such a one raises HeldError.
+        """
         self._driver, self._robot, self._into, self._tell = driver, robot, into, tell
-        self._unsigned = [] if unsigned is None else unsigned
+        self._unsigned, self._held = [] if unsigned is None else unsigned, held
         self._turn = asyncio.Lock()
-        self._under_way: list[asyncio.Task[Episode]] = []
+        self._under_way: list[asyncio.Task[Episode | Held]] = []
 
     async def __aenter__(self) -> HandIn:
         return self
@@ -335,7 +351,8 @@ class HandIn:
             for task in self._under_way:
                 task.cancel()
             left = await asyncio.gather(*self._under_way, return_exceptions=True)
-            self._into.extend(one for one in left if isinstance(one, Episode))
+            for one in left:
+                self._take(one)
             self._unsigned.extend(task.get_name() for task in self._under_way if task.cancelled())
 
     @property
@@ -351,11 +368,23 @@ class HandIn:
         """Wait until at most `most` are under way; raise what `contribute` does."""
         while len(self._under_way) > most:
             await asyncio.wait(self._under_way[:1])
-            self._into.append(self._under_way.pop(0).result())
+            self._take(self._under_way.pop(0).result())
 
-    async def _contribute(self, ended: Mapping[str, Any]) -> Episode:
+    def _take(self, found: Episode | Held | BaseException) -> None:
+        if isinstance(found, Episode):
+            self._into.append(found)
+        elif isinstance(found, Held) and self._held is not None:
+            self._held.append(found)
+
+    async def _contribute(self, ended: Mapping[str, Any]) -> Episode | Held:
         async with self._turn:
-            return await contribute(self._driver, ended, self._robot, self._tell)
+            try:
+                return await contribute(self._driver, ended, self._robot, self._tell)
+            except HeldError as error:
+                if self._held is None:
+                    raise
+                self._tell(str(error))
+                return Held(ended["episode"], str(error))
 
 
 async def contribute(driver: Driver, ended: Mapping[str, Any], robot: str, tell: Progress = silent) -> Episode:

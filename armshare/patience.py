@@ -19,7 +19,7 @@ WAIT_S: Final = 2
 _PAUSES_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 """The pauses after one, two, ... answers in a row that were not the hub's own."""
 _COMING: Final = ("recording", "sealed")
-_GONE: Final = ("discarded", "rejected")
+_GONE: Final = ("discarded",)
 
 
 def silent(_text: str) -> None:
@@ -46,7 +46,7 @@ async def patiently(ask: Ask, tell: Tell = silent) -> httpx.Response:
 async def manifest_of(http: httpx.AsyncClient, episode: str, tell: Tell = silent) -> bytes:
     """Return an episode's manifest once its host has sent all of it, however long that takes.
 
-    Raises EpisodeGoneError if it was discarded meanwhile, or RefusedError.
+    Raises EpisodeGoneError if it was discarded meanwhile, or the hub refused what its host sent, or RefusedError.
     """
     before, path = "", f"/api/episodes/{episode}"
     while True:
@@ -57,6 +57,8 @@ async def manifest_of(http: httpx.AsyncClient, episode: str, tell: Tell = silent
         if (now := f"{episode}: {arrived(arrival['received'], arrival['length'])}") != before:
             tell(now)
             before = now
+    if arrival["state"] == "rejected":
+        raise EpisodeGoneError(f"{episode} was refused by the hub, so it does not count: {arrival.get('reason')}")
     if arrival["state"] in _GONE:
         raise EpisodeGoneError(f"{episode} cannot be signed: it is {arrival['state']} already.")
     return _required(await patiently(lambda: http.get(f"{path}/manifest"), tell)).content

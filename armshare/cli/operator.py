@@ -63,6 +63,8 @@ def drive(
 ) -> None:
     """Drive as an operator, without a browser. Exit code 1 if not all episodes were accepted, 2 if it could not go on.
 
+    An episode that the hub cannot check yet is named, and the next is driven: it counts as not accepted until then.
+
     A first drive need not do the task: it exits with 0 if the wallet has passed the checks.
 
     Ctrl-C lets go and gives the robot back. The episode that is being driven is then kept as invalid, never scored.

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 import structlog
 from eth_account.signers.local import LocalAccount
 from fastapi import FastAPI, Request
@@ -57,6 +56,7 @@ from teleop.hub.server.encoded import EncodedCache
 from teleop.hub.tables import LeaseRow, TicketRow
 from teleop.identity import kept_secret, load_key
 from teleop.wire.messages import PROTOCOL
+from teleop.wire.reasons import EndReason
 
 _log = structlog.get_logger()
 EXPIRY_S: Final = 1.0
@@ -114,11 +114,12 @@ def _written(row: TicketRow) -> dict[str, Any]:
 def _live(heard: Mapping[str, Any], lease: LeaseRow) -> Live:
     """Return what the hub heard while an episode was driven; a hub that crashed then does not know what it heard."""
     crashed = lease.reason == HUB_LOST and heard["finish_ms"] is None
+    ended = heard["ended"]
     return Live(
         ready_ms=heard["ready_ms"],
         finished=None if crashed else heard["finish_ms"] is not None,
         ended_ms=heard["ended_ms"],
-        ended=None if heard["ended"] is None else msgspec.convert(heard["ended"], SaidEnd),
+        ended=None if ended is None else SaidEnd(**{**ended, "reason": EndReason(ended["reason"])}),
     )
 
 

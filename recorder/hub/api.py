@@ -30,9 +30,9 @@ from recorder.hub.catalogue import (
     UnknownEpisodeError,
     Wanted,
 )
-from recorder.hub.intake import EpisodeErasedError, EpisodePrivateError, Intake, Sealing
+from recorder.hub.intake import EpisodePrivateError, Intake, Sealing
 from recorder.hub.log import Log, LogIndexError
-from recorder.hub.records import NotTheOperatorError
+from recorder.hub.records import EpisodeErasedError, NotTheOperatorError
 from recorder.hub.states import EpisodeState, EpisodeStateError
 from recorder.hub.store import UnknownFileError
 from recorder.hub.tables import EpisodeRow
@@ -219,7 +219,11 @@ def _add_uploads(router: APIRouter, access: Access, uploads: Uploads, intake: In
         ticket = await run_in_threadpool(access.ticket, episode)
         if ticket is None or ticket.robot != robot:
             raise UnknownEpisodeError(f"expected an episode that {robot} was asked for, got {episode[:80]!r}")
-        upload = await run_in_threadpool(uploads.create, episode, robot, length)
+        try:
+            upload = await run_in_threadpool(uploads.create, episode, robot, length)
+        except UploadTooLargeError as error:
+            await intake.refuse(ticket, error)
+            raise
         await run_in_threadpool(intake.expect, ticket)
         return _tus(201, {"Location": f"{request.scope.get('root_path', '')}/api/uploads/{upload.upload}"})
 

@@ -28,6 +28,8 @@ class Arrival:
     received: int
     length: int | None
     """None until its host has begun to send it."""
+    reason: str | None = None
+    """Which gate refused it, and why, if it is `rejected`: nothing more comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,8 @@ class Arriving:
             raise UnknownEpisodeError(f"expected an episode of this hub, got {episode[:80]!r}")
         if row is None:
             return Arrival(episode, EpisodeState.RECORDING, 0, None)
-        return Arrival(episode, row.state, *_bytes(row, self._uploads.of_episodes([episode]).get(episode)))
+        arrived = _bytes(row, self._uploads.of_episodes([episode]).get(episode))
+        return Arrival(episode, row.state, *arrived, row.reason if row.state is EpisodeState.REJECTED else None)
 
     def unsigned(self, operator: str) -> list[Unsigned]:
         """Return a wallet's episodes that are on their way or wait for its signature, newest first."""

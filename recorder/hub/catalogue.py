@@ -49,7 +49,7 @@ class EpisodeView:
     next_try_ms: int | None
     """When it is checked again, if it is held."""
     another_look: bool
-    """Whether it is rejected and its operator may still ask for another look."""
+    """Whether it is rejected, its files are here, and its operator may still ask for another look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +121,13 @@ def view(row: EpisodeRow) -> EpisodeView:
         created_ms=row.created_ms,
         trust=row.trust,
         next_try_ms=row.next_try_ms,
-        another_look=row.state is EpisodeState.REJECTED and row.looked_again_ms is None,
+        another_look=_may_be_looked_at(row),
     )
+
+
+def _may_be_looked_at(row: EpisodeRow) -> bool:
+    there = row.size is not None and row.erased_ms is None
+    return there and row.state is EpisodeState.REJECTED and row.looked_again_ms is None
 
 
 def _filtered(wanted: Wanted) -> Select[EpisodeRow]:

@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 from sqlalchemy import and_, or_, select
 
+from recorder.hub.rows import require_owned
 from recorder.hub.states import EpisodeState, require_move
 from recorder.hub.store import Store
 from recorder.hub.tables import EpisodeRow
@@ -27,6 +28,7 @@ _LATE: Final = {
     EpisodeState.SEALED: "it did not reach the hub whole in time",
     EpisodeState.RECORDING: "its host did not send it in time",
 }
+_ERASED: Final = (EpisodeState.DISCARDED, EpisodeState.REJECTED)
 
 
 class Erasing:
@@ -40,9 +42,11 @@ class Erasing:
         """Erase what is due, and return which episodes that was. It may be interrupted at any moment, and repeated."""
         erased = list(self._discard_late())
         for episode in self._due():
+            if not self._given_up(episode):
+                continue  # its operator asked for another look meanwhile
             self._store.erase(episode)
             with self._database() as db, db.begin():
-                db.get_one(EpisodeRow, episode).size = None
+                require_owned(db, episode).size = None
             erased.append(episode)
         if erased:
             _log.info("erased what nobody keeps", episodes=len(set(erased)))
@@ -51,11 +55,25 @@ class Erasing:
     def _discard_late(self) -> Iterator[str]:
         """Discard what nobody signed in time, so that it cannot be signed while it is being erased."""
         with self._database() as db, db.begin():
-            late = select(EpisodeRow).where(EpisodeRow.state.in_(_LATE), EpisodeRow.created_ms < self._before_ms)
-            for row in db.scalars(late.limit(_AT_ONCE)):
+            late = select(EpisodeRow.episode).where(
+                EpisodeRow.state.in_(_LATE), EpisodeRow.created_ms < self._before_ms
+            )
+            for episode in list(db.scalars(late.limit(_AT_ONCE))):
+                row = require_owned(db, episode)
+                if row.state not in _LATE:
+                    continue  # it came, or was signed, meanwhile
                 row.reason = _LATE[row.state]
-                row.state = require_move(row.episode, row.state, EpisodeState.DISCARDED)
-                yield row.episode
+                row.state = require_move(episode, row.state, EpisodeState.DISCARDED)
+                yield episode
+
+    def _given_up(self, episode: str) -> bool:
+        """Note that an episode's files are given up, unless it is looked at again: either the one or the other."""
+        with self._database() as db, db.begin():
+            row = require_owned(db, episode)
+            if row.state not in _ERASED:
+                return False
+            row.erased_ms = row.erased_ms or self._now_ms()
+        return True
 
     def _due(self) -> list[str]:
         refused = and_(EpisodeRow.state == EpisodeState.REJECTED, EpisodeRow.created_ms < self._before_ms)

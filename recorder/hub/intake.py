@@ -24,7 +24,7 @@ import structlog
 
 from recorder.hub.arrivals import Arrivals
 from recorder.hub.catalogue import EpisodeView, view
-from recorder.hub.records import Records
+from recorder.hub.records import Records, require_files
 from recorder.hub.states import EpisodeState, EpisodeStateError, require_move
 from recorder.hub.store import Store
 from recorder.hub.tables import EpisodeRow
@@ -50,11 +50,8 @@ from recorder.proof.verify import Report, require_gates, verify
 from teleop.identity import Domain
 
 _log = structlog.get_logger()
+_OVER: Final = (EpisodeState.REJECTED, EpisodeState.DISCARDED)
 _SIGNATURE: Final = re.compile("0x[0-9a-f]{128}1[bc]")
-
-
-class EpisodeErasedError(Exception):
-    """The files of an episode are not kept any more."""
 
 
 class EpisodePrivateError(Exception):
@@ -97,17 +94,31 @@ class Intake:
     async def seal(self, episode: str, robot: str, ticket: Ticket | None, sealing: Sealing) -> EpisodeView:
         """Take in a host's sealed episode; raise a GateError, UploadError or EpisodeStateError."""
         async with self._lock(episode):
-            row = await asyncio.to_thread(self._seal, episode, robot, ticket, sealing)
+            try:
+                row = await asyncio.to_thread(self._seal, episode, robot, ticket, sealing)
+            except GateError as error:
+                if ticket is not None and ticket.robot == robot:
+                    await self.refuse(ticket, error)
+                    await asyncio.to_thread(self._uploads.forget, sealing.upload, robot)
+                raise
         self._sealed.arrived(episode)
         return view(row)
+
+    async def refuse(self, ticket: Ticket, error: Exception) -> None:
+        """Note that an episode was refused for good before it was here: its host gives up, and so may its operator."""
+        reason = f"{type(error).__name__.removesuffix('Error')}: {error}"
+        await asyncio.to_thread(self._records.refuse, ticket, reason)
+        self._sealed.arrived(ticket.episode)
+        _log.warning("episode refused as it came", episode=ticket.episode, robot=ticket.robot, reason=reason)
 
     def expect(self, ticket: Ticket) -> None:
         """Note that a host has begun to send an episode. Blocking."""
         self._records.expect(ticket)
 
     async def manifest(self, episode: str, wait_s: float = 0.0) -> bytes | None:
-        """Return the manifest's bytes once the host has sealed, or None after `wait_s`."""
-        return await self._sealed.wait(episode, lambda: asyncio.to_thread(self._manifest, episode), wait_s)
+        """Return the manifest's bytes once the host has sealed; None after `wait_s`, or if none will come."""
+        found = await self._sealed.wait(episode, lambda: asyncio.to_thread(self._manifest, episode), wait_s)
+        return found or None
 
     async def sign(self, episode: str, operator: str, ticket: Ticket | None, signature: str) -> EpisodeView:
         """Verify the episode with the operator's signature, log it, and return it with its receipt.
@@ -133,6 +144,7 @@ class Intake:
         """
         async with self._lock(episode):
             row = await asyncio.to_thread(self._records.of_operator, episode, operator)
+            require_files(row)
             signed = row.operator_signature or signature
             if row.state is EpisodeState.REJECTED and not signed:
                 raise OperatorSignatureInvalid(f"expected the operator's signature of {episode}, which was not kept")
@@ -170,8 +182,8 @@ class Intake:
         row = self._records.find(episode)
         if row is not None and row.state is EpisodeState.DISCARDED:
             raise EpisodeStateError(f"{episode} was discarded by its operator; its files are not given out")
-        if row is not None and row.state is EpisodeState.REJECTED and row.size is None:
-            raise EpisodeErasedError(f"{episode} was refused, and the time for which its files are kept is over")
+        if row is not None:
+            require_files(row)
         if row is not None and row.state is EpisodeState.VERIFIED:
             self._heal(row)
         elif row is not None and not concerned(row):
@@ -182,8 +194,11 @@ class Intake:
         return self._locks.setdefault(episode, asyncio.Lock())
 
     def _manifest(self, episode: str) -> bytes | None:
+        """Return the manifest; None if it may still come, and nothing if it will not."""
         row = self._records.find(episode)
-        return None if row is None or row.manifest is None else row.manifest.encode()
+        if row is None or (row.manifest is None and row.state not in _OVER):
+            return None
+        return (row.manifest or "").encode()
 
     def _seal(self, episode: str, robot: str, ticket: Ticket | None, sealing: Sealing) -> EpisodeRow:
         row = self._records.find(episode)
@@ -193,6 +208,8 @@ class Intake:
         if row is not None and row.manifest is not None:
             raise EpisodeStateError(f"{episode} was sealed before with another manifest; it cannot be replaced")
         manifest, signatures = self._require_sealable(episode, robot, ticket, sealing)
+        if row is not None and row.state is EpisodeState.REJECTED:
+            raise EpisodeStateError(f"{episode} was refused when it came first ({row.reason}); that is final")
         file = self._uploads.finished(sealing.upload, robot, episode)
         self._store.write(episode, MANIFEST_FILE, sealing.manifest.encode())
         self._store.write(episode, SIGNATURES_FILE, signatures.encode())
@@ -209,9 +226,8 @@ class Intake:
         bundle = Bundle(data, None, None, None, None, None)
         require_gates(bundle, Trust(self._domain), ("canonical", "schema"))
         manifest = manifests.decode(data)
-        if (manifest.episode, manifest.robot.address) != (episode, robot):
-            found = f"{manifest.episode} by {manifest.robot.address}"
-            raise EpisodeStateError(f"expected the manifest of {episode} by {robot}, got {found}")
+        if ticket is not None and ticket.robot != robot:
+            raise EpisodeStateError(f"expected the manifest of {episode} by {ticket.robot}, got one by {robot}")
         digest = manifests.digest(manifest, data, self._domain)
         signatures = Signatures(digest, domain_meta(self._domain), None, sealing.robot_signature)
         trust = Trust(self._domain, books=self._records.books(manifest, ticket))

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from recorder.hub.catalogue import UnknownEpisodeError
 from recorder.hub.log import Log
+from recorder.hub.rows import owned, require_owned
 from recorder.hub.states import EpisodeState, EpisodeStateError, require_move
 from recorder.hub.tables import EpisodeRow
 from recorder.proof.bundle import TrustClass
@@ -31,6 +32,10 @@ AGAIN_MOST_S: Final = 24 * 3600.0
 
 class NotTheOperatorError(Exception):
     """Someone other than an episode's operator tried to decide about it."""
+
+
+class EpisodeErasedError(Exception):
+    """The hub has no files of an episode, or not any more."""
 
 
 class Records:
@@ -60,9 +65,7 @@ class Records:
         """Note that an episode is on its way, so that its operator finds it even if it takes long. Idempotent."""
         with suppress(IntegrityError), self._database() as db, db.begin():  # another request has noted it meanwhile
             if db.get(EpisodeRow, ticket.episode) is None:
-                row = self._new(ticket.episode, ticket.robot, ticket.operator)
-                row.task = ticket.task
-                db.add(row)
+                self._expected(db, ticket)
 
     def books(self, manifest: Manifest, ticket: Ticket | None, received_ms: int | None = None) -> Books:
         """Return what only the hub knows about an episode; `received_ms`: when it was sealed."""
@@ -84,7 +87,7 @@ class Records:
         """Fill in what the manifest says; the episode is `uploaded`, or `invalid` if its recording failed."""
         then = EpisodeState.UPLOADED if manifest.valid else EpisodeState.INVALID
         with self._database() as db, db.begin():
-            row = db.get(EpisodeRow, manifest.episode)
+            row = owned(db, manifest.episode)
             if row is None:
                 row = self._new(manifest.episode, manifest.robot.address, manifest.operator.address)
                 db.add(row)
@@ -111,14 +114,14 @@ class Records:
     def reject(self, episode: str, operator_signature: str, reason: str) -> None:
         """Move to `rejected`, for a reason that the contributor can read."""
         with self._database() as db, db.begin():
-            row = db.get_one(EpisodeRow, episode)
+            row = require_owned(db, episode)
             row.state = _along(row, EpisodeState.REJECTED)
             row.reason, row.operator_signature, row.next_try_ms = reason, operator_signature, None
 
     def hold(self, episode: str, operator_signature: str, reason: str) -> EpisodeRow:
         """Move to `held`, for a reason that the contributor can read; it is due again after a wait that grows."""
         with self._database() as db, db.begin():
-            row = db.get_one(EpisodeRow, episode)
+            row = require_owned(db, episode)
             row.state = _along(row, EpisodeState.HELD)
             row.reason, row.operator_signature = reason, operator_signature
             row.tries += 1
@@ -128,19 +131,23 @@ class Records:
     def unsign(self, episode: str) -> None:
         """Move from `held` back to `uploaded`: its operator's signature turned out to be wrong."""
         with self._database() as db, db.begin():
-            row = db.get_one(EpisodeRow, episode)
+            row = require_owned(db, episode)
             row.state = _along(row, EpisodeState.UPLOADED)
             row.operator_signature, row.next_try_ms = None, None
             row.reason = _ending(row)
 
     def look_again(self, episode: str) -> EpisodeRow:
-        """Move from `rejected` to `held`, once; raise EpisodeStateError if it is not rejected, or was moved before."""
+        """Move from `rejected` to `held`, once: from here on its files are not erased.
+
+        Raises EpisodeStateError if it is not rejected, or was moved before, and EpisodeErasedError if they are gone.
+        """
         with self._database() as db, db.begin():
-            row = db.get_one(EpisodeRow, episode)
+            row = require_owned(db, episode)
             if row.state is not EpisodeState.REJECTED:
                 raise EpisodeStateError(f"{episode}: expected rejected to look at it again, but it is {row.state}")
             if row.looked_again_ms is not None:
                 raise EpisodeStateError(f"{episode}: it was looked at again, and rejected again; that is final")
+            require_files(row)
             row.state = _along(row, EpisodeState.HELD)
             row.looked_again_ms = row.next_try_ms = self._now_ms()
             row.tries = 0
@@ -149,14 +156,17 @@ class Records:
     def discard(self, ticket: Ticket) -> EpisodeRow:
         """Move to `discarded`, even before the host has sealed. Idempotent."""
         with self._database() as db, db.begin():
-            row = db.get(EpisodeRow, ticket.episode)
-            if row is None:
-                row = self._new(ticket.episode, ticket.robot, ticket.operator)
-                row.task = ticket.task
-                db.add(row)
+            row = owned(db, ticket.episode) or self._expected(db, ticket)
             if row.state is not EpisodeState.DISCARDED:
                 row.state = _along(row, EpisodeState.DISCARDED)
         return row
+
+    def refuse(self, ticket: Ticket, reason: str) -> None:
+        """Move to `rejected` what was refused as it came, so that nobody waits for it. Does nothing if it is here."""
+        with self._database() as db, db.begin():
+            row = owned(db, ticket.episode) or self._expected(db, ticket)
+            if row.state in (EpisodeState.RECORDING, EpisodeState.SEALED):
+                row.state, row.reason = _along(row, EpisodeState.REJECTED), reason
 
     def _verified(self, db: Session, episode: str, operator_signature: str, trust: TrustClass) -> EpisodeRow:
         digest = db.scalar(select(EpisodeRow.digest).where(EpisodeRow.episode == episode))
@@ -164,7 +174,7 @@ class Records:
             raise EpisodeStateError(f"{episode}: expected a sealed episode, got one without a digest")
         received_ms = self._now_ms()
         index = self._log.append(db, episode, bytes.fromhex(digest[2:]), received_ms)
-        row = db.get_one(EpisodeRow, episode, populate_existing=True)
+        row = require_owned(db, episode)
         row.state = _along(row, EpisodeState.VERIFIED)
         row.operator_signature, row.log_index, row.trust = operator_signature, index, trust
         row.reason, row.next_try_ms = _ending(row), None
@@ -193,10 +203,28 @@ class Records:
         state, created_ms = EpisodeState.RECORDING, self._now_ms()
         return EpisodeRow(episode=episode, state=state, robot=robot, operator=operator, task="", created_ms=created_ms)
 
+    def _expected(self, db: Session, ticket: Ticket) -> EpisodeRow:
+        row = self._new(ticket.episode, ticket.robot, ticket.operator)
+        row.task = ticket.task
+        db.add(row)
+        return row
+
     @staticmethod
     def _other(db: Session, manifest: Manifest, *conditions: Any) -> str | None:
         query = select(EpisodeRow.episode).where(EpisodeRow.episode != manifest.episode, *conditions)
         return db.scalar(query.limit(1))
+
+
+def require_files(row: EpisodeRow) -> None:
+    """Raise EpisodeErasedError if a rejected episode's files are gone, or are just being erased."""
+    if row.state is EpisodeState.REJECTED and (row.size is None or row.erased_ms is not None):
+        raise EpisodeErasedError(_without_files(row))
+
+
+def _without_files(row: EpisodeRow) -> str:
+    if row.manifest is None:
+        return f"{row.episode} was refused as it came, so the hub has no files of it"
+    return f"{row.episode} was refused, and the time for which its files are kept is over"
 
 
 def again_in_s(tries: int) -> float:

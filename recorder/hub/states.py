@@ -27,14 +27,23 @@ class EpisodeState(StrEnum):
     INVALID = "invalid"
     """The recording ended abnormally (`manifest.reason`): kept, never used or paid."""
     REJECTED = "rejected"
-    """A gate refused it; `reason` says which, and why. Its operator may ask for another look, once."""
+    """A gate refused it; `reason` says which, and why. Its operator may ask for another look, once, if it has files."""
     DISCARDED = "discarded"
     """The operator chose not to keep it."""
 
 
 MOVES: Final[dict[EpisodeState, frozenset[EpisodeState]]] = {
-    EpisodeState.RECORDING: frozenset({EpisodeState.SEALED, EpisodeState.INVALID, EpisodeState.DISCARDED}),
-    EpisodeState.SEALED: frozenset({EpisodeState.UPLOADED, EpisodeState.INVALID, EpisodeState.DISCARDED}),
+    EpisodeState.RECORDING: frozenset(
+        {
+            EpisodeState.SEALED,
+            EpisodeState.INVALID,
+            EpisodeState.REJECTED,  # the hub refused what its host handed in, and so never has its files
+            EpisodeState.DISCARDED,
+        }
+    ),
+    EpisodeState.SEALED: frozenset(
+        {EpisodeState.UPLOADED, EpisodeState.INVALID, EpisodeState.REJECTED, EpisodeState.DISCARDED}
+    ),
     EpisodeState.UPLOADED: frozenset(
         {EpisodeState.VERIFIED, EpisodeState.HELD, EpisodeState.REJECTED, EpisodeState.DISCARDED}
     ),

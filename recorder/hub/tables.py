@@ -59,6 +59,8 @@ class EpisodeRow(Base):
     """When its operator asked for another look; None if that is still open."""
     sealed_ms: Mapped[int | None] = mapped_column(BigInteger)
     """When its host sealed it; None before that, and if an earlier release took it in."""
+    erased_ms: Mapped[int | None] = mapped_column(BigInteger)
+    """When its files were given up: from then on nobody looks at them, and they are erased."""
     trust: Mapped[TrustClass | None] = mapped_column(_TRUST)
     """What it rests on, once verified; None if an earlier release verified it."""
 

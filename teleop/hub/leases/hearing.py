@@ -66,8 +66,8 @@ class Hearing:
         """The robot is ready. Only the first time counts."""
         found = self._open(robot, episode)
         if found is not None and found.ready_ms is None:
-            now = {"ready_ms": self._now_ms(), "ready_mono_ms": self._monotonic_ms()}
-            self._kept[episode] = dataclasses.replace(found, **now)
+            ready_ms, ready_mono_ms = self._now_ms(), self._monotonic_ms()
+            self._kept[episode] = dataclasses.replace(found, ready_ms=ready_ms, ready_mono_ms=ready_mono_ms)
 
     def finished(self, robot: str, episode: str) -> None:
         """The operator's `finish` was passed on. It is written at once: without it, nobody believes `finished`."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import httpx
 import pytest
+from rich.text import Text
 
 from armshare import drive as drive_door
-from armshare.drive import Episode, HandIn, Outcome, contribute, drive
-from armshare.failures import DemoError
+from armshare.drive import Episode, HandIn, Held, Outcome, contribute, drive, lines
+from armshare.failures import DemoError, HeldError
 from teleop.identity import new_key
 from teleop.operator.driver import Driver
 from teleop.operator.pilot import expert
@@ -94,6 +96,49 @@ async def test_whoever_waits_for_the_last_one_can_be_interrupted_and_nothing_goe
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (hub.answers["a"].cancelled(), done) == (True, [])
+
+
+async def test_one_that_the_hub_cannot_check_yet_is_named_and_the_next_is_handed_in(monkeypatch):
+    hub, done, told = Hub(monkeypatch), [], []
+    outcome = Outcome("", "panda-1", "lift", 3, episodes=done)
+    why = "a is signed and waits to be checked: this robot's description is not here; the hub checks it again by itself"
+    hub.answers["a"].set_exception(HeldError(why))
+    hub.answers["b"].set_result(True)
+    hub.answers["c"].set_result(True)
+    async with HandIn(None, "robot", done, told.append, [], outcome.held) as handing:
+        handing.add({"episode": "a"})
+        handing.add({"episode": "b"})
+        await handing.wait()
+        assert (outcome.held, told, outcome.left) == ([Held("a", why)], [why], 1)
+        handing.add({"episode": "c"})
+
+    assert [one.episode for one in done] == ["b", "c"]
+    assert (outcome.left, outcome.complete) == (0, False)
+    assert f"waits  {why}" in [Text.from_markup(line).plain for line in lines(outcome)]
+    assert json.loads(json.dumps(outcome.as_dict()))["held"] == [{"episode": "a", "says": why}]
+
+
+async def test_one_that_is_held_while_the_drive_ends_otherwise_is_named_too(monkeypatch):
+    hub, outcome = Hub(monkeypatch), Outcome("", "panda-1", "lift", 2)
+    hub.answers["a"].set_exception(DemoError("refused"))
+    hub.answers["b"].set_exception(HeldError("b is signed and waits"))
+
+    async def driving() -> None:
+        async with HandIn(None, "robot", outcome.episodes, held=outcome.held) as handing:
+            handing.add({"episode": "a"})
+            handing.add({"episode": "b"})
+
+    with pytest.raises(DemoError, match="refused"):
+        await driving()
+    assert outcome.held == [Held("b", "b is signed and waits")]
+
+
+async def test_whoever_asks_for_no_such_list_gets_the_error(monkeypatch):
+    hub = Hub(monkeypatch)
+    hub.answers["a"].set_exception(HeldError("a waits"))
+    with pytest.raises(HeldError):
+        async with HandIn(None, "robot", []) as handing:
+            handing.add({"episode": "a"})
 
 
 async def test_the_next_episode_begins_before_the_hub_has_said_anything_of_the_last(house, monkeypatch):

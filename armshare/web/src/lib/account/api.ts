@@ -92,6 +92,8 @@ export interface Arrival {
   state: string
   received: number
   length: number | null
+  /** The gate that refused it as it came, and why, if it is `rejected`: nothing more comes. */
+  reason?: string | null
 }
 
 /** An episode that this wallet drove, and has neither signed nor discarded; it can be signed once it is `uploaded`. */

@@ -21,3 +21,9 @@ test('an episode that was discarded meanwhile is not waited for', async () => {
   const waiting = arrived(hub(at(10), at(20, 'discarded'), at(30)), 'e1', () => null)
   await expect(waiting).rejects.toMatchObject({ code: 'episode_state' })
 })
+
+test('an episode that the hub refused as it came is not waited for, and the gate is told', async () => {
+  const refused = { ...at(20, 'rejected'), reason: 'TicketMismatch: expected the seed 7: got 8' }
+  const waiting = arrived(hub(at(10), refused, at(30)), 'e1', () => null)
+  await expect(waiting).rejects.toMatchObject({ code: 'TicketMismatch', message: 'expected the seed 7: got 8' })
+})

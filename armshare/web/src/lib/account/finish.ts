@@ -70,7 +70,14 @@ export async function arrived(
   for (;;) {
     const arrival = await patiently(() => api.arrival(episode, ARRIVAL_S))
     if (HERE.includes(arrival.state)) return patiently(() => api.manifest(episode))
+    if (arrival.state === 'rejected') throw refused(arrival)
     if (!COMING.includes(arrival.state)) throw new ApiError('episode_state', `${episode} is ${arrival.state}`, 409)
     tell(arrival)
   }
+}
+
+/** The hub refused what the robot's computer sent, by a gate that its reason begins with: nothing more comes. */
+function refused({ episode, reason }: Arrival): ApiError {
+  const [gate, ...why] = (reason ?? 'refused').split(': ')
+  return new ApiError(gate ?? 'refused', why.join(': ') || `${episode} was refused`, 422)
 }
