@@ -32,7 +32,7 @@ const COMMANDS_DIFFER =
 const COMMANDS_MISSING =
   'The recording does not say by which commands the robot was driven, so this page did not sign it. Discard it, and tell the owner of the robot.'
 const COMMANDS_UNSEEN =
-  'This browser did not send all of the commands of this drive, so it cannot check that the recording is what was driven. Sign it only if you drove the rest yourself, in another browser or program; otherwise discard it.'
+  'This browser does not know all of the commands of this drive, so it cannot check that the recording is what you drove. Sign it only if you drove all of it yourself, here or in another browser or program; otherwise discard it.'
 const OF_A_ROBOT = "The robot's computer was refused by the hub. Its owner can see why in its log. Choose another robot."
 
 const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[] = [
@@ -66,7 +66,7 @@ const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[]
   ['lobby', 'The simulator came to a different result when it replayed the recording, so the drive does not count. Drive again.', ['replay_mismatch']],
   ['lobby', "The recording is not of the robot and the task that you were given, so the drive does not count. Tell the robot's owner.", ['spec_mismatch']],
   ['lobby', "The recording says of its success what its steps do not show, so the drive does not count. Tell the robot's owner.", ['success_mismatch']],
-  ['lobby', "The recording does not end as the robot's computer said when you stopped, so the drive does not count. Tell the robot's owner.", ['end_mismatch']],
+  ['lobby', "The recording ends in another way than the hub saw your drive end, so it does not count. Tell the robot's owner.", ['end_mismatch']],
   ['lobby', "The times in the recording do not fit the time of your drive, so it does not count. Tell the robot's owner: the clock of its computer may be wrong.", ['time_mismatch']],
   ['lobby', 'Before an episode is verified, only its operator and the owner of its robot can download it.', ['episode_private']],
   ['lobby', "The hub's receipt could not be verified. Keep the episode's files, and tell whoever runs the hub.", ['receipt_invalid', 'inclusion_invalid']],

@@ -2,7 +2,7 @@ import { beforeEach, expect, test } from 'vitest'
 import { hashTypedData, recoverAddress, type Hex } from 'viem'
 import { generatePrivateKey } from 'viem/accounts'
 import { SentCommands, type Sent } from '../commands/sent'
-import { hexOf } from '../commands/ledger'
+import { bytesOf, hexOf } from '../commands/digests'
 import { Chain } from '../link/chain'
 import { encodeCommand } from '../link/wire'
 import { storage } from '../storage.testing'
@@ -30,7 +30,7 @@ const HASHES = ((chain) =>
     return hexOf(chain.before)
   }))(new Chain())
 const LAST = { epoch: EPOCH, seq: 5, sha256: HASHES[4] as string }
-const SENT: Sent = { episode: 'e1', epoch: EPOCH, from: 1, hashes: HASHES, applied: 4, whole: true, over: true, foreign: false, atMs: 1 }
+const SENT: Sent = { episode: 'e1', epoch: EPOCH, first: 1, from: 1, digests: bytesOf(HASHES.join('')), applied: 4, whole: true, over: true, foreign: false, atMs: 1 }
 
 /** A browser that sent it, or as much of it as a test says. */
 function browser(agreed = false, ...sent: Sent[]): Ledgers & { sent: SentCommands } {

@@ -19,7 +19,7 @@ export interface Manifest {
   started_ms: string
   ended_ms: string
   previous: string
-  /** The last command that counted in each epoch; version 1 does not say. */
+  /** The last command that counted in each epoch, or before each gap; version 1 does not say. */
   commands?: Said[]
 }
 
@@ -74,8 +74,9 @@ function requireCommands({ version, commands }: Manifest): void {
 
 function isSaid(value: unknown, before: unknown): boolean {
   const said = value as Partial<Said> | null
-  const after = (before as Said | undefined)?.epoch ?? 0
-  return isAbove(said?.epoch, after) && isAbove(said?.seq, 0) && matches(/^[0-9a-f]{64}$/, said?.sha256)
+  const last = before as Said | undefined
+  const after = said?.epoch === last?.epoch ? isAbove(said?.seq, last?.seq ?? 0) : isAbove(said?.epoch, last?.epoch ?? 0)
+  return after && isAbove(said?.epoch, 0) && isAbove(said?.seq, 0) && matches(/^[0-9a-f]{64}$/, said?.sha256)
 }
 
 const isAbove = (value: unknown, least: number): boolean => Number.isSafeInteger(value) && (value as number) > least

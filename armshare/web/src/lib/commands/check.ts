@@ -1,12 +1,15 @@
 // Before an episode is signed: whether the commands that its manifest names are those that this browser sent.
 //
-// A manifest names the last command of each epoch by its SHA-256, which binds all before it. Of a drive that was all driven
-// here, nothing else is believed. Of one that was driven in part elsewhere, the person who drove it is asked.
+// A manifest names the last command of each epoch by its SHA-256, which binds all before it; of some, if there are gaps, each
+// last one before a gap. Of a drive that was all driven here, nothing else is believed. Of one that was driven in part
+// elsewhere, the person who drove it is asked.
 
 import type { Manifest } from '../account/manifest'
+import { DIGEST_BYTES } from '../link/wire'
+import { hexOf } from './digests'
 import type { Sent } from './sent'
 
-/** The last command that counted in an epoch, as a manifest says it. */
+/** A command that a manifest names, as it says it. */
 export interface Said {
   epoch: number
   seq: number
@@ -43,20 +46,23 @@ export function checkCommands(manifest: Pick<Manifest, 'episode' | 'commands'>, 
 
 /** Compare what a manifest says with what was sent. */
 export function compared(said: readonly Said[], sent: readonly Sent[]): Found {
-  const found = said.map((each) => judged(each, sent.find(({ epoch }) => epoch === each.epoch)))
+  // Nobody else drove any of what was all driven here.
+  const elsewhere = sent.some(({ whole }) => whole) ? 'other' : 'unseen'
+  const of = (said: Said): Sent | undefined => sent.find(({ epoch }) => epoch === said.epoch)
+  const found = said.map((each) => judged(each, of(each), elsewhere))
   const missing = sent.some(({ epoch, applied }) => applied > 0 && !said.some((each) => each.epoch === epoch))
   if (missing || found.includes('other')) return 'other'
-  if (!found.includes('unseen')) return 'same'
-  return sent.some(({ whole }) => whole) ? 'other' : 'unseen'
+  return found.includes('unseen') ? 'unseen' : 'same'
 }
 
-function judged(said: Said, sent: Sent | undefined): Found {
-  if (!sent) return 'unseen'
-  const hash = sent.hashes[said.seq - sent.from]
-  // This page was cut short: it cannot know whether it sent anything after what it had written down.
-  if (hash === undefined && said.seq >= sent.from && !sent.over) return 'unseen'
-  return hash === said.sha256 ? 'same' : 'other'
+function judged({ seq, sha256 }: Said, sent: Sent | undefined, elsewhere: Found): Found {
+  if (!sent) return elsewhere
+  const { first, from, digests, over } = sent
+  const at = (seq - from) * DIGEST_BYTES
+  if (at >= 0 && at < digests.length) return hexOf(digests.subarray(at, at + DIGEST_BYTES)) === sha256 ? 'same' : 'other'
+  // It was sent and is forgotten; or this page was cut short, and cannot know what it sent after it had last written.
+  return at < 0 ? (seq < first ? 'other' : 'unseen') : over ? 'other' : 'unseen'
 }
 
 const told = (sent: readonly Sent[]): string =>
-  sent.map(({ epoch, from, hashes }) => `epoch ${epoch}: ${from} to ${from + hashes.length - 1}`).join(', ')
+  sent.map(({ epoch, from, digests }) => `epoch ${epoch}: ${from} to ${from + digests.length / DIGEST_BYTES - 1}`).join(', ')

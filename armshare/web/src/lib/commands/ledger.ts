@@ -1,10 +1,9 @@
 // Takes note of what is sent of the episode under way, as the link tells it; what it leaves is `sent.ts`'s to keep.
 
 import { DIGEST_BYTES, type State } from '../link/wire'
+import { Digests } from './digests'
 import type { Sent, SentCommands } from './sent'
 
-/** How many hashes are kept at most: half a minute's. A state that says what was obeyed makes those before it needless. */
-const MOST = 1024
 /** How many recorded states there are between two notes. */
 const NOTE_STATES = 20
 
@@ -12,7 +11,8 @@ export class Ledger {
   readonly #sent: Pick<SentCommands, 'keep' | 'forget'>
   readonly #nowMs: () => number
   /** Of the episode under way. */
-  #open: Omit<Sent, 'atMs'> | null = null
+  #open: Omit<Sent, 'atMs' | 'digests'> | null = null
+  #digests = new Digests()
   #fresh = false
   #foreign = false
   #states = 0
@@ -24,7 +24,8 @@ export class Ledger {
 
   /** From now on commands are this episode's; `fresh`: it begins here, and was not come back to. */
   begin(episode: string, epoch: number, fresh: boolean): void {
-    this.#open = { episode, epoch, from: 1, hashes: [], applied: 0, whole: false, over: false, foreign: this.#foreign }
+    this.#open = { episode, epoch, first: 1, from: 1, applied: 0, whole: false, over: false, foreign: this.#foreign }
+    this.#digests = new Digests()
     this.#fresh = fresh
     this.#states = 0
   }
@@ -33,19 +34,20 @@ export class Ledger {
   push(epoch: number, from: number, digests: Uint8Array): void {
     const open = this.#open
     if (!open || open.epoch !== epoch) return
-    if (from !== open.from + open.hashes.length) Object.assign(open, { from, hashes: [] })
-    for (let at = 0; at < digests.length; at += DIGEST_BYTES) open.hashes.push(hexOf(digests.subarray(at, at + DIGEST_BYTES)))
-    this.#drop(open.hashes.length - MOST)
+    const known = this.#digests.bytes.length / DIGEST_BYTES
+    if (known === 0) open.first = from
+    if (from !== open.from + known) {
+      this.#digests = new Digests()
+      open.from = from
+    }
+    open.from += this.#digests.push(digests)
   }
 
   /** A recorded state of this epoch came. */
   seen(state: Pick<State, 'applied'>): void {
     const open = this.#open
     if (!open) return
-    if (state.applied > open.applied) {
-      open.applied = state.applied
-      this.#drop(open.applied - open.from)
-    }
+    open.applied = Math.max(open.applied, state.applied)
     if (this.#states++ % NOTE_STATES === 0) this.save()
   }
 
@@ -79,15 +81,7 @@ export class Ledger {
     if (this.#open && this.#states > 0) this.#keep(this.#open)
   }
 
-  #keep(open: Omit<Sent, 'atMs'>): void {
-    this.#sent.keep({ ...open, hashes: [...open.hashes], atMs: this.#nowMs() })
-  }
-
-  #drop(count: number): void {
-    const open = this.#open
-    if (!open || count <= 0) return
-    open.from += open.hashes.splice(0, count).length
+  #keep(open: Omit<Sent, 'atMs' | 'digests'>): void {
+    this.#sent.keep({ ...open, digests: this.#digests.bytes, atMs: this.#nowMs() })
   }
 }
-
-export const hexOf = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')

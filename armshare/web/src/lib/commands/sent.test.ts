@@ -2,18 +2,31 @@ import { expect, test } from 'vitest'
 import { storage } from '../storage.testing'
 import { type Sent, SentCommands } from './sent'
 
-const SENT: Sent = { episode: 'e1', epoch: 7, from: 5, hashes: ['aa', 'bb'], applied: 5, whole: false, over: false, foreign: false, atMs: 1 }
+/** A hash for each number. */
+const digests = (...of: number[]) => new Uint8Array(of.flatMap((each) => Array<number>(32).fill(each)))
+
+const SENT: Sent = { episode: 'e1', epoch: 7, first: 3, from: 5, digests: digests(5, 6), applied: 5, whole: false, over: false, foreign: false, atMs: 1 }
 
 test('what was sent is known after a reload, by episode and epoch, and nothing of other episodes', () => {
   const browser = storage()
   const before = new SentCommands(browser)
   before.keep(SENT)
-  before.keep({ ...SENT, hashes: ['aa', 'bb', 'cc'], over: true })
+  before.keep({ ...SENT, digests: digests(5, 6, 7), over: true })
   before.keep({ ...SENT, epoch: 8 })
   before.keep({ ...SENT, episode: 'e12' })
   const after = new SentCommands(browser)
-  expect(after.of('e1')).toEqual([{ ...SENT, hashes: ['aa', 'bb', 'cc'], over: true }, { ...SENT, epoch: 8 }])
+  expect(after.of('e1')).toEqual([{ ...SENT, digests: digests(5, 6, 7), over: true }, { ...SENT, epoch: 8 }])
   expect(after.of('e2')).toEqual([])
+})
+
+test('the page that drives knows all of it, and what is written down begins with what was obeyed last', () => {
+  const browser = storage()
+  const page = new SentCommands(browser)
+  page.keep({ ...SENT, from: 3, digests: digests(3, 4, 5, 6), applied: 5 })
+  expect(page.of('e1')).toMatchObject([{ first: 3, from: 3 }])
+  expect(new SentCommands(browser).of('e1')).toEqual([SENT])
+  page.keep({ ...SENT, applied: 9 })
+  expect(new SentCommands(browser).of('e1')).toMatchObject([{ from: 7, digests: digests() }])
 })
 
 test('two windows that drive one episode write beside each other', () => {

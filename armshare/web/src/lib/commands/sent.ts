@@ -1,13 +1,17 @@
-// What this browser sent of each episode that is not signed yet, by epoch: as much as is needed to say whether a manifest's
-// `commands` are what was sent. Written down while it is driven, so that it is known after a reload and in another window.
+// What this browser sent of each episode that is not signed yet, by epoch, to say whether a manifest's `commands` are what was
+// sent. The page that drives has all of it. The newest are written down meanwhile, for after a reload and for other windows.
+
+import { DIGEST_BYTES } from '../link/wire'
+import { bytesOf, hexOf } from './digests'
 
 /** What was sent in one epoch of an episode. */
 export interface Sent {
   episode: string
   epoch: number
-  /** The number of the first command whose SHA-256 is kept, and that of each from there on, in hex. */
+  /** The number of its first command; of the first whose SHA-256 is still known; and that of each from there on, in a row. */
+  first: number
   from: number
-  hashes: string[]
+  digests: Uint8Array
   /** The newest of them that a recorded state said was obeyed, 0 before any. */
   applied: number
   /** This browser drove all of the episode, in this epoch. */
@@ -22,6 +26,8 @@ export interface Sent {
 const PREFIX = 'armshare.commands.'
 /** How many are kept; of those that were never decided the oldest make room. */
 const MOST = 64
+/** How many commands are written down of each: half a minute's. Those before the newest that was obeyed are not. */
+const NEWEST = 1024
 
 export class SentCommands {
   readonly #storage: Storage
@@ -35,9 +41,7 @@ export class SentCommands {
   keep(sent: Sent): void {
     const key = keyOf(sent.episode, sent.epoch)
     this.#here.set(key, sent)
-    const text = JSON.stringify(sent)
-    if (!this.#written(key, text)) return
-    this.#makeRoom()
+    if (this.#written(key, textOf(sent))) this.#makeRoom()
   }
 
   /** All that is known of an episode; nothing if it was driven elsewhere. */
@@ -80,10 +84,19 @@ export class SentCommands {
 
 const keyOf = (episode: string, epoch: number | ''): string => `${PREFIX}${episode}.${epoch}`
 
+/** As much as is written down. */
+function textOf(sent: Sent): string {
+  const { digests, from, applied } = sent
+  const count = digests.length / DIGEST_BYTES
+  const dropped = Math.max(0, count - NEWEST, Math.min(applied - from, count))
+  return JSON.stringify({ ...sent, from: from + dropped, digests: hexOf(digests.subarray(dropped * DIGEST_BYTES)) })
+}
+
 function read(text: string | null): Sent | null {
   try {
-    const found = JSON.parse(text ?? 'null') as Partial<Sent> | null
-    return found && Number.isSafeInteger(found.epoch) && Array.isArray(found.hashes) ? (found as Sent) : null
+    const found = JSON.parse(text ?? 'null') as (Omit<Sent, 'digests'> & { digests: unknown }) | null
+    if (!found || !Number.isSafeInteger(found.epoch) || typeof found.digests !== 'string') return null
+    return { ...found, digests: bytesOf(found.digests) }
   } catch {
     return null
   }
