@@ -22,7 +22,7 @@ from armshare.failures import DemoError, DoorError, HeldError, PlatformError
 from armshare.patience import held, manifest_of, patiently, score_of, silent
 from armshare.researcher import episode_in
 from recorder.file.episode import Episode as Recording
-from recorder.proof.contribute import Driven, countersign
+from recorder.proof.contribute import Driven, OtherCommandsError, countersign, driven_elsewhere
 from sim.motion.control import Joints
 from sim.words import listed
 from teleop.clock import monotonic_ms
@@ -392,7 +392,7 @@ async def contribute(driver: Driver, ended: Mapping[str, Any], robot: str, tell:
     episode = ended["episode"]
     data = await manifest_of(driver.http, episode, tell)
     driven = Driven(episode, driver.wallet.address, robot, driver.task["name"])
-    body = {"signature": countersign(data, driven, driver.session_key, driver.domain)}
+    body = {"signature": _signature(driver, driven, data, tell)}
     answer = await patiently(lambda: driver.http.post(f"/api/episodes/{episode}/signature", json=body), tell)
     if answer.is_error:
         raise refusal(answer)
@@ -416,6 +416,17 @@ async def contribute(driver: Driver, ended: Mapping[str, Any], robot: str, tell:
         reasons=list(score["reasons"]),
         missing=[one["sentence"] for one in (score["practice"] or {"checks": []})["checks"] if not one["passed"]],
     )
+
+
+def _signature(driver: Driver, driven: Driven, data: bytes, tell: Progress) -> str:
+    """Sign what the driver drove, if the manifest names the commands that it sent; raise NotOurEpisodeError."""
+    if elsewhere := driven_elsewhere(data, driver.sent):
+        episode = driven.episode
+        if not driver.resumed:
+            said = f"{episode} says that it was driven in another lease as well (epoch {elsewhere[0]})"
+            raise OtherCommandsError(f"{said}, and it was not. Do not sign it; discard it")
+        tell(f"part of {episode} was driven from elsewhere, so what was sent there cannot be compared from here")
+    return countersign(data, driven, driver.session_key, driver.domain, driver.sent)
 
 
 def own_key_file() -> Path:

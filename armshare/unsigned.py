@@ -109,6 +109,7 @@ async def _sign(http: httpx.AsyncClient, wallet: LocalAccount, episode: str, tel
     if not manifest.valid:
         tell(f"{episode} does not count ({manifest.reason.value}), so there is nothing to sign")
         return None
+    tell(f"this program did not drive {episode}, so it cannot compare what was recorded with what was sent")
     signature = sign_later(data, episode, wallet, Domain(config["chain_id"], config["vault"]))
     path = f"/api/episodes/{episode}/signature"
     answer = await patiently(lambda: http.post(path, json={"signature": signature}), tell)

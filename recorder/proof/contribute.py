@@ -20,8 +20,9 @@ from recorder.proof.verify import require_gates
 from teleop.identity import Domain, session_key
 
 Sent = Callable[[int, int], bytes | None]
-"""What a client sent, by epoch and `seq`: the SHA-256 of that command; None if it sent nothing in that epoch, as another
-window or an earlier run of it did; and anything else, such as no bytes, if it sent others in that epoch, and not this."""
+"""What a client sent, by epoch and `seq`: the SHA-256 of that command; None if it sent nothing in that epoch, as
+another window or an earlier run of it did; and anything else, such as no bytes, if it sent others in that epoch, and
+not this."""
 
 
 class NotOurEpisodeError(Exception):

@@ -136,6 +136,8 @@ class Driver:
         self._epoch = self._seq = self._answered = 0
         self._sent: dict[int, bytearray] = {}
         """For each epoch, `digest_of` every command that was sent in it, one after the other: 32 bytes each."""
+        self.resumed = False
+        """Whether a lease was gone on with here that another connection had driven before."""
         self._foreign = False
         """Whether the robot obeyed something that was not sent here."""
         self.robot: dict[str, Any] = {}
@@ -275,6 +277,7 @@ class Driver:
         """
         await self.send({"type": "resume", "lease": lease})
         resumed = await self.wait_for("resumed")
+        self.resumed = True
         self._hold(resumed)
         return resumed
 

@@ -89,7 +89,7 @@ async def test_a_drive_whose_episode_waits_says_that_it_is_signed(monkeypatch: p
         )
 
     monkeypatch.setattr(driving, "manifest_of", manifest)
-    monkeypatch.setattr(driving, "countersign", lambda *_: "0x")
+    monkeypatch.setattr(driving, "_signature", lambda *_: "0x")
     async with Driver.http:
         with pytest.raises(HeldError, match=SAID):
             await driving.contribute(Driver(), {"episode": "e1"}, "robot")  # type: ignore[arg-type]  in its place
