@@ -100,7 +100,7 @@ class Access:
         row = found.row
         asked = None
         if found.described is not None and row.model is not None and row.simulated is not None:
-            lease, version = found.lease, _FORMATS.get(row.protocol, 1)
+            lease, version = found.lease, _FORMATS.get(row.protocol or 1, 1)
             said = (row.model, row.simulated, found.described, lease.grant, lease.signature, row.issued_ms)
             asked = Asked(*said, version)
         live = None if row.price_wei is None else _live(heard.columns if heard else _written(row), found.lease)
