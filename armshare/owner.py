@@ -20,11 +20,11 @@ async def clear(hub: str, data: Path, robot: str) -> bool:
     Raises PlatformError, NotOnlineError, RefusedError, or StillFaultedError if it is broken still.
     """
     async with _owner(hub, data, robot) as (driver, card):
-        if card["state"] in ("free", "driven"):
+        if card["online"] and card["stop"] is None:
             return False
         await driver.send({"type": "watch", "robot": card["robot"]})
         await driver.wait_for("watching")
-        await driver.send({"type": "clear", "robot": card["robot"]})
+        await driver.clear(card["robot"], card["stop"])
         await driver.wait_for("cleared", told=_require_whole)
     return True
 

@@ -35,8 +35,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from armshare.platform.processes import end_with_parent, hub_process, interrupt_on_signals
 from sim.catalogue import make_world
-from teleop.host.link import Host, registration
-from teleop.identity import ROBOT_REGISTRATION, Domain, new_key
+from teleop.clock import now_ms
+from teleop.host.link import Host
+from teleop.host.registration import registration, signed
+from teleop.identity import Domain, new_key
 from teleop.operator.driver import Driver, RefusedError
 from teleop.operator.pilot import expert, fly
 from teleop.steps import EpisodeEnd, Events, Step
@@ -184,9 +186,10 @@ async def serve_hosts(hub: str, count: int) -> None:
         for number in range(count):
             key, owner, robot = new_key(), new_key(), make_world("panda", "lift")
             events = Events()
-            host = Host(hub, key, f"panda-{number + 1}", robot, events)
-            values = dict(registration(key, owner.address, host.name, robot))
-            body = {"registration": values, "signature": ROBOT_REGISTRATION.sign(owner, domain, values)}
+            host = Host(hub, key, f"panda-{number + 1}", robot, events, owner=owner.address)
+            asked = (await http.post("/api/robots/challenge", json={"robot": key.address})).raise_for_status().json()
+            values = registration(key, owner.address, host.name, robot, asked["nonce"], now_ms())
+            body = signed(values, owner, key, domain)
             (await http.post("/api/robots", json=body)).raise_for_status()
             threading.Thread(target=watch_steps, args=(host, events), daemon=True).start()
             group.create_task(host.serve())

@@ -26,8 +26,10 @@ from armshare.platform.processes import Child, hub_process
 from sim.catalogue import make_world
 from sim.robot import Action, Observation, RobotSpec
 from teleop.cameras.spec import CameraSpec
-from teleop.host.link import Host, registration
-from teleop.identity import ROBOT_REGISTRATION, new_key
+from teleop.clock import now_ms
+from teleop.host.link import Host
+from teleop.host.registration import registration, signed
+from teleop.identity import new_key
 from teleop.operator.driver import Driver
 from teleop.operator.viewer import Looking
 from teleop.steps import Events
@@ -89,9 +91,9 @@ async def measure(url: str, hub: Child, folder: Path, spectators: int, seconds: 
     events = Events()
     camera = CameraSpec("desk", WIDTH, HEIGHT, FPS, device=film(folder / "film.avi"))
     async with Driver(url, new_key()) as driver:
-        values = registration(key, owner.address, "watched", Still(spec))
-        signed = ROBOT_REGISTRATION.sign(owner, driver.domain, values)
-        await driver.call("POST", "/api/robots", {"registration": dict(values), "signature": signed})
+        asked = await driver.call("POST", "/api/robots/challenge", {"robot": key.address})
+        values = registration(key, owner.address, "watched", Still(spec), asked["nonce"], now_ms())
+        await driver.call("POST", "/api/robots", signed(values, owner, key, driver.domain))
         host = Host(url, key, "watched", Still(spec), events, [camera])
         serving = asyncio.create_task(host.serve())
         await host.online.wait()

@@ -93,6 +93,7 @@ def load_statements(package: str) -> dict[str, Statement]:
 
 _STATEMENTS: Final = load_statements("teleop")
 ROBOT_REGISTRATION: Final = _STATEMENTS["RobotRegistration"]
+CLEAR_ROBOT: Final = _STATEMENTS["ClearRobot"]
 HOST_HELLO: Final = _STATEMENTS["HostHello"]
 SESSION_GRANT: Final = _STATEMENTS["SessionGrant"]
 SESSION_SEED: Final = _STATEMENTS["SessionSeed"]

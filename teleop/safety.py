@@ -10,7 +10,9 @@ Two machines without threads or clocks of their own; every time is passed in, in
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter, deque
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -142,27 +144,51 @@ class Gate:
         self.dropped[reason] += 1
 
 
+@dataclass(frozen=True, slots=True)
+class Latch:
+    """What holds a robot until its owner clears it, a stop, a fault, or both: one clear releases all of it.
+
+    Each stop and each fault gives it a new name, so an owner's signature releases only what they were told of, once.
+    """
+
+    stop: str
+    """Its name, 32 random bytes as 0x-hex."""
+    by: str | None = None
+    """Who stopped the robot; None if nobody did."""
+    fault: str | None = None
+    """What broke the robot, in a sentence."""
+
+
+def fresh_stop() -> str:
+    """Return a name for what is latched, which nobody can guess and no owner has signed."""
+    return "0x" + secrets.token_hex(32)
+
+
 class Interlock:
     """Whether the robot may move. It starts expired: nothing moves before a released dead-man has been seen."""
 
     def __init__(self) -> None:
         self._motion = Safety.EXPIRED
-        self._stopped = False
-        self.fault: str | None = None
-        """What broke the robot, in a sentence, until that is cleared."""
+        self.latch: Latch | None = None
+        """Replaced as a whole, so that any thread may read it."""
         self._fresh_ns = 0
 
     @property
     def state(self) -> Safety:
         """The machine's state: a stop hides a fault, and either hides the rest."""
-        if self._stopped:
-            return Safety.ESTOPPED
-        return self._motion if self.fault is None else Safety.FAULTED
+        if self.latch is None:
+            return self._motion
+        return Safety.FAULTED if self.latch.by is None else Safety.ESTOPPED
 
     @property
     def latched(self) -> bool:
         """Whether it stays as it is until the owner clears it."""
-        return self._stopped or self.fault is not None
+        return self.latch is not None
+
+    @property
+    def fault(self) -> str | None:
+        """What broke the robot, in a sentence, until that is cleared."""
+        return None if self.latch is None else self.latch.fault
 
     def command(self, dead_man: bool, arrived_ns: int) -> None:
         """Take note of an admitted command."""
@@ -187,13 +213,17 @@ class Interlock:
         """Forget the operator, as at the end of a lease."""
         self._motion = Safety.EXPIRED
 
-    def estop(self) -> None:
-        """Stop, latched. Anyone may."""
-        self._motion, self._stopped = Safety.EXPIRED, True
+    def estop(self, by: str, stop: str | None = None) -> Latch:
+        """Stop, latched. Anyone may. `stop` is its name, if it has one already."""
+        self._motion = Safety.EXPIRED
+        self.latch = Latch(stop or fresh_stop(), by, self.fault)
+        return self.latch
 
-    def break_down(self, sentence: str) -> None:
+    def break_down(self, sentence: str) -> Latch:
         """Latch that the robot broke; `sentence` says how."""
-        self._motion, self.fault = Safety.EXPIRED, sentence
+        self._motion = Safety.EXPIRED
+        self.latch = Latch(fresh_stop(), None if self.latch is None else self.latch.by, sentence)
+        return self.latch
 
     def clear(self) -> None:
         """Release what is latched, to expired. Who may do that is checked where the request comes in."""
@@ -201,4 +231,4 @@ class Interlock:
             raise IllegalMoveError(
                 f"expected an e-stopped robot or a faulted one to clear, got one that is {self.state.name.lower()}"
             )
-        self._motion, self._stopped, self.fault = Safety.EXPIRED, False, None
+        self._motion, self.latch = Safety.EXPIRED, None

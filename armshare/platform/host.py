@@ -28,13 +28,15 @@ from recorder.proof.seal import SealedEpisode
 from sim.catalogue import UnknownRobotError
 from sim.robot import Robot, Tasks, TaskSpec, steps_in
 from teleop.cameras.spec import CameraSpec
+from teleop.clock import now_ms
 from teleop.dialing import trusted
 from teleop.hardware.calibration import read_calibration
 from teleop.hardware.feetech import CONTROL_HZ, FREE, So101
-from teleop.host.link import Host, registration
+from teleop.host.link import Host
 from teleop.host.orders import Recordable
+from teleop.host.registration import registration, signed
 from teleop.host.tasks import tasks_of
-from teleop.identity import ROBOT_REGISTRATION, Domain, load_key
+from teleop.identity import Domain, load_key
 from teleop.steps import Events
 
 _log = structlog.get_logger()
@@ -85,7 +87,7 @@ async def serve_one(hub_url: str, data: Path, wanted: Wanted) -> None:
         key, robot = load_key(folder / "robot.key"), wanted.open()
         events = Events(commit_steps(tasks_of(robot).specs[0].control_hz))
         kept = folder / "stopped", folder / "grants"
-        host = Host(hub_url, key, wanted.name, robot, events, wanted.cameras, *kept)
+        host = Host(hub_url, key, wanted.name, robot, events, wanted.cameras, *kept, owner=owner.address)
         gc.collect()
         gc.freeze()  # what is loaded by now stays: collecting it again would delay a motion by more than a period
         try:
@@ -99,25 +101,49 @@ async def serve_one(hub_url: str, data: Path, wanted: Wanted) -> None:
 
 
 async def _register(hub_url: str, key: LocalAccount, owner: LocalAccount, name: str, robot: Robot | Tasks) -> Domain:
-    """Register the robot with the hub, signed by its owner; wait while the hub is not there yet or has trouble."""
-    values, said = dict(registration(key, owner.address, name, robot)), ""
+    """Register the robot with the hub; wait while the hub is not there yet or has trouble, or the clocks differ."""
+    said = ""
     async with httpx.AsyncClient(base_url=hub_url, timeout=HTTP_S, trust_env=False, verify=trusted()) as http:
         while True:
             try:
                 domain = _domain_of(hub_url, (await http.get("/api/config")).raise_for_status())
-                body = {"registration": values, "signature": ROBOT_REGISTRATION.sign(owner, domain, values)}
-                answer = await http.post("/api/robots", json=body)
+                answer = await _asked(http, domain, key, owner, name, robot)
                 if answer.is_server_error:
                     answer.raise_for_status()
-                break
+                if not answer.is_error:
+                    return domain
+                if not _passes(answer):
+                    raise NotOnlineError(f"The hub did not register {name}: {message_of(answer)}")
+                now = message_of(answer)
             except (httpx.TransportError, httpx.HTTPStatusError, PlatformError) as error:
-                if (now := words(error)) != said:
-                    _log.warning("waiting for the hub", hub=hub_url, error=now)
-                    said = now
-                await asyncio.sleep(_RETRY_S)
-    if answer.is_error:
-        raise NotOnlineError(f"The hub did not register {name}: {message_of(answer)}")
-    return domain
+                now = words(error)
+            if now != said:
+                _log.warning("waiting for the hub", hub=hub_url, error=now)
+                said = now
+            await asyncio.sleep(_RETRY_S)
+
+
+async def _asked(
+    http: httpx.AsyncClient, domain: Domain, key: LocalAccount, owner: LocalAccount, name: str, robot: Robot | Tasks
+) -> httpx.Response:
+    """Ask for a nonce, sign with both keys, and return the hub's answer; the first refusal is returned, too."""
+    asked = await http.post("/api/robots/challenge", json={"robot": key.address})
+    if asked.is_error:
+        return asked
+    try:
+        nonce = str(asked.json()["nonce"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise not_a_hub(str(http.base_url)) from error
+    values = registration(key, owner.address, name, robot, nonce, now_ms())
+    return await http.post("/api/robots", json=signed(values, owner, key, domain))
+
+
+def _passes(answer: httpx.Response) -> bool:
+    """Whether a refusal is of a clock that will be set: a small computer may start without the time."""
+    try:
+        return answer.json()["error"]["code"] == "clock"
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _domain_of(hub_url: str, answer: httpx.Response) -> Domain:

@@ -7,14 +7,13 @@ the control loop decides about the robot's safety. A thread of its own serves th
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from eth_account.signers.local import LocalAccount
@@ -24,14 +23,15 @@ from sim.robot import Robot, RobotSpec, Tasks
 from teleop.cameras.spec import CameraSpec, cameras_of
 from teleop.clock import SAME_MS, compared, now_ms
 from teleop.dialing import websocket_url
-from teleop.files import sync_folder
 from teleop.host.cameras import HostCameras
 from teleop.host.dial import dial
 from teleop.host.grants import GrantUsedError, UsedGrants
 from teleop.host.hub_socket import CLOSE_S, HubSocket
+from teleop.host.latch import StopFile, told
 from teleop.host.loop import ControlLoop
+from teleop.host.orders import Release
 from teleop.host.tasks import tasks_of
-from teleop.identity import HOST_HELLO, SESSION_GRANT, Domain, SignatureError
+from teleop.identity import CLEAR_ROBOT, HOST_HELLO, SESSION_GRANT, Domain, SignatureError
 from teleop.steps import Events
 from teleop.wire import signalling
 from teleop.wire.descriptor import describe
@@ -70,13 +70,16 @@ class Host:
         cameras: Sequence[CameraSpec] | None = None,
         latch: Path | None = None,
         grants: Path | None = None,
+        *,
+        owner: str = "",
     ) -> None:
         """`cameras`: those of a real robot; if none are given, a simulated robot has those of its scene.
 
         `latch`: the file that says who stopped the robot, while it is stopped; so a stop outlives the process.
         `grants`: the file that remembers which grants have been used.
+        `owner`: the address whose signature clears the robot; without one, nobody can. No hub is asked for it.
         """
-        self.key, self.name = key, name
+        self.key, self.name, self._owner = key, name, owner
         self.uplink: Uplink | None = None
         """Read by the recorder's thread, so it is only ever replaced as a whole."""
         self._hub_url = hub_url.rstrip("/")
@@ -94,8 +97,7 @@ class Host:
             cameras = cameras_of(spec) if spec.simulated else ()
         self.cameras = HostCameras(self._hub_url, spec, cameras)
         self._tasks.robot.connect()
-        self._latch = latch
-        stopped_by = latch.read_text(errors="replace") if latch is not None and latch.exists() else None
+        self._stop_file = StopFile(latch)
         self.loop = ControlLoop(
             self._tasks,
             key.address,
@@ -103,7 +105,7 @@ class Host:
             events,
             self._publish,
             self._report,
-            stopped_by,
+            self._stop_file.read(),
             self._give_up,
             self.cameras.change,
         )
@@ -239,7 +241,9 @@ class Host:
         signature = HOST_HELLO.sign(self.key, domain, values)
         described = [camera.describe() for camera in self.cameras.cameras]
         descriptor = {**describe(self.name, *self._tasks.specs), "cameras": described}
-        hello = signalling.HostHello(PROTOCOL, self.key.address, signature, descriptor, self.loop.estopped)
+        latch = self.loop.latch
+        stop = latch.stop if latch is not None and latch.by is not None else None
+        hello = signalling.HostHello(PROTOCOL, self.key.address, signature, descriptor, stop is not None, stop)
         socket.begin(signalling.encode(hello))
         return domain
 
@@ -250,8 +254,7 @@ class Host:
                 self._compare(message.now_ms)
                 self.cameras.uplink(message.upload_token)
                 self._tell(self._told_online)
-                if self.loop.fault is not None:
-                    say(signalling.encode(signalling.Faulted(self.loop.fault)))
+                self._tell(self._say_fault)
                 if self.loop.unrecordable is not None:
                     say(signalling.encode(signalling.CannotRecord(self.loop.unrecordable)))
                 _log.info("online", robot=self.name, hub=self._hub_url)
@@ -265,6 +268,8 @@ class Host:
             case signalling.ResumeOrder():
                 self._epoch = max(self._epoch, message.epoch)
                 self.loop.order(message)
+            case signalling.ClearOrder():
+                self._clear(message, domain, say)
             case signalling.Looked():
                 self.cameras.look(message.streams)
             case signalling.Refusal():
@@ -295,6 +300,16 @@ class Host:
             return str(error)
         return None
 
+    def _clear(self, order: signalling.ClearOrder, domain: Domain, say: Callable[[str], None]) -> None:
+        """Check the owner's signature here too: no hub releases a stop. What is latched, the control loop compares."""
+        try:
+            CLEAR_ROBOT.require(self._owner, domain, {"robot": self.key.address, "stop": order.stop}, order.signature)
+        except SignatureError as error:
+            _log.warning("a clear is refused", robot=self.name, error=str(error))
+            say(signalling.encode(signalling.NotCleared(f"{error}; sign as the robot's owner, with keys/owner.key")))
+            return
+        self.loop.order(Release(order.stop, self._owner))
+
     def _compare(self, hub_ms: int | None) -> None:
         """Note how this clock differs from the hub's, for a refusal."""
         ahead_ms = 0 if hub_ms is None else now_ms() - hub_ms
@@ -312,43 +327,27 @@ class Host:
     def _report(self, message: signalling.Message) -> None:
         if isinstance(message, signalling.Ready):
             self.cameras.scene(message.seed)
-        if isinstance(message, signalling.Estopped | signalling.Cleared):
+        if isinstance(message, signalling.Estopped | signalling.Faulted | signalling.Cleared):
             self._tell(partial(self._keep_and_say, self._socket, message))
         else:
             self._say(self._socket, message)
 
-    def _keep_and_say(self, socket: HubSocket | None, message: signalling.Estopped | signalling.Cleared) -> None:
+    def _keep_and_say(
+        self, socket: HubSocket | None, message: signalling.Estopped | signalling.Faulted | signalling.Cleared
+    ) -> None:
         """Nobody is told before it lasts; the control loop does not wait for the disk."""
-        self._keep(message)
+        try:
+            self._stop_file.keep(message)
+        except OSError as error:
+            _log.error("the stop's file cannot be written; a restart loses this", robot=self.name, error=str(error))
         self._say(socket, message)
+
+    def _say_fault(self) -> None:
+        """Tell a hub that was away of a fault, in the event loop: what is reported meanwhile comes after it there."""
+        for message in told(self.loop.latch):
+            if isinstance(message, signalling.Faulted):
+                self._say(self._socket, message)
 
     def _say(self, socket: HubSocket | None, message: signalling.Message) -> None:
         if socket is not None:
             socket.signal(signalling.encode(message))
-
-    def _keep(self, message: signalling.Estopped | signalling.Cleared) -> None:
-        if self._latch is None:
-            return
-        try:
-            if isinstance(message, signalling.Cleared):
-                self._latch.unlink(missing_ok=True)
-                return
-            with self._latch.open("w") as file:
-                file.write(message.by)
-                file.flush()
-                os.fsync(file.fileno())
-            sync_folder(self._latch.parent)
-        except OSError as error:
-            _log.error("the stop's file cannot be written; a restart loses this", robot=self.name, error=str(error))
-
-
-def registration(key: LocalAccount, owner: str, name: str, robot: Robot | Tasks) -> Mapping[str, Any]:
-    """Return the `RobotRegistration` values that the owner's wallet signs."""
-    spec = tasks_of(robot).robot.spec
-    return {
-        "robot": key.address,
-        "owner": owner,
-        "name": name,
-        "model": spec.model.name,
-        "simulated": spec.simulated,
-    }

@@ -21,6 +21,7 @@ from teleop.host.orders import Order, Shutdown
 from teleop.host.session import Session
 from teleop.host.supervisor import STALL_PERIODS, Supervisor
 from teleop.host.tasks import tasks_of
+from teleop.safety import Latch, fresh_stop
 from teleop.steps import Events
 from teleop.wire import signalling
 from teleop.wire.messages import dead_man_of
@@ -50,26 +51,34 @@ class ControlLoop:
         events: Events,
         publish: Callable[[bytes], None],
         report: Callable[[signalling.Message], None],
-        stopped_by: str | None = None,
+        stopped: Latch | None = None,
         gave_up: Callable[[Exception], None] = lambda _error: None,
         changed: Callable[[RobotSpec], None] = lambda _spec: None,
     ) -> None:
-        """`stopped_by`: who stopped the robot earlier, if nobody has cleared that yet.
+        """`stopped`: how the robot was stopped earlier, if nobody has cleared that yet.
 
         Both are called from the loop's thread: `gave_up` if the loop broke repeatedly and has ended for good, `changed`
         if the robot is at another task, before any state of it is published.
         """
         self._session = Session(robot, address, name, events, publish, report, changed=changed)
-        if stopped_by is not None:
-            self._session.obey(signalling.EstopOrder(stopped_by))
+        if stopped is not None:
+            self._session.stay_stopped(stopped)
         self._name, self._report, self._gave_up = name, report, gave_up
         spec = tasks_of(robot).robot.spec
         self._simulated, self._period_s = spec.simulated, spec.period_s
         self._orders: queue.SimpleQueue[Order | Pressed] = queue.SimpleQueue()
         self._pressed = False
         self.late_ticks = 0
+        self._found_stalls = 0
+        self._stall_stops: dict[int, str] = {}
+        """The name of the stop of each stall: whichever thread comes first gives it."""
         self._supervisor = Supervisor(name, STALL_PERIODS * self._period_s, time.monotonic_ns, self._stalled)
         self._thread = threading.Thread(target=self._run, name=f"control {name}", daemon=True)
+
+    @property
+    def latch(self) -> Latch | None:
+        """What holds the robot until its owner clears it."""
+        return self._session.latch
 
     @property
     def estopped(self) -> bool:
@@ -203,10 +212,16 @@ class ControlLoop:
     def _heed(self, *, stalled: bool) -> None:
         if stalled:
             _log.warning("control loop runs again", robot=self._name)
-            self._session.stalled()
+            self._found_stalls += 1
+            self._session.stalled(self._stop_of(self._found_stalls))
 
     def _stalled(self, for_s: float) -> None:
         """Called from the supervisor's thread: report the stall, and leave the robot to the loop."""
         _log.error("control loop has stalled; the robot holds its last target", robot=self._name, for_s=for_s)
         if not self._simulated:
-            self._report(signalling.Estopped(f"host: the control loop has stood still for {for_s:.1f} s"))
+            by = f"host: the control loop has stood still for {for_s:.1f} s"
+            self._report(signalling.Estopped(by, self._stop_of(self._supervisor.stalls)))
+
+    def _stop_of(self, stall: int) -> str:
+        """Return the name of the stop that the nth stall is; both threads find the same."""
+        return self._stall_stops.setdefault(stall, fresh_stop())

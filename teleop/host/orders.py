@@ -1,4 +1,4 @@
-"""What a session is told to do: the hub's orders, and two of the host's own."""
+"""What a session is told to do: the hub's orders, and the host's own."""
 
 from __future__ import annotations
 
@@ -20,6 +20,14 @@ class Recordable:
     trouble: CannotRecord | None
 
 
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The owner releases what is latched under that name. A hub's `clear` becomes one once its signature is checked."""
+
+    stop: str
+    by: str
+
+
 Order = (
     signalling.LeaseOrder
     | signalling.BeginOrder
@@ -28,7 +36,7 @@ Order = (
     | signalling.ResumeOrder
     | signalling.Revoke
     | signalling.EstopOrder
-    | signalling.ClearOrder
+    | Release
     | Recordable
     | Shutdown
 )

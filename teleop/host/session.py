@@ -22,10 +22,11 @@ from teleop.clock import Clock
 from teleop.driving import directed, relieve
 from teleop.host.commands import Commands
 from teleop.host.episodes import Episodes
+from teleop.host.latch import told
 from teleop.host.looks import Looks
-from teleop.host.orders import Order, Recordable, Shutdown
+from teleop.host.orders import Order, Recordable, Release, Shutdown
 from teleop.host.tasks import tasks_of
-from teleop.safety import IllegalMoveError, Interlock
+from teleop.safety import IllegalMoveError, Interlock, Latch
 from teleop.steps import CannotRecord, Events, Step
 from teleop.wire import signalling
 from teleop.wire.descriptor import flatten
@@ -37,7 +38,7 @@ _SHAPING: Final = sum(LIMIT_RULES[rule] for rule in SHAPING)
 
 
 class Session:
-    """Drives one robot. It belongs to one thread; only `offer`, `estopped` and `dropped` may be used from any."""
+    """Drives one robot. It belongs to one thread; any may use `offer`, `latch`, `estopped` and `dropped`."""
 
     def __init__(
         self,
@@ -83,6 +84,11 @@ class Session:
     def at_rest(self) -> bool:
         """Whether the robot is at rest at its last target."""
         return self._arm.at_rest
+
+    @property
+    def latch(self) -> Latch | None:
+        """What holds the robot until its owner clears it."""
+        return self._interlock.latch
 
     @property
     def estopped(self) -> bool:
@@ -158,23 +164,29 @@ class Session:
         self._arm.look()
         self._looks.worked()
 
-    def stalled(self) -> None:
-        """Go on after a time in which nothing was sent. A simulated world stood still too; a real arm came to rest."""
+    def stay_stopped(self, latch: Latch) -> None:
+        """Be stopped from the start, as the process before this one was."""
+        self._interlock.estop(latch.by or "", latch.stop)
+
+    def stalled(self, stop: str | None = None) -> None:
+        """Go on after a time in which nothing was sent. A simulated world stood still too; a real arm came to rest.
+
+        `stop` is the name under which that has been reported.
+        """
         if self._spec.simulated:
             self._interlock.expire()
             return
         self._arm.stand()
-        self._interlock.estop()
+        self._interlock.estop("host: the control loop stood still", stop)
         self._end(EndReason.ROBOT_FAULT)
 
     def broke(self, error: Exception) -> None:
         """Send nothing more: the control loop failed, through no fault of the robot. It holds its last target."""
-        told = self.estopped
+        latch = None if self.estopped else self._interlock.estop(f"host: {error}")
         self._give_up()
-        self._interlock.estop()
         self._end(EndReason.ROBOT_FAULT)
-        if not told:
-            self._report(signalling.Estopped(f"host: {error}"))
+        if latch is not None:
+            self._report(signalling.Estopped(f"host: {error}", latch.stop))
 
     def _send(self, directive: Directive) -> Action:
         """Let the robot do one period; return what it applied."""
@@ -221,8 +233,11 @@ class Session:
         if self._spec.simulated:
             self._interlock.expire()
         else:
-            self._interlock.break_down(str(error))
-            self._report(signalling.Faulted(str(error)))
+            self._break_down(error)
+
+    def _break_down(self, error: RobotError) -> None:
+        latch = self._interlock.break_down(str(error))
+        self._report(signalling.Faulted(str(error), latch.stop))
 
     def _give_up(self) -> None:
         """Forget every motion: there is nothing to send a braking motion to. Look again only after a while."""
@@ -275,10 +290,10 @@ class Session:
             case signalling.Revoke():
                 self._release(order)
             case signalling.EstopOrder():
-                self._interlock.estop()
+                latch = self._interlock.estop(order.by)
                 self._end(EndReason.ESTOPPED)
-                self._report(signalling.Estopped(order.by))
-            case signalling.ClearOrder():
+                self._report(signalling.Estopped(order.by, latch.stop))
+            case Release():
                 self._clear(order)
             case Recordable():
                 self._record(order.trouble)
@@ -374,20 +389,31 @@ class Session:
         self._commands.gate.sight.pause(self._clock.monotonic_ns())
         self._episodes.begin(order)
 
-    def _clear(self, order: signalling.ClearOrder) -> None:
+    def _clear(self, order: Release) -> None:
         """Release what is latched; a broken robot only if it works again, otherwise it reports what is wrong now."""
-        try:
-            if self._interlock.fault is not None:
-                self._arm.reconnect()
-            self._interlock.clear()
-        except RobotError as error:
-            self._interlock.break_down(str(error))
-            self._report(signalling.Faulted(str(error)))
+        latch = self._interlock.latch
+        if latch is None:
+            _log.info("nothing to clear", robot=self.name)
+        elif order.stop != latch.stop:
+            self._keep_latched(latch)
             return
-        except IllegalMoveError as error:
-            _log.info("nothing to clear", robot=self.name, error=str(error))
+        else:
+            try:
+                if latch.fault is not None:
+                    self._arm.reconnect()
+                self._interlock.clear()
+            except RobotError as error:
+                self._break_down(error)
+                return
         self._looks.now()
         self._report(signalling.Cleared(order.by))
+
+    def _keep_latched(self, latch: Latch) -> None:
+        """Refuse a clear of something earlier, and say again what is latched: its owner may not have heard of it."""
+        why = "expected a clear of what is latched now; the robot was stopped, or broke, again: look at it, clear that"
+        self._report(signalling.NotCleared(why))
+        for message in told(latch):
+            self._report(message)
 
     def _record(self, trouble: CannotRecord | None) -> None:
         """Begin nothing that would not be kept; an episode that is not being kept any more ends."""

@@ -39,23 +39,42 @@ class SignedInAnswer(BaseModel):
     expires_ms: int
 
 
-class RegisteredRobot(BaseModel):
-    """What a robot's owner signs."""
+class RobotChallengeAsked(BaseModel):
+    """Which robot is to be registered."""
 
-    model_config = ConfigDict(extra="forbid")
+    robot: Address
+
+
+class RobotChallengeAnswer(BaseModel):
+    """A nonce for one registration of that robot."""
+
+    nonce: str
+    expires_ms: int
+
+
+class RegisteredRobot(BaseModel):
+    """What a robot's owner and the robot's own key sign.
+
+    An earlier release's host says neither nonce nor time, and is told by name what is missing.
+    """
+
+    model_config = ConfigDict(extra="forbid", serialize_by_alias=True)
 
     robot: Address
     owner: Address
     name: str = Field(max_length=200)
     model: str = Field(max_length=200)
     simulated: StrictBool
+    nonce: str = Field("", max_length=66)
+    issued_ms: int = Field(0, alias="issuedMs", ge=0, lt=2**63)
 
 
 class Registration(BaseModel):
-    """A robot, and its owner's signature over it."""
+    """A robot, and the signatures of its owner's wallet and of its own key over it."""
 
     registration: RegisteredRobot
     signature: Signature
+    robot_signature: Signature = ""
 
 
 class TaskAnswer(BaseModel):
@@ -87,6 +106,8 @@ class RobotAnswer(BaseModel):
     estopped: bool
     fault: str | None
     """What broke it, in its host's words, until its owner clears that."""
+    stop: str | None = None
+    """What its owner's `clear` must name (PROTOCOL.md); null if it is neither stopped nor broken."""
     unrecordable: str | None
     """What keeps its host from recording, in its host's words: nobody can drive it for an episode."""
     state: Literal["offline", "free", "driven", "stopped", "faulted", "full"]
@@ -109,9 +130,11 @@ def _task(said: Mapping[str, Any]) -> TaskAnswer | None:
 
 
 class DescribedRobotAnswer(RobotAnswer):
-    """A robot, with its host's description of it (PROTOCOL.md)."""
+    """A robot, with its host's description of it (PROTOCOL.md), and what proves who registered it."""
 
     descriptor: dict[str, Any] | None
+    registration: Registration | None
+    """As it was signed; null if an earlier release registered it."""
 
 
 class CountsAnswer(BaseModel):

@@ -17,13 +17,17 @@ from teleop.hub.answers import (
     CountsAnswer,
     DescribedRobotAnswer,
     Proof,
+    RegisteredRobot,
     Registration,
     RobotAnswer,
+    RobotChallengeAnswer,
+    RobotChallengeAsked,
     SignedInAnswer,
 )
 from teleop.hub.driving import Driving, bearer
-from teleop.hub.errors import ApiError
+from teleop.hub.errors import ApiError, code_of
 from teleop.hub.leases.docks import Presence
+from teleop.hub.registrations import RegistrationError
 from teleop.hub.registry import Registry, UnknownRobotAddressError
 from teleop.hub.server.encoded import answer
 from teleop.hub.sockets import add_sockets
@@ -82,14 +86,23 @@ def _add_robots(routes: APIRouter, registry: Registry, driving: Driving) -> None
         except UnknownRobotAddressError as error:
             raise ApiError(404, "unknown_robot", str(error)) from error
         online = from_thread.run_sync(driving.hub.presences)
-        return {**_card(driving, row, online), "descriptor": row.descriptor}
+        return {**_card(driving, row, online), "descriptor": row.descriptor, "registration": _registration(row)}
+
+    @routes.post("/api/robots/challenge")
+    def challenge(body: RobotChallengeAsked) -> RobotChallengeAnswer:
+        """Begin to register a robot."""
+        try:
+            nonce, expires_ms = registry.challenge(body.robot)
+        except RegistrationError as error:
+            raise ApiError(422, "address", str(error)) from error
+        return RobotChallengeAnswer(nonce=nonce, expires_ms=expires_ms)
 
     @routes.post("/api/robots", status_code=201, response_model=RobotAnswer)
     def register(body: Registration) -> dict[str, Any]:
         try:
-            row = registry.register(body.registration.model_dump(), body.signature)
-        except SignatureError as error:
-            raise ApiError(422, "registration", str(error)) from error
+            row = registry.register(body.registration.model_dump(), body.signature, body.robot_signature)
+        except RegistrationError as error:
+            raise ApiError(422, code_of(type(error)), str(error)) from error
         return _card(driving, row, from_thread.run_sync(driving.hub.presences))
 
     @routes.delete("/api/robots/{robot}", status_code=204)
@@ -145,9 +158,26 @@ def _card(driving: Driving, row: RobotRow, online: Mapping[str, Presence]) -> di
         "online": here is not None,
         "estopped": here is not None and here.estopped,
         "fault": here.fault if here else None,
+        "stop": here.stop if here else None,
         "unrecordable": here.unrecordable if here else None,
         "state": here.state if here else "offline",
         "queue_length": here.queue_length if here else 0,
         "wait_s": here.wait_s if here else None,
         "tasks": [{**plain_task(task), "price": str(driving.registry.price_wei(row, task["name"]))} for task in tasks],
     }
+
+
+def _registration(row: RobotRow) -> Registration | None:
+    """Return the registration as it was signed; None for one of an earlier release."""
+    if row.robot_signature is None or row.nonce is None or row.issued_ms is None:
+        return None
+    signed = RegisteredRobot(
+        robot=row.address,
+        owner=row.owner,
+        name=row.name,
+        model=row.model,
+        simulated=row.simulated,
+        nonce=row.nonce,
+        issuedMs=row.issued_ms,
+    )
+    return Registration(registration=signed, signature=row.signature, robot_signature=row.robot_signature)

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, Self
 from weakref import WeakValueDictionary
 
@@ -19,6 +19,7 @@ import structlog
 from teleop import clock
 from teleop.hub.asking import Ask, asked
 from teleop.hub.cameras import Cameras
+from teleop.hub.clearing import require_clear
 from teleop.hub.leases.docks import Dock, Presence, Seat, watching
 from teleop.hub.leases.hearing import Heard
 from teleop.hub.leases.lifecycle import Leases
@@ -115,7 +116,7 @@ class Hub:
         driver, task = (dock.holder.seat.address, dock.holder.grant.task) if dock.holder else (None, None)
         length, kept_s = len(dock.queue), self._leases.returning.left_s(dock.holder)
         wait_s = self.wait_s(dock, length)
-        return Presence(dock.estopped, dock.fault, dock.unrecordable, driver, length, wait_s, kept_s, task)
+        return Presence(dock.estopped, dock.fault, dock.unrecordable, driver, length, wait_s, kept_s, task, dock.stop)
 
     def wait_s(self, dock: Dock, ahead: int) -> int:
         """Return how long somebody with `ahead` others before them in the queue will probably wait, s."""
@@ -134,6 +135,8 @@ class Hub:
         """
         HOST_HELLO.require(hello.robot, self._domain, {"robot": hello.robot, "challenge": challenge}, hello.signature)
         require_descriptor(hello.descriptor)
+        if hello.estopped != (hello.stop is not None):
+            raise SignallingError("malformed", "expected `stop` if and only if `estopped` is true; update the host")
         async with self._arriving.setdefault(hello.robot, asyncio.Lock()):  # in order: the newest comes last and stays
             row = await asked(self._ask, self._store.robot, hello.robot)
             require_registered(hello.descriptor, row)
@@ -142,7 +145,7 @@ class Hub:
             past_s = await asked(self._ask, self._store.lease_lengths_s, row.address, REMEMBERED)
             await asked(self._ask, self._store.describe, row.address, descriptor)
             token = secrets.token_urlsafe(32)
-            dock = Dock(row.address, row.owner, descriptor, outbox, token, hello.estopped, cameras)
+            dock = Dock(row.address, row.owner, descriptor, outbox, token, hello.estopped, cameras, stop=hello.stop)
             if len(descriptor["tasks"]) > 1:
                 dock.at_since = row.epoch + 1  # until then it may still be at the task of an earlier lease
             dock.past_s.extend(past_s)
@@ -215,17 +218,18 @@ class Hub:
                 if dock.holder and dock.holder.row and dock.holder.row.lease == message.lease:
                     dock.holder.seat.outbox.signal(signalling.error("grant", f"the robot's host: {message.reason}"))
                     self._leases.end(dock.holder, "refused", EndReason.REVOKED)
-            case signalling.Estopped() | signalling.Cleared():
-                dock.estopped = isinstance(message, signalling.Estopped)
-                if not dock.estopped:
-                    dock.fault = None
-                tell = signalling.RobotStopped if dock.estopped else signalling.RobotCleared
-                for seat in dock.audience:
-                    seat.outbox.signal(signalling.encode(tell(dock.address, message.by)))
+            case signalling.Estopped():
+                dock.estopped, dock.stop = True, message.stop
+                _tell(dock.audience, signalling.RobotStopped(dock.address, message.by, message.stop))
             case signalling.Faulted():
-                dock.fault = message.reason
-                for seat in dock.audience:
-                    seat.outbox.signal(signalling.encode(signalling.RobotFaulted(dock.address, message.reason)))
+                dock.fault, dock.stop = message.reason, message.stop
+                _tell(dock.audience, signalling.RobotFaulted(dock.address, message.reason, message.stop))
+            case signalling.Cleared():
+                dock.estopped, dock.fault, dock.stop = False, None, None
+                _tell(dock.audience, signalling.RobotCleared(dock.address, message.by))
+            case signalling.NotCleared():
+                owners = {seat for seat in self._seats if seat.address == dock.owner}
+                _tell(owners, signalling.Refusal("clear", f"the robot's host: {message.reason}"))
             case signalling.CannotRecord() | signalling.CanRecord():
                 self._recordable(dock, message.reason if isinstance(message, signalling.CannotRecord) else None)
             case signalling.HostHello():
@@ -234,11 +238,9 @@ class Hub:
     def _recordable(self, dock: Dock, trouble: str | None) -> None:
         dock.unrecordable = trouble
         if trouble is None:
-            told = signalling.encode(signalling.RobotCanRecord(dock.address))
+            _tell(dock.audience, signalling.RobotCanRecord(dock.address))
         else:
-            told = signalling.encode(signalling.RobotCannotRecord(dock.address, trouble))
-        for seat in dock.audience:
-            seat.outbox.signal(told)
+            _tell(dock.audience, signalling.RobotCannotRecord(dock.address, trouble))
 
     # --- operators
 
@@ -298,11 +300,8 @@ class Hub:
                 dock.outbox.signal(signalling.encode(signalling.EstopOrder(seat.address)))
             case signalling.Clear():
                 dock = self.online(message.robot)
-                if dock.owner != seat.address:
-                    raise SignallingError(
-                        "not_owner", f"only the owner, {dock.owner}, can release this robot, and you are {seat.address}"
-                    )
-                dock.outbox.signal(signalling.encode(signalling.ClearOrder(seat.address)))
+                require_clear(message, seat, dock, self._domain)
+                dock.outbox.signal(signalling.encode(signalling.ClearOrder(message.stop, message.signature)))
             case signalling.Hello():
                 raise SignallingError("state", "expected hello only once, as the first message")
 
@@ -321,6 +320,12 @@ class Hub:
                 "robot_offline", f"expected a robot that is online, got {robot!r}; see GET /api/robots"
             )
         return dock
+
+
+def _tell(seats: Iterable[Seat], message: signalling.Message) -> None:
+    text = signalling.encode(message)
+    for seat in seats:
+        seat.outbox.signal(text)
 
 
 def _require_free(seat: Seat) -> None:

@@ -1,4 +1,4 @@
-"""Which robots there are: registered once by their owner's signature, described by their host each time it connects."""
+"""Which robots there are: registered by their owner and their own key, described by their host when it connects."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from typing import Any, Final
 
 import msgspec
 import structlog
-from sqlalchemy import ColumnElement, Text, cast, select, update
+from sqlalchemy import ColumnElement, Text, cast, delete, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
 from teleop import clock
 from teleop.hub.db import Database
-from teleop.hub.tables import DescriptionRow, LeaseRow, RobotRow, TicketRow
-from teleop.identity import ROBOT_REGISTRATION, Domain, SignatureError, require_address
-from teleop.wire.descriptor import Name, require_descriptor
+from teleop.hub.registrations import NONCE_MS, RegistrationError, RegistrationNonceError, require_registration
+from teleop.hub.tables import DescriptionRow, LeaseRow, RobotChallenge, RobotRow, TicketRow
+from teleop.identity import Domain, SignatureError, require_address
+from teleop.wire.descriptor import require_descriptor
 from teleop.wire.messages import PROTOCOL
 from teleop.wire.signalling import Grant, SignallingError
 
@@ -46,26 +48,8 @@ class UnknownRobotAddressError(Exception):
     """No robot is registered under that address."""
 
 
-class _Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The values of a `RobotRegistration`, at lengths that a card can show."""
-
-    robot: str
-    owner: str
-    name: Name
-    model: Name
-    simulated: bool
-
-
-_REGISTRATION: Final = msgspec.json.Decoder(_Registration)
 _READ: Final = 256
 """Descriptors that are kept as they were read: everyone in a lobby asks for all of them every two seconds."""
-
-
-def _registration(values: Mapping[str, Any]) -> _Registration:
-    try:
-        return _REGISTRATION.decode(msgspec.json.encode(values))
-    except (msgspec.ValidationError, RecursionError) as error:
-        raise SignatureError(f"expected a RobotRegistration's values: {error}") from error
 
 
 def _served(robot: str, text: str | None) -> dict[str, Any] | None:
@@ -97,6 +81,16 @@ def require_registered(said: Mapping[str, Any], row: RobotRow) -> None:
         raise SignallingError("malformed", told)
 
 
+def _use_nonce(db: Session, nonce: str, robot: str, now_ms: int) -> None:
+    """Use it up, in one statement, so that of two registrations at once only one has it; raise if it does not count."""
+    of_robot = RobotChallenge.nonce == nonce, RobotChallenge.robot == robot, RobotChallenge.expires_ms >= now_ms
+    if db.scalar(delete(RobotChallenge).where(*of_robot).returning(RobotChallenge.nonce)) is None:
+        raise RegistrationNonceError(
+            f"expected a nonce that POST /api/robots/challenge gave for {robot} in the last {NONCE_MS // 60_000} "
+            f"minutes, not used yet, got {nonce[:80]!r}; ask for another one, and sign again"
+        )
+
+
 class Registry:
     """Robots, their leases and the tickets of their episodes, on disk."""
 
@@ -111,21 +105,38 @@ class Registry:
         self._database, self._domain, self._now_ms = database, domain, now_ms
         self._prices = prices or {}
 
-    def register(self, registration: Mapping[str, Any], signature: str) -> RobotRow:
-        """Store a robot that its owner signed for; doing so again changes nothing. Raises SignatureError."""
-        said = _registration(registration)
-        robot, owner = require_address(said.robot), require_address(said.owner)
-        ROBOT_REGISTRATION.require(owner, self._domain, registration, signature)
+    def challenge(self, robot: str) -> tuple[str, int]:
+        """Return a nonce for one registration of a robot, and until when it can be used; raise RegistrationError."""
+        try:
+            require_address(robot)
+        except SignatureError as error:
+            raise RegistrationError(str(error)) from error
+        now_ms = self._now_ms()
+        row = RobotChallenge(nonce="0x" + secrets.token_hex(32), robot=robot, expires_ms=now_ms + NONCE_MS)
         with self._database() as db, db.begin():
-            known = db.get(RobotRow, robot)
-            if known is not None and known.owner != owner:
-                raise SignatureError(f"robot {robot} belongs to {known.owner}; only they can change it")
-            row = known or RobotRow(address=robot, owner=owner, created_ms=self._now_ms(), epoch=0)
+            db.execute(delete(RobotChallenge).where(RobotChallenge.expires_ms < now_ms))
+            db.add(row)
+        return row.nonce, row.expires_ms
+
+    def register(self, registration: Mapping[str, Any], signature: str, robot_signature: str) -> RobotRow:
+        """Store a robot that its owner and its own key signed for; doing so again changes what its owner may change.
+
+        Raises RegistrationError, or one of its kinds.
+        """
+        now_ms = self._now_ms()
+        said = require_registration(registration, signature, robot_signature, self._domain, now_ms)
+        with self._database() as db, db.begin():
+            _use_nonce(db, said.nonce, said.robot, now_ms)
+            known = db.get(RobotRow, said.robot)
+            if known is not None and known.owner != said.owner:
+                raise RegistrationError(f"robot {said.robot} belongs to {known.owner}; only they can change it")
+            row = known or RobotRow(address=said.robot, owner=said.owner, created_ms=now_ms, epoch=0)
             row.name, row.model, row.simulated = said.name, said.model, said.simulated
-            row.signature = signature
+            row.signature, row.robot_signature = signature, robot_signature
+            row.nonce, row.issued_ms = said.nonce, said.issued_ms
             row.removed_ms = None
             db.add(row)
-        return self.robot(robot)
+        return self.robot(said.robot)
 
     def robot(self, address: str) -> RobotRow:
         """Return one robot; raise UnknownRobotAddressError."""

@@ -40,6 +40,16 @@ class Token(Base):
     expires_ms: Mapped[int] = mapped_column(BigInteger)
 
 
+class RobotChallenge(Base):
+    """A nonce that one registration of this robot may use, once."""
+
+    __tablename__ = "robot_challenges"
+
+    nonce: Mapped[str] = mapped_column(String(66), primary_key=True)
+    robot: Mapped[str] = mapped_column(String(42))
+    expires_ms: Mapped[int] = mapped_column(BigInteger)
+
+
 class RobotRow(Base):
     """A robot that its owner has registered. `epoch` counts its leases and never falls."""
 
@@ -51,6 +61,11 @@ class RobotRow(Base):
     model: Mapped[str] = mapped_column(String(64))
     simulated: Mapped[bool] = mapped_column(Boolean)
     signature: Mapped[str] = mapped_column(String(132))
+    """The owner's, over the `RobotRegistration`."""
+    robot_signature: Mapped[str | None] = mapped_column(String(132))
+    """The robot's own; this, `nonce` and `issued_ms` are None if an earlier release registered it."""
+    nonce: Mapped[str | None] = mapped_column(String(66))
+    issued_ms: Mapped[int | None] = mapped_column(BigInteger)
     descriptor: Mapped[dict[str, Any] | None] = mapped_column(JSON, deferred=True)
     """Read only by `Registry`, which checks it: it comes from a stranger."""
     epoch: Mapped[int] = mapped_column(Integer, default=0)

@@ -24,7 +24,7 @@ from websockets.protocol import State as Stage
 from sim.robot import Vector
 from teleop.clock import compared, now_ms
 from teleop.dialing import tls_of, trusted, websocket_url
-from teleop.identity import SESSION_GRANT, Domain, new_key, session_key
+from teleop.identity import CLEAR_ROBOT, SESSION_GRANT, Domain, new_key, session_key
 from teleop.wire.messages import FIRST, JSON_BYTES_MAX, PROTOCOL, Command, Mode, Safety, State, WireError, digest_of
 
 SESSION_MS: Final = 4 * 3_600_000
@@ -308,6 +308,11 @@ class Driver:
         await self.command(Mode.NEUTRAL)
         await self.send({"type": "leave"})
         await self.wait_for("left")
+
+    async def clear(self, robot: str, stop: str) -> None:
+        """Ask for the release of what is latched at a robot under that name, signed as its owner."""
+        signature = CLEAR_ROBOT.sign(self.wallet, self.domain, {"robot": robot, "stop": stop})
+        await self.send({"type": "clear", "robot": robot, "stop": stop, "signature": signature})
 
     async def command(self, mode: Mode, values: ArrayLike = (), *, dead_man: bool = False) -> int:
         """Send one command and return its number. Nothing moves a robot that obeys something else as well."""

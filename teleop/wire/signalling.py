@@ -15,6 +15,8 @@ from teleop.wire.reasons import EndReason
 
 Epoch = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Count = Annotated[int, Meta(ge=0)]
+Stop = Annotated[str, Meta(pattern="^0x[0-9a-f]{64}$", min_length=66, max_length=66)]
+"""The name of what is latched, a stop or a fault: 32 random bytes of its host, as 0x-hex."""
 
 
 class SignallingError(Exception):
@@ -89,9 +91,11 @@ class Estop(Message, frozen=True, tag=_snake):
 
 
 class Clear(Message, frozen=True, tag=_snake):
-    """The owner: release the e-stop."""
+    """The owner: release what is latched under that name, an e-stop or a fault; signed as `ClearRobot`."""
 
     robot: str
+    stop: Stop
+    signature: str
 
 
 class Resume(Message, frozen=True, tag=_snake):
@@ -129,6 +133,8 @@ class HostHello(Message, frozen=True, tag="hello", rename=None):
     signature: str
     descriptor: dict[str, Any]
     estopped: bool
+    stop: Stop | None = None
+    """What its owner's clear must name, if it is stopped."""
 
 
 class Refused(Message, frozen=True, tag=_snake, rename=None):
@@ -171,6 +177,7 @@ class Estopped(Message, frozen=True, tag=_snake, rename=None):
     """Host: the e-stop is latched."""
 
     by: str
+    stop: Stop
 
 
 class Cleared(Message, frozen=True, tag=_snake, rename=None):
@@ -181,6 +188,13 @@ class Cleared(Message, frozen=True, tag=_snake, rename=None):
 
 class Faulted(Message, frozen=True, tag=_snake, rename=None):
     """Host: the robot broke, and is not driven until its owner clears that; sent again if the reason changes."""
+
+    reason: str
+    stop: Stop
+
+
+class NotCleared(Message, frozen=True, tag=_snake, rename=None):
+    """Host: a clear was refused, and why; what is latched is told again after it."""
 
     reason: str
 
@@ -204,7 +218,19 @@ class CameraHello(Message, frozen=True, tag="hello", rename=None):
 
 FromCamera = CameraHello
 
-FromHost = HostHello | Refused | Ready | Ended | HostResumed | Estopped | Cleared | Faulted | CannotRecord | CanRecord
+FromHost = (
+    HostHello
+    | Refused
+    | Ready
+    | Ended
+    | HostResumed
+    | Estopped
+    | Cleared
+    | Faulted
+    | NotCleared
+    | CannotRecord
+    | CanRecord
+)
 
 
 class Challenge(Message, frozen=True, tag=_snake, rename=None):
@@ -276,9 +302,10 @@ class EstopOrder(Message, frozen=True, tag="estop", rename=None):
 
 
 class ClearOrder(Message, frozen=True, tag="clear", rename=None):
-    """Hub to host: the owner releases the e-stop."""
+    """Hub to host: the owner releases what is latched under that name, and signed that as `ClearRobot`."""
 
-    by: str
+    stop: Stop
+    signature: str
 
 
 class Stream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -388,6 +415,8 @@ class RobotStopped(Message, frozen=True, tag="estopped", rename=None):
 
     robot: str
     by: str
+    stop: Stop
+    """What its owner's clear must name."""
 
 
 class RobotFaulted(Message, frozen=True, tag="faulted", rename=None):
@@ -395,6 +424,8 @@ class RobotFaulted(Message, frozen=True, tag="faulted", rename=None):
 
     robot: str
     reason: str
+    stop: Stop
+    """What its owner's clear must name."""
 
 
 class RobotCleared(Message, frozen=True, tag="cleared", rename=None):

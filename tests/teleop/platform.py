@@ -18,7 +18,7 @@ from sim.catalogue import make_world
 from sim.robot import Robot
 from teleop.cameras.spec import CameraSpec
 from teleop.clock import now_ms
-from teleop.host.link import Host, registration
+from teleop.host.link import Host
 from teleop.hub import errors
 from teleop.hub.accounts import Accounts
 from teleop.hub.api import router
@@ -27,9 +27,10 @@ from teleop.hub.driving import Driving
 from teleop.hub.hub import Hub
 from teleop.hub.registry import Registry
 from teleop.hub.server import serving
-from teleop.identity import ROBOT_REGISTRATION, Domain, new_key
+from teleop.identity import Domain, new_key
 from teleop.operator.driver import Driver
 from teleop.steps import Events
+from tests.teleop.registering import register_robot
 
 DOMAIN = Domain(31337, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
 
@@ -119,9 +120,8 @@ async def hosted(
     robot = robot or make_world("panda", "lift")
     key, owner = new_key(), new_key()
     events = Events()
-    host = Host(url, key, name, robot, events, cameras)
-    values = registration(key, owner.address, name, robot)
-    registry.register(values, ROBOT_REGISTRATION.sign(owner, DOMAIN, values))
+    host = Host(url, key, name, robot, events, cameras, owner=owner.address)
+    register_robot(registry, owner, key, name, robot)
     task = asyncio.create_task(host.serve())
     await host.online.wait()
     house = Platform(url, hub, registry, DOMAIN, owner, robot, key, host, events, [task])

@@ -10,7 +10,9 @@ from sim.catalogue import make_world
 from sim.motion.kinematics import Hands
 from sim.robot import Action, Observation, RobotSpec, Vector, checked
 from teleop.clock import Clock
+from teleop.host.orders import Release
 from teleop.host.session import Session
+from teleop.safety import Latch
 from teleop.steps import Events
 from teleop.wire import signalling
 from teleop.wire.messages import Command, Mode, State
@@ -18,7 +20,14 @@ from tests.teleop.linked import Linked
 
 PANDA = make_world("panda", "lift").spec
 MS = 1_000_000
+STOP = "0x" + "05" * 32
+"""A name for what is latched."""
 GRANT = signalling.Grant("0xA", "0xB", "0xC", "lift", "0x01", 2**40)
+
+
+def release(latch: Latch | None) -> Release:
+    """Return what a clear by the owner becomes, once it is checked."""
+    return Release(STOP if latch is None else latch.stop, "owner")
 
 
 @dataclass
@@ -91,6 +100,10 @@ class Bench:
     def begin(self) -> None:
         """Ask for an episode."""
         self.session.obey(signalling.BeginOrder("E", 1, "0x01"))
+
+    def clear(self) -> None:
+        """Clear what is latched, as the owner."""
+        self.session.obey(release(self.session.latch))
 
     def bytes_of(self, mode: Mode, values: object = (), *, dead_man: bool, seq: int = 0, delay_ns: int = 0) -> bytes:
         """Return a command of this lease, the next in order unless `seq` says otherwise."""

@@ -15,14 +15,15 @@ from websockets.exceptions import ConnectionClosed
 
 from sim.catalogue import make_world
 from teleop.clock import now_ms
-from teleop.host.link import Host, registration
-from teleop.identity import ROBOT_REGISTRATION, SESSION_GRANT, new_key
+from teleop.host.link import Host
+from teleop.identity import SESSION_GRANT, new_key
 from teleop.operator.driver import Driver, RefusedError
 from teleop.steps import EpisodeEnd, EpisodeStart, Events, Step
 from teleop.wire.messages import PROTOCOL, Command, Mode, Safety
 from teleop.wire.reasons import EndReason
-from teleop.wire.signalling import ClearOrder, EstopOrder, encode
+from teleop.wire.signalling import EstopOrder, encode
 from tests.teleop.platform import DOMAIN, Platform, hub_at, platform
+from tests.teleop.registering import body_for, register_robot
 
 pytestmark = pytest.mark.anyio
 
@@ -228,19 +229,19 @@ async def test_anyone_stops_and_only_the_owner_clears(house):
         await live(house, driver)
         await push(driver, 4)
         await passer_by.send({"type": "estop", "robot": robot})
-        await driver.wait_for("estopped")
+        stop = (await driver.wait_for("estopped"))["stop"]
         await settle(driver, lambda state: state.safety is Safety.ESTOPPED)
         for _ in range(BRAKING):
             await driver.next_state()
         before = ee(driver)
         await push(driver, 4)
         assert np.array_equal(ee(driver), before)
-        await passer_by.send({"type": "clear", "robot": robot})
+        await passer_by.clear(robot, stop)
         with pytest.raises(RefusedError, match="not_owner"):
             await passer_by.wait_for("cleared")
         await owner.send({"type": "watch", "robot": robot})
         await owner.wait_for("watching")
-        await owner.send({"type": "clear", "robot": robot})
+        await owner.clear(robot, stop)
         await owner.wait_for("cleared")
         await driver.begin()
         await driver.armed()
@@ -388,16 +389,9 @@ async def test_a_second_connection_of_a_wallet_replaces_the_first(house):
 
 
 async def test_a_robot_without_its_owners_signature_is_not_registered(house):
-    key, values = new_key(), None
     async with httpx.AsyncClient(base_url=house.url) as http:
-        values = {
-            "robot": key.address,
-            "owner": house.owner.address,
-            "name": "mine now",
-            "model": "panda",
-            "simulated": True,
-        }
-        answer = await http.post("/api/robots", json={"registration": values, "signature": "0x" + "11" * 65})
+        body = body_for(house.registry, house.owner, new_key(), name="mine now")
+        answer = await http.post("/api/robots", json={**body, "signature": "0x" + "11" * 65})
         assert answer.status_code == 422
         assert answer.json()["error"]["code"] == "registration"
 
@@ -494,9 +488,8 @@ async def test_a_hub_that_restarts_in_the_middle_finds_the_robot_again_as_it_was
     async with hub_at(tmp_path) as (url, hub, registry):
         port = int(url.rpartition(":")[2])
         key, owner, robot = new_key(), new_key(), make_world("panda", "lift")
-        host = Host(url, key, "robot-1", robot, events)
-        values = registration(key, owner.address, "robot-1", robot)
-        registry.register(values, ROBOT_REGISTRATION.sign(owner, DOMAIN, values))
+        host = Host(url, key, "robot-1", robot, events, owner=owner.address)
+        register_robot(registry, owner, key, "robot-1", robot)
         serving = asyncio.create_task(host.serve())
         await host.online.wait()
         house = Platform(url, hub, registry, DOMAIN, owner, robot, key, host, events, [serving])
@@ -509,8 +502,8 @@ async def test_a_hub_that_restarts_in_the_middle_finds_the_robot_again_as_it_was
     async with hub_at(tmp_path, port=port) as (url, hub, _registry):
         await host.online.wait()
         assert hub.docks[key.address].estopped, "a stop outlives the hub"
-        hub.docks[key.address].outbox.signal(encode(ClearOrder("owner")))
-        async with Driver(url, new_key()) as driver:
+        async with Driver(url, new_key()) as driver, Driver(url, owner) as its_owner:
+            await its_owner.clear(key.address, hub.docks[key.address].stop)
             await driver.send({"type": "watch", "robot": key.address})
             await driver.wait_for("watching")
             while hub.docks[key.address].estopped:

@@ -52,7 +52,7 @@ class InterlockMachine(RuleBasedStateMachine):
 
     @rule()
     def someone_stops(self) -> None:
-        self.interlock.estop()
+        self.interlock.estop("anyone")
         self.stopped, self.released_since_expiry = True, False
 
     @precondition(lambda self: self.stopped)

@@ -22,7 +22,7 @@ EVENTS: dict[str, Callable[[Interlock], object]] = {
     "released": lambda machine: machine.command(False, NOW),
     "silence": lambda machine: machine.tick(NOW + WATCHDOG_NS + 1),
     "the lease ends": lambda machine: machine.expire(),
-    "somebody stops it": lambda machine: machine.estop(),
+    "somebody stops it": lambda machine: machine.estop("anyone"),
     "it breaks": lambda machine: machine.break_down(SENTENCE),
     "the owner clears it": lambda machine: machine.clear(),
 }
@@ -82,7 +82,7 @@ def test_whatever_was_pressed_before_a_clear_a_release_must_come_after_it(latch:
 def test_a_fault_is_kept_with_its_sentence_until_it_is_cleared_and_one_clear_ends_a_stop_and_a_fault() -> None:
     machine = interlock("it breaks")
     assert machine.fault == SENTENCE
-    machine.estop()
+    machine.estop("anyone")
     assert (machine.state, machine.fault) == (STOPPED, SENTENCE)
     machine.clear()
     assert (machine.state, machine.fault) == (EXPIRED, None)

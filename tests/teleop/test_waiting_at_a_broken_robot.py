@@ -11,7 +11,7 @@ from teleop.operator.driver import RefusedError
 from teleop.steps import CannotRecord
 from teleop.wire import signalling
 from teleop.wire.reasons import EndReason
-from tests.teleop.hub.bench import Bench
+from tests.teleop.hub.bench import STOP, Bench
 from tests.teleop.platform import platform
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +26,7 @@ async def test_the_next_in_the_queue_is_told_as_it_joins():
     holder, waiting, later = bench.operator(), bench.operator(), bench.operator()
     await holder.join()
     await waiting.join()
-    bench.hub.from_host(dock, signalling.Faulted(PULLED))
+    bench.hub.from_host(dock, signalling.Faulted(PULLED, STOP))
     assert waiting.ear.last("faulted")["reason"] == PULLED, "at once, not when it is their turn"
     await later.join()
     assert later.ear.last("faulted")["reason"] == PULLED
@@ -38,7 +38,7 @@ async def test_a_program_in_the_queue_of_a_robot_that_breaks_is_told_at_once(tmp
         queued = asyncio.Event()
         joining = asyncio.create_task(waiting.join(running.robot_key.address, "lift", queued=lambda *_: queued.set()))
         await asyncio.wait_for(queued.wait(), WAIT_S)
-        running.hub.from_host(running.hub.docks[running.robot_key.address], signalling.Faulted(PULLED))
+        running.hub.from_host(running.hub.docks[running.robot_key.address], signalling.Faulted(PULLED, STOP))
         with pytest.raises(RefusedError, match="the robot broke: expected an answer from servo 3") as refused:
             await asyncio.wait_for(joining, WAIT_S)
         assert refused.value.code == "faulted"

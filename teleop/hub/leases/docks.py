@@ -114,6 +114,8 @@ class Dock:
     """Whether its host's connection is over: nobody gets the robot here any more."""
     fault: str | None = None
     """What broke the robot, in its host's words, until its owner clears that."""
+    stop: str | None = None
+    """Under which name its host keeps it stopped or broken: the owner signs that to clear it."""
     unrecordable: str | None = None
     """What keeps its host from recording, in its host's words."""
     holder: Lease | None = None
@@ -178,6 +180,8 @@ class Presence:
     """For how long the drive is still kept for its driver, who is away; None if they are not."""
     task: str | None
     """What its driver does; None if nobody drives."""
+    stop: str | None = None
+    """What its owner's clear must name; None if it is neither stopped nor broken."""
 
     @property
     def state(self) -> str:

@@ -74,8 +74,8 @@ class Leases:
         seat.nonce = "0x" + secrets.token_hex(32)  # a grant's nonce can be used once
         lease = Lease(seat, dock, grant, message.signature)
         seat.lease = lease
-        if dock.fault is not None:
-            seat.outbox.signal(signalling.encode(signalling.RobotFaulted(dock.address, dock.fault)))
+        if dock.fault is not None and dock.stop is not None:
+            seat.outbox.signal(signalling.encode(signalling.RobotFaulted(dock.address, dock.fault, dock.stop)))
         if dock.unrecordable is not None:
             seat.outbox.signal(signalling.encode(signalling.RobotCannotRecord(dock.address, dock.unrecordable)))
         dock.queue.append(lease)

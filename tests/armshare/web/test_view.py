@@ -12,8 +12,10 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from teleop.host.link import Host, registration
-from teleop.identity import ROBOT_REGISTRATION, Domain, new_key
+from teleop.clock import now_ms
+from teleop.host.link import Host
+from teleop.host.registration import registration, signed
+from teleop.identity import Domain, new_key
 from teleop.steps import Events
 from tests.armshare.web.test_browser import LOST, PATIENCE_MS, READY, TRIES, numbers, opened, sign_in, take_robot
 from tests.browser import complaints
@@ -38,9 +40,9 @@ def held_arm(house: House, name: str) -> Iterator[None]:
     """An arm online at the hub that something holds: it stays where it is, wherever it is sent."""
     robot, key, owner = Puppet(PANDA, follows=0.0), new_key(), new_key()
     config = httpx.get(f"{house.url}/api/config").json()
-    values = dict(registration(key, owner.address, name, robot))
-    signature = ROBOT_REGISTRATION.sign(owner, Domain(config["chain_id"], config["vault"]), values)
-    body = {"registration": values, "signature": signature}
+    asked = httpx.post(f"{house.url}/api/robots/challenge", json={"robot": key.address}).raise_for_status().json()
+    values = registration(key, owner.address, name, robot, asked["nonce"], now_ms())
+    body = signed(values, owner, key, Domain(config["chain_id"], config["vault"]))
     httpx.post(f"{house.url}/api/robots", json=body).raise_for_status()
     loop, started = asyncio.new_event_loop(), queue.SimpleQueue[asyncio.Task[None]]()
 

@@ -9,11 +9,10 @@ from teleop.wire import signalling
 from teleop.wire.messages import Mode, Safety
 from teleop.wire.reasons import EndReason
 from tests.teleop.host.test_loop import WAIT_S, Rig
-from tests.teleop.sessions import MS, Bench
+from tests.teleop.sessions import MS, Bench, release
 
 FORWARD = [0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
 SENTENCE = "expected servo 3 below 65 degrees C, got 66; let the arm rest"
-FAULTED = signalling.Faulted(SENTENCE)
 
 
 class Breaking(Bench):
@@ -62,7 +61,7 @@ def test_a_fault_latches_ends_the_episode_and_is_said_once(driven):
         bench.say()
         bench.drive(Mode.EE_TWIST, FORWARD, 1)
     assert bench.states[-1].safety is Safety.FAULTED
-    assert bench.said(signalling.Faulted) == [FAULTED]
+    assert [said.reason for said in bench.said(signalling.Faulted)] == [SENTENCE]
     assert len(bench.robot.sent) == sent
 
 
@@ -94,11 +93,11 @@ def test_an_episode_is_not_begun_on_a_broken_robot():
 
 def test_its_owner_clears_it_once_it_works_again():
     bench = broken()
-    bench.session.obey(signalling.ClearOrder("owner"))
-    assert bench.reports[-1] == FAULTED, "it does not work yet, and says why"
+    bench.clear()
+    assert bench.reports[-1].reason == SENTENCE, "it does not work yet, and says why"
     assert bench.session.fault == SENTENCE
     bench.sentence = ""
-    bench.session.obey(signalling.ClearOrder("owner"))
+    bench.clear()
     assert bench.reports[-1] == signalling.Cleared("owner")
     assert bench.connected == 2, "it was opened anew"
     bench.session.obey(signalling.BeginOrder("next", 2, "0x02"))
@@ -117,7 +116,7 @@ def test_a_reset_that_fails_is_a_fault_too():
     bench.sentence = SENTENCE
     bench.begin()
     assert bench.said(signalling.Ended) == [signalling.Ended("E", False, 0, None, False, EndReason.ROBOT_FAULT)]
-    assert bench.said(signalling.Faulted) == [FAULTED]
+    assert [said.reason for said in bench.said(signalling.Faulted)] == [SENTENCE]
 
 
 def test_a_stop_of_a_broken_robot_is_a_stop_and_one_clear_ends_both():
@@ -126,7 +125,7 @@ def test_a_stop_of_a_broken_robot_is_a_stop_and_one_clear_ends_both():
     bench.tick()
     assert bench.states[-1].safety is Safety.ESTOPPED
     bench.sentence = ""
-    bench.session.obey(signalling.ClearOrder("owner"))
+    bench.clear()
     bench.tick()
     assert bench.states[-1].safety is Safety.EXPIRED
     assert not bench.session.estopped
@@ -153,7 +152,7 @@ def test_a_real_robot_that_nobody_has_is_looked_at_and_may_be_found_broken():
     bench.sentence = SENTENCE
     bench.session.look()
     bench.session.look()
-    assert bench.said(signalling.Faulted) == [FAULTED]
+    assert [said.reason for said in bench.said(signalling.Faulted)] == [SENTENCE]
     assert len(bench.looks) == 2, "the last look came too soon"
 
 
@@ -163,7 +162,7 @@ def test_a_loop_looks_at_a_real_robot_that_nobody_has():
     try:
         assert rig.states.get(timeout=WAIT_S).safety is Safety.EXPIRED
         rig.robot.observe = lambda: (_ for _ in ()).throw(RobotFaultError(SENTENCE))
-        assert rig.reported(signalling.Faulted) == FAULTED
+        assert rig.reported(signalling.Faulted).reason == SENTENCE
         assert rig.loop.fault == SENTENCE
     finally:
         rig.loop.stop()
@@ -185,7 +184,7 @@ def test_after_the_loop_broke_its_owner_has_the_robot_back(simulated):
         rig.robot.send_action = lambda action: 1 / 0
         assert "division by zero" in rig.reported(signalling.Estopped).by
         rig.robot.send_action = send
-        rig.loop.order(signalling.ClearOrder("owner"))
+        rig.loop.order(release(rig.loop.latch))
         rig.reported(signalling.Cleared)
         rig.loop.order(signalling.BeginOrder("F", 1, "0x01"))
         assert rig.reported(signalling.Ready).episode == "F"

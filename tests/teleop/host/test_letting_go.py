@@ -135,7 +135,7 @@ def test_an_episode_is_not_begun_while_the_robot_is_stopped():
     bench.session.obey(signalling.EstopOrder("anyone"))
     bench.begin()
     assert signalling.Ended("E", False, 0, None, False, EndReason.ESTOPPED) in bench.reports
-    bench.session.obey(signalling.ClearOrder("owner"))
+    bench.clear()
     bench.tick(5)
     assert not any(isinstance(report, signalling.Ready) for report in bench.reports), "it is not begun later either"
 

@@ -241,7 +241,7 @@ async def test_a_fault_is_told_to_everyone_until_the_owner_has_cleared_it(tmp_pa
             with pytest.raises(Exception, match="the robot broke: servo 3 is hot; its owner can clear that"):
                 await driver.begin()
             robot.broken = ""
-            await owner.send({"type": "clear", "robot": address})
+            await owner.clear(address, told["stop"])
             for one in (driver, watcher):
                 await one.wait_for("cleared")
             card = (await driver.call("GET", "/api/robots"))[0]

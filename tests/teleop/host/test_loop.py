@@ -19,7 +19,7 @@ from teleop.wire import signalling
 from teleop.wire.messages import Command, Mode, Safety, State
 from teleop.wire.reasons import EndReason
 from tests.teleop.linked import Linked
-from tests.teleop.sessions import GRANT, PANDA, Puppet
+from tests.teleop.sessions import GRANT, PANDA, Puppet, release
 
 WAIT_S = 20.0
 
@@ -188,7 +188,7 @@ def test_a_robot_that_hangs_is_noticed_told_of_and_touched_by_its_own_thread_onl
     assert rig.robot.threads == {"control rig"}
     if not rig.robot.spec.simulated:
         assert rig.reported(signalling.Ended).reason is EndReason.ROBOT_FAULT
-        rig.loop.order(signalling.ClearOrder("owner"))
+        rig.loop.order(release(rig.loop.latch))
         rig.until(Safety.ARMED, pressed=False)
 
 

@@ -146,7 +146,7 @@ class Motion(RuleBasedStateMachine):
 
     @rule()
     def the_owner_clears(self) -> None:
-        self.bench.session.obey(signalling.ClearOrder("owner"))
+        self.bench.clear()
         if self.stopped:
             self.stopped = self.armed = False
 

@@ -155,7 +155,7 @@ def test_a_stop_is_latched_without_a_lease_and_through_the_next_one():
     bench.drive(Mode.EE_TWIST, FORWARD, 5)
     assert bench.states[-1].safety is Safety.ESTOPPED
     assert not bench.robot.sent
-    bench.session.obey(signalling.ClearOrder("owner"))
+    bench.clear()
     bench.begin()
     bench.drive(Mode.EE_TWIST, FORWARD, 5)
     assert not bench.robot.sent, "cleared, it must be armed first"

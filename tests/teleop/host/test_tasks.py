@@ -19,7 +19,7 @@ from teleop.wire import signalling
 from teleop.wire.descriptor import at_task, describe, require_descriptor
 from teleop.wire.messages import Mode, Safety, State
 from teleop.wire.reasons import EndReason
-from tests.teleop.sessions import GRANT, Bench
+from tests.teleop.sessions import GRANT, Bench, release
 
 UP = [0.0, 0.0, 0.2, 0.0, 0.0, 0.0, 1.0]
 TASKS = ("lift", "push", "reach")
@@ -124,7 +124,7 @@ def test_a_robot_that_is_stopped_stands_still_until_it_is_cleared_and_then_goes_
     assert (floor.changes, floor.states) == ([], [])
     floor.session.obey(signalling.BeginOrder("early", 1, "0x01"))
     assert floor.reports[-1] == signalling.Ended("early", False, 0, None, False, EndReason.ESTOPPED)
-    floor.session.obey(signalling.ClearOrder("0xB"))
+    floor.session.obey(release(floor.session.latch))
     floor.tick()
     assert [spec.task.name for spec in floor.changes] == ["push"]
     assert floor.states[-1].safety is Safety.EXPIRED

@@ -12,7 +12,7 @@ from teleop.identity import new_key
 from teleop.steps import Events
 from teleop.wire import signalling
 from tests.teleop.host.test_link import answer, fake_hub, hosted
-from tests.teleop.sessions import PANDA, Puppet
+from tests.teleop.sessions import PANDA, STOP, Puppet
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +34,7 @@ async def test_nobody_is_told_of_a_stop_or_its_end_before_that_lasts(tmp_path):
     line = host._socket = Line(latch)
     host.start()
     try:
-        for message, kept in ((signalling.Estopped("anyone"), True), (signalling.Cleared("owner"), False)):
+        for message, kept in ((signalling.Estopped("anyone", STOP), True), (signalling.Cleared("owner"), False)):
             line.heard.clear()
             threading.Thread(target=host._report, args=(message,)).start()  # as the control loop does
             await asyncio.wait_for(line.heard.wait(), 20.0)

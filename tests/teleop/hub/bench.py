@@ -20,7 +20,7 @@ from teleop.hub.hub import Hub
 from teleop.hub.leases.docks import Dock, Lease, Seat
 from teleop.hub.registry import HUB_LOST, UnknownRobotAddressError
 from teleop.hub.tables import LeaseRow, RobotRow, TicketRow
-from teleop.identity import HOST_HELLO, SESSION_GRANT, Domain, new_key
+from teleop.identity import CLEAR_ROBOT, HOST_HELLO, SESSION_GRANT, Domain, new_key
 from teleop.wire import signalling
 from teleop.wire.descriptor import describe
 from teleop.wire.messages import PROTOCOL
@@ -31,6 +31,8 @@ DOMAIN = Domain(31337, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
 LEASE_S = 600.0
 CHALLENGE = "0x" + "07" * 32
 HOUR_MS = 3_600_000
+STOP = "0x" + "05" * 32
+"""The name of what is latched."""
 _PANDA = make_world("panda", "lift").spec
 
 
@@ -217,6 +219,11 @@ class Operator:
         )
         grant = Grant(**{**{name: getattr(made, name) for name in made.__struct_fields__}, **changed})
         return signalling.Join(grant, SESSION_GRANT.sign(self.wallet, DOMAIN, grant.values))
+
+    def clear(self, stop: str = STOP) -> signalling.Clear:
+        """Return a clear of the robot, signed by its wallet."""
+        values = {"robot": self.bench.robot, "stop": stop}
+        return signalling.Clear(self.bench.robot, stop, CLEAR_ROBOT.sign(self.wallet, DOMAIN, values))
 
     async def says(self, message: signalling.FromOperator) -> None:
         """Send a control message, and let everything that it causes happen."""

@@ -17,10 +17,11 @@ from teleop.hub.driving import Driving
 from teleop.hub.hub import Hub
 from teleop.hub.leases.docks import Dock
 from teleop.hub.registry import Registry
-from teleop.identity import HOST_HELLO, ROBOT_REGISTRATION, new_key
+from teleop.identity import HOST_HELLO, new_key
 from teleop.wire import signalling
 from teleop.wire.messages import PROTOCOL
 from tests.teleop.hub.bench import CHALLENGE, DOMAIN, Ear, descriptor
+from tests.teleop.registering import register
 
 
 class Routes:
@@ -42,8 +43,7 @@ class Routes:
     def register(self, *, simulated: bool = True) -> LocalAccount:
         """Return the key of a registered robot."""
         robot, owner = new_key(), new_key()
-        values = {"robot": robot.address, "owner": owner.address, "name": "a", "model": "panda", "simulated": simulated}
-        self.registry.register(values, ROBOT_REGISTRATION.sign(owner, DOMAIN, values))
+        register(self.registry, owner, robot, name="a", simulated=simulated)
         return robot
 
     async def dock(self, key: LocalAccount) -> Dock:

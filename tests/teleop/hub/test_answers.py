@@ -22,6 +22,7 @@ CARD: dict[str, Any] = {
     "online": False,
     "estopped": False,
     "fault": None,
+    "stop": None,
     "unrecordable": None,
     "state": "offline",
     "queue_length": 0,
@@ -37,10 +38,19 @@ def test_half_a_task_is_left_out_of_the_list_and_the_rest_stays(half):
 
 @pytest.mark.parametrize(
     "change",
-    [{"simulated": "yes"}, {"name": [[]]}, {"more": {}}, {"model": "x" * 201}, {"robot": None}],
+    [
+        {"simulated": "yes"},
+        {"name": [[]]},
+        {"more": {}},
+        {"model": "x" * 201},
+        {"robot": None},
+        {"issued_ms": 1},
+        {"issuedMs": -1},
+    ],
 )
 def test_a_registration_is_of_the_fields_that_are_signed(change):
     said = {"robot": "0xR", "owner": "0xO", "name": "mine", "model": "panda", "simulated": True}
+    said |= {"nonce": "0x01", "issuedMs": 1}
     assert RegisteredRobot.model_validate(said).model_dump() == said
     with pytest.raises(ValidationError):
         RegisteredRobot.model_validate(said | change)

@@ -22,14 +22,15 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
-from teleop.host.link import Host, registration
+from teleop.host.link import Host
 from teleop.hub import sockets
-from teleop.identity import HOST_HELLO, ROBOT_REGISTRATION, new_key
+from teleop.identity import HOST_HELLO, new_key
 from teleop.operator.driver import Driver
 from teleop.wire import signalling
 from teleop.wire.descriptor import describe
 from teleop.wire.messages import COMMAND_BYTES_MAX, PROTOCOL, Command, Mode, Safety
 from tests.teleop.platform import DOMAIN, Platform, platform
+from tests.teleop.registering import register_robot
 from tests.teleop.sessions import PANDA, Puppet
 
 pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module")
@@ -229,8 +230,7 @@ def bad_host(stage) -> Iterator[ClientConnection]:
 
 async def _dialled(house: Platform) -> ClientConnection:
     key, owner, robot = new_key(), new_key(), Puppet(PANDA)
-    values = registration(key, owner.address, "bad", robot)
-    house.registry.register(values, ROBOT_REGISTRATION.sign(owner, DOMAIN, values))
+    register_robot(house.registry, owner, key, "bad", robot)
     socket = await connect(house.url.replace("http", "ws") + "/ws/host", proxy=None)
     challenge = json.loads(await socket.recv())["challenge"]
     signature = HOST_HELLO.sign(key, DOMAIN, {"robot": key.address, "challenge": challenge})
@@ -265,8 +265,7 @@ def test_a_host_may_say_anything_and_the_hub_goes_on(stage, bad_host, frame):
 def test_a_host_whose_tasks_have_no_names_is_turned_away(stage, tasks):
     async def dial() -> None:
         house, key, owner = stage.house, new_key(), new_key()
-        values = registration(key, owner.address, "nameless", Puppet(PANDA))
-        house.registry.register(values, ROBOT_REGISTRATION.sign(owner, DOMAIN, values))
+        register_robot(house.registry, owner, key, "nameless", Puppet(PANDA))
         async with connect(house.url.replace("http", "ws") + "/ws/host", proxy=None) as socket:
             challenge = json.loads(await socket.recv())["challenge"]
             signature = HOST_HELLO.sign(key, DOMAIN, {"robot": key.address, "challenge": challenge})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,13 +14,14 @@ from sqlalchemy import text
 
 from sim.catalogue import make_world, pairs
 from teleop.cameras.spec import cameras_of
-from teleop.identity import ROBOT_REGISTRATION, new_key
+from teleop.identity import new_key
 from teleop.wire import signalling
 from teleop.wire.descriptor import DESCRIPTOR_BYTES_MAX, describe, require_descriptor
 from teleop.wire.messages import JSON_BYTES_MAX
 from teleop.wire.signalling import SignallingError
-from tests.teleop.hub.bench import DOMAIN, Bench, descriptor
+from tests.teleop.hub.bench import Bench, descriptor
 from tests.teleop.hub.routes import Routes
+from tests.teleop.registering import body_for
 
 
 def deep(levels: int) -> Any:
@@ -210,17 +210,15 @@ async def test_one_robot_that_cannot_be_described_does_not_take_the_list_down(tm
 async def test_a_registration_with_a_name_that_is_too_long_is_answered_by_name(tmp_path):
     house = Routes(tmp_path)
     robot, owner = new_key(), new_key()
-    values = {"robot": robot.address, "owner": owner.address, "name": "x" * 65, "model": "panda", "simulated": True}
-    signed = {"registration": values, "signature": ROBOT_REGISTRATION.sign(owner, DOMAIN, values)}
+    signed = body_for(house.registry, owner, robot, name="x" * 65)
     answer = await house.http.post("/api/robots", json=signed)
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "registration")
     assert "$.name" in answer.json()["error"]["message"]
-    answer = await house.http.post("/api/robots", json={**signed, "registration": {**values, "name": deep(900)}})
-    assert answer.status_code == 422
-    good = copy.copy(values) | {"name": "x" * 64}
     answer = await house.http.post(
-        "/api/robots", json={"registration": good, "signature": ROBOT_REGISTRATION.sign(owner, DOMAIN, good)}
+        "/api/robots", json={**signed, "registration": {**signed["registration"], "name": deep(900)}}
     )
+    assert answer.status_code == 422
+    answer = await house.http.post("/api/robots", json=body_for(house.registry, owner, robot, name="x" * 64))
     assert (answer.status_code, answer.json()["name"]) == (201, "x" * 64)
 
 

@@ -18,7 +18,7 @@ from teleop.wire import signalling
 from teleop.wire.messages import COMMAND_BYTES_MAX, STATE_BYTES_MAX
 from teleop.wire.reasons import EndReason
 from teleop.wire.signalling import SignallingError
-from tests.teleop.hub.bench import DOMAIN, LEASE_S, Bench, Ear, Operator
+from tests.teleop.hub.bench import DOMAIN, LEASE_S, STOP, Bench, Ear, Operator
 
 pytestmark = pytest.mark.anyio
 Q, GRANTING, GRANTED, LIVE, PAUSED, ENDED = LeaseState
@@ -257,17 +257,18 @@ async def test_everyone_at_a_robot_hears_that_it_is_stopped_and_nobody_begins(be
     await watcher.says(signalling.Watch(bench.robot))
     await watcher.says(signalling.Estop(bench.robot))
     assert host.last("estop")["by"] == watcher.wallet.address
-    bench.hub.from_host(dock, signalling.Estopped("somebody"))
+    bench.hub.from_host(dock, signalling.Estopped("somebody", STOP))
     for operator in (holder, waiting, watcher):
         assert operator.ear.last("estopped")["by"] == "somebody"
     with pytest.raises(SignallingError, match="e-stopped"):
         await holder.says(signalling.Begin())
     with pytest.raises(SignallingError, match="only the owner") as refused:
-        await holder.says(signalling.Clear(bench.robot))
+        await holder.says(holder.clear())
     assert refused.value.code == "not_owner"
     owner = bench.operator(bench.owner)
-    await owner.says(signalling.Clear(bench.robot))
-    assert host.last("clear")["by"] == bench.owner.address
+    clear = owner.clear()
+    await owner.says(clear)
+    assert host.last("clear") == {"type": "clear", "stop": STOP, "signature": clear.signature}
     bench.hub.from_host(dock, signalling.Cleared(bench.owner.address))
     await holder.says(signalling.Begin())
     assert host.last("begin")["episode"] == "E1"
@@ -477,7 +478,7 @@ async def test_nothing_begins_once_the_lease_is_over_or_the_robot_stopped(bench,
         case "host":
             bench.hub.undock(dock)
         case "stop":
-            bench.hub.from_host(dock, signalling.Estopped("somebody"))
+            bench.hub.from_host(dock, signalling.Estopped("somebody", STOP))
     release()
     await bench.settle()
     assert "begin" not in host.types()
@@ -748,10 +749,10 @@ async def test_what_an_operator_and_a_host_are_told_is_whole(bench):
     assert bench.hub.counts["episodes_step_limit"] == 1
     bench.hub.from_host(dock, signalling.Ready("E1", 42))
     assert operator.ear.types()[-1] == "ended", "no episode is open"
-    bench.hub.from_host(dock, signalling.Estopped("a"))
+    bench.hub.from_host(dock, signalling.Estopped("a", STOP))
     bench.hub.from_host(dock, signalling.Cleared("b"))
     assert operator.ear.said == [
-        {"type": "estopped", "robot": bench.robot, "by": "a"},
+        {"type": "estopped", "robot": bench.robot, "by": "a", "stop": STOP},
         {"type": "cleared", "robot": bench.robot, "by": "b"},
     ]
     await operator.leaves()

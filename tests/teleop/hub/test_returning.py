@@ -268,7 +268,7 @@ async def test_somebody_who_has_not_signed_in_watches_and_does_nothing_else(benc
     bench.hub.from_robot(dock, b"state")
     assert anybody.ear.frames == [b"state"]
     assert bench.hub.census()["operators"] == 0
-    for message in (anybody.grant(), signalling.Begin(), signalling.Estop(bench.robot), signalling.Clear(bench.robot)):
+    for message in (anybody.grant(), signalling.Begin(), signalling.Estop(bench.robot), anybody.clear()):
         with pytest.raises(SignallingError) as refused:
             await anybody.says(message)
         assert refused.value.code == "auth"

@@ -19,7 +19,7 @@ from teleop.wire import signalling
 from teleop.wire.messages import PROTOCOL, STATE_BYTES_MAX
 from teleop.wire.reasons import EndReason
 from teleop.wire.signalling import SignallingError
-from tests.teleop.hub.bench import CHALLENGE, DOMAIN, LEASE_S, Bench, Ear, Operator, broken, descriptor
+from tests.teleop.hub.bench import CHALLENGE, DOMAIN, LEASE_S, STOP, Bench, Ear, Operator, broken, descriptor
 from tests.teleop.hub.test_returning import back, driving
 from tests.teleop.hub.test_tasks import descriptor as at_tasks
 
@@ -70,10 +70,10 @@ async def test_a_nonce_that_has_served_is_followed_by_another_as_hard_to_guess(b
 
 
 async def test_a_host_is_welcomed_with_its_token_and_the_hubs_time_and_kept_as_it_says_it_is(bench):
-    dock, host = await bench.host(estopped=True)
+    dock, host = await bench.host(estopped=True, stop=STOP)
     assert host.said == [{"type": "welcome", "upload_token": dock.upload_token, "now_ms": bench.now_ms}]
     assert len(dock.upload_token) >= 43, "256 bits"
-    assert (dock.address, dock.owner, dock.estopped) == (bench.robot, bench.owner.address, True)
+    assert (dock.address, dock.owner, dock.estopped, dock.stop) == (bench.robot, bench.owner.address, True, STOP)
     assert dock.descriptor == {**descriptor(), "name": "robot-1"}
     assert bench.store.robots[bench.robot].descriptor == dock.descriptor
     operator = bench.operator()
@@ -172,7 +172,7 @@ async def test_a_refusal_has_its_code_and_names_what_it_is_about(bench):
     assert (await refused(operator, signalling.Resume(lease.id)))[0] == "state", "it has a robot already"
     assert (await refused(operator, signalling.Finish()))[0] == "state"
     assert (await refused(operator, operator.grant()))[0] == "state"
-    code, words = await refused(operator, signalling.Clear(bench.robot))
+    code, words = await refused(operator, operator.clear())
     assert (code, bench.owner.address in words, operator.wallet.address in words) == ("not_owner", True, True)
 
 
@@ -226,8 +226,8 @@ async def test_everyone_at_a_robot_hears_that_it_broke_and_nobody_begins_until_i
     await holder.join()
     await waiting.join()
     await watcher.says(signalling.Watch(bench.robot))
-    bench.hub.from_host(dock, signalling.Faulted(REASON))
-    told = {"type": "faulted", "robot": bench.robot, "reason": REASON}
+    bench.hub.from_host(dock, signalling.Faulted(REASON, STOP))
+    told = {"type": "faulted", "robot": bench.robot, "reason": REASON, "stop": STOP}
     for operator in (holder, waiting, watcher):
         assert operator.ear.last("faulted") == told
     card = bench.hub.presences()[bench.robot]
@@ -244,8 +244,8 @@ async def test_everyone_at_a_robot_hears_that_it_broke_and_nobody_begins_until_i
 
 async def test_a_stop_does_not_hide_from_a_card_that_the_robot_broke(bench):
     dock, _ = await bench.host()
-    bench.hub.from_host(dock, signalling.Faulted(REASON))
-    bench.hub.from_host(dock, signalling.Estopped("somebody"))
+    bench.hub.from_host(dock, signalling.Faulted(REASON, STOP))
+    bench.hub.from_host(dock, signalling.Estopped("somebody", STOP))
     card = bench.hub.presences()[bench.robot]
     assert (card.state, card.fault) == ("stopped", REASON)
 

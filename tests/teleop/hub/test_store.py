@@ -13,9 +13,10 @@ from teleop.hub.db import open_database, open_engine
 from teleop.hub.registry import Registry, UnknownRobotAddressError
 from teleop.hub.store import Store
 from teleop.hub.tables import RobotRow
-from teleop.identity import ROBOT_REGISTRATION, SignatureError, new_key
+from teleop.identity import SignatureError, new_key
 from teleop.wire.signalling import Grant
 from tests.teleop.hub.bench import DOMAIN, FakeStore, descriptor
+from tests.teleop.registering import register
 
 
 class Clock:
@@ -35,9 +36,7 @@ def clock() -> Clock:
 def registered(registry: Registry, **changed: object) -> str:
     """Register a robot, and return its address."""
     robot, owner = new_key(), new_key()
-    values = {"robot": robot.address, "owner": owner.address, "name": "robot-1", "model": "panda", "simulated": True}
-    values.update(changed)
-    registry.register(values, ROBOT_REGISTRATION.sign(owner, DOMAIN, values))
+    register(registry, owner, robot, **changed)
     return robot.address
 
 
@@ -153,7 +152,7 @@ def test_a_registration_that_no_card_can_show_is_refused_by_name(registry, chang
 @pytest.mark.parametrize("values", [{}, {"robot": [[[]]]}, {"name": {"a": "b"}}, {"more": 1}])
 def test_a_registration_that_is_none_is_refused(registry, values):
     with pytest.raises(SignatureError):
-        registry.register(values, "0x")
+        registry.register(values, "0x", "0x")
 
 
 BAD = {

@@ -58,8 +58,8 @@ async def test_the_hub_serves_the_schema_and_says_only_what_is_in_it(tmp_path):
             await driver.next_state()
         await driver.finish()
         await driver.send({"type": "estop", "robot": robot})
-        await driver.wait_for("estopped")
-        await driver.send({"type": "clear", "robot": robot})
+        stop = (await driver.wait_for("estopped"))["stop"]
+        await driver.clear(robot, stop)
         with pytest.raises(RefusedError):
             await driver.wait_for("cleared")
         await driver.leave()

@@ -66,10 +66,12 @@ export interface Estop {
   robot: string
 }
 
-/** The owner: release the e-stop. */
+/** The owner: release what is latched under that name, an e-stop or a fault; signed as `ClearRobot`. */
 export interface Clear {
   type: 'clear'
   robot: string
+  stop: string
+  signature: string
 }
 
 /** Anyone: see the robot's states. */
@@ -163,6 +165,7 @@ export interface RobotStopped {
   type: 'estopped'
   robot: string
   by: string
+  stop: string
 }
 
 /** Hub to everyone at a robot: it broke; the reason is its host's sentence. */
@@ -170,6 +173,7 @@ export interface RobotFaulted {
   type: 'faulted'
   robot: string
   reason: string
+  stop: string
 }
 
 /** Hub to everyone at a robot: its e-stop, or its fault, is released. */
