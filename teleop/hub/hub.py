@@ -225,11 +225,12 @@ class Hub:
                 dock.fault, dock.stop = message.reason, message.stop
                 _tell(dock.audience, signalling.RobotFaulted(dock.address, message.reason, message.stop))
             case signalling.Cleared():
-                dock.estopped, dock.fault, dock.stop = False, None, None
+                dock.estopped, dock.fault, dock.stop, dock.clearing = False, None, None, None
                 _tell(dock.audience, signalling.RobotCleared(dock.address, message.by))
             case signalling.NotCleared():
-                owners = {seat for seat in self._seats if seat.address == dock.owner}
-                _tell(owners, signalling.Refusal("clear", f"the robot's host: {message.reason}"))
+                asker, dock.clearing = dock.clearing, None
+                if asker is not None:
+                    asker.outbox.signal(signalling.error("clear", f"the robot's host: {message.reason}"))
             case signalling.CannotRecord() | signalling.CanRecord():
                 self._recordable(dock, message.reason if isinstance(message, signalling.CannotRecord) else None)
             case signalling.HostHello():
@@ -301,6 +302,7 @@ class Hub:
             case signalling.Clear():
                 dock = self.online(message.robot)
                 require_clear(message, seat, dock, self._domain)
+                dock.clearing = seat
                 dock.outbox.signal(signalling.encode(signalling.ClearOrder(message.stop, message.signature)))
             case signalling.Hello():
                 raise SignallingError("state", "expected hello only once, as the first message")

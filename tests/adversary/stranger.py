@@ -29,7 +29,9 @@ BLOCK_ROWS = 256
 TYPES: dict[str, list[tuple[str, str]]] = {
     "RobotRegistration": [
         ("robot", "address"), ("owner", "address"), ("name", "string"), ("model", "string"), ("simulated", "bool"),
+        ("nonce", "bytes32"), ("issuedMs", "uint64"),
     ],
+    "ClearRobot": [("robot", "address"), ("stop", "bytes32")],
     "HostHello": [("robot", "address"), ("challenge", "bytes32")],
     "SessionGrant": [
         ("operator", "address"), ("sessionKey", "address"), ("robot", "address"), ("task", "string"),
@@ -175,15 +177,22 @@ class Stranger:
         return str(key.sign_message(encode_typed_data(domain, types, dict(values))).signature.to_0x_hex())
 
     def register(self, *, model: str, simulated: bool, name: str = "arm") -> None:
-        """Register the robot, as its owner."""
+        """Register the robot, as its owner, who has its key, too."""
+        asked = self.http.post("/api/robots/challenge", json={"robot": self.robot.address}).raise_for_status().json()
         values = {
             "robot": self.robot.address,
             "owner": self.wallet.address,
             "name": name,
             "model": model,
             "simulated": simulated,
+            "nonce": asked["nonce"],
+            "issuedMs": int(time.time() * 1000),
         }
-        body = {"registration": values, "signature": self.signed(self.wallet, "RobotRegistration", values)}
+        body = {
+            "registration": values,
+            "signature": self.signed(self.wallet, "RobotRegistration", values),
+            "robot_signature": self.signed(self.robot, "RobotRegistration", values),
+        }
         self.http.post("/api/robots", json=body, headers=self.bearer).raise_for_status()
 
     def socket(self, path: str) -> ClientConnection:
@@ -240,6 +249,12 @@ class Stranger:
         }
         host.send(json.dumps(hello))
         return str(_heard(host, "welcome")["upload_token"])
+
+    def clear(self, stop: str) -> dict[str, str]:
+        """Return the frame that releases the robot from what is latched under that name, as its owner sends it."""
+        values = {"robot": self.robot.address, "stop": stop}
+        signature = self.signed(self.wallet, "ClearRobot", values)
+        return {"type": "clear", "robot": self.robot.address, "stop": stop, "signature": signature}
 
     def _join(self, drive: ClientConnection, task: str) -> tuple[dict[str, Any], str]:
         drive.send(json.dumps({"type": "hello", "protocol": 2, "token": self.token}))

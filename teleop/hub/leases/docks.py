@@ -116,6 +116,8 @@ class Dock:
     """What broke the robot, in its host's words, until its owner clears that."""
     stop: str | None = None
     """Under which name its host keeps it stopped or broken: the owner signs that to clear it."""
+    clearing: Seat | None = None
+    """Whose clear the host was asked to check last."""
     unrecordable: str | None = None
     """What keeps its host from recording, in its host's words."""
     holder: Lease | None = None

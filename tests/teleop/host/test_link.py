@@ -38,6 +38,7 @@ class FakeHub:
         self.url = ""
         self.now_ms: int | None = None
         """Its wall clock, as it says it."""
+        self.hellos: list[dict[str, Any]] = []
         self.connections: asyncio.Queue[ServerConnection] = asyncio.Queue()
         self.pinged = asyncio.Event()
 
@@ -47,6 +48,7 @@ class FakeHub:
         hello = json.loads(await socket.recv())
         values = {"robot": hello["robot"], "challenge": "0x01"}
         HOST_HELLO.require(hello["robot"], DOMAIN, values, hello["signature"])
+        self.hellos.append(hello)
         await socket.send(signalling.encode(signalling.HostWelcome("token", self.now_ms)))
         self.connections.put_nowait(socket)
         await socket.wait_closed()

@@ -34,6 +34,8 @@ export interface Robot {
   estopped: boolean
   /** What broke it, in its host's words, until its owner clears that. */
   fault: string | null
+  /** What its owner's clear must name; null if it is neither stopped nor broken. */
+  stop: string | null
   /** What keeps its host from recording, in its host's words. */
   unrecordable: string | null
   state: 'offline' | 'free' | 'driven' | 'stopped' | 'faulted' | 'full'

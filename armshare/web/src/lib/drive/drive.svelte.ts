@@ -17,11 +17,12 @@ import { Notes } from '../returning/notes'
 import { hereOf, windows } from '../returning/windows'
 import { PlainError, type Trouble, troubleOf } from '../trouble'
 import { draws, WebglError } from '../view/graphics'
+import { signClear } from './clearing'
 import { grantFor } from './grant'
 import { type Driven, Handing } from './handing.svelte'
 import { Idle } from './idle.svelte'
 import { Intents } from './intents.svelte'
-import { brokenBy, latched } from './latched'
+import { brokenBy, latched, stopOf } from './latched'
 import { review } from './review.svelte'
 import { holdsLease, Session, type View } from './session'
 import { Sight } from './sight.svelte'
@@ -199,8 +200,9 @@ export class Drive {
     if (this.robot) this.#session.estop(this.robot.robot)
   }
 
-  clear(): void {
-    if (this.robot) this.#session.clear(this.robot.robot)
+  async clear(): Promise<void> {
+    const [robot, stop] = [this.robot?.robot, stopOf(this.view, this.robot)]
+    if (robot && stop) this.#session.clear(robot, stop, await signClear(this.account, robot, stop))
   }
 
   /** What to draw: after an episode, the replay of it. */

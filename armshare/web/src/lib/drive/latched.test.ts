@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { brokenBy, latched } from './latched'
+import { brokenBy, latched, stopOf } from './latched'
 
-const heard = (stoppedBy?: string | null, brokenBy?: string | null) => ({ stoppedBy, brokenBy })
-const card = (estopped: boolean, fault: string | null = null) => ({ estopped, fault })
+const heard = (stoppedBy?: string | null, brokenBy?: string | null, stop?: string | null) => ({ stoppedBy, brokenBy, stop })
+const card = (estopped: boolean, fault: string | null = null, stop: string | null = null) => ({ estopped, fault, stop })
 
 test.each([
   ['nothing is known', null, null, false],
@@ -21,4 +21,11 @@ test('what broke it is what was heard last', () => {
   expect(brokenBy(heard(undefined, 'its cable'), card(false, 'its servo'))).toBe('its cable')
   expect(brokenBy(heard(), card(false, 'its servo'))).toBe('its servo')
   expect(brokenBy(heard(null, null), card(false, 'its servo'))).toBeNull()
+})
+
+test('a clear names what was heard last', () => {
+  expect(stopOf(heard('0xB', undefined, '0x02'), card(true, null, '0x01'))).toBe('0x02')
+  expect(stopOf(heard(), card(true, null, '0x01'))).toBe('0x01')
+  expect(stopOf(heard(null, null, null), card(true, null, '0x01'))).toBeNull()
+  expect(stopOf(null, null)).toBeNull()
 })

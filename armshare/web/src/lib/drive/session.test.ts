@@ -150,11 +150,22 @@ test('who waits watches, and is told nothing new by it', () => {
 
 test('a stop stays until it is cleared', () => {
   const { session } = at('live')
-  hears({ type: 'estopped', robot: '0xR', by: '0xB' })(session)
+  hears({ type: 'estopped', robot: '0xR', by: '0xB', stop: '0x05' })(session)
   hears(ENDED)(session)
-  expect(session.view.stoppedBy).toBe('0xB')
+  expect(session.view).toMatchObject({ stoppedBy: '0xB', stop: '0x05' })
   hears({ type: 'cleared', robot: '0xR' })(session)
-  expect(session.view.stoppedBy).toBeNull()
+  expect(session.view).toMatchObject({ stoppedBy: null, stop: null })
+})
+
+test.each(['watching', 'resetting', 'ending'] as const)('a clear that releases nothing is told apart, and moves nothing: %s', (phase) => {
+  const { session, sent } = at(phase)
+  session.clear('0xR', '0x05', '0xsig')
+  expect(sent.at(-1)).toEqual({ type: 'clear', robot: '0xR', stop: '0x05', signature: '0xsig' })
+  hears({ type: 'error', code: 'clear', message: 'expected a clear of what is latched now' })(session)
+  hears({ type: 'estopped', robot: '0xR', by: '0xB', stop: '0x06' })(session)
+  expect(session.view).toMatchObject({ phase, fault: null, stop: '0x06', uncleared: { code: 'clear' } })
+  session.clear('0xR', '0x06', '0xsig')
+  expect(session.view.uncleared).toBeNull()
 })
 
 test('what broke a robot is said until it is cleared', () => {

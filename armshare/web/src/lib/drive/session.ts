@@ -45,6 +45,10 @@ export interface View {
   stoppedBy: string | null | undefined
   /** What broke the robot, null once it is cleared; undefined if nothing was heard of it. */
   brokenBy: string | null | undefined
+  /** What its owner's clear must name, null once it is cleared; undefined if nothing was heard of it. */
+  stop: string | null | undefined
+  /** Why a clear did not release it. */
+  uncleared: Trouble | null
   /** What the hub refused last. */
   fault: Trouble | null
   /** Why the session is over. */
@@ -64,6 +68,8 @@ const FIRST: View = {
   ended: null,
   stoppedBy: undefined,
   brokenBy: undefined,
+  stop: undefined,
+  uncleared: null,
   fault: null,
   closed: null,
 }
@@ -142,8 +148,11 @@ export class Session {
     if (this.view.phase !== 'closed' && this.view.phase !== 'connecting') this.#send({ type: 'estop', robot })
   }
 
-  clear(robot: string): void {
-    if (this.view.phase !== 'closed' && this.view.phase !== 'connecting') this.#send({ type: 'clear', robot })
+  /** Its owner releases what is latched under that name. */
+  clear(robot: string, stop: string, signature: string): void {
+    if (this.view.phase === 'closed' || this.view.phase === 'connecting') return
+    this.#move({ uncleared: null })
+    this.#send({ type: 'clear', robot, stop, signature })
   }
 
   /** See the robot while another drives it. */
@@ -213,16 +222,17 @@ export class Session {
       case 'left':
         return { phase: 'closed', waiting: null, closed: message.reason }
       case 'estopped':
-        return { stoppedBy: message.by }
+        return { stoppedBy: message.by, stop: message.stop }
       case 'cleared':
-        return { stoppedBy: null, brokenBy: null, fault: null }
+        return { stoppedBy: null, brokenBy: null, stop: null, uncleared: null, fault: null }
       case 'faulted':
-        return { brokenBy: message.reason }
+        return { brokenBy: message.reason, stop: message.stop }
       case 'cannot_record':
         return { fault: troubleOf({ code: 'cannot_record', message: message.reason }) }
       case 'can_record':
         return this.view.fault?.code === 'cannot_record' ? { fault: null } : {}
       case 'error': {
+        if (message.code === 'clear') return { uncleared: troubleOf(message) }
         const trouble = message.code === 'clock' ? ofClocks(this.view.aheadMs, troubleOf(message)) : troubleOf(message)
         return { phase: AFTER_ERROR[this.view.phase] ?? this.view.phase, fault: trouble }
       }

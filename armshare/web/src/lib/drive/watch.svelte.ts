@@ -6,7 +6,8 @@ import { atTask, type Descriptor, Layout, sameSetting, type Task } from '../link
 import { Playback } from '../view/interp'
 import { type FromLink, Link } from '../link/link'
 import { type Trouble, troubleOf } from '../trouble'
-import { brokenBy, latched } from './latched'
+import { signClear } from './clearing'
+import { brokenBy, latched, stopOf } from './latched'
 import { Session, type View } from './session'
 import { PROTOCOL, type State } from '../link/wire'
 
@@ -86,8 +87,9 @@ export class Watch {
     if (this.robot) this.#session.estop(this.robot.robot)
   }
 
-  clear(): void {
-    if (this.robot) this.#session.clear(this.robot.robot)
+  async clear(): Promise<void> {
+    const [robot, stop] = [this.robot?.robot, stopOf(this.view, this.robot)]
+    if (robot && stop) this.#session.clear(robot, stop, await signClear(this.account, robot, stop))
   }
 
   picture(nowMs: number): Float32Array | null {
