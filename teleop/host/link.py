@@ -88,6 +88,8 @@ class Host:
         self._dialling, self._leaving = False, threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._epoch = 0
+        self._lease: signalling.LeaseOrder | None = None
+        """The last one that was accepted."""
         self._clock_differs = ""
         """How this robot's clock differs from the hub's, as the end of a sentence."""
         self._used = UsedGrants(grants)
@@ -261,13 +263,15 @@ class Host:
             case signalling.LeaseOrder():
                 refusal = self._refusal(message, domain)
                 if refusal is None:
-                    self._epoch = message.epoch
+                    self._epoch, self._lease = message.epoch, message
                     self.loop.order(message)
                 else:
                     say(signalling.encode(signalling.Refused(message.lease, refusal)))
             case signalling.ResumeOrder():
                 self._epoch = max(self._epoch, message.epoch)
                 self.loop.order(message)
+            case signalling.BeginOrder() if self._lease and (over := self._over(self._lease.grant)):
+                say(signalling.encode(signalling.Refused(self._lease.lease, f"{over}; join again")))
             case signalling.ClearOrder():
                 self._clear(message, domain, say)
             case signalling.Looked():
@@ -286,9 +290,9 @@ class Host:
             return f"expected a grant for {self.key.address} by {lease.operator}, got {grant.robot} by {grant.operator}"
         if grant.task not in offered or lease.task != grant.task:
             return f"expected one of the tasks {offered}, got {grant.task!r}, and {lease.task!r} from the hub"
-        if grant.not_after_ms < now_ms():
-            ago_s = (now_ms() - grant.not_after_ms) // 1000
-            return f"expected a grant that has not expired, got one that ended {ago_s} s ago{self._clock_differs}"
+        over = self._over(grant)
+        if over is not None:
+            return over
         if lease.epoch <= self._epoch:
             return (
                 f"expected an epoch above {self._epoch}, got {lease.epoch}; if the hub forgot some, restart this host"
@@ -299,6 +303,13 @@ class Host:
         except (SignatureError, GrantUsedError) as error:
             return str(error)
         return None
+
+    def _over(self, grant: signalling.Grant) -> str | None:
+        """Say that a grant has expired: no episode begins under it, however long a hub keeps the lease."""
+        ago_ms = now_ms() - grant.not_after_ms
+        if ago_ms <= 0:
+            return None
+        return f"expected a grant that has not expired, got one that ended {ago_ms // 1000} s ago{self._clock_differs}"
 
     def _clear(self, order: signalling.ClearOrder, domain: Domain, say: Callable[[str], None]) -> None:
         """Check the owner's signature here too: no hub releases a stop. What is latched, the control loop compares."""

@@ -20,7 +20,7 @@ import httpx
 import numpy as np
 import rfc8785
 from eth_account import Account
-from eth_account.messages import encode_defunct, encode_typed_data
+from eth_account.messages import SignableMessage, encode_defunct, encode_typed_data
 from eth_account.signers.local import LocalAccount
 from websockets.sync.client import ClientConnection, connect
 
@@ -167,6 +167,9 @@ class Stranger:
 
     def signed(self, key: LocalAccount, kind: str, values: Mapping[str, Any]) -> str:
         """Sign a statement by EIP-712 under the hub's domain."""
+        return str(key.sign_message(self._typed(kind, values)).signature.to_0x_hex())
+
+    def _typed(self, kind: str, values: Mapping[str, Any]) -> SignableMessage:
         domain = {
             "name": "armshare",
             "version": "1",
@@ -174,7 +177,7 @@ class Stranger:
             "verifyingContract": self.config["vault"],
         }
         types = {kind: [{"name": name, "type": of} for name, of in TYPES[kind]]}
-        return str(key.sign_message(encode_typed_data(domain, types, dict(values))).signature.to_0x_hex())
+        return encode_typed_data(domain, types, dict(values))
 
     def register(self, *, model: str, simulated: bool, name: str = "arm") -> None:
         """Register the robot, as its owner, who has its key, too."""
@@ -250,11 +253,20 @@ class Stranger:
         host.send(json.dumps(hello))
         return str(_heard(host, "welcome")["upload_token"])
 
-    def clear(self, stop: str) -> dict[str, str]:
-        """Return the frame that releases the robot from what is latched under that name, as its owner sends it."""
-        values = {"robot": self.robot.address, "stop": stop}
-        signature = self.signed(self.wallet, "ClearRobot", values)
-        return {"type": "clear", "robot": self.robot.address, "stop": stop, "signature": signature}
+    def stopped_and_cleared(self, descriptor: Mapping[str, Any]) -> str:
+        """Stop the robot as its host, clear it as its owner; return whose signature reaches its host."""
+        with self.socket("/ws/host") as host, self.socket("/ws/drive") as drive:
+            self._greet_host(host, descriptor)
+            drive.send(json.dumps({"type": "hello", "protocol": self.config["protocol"], "token": self.token}))
+            drive.send(json.dumps({"type": "watch", "robot": self.robot.address}))
+            _heard(drive, "watching")
+            host.send(json.dumps({"type": "estopped", "by": "host: a door is open", "stop": "0x" + "05" * 32}))
+            values = {"robot": self.robot.address, "stop": _heard(drive, "estopped")["stop"]}
+            signature = self.signed(self.wallet, "ClearRobot", values)
+            drive.send(json.dumps({"type": "clear", **values, "signature": signature}))
+            order = _heard(host, "clear")
+            signed = self._typed("ClearRobot", {"robot": self.robot.address, "stop": order["stop"]})
+            return str(Account.recover_message(signed, signature=order["signature"]))
 
     def _join(self, drive: ClientConnection, task: str) -> tuple[dict[str, Any], str]:
         drive.send(json.dumps({"type": "hello", "protocol": 2, "token": self.token}))

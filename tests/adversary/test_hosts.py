@@ -276,3 +276,8 @@ def refused(
 
 def test_the_honest_episode_was_replayed(scene: Scene) -> None:
     assert httpx.get(f"{scene.url}/api/episodes/{scene.episode}").json()["trust"] == "replayed"
+
+
+def test_a_stranger_stops_and_clears_its_robot_by_the_documents_alone(scene: Scene, thief: Stranger) -> None:
+    thief.register(model=scene.descriptor["model"], simulated=True)
+    assert thief.stopped_and_cleared(scene.descriptor) == thief.wallet.address

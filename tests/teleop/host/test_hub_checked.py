@@ -86,3 +86,17 @@ def test_a_lease_that_its_operator_did_not_grant_is_refused_and_never_reaches_th
         assert why in reason
     for domain in (Domain(1, DOMAIN.vault), Domain(DOMAIN.chain_id, new_key().address)):
         assert desk.says(good, domain) is not None, "a grant for another chain or vault"
+
+
+def test_no_episode_begins_once_the_grant_has_expired_however_long_a_hub_keeps_the_lease(desk, monkeypatch):
+    lease, begin = desk.order(), signalling.BeginOrder("E", 1, "0x01")
+    assert desk.says(lease) is None
+    said: list[str] = []
+    for now_ms, refusals in ((NOW_MS + HOUR_MS, 0), (NOW_MS + HOUR_MS + 1, 1)):
+        monkeypatch.setattr(link, "now_ms", lambda now_ms=now_ms: now_ms)
+        desk.obeyed.clear()
+        desk.host._obey(begin, DOMAIN, said.append)
+        assert (desk.obeyed, len(said)) == ([] if refusals else [begin], refusals)
+    refused = signalling.from_host(said[0])
+    assert isinstance(refused, signalling.Refused)
+    assert (refused.lease, "not expired" in refused.reason) == (lease.lease, True)
