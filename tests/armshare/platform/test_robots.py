@@ -183,7 +183,8 @@ class Troubled(BaseHTTPRequestHandler):
         self._answer(self.answers.pop(0))
 
     def _answer(self, status: int) -> None:
-        body = json.dumps({"chain_id": 31337, "vault": "0x5FbDB2315678afecb367f032d93F642f64180aa3"}).encode()
+        domain = {"chain_id": 31337, "vault": "0x5FbDB2315678afecb367f032d93F642f64180aa3"}
+        body = json.dumps({**domain, "nonce": "0x" + "07" * 32}).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -193,7 +194,9 @@ class Troubled(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.mark.parametrize(("answers", "refused"), [([503, 502, 201], False), ([422], True)])
+@pytest.mark.parametrize(
+    ("answers", "refused"), [([503, 201, 502, 201, 201], False), ([422], True), ([201, 422], True)]
+)
 async def test_a_hub_with_trouble_is_waited_for_and_one_that_refuses_is_not(monkeypatch, answers, refused):
     """Else one robot that is started anew in that moment would end all robots of its host."""
     monkeypatch.setattr(host_door, "_RETRY_S", 0.0)
