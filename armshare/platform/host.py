@@ -141,7 +141,7 @@ async def _asked(
 def _passes(answer: httpx.Response) -> bool:
     """Whether a refusal is of a clock that will be set: a small computer may start without the time."""
     try:
-        return answer.json()["error"]["code"] == "clock"
+        return bool(answer.json()["error"]["code"] == "clock")
     except (ValueError, KeyError, TypeError):
         return False
 

@@ -17,11 +17,12 @@ from teleop.hub.driving import Driving
 from teleop.hub.hub import Hub
 from teleop.hub.registry import HUB_LOST, Registry
 from teleop.hub.tables import LeaseRow, TicketRow
-from teleop.identity import ROBOT_REGISTRATION, new_key
+from teleop.identity import new_key
 from teleop.wire import signalling
 from teleop.wire.reasons import EndReason
 from teleop.wire.signalling import Grant
 from tests.teleop.hub.bench import DOMAIN, descriptor
+from tests.teleop.registering import register
 
 ENDED: dict[str, Any] = {"kept": True, "steps": 40, "success": None, "valid": True, "reason": "finished"}
 
@@ -38,8 +39,7 @@ class Place:
         accounts = Accounts(self.database, "http://x", DOMAIN.chain_id)
         self.access = Access(Driving(accounts, self.registry, self.hub, DOMAIN))
         robot, owner, operator = new_key(), new_key(), new_key()
-        values = {"robot": robot.address, "owner": owner.address, "name": "r", "model": "panda", "simulated": True}
-        self.registry.register(values, ROBOT_REGISTRATION.sign(owner, DOMAIN, values))
+        register(self.registry, owner, robot, name="r")
         grant = Grant(operator.address, operator.address, robot.address, "lift", "0x" + 64 * "1", 1)
         self.lease = self.registry.open_lease("L", grant, "0x")
         self.robot = robot.address

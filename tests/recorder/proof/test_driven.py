@@ -30,6 +30,7 @@ from teleop.wire import signalling
 from teleop.wire.messages import Command, Mode, Safety
 from teleop.wire.reasons import EndReason
 from tests.teleop import simulated
+from tests.teleop.sessions import release
 from tests.teleop.simulated import Simulated, by_joints, by_poses
 
 SEED = 5
@@ -116,7 +117,7 @@ def test_an_episode_has_no_past() -> None:
         floor.ready(name, SEED)
         floor.follow(by_joints(floor.spec), 12 + index)
         ends()
-        floor.session.obey(signalling.ClearOrder("owner"))
+        floor.session.obey(release(floor.session.latch))
         floor.vanish(20)
     floor.close()
     assert [start.spec.task.name for start, _, _ in floor.episodes] == [name for name, _ in endings]
@@ -349,7 +350,7 @@ def test_whatever_an_operator_sends_and_whatever_happens_its_episodes_are_replay
     floor: Simulated, happens: list[Any], seed: int, which: int
 ) -> None:
     known = len(floor.episodes)
-    floor.session.obey(signalling.ClearOrder("owner"))
+    floor.session.obey(release(floor.session.latch))
     floor.vanish(20)
     floor.ready(floor.names[which % len(floor.names)], seed)
     for what, *rest in happens:
@@ -392,6 +393,6 @@ def let_happen(floor: Simulated, what: str, *rest: Any) -> None:
         case ("is stopped",):
             floor.session.obey(signalling.EstopOrder("anyone"))
             floor.tick(3)
-            floor.session.obey(signalling.ClearOrder("owner"))
+            floor.session.obey(release(floor.session.latch))
             let_happen(floor, "begins again", 3)
     floor.tick()
