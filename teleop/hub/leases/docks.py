@@ -19,7 +19,7 @@ from teleop.hub.leases.waiting import REMEMBERED
 from teleop.hub.tables import LeaseRow, TicketRow
 from teleop.wire.descriptor import at_task, plain_task
 from teleop.wire.outbox import Outbox
-from teleop.wire.signalling import EpisodeEnded, Grant, SignallingError, Watching
+from teleop.wire.signalling import EpisodeEnded, Grant, RobotCannotCheck, SignallingError, Watching
 
 
 class LeaseState(StrEnum):
@@ -116,6 +116,8 @@ class Dock:
     """What broke the robot, in its host's words, until its owner clears that."""
     unrecordable: str | None = None
     """What keeps its host from recording, in its host's words."""
+    unchecked: Mapping[str, str] = field(default_factory=dict)
+    """The tasks that a simulated robot's episodes cannot be checked at here, and why: they wait, and are not paid."""
     holder: Lease | None = None
     """Who holds the robot, or for whom it is kept while the lease is stored."""
     granting: asyncio.Task[None] | None = None
@@ -178,6 +180,8 @@ class Presence:
     """For how long the drive is still kept for its driver, who is away; None if they are not."""
     task: str | None
     """What its driver does; None if nobody drives."""
+    unchecked: Mapping[str, str] = field(default_factory=dict)
+    """The tasks at which this hub cannot check what is driven, and why."""
 
     @property
     def state(self) -> str:
@@ -196,3 +200,8 @@ def watching(dock: Dock) -> Watching:
     here = dock.described(dock.at)
     task = dock.task(dock.at or next((one["name"] for one in here["tasks"]), None))
     return Watching(here, task, dock.at_since)
+
+
+def cannot_check(dock: Dock, task: str) -> RobotCannotCheck:
+    """Return what an operator is told of a task at which this hub cannot check what they drive."""
+    return RobotCannotCheck(dock.address, task, dock.unchecked[task])

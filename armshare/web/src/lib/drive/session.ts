@@ -47,6 +47,8 @@ export interface View {
   brokenBy: string | null | undefined
   /** What the hub refused last. */
   fault: Trouble | null
+  /** Why the hub cannot check what is driven at this task now, if it said so: it waits, and is not paid. */
+  unchecked: string | null
   /** Why the session is over. */
   closed: string | null
 }
@@ -65,6 +67,7 @@ const FIRST: View = {
   stoppedBy: undefined,
   brokenBy: undefined,
   fault: null,
+  unchecked: null,
   closed: null,
 }
 
@@ -84,6 +87,7 @@ const HEARD_IN: Record<HubToOperator['type'], readonly Phase[] | null> = {
   cleared: null,
   cannot_record: null,
   can_record: null,
+  cannot_check: null,
   error: null,
 }
 
@@ -222,6 +226,8 @@ export class Session {
         return { fault: troubleOf({ code: 'cannot_record', message: message.reason }) }
       case 'can_record':
         return this.view.fault?.code === 'cannot_record' ? { fault: null } : {}
+      case 'cannot_check':
+        return { unchecked: message.reason }
       case 'error': {
         const trouble = message.code === 'clock' ? ofClocks(this.view.aheadMs, troubleOf(message)) : troubleOf(message)
         return { phase: AFTER_ERROR[this.view.phase] ?? this.view.phase, fault: trouble }
