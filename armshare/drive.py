@@ -19,7 +19,7 @@ from websockets.exceptions import WebSocketException
 
 from armshare.client import no_hub, one_of
 from armshare.failures import DemoError, DoorError, HeldError, PlatformError
-from armshare.patience import held, manifest_of, patiently, score_of, silent
+from armshare.patience import held, manifest_of, patiently, score_of, silent, uncheckable
 from armshare.researcher import episode_in
 from recorder.file.episode import Episode as Recording
 from recorder.proof.contribute import Driven, OtherCommandsError, countersign, driven_elsewhere
@@ -163,6 +163,8 @@ async def _session(url: str, wallet: LocalAccount, outcome: Outcome, make: Pilot
             async with HandIn(driver, outcome.robot, outcome.episodes, tell, outcome.unsigned, outcome.held) as handing:
                 try:
                     await driver.join(outcome.robot, outcome.task, queued=lambda *place: tell(_queued(robot, *place)))
+                    if driver.unchecked is not None:
+                        tell(uncheckable(driver.unchecked))
                     await _one(driver, make, outcome, handing, tell)
                     while outcome.left > handing.under_way and monotonic_ms() < renew_ms - _episode_ms(driver):
                         await _one(driver, make, outcome, handing, tell)

@@ -78,6 +78,11 @@ def held(episode: Mapping[str, Any]) -> str:
     return f"{episode['episode']} is signed and waits to be checked: {why}; the hub checks it again by itself"
 
 
+def uncheckable(reason: str) -> str:
+    """Say before a drive that the hub will not be able to check it."""
+    return f"the hub cannot check what is driven here now: {reason.partition(': ')[2]}; it waits till then, unpaid"
+
+
 def arrived(received: int, length: int | None) -> str:
     """Say how much of an episode has arrived."""
     if length is None:

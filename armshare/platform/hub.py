@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,7 +36,8 @@ from recorder.hub.uploads import Uploads
 from recorder.proof import case
 from recorder.proof.asked import Asked, Live, SaidEnd
 from recorder.proof.checkpoint import load_log_key
-from recorder.proof.replayed import replayed
+from recorder.proof.replayed import kept_from, replayed
+from recorder.proof.unable import WORDS
 from rewards.chain.anvil import EmbeddedChain
 from rewards.chain.chain import Chain
 from rewards.chain.payouts import Payouts
@@ -47,6 +49,7 @@ from teleop.clock import now_ms
 from teleop.hub import errors
 from teleop.hub.accounts import Accounts
 from teleop.hub.api import router as teleop_router
+from teleop.hub.checkable import Unchecked
 from teleop.hub.db import Database, open_database, open_engine
 from teleop.hub.driving import Driving
 from teleop.hub.hub import Hub
@@ -143,7 +146,7 @@ class Parts:
 
 def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers: Executor) -> FastAPI:
     """Return the application. The chain and the executor of verifications are the caller's to close."""
-    parts = _parts(settings, chain, deployment)
+    parts = _parts(settings, chain, deployment, verifiers)
     catalogue = Catalogue(parts.database)
     records = Records(parts.database, parts.log, deployment.domain, parts.key, now_ms)
     uploads = Uploads(settings.uploads, parts.database, now_ms)
@@ -195,7 +198,13 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
     return app
 
 
-def _parts(settings: Settings, chain: Chain, deployment: Deployment) -> Parts:
+async def _unchecked(verifiers: Executor, described: Mapping[str, Any]) -> dict[str, Unchecked]:
+    """Return at which tasks of a simulated robot this hub could not replay what is driven, as a worker knows."""
+    found = await asyncio.get_running_loop().run_in_executor(verifiers, kept_from, described)
+    return {task: Unchecked(f"{error.reason}: {WORDS[error.reason]}", str(error)) for task, error in found.items()}
+
+
+def _parts(settings: Settings, chain: Chain, deployment: Deployment, verifiers: Executor) -> Parts:
     key = load_key(settings.keys / "hub.key")
     engine = open_engine(settings.database_url)
     try:
@@ -205,7 +214,8 @@ def _parts(settings: Settings, chain: Chain, deployment: Deployment) -> Parts:
         raise PlatformError(f"{what}. Restore it from a backup, or name another folder with --data.") from error
     database = open_database(engine)
     registry = Registry(database, deployment.domain, prices=settings.prices)
-    hub = Hub(registry, deployment.domain, settings.lease_s, away_s=settings.away_s)
+    checkable = partial(_unchecked, verifiers)
+    hub = Hub(registry, deployment.domain, settings.lease_s, away_s=settings.away_s, checkable=checkable)
     accounts = Accounts(database, settings.url, deployment.chain_id)
     models = EncodedCache(settings.data / "encoded")
     return Parts(

@@ -8,8 +8,9 @@ The physics engine is loaded by the first call, in the worker process that makes
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
@@ -19,11 +20,15 @@ from recorder.file.meta import Meta, spec_meta, task_meta
 from recorder.proof.case import SpecDiffersError
 from recorder.proof.description import hash_description
 from recorder.proof.driven import direction
+from recorder.proof.unable import UnableError, unable
 from sim.catalogue import description as describe
 from sim.catalogue import make_world, make_worlds, require_pair, tasks_of
 from sim.catalogue import task as find_task
+from sim.description import RobotDescription
 from sim.physics.replay import Acted, replay, replay_driven
 from sim.robot import RobotError, RobotSpec
+from sim.task import Task
+from teleop.wire.descriptor import at_task
 
 if TYPE_CHECKING:
     from sim.physics.stepping import Stepping
@@ -45,6 +50,40 @@ class NotSimulatedError(RobotError):
     """The episode is of a real robot, which cannot be simulated again."""
 
 
+def kept_from(described: Mapping[str, Any]) -> dict[str, UnableError]:
+    """Return what would keep episodes of a simulated robot from being replayed here, by task.
+
+    `described` is its descriptor. It does not have all that a replay must match: the files of the robot are not in it.
+    """
+    found: dict[str, UnableError] = {}
+    for task in described["tasks"]:
+        name, engine = str(task["name"]), at_task(described, str(task["name"]))["engine"]
+        try:
+            _require_playable(described["model"], name, task["version"], engine)
+        except RobotError as error:
+            found[name] = unable(error)
+    return found
+
+
+def _require_playable(model: str, name: str, version: int, engine: Mapping[str, str]) -> None:
+    from sim.physics.engine import record, require_same, stepping_of
+
+    robot, task = _pair(model, name, version)
+    require_same(engine, record(robot, task, stepping_of(engine)))
+
+
+def _pair(model: str, name: str, version: int) -> tuple[RobotDescription, Task]:
+    """Return a robot and its task; raise UnknownRobotError, UnknownTaskError or TaskMismatchError."""
+    require_pair(model, name)
+    robot, task = describe(model), find_task(name)
+    if version != task.spec.version:
+        raise TaskMismatchError(
+            f"it was driven at version {version} of {task.spec.name}, and {task.spec.version} is here; "
+            "replay it with the version of armshare that recorded it"
+        )
+    return robot, task
+
+
 def replayed(episode: Episode) -> None:
     """Raise a RobotError that says where re-simulation differs, or why it cannot run here."""
     from sim.physics.engine import record, require_same, stepping_of
@@ -52,13 +91,7 @@ def replayed(episode: Episode) -> None:
     meta = episode.meta
     if not meta.robot.simulated:
         raise NotSimulatedError(f"{meta.robot.name} is a real robot, and only a simulation can be replayed")
-    require_pair(meta.robot.model, meta.task.name)
-    robot, task = describe(meta.robot.model), find_task(meta.task.name)
-    if meta.task.version != task.spec.version:
-        raise TaskMismatchError(
-            f"it was driven at version {meta.task.version} of {task.spec.name}, and {task.spec.version} is here; "
-            "replay it with the version of armshare that recorded it"
-        )
+    robot, task = _pair(meta.robot.model, meta.task.name, meta.task.version)
     stepping, driven = stepping_of(meta.engine), meta.version > _FROM_ACTIONS
     _require_description(meta.robot.model, meta.robot.urdf_sha256)
     require_same(meta.engine, record(robot, task, stepping), driven=driven)

@@ -260,6 +260,9 @@ class Host:
                 if self.loop.unrecordable is not None:
                     say(signalling.encode(signalling.CannotRecord(self.loop.unrecordable)))
                 _log.info("online", robot=self.name, hub=self._hub_url)
+            case signalling.HostCannotCheck():
+                told = "the hub cannot check what is driven with this robot: it is held there, and not paid"
+                _log.warning(told, robot=self.name, task=message.task, why=message.reason)
             case signalling.LeaseOrder():
                 refusal = self._refusal(message, domain)
                 if refusal is None:

@@ -87,6 +87,8 @@ class TaskAnswer(BaseModel):
     max_steps: int
     price: str
     """The most that an accepted episode pays, in wei."""
+    unchecked: str | None = None
+    """Why this hub cannot check what is driven now: it is held, and not paid, until it can; null if it can."""
 
 
 class RobotAnswer(BaseModel):

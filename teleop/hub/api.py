@@ -163,7 +163,7 @@ def _card(driving: Driving, row: RobotRow, online: Mapping[str, Presence]) -> di
         "state": here.state if here else "offline",
         "queue_length": here.queue_length if here else 0,
         "wait_s": here.wait_s if here else None,
-        "tasks": [{**plain_task(task), "price": str(driving.registry.price_wei(row, task["name"]))} for task in tasks],
+        "tasks": [_task(driving, row, here, task) for task in tasks],
     }
 
 
@@ -181,3 +181,9 @@ def _registration(row: RobotRow) -> Registration | None:
         issuedMs=row.issued_ms,
     )
     return Registration(registration=signed, signature=row.signature, robot_signature=row.robot_signature)
+
+
+def _task(driving: Driving, row: RobotRow, here: Presence | None, task: Mapping[str, Any]) -> dict[str, Any]:
+    price_wei = driving.registry.price_wei(row, task["name"])
+    unchecked = here.unchecked.get(task["name"]) if here else None
+    return {**plain_task(task), "price": str(price_wei), "unchecked": unchecked}

@@ -19,8 +19,9 @@ import structlog
 from teleop import clock
 from teleop.hub.asking import Ask, asked
 from teleop.hub.cameras import Cameras
+from teleop.hub.checkable import Checkable, everything
 from teleop.hub.clearing import require_clear
-from teleop.hub.leases.docks import Dock, Presence, Seat, watching
+from teleop.hub.leases.docks import Dock, Presence, Seat, cannot_check, watching
 from teleop.hub.leases.hearing import Heard
 from teleop.hub.leases.lifecycle import Leases
 from teleop.hub.leases.queues import Queues
@@ -55,14 +56,18 @@ class Hub:
         monotonic_ms: Callable[[], int] = clock.monotonic_ms,
         ask: Ask = asyncio.to_thread,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        checkable: Checkable = everything,
     ) -> None:
         """`away_s`: how long a drive is kept for an operator whose connection was lost.
 
         `now_ms` dates, `monotonic_ms` measures.
 
         `ask` calls what may wait for the database, outside the event loop; `pause` waits between tries to write.
+        `checkable` says at which tasks of a simulated robot episodes cannot be checked.
         """
         self._store, self._domain, self._now_ms, self._ask = store, domain, now_ms, ask
+        self._checkable = checkable
+        self._checking: set[asyncio.Task[None]] = set()
         self.counts: Counter[str] = Counter()
         self._queues = Queues(lease_s, monotonic_ms)
         self._leases = Leases(
@@ -92,6 +97,9 @@ class Hub:
         """End every lease, and write all ends to the database."""
         for dock in list(self.docks.values()):
             self.undock(dock)
+        for checking in self._checking:
+            checking.cancel()
+        await asyncio.gather(*self._checking, return_exceptions=True)
         await self._leases.close()
 
     def census(self) -> dict[str, Any]:
@@ -116,7 +124,8 @@ class Hub:
         driver, task = (dock.holder.seat.address, dock.holder.grant.task) if dock.holder else (None, None)
         length, kept_s = len(dock.queue), self._leases.returning.left_s(dock.holder)
         wait_s = self.wait_s(dock, length)
-        return Presence(dock.estopped, dock.fault, dock.unrecordable, driver, length, wait_s, kept_s, task, dock.stop)
+        latched = dock.estopped, dock.fault, dock.unrecordable
+        return Presence(*latched, driver, length, wait_s, kept_s, task, dock.stop, dock.unchecked)
 
     def wait_s(self, dock: Dock, ahead: int) -> int:
         """Return how long somebody with `ahead` others before them in the queue will probably wait, s."""
@@ -150,8 +159,27 @@ class Hub:
                 dock.at_since = row.epoch + 1  # until then it may still be at the task of an earlier lease
             dock.past_s.extend(past_s)
             self._admit(dock)
+            if row.simulated:
+                checking = asyncio.create_task(self._look_whether_checkable(dock), name="checkable")
+                self._checking.add(checking)
+                checking.add_done_callback(self._checking.discard)
         _log.info("robot online", robot=row.address, name=row.name)
         return dock
+
+    async def _look_whether_checkable(self, dock: Dock) -> None:
+        """Tell a robot's host, and whoever is at it, of tasks whose episodes would be held here for ever."""
+        try:
+            found = await self._checkable(dock.descriptor)
+        except Exception:  # noqa: BLE001  nobody awaits this task: it reports, and nothing is said of the robot
+            _log.exception("nobody knows whether a robot's episodes can be checked", robot=dock.address)
+            return
+        dock.unchecked = {task: why.reason for task, why in found.items()}
+        for task, why in found.items():
+            _log.warning("episodes cannot be checked here", robot=dock.address, task=task, why=why.detail)
+            dock.outbox.signal(signalling.encode(signalling.HostCannotCheck(task, why.detail)))
+        for lease in dock.leases:
+            if lease.grant.task in found:
+                lease.seat.outbox.signal(signalling.encode(cannot_check(dock, lease.grant.task)))
 
     def _admit(self, dock: Dock) -> None:
         before = self.docks.pop(dock.address, None)

@@ -144,6 +144,8 @@ class Driver:
         """The descriptor of the robot that was granted."""
         self.task: dict[str, Any] = {}
         """The task that was granted."""
+        self.unchecked: str | None = None
+        """Why the hub cannot check what is driven here, if it said so before the robot was granted."""
         self._layout: list[tuple[str, int, tuple[int, ...]]] = []
 
     async def __aenter__(self) -> Driver:
@@ -263,9 +265,12 @@ class Driver:
         await self.send({"type": "join", "grant": grant, "signature": signature})
 
         def told(message: dict[str, Any]) -> None:
+            if message["type"] == "cannot_check":
+                self.unchecked = str(message["reason"])
             if queued is not None and message["type"] == "queued":
                 queued(message["position"], message["length"], message["wait_s"])
 
+        self.unchecked = None
         granted = await self.wait_for("granted", within_s=None if queued else ANSWER_S, told=told)
         self._hold(granted)
         return granted

@@ -250,6 +250,13 @@ class HostWelcome(Message, frozen=True, tag="welcome", rename=None):
     """The hub's wall clock, so that clocks that differ can be named; older hubs do not say it."""
 
 
+class HostCannotCheck(Message, frozen=True, tag="cannot_check", rename=None):
+    """Hub to host: what is driven at a task cannot be checked here, so it waits and is not paid; why, for its log."""
+
+    task: str
+    reason: str
+
+
 class LeaseOrder(Message, frozen=True, tag="lease", rename=None):
     """Hub to host: who may drive from now on."""
 
@@ -325,6 +332,7 @@ ToHost = (
     Looked
     | Challenge
     | HostWelcome
+    | HostCannotCheck
     | LeaseOrder
     | BeginOrder
     | FinishOrder
@@ -448,6 +456,14 @@ class RobotCanRecord(Message, frozen=True, tag="can_record", rename=None):
     robot: str
 
 
+class RobotCannotCheck(Message, frozen=True, tag="cannot_check", rename=None):
+    """Hub to who is at a robot: what is driven at their task cannot be checked now, so it waits and is not paid."""
+
+    robot: str
+    task: str
+    reason: str
+
+
 class Looking(Message, frozen=True, tag=_snake, rename=None):
     """Hub to viewer: frames follow, of this camera in this codec."""
 
@@ -481,6 +497,7 @@ ToOperator = (
     | RobotCleared
     | RobotCannotRecord
     | RobotCanRecord
+    | RobotCannotCheck
     | Watching
     | Refusal
 )

@@ -239,6 +239,11 @@ class Stranger:
             sealed_after(made)
             return self._seal_and_sign(made, upload_token)
 
+    def cannot_check(self, host: ClientConnection, descriptor: Mapping[str, Any]) -> dict[str, Any]:
+        """Connect as a host, and return what the hub says of what it cannot check."""
+        self._greet_host(host, descriptor)
+        return _heard(host, "cannot_check")
+
     def _greet_host(self, host: ClientConnection, descriptor: Mapping[str, Any]) -> str:
         challenge = _heard(host, "challenge")["challenge"]
         values = {"robot": self.robot.address, "challenge": challenge}

@@ -243,6 +243,17 @@ def test_an_episode_is_no_longer_than_it_was_open_however_late_it_comes(scene: S
     assert refused(scene, thief, lambda claim: None, at_once=True, sealed_after=wait_out) == "TimeMismatch"
 
 
+def test_a_robot_that_the_hub_cannot_replay_says_so_before_anybody_drives(scene: Scene, thief: Stranger) -> None:
+    """Its drives were held for ever, and nobody had been told."""
+    thief.register(model="pandora", simulated=True)
+    with thief.socket("/ws/host") as host:
+        told = thief.cannot_check(host, scene.descriptor | {"model": "pandora"})
+        assert told["task"] == "reach"
+        assert told["reason"].startswith("UnknownRobot: ")
+        card = next(one for one in thief.http.get("/api/robots").json() if one["robot"] == thief.robot.address)
+        assert card["tasks"][0]["unchecked"].startswith("UnknownRobot: ")
+
+
 def wait_out(claim: Claim) -> None:
     """Wait for as long as the recording lasts: a thief who knows of the hub's clock does."""
     seen = claim.arrays["time/t_observed_mono_ns"]
@@ -269,7 +280,7 @@ def refused(
 
     answer = thief.hand_in(scene.descriptor, "reach", as_mine, sealed_after=sealed_after)
     assert answer.status_code == 422, answer.text
-    shown = thief.http.get(answer.request.url.path.removesuffix("/signature"))
+    shown = thief.http.get(answer.request.url.path.rpartition("/")[0])
     assert shown.json()["state"] == "rejected"
     return str(answer.json()["error"]["gate"])
 

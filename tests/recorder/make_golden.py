@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +17,13 @@ from typing import Any, Final
 
 import h5py
 import msgspec
+import rfc8785
 
 from recorder.file.episode import Episode
 from recorder.file.journal import write_clean
 from recorder.proof import manifest as manifests
 from recorder.proof.manifest import NO_PREVIOUS
+from teleop.wire.reasons import EndReason
 from tests.recorder.bundles import Adversary, good_bundle, receipt, signed
 from tests.recorder.driving import drive
 from tests.recorder.lies import CHANGED, EXPIRED, RECORDED, SAID
@@ -92,6 +95,14 @@ def InclusionInvalid(bundle: Path) -> None:  # noqa: N802
     path.write_text(head + '"inclusion":["' + tail[tail.index('"0x') + 1 :])
 
 
+@broken
+def ReceiptInvalid(bundle: Path) -> None:  # noqa: N802
+    """Say that it rests on something else than the hub signed."""
+    path = bundle / "receipt.json"
+    said = json.loads(path.read_text()) | {"trust": "witnessed"}
+    path.write_bytes(rfc8785.dumps(said))
+
+
 def write(bundle: Path, episode: Episode, **said: Any) -> None:
     """Write a bundle of an episode, whatever it holds, signed by everyone; `said` changes its manifest."""
     bundle.mkdir(parents=True)
@@ -127,6 +138,15 @@ def write_lies(good: Path) -> None:
             (bundle / "episode.h5").unlink()
 
 
+def write_early_limit(good: Path) -> None:
+    """Write an episode that says that it reached its task's limit, before it did."""
+    told = Adversary.of(good).episode
+    end = msgspec.structs.replace(told.end, reason=EndReason.STEP_LIMIT)
+    meta = msgspec.structs.replace(told.meta, end=end)
+    early = Episode(meta, meta.encode(), end, told.arrays)
+    write(VERSION_2 / "EndMismatch" / "a-limit-that-was-not-reached", early)
+
+
 def slug(name: str) -> str:
     """Return a lie's name as a folder's."""
     return name.replace(" ", "-")
@@ -151,6 +171,7 @@ def main() -> None:
         if name != "FileHashMismatch":
             (VERSION_2 / name / "bundle" / "episode.h5").unlink()
     write_lies(good)
+    write_early_limit(good)
     for name, (scripts, safety) in RECORDED.items():
         if name in KEPT:
             copied(VERSION_2 / "SafetyMismatch" / slug(name), scripts=scripts, safety=safety)

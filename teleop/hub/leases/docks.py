@@ -19,7 +19,7 @@ from teleop.hub.leases.waiting import REMEMBERED
 from teleop.hub.tables import LeaseRow, TicketRow
 from teleop.wire.descriptor import at_task, plain_task
 from teleop.wire.outbox import Outbox
-from teleop.wire.signalling import EpisodeEnded, Grant, SignallingError, Watching
+from teleop.wire.signalling import EpisodeEnded, Grant, RobotCannotCheck, SignallingError, Watching
 
 
 class LeaseState(StrEnum):
@@ -120,6 +120,8 @@ class Dock:
     """Whose clear the host was asked to check last."""
     unrecordable: str | None = None
     """What keeps its host from recording, in its host's words."""
+    unchecked: Mapping[str, str] = field(default_factory=dict)
+    """The tasks that a simulated robot's episodes cannot be checked at here, and why: they wait, and are not paid."""
     holder: Lease | None = None
     """Who holds the robot, or for whom it is kept while the lease is stored."""
     granting: asyncio.Task[None] | None = None
@@ -184,6 +186,8 @@ class Presence:
     """What its driver does; None if nobody drives."""
     stop: str | None = None
     """What its owner's clear must name; None if it is neither stopped nor broken."""
+    unchecked: Mapping[str, str] = field(default_factory=dict)
+    """The tasks at which this hub cannot check what is driven, and why."""
 
     @property
     def state(self) -> str:
@@ -202,3 +206,8 @@ def watching(dock: Dock) -> Watching:
     here = dock.described(dock.at)
     task = dock.task(dock.at or next((one["name"] for one in here["tasks"]), None))
     return Watching(here, task, dock.at_since)
+
+
+def cannot_check(dock: Dock, task: str) -> RobotCannotCheck:
+    """Return what an operator is told of a task at which this hub cannot check what they drive."""
+    return RobotCannotCheck(dock.address, task, dock.unchecked[task])

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable
 import structlog
 
 from teleop.hub.asking import Ask, asked, unavailable
-from teleop.hub.leases.docks import Dock, Lease, LeaseState, Seat, watching
+from teleop.hub.leases.docks import Dock, Lease, LeaseState, Seat, cannot_check, watching
 from teleop.hub.leases.endings import Ending, Endings
 from teleop.hub.leases.grants import require_grant
 from teleop.hub.leases.hearing import Heard, Hearing
@@ -78,6 +78,8 @@ class Leases:
             seat.outbox.signal(signalling.encode(signalling.RobotFaulted(dock.address, dock.fault, dock.stop)))
         if dock.unrecordable is not None:
             seat.outbox.signal(signalling.encode(signalling.RobotCannotRecord(dock.address, dock.unrecordable)))
+        if grant.task in dock.unchecked:
+            seat.outbox.signal(signalling.encode(cannot_check(dock, grant.task)))
         dock.queue.append(lease)
         self._queues.tell_positions(dock)
         self._call_next(dock)

@@ -12,7 +12,7 @@ import pytest
 from recorder.file.episode import EpisodeError, UnreadableFileError, read_episode
 from recorder.file.journal import finish, read_journal
 from recorder.proof import refusals
-from recorder.proof.bundle import opened, read_bundle
+from recorder.proof.bundle import TrustClass, opened, read_bundle
 from recorder.proof.verify import verify_bundle
 from teleop.wire.reasons import EndReason
 from tests.recorder.bundles import TRUST, good_bundle
@@ -65,6 +65,13 @@ def test_every_gate_of_the_commands_is_in_the_corpus() -> None:
     kept = {"CommandsMismatch", "SafetyMismatch", "ManifestDisagrees", "ManifestInvalid", "EpisodeStructureInvalid"}
 
     assert kept <= {name for path, name in BROKEN.items() if VERSION_2 in path.parents}
+
+
+def test_the_gates_of_what_the_hub_heard_and_signed_are_in_the_corpus() -> None:
+    """A receipt of version 1 says nothing of trust; one of version 2 does."""
+    assert {"EndMismatch", "ReceiptInvalid"} <= {name for path, name in BROKEN.items() if VERSION_2 in path.parents}
+    assert verify_bundle(VERSION_1 / "good", TRUST).trust is None
+    assert verify_bundle(VERSION_2 / "good", TRUST).trust is TrustClass.REPLAYED
 
 
 def test_the_writer_still_makes_the_golden_values(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from teleop.hub.answers import RegisteredRobot, RobotAnswer
 
-TASK = {"name": "lift", "instruction": "Lift it.", "max_steps": 900, "price": "1", "version": 1}
+TASK = {"name": "lift", "instruction": "Lift it.", "max_steps": 900, "price": "1", "version": 1, "unchecked": None}
 CARD: dict[str, Any] = {
     "robot": "0xR",
     "name": "panda-1",

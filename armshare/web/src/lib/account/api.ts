@@ -22,6 +22,8 @@ export interface RobotTask {
   instruction: string
   max_steps: number
   price: string
+  /** Why the hub cannot check what is driven now: it is held, and not paid, until it can. An older hub does not tell. */
+  unchecked?: string | null
 }
 
 export interface Robot {

@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import format from '../../../../../recorder/FORMAT.md?raw'
 import { troubleOf } from '../trouble'
-import { heldState, HeldError } from './held'
+import { heldState, HeldError, uncheckedSays } from './held'
 
 vi.spyOn(console, 'info').mockImplementation(() => undefined)
 
@@ -22,4 +22,11 @@ test('a person is told that a held drive is safe, and where it is', () => {
   const { code, says, todo } = troubleOf(new HeldError('WorkerLost: the worker that checked it was interrupted'))
   expect([code, todo]).toEqual(['held', 'lobby'])
   expect(says).toMatch(/^Waiting to be checked: the check was interrupted\. Your drive is signed and safe/)
+})
+
+test('before a drive that cannot be checked a person is told why, and that it is not paid till then', () => {
+  expect(uncheckedSays("UnknownRobot: this robot's description is not here")).toBe(
+    "Drives cannot be checked at the moment: the hub does not have the robot's model. What you drive is kept, and is not paid until it can be checked.",
+  )
+  expect(uncheckedSays('SomethingNew: of a newer hub')).toContain('the hub does not say why')
 })

@@ -21,6 +21,12 @@ export function heldState(reason: string | null): string {
   return why ? `Waiting to be checked: ${why}` : 'Waiting to be checked'
 }
 
+/** What is told before a drive that the hub will not be able to check; `reason` is as above. */
+export function uncheckedSays(reason: string): string {
+  const why = WHY[/^\w+/.exec(reason)?.[0] ?? ''] ?? 'the hub does not say why'
+  return `Drives cannot be checked at the moment: ${why}. What you drive is kept, and is not paid until it can be checked.`
+}
+
 export class HeldError extends PlainError {
   override name = 'HeldError'
   override code = 'held'

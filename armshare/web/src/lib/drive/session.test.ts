@@ -251,3 +251,11 @@ test('who has lost the robot is not told of those who wait for it any more', () 
   hears(LEFT)(session)
   expect(session.view.waiting).toBeNull()
 })
+
+test('who joins a robot whose drives cannot be checked knows why from then on', () => {
+  const { session } = at('joining')
+  session.received(JSON.stringify({ type: 'cannot_check', robot: '0xR', task: 'lift', reason: 'UnknownRobot: ...' }))
+  expect(session.view).toMatchObject({ phase: 'joining', unchecked: 'UnknownRobot: ...' })
+  session.received(JSON.stringify(GRANTED))
+  expect(session.view.unchecked).toBe('UnknownRobot: ...')
+})

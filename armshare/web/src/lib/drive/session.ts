@@ -51,6 +51,8 @@ export interface View {
   uncleared: Trouble | null
   /** What the hub refused last. */
   fault: Trouble | null
+  /** Why the hub cannot check what is driven at this task now, if it said so: it waits, and is not paid. */
+  unchecked: string | null
   /** Why the session is over. */
   closed: string | null
 }
@@ -71,6 +73,7 @@ const FIRST: View = {
   stop: undefined,
   uncleared: null,
   fault: null,
+  unchecked: null,
   closed: null,
 }
 
@@ -90,6 +93,7 @@ const HEARD_IN: Record<HubToOperator['type'], readonly Phase[] | null> = {
   cleared: null,
   cannot_record: null,
   can_record: null,
+  cannot_check: null,
   error: null,
 }
 
@@ -231,6 +235,8 @@ export class Session {
         return { fault: troubleOf({ code: 'cannot_record', message: message.reason }) }
       case 'can_record':
         return this.view.fault?.code === 'cannot_record' ? { fault: null } : {}
+      case 'cannot_check':
+        return { unchecked: message.reason }
       case 'error': {
         if (message.code === 'clear') return { uncleared: troubleOf(message) }
         const trouble = message.code === 'clock' ? ofClocks(this.view.aheadMs, troubleOf(message)) : troubleOf(message)

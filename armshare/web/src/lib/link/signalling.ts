@@ -18,6 +18,7 @@ export type HubToOperator =
   | RobotCleared
   | RobotCannotRecord
   | RobotCanRecord
+  | RobotCannotCheck
   | Watching
   | Refusal
 
@@ -194,6 +195,14 @@ export interface RobotCannotRecord {
 export interface RobotCanRecord {
   type: 'can_record'
   robot: string
+}
+
+/** Hub to who is at a robot: what is driven at their task cannot be checked now, so it waits and is not paid. */
+export interface RobotCannotCheck {
+  type: 'cannot_check'
+  robot: string
+  task: string
+  reason: string
 }
 
 /** Hub to operator: the robot's states follow, laid out as it is at this task; again when it is at another. */
