@@ -7,7 +7,8 @@ little; with `--no-replay` as for a real robot, whose episode is not simulated a
     .venv/bin/python benchmarks/verify.py --json
     .venv/bin/python benchmarks/verify.py --beside TREE      TREE: a checkout of another commit
 
-With `--beside`, this tree and the other one verify the same bundle in turns. It prints the medians of both and the
+With `--beside`, this tree and the other one verify a bundle in turns, each one that it has recorded itself, as formats
+change. It prints the medians of both and the
 ratio of each figure, this over other for rates, other over this for times: above 1, this one is better.
 """
 
@@ -22,10 +23,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,9 +39,7 @@ LOWER_IS_BETTER: Final = "processor_ms"
 
 
 def record(folder: Path, steps: int) -> Path:
-    """Return a new bundle below `folder`, sealed and signed with keys for this run only."""
-    from eth_account import Account
-
+    """Return a new bundle below `folder`: driven by commands, sealed, and signed with the keys of the tests."""
     from recorder.file.journal import finish
     from recorder.file.writer import EpisodeWriter
     from recorder.proof.bundle import SIGNATURES_FILE, SIGNATURES_JSON
@@ -49,68 +47,36 @@ def record(folder: Path, steps: int) -> Path:
     from recorder.proof.description import hash_description
     from recorder.proof.manifest import NO_PREVIOUS
     from recorder.proof.seal import seal
-    from sim.catalogue import make_world
-    from sim.check import drive
-    from sim.motion.kinematics import Hands
-    from teleop.identity import SESSION_GRANT, Domain
-    from teleop.steps import EpisodeEnd, EpisodeStart, Step
-    from teleop.wire.messages import Safety
-    from teleop.wire.reasons import EndReason
+    from tests.recorder.factory import DOMAIN, ROBOT, SESSION, WALLET
 
-    wallet, session, robot = Account.create(), Account.create(), Account.create()
-    domain, started_ns, period_ns = Domain(31337, robot.address), time.time_ns(), 50_000_000
-    nonce = "0x" + 64 * "1"
-    grant = {"operator": wallet.address, "sessionKey": session.address, "robot": robot.address, "task": "lift"}
-    grant |= {"nonce": nonce, "notAfterMs": started_ns // 1_000_000 + 3_600_000}
-    world = make_world("panda", "lift")
-    world.connect()
-    hands, made = Hands(world.spec), []
-    start = EpisodeStart(
-        episode="benchmark",
-        robot=robot.address,
-        robot_name="panda-1",
-        spec=world.spec,
-        operator=wallet.address,
-        grant=grant,
-        grant_signature=SESSION_GRANT.sign(wallet, domain, grant),
-        seed=SEED,
-        nonce=nonce,
-        initial=world.reset(SEED),
-        t_mono_ns=10**9,
-        t_wall_ns=started_ns,
-    )
-    for index, (applied, seen) in enumerate(islice(chain(drive(world, SEED), holding(world)), steps)):
-        at_ns = index * period_ns
-        clocks = {"t_sent_ns": 10**9 + at_ns + 1, "t_observed_ns": 10**9 + at_ns + period_ns}
-        pose = hands.poses(applied.joint_position)
-        wall_ns = started_ns + at_ns
-        made.append(Step(index, None, Safety.DRIVING, applied, pose, seen, **clocks, t_wall_ns=wall_ns, limits=()))
-    journal = folder / "benchmark.journal"
-    writer = EpisodeWriter.start(journal, start, hash_description(world.spec.model))
+    start, made, end = drive(steps)
+    name = start.episode
+    journal = folder / f"{name}.journal"
+    writer = EpisodeWriter.start(journal, start, hash_description(start.spec.model))
     for step in made:
         writer.append(step)
-    last, end_ns = made[-1].observed.success, 10**9 + len(made) * period_ns
-    wall_end_ns = started_ns + len(made) * period_ns
-    writer.end(EpisodeEnd("benchmark", len(made), last, EndReason.FINISHED, end_ns, wall_end_ns))
-    finish(journal, folder / "benchmark.h5")
-    bundle = folder / "benchmark"
-    seal(folder / "benchmark.h5", bundle, key=robot, domain=domain, previous=NO_PREVIOUS)
-    driven = Driven("benchmark", wallet.address, robot.address, "lift")
-    signature = countersign((bundle / "manifest.json").read_bytes(), driven, session, domain)
+    writer.end(end)
+    finish(journal, folder / f"{name}.h5")
+    bundle = folder / name
+    seal(folder / f"{name}.h5", bundle, key=ROBOT, domain=DOMAIN, previous=NO_PREVIOUS)
+    driven = Driven(name, WALLET.address, ROBOT.address, "lift")
+    signature = countersign((bundle / "manifest.json").read_bytes(), driven, SESSION, DOMAIN)
     signatures = SIGNATURES_JSON.decode((bundle / SIGNATURES_FILE).read_bytes())
     text = signatures.encode().replace(b'"operator":null', f'"operator":"{signature}"'.encode())
     (bundle / SIGNATURES_FILE).write_bytes(text)
     return bundle
 
 
-def holding(world: Any) -> Iterator[tuple[Any, Any]]:
-    """Hold the arm where it is, without end; yield each action and what is then seen."""
-    from sim.robot import Action
+def drive(steps: int) -> Any:
+    """Let the scripted operator drive a real session, and then stand with the dead-man held."""
+    from tests.teleop.simulated import Simulated
 
-    seen = world.observe()
-    action = Action(seen.values["joint_position"].copy(), seen.values["gripper_position"].copy())
-    while True:
-        yield world.send_action(action), world.observe()
+    floor = Simulated("panda", "lift")
+    floor.ready("lift", SEED)
+    floor.follow(floor.expert(), steps)
+    floor.finish()
+    floor.close()
+    return floor.episodes[0]
 
 
 def prepare(*, replay: bool) -> None:
@@ -221,11 +187,24 @@ def figures(runs: list[dict[str, float]], workers: int, size_mb: float) -> dict[
     }
 
 
-def measured(options: argparse.Namespace, bundle: Path) -> dict[str, Any]:
+def recorded(tree: Path, folder: Path, steps: int) -> Path:
+    """Return a new bundle below `folder`, as a tree records it."""
+    program = f"import verify; from pathlib import Path; print(verify.record(Path({str(folder)!r}), {steps}))"
+    environment = os.environ | {"PYTHONPATH": f"{tree}{os.pathsep}{tree / 'benchmarks'}"}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tree, env=environment, text=True, check=True, stdout=subprocess.PIPE)
+    return Path(done.stdout.splitlines()[-1])
+
+
+def measured(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Measure this tree, and the other one if there is one, in turns."""
     trees = {"this": HERE.parents[1]} | ({"other": options.beside.resolve()} if options.beside else {})
-    turns = {name: Turn(options, tree, bundle) for name, tree in trees.items()}
-    size_mb = (bundle / "episode.h5").stat().st_size / 1e6
+    bundles = {}
+    for name, tree in trees.items():
+        (folder / name).mkdir()
+        bundles[name] = recorded(tree, folder / name, options.steps)
+    turns = {name: Turn(options, tree, bundles[name]) for name, tree in trees.items()}
+    sizes_mb = {name: (bundle / "episode.h5").stat().st_size / 1e6 for name, bundle in bundles.items()}
     found: dict[str, dict[str, float]] = {name: {} for name in turns}
     for workers in WORKERS:
         runs: dict[str, list[dict[str, float]]] = {name: [] for name in turns}
@@ -233,10 +212,10 @@ def measured(options: argparse.Namespace, bundle: Path) -> dict[str, Any]:
             for name, turn in turns.items():
                 runs[name].append(turn.ask(workers))
         for name in turns:
-            found[name] |= figures(runs[name], workers, size_mb)
+            found[name] |= figures(runs[name], workers, sizes_mb[name])
     for turn in turns.values():
         turn.close()
-    return {"episode_mb": round(size_mb, 2), **(found["this"] if len(found) == 1 else beside(found))}
+    return {"episode_mb": round(sizes_mb["this"], 2), **(found["this"] if len(found) == 1 else beside(found))}
 
 
 def beside(found: Mapping[str, Mapping[str, float]]) -> dict[str, Mapping[str, float]]:
@@ -264,7 +243,7 @@ def main() -> None:
         serve(chosen)
         return
     with tempfile.TemporaryDirectory() as folder:
-        found = measured(chosen, record(Path(folder), chosen.steps))
+        found = measured(chosen, Path(folder))
     if not chosen.json:
         print("command:", " ".join(sys.argv))
     print(json.dumps({"steps": chosen.steps, "runs": chosen.runs, "replay": chosen.replay, **found}))
