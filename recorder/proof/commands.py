@@ -105,7 +105,7 @@ def _taken(episode: Episode, said: NDArray[Any]) -> str | None:
 
 def _chain(episode: Episode, said: NDArray[Any]) -> str | None:
     """Each that was sent next after the one before it holds the SHA-256 of that one's bytes."""
-    data, begin = memoryview(episode.arrays["commands/bytes"]), begins(episode.arrays).tolist()
+    data, begin = episode.arrays["commands/bytes"].data, begins(episode.arrays).tolist()
     end = episode.arrays["commands/end"].tolist()
     epoch, seq = said["epoch"], said["seq"].astype(np.int64)
     held = said["before"].tobytes()

@@ -140,7 +140,7 @@ def last_commands(episode: Episode) -> list[LastCommand]:
     rows = np.flatnonzero(episode.arrays["commands/admitted"])
     heads, begins = command_heads(episode.arrays)[rows], command_begins(episode.arrays)
     last = np.flatnonzero(np.diff(heads["epoch"], append=-1))
-    data, ends = episode.arrays["commands/bytes"], episode.arrays["commands/end"]
+    data, ends = episode.arrays["commands/bytes"].data, episode.arrays["commands/end"]
     return [
         LastCommand(int(head["epoch"]), int(head["seq"]), hashlib.sha256(data[begins[row] : ends[row]]).hexdigest())
         for head, row in zip(heads[last], rows[last], strict=True)

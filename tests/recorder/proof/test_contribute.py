@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 import pytest
 
@@ -95,7 +93,7 @@ def test_a_host_that_says_nothing_of_the_commands_gets_no_signature(adversary: A
         countersign(data, DRIVEN, SESSION, DOMAIN, client.sent)
 
 
-def test_it_is_one_of_the_ways_in_which_an_episode_is_not_ours(tmp_path: Path, adversary: Adversary) -> None:
+def test_it_is_one_of_the_ways_in_which_an_episode_is_not_ours(adversary: Adversary) -> None:
     with pytest.raises(NotOurEpisodeError, match="expected a manifest of"):
         countersign(said(adversary, episode="another"), DRIVEN, SESSION, DOMAIN)
     assert issubclass(OtherCommandsError, NotOurEpisodeError), "which the command line says in a sentence"
