@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from recorder.file.commands import HEAD_BYTES, begins, heads
+from recorder.file.commands import HEAD_BYTES, begins, follows, heads
 from recorder.file.episode import Episode
 from recorder.file.layout import NO_COMMAND
 from teleop.safety import Interlock
@@ -104,14 +104,13 @@ def _taken(episode: Episode, said: NDArray[Any]) -> str | None:
 
 def _chain(episode: Episode, said: NDArray[Any]) -> str | None:
     """Each that was sent next after the one before it holds the SHA-256 of that one's bytes; the first, zeros."""
-    epoch, seq = said["epoch"], said["seq"].astype(np.int64)
-    row = np.flatnonzero((epoch[1:] == epoch[:-1]) & (seq[1:] == seq[:-1] + 1)) + 1
+    row = np.flatnonzero(follows(said))
     data = episode.arrays["commands/bytes"].tobytes()
     start, end = begins(episode.arrays)[row - 1].tolist(), episode.arrays["commands/end"][row - 1].tolist()
     digests = b"".join([sha256(data[at:until]).digest() for at, until in zip(start, end, strict=True)])
     expected = np.zeros(len(said), said.dtype["before"])
     expected[row] = np.frombuffer(digests, expected.dtype)
-    checked = np.union1d(row, np.flatnonzero(seq == 1))
+    checked = np.union1d(row, np.flatnonzero(said["seq"] == 1))
     wrong = checked[said["before"][checked] != expected[checked]]
     if not len(wrong):
         return None
