@@ -8,8 +8,8 @@ little; with `--no-replay` as for a real robot, whose episode is not simulated a
     .venv/bin/python benchmarks/verify.py --beside TREE      TREE: a checkout of another commit
 
 With `--beside`, this tree and the other one verify a bundle in turns, each one that it has recorded itself, as formats
-change. It prints the medians of both and the
-ratio of each figure, this over other for rates, other over this for times: above 1, this one is better.
+change. It prints the medians of both and the ratio of each figure, this over other for rates, other over this for
+times: above 1, this one is better.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ import psutil
 
 SEED: Final = 5
 STEPS: Final = 1200
+COMMANDS_EACH_STEP: Final = 3
 HERE: Final = Path(__file__).resolve()
 WORKERS: Final = (1, 4)
 LOWER_IS_BETTER: Final = "processor_ms"
@@ -68,12 +69,20 @@ def record(folder: Path, steps: int) -> Path:
 
 
 def drive(steps: int) -> Any:
-    """Let the scripted operator drive a real session, and then stand with the dead-man held."""
+    """Let the scripted operator drive a real session at 60 commands a second, and stand with the dead-man held."""
+    from teleop.wire.setpoints import values_of
     from tests.teleop.simulated import Simulated
 
     floor = Simulated("panda", "lift")
     floor.ready("lift", SEED)
-    floor.follow(floor.expert(), steps)
+    asks, period_ns = floor.expert(), round(1e9 * floor.spec.period_s)
+    for _ in range(steps):
+        began_ns, asked = floor.now_ns, values_of(asks(floor.seen))
+        for part in range(COMMANDS_EACH_STEP):
+            floor.now_ns = began_ns + part * period_ns // COMMANDS_EACH_STEP
+            floor.ask(*asked)
+        floor.now_ns = began_ns
+        floor.tick()
     floor.finish()
     floor.close()
     return floor.episodes[0]

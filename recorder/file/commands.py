@@ -83,6 +83,14 @@ def heads(arrays: Arrays) -> NDArray[Any]:
     return found
 
 
+def follows(said: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return (M,) bool: whether each command, by its header, is the very next one after the one before it."""
+    epoch, seq = said["epoch"], said["seq"].astype(np.int64)
+    found = np.zeros(len(said), np.bool_)
+    found[1:] = (epoch[1:] == epoch[:-1]) & (seq[1:] == seq[:-1] + 1)
+    return found
+
+
 def newest_admitted(arrays: Arrays, steps: int) -> NDArray[np.int64]:
     """Return (N,) int64: the newest admitted command at each step, counted from 0; -1 if there is none yet."""
     if "commands/end" not in arrays:

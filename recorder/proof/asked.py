@@ -32,7 +32,7 @@ _JOINTS: Final = (
     "control_hz",
 )
 _RESOLUTION: Final = "joint_resolution_rad"
-"""In a descriptor and in an episode from format 2 on: so what was begun by then is not accepted as format 1."""
+"""Neither a descriptor nor an episode of an earlier release has it."""
 _BASE: Final = ("joint_names", "speed_max_m_s", "turn_max_rad_s")
 _CUT: Final = frozenset({EndReason.HOST_LOST, EndReason.DISK_FULL, EndReason.RECORDER_FAILED})
 """Why a recording may be shorter than its host said when it ended: what could not be written is not in it."""

@@ -6,9 +6,8 @@ Commands are checked all at once, by their headers as arrays; `Command.decode` s
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from hashlib import sha256
 from itertools import pairwise
 from typing import Any, Final
 
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from recorder.file.commands import HEAD_BYTES, begins, heads
+from recorder.file.commands import HEAD_BYTES, begins, follows, heads
 from recorder.file.episode import Episode
 from recorder.file.layout import NO_COMMAND
 from teleop.safety import Interlock
@@ -104,17 +103,19 @@ def _taken(episode: Episode, said: NDArray[Any]) -> str | None:
 
 
 def _chain(episode: Episode, said: NDArray[Any]) -> str | None:
-    """Each that was sent next after the one before it holds the SHA-256 of that one's bytes."""
-    data, begin = memoryview(episode.arrays["commands/bytes"]), begins(episode.arrays).tolist()
-    end = episode.arrays["commands/end"].tolist()
-    epoch, seq = said["epoch"], said["seq"].astype(np.int64)
-    held = said["before"].tobytes()
-    for row in (np.flatnonzero((epoch[1:] == epoch[:-1]) & (seq[1:] == seq[:-1] + 1)) + 1).tolist():
-        digest = hashlib.sha256(data[begin[row - 1] : end[row - 1]]).digest()
-        if held[32 * row : 32 * row + 32] != digest:
-            found = held[32 * row : 32 * row + 32].hex()
-            return f"command {row}: expected the hash {digest.hex()} of the one before it, got {found}"
-    return None
+    """Each that was sent next after the one before it holds the SHA-256 of that one's bytes; the first, zeros."""
+    row = np.flatnonzero(follows(said))
+    data = episode.arrays["commands/bytes"].tobytes()
+    start, end = begins(episode.arrays)[row - 1].tolist(), episode.arrays["commands/end"][row - 1].tolist()
+    digests = b"".join([sha256(data[at:until]).digest() for at, until in zip(start, end, strict=True)])
+    expected = np.zeros(len(said), said.dtype["before"])
+    expected[row] = np.frombuffer(digests, expected.dtype)
+    checked = np.union1d(row, np.flatnonzero(said["seq"] == 1))
+    wrong = checked[said["before"][checked] != expected[checked]]
+    if not len(wrong):
+        return None
+    here, there = expected[wrong[0]].tobytes().hex(), said["before"][wrong[0]].tobytes().hex()
+    return f"command {wrong[0]}: expected the hash {here} of the one before it, got {there}"
 
 
 def _commanded(episode: Episode, said: NDArray[Any]) -> str | None:
@@ -150,21 +151,16 @@ def _values(episode: Episode, said: NDArray[Any], newest: NDArray[np.int64]) -> 
     return f"step {step}: /commanded/values[{index}] is {there}, its newest command says {here}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """An admitted command, as far as safety goes."""
-
-    first: bool
-    """Whether it is the first of its epoch: that finds the robot expired."""
-    dead_man: bool
-    arrived_ns: int
+_Given = tuple[bool, bool, int]
+"""An admitted command, as far as safety goes: whether it is the first of its epoch, as that finds the robot expired;
+whether its dead-man is held; and when it arrived, ns."""
 
 
 def unsafe(episode: Episode) -> str | None:
     """Return the first step whose state of safety its commands do not allow, as a sentence, or None."""
     said, began_ns = episode.arrays["safety"].tolist(), episode.t_began_ns.tolist()
     given, until = _given(episode)
-    machine = _armed(given[0].arrived_ns if given else began_ns[0])
+    machine = _armed(given[0][2] if given else began_ns[0])
     for step, (start, end) in enumerate(pairwise(until)):
         state = _after(machine, given[start:end], began_ns[step])
         if state == said[step]:
@@ -187,7 +183,7 @@ def _given(episode: Episode) -> tuple[list[_Given], list[int]]:
     first = (said["seq"] == 1) | (np.diff(said["epoch"], prepend=said["epoch"][:1]) != 0)
     arrived_ns = episode.arrays["commands/t_arrived_mono_ns"][rows]
     held = said["flags"] & DEAD_MAN != 0
-    given = [_Given(*each) for each in zip(first.tolist(), held.tolist(), arrived_ns.tolist(), strict=True)]
+    given = list(zip(first.tolist(), held.tolist(), arrived_ns.tolist(), strict=True))
     until = np.searchsorted(episode.arrays["commands/step"][rows], np.arange(episode.steps + 1))
     return given, until.tolist()
 
@@ -201,10 +197,10 @@ def _armed(now_ns: int) -> Interlock:
 
 def _after(machine: Interlock, given: Iterable[_Given], began_ns: int) -> Safety:
     """Give a robot the commands of a step; return its state when that begins."""
-    for command in given:
-        if command.first:
+    for first, dead_man, arrived_ns in given:
+        if first:
             machine.expire()
-        machine.command(command.dead_man, command.arrived_ns)
+        machine.command(dead_man, arrived_ns)
     return machine.tick(began_ns)
 
 

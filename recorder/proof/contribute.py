@@ -63,7 +63,8 @@ def countersign(
 
 def driven_elsewhere(data: bytes, sent: Sent) -> list[int]:
     """Return the epochs of a manifest in which this client sent nothing, and so cannot say what was commanded."""
-    return [last.epoch for last in _commands(manifests.decode(data)) if sent(last.epoch, last.seq) is None]
+    elsewhere = [last.epoch for last in _commands(manifests.decode(data)) if sent(last.epoch, last.seq) is None]
+    return list(dict.fromkeys(elsewhere))
 
 
 def _require_sent(manifest: Manifest, sent: Sent) -> None:
@@ -77,7 +78,7 @@ def _require_sent(manifest: Manifest, sent: Sent) -> None:
 
 
 def _commands(manifest: Manifest) -> list[LastCommand]:
-    """Return the last command of each epoch; raise OtherCommandsError if a host leaves them out, as format 1 did."""
+    """Return what binds the commands; raise OtherCommandsError if a host leaves that out, as format 1 did."""
     if manifest.commands is msgspec.UNSET:
         how = "its host must be updated"
         raise OtherCommandsError(

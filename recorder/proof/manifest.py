@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from recorder.file.commands import begins as command_begins
+from recorder.file.commands import follows
 from recorder.file.commands import heads as command_heads
 from recorder.file.episode import Episode
 from recorder.file.layout import FORMAT, VERSIONS
@@ -62,7 +63,7 @@ class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LastCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The last command of an epoch that counted, and so all before it."""
+    """One whose hash no other holds: after it comes another epoch, or a gap. It binds those before it."""
 
     epoch: Count32
     seq: Count32
@@ -95,7 +96,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     previous: Hex32
     software: str
     commands: list[LastCommand] | msgspec.UnsetType = msgspec.UNSET
-    """One for each epoch, in order; version 1 does not have it."""
+    """In order, with the last of all; version 1 does not have it."""
 
     def encode(self) -> bytes:
         """Return the canonical bytes."""
@@ -136,14 +137,20 @@ def of_episode(episode: Episode, *, size: int, sha256: str, root: str, previous:
 
 
 def last_commands(episode: Episode) -> list[LastCommand]:
-    """Return the last admitted command of each epoch, in order."""
-    rows = np.flatnonzero(episode.arrays["commands/admitted"])
-    heads, begins = command_heads(episode.arrays)[rows], command_begins(episode.arrays)
-    last = np.flatnonzero(np.diff(heads["epoch"], append=-1))
-    data, ends = episode.arrays["commands/bytes"], episode.arrays["commands/end"]
+    """Return the last command of each epoch, and before each that is followed by a gap, in order.
+
+    None after a gap holds the hash of one before it that came.
+    """
+    heads, begins = command_heads(episode.arrays), command_begins(episode.arrays)
+    data, ends = episode.arrays["commands/bytes"].data, episode.arrays["commands/end"]
+    last = np.flatnonzero(~np.append(follows(heads)[1:], False)) if len(heads) else []
     return [
-        LastCommand(int(head["epoch"]), int(head["seq"]), hashlib.sha256(data[begins[row] : ends[row]]).hexdigest())
-        for head, row in zip(heads[last], rows[last], strict=True)
+        LastCommand(
+            int(heads["epoch"][row]),
+            int(heads["seq"][row]),
+            hashlib.sha256(data[begins[row] : ends[row]]).hexdigest(),
+        )
+        for row in last
     ]
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import dataclasses
+from itertools import pairwise
 
 import msgspec
 import pytest
 
+from recorder.file.episode import Episode
+from recorder.proof import commands
 from recorder.proof import manifest as manifests
 from recorder.proof.contribute import Driven, NotOurEpisodeError, OtherCommandsError, countersign, driven_elsewhere
+from recorder.proof.manifest import NO_PREVIOUS
 from teleop.wire.messages import Command, digest_of
 from tests.recorder.bundles import Adversary, sealed_bundle, sign_as_operator
 from tests.recorder.driving import drive
 from tests.recorder.factory import DOMAIN, ROBOT, SESSION, WALLET
+from tests.recorder.lies import with_byte
 
 DRIVEN = Driven("episode-1", WALLET.address, ROBOT.address, "lift")
 
@@ -55,22 +60,22 @@ def test_what_was_sent_is_signed(adversary: Adversary, client: Client) -> None:
     assert driven_elsewhere(data, client.sent) == []
 
 
-@pytest.mark.parametrize("epoch", [0, 1])
-def test_a_command_that_was_not_sent_is_not_signed_for(adversary: Adversary, client: Client, epoch: int) -> None:
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_a_command_that_was_not_sent_is_not_signed_for(adversary: Adversary, client: Client, which: int) -> None:
     """Everything else of the manifest is right, and the gates would let it pass: only the client can tell."""
-    commands = list(adversary.manifest.commands)
-    commands[epoch] = msgspec.structs.replace(commands[epoch], sha256=64 * "7")
+    named = list(adversary.manifest.commands)
+    named[which] = msgspec.structs.replace(named[which], sha256=64 * "7")
 
-    with pytest.raises(OtherCommandsError, match=f"command {commands[epoch].seq} of epoch {epoch + 1} was 7777"):
-        countersign(said(adversary, commands=commands), DRIVEN, SESSION, DOMAIN, client.sent)
+    with pytest.raises(OtherCommandsError, match=f"command {named[which].seq} of epoch {named[which].epoch} was 7777"):
+        countersign(said(adversary, commands=named), DRIVEN, SESSION, DOMAIN, client.sent)
 
 
 def test_a_number_that_was_never_sent_is_not_signed_for(adversary: Adversary, client: Client) -> None:
-    first, second = adversary.manifest.commands
-    beyond = msgspec.structs.replace(second, seq=second.seq + 1)
+    *others, last = adversary.manifest.commands
+    beyond = msgspec.structs.replace(last, seq=last.seq + 1)
 
     with pytest.raises(OtherCommandsError, match="none of that number was sent"):
-        countersign(said(adversary, commands=[first, beyond]), DRIVEN, SESSION, DOMAIN, client.sent)
+        countersign(said(adversary, commands=[*others, beyond]), DRIVEN, SESSION, DOMAIN, client.sent)
 
 
 def test_an_epoch_that_another_window_drove_is_told_and_the_others_are_still_compared(
@@ -79,12 +84,37 @@ def test_an_epoch_that_another_window_drove_is_told_and_the_others_are_still_com
     client.hashes = {at: one for at, one in client.hashes.items() if at[0] == 2}
     data = said(adversary)
     assert driven_elsewhere(data, client.sent) == [1]
+    assert driven_elsewhere(data, lambda epoch, seq: None) == [1, 2]
     countersign(data, DRIVEN, SESSION, DOMAIN, client.sent)
 
-    first, second = adversary.manifest.commands
-    other = said(adversary, commands=[first, msgspec.structs.replace(second, sha256=64 * "7")])
+    *others, last = adversary.manifest.commands
+    other = said(adversary, commands=[*others, msgspec.structs.replace(last, sha256=64 * "7")])
     with pytest.raises(OtherCommandsError):
         countersign(other, DRIVEN, SESSION, DOMAIN, client.sent)
+
+
+def test_a_command_before_a_gap_is_bound_though_none_after_it_holds_its_hash(
+    adversary: Adversary, client: Client
+) -> None:
+    """A host that says that a command never came could otherwise change all those before it."""
+    episode = adversary.episode
+    arrays = {path: array.copy() for path, array in episode.arrays.items()}
+    gap = next(row for row, after in enumerate(lost(episode)) if after)
+    with_byte(gap, 16, 255)(arrays)
+    forged = dataclasses.replace(episode, arrays=arrays)
+    assert commands.problem(forged) is None, "no stranger can see it"
+
+    entry = adversary.manifest.files[0]
+    same = {"size": entry.size, "sha256": entry.sha256, "previous": NO_PREVIOUS, "software": "test"}
+    data = manifests.of_episode(forged, root=manifests.root_hex(forged), **same).encode()
+    with pytest.raises(OtherCommandsError):
+        countersign(data, DRIVEN, SESSION, DOMAIN, client.sent)
+
+
+def lost(episode: Episode) -> list[bool]:
+    """Return for each command whether the one after it, in its epoch, never came."""
+    said = [Command.decode(row.data) for row in episode.commands()]
+    return [one.epoch == after.epoch and after.seq > one.seq + 1 for one, after in pairwise(said)]
 
 
 def test_a_host_that_says_nothing_of_the_commands_gets_no_signature(adversary: Adversary, client: Client) -> None:
@@ -95,7 +125,7 @@ def test_a_host_that_says_nothing_of_the_commands_gets_no_signature(adversary: A
         countersign(data, DRIVEN, SESSION, DOMAIN, client.sent)
 
 
-def test_it_is_one_of_the_ways_in_which_an_episode_is_not_ours(tmp_path: Path, adversary: Adversary) -> None:
+def test_it_is_one_of_the_ways_in_which_an_episode_is_not_ours(adversary: Adversary) -> None:
     with pytest.raises(NotOurEpisodeError, match="expected a manifest of"):
         countersign(said(adversary, episode="another"), DRIVEN, SESSION, DOMAIN)
     assert issubclass(OtherCommandsError, NotOurEpisodeError), "which the command line says in a sentence"

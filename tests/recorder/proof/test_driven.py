@@ -20,6 +20,7 @@ from recorder.file.episode import Episode, read_episode
 from recorder.file.journal import finish
 from recorder.file.layout import LIMIT_TYPE
 from recorder.file.writer import EpisodeWriter
+from recorder.proof import commands, motion
 from recorder.proof.description import hash_description
 from recorder.proof.replayed import replayed
 from sim.catalogue import ROBOTS, TASKS, task, tasks_of
@@ -76,6 +77,14 @@ def test_an_honest_episode_is_replayed_from_its_commands(robot: str, name: str) 
     episode = everything(robot, name)
     assert {Safety.EXPIRED, Safety.DRIVING, Safety.HOLDING} <= set(episode.arrays["safety"].tolist())
     assert len(set(epochs(episode))) == 2
+    require_honest(episode)
+
+
+def require_honest(episode: Episode) -> None:
+    """Require what each gate requires of the steps."""
+    assert commands.problem(episode) is None
+    assert commands.unsafe(episode) is None
+    assert motion.problem(episode) is None
     replayed(episode)
 
 
@@ -358,7 +367,7 @@ def test_whatever_an_operator_sends_and_whatever_happens_its_episodes_are_replay
     floor.finish()
     for one in floor.episodes[known:]:
         if one[1]:
-            replayed(episode_of(one))
+            require_honest(episode_of(one))
 
 
 def let_happen(floor: Simulated, what: str, *rest: Any) -> None:
