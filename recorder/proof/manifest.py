@@ -62,7 +62,7 @@ class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LastCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The last command of an epoch that counted, and so all before it."""
+    """The last command of an epoch, or the last one before a gap; and so all before it, down to the gap before that."""
 
     epoch: Count32
     seq: Count32
@@ -95,7 +95,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     previous: Hex32
     software: str
     commands: list[LastCommand] | msgspec.UnsetType = msgspec.UNSET
-    """One for each epoch, in order; version 1 does not have it."""
+    """One for each epoch and each gap, in order; version 1 does not have it."""
 
     def encode(self) -> bytes:
         """Return the canonical bytes."""
@@ -136,14 +136,15 @@ def of_episode(episode: Episode, *, size: int, sha256: str, root: str, previous:
 
 
 def last_commands(episode: Episode) -> list[LastCommand]:
-    """Return the last admitted command of each epoch, in order."""
-    rows = np.flatnonzero(episode.arrays["commands/admitted"])
-    heads, begins = command_heads(episode.arrays)[rows], command_begins(episode.arrays)
-    last = np.flatnonzero(np.diff(heads["epoch"], append=-1))
+    """Return the last command of each epoch and each last one before a gap, in order: by their links, all there are."""
+    heads, begins = command_heads(episode.arrays), command_begins(episode.arrays)
+    epoch, seq = heads["epoch"].astype(np.int64), heads["seq"].astype(np.int64)
+    linked = (np.diff(epoch) == 0) & (np.diff(seq) == 1)
+    last = np.flatnonzero(np.append(~linked, True)[: len(heads)])
     data, ends = episode.arrays["commands/bytes"], episode.arrays["commands/end"]
     return [
         LastCommand(int(head["epoch"]), int(head["seq"]), hashlib.sha256(data[begins[row] : ends[row]]).hexdigest())
-        for head, row in zip(heads[last], rows[last], strict=True)
+        for head, row in zip(heads[last], last, strict=True)
     ]
 
 

@@ -57,15 +57,34 @@ def test_a_good_drive_passes_both_gates(adversary: Adversary) -> None:
     assert states == {Safety.EXPIRED, Safety.ARMED, Safety.DRIVING, Safety.HOLDING}
 
 
-def test_the_manifest_says_the_last_command_of_each_epoch(adversary: Adversary) -> None:
-    last = {}
-    for row in adversary.episode.commands():
-        if row.admitted:
-            said = Command.decode(row.data)
-            last[said.epoch] = (said.epoch, said.seq, digest_of(row.data).hex())
+def last_ones(episode: Episode) -> list[tuple[int, int, str]]:
+    """Return those that no other holds the hash of: the last of each epoch, and before each gap."""
+    rows = [row.data for row in episode.commands()]
+    held = {Command.decode(data).before for data in rows}
+    said = [(Command.decode(data), digest_of(data)) for data in rows if digest_of(data) not in held]
+    return [(command.epoch, command.seq, digest.hex()) for command, digest in said]
 
-    assert len(last) == 2
-    assert [msgspec.structs.astuple(one) for one in adversary.manifest.commands] == list(last.values())
+
+def test_the_manifest_says_the_last_command_of_each_epoch(adversary: Adversary) -> None:
+    last = last_ones(adversary.episode)
+
+    assert {epoch for epoch, _, _ in last} == {1, 2}
+    assert [msgspec.structs.astuple(one) for one in adversary.manifest.commands] == last
+
+
+def test_the_manifest_says_the_last_command_before_each_gap_so_that_nothing_is_hidden_there(
+    adversary: Adversary,
+) -> None:
+    arrays, gap = arrays_of(adversary), 3
+    for name in ("t_arrived_mono_ns", "step", "admitted"):
+        arrays[f"commands/{name}"] = np.delete(arrays[f"commands/{name}"], gap)
+    put(arrays, rows(arrays)[:gap] + rows(arrays)[gap + 1 :])
+    again = Adversary(remade(adversary, adversary.episode.meta, arrays))
+
+    last = last_ones(again.episode)
+    assert len(last) == len(last_ones(adversary.episode)) + 1
+    assert last[0][2] == digest_of(rows(arrays)[gap - 1]).hex()
+    assert [msgspec.structs.astuple(one) for one in again.manifest.commands] == last
 
 
 @pytest.mark.parametrize("what", [name for name, (_, error) in CHANGED.items() if "Structure" not in error.__name__])

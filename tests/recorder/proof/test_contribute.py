@@ -66,11 +66,11 @@ def test_a_command_that_was_not_sent_is_not_signed_for(adversary: Adversary, cli
 
 
 def test_a_number_that_was_never_sent_is_not_signed_for(adversary: Adversary, client: Client) -> None:
-    first, second = adversary.manifest.commands
-    beyond = msgspec.structs.replace(second, seq=second.seq + 1)
+    *others, last = adversary.manifest.commands
+    beyond = msgspec.structs.replace(last, seq=last.seq + 1)
 
     with pytest.raises(OtherCommandsError, match="none of that number was sent"):
-        countersign(said(adversary, commands=[first, beyond]), DRIVEN, SESSION, DOMAIN, client.sent)
+        countersign(said(adversary, commands=[*others, beyond]), DRIVEN, SESSION, DOMAIN, client.sent)
 
 
 def test_an_epoch_that_another_window_drove_is_told_and_the_others_are_still_compared(
@@ -81,8 +81,8 @@ def test_an_epoch_that_another_window_drove_is_told_and_the_others_are_still_com
     assert driven_elsewhere(data, client.sent) == [1]
     countersign(data, DRIVEN, SESSION, DOMAIN, client.sent)
 
-    first, second = adversary.manifest.commands
-    other = said(adversary, commands=[first, msgspec.structs.replace(second, sha256=64 * "7")])
+    *others, last = adversary.manifest.commands
+    other = said(adversary, commands=[*others, msgspec.structs.replace(last, sha256=64 * "7")])
     with pytest.raises(OtherCommandsError):
         countersign(other, DRIVEN, SESSION, DOMAIN, client.sent)
 
