@@ -143,7 +143,7 @@ def last_commands(episode: Episode) -> list[LastCommand]:
     last = np.flatnonzero(np.append(~linked, True)[: len(heads)])
     data, ends = episode.arrays["commands/bytes"], episode.arrays["commands/end"]
     return [
-        LastCommand(int(head["epoch"]), int(head["seq"]), hashlib.sha256(data[begins[row] : ends[row]]).hexdigest())
+        LastCommand(int(head["epoch"]), int(head["seq"]), hashlib.sha256(data[begins[row] : ends[row]].tobytes()).hexdigest())
         for head, row in zip(heads[last], last, strict=True)
     ]
 
