@@ -99,13 +99,14 @@ def commands_of(arrays: Mapping[str, np.ndarray]) -> Iterator[tuple[bytes, bool]
 
 
 def last_commands(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-    """Return the last command of each epoch, as a manifest names it."""
-    found = {}
-    for data, admitted in commands_of(arrays):
+    """Return the last command of each epoch and before each gap, as a manifest names them."""
+    found: list[dict[str, Any]] = []
+    for data, _ in commands_of(arrays):
         epoch, seq = struct.unpack_from("<II", data, 4)
-        if admitted:
-            found[epoch] = {"epoch": epoch, "seq": seq, "sha256": hashlib.sha256(data).hexdigest()}
-    return list(found.values())
+        if found and (found[-1]["epoch"], found[-1]["seq"] + 1) == (epoch, seq):
+            found.pop()
+        found.append({"epoch": epoch, "seq": seq, "sha256": hashlib.sha256(data).hexdigest()})
+    return found
 
 
 def ms_of(decimal_ns: str) -> str:

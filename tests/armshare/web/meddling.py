@@ -39,8 +39,8 @@ THROUGH = """(port) => {
 class Meddler(Protocol):
     """What becomes of each binary frame on its way."""
 
-    def command(self, data: bytes) -> bytes:
-        """Return what the host is told instead of a command."""
+    def command(self, data: bytes) -> bytes | None:
+        """Return what the host is told instead of a command; None for nothing."""
 
     def state(self, data: bytes) -> bytes:
         """Return what the page is told instead of a state."""
@@ -87,11 +87,40 @@ class Concealed:
         return replace(state, commands=self._own.get((state.epoch, state.applied), state.commands)).encode()
 
 
-async def _pass(one: Connection, other: Connection, change: Callable[[bytes], bytes]) -> None:
+class BetweenGaps:
+    """Every second command that drives is changed, and the one after it never comes; the last of all is the page's.
+
+    What follows a gap holds the hash of nothing that came, so all that the host hears is in order.
+    """
+
+    def __init__(self) -> None:
+        self._own: dict[tuple[int, int], bytes] = {}
+        self._changed = -1
+
+    def command(self, data: bytes) -> bytes | None:
+        """Change it, or keep back the one that would give that away."""
+        command = Command.decode(data)
+        self._own[command.epoch, command.seq] = digest_of(data)
+        if command.seq == self._changed + 1:
+            return None
+        if not command.dead_man:
+            return data
+        self._changed = command.seq
+        return replace(command, values=command.values / 2).encode()
+
+    def state(self, data: bytes) -> bytes:
+        """Say what the page expects."""
+        state = State.decode(data)
+        return replace(state, commands=self._own.get((state.epoch, state.applied), state.commands)).encode()
+
+
+async def _pass(one: Connection, other: Connection, change: Callable[[bytes], bytes | None]) -> None:
     """Pass on what comes, until either side is gone; then the other goes, too."""
     with suppress(ConnectionClosed):
         async for frame in one:
-            await other.send(change(frame) if isinstance(frame, bytes) else frame)
+            said = change(frame) if isinstance(frame, bytes) else frame
+            if said is not None:
+                await other.send(said)
     await other.close()
 
 

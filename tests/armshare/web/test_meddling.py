@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.armshare.web.meddling import THROUGH, Concealed, Meddler, Turning, relayed
+from tests.armshare.web.meddling import THROUGH, BetweenGaps, Concealed, Meddler, Turning, relayed
 from tests.armshare.web.test_browser import (
     LOST,
     NOTE_STATES,
@@ -95,8 +95,11 @@ def test_a_robot_that_obeys_commands_of_others_is_let_go_and_not_driven_any_more
         assert complaints(page) == []
 
 
-def test_what_a_hub_changed_and_concealed_is_not_signed_now_or_after_a_reload(page: Page, house: House) -> None:
-    with behind(page, house, Concealed()):
+@pytest.mark.parametrize("meddler", [Concealed(), BetweenGaps()], ids=["all of it", "between gaps"])
+def test_what_a_hub_changed_and_concealed_is_not_signed_now_or_after_a_reload(
+    page: Page, house: House, meddler: Meddler
+) -> None:
+    with behind(page, house, meddler):
         drives(page)
         page.get_by_test_id("finish").click()
         is_refused(page)

@@ -30,7 +30,7 @@ const HASHES = ((chain) =>
     return hexOf(chain.before)
   }))(new Chain())
 const LAST = { epoch: EPOCH, seq: 5, sha256: HASHES[4] as string }
-const SENT: Sent = { episode: 'e1', epoch: EPOCH, first: 1, from: 1, digests: bytesOf(HASHES.join('')), applied: 4, whole: true, over: true, foreign: false, atMs: 1 }
+const SENT: Sent = { episode: 'e1', epoch: EPOCH, first: 1, from: 1, digests: bytesOf(HASHES.join('')), width: 32, applied: 4, whole: true, over: true, foreign: false, atMs: 1 }
 
 /** A browser that sent it, or as much of it as a test says. */
 function browser(agreed = false, ...sent: Sent[]): Ledgers & { sent: SentCommands } {

@@ -8,7 +8,7 @@ const digests = (...of: number[]) => bytesOf(of.map(hash).join(''))
 const said = (epoch: number, seq: number, sha256 = hash(seq)): Said => ({ epoch, seq, sha256 })
 
 /** Commands 5 to 9 of epoch 7, all of the episode, as a page knows it that drove it to its end. */
-const SENT: Sent = { episode: 'e1', epoch: 7, first: 5, from: 5, digests: digests(5, 6, 7, 8, 9), applied: 6, whole: true, over: true, foreign: false, atMs: 1 }
+const SENT: Sent = { episode: 'e1', epoch: 7, first: 5, from: 5, digests: digests(5, 6, 7, 8, 9), width: 32, applied: 6, whole: true, over: true, foreign: false, atMs: 1 }
 const INTERRUPTED = { ...SENT, whole: false }
 const BACK: Sent = { ...SENT, epoch: 8, first: 1, from: 1, digests: digests(1, 2, 3), applied: 2, whole: false }
 

@@ -5,7 +5,6 @@
 // elsewhere, the person who drove it is asked.
 
 import type { Manifest } from '../account/manifest'
-import { DIGEST_BYTES } from '../link/wire'
 import { hexOf } from './digests'
 import type { Sent } from './sent'
 
@@ -57,12 +56,12 @@ export function compared(said: readonly Said[], sent: readonly Sent[]): Found {
 
 function judged({ seq, sha256 }: Said, sent: Sent | undefined, elsewhere: Found): Found {
   if (!sent) return elsewhere
-  const { first, from, digests, over } = sent
-  const at = (seq - from) * DIGEST_BYTES
-  if (at >= 0 && at < digests.length) return hexOf(digests.subarray(at, at + DIGEST_BYTES)) === sha256 ? 'same' : 'other'
+  const { first, from, digests, width, over } = sent
+  const at = (seq - from) * width
+  if (at >= 0 && at < digests.length) return sha256.startsWith(hexOf(digests.subarray(at, at + width))) ? 'same' : 'other'
   // It was sent and is forgotten; or this page was cut short, and cannot know what it sent after it had last written.
   return at < 0 ? (seq < first ? 'other' : 'unseen') : over ? 'other' : 'unseen'
 }
 
 const told = (sent: readonly Sent[]): string =>
-  sent.map(({ epoch, from, digests }) => `epoch ${epoch}: ${from} to ${from + digests.length / DIGEST_BYTES - 1}`).join(', ')
+  sent.map(({ epoch, from, digests, width }) => `epoch ${epoch}: ${from} to ${from + digests.length / width - 1}`).join(', ')

@@ -5,13 +5,15 @@ import { Digests } from './digests'
 import type { Sent, SentCommands } from './sent'
 
 /** How many recorded states there are between two notes. */
-const NOTE_STATES = 20
+const NOTE_STATES = 100
+
+type Open = Omit<Sent, 'atMs' | 'digests' | 'width'>
 
 export class Ledger {
   readonly #sent: Pick<SentCommands, 'keep' | 'forget'>
   readonly #nowMs: () => number
   /** Of the episode under way. */
-  #open: Omit<Sent, 'atMs' | 'digests'> | null = null
+  #open: Open | null = null
   #digests = new Digests()
   #fresh = false
   #foreign = false
@@ -81,7 +83,7 @@ export class Ledger {
     if (this.#open && this.#states > 0) this.#keep(this.#open)
   }
 
-  #keep(open: Omit<Sent, 'atMs' | 'digests'>): void {
-    this.#sent.keep({ ...open, digests: this.#digests.bytes, atMs: this.#nowMs() })
+  #keep(open: Open): void {
+    this.#sent.keep({ ...open, digests: this.#digests.bytes, width: DIGEST_BYTES, atMs: this.#nowMs() })
   }
 }

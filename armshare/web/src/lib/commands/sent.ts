@@ -1,17 +1,19 @@
 // What this browser sent of each episode that is not signed yet, by epoch, to say whether a manifest's `commands` are what was
-// sent. The page that drives has all of it. The newest are written down meanwhile, for after a reload and for other windows.
+// sent. The page that drives has all of it; the newest are written down meanwhile, shortened, for after a reload and for other
+// windows.
 
-import { DIGEST_BYTES } from '../link/wire'
-import { bytesOf, hexOf } from './digests'
+import { readShortened, SHORT_BYTES, shortened } from './digests'
 
 /** What was sent in one epoch of an episode. */
 export interface Sent {
   episode: string
   epoch: number
-  /** The number of its first command; of the first whose SHA-256 is still known; and that of each from there on, in a row. */
+  /** The number of its first command; of the first whose SHA-256 is still known; and that of each from there on, in a row, or
+   * so many bytes of it. */
   first: number
   from: number
   digests: Uint8Array
+  width: number
   /** The newest of them that a recorded state said was obeyed, 0 before any. */
   applied: number
   /** This browser drove all of the episode, in this epoch. */
@@ -26,8 +28,8 @@ export interface Sent {
 const PREFIX = 'armshare.commands.'
 /** How many are kept; of those that were never decided the oldest make room. */
 const MOST = 64
-/** How many commands are written down of each: half a minute's. Those before the newest that was obeyed are not. */
-const NEWEST = 1024
+/** How many commands are written down of each, in 256 kB: those of nine minutes at 30 a second. */
+const NEWEST = 16_384
 
 export class SentCommands {
   readonly #storage: Storage
@@ -41,7 +43,9 @@ export class SentCommands {
   keep(sent: Sent): void {
     const key = keyOf(sent.episode, sent.epoch)
     this.#here.set(key, sent)
-    if (this.#written(key, textOf(sent))) this.#makeRoom()
+    const text = textOf(sent)
+    for (let most = MOST; !this.#written(key, text) && most > 0; most = Math.floor(most / 2)) this.#makeRoom(most, key)
+    this.#makeRoom(MOST, key)
   }
 
   /** All that is known of an episode; nothing if it was driven elsewhere. */
@@ -64,12 +68,13 @@ export class SentCommands {
     }
   }
 
-  #makeRoom(): void {
-    const keys = this.#keys()
-    if (keys.length <= MOST) return
+  /** Leave so many of the others. */
+  #makeRoom(most: number, but: string): void {
+    const keys = this.#keys().filter((key) => key !== but)
+    if (keys.length < most) return
     const at = new Map(keys.map((key) => [key, read(this.#storage.getItem(key))?.atMs ?? 0]))
     const oldest = keys.toSorted((one, other) => (at.get(one) ?? 0) - (at.get(other) ?? 0))
-    for (const key of oldest.slice(0, keys.length - MOST)) this.#remove(key)
+    for (const key of oldest.slice(0, keys.length - most + 1)) this.#storage.removeItem(key)
   }
 
   #remove(key: string): void {
@@ -86,17 +91,17 @@ const keyOf = (episode: string, epoch: number | ''): string => `${PREFIX}${episo
 
 /** As much as is written down. */
 function textOf(sent: Sent): string {
-  const { digests, from, applied } = sent
-  const count = digests.length / DIGEST_BYTES
-  const dropped = Math.max(0, count - NEWEST, Math.min(applied - from, count))
-  return JSON.stringify({ ...sent, from: from + dropped, digests: hexOf(digests.subarray(dropped * DIGEST_BYTES)) })
+  const { digests, width, from } = sent
+  const all = digests.length / width
+  const count = Math.min(all, NEWEST)
+  return JSON.stringify({ ...sent, from: from + all - count, digests: shortened(digests, width, count), width: SHORT_BYTES })
 }
 
 function read(text: string | null): Sent | null {
   try {
     const found = JSON.parse(text ?? 'null') as (Omit<Sent, 'digests'> & { digests: unknown }) | null
     if (!found || !Number.isSafeInteger(found.epoch) || typeof found.digests !== 'string') return null
-    return { ...found, digests: bytesOf(found.digests) }
+    return { ...found, digests: readShortened(found.digests) }
   } catch {
     return null
   }
