@@ -233,7 +233,7 @@ class Controller:
         if self._base is not None:  # it carries its hands' workspaces along
             away[self._base.joints] = 0.0
         far = float(np.abs(away).max())
-        stays = self._stays(last, rest_m=0.0)
+        stays = self._may_rest(last)
         looks = math.ceil(min(far, _AHEAD_RAD) / _LOOK_RAD)
         parts = [min(look * _LOOK_RAD / far, 1.0) for look in range(1, looks + 1)]
         beyond = next((part for part in parts if not stays((last + part * away)[np.newaxis])), None)
@@ -254,10 +254,17 @@ class Controller:
 
     def _may_go(self, path: Vector) -> bool:
         """Whether joints that follow poses may go along `path` (N, J); most are inside, and need no closer look."""
+        return self._inside(path, OVERSHOOT_M) or self._stays(self._action.joint_position)(path)
+
+    def _may_rest(self, last: Vector) -> Callable[[Vector], bool]:
+        """Return a check that joints may go from `last` (J,) along a path (N, J), and stay at its end."""
+        stays = self._stays(last, rest_m=0.0)
+        return lambda path: self._inside(path, 0.0) or stays(path)
+
+    def _inside(self, path: Vector, overshoot_m: float) -> bool:
+        """Whether joints on a path (N, J) are within their limits, with every hand well inside its workspace."""
         within = (path >= self._spec.joint_lower_rad).all() and (path <= self._spec.joint_upper_rad).all()
-        if within and all(hand.inside(path) for hand in self._hands):
-            return True
-        return self._stays(self._action.joint_position)(path)
+        return bool(within) and all(hand.inside(path, overshoot_m) for hand in self._hands)
 
     def _stays(self, last: Vector, note: Note = unnoted, *, rest_m: float = OVERSHOOT_M) -> Callable[[Vector], bool]:
         """Return a check that joints on a path (N, J) are within their limits, and every hand in its workspace.

@@ -37,8 +37,8 @@ class Hand:
         self._kinematics = Kinematics.of(spec, index)
         self._period_s = spec.period_s
         self.joints = np.array([spec.joint_names.index(name) for name in self._end.joint_names], dtype=np.intp)
-        self._lower_m = self._end.workspace_lower_m - OVERSHOOT_M
-        self._upper_m = self._end.workspace_upper_m + OVERSHOOT_M
+        lower_m, upper_m = self._end.workspace_lower_m, self._end.workspace_upper_m
+        self._corners = {over: (lower_m - over, upper_m + over) for over in (0.0, OVERSHOOT_M)}
         self.settle(spec.home_rad)
 
     def settle(self, joints: Vector) -> None:
@@ -58,9 +58,9 @@ class Hand:
             note(Limit.WORKSPACE, 3 * self._index + axis, there[axis], inside[axis])
         return bool((there == inside).all())
 
-    def inside(self, path: Vector) -> bool:
-        """Whether joints (J,) on a path (N, J) all put the hand inside its workspace plus `OVERSHOOT_M`."""
-        return self._kinematics.within(path[:, self.joints], self._lower_m, self._upper_m)
+    def inside(self, path: Vector, overshoot_m: float) -> bool:
+        """Whether joints (J,) on a path (N, J) all put the hand inside its workspace plus 0 or `OVERSHOOT_M`."""
+        return self._kinematics.within(path[:, self.joints], *self._corners[overshoot_m])
 
     def _bounds(self, here: Vector, overshoot_m: float = 0.0) -> tuple[Vector, Vector]:
         # An arm that starts outside its workspace may come back in, and is never forced in at once.

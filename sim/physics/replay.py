@@ -20,6 +20,9 @@ from sim.motion.kinematics import Hands
 from sim.robot import Action, ActionShapeError, Observation, Robot, RobotError, UnstableWorldError, Vector
 
 _RULES: Final = {rule: code for code, rule in enumerate(Limit)}
+_TOGETHER: Final = 64
+"""How many rows are compared at once: one by one, it would cost a tenth of the replay."""
+_DONE: Final = ("applied joint_position", "applied gripper", "applied ee_pose")
 Direct = Callable[[int, Arm], Directive]
 """Returns what step `index` does with the arm."""
 
@@ -59,41 +62,86 @@ def replay(world: Robot, seed: int, joint_position: Vector, gripper: Vector, rec
     task's `progress` and its `success` (0 or 1).
     """
     _require_arrays(world, recorded)
-    _compare(0, _state(world.reset(seed)), recorded)
+    seen = _Rows(recorded)
+    seen.add(_state(world.reset(seed)))
     for index, (joints, openings) in enumerate(zip(joint_position, gripper, strict=True)):
-        with _step(index):
+        with _step(index, seen):
             world.send_action(Action(joints, openings))
-        _compare(index + 1, _state(world.observe()), recorded)
+        seen.add(_state(world.observe()))
+    seen.compare()
 
 
 def replay_driven(world: Robot, seed: int, direct: Direct, acted: Acted, recorded: Mapping[str, Vector]) -> None:
     """Let `direct` drive `world` (connected) through N steps; raise ReplayMismatchError if a bit differs.
 
-    Compared are what the robot did, the limits that changed it, and, as in `replay`, what was seen. A target that the
-    world cannot take is one, too; raises UnstableWorldError, naming the step, if the world bursts.
+    Compared are what the robot did, the limits that changed it, and, as in `replay`, what was seen. Raises
+    UnstableWorldError, naming the step, if the world bursts.
     """
     _require_arrays(world, recorded)
     steps = len(acted.joint_position)
     arm, hands, limits = Arm(world), Hands(world.spec), _Limits(acted.limits, steps)
-    said = {"applied joint_position": acted.joint_position, "applied gripper": acted.gripper}
-    said["applied ee_pose"] = acted.ee_pose
+    done = _Rows(dict(zip(_DONE, (acted.joint_position, acted.gripper, acted.ee_pose), strict=True)))
+    seen = _Rows(recorded)
     arm.reset(seed)
-    _compare(0, _state(arm.seen), recorded)
+    seen.add(_state(arm.seen))
     for index in range(steps):
-        directive = direct(index, arm)
-        with _step(index):
+        with _step(index, done, seen):
+            directive = direct(index, arm)
             applied = arm.send(directive)
-        done = {"applied joint_position": applied.joint_position, "applied gripper": applied.gripper}
-        done["applied ee_pose"] = hands.poses(applied.joint_position)
-        _compare(index, done, said)
-        limits.compare(index, directive.limits)
-        _compare(index + 1, _state(arm.seen), recorded)
+            poses = hands.poses(applied.joint_position)
+            done.add(dict(zip(_DONE, (applied.joint_position, applied.gripper, poses), strict=True)))
+            limits.compare(index, directive.limits)
+            seen.add(_state(arm.seen))
+    _compare(done, seen)
 
 
 def compared(seen: Sequence[Observation]) -> dict[str, Vector]:
     """Return what `replay` takes as `recorded`, from each observation of an episode."""
     rows = [_state(one) for one in seen]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+class _Rows:
+    """Arrays as they were recorded, compared with the rows that are found, many at once."""
+
+    def __init__(self, recorded: Mapping[str, Vector]) -> None:
+        self._said = {name: said[:, np.newaxis] if said.ndim == 1 else said for name, said in recorded.items()}
+        self._found: dict[str, list[Vector]] = {name: [] for name in recorded}
+        self._first = self._count = 0
+        """Which row is the first that was not compared yet, and how many there are."""
+
+    def add(self, row: Mapping[str, Vector]) -> None:
+        """Take the next row of each array; raise ReplayMismatchError if one of many differs."""
+        for name, value in row.items():
+            self._found[name].append(value)
+        self._count += 1
+        if self._count == _TOGETHER:
+            self.compare()
+
+    def compare(self) -> None:
+        """Raise ReplayMismatchError, for the first row that differs, unless all that were found are as recorded."""
+        if (differs := self.first_difference()) is not None:
+            raise differs
+        self._first, self._count = self._first + self._count, 0
+        for rows in self._found.values():
+            rows.clear()
+
+    def first_difference(self) -> ReplayMismatchError | None:
+        """Return what `compare` raises."""
+        differ = [one for name in self._found if (one := self._difference(name)) is not None]
+        return min(differ, key=lambda one: one.step, default=None)
+
+    def _difference(self, name: str) -> ReplayMismatchError | None:
+        if not self._count:
+            return None
+        said, found = self._said[name][self._first : self._first + self._count], np.array(self._found[name])
+        if said.shape != found.shape:
+            return ReplayMismatchError(self._first, f"{name} (size)", said[0].size, found[0].size)
+        if said.tobytes() == found.tobytes():
+            return None
+        row, *inside = (int(at) for at in np.argwhere(said.view(np.uint64) != found.view(np.uint64))[0])
+        expected, here = float(said[row][tuple(inside)]), float(found[row][tuple(inside)])
+        return ReplayMismatchError(self._first + row, f"{name}[{', '.join(map(str, inside))}]", expected, here)
 
 
 class _Limits:
@@ -119,10 +167,15 @@ class _Limits:
 
 
 @contextmanager
-def _step(index: int) -> Iterator[None]:
+def _step(index: int, *rows: _Rows) -> Iterator[None]:
+    """Let what differs before step `index` be named instead of what ends the replay there."""
     try:
         yield
+    except ReplayMismatchError:
+        _compare(*rows)
+        raise
     except (ActionShapeError, UnstableWorldError) as error:
+        _compare(*rows)
         raise type(error)(f"step {index}: {error}") from error
 
 
@@ -132,17 +185,13 @@ def _require_arrays(world: Robot, recorded: Mapping[str, Vector]) -> None:
         raise ReplayMismatchError(0, ", ".join(sorted(expected ^ set(recorded))), float("nan"), float("nan"))
 
 
+def _compare(*rows: _Rows) -> None:
+    """Raise ReplayMismatchError, for the first step that differs in any of these, unless all are as recorded."""
+    differ = [one for each in rows if (one := each.first_difference()) is not None]
+    if differ:
+        raise min(differ, key=lambda one: one.step)
+
+
 def _state(seen: Observation) -> dict[str, Vector]:
     judged = {"progress": np.array([seen.progress], np.float64), "success": np.array([seen.success], np.float64)}
     return {**seen.values, **judged}
-
-
-def _compare(step: int, here: Mapping[str, Vector], recorded: Mapping[str, Vector]) -> None:
-    for name, found in here.items():
-        expected = np.atleast_1d(recorded[name][step])
-        if expected.shape != found.shape:
-            raise ReplayMismatchError(step, f"{name} (size)", expected.size, found.size)
-        if expected.tobytes() != found.tobytes():
-            differs = np.argwhere(expected.view(np.uint64) != found.view(np.uint64))[0]
-            where, at = ", ".join(str(index) for index in differs), tuple(differs)
-            raise ReplayMismatchError(step, f"{name}[{where}]", float(expected[at]), float(found[at]))
