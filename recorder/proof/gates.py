@@ -20,6 +20,7 @@ from recorder.proof import merkle, motion
 from recorder.proof import refusals as no
 from recorder.proof.bundle import domain_meta
 from recorder.proof.case import Case, SpecDiffersError, Ticket
+from recorder.proof.copies import require_own
 from recorder.proof.manifest import EPISODE, RECEIPT, Manifest
 from recorder.proof.seal import receipt_values
 from recorder.proof.unable import REFUTED, unable
@@ -240,6 +241,11 @@ def _replayed(case: Case) -> str | None:
     return None
 
 
+def _own_motion(case: Case) -> str | None:
+    require_own(case.trust.books.copied if case.trust.books else None)
+    return None
+
+
 def _receipted(case: Case) -> str | None:
     try:
         receipt = case.receipt
@@ -321,6 +327,7 @@ FILE_GATES: Final = (
     Gate("success", no.SuccessMismatch, _succeeded),
     Gate("motion", no.MotionInvalid, _moved),
     Gate("replay", no.ReplayMismatch, _replayed, _wants_replay),
+    Gate("copy", no.CopiedMotion, _own_motion, _wants_books),
     Gate("receipt", no.ReceiptInvalid, _receipted, _wants_receipt),
     Gate("inclusion", no.InclusionInvalid, _included, _wants_log),
 )

@@ -77,6 +77,10 @@ class DuplicateEpisode(GateError):
     """The same recording was handed in before, as another episode."""
 
 
+class CopiedMotion(GateError):
+    """The motion is nearly that of an episode that was handed in before."""
+
+
 class PreviousForked(GateError):
     """Another episode of the robot already continues the same previous one."""
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from recorder.file.apart import ReaderLostError
 from recorder.proof.bundle import SIGNATURES_JSON, Bundle, opened, read_bundle
 from recorder.proof.case import Case, Trust
+from recorder.proof.copies import Motion, motion_of
 from recorder.proof.gates import DOCUMENT_GATES, FILE_GATES, GATES, Gate
 from recorder.proof.refusals import BundleIncomplete
 from recorder.proof.unable import unable
@@ -31,6 +32,8 @@ class Report:
     passed: tuple[str, ...]
     skipped: tuple[str, ...]
     """Gates that need something that `Trust` does not give."""
+    motion: Motion | None = None
+    """What a hub compares with its other episodes; None if there are no books."""
 
 
 def verify_bundle(folder: Path, trust: Trust) -> Report:
@@ -48,10 +51,11 @@ def verify(bundle: Bundle, trust: Trust) -> Report:
         passed, skipped = _run(case, DOCUMENT_GATES)
         case = Case(opened(bundle, plain=trust.plain), trust)
         more, left = _run(case, FILE_GATES)
+        motion = motion_of(case.episode) if trust.books else None
     except (MemoryError, ReaderLostError) as error:
         raise unable(error) from error
     manifest = case.manifest
-    return Report(manifest.episode, case.digest, manifest.content_root, passed + more, skipped + left)
+    return Report(manifest.episode, case.digest, manifest.content_root, passed + more, skipped + left, motion)
 
 
 def _run(case: Case, gates: Iterable[Gate]) -> tuple[tuple[str, ...], tuple[str, ...]]:
