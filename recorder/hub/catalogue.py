@@ -49,6 +49,8 @@ class EpisodeView:
     """When it is checked again, if it is held."""
     another_look: bool
     """Whether it is rejected and its operator may still ask for another look."""
+    twin: str | None
+    """The episode that it repeats, if it is rejected for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ def view(row: EpisodeRow) -> EpisodeView:
         trust=row.trust,
         next_try_ms=row.next_try_ms,
         another_look=row.state is EpisodeState.REJECTED and row.looked_again_ms is None,
+        twin=row.twin,
     )
 
 

@@ -165,7 +165,9 @@ class Intake:
             try:
                 motion = await loop.run_in_executor(self._executor, _motion, folder)
             except (EpisodeError, ReaderLostError, BrokenExecutor, MemoryError) as error:
-                _log.warning("a motion was not read; that is tried again at the next start", episode=episode, error=error)
+                _log.warning(
+                    "a motion was not read; that is tried again at the next start", episode=episode, error=error
+                )
                 continue
             await asyncio.to_thread(self._records.keep_motion, episode, motion)
 
@@ -280,12 +282,10 @@ class Intake:
 
     async def _reject(self, episode: str, signature: str, error: GateError) -> None:
         reason = f"{type(error).__name__}: {error}"
-        await asyncio.to_thread(self._records.reject, episode, signature, reason)
+        await asyncio.to_thread(self._records.reject, episode, signature, reason, error.twin)
         _log.warning("episode rejected", episode=episode, reason=reason)
 
-    def _keep(
-        self, episode: str, signature: str, signatures: bytes, trust: TrustClass, motion: Motion
-    ) -> EpisodeRow:
+    def _keep(self, episode: str, signature: str, signatures: bytes, trust: TrustClass, motion: Motion) -> EpisodeRow:
         row = self._records.verified(episode, signature, trust, motion)
         self._store.write(episode, SIGNATURES_FILE, signatures)
         self._store.write(episode, RECEIPT_FILE, _receipt(row))

@@ -1,9 +1,9 @@
 """Finds the verified episode whose motion another repeats, among any number, and keeps each motion for the next.
 
 Exact: what `recorder/proof/copies.py` calls near is never missed. A path is projected on a few fixed unit vectors, and
-the line of each is cut into cells as long as a copy may be away; so a near path is in the same cell or in one beside it,
-on every line. An index finds those, and only they are compared. If `NEAR` or the projections change, a migration has to
-empty both tables; the hub then fills them again (`backfill.py`).
+the line of each is cut into cells as long as a copy may be away; so a near path is in the same cell or in one beside
+it, on every line. An index finds those, and only they are compared. If `NEAR`, a path or a line changes, a migration
+has to empty both tables; the hub fills them again when it starts.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def add(db: Session, episode: str, motion: Motion, *, replayed: bool) -> None:
 def twin(db: Session, motion: Motion, *, replayed: bool) -> Twin | None:
     """Return the verified episode whose motion this one repeats, the same or else the nearest, or None.
 
-    `replayed`: whether this episode's world is known, so that it may be near another that was driven in a world like it.
+    `replayed`: whether its world is known, so that it may be near an episode that was driven in a world like it.
     """
     if motion.digest is not None:
         same = db.scalar(select(MotionRow.episode).where(MotionRow.digest == motion.digest))
@@ -68,7 +68,11 @@ def _near(db: Session, path: Path) -> list[Twin]:
     rows = db.execute(select(MotionPathRow.episode, MotionPathRow.points).where(*same, *beside)).all()
     vectors = np.frombuffer(b"".join(points for _, points in rows), "<f4").reshape(len(rows), len(path.vector))
     apart = np.linalg.norm(vectors.astype(np.float64) - path.vector, axis=1)
-    return [Twin(rows[at].episode, path.kind, float(apart[at])) for at in np.flatnonzero(apart <= NEAR[path.kind])]
+    return [
+        Twin(row.episode, path.kind, away)
+        for row, away in zip(rows, apart.tolist(), strict=True)
+        if away <= NEAR[path.kind]
+    ]
 
 
 def _nearness(one: Twin) -> float:

@@ -132,12 +132,13 @@ class Records:
                 motions.add(db, episode, kept, replayed=replayed)
                 return
 
-    def reject(self, episode: str, operator_signature: str, reason: str) -> None:
-        """Move to `rejected`, for a reason that the contributor can read."""
+    def reject(self, episode: str, operator_signature: str, reason: str, twin: str | None = None) -> None:
+        """Move to `rejected`, for a reason that the contributor can read; `twin`: the episode that it repeats."""
         with self._database() as db, db.begin():
             row = db.get_one(EpisodeRow, episode)
             row.state = _along(row, EpisodeState.REJECTED)
             row.reason, row.operator_signature, row.next_try_ms = reason, operator_signature, None
+            row.twin = twin
 
     def hold(self, episode: str, operator_signature: str, reason: str) -> EpisodeRow:
         """Move to `held`, for a reason that the contributor can read; it is due again after a wait that grows."""
@@ -167,7 +168,7 @@ class Records:
                 raise EpisodeStateError(f"{episode}: it was looked at again, and rejected again; that is final")
             row.state = _along(row, EpisodeState.HELD)
             row.looked_again_ms = row.next_try_ms = self._now_ms()
-            row.tries = 0
+            row.tries, row.twin = 0, None
         return row
 
     def discard(self, ticket: Ticket) -> EpisodeRow:

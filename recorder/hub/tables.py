@@ -60,6 +60,8 @@ class EpisodeRow(Base):
     """When its host sealed it; None before that, and if an earlier release took it in."""
     trust: Mapped[TrustClass | None] = mapped_column(_TRUST)
     """What it rests on, once verified; None if an earlier release verified it."""
+    twin: Mapped[str | None] = mapped_column(String(64))
+    """The episode that it repeats, if it is rejected for that."""
 
 
 class MotionRow(Base):

@@ -94,12 +94,14 @@ def require_own(twin: Twin | None) -> None:
     if twin is None:
         return
     if not twin.kind:
-        raise DuplicateEpisode(f"every action is that of {twin.episode!r}, which was handed in before; drive your own")
-    apart, most = f"{1000 * twin.distance:.2f}", f"{1000 * NEAR[twin.kind]:g} {_UNIT[twin.kind]}"
+        said = f"every action is that of {twin.episode!r}, which was handed in before; drive your own"
+        raise DuplicateEpisode(said).repeating(twin.episode)
+    unit = _UNIT[twin.kind]
     raise CopiedMotion(
         f"the {twin.kind} move as in {twin.episode!r}, which was handed in before: their paths are "
-        f"{apart} of the {most} apart that make a copy, at any pace; drive your own"
-    )
+        f"{1000 * twin.distance:.2f} {unit} apart, and {1000 * NEAR[twin.kind]:g} {unit} or less is a copy, "
+        "at any pace; drive your own"
+    ).repeating(twin.episode)
 
 
 def _path(kind: str, samples: Vector) -> Path | None:
@@ -127,4 +129,3 @@ def _world(episode: Episode) -> bytes:
     names = sorted(array.name for array in spec.observation if list(array.shape) == [7] and array.name not in hands)
     points = [pose_points(episode.observation(name)[:1]) for name in names]
     return np.concatenate(points).astype("<f4").tobytes() if points else b""
-

@@ -213,7 +213,8 @@ def _first(case: Case) -> str | None:
     twin = case.trust.books.twin if case.trust.books else None
     if twin is None:
         return None
-    return f"the recording {case.manifest.content_root} was handed in before, as {twin!r}; record a new one"
+    said = f"the recording {case.manifest.content_root} was handed in before, as {twin!r}; record a new one"
+    raise no.DuplicateEpisode(said).repeating(twin)
 
 
 def _one_chain(case: Case) -> str | None:

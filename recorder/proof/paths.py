@@ -1,8 +1,8 @@
 """A motion as a path: where it leads, whatever time it takes. Pure.
 
-FORMAT.md section 6.2 is this module in words: a path is walked in strides of one length, evened out, and cut into pieces
-of equal length. Pauses, another pace and another rate change nothing of that, and a tremor much shorter than a stride
-changes little.
+FORMAT.md section 6.2 is this module in words: a path is walked in strides of one length, evened out, and cut into
+pieces of equal length. Pauses and another pace change nothing of that, another rate and a tremor that is shorter than a
+stride change little.
 """
 
 from __future__ import annotations

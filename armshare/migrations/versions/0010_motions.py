@@ -1,4 +1,4 @@
-"""What the motions of verified episodes are known by, so that copies are found; the hub fills it in for earlier ones."""
+"""What the motions of verified episodes are known by, so that copies are found; the hub fills in earlier ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ _CELLS = ("cell_0", "cell_1", "cell_2", "cell_3")
 
 
 def upgrade() -> None:
-    """Add the tables."""
+    """Add the tables, and which episode a refused copy repeats."""
+    op.add_column("episodes", sa.Column("twin", sa.String(64), nullable=True))
     op.create_table(
         "motions",
         sa.Column("episode", sa.String(64), sa.ForeignKey("episodes.episode"), primary_key=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from recorder.file.episode import Episode, read_episode
 from recorder.proof import copies, paths
@@ -33,7 +35,7 @@ def ways(draw: st.DrawFn) -> Vector:
         step = random.normal(size=3)
         places.append(places[-1] + step / np.linalg.norm(step) * random.uniform(0.1, 0.5))
     pieces = [np.zeros((1, 3))]
-    for begin, end in zip(places, places[1:], strict=False):
+    for begin, end in pairwise(places):
         share = np.linspace(0, 1, draw(st.integers(10, 60)))[1:, None]
         pieces.append(begin + (end - begin) * (10 * share**3 - 15 * share**4 + 6 * share**5))
     return np.concatenate(pieces)
@@ -107,7 +109,7 @@ def episode(tmp_path_factory: pytest.TempPathFactory) -> Episode:
     return read(tmp_path_factory.mktemp("motion"))
 
 
-def with_arrays(episode: Episode, **changes: Vector) -> Episode:
+def with_arrays(episode: Episode, **changes: NDArray[Any]) -> Episode:
     arrays = {name.replace("__", "/"): array for name, array in changes.items()}
     return dataclasses.replace(episode, arrays={**episode.arrays, **arrays})
 
@@ -133,7 +135,9 @@ def test_what_nothing_checks_hides_no_copy(episode: Episode, path_: str) -> None
 
 @settings(max_examples=30)
 @given(st.integers(0, 39), st.integers(0, 2))
-def test_one_bit_of_one_action_makes_another_digest_and_no_other_motion(episode: Episode, step: int, joint: int) -> None:
+def test_one_bit_of_one_action_makes_another_digest_and_no_other_motion(
+    episode: Episode, step: int, joint: int
+) -> None:
     applied = episode.applied_joint_position.copy()
     applied[step, joint] = np.nextafter(applied[step, joint], 9.0)
     one, other = motion_of(episode), motion_of(with_arrays(episode, applied__joint_position=applied))
@@ -199,8 +203,8 @@ def test_a_refusal_names_the_twin_and_how_near_it_is() -> None:
     require_own(None)
     with pytest.raises(DuplicateEpisode, match=r"every action is that of 'episode-1'"):
         require_own(Twin("episode-1", "", 0.0))
-    said = r"the hands move as in 'episode-1', .* 1.23 of the 5 mm"
+    said = r"the hands move as in 'episode-1', .* 1\.23 mm apart, and 5 mm"
     with pytest.raises(CopiedMotion, match=said):
         require_own(Twin("episode-1", "hands", 0.00123))
-    with pytest.raises(CopiedMotion, match=r"the joints move as .* 2.00 of the 10 mrad"):
+    with pytest.raises(CopiedMotion, match=r"the joints move as .* 2\.00 mrad apart, and 10 mrad"):
         require_own(Twin("episode-1", "joints", 0.002))
