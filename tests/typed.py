@@ -95,6 +95,7 @@ LATER: Final = frozenset(
         "python benchmarks/spectators.py --json",
         "python benchmarks/load.py --clients 16 --seconds 15 --json",
         "python benchmarks/recording.py --json --episodes 3 --seconds 8",
+        "python benchmarks/copies.py --json --motions 1000000 --runs 20",
         "python benchmarks/world.py --beside TREE --runs 9 --json",
         "python benchmarks/verify.py --beside TREE --runs 3 --episodes 4 --json",
         "python benchmarks/verify.py --beside TREE --runs 3 --episodes 8 --no-replay --json",
@@ -131,7 +132,14 @@ NOT_TYPED: Final[Mapping[str, str]] = {
     "rsync -a --delete data/ backup/": "rsync is not among what the tests need; it is a plain copy of a folder",
 }
 """What no test types, and why."""
-SMALLER: Final = {"--episodes": "1", "--seconds": "2", "--presses": "3", "--clients": "2", "--runs": "1"}
+SMALLER: Final = {
+    "--episodes": "1",
+    "--seconds": "2",
+    "--presses": "3",
+    "--clients": "2",
+    "--runs": "1",
+    "--motions": "20000",
+}
 """What `make docs` measures with less, as it only shows that the line works: of benchmarks, and of twenty episodes."""
 ENDS: Final = {"armshare drive --hub URL --episode EPISODE_FOLDER": (0, 1)}
 """How else a line may end than with 0: the same motion among things that lie elsewhere need not succeed."""

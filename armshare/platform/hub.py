@@ -170,6 +170,7 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
             await stack.enter_async_context(pipeline)
             await stack.enter_async_context(_expiring(parts.hub, uploads, erasing))
             await stack.enter_async_context(_checking(intake, access))
+            await stack.enter_async_context(_remembering(intake))
             yield
 
     app = FastAPI(title="armshare", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -300,6 +301,24 @@ async def _checking(intake: Intake, access: Access) -> AsyncIterator[None]:
         due = True
 
     task = asyncio.create_task(again_and_again(check_held, CHECK_HELD_S), name="checks of held episodes")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _remembering(intake: Intake) -> AsyncIterator[None]:
+    """Read the motions of episodes that an earlier release verified, once, beside everything else."""
+
+    async def keep_motions() -> None:
+        try:
+            await intake.keep_motions()
+        except Exception:  # noqa: BLE001  a supervisor: it is reported, and the hub goes on
+            _log.exception("motions of earlier episodes were not read; that is tried again at the next start")
+
+    task = asyncio.create_task(keep_motions(), name="motions of earlier episodes")
     try:
         yield
     finally:

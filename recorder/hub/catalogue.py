@@ -50,6 +50,8 @@ class EpisodeView:
     """When it is checked again, if it is held."""
     another_look: bool
     """Whether it is rejected, its files are here, and its operator may still ask for another look."""
+    twin: str | None
+    """The episode that it repeats, if it is rejected for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ def view(row: EpisodeRow) -> EpisodeView:
         trust=row.trust,
         next_try_ms=row.next_try_ms,
         another_look=_may_be_looked_at(row),
+        twin=row.twin,
     )
 
 

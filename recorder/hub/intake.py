@@ -22,6 +22,8 @@ from weakref import WeakValueDictionary
 import msgspec
 import structlog
 
+from recorder.file.apart import ReaderLostError, reader
+from recorder.file.episode import EpisodeError
 from recorder.hub.arrivals import Arrivals
 from recorder.hub.catalogue import EpisodeView, view
 from recorder.hub.records import Records, require_files
@@ -42,6 +44,7 @@ from recorder.proof.bundle import (
     read_bundle,
 )
 from recorder.proof.case import Replayer, Ticket, Trust
+from recorder.proof.copies import Motion, motion_of
 from recorder.proof.gates import SEAL_GATES
 from recorder.proof.manifest import EPISODE_FILE, Manifest
 from recorder.proof.refusals import GateError, OperatorSignatureInvalid
@@ -168,6 +171,19 @@ class Intake:
                 except GateError:
                     continue  # it is rejected now, and the log says so
 
+    async def keep_motions(self) -> None:
+        """Keep the motions of the episodes that an earlier release verified, so that their copies are found too."""
+        for episode in await asyncio.to_thread(self._records.without_motion):
+            folder, loop = self._store.folder(episode), asyncio.get_running_loop()
+            try:
+                motion = await loop.run_in_executor(self._executor, _motion, folder)
+            except (EpisodeError, ReaderLostError, BrokenExecutor, MemoryError) as error:
+                _log.warning(
+                    "a motion was not read; that is tried again at the next start", episode=episode, error=error
+                )
+                continue
+            await asyncio.to_thread(self._records.keep_motion, episode, motion)
+
     async def discard(self, episode: str, operator: str, ticket: Ticket | None) -> EpisodeView:
         """Discard an episode for good, even before it has been uploaded."""
         async with self._lock(episode):
@@ -247,7 +263,10 @@ class Intake:
         trust = Trust(self._domain, books=books, replay=self._replay, plain=True)
         report = await self._verify(row.episode, signatures, trust)
         rests_on = TrustClass.REPLAYED if "replay" in report.passed else TrustClass.WITNESSED
-        return await asyncio.to_thread(self._keep, row.episode, signature, signatures, rests_on)
+        motion = report.motion
+        if motion is None:
+            raise TypeError("expected the motion, which is compared because there are books")
+        return await asyncio.to_thread(self._keep, row.episode, signature, signatures, rests_on, motion)
 
     async def _verify(self, episode: str, signatures: bytes, trust: Trust) -> Report:
         """Verify in a worker; raise a GateError or UnableError."""
@@ -280,11 +299,11 @@ class Intake:
 
     async def _reject(self, episode: str, signature: str, error: GateError) -> None:
         reason = f"{type(error).__name__}: {error}"
-        await asyncio.to_thread(self._records.reject, episode, signature, reason)
+        await asyncio.to_thread(self._records.reject, episode, signature, reason, error.twin)
         _log.warning("episode rejected", episode=episode, reason=reason)
 
-    def _keep(self, episode: str, signature: str, signatures: bytes, trust: TrustClass) -> EpisodeRow:
-        row = self._records.verified(episode, signature, trust)
+    def _keep(self, episode: str, signature: str, signatures: bytes, trust: TrustClass, motion: Motion) -> EpisodeRow:
+        row = self._records.verified(episode, signature, trust, motion)
         self._store.write(episode, SIGNATURES_FILE, signatures)
         self._store.write(episode, RECEIPT_FILE, _receipt(row))
         _log.info("episode verified", episode=episode, log_index=row.log_index, digest=row.digest)
@@ -317,3 +336,7 @@ def _plain(error: UnableError) -> str:
 def _verify_signed(folder: Path, signatures: bytes, trust: Trust) -> Report:
     """Run in a worker: verify a stored bundle together with signatures that are not stored yet."""
     return verify(dataclasses.replace(read_bundle(folder), signatures=signatures), trust)
+
+
+def _motion(folder: Path) -> Motion:
+    return motion_of(reader().read(folder / EPISODE_FILE))

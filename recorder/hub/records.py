@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -12,16 +13,19 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from recorder.hub import motions
 from recorder.hub.catalogue import UnknownEpisodeError
 from recorder.hub.log import Log
 from recorder.hub.rows import owned, require_owned
 from recorder.hub.states import EpisodeState, EpisodeStateError, require_move
-from recorder.hub.tables import EpisodeRow
-from recorder.proof.bundle import TrustClass
-from recorder.proof.case import Books, Ticket
+from recorder.hub.tables import EpisodeRow, MotionRow
+from recorder.proof.bundle import Bundle, TrustClass
+from recorder.proof.case import Books, Ticket, Trust
+from recorder.proof.copies import Motion, Twin
 from recorder.proof.manifest import NO_PREVIOUS, Manifest, decode
 from recorder.proof.refusals import DuplicateEpisode
 from recorder.proof.seal import sign_receipt
+from recorder.proof.verify import require_gates
 from teleop.hub.db import Database
 from teleop.identity import Domain
 
@@ -100,23 +104,44 @@ class Records:
             row.sealed_ms = self._now_ms()
         return row
 
-    def verified(self, episode: str, operator_signature: str, trust: TrustClass) -> EpisodeRow:
+    def verified(self, episode: str, operator_signature: str, trust: TrustClass, motion: Motion) -> EpisodeRow:
         """Append to the log, write the receipt and move to `verified`, all or nothing.
 
-        Raises EpisodeStateError, or DuplicateEpisode if the same recording has been verified meanwhile.
+        Raises EpisodeStateError, DuplicateEpisode, or CopiedMotion. Of copies that come at the same moment one stands:
+        the log takes one at a time, and the next sees the motion of the one before.
         """
         try:
             with self._database() as db, db.begin():
-                return self._verified(db, episode, operator_signature, trust)
+                row = self._verified(db, episode, operator_signature, trust)
+                replayed = trust is TrustClass.REPLAYED
+                self._require_own(motions.twin(db, motion, replayed=replayed))
+                motions.add(db, episode, motion, replayed=replayed)
+                return row
         except IntegrityError as error:
             raise DuplicateEpisode(f"{episode}: the same recording is in the log already") from error
 
-    def reject(self, episode: str, operator_signature: str, reason: str) -> None:
-        """Move to `rejected`, for a reason that the contributor can read."""
+    def without_motion(self) -> list[str]:
+        """Return the verified episodes whose motion is not kept: those of earlier releases, in the log's order."""
+        kept = select(MotionRow.episode).where(MotionRow.episode == EpisodeRow.episode).exists()
+        waiting = select(EpisodeRow.episode).where(EpisodeRow.state == EpisodeState.VERIFIED, ~kept)
+        with self._database() as db:
+            return list(db.scalars(waiting.order_by(EpisodeRow.log_index)))
+
+    def keep_motion(self, episode: str, motion: Motion) -> None:
+        """Keep the motion of an episode that an earlier release verified, even if it is a copy: its verdict stays."""
+        for kept in (motion, dataclasses.replace(motion, digest=None)):  # the digest may be an earlier one's
+            with suppress(IntegrityError), self._database() as db, db.begin():
+                replayed = db.get_one(EpisodeRow, episode).trust is TrustClass.REPLAYED
+                motions.add(db, episode, kept, replayed=replayed)
+                return
+
+    def reject(self, episode: str, operator_signature: str, reason: str, twin: str | None = None) -> None:
+        """Move to `rejected`, for a reason that the contributor can read; `twin`: the episode that it repeats."""
         with self._database() as db, db.begin():
             row = require_owned(db, episode)
             row.state = _along(row, EpisodeState.REJECTED)
             row.reason, row.operator_signature, row.next_try_ms = reason, operator_signature, None
+            row.twin = twin
 
     def hold(self, episode: str, operator_signature: str, reason: str) -> EpisodeRow:
         """Move to `held`, for a reason that the contributor can read; it is due again after a wait that grows."""
@@ -150,7 +175,7 @@ class Records:
             require_files(row)
             row.state = _along(row, EpisodeState.HELD)
             row.looked_again_ms = row.next_try_ms = self._now_ms()
-            row.tries = 0
+            row.tries, row.twin = 0, None
         return row
 
     def discard(self, ticket: Ticket) -> EpisodeRow:
@@ -181,6 +206,10 @@ class Records:
         row.verified_root, row.receipt = row.content_root, self._receipt(db, row, index, received_ms, trust)
         db.flush()
         return row
+
+    def _require_own(self, twin: Twin | None) -> None:
+        books = Books(None, None, None, copied=twin)
+        require_gates(Bundle(None, None, None, None, None, None), Trust(self._domain, books=books), ("copy",))
 
     def _receipt(self, db: Session, row: EpisodeRow, index: int, received_ms: int, trust: TrustClass) -> dict[str, Any]:
         proof = self._log.prove(db, index)

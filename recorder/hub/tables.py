@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, Enum, Index, Integer, LargeBinary, String, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Enum, ForeignKey, Index, Integer, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from recorder.hub.states import EpisodeState
@@ -63,6 +63,36 @@ class EpisodeRow(Base):
     """When its files were given up: from then on nobody looks at them, and they are erased."""
     trust: Mapped[TrustClass | None] = mapped_column(_TRUST)
     """What it rests on, once verified; None if an earlier release verified it."""
+    twin: Mapped[str | None] = mapped_column(String(64))
+    """The episode that it repeats, if it is rejected for that."""
+
+
+class MotionRow(Base):
+    """What a verified episode's motion is known by (FORMAT.md section 6.2)."""
+
+    __tablename__ = "motions"
+
+    episode: Mapped[str] = mapped_column(ForeignKey("episodes.episode"), primary_key=True)
+    digest: Mapped[str | None] = mapped_column(String(64), unique=True)
+    """None if it leads nowhere, or if an earlier release verified it although it repeats another."""
+    replayed: Mapped[bool] = mapped_column(Boolean)
+    world: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class MotionPathRow(Base):
+    """One path of a motion. Paths as near as a copy's are in the same or neighbouring cells (`motions.py`)."""
+
+    __tablename__ = "motion_paths"
+    __table_args__ = (Index("ix_motion_paths_cells", "kind", "width", "cell_0", "cell_1", "cell_2", "cell_3"),)
+
+    episode: Mapped[str] = mapped_column(ForeignKey("motions.episode"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
+    width: Mapped[int] = mapped_column(Integer)
+    cell_0: Mapped[int] = mapped_column(Integer)
+    cell_1: Mapped[int] = mapped_column(Integer)
+    cell_2: Mapped[int] = mapped_column(Integer)
+    cell_3: Mapped[int] = mapped_column(Integer)
+    points: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class UploadRow(Base):

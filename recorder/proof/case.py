@@ -9,6 +9,7 @@ from recorder.file.episode import Episode
 from recorder.proof import manifest as manifests
 from recorder.proof.asked import Asked, Live
 from recorder.proof.bundle import RECEIPT_JSON, SIGNATURES_JSON, Bundle, Receipt, Signatures
+from recorder.proof.copies import Twin
 from recorder.proof.manifest import Manifest
 from sim.robot import RobotError
 from teleop.identity import Domain
@@ -50,6 +51,8 @@ class Books:
     """An episode of the robot with the same `previous` that was sealed earlier; None if that is zeros."""
     received_ms: int | None = None
     """When the host sealed it, by the hub's clock; None if an earlier release took it in, which did not note it."""
+    copied: Twin | None = None
+    """A verified episode with the same motion. A hub looks for it last, once the rest has passed."""
 
 
 @dataclass(frozen=True, slots=True)

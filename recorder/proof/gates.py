@@ -20,6 +20,7 @@ from recorder.proof import manifest as manifests
 from recorder.proof import refusals as no
 from recorder.proof.bundle import TrustClass, domain_meta
 from recorder.proof.case import Case, SpecDiffersError, Ticket
+from recorder.proof.copies import require_own
 from recorder.proof.manifest import EPISODE, Manifest
 from recorder.proof.seal import require_receipt_signed
 from recorder.proof.unable import REFUTED, unable
@@ -234,7 +235,8 @@ def _first(case: Case) -> str | None:
     twin = case.trust.books.twin if case.trust.books else None
     if twin is None:
         return None
-    return f"the recording {case.manifest.content_root} was handed in before, as {twin!r}; record a new one"
+    said = f"the recording {case.manifest.content_root} was handed in before, as {twin!r}; record a new one"
+    raise no.DuplicateEpisode(said).repeating(twin)
 
 
 def _one_chain(case: Case) -> str | None:
@@ -259,6 +261,11 @@ def _replayed(case: Case) -> str | None:
         return f"{type(error).__name__}: {error}"
     except Exception as error:  # the simulator is injected; whatever else fails in it says nothing of the episode
         raise unable(error) from error
+    return None
+
+
+def _own_motion(case: Case) -> str | None:
+    require_own(case.trust.books.copied if case.trust.books else None)
     return None
 
 
@@ -351,6 +358,7 @@ FILE_GATES: Final = (
     Gate("end", no.EndMismatch, _ended),
     Gate("motion", no.MotionInvalid, _moved),
     Gate("replay", no.ReplayMismatch, _replayed, _wants_replay),
+    Gate("copy", no.CopiedMotion, _own_motion, _wants_books),
     Gate("receipt", no.ReceiptInvalid, _receipted, _wants_receipt),
     Gate("inclusion", no.InclusionInvalid, _included, _wants_log),
 )

@@ -139,11 +139,11 @@ def of_episode(episode: Episode, *, size: int, sha256: str, root: str, previous:
 def last_commands(episode: Episode) -> list[LastCommand]:
     """Return the last command of each epoch, and before each that is followed by a gap, in order.
 
-    None after a gap holds the hash of one before it that came.
+    No command after a gap holds the hash of one before it that came.
     """
     heads, begins = command_heads(episode.arrays), command_begins(episode.arrays)
     data, ends = episode.arrays["commands/bytes"].data, episode.arrays["commands/end"]
-    last = np.flatnonzero(~np.append(follows(heads)[1:], False)) if len(heads) else []
+    last = np.flatnonzero(~np.append(follows(heads)[1:], False)[: len(heads)])
     return [
         LastCommand(
             int(heads["epoch"][row]),

@@ -4,9 +4,19 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class GateError(Exception):
     """An episode was refused; the subclass is the gate."""
+
+    twin: str | None = None
+    """The episode that it repeats, if that is why."""
+
+    def repeating(self, twin: str) -> Self:
+        """Return the same refusal, which knows the twin."""
+        self.twin = twin
+        return self
 
 
 class BundleIncomplete(GateError):
@@ -87,6 +97,10 @@ class TimeMismatch(GateError):
 
 class DuplicateEpisode(GateError):
     """The same recording was handed in before, as another episode."""
+
+
+class CopiedMotion(GateError):
+    """The motion is nearly that of an episode that was handed in before."""
 
 
 class PreviousForked(GateError):

@@ -15,6 +15,7 @@ from pathlib import Path
 from recorder.file.apart import ReaderLostError
 from recorder.proof.bundle import SIGNATURES_JSON, Bundle, TrustClass, opened, read_bundle
 from recorder.proof.case import Case, Trust
+from recorder.proof.copies import Motion, motion_of
 from recorder.proof.gates import DOCUMENT_GATES, FILE_GATES, GATES, Gate
 from recorder.proof.refusals import BundleIncomplete
 from recorder.proof.unable import unable
@@ -33,6 +34,8 @@ class Report:
     """Gates that need something that `Trust` does not give."""
     trust: TrustClass | None = None
     """What it rests on, as the hub signed; None if no receipt was checked, or an earlier release signed it."""
+    motion: Motion | None = None
+    """What a hub compares with its other episodes; None if there are no books."""
 
 
 def verify_bundle(folder: Path, trust: Trust) -> Report:
@@ -50,12 +53,13 @@ def verify(bundle: Bundle, trust: Trust) -> Report:
         passed, skipped = _run(case, DOCUMENT_GATES)
         case = Case(opened(bundle, plain=trust.plain), trust)
         more, left = _run(case, FILE_GATES)
+        motion = motion_of(case.episode) if trust.books else None
     except (MemoryError, ReaderLostError) as error:
         raise unable(error) from error
     manifest = case.manifest
     passed, skipped = passed + more, skipped + left
     rests_on = _signed_trust(case) if "receipt" in passed else None
-    return Report(manifest.episode, case.digest, manifest.content_root, passed, skipped, rests_on)
+    return Report(manifest.episode, case.digest, manifest.content_root, passed, skipped, rests_on, motion)
 
 
 def _signed_trust(case: Case) -> TrustClass | None:

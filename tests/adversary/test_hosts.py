@@ -73,19 +73,57 @@ def paid(scene: Scene, thief: Stranger, episode: str) -> tuple[int, bool]:
     return int(score["pay"]), operator["since_ms"] is not None
 
 
-def test_copied_motion_of_a_robot_that_is_called_real_earns_nothing(scene: Scene, thief: Stranger) -> None:
-    """Six of these were paid in four seconds, and the first one qualified its wallet."""
+def a_nanosecond(claim: Claim) -> None:
+    claim.arrays["time/t_wall_ns"] = claim.arrays["time/t_wall_ns"] + 1
+
+
+def a_millimetre(claim: Claim) -> None:
+    swing = np.sin(np.linspace(0.0, 7.0, len(claim.arrays["success"])))
+    claim.arrays["observation/ee_pose"][:, :3] += 0.001 * swing[:, None]
+    claim.arrays["observation/joint_position"] += 0.001 * swing[:, None]
+    claim.arrays["applied/joint_position"] += 0.001 * swing[:-1, None]
+
+
+def turned_around(claim: Claim) -> None:
+    """Turn the whole motion about the robot's first axis, which nothing but a look at its world can tell."""
+    turn = 0.3
+    claim.arrays["observation/joint_position"][:, 0] += turn
+    claim.arrays["applied/joint_position"][:, 0] += turn
+    x, y = claim.arrays["observation/ee_pose"][:, :2].T.copy()
+    claim.arrays["observation/ee_pose"][:, 0] = np.cos(turn) * x - np.sin(turn) * y
+    claim.arrays["observation/ee_pose"][:, 1] = np.sin(turn) * x + np.cos(turn) * y
+
+
+def called_real(scene: Scene, thief: Stranger, change: Callable[[Claim], None]) -> httpx.Response:
+    """Hand in the honest episode as that of a real robot."""
     thief.register(model=scene.descriptor["model"], simulated=False)
     said = scene.descriptor | {"simulated": False}
 
     def as_mine(order: dict[str, Any]) -> Claim:
-        copied = scene.copied()
+        copied = copy.deepcopy(scene.copied())
         copied.meta["robot"] |= {"simulated": False}
-        copied.arrays["time/t_wall_ns"] = copied.arrays["time/t_wall_ns"] + 1
+        change(copied)
         wait_out(copied)
         return thief.adopted(copied, order)
 
-    answer = thief.hand_in(said, "reach", as_mine)
+    return thief.hand_in(said, "reach", as_mine)
+
+
+@pytest.mark.parametrize(
+    ("change", "gate"), [(a_nanosecond, "DuplicateEpisode"), (a_millimetre, "CopiedMotion")]
+)  # fmt: skip
+def test_copied_motion_of_a_robot_that_is_called_real_is_refused(
+    scene: Scene, thief: Stranger, change: Callable[[Claim], None], gate: str
+) -> None:
+    """Six of these were paid in four seconds, and the first one qualified its wallet."""
+    answer = called_real(scene, thief, change)
+    assert (answer.status_code, answer.json()["error"]["gate"]) == (422, gate)
+    shown = thief.http.get(answer.request.url.path.removesuffix("/signature")).json()
+    assert (shown["state"], shown["twin"]) == ("rejected", scene.episode)
+
+
+def test_a_copy_that_is_not_found_earns_nothing_if_its_robot_is_called_real(scene: Scene, thief: Stranger) -> None:
+    answer = called_real(scene, thief, turned_around)
     assert answer.status_code == 200, answer.text
     shown = answer.json()
     assert shown["trust"] == "witnessed"

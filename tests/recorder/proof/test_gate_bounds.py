@@ -133,7 +133,7 @@ SKIPPED = {
     "the log": (Trust(DOMAIN, log_key=LOG_KEY.verifier), {"receipt", "replay"}),
     "a simulator": (Trust(DOMAIN, replay=lambda episode: None), {"receipt", "inclusion"}),
 }
-BOOKS = {"known", "ticket", "nonce", "spec", "time", "duplicate", "previous"}
+BOOKS = {"known", "ticket", "nonce", "spec", "time", "duplicate", "previous", "copy"}
 OF_ANY_LEASE = dataclasses.replace(HUBS, books=Books(dataclasses.replace(TICKET, asked=None), None, None))
 
 

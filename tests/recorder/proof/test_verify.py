@@ -24,6 +24,7 @@ from recorder.proof import refusals
 from recorder.proof.asked import Asked
 from recorder.proof.bundle import Bundle, Receipt, Signatures, read_bundle
 from recorder.proof.case import Books, Ticket, Trust
+from recorder.proof.copies import Twin
 from recorder.proof.gates import GATES
 from recorder.proof.manifest import NO_PREVIOUS
 from recorder.proof.refusals import GateError
@@ -82,7 +83,7 @@ def test_a_good_bundle_passes_every_gate(folder: Path) -> None:
 def test_a_stranger_needs_only_two_public_keys_and_is_told_what_was_not_asked(folder: Path) -> None:
     report = verify_bundle(folder, TRUST)
 
-    assert report.skipped == ("known", "ticket", "nonce", "previous", "spec", "time", "duplicate", "replay")
+    assert report.skipped == ("known", "ticket", "nonce", "previous", "spec", "time", "duplicate", "replay", "copy")
     assert {"receipt", "inclusion", "motion", "operator_signature"} <= set(report.passed)
 
 
@@ -310,6 +311,11 @@ BOOKS = {
     "another nonce": (Books(dataclasses.replace(TICKET, nonce=OTHER), None, None), refusals.NonceMismatch),
     "a copy": (Books(TICKET, "episode-0", None), refusals.DuplicateEpisode),
     "a fork": (Books(TICKET, None, "episode-0"), refusals.PreviousForked),
+    "the same actions": (Books(TICKET, None, None, copied=Twin("episode-0", "", 0.0)), refusals.DuplicateEpisode),
+    "nearly the same motion": (
+        Books(TICKET, None, None, copied=Twin("episode-0", "hands", 0.001)),
+        refusals.CopiedMotion,
+    ),
 }
 
 

@@ -62,6 +62,7 @@ const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[]
   ['try_again', NOT_HANDED_OVER, ['unknown_upload', 'upload_idle', 'upload_incomplete', 'upload_too_large', 'upload_busy', 'offset_mismatch', 'body_timeout', 'tus_header', 'tus_version', 'media_type']],
   ['lobby', DAMAGED, ['refused', 'bundle_incomplete', 'manifest_not_canonical', 'manifest_invalid', 'manifest_disagrees', 'file_hash_mismatch', 'episode_structure_invalid', 'content_root_mismatch', 'previous_forked', 'commands_mismatch']],
   ['lobby', NOT_SIGNED_BY, ['grant_invalid', 'operator_signature_invalid']],
+  ['lobby', 'This drive repeats the motion of an earlier episode, so it does not count. The lobby names that one. Drive your own.', ['copied_motion']],
   ['lobby', 'This robot cannot make the motion that was recorded, so the drive does not count. Drive again.', ['motion_invalid']],
   ['lobby', "The recording shows the robot moving when its operator's commands did not allow it, so the drive does not count. Tell the robot's owner.", ['safety_mismatch']],
   ['lobby', 'The simulator came to a different result when it replayed the recording, so the drive does not count. Drive again.', ['replay_mismatch']],

@@ -88,6 +88,8 @@ export interface Episode {
   created_ms: number
   /** It is rejected, and may be looked at once more. An older hub does not tell. */
   another_look?: boolean
+  /** The episode that it repeats, if it is rejected for that. An older hub does not tell. */
+  twin?: string | null
 }
 
 /** How much of an episode's file the hub has, bytes; `length` is null until its host has begun to send it. */
