@@ -143,7 +143,7 @@ def last_commands(episode: Episode) -> list[LastCommand]:
     """
     heads, begins = command_heads(episode.arrays), command_begins(episode.arrays)
     data, ends = episode.arrays["commands/bytes"].data, episode.arrays["commands/end"]
-    last = np.flatnonzero(~np.append(follows(heads)[1:], False)) if len(heads) else []
+    last = np.flatnonzero(~np.append(follows(heads), False)[1:])
     return [
         LastCommand(
             int(heads["epoch"][row]),
