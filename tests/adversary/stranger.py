@@ -90,15 +90,16 @@ def _tree(leaves: list[bytes]) -> bytes:
     return hashlib.sha256(b"\x01" + _tree(leaves[:half]) + _tree(leaves[half:])).digest()
 
 
-def commands_of(arrays: Mapping[str, np.ndarray]) -> Iterator[tuple[bytes, bool]]:
-    """Yield each command's bytes, and whether it counted."""
+def commands_of(arrays: Mapping[str, np.ndarray]) -> Iterator[bytes]:
+    """Yield each command's bytes."""
     data, at = arrays["commands/bytes"].tobytes(), 0
-    for end, admitted in zip(arrays["commands/end"].tolist(), arrays["commands/admitted"].tolist(), strict=True):
-        yield data[at:end], bool(admitted)
+    for end in arrays["commands/end"].tolist():
+        yield data[at:end]
         at = end
 
 
 def last_commands(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+<<<<<<< HEAD
     """Return the last command of each epoch and before each gap, as a manifest names them."""
     found: list[dict[str, Any]] = []
     for data, _ in commands_of(arrays):
@@ -107,6 +108,16 @@ def last_commands(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
             found.pop()
         found.append({"epoch": epoch, "seq": seq, "sha256": hashlib.sha256(data).hexdigest()})
     return found
+=======
+    """Return, as a manifest names it, each command that is the last, or that the next one does not hold the hash of."""
+    said = [(*struct.unpack_from("<II", data, 4), hashlib.sha256(data).hexdigest()) for data in commands_of(arrays)]
+    following = [(epoch, seq) for epoch, seq, _ in said[1:]] + [(None, None)]
+    return [
+        {"epoch": epoch, "seq": seq, "sha256": sha256}
+        for (epoch, seq, sha256), after in zip(said, following, strict=True)
+        if after != (epoch, seq + 1)
+    ]
+>>>>>>> file
 
 
 def ms_of(decimal_ns: str) -> str:

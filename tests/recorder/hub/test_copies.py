@@ -18,8 +18,9 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from recorder.file.episode import read_episode
 from recorder.hub import motions
-from recorder.hub.states import EpisodeState, TrustClass
+from recorder.hub.states import EpisodeState
 from recorder.hub.tables import EpisodeRow, MotionPathRow, MotionRow
+from recorder.proof.bundle import TrustClass
 from recorder.proof.copies import NEAR, Motion, distance, motion_of
 from recorder.proof.copies import Path as MotionPath
 from recorder.proof.manifest import NO_PREVIOUS
