@@ -143,11 +143,7 @@ def last_commands(episode: Episode) -> list[LastCommand]:
     """
     heads, begins = command_heads(episode.arrays), command_begins(episode.arrays)
     data, ends = episode.arrays["commands/bytes"].data, episode.arrays["commands/end"]
-<<<<<<< HEAD
-    last = np.flatnonzero(~np.append(follows(heads)[1:], False)[: len(heads)])
-=======
     last = np.flatnonzero(~np.append(follows(heads), False)[1:])
->>>>>>> file
     return [
         LastCommand(
             int(heads["epoch"][row]),

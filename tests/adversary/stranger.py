@@ -99,16 +99,6 @@ def commands_of(arrays: Mapping[str, np.ndarray]) -> Iterator[bytes]:
 
 
 def last_commands(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-<<<<<<< HEAD
-    """Return the last command of each epoch and before each gap, as a manifest names them."""
-    found: list[dict[str, Any]] = []
-    for data, _ in commands_of(arrays):
-        epoch, seq = struct.unpack_from("<II", data, 4)
-        if found and (found[-1]["epoch"], found[-1]["seq"] + 1) == (epoch, seq):
-            found.pop()
-        found.append({"epoch": epoch, "seq": seq, "sha256": hashlib.sha256(data).hexdigest()})
-    return found
-=======
     """Return, as a manifest names it, each command that is the last, or that the next one does not hold the hash of."""
     said = [(*struct.unpack_from("<II", data, 4), hashlib.sha256(data).hexdigest()) for data in commands_of(arrays)]
     following = [(epoch, seq) for epoch, seq, _ in said[1:]] + [(None, None)]
@@ -117,7 +107,6 @@ def last_commands(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
         for (epoch, seq, sha256), after in zip(said, following, strict=True)
         if after != (epoch, seq + 1)
     ]
->>>>>>> file
 
 
 def ms_of(decimal_ns: str) -> str:
