@@ -103,6 +103,9 @@ const BY_CODE: ReadonlyMap<string, readonly [says: string, todo: Todo]> = new Ma
 /** `NotTheOperator` and `not_the_operator` are one code. */
 const codeOf = (name: string): string => name.replace(/(?<=[a-z0-9])(?=[A-Z])/g, '_').toLowerCase()
 
+/** What is told of a gate, or of a code of the hub's, by its name; null of one that this page does not know. */
+export const saysOf = (name: string): string | null => BY_CODE.get(codeOf(name))?.[0] ?? null
+
 /** What to tell of an error, or of a refusal of the hub's. An error that was written for people tells itself. */
 export function troubleOf(error: unknown): Trouble {
   console.info('armshare:', error)

@@ -32,6 +32,9 @@ test.each([
   [{ state: 'held', reason: 'OutOfMemory: of a worker' }, 'Waiting to be checked: the hub ran out of memory', ''],
   [{ state: 'discarded' }, 'Discarded', 'not paid'],
   [{ state: 'rejected', reason: 'a gate' }, 'Rejected', 'not paid'],
+  [{ state: 'rejected', reason: 'AGateOfANewerHub: words' }, 'Rejected', 'not paid'],
+  [{ state: 'rejected', reason: 'MotionInvalid: it jumps' }, 'Rejected: this robot cannot make the motion that was recorded, so the drive does not count', 'not paid'],
+  [{ state: 'rejected', reason: 'TicketMismatch: the seed' }, "Rejected: the robot's computer was refused by the hub", 'not paid'],
   [{ state: 'invalid', reason: 'operator_lost' }, 'Does not count: your connection was lost', 'not paid'],
 ])('an episode without a score says how it stands: %o', (episode, state, pay) => {
   expect(said(episode)).toEqual({ state, score: null, pay, good: false })

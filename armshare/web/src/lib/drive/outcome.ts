@@ -3,6 +3,7 @@
 import type { Episode, Score } from '../account/api'
 import { heldState } from '../account/held'
 import { amount, ending, paid, words } from '../format'
+import { saysOf } from '../trouble'
 
 export interface Outcome {
   state: string
@@ -30,7 +31,17 @@ export function outcome(episode: Episode, score: Score | undefined, decimals: nu
 }
 
 function closed(episode: Episode): string {
+  if (episode.state === 'rejected') return rejected(episode.reason ?? '')
   if (episode.state !== 'invalid') return words(episode.state)
-  const why = ending(episode.reason ?? '')
-  return `Does not count: ${why.charAt(0).toLowerCase()}${why.slice(1, -1)}`
+  return `Does not count: ${asEnding(ending(episode.reason ?? ''))}`
 }
+
+/** `reason` begins with the gate that refused it. */
+function rejected(reason: string): string {
+  const says = saysOf(/^\w+(?=: )/.exec(reason)?.[0] ?? '')
+  const first = /^.*?\.(?= |$)/.exec(says ?? '')?.[0]
+  return first === undefined ? words('rejected') : `${words('rejected')}: ${asEnding(first)}`
+}
+
+/** A sentence, as the end of another. */
+const asEnding = (sentence: string): string => `${sentence.charAt(0).toLowerCase()}${sentence.slice(1, -1)}`
