@@ -47,6 +47,7 @@ PLAIN = {
     "intp",
     "integer",
     "uint8",
+    "uint32",
     "uint64",
     "bool_",
     "dtype",
@@ -56,6 +57,7 @@ PLAIN = {
 CONSTANT = {"newaxis", "nan", "inf", "pi"}
 PLACING = {
     *("array", "asarray", "ascontiguousarray", "atleast_1d", "frombuffer", "empty", "zeros", "ones", "eye", "arange"),
+    *("full", "append", "unique", "union1d", "isnan"),
     *("concatenate", "stack", "hstack", "vstack", "where", "argwhere", "flatnonzero", "isin", "searchsorted", "sort"),
     *("shape", "ndim", "count_nonzero", "all", "max", "argmax", "argmin", "isfinite", "minimum", "maximum", "clip"),
 }
