@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import structlog
@@ -34,6 +35,9 @@ class _Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stop: signalling.Stop
 
 
+_KEPT: Final = msgspec.json.Decoder(_Kept)
+
+
 class StopFile:
     """Says who stopped the robot, and under which name, for as long as it is stopped. Whatever it holds, it is stopped.
 
@@ -54,7 +58,7 @@ class StopFile:
             return None
         text = self._path.read_text(errors="replace")
         try:
-            kept = msgspec.json.decode(text, type=_Kept)
+            kept = _KEPT.decode(text)
             self._by = kept.by
             return Latch(kept.stop, kept.by)
         except msgspec.DecodeError:
