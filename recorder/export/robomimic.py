@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import h5py
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -194,13 +195,18 @@ def _applied(episode: Episode) -> Vector:
     return np.hstack([joints, grippers]) if episode.meta.spec.has_gripper else joints
 
 
+def _of_any_version(spec: SpecMeta) -> SpecMeta:
+    """Return what every version of the format says of a robot."""
+    return msgspec.structs.replace(spec, joint_resolution_rad=msgspec.UNSET)
+
+
 def _require_alike(first: Episode, other: Episode) -> None:
     task, found = (one.meta.task for one in (first, other))
     if (task.name, task.version) != (found.name, found.version):
         tasks = f"{first.meta.episode} is of {task.name} {task.version}, and {other.meta.episode} of {found.name} "
         raise MixedTasksError(f"{tasks}{found.version}. A file holds one task: export them apart.")
     models = first.meta.robot.model, other.meta.robot.model
-    if models[0] != models[1] or first.meta.spec != other.meta.spec:
+    if models[0] != models[1] or _of_any_version(first.meta.spec) != _of_any_version(other.meta.spec):
         robots = f"{first.meta.episode} is of a {models[0]}, and {other.meta.episode} of another robot, a {models[1]}"
         raise MixedRobotsError(f"{robots}. A file holds one robot: export them apart.")
 

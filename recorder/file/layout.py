@@ -23,7 +23,8 @@ STEPS_MAX: Final = 432_000
 JOINTS_MAX: Final = 64
 HANDS_MAX: Final = 8
 LIMITS_MAX: Final = 4_000_000
-COMMANDS_MAX: Final = 4_000_000
+COMMANDS_MAX: Final = 1_000_000
+"""An hour at 250 a second, above which a hub drops them; checking them takes 5 s and 250 MiB."""
 META_BYTES_MAX: Final = 1 << 20
 VALUES_BYTES_MAX: Final = 512 << 20
 

@@ -7,13 +7,17 @@ import zlib
 from pathlib import Path
 from typing import Final
 
+import h5py
+import numpy as np
 import pytest
 
+from recorder.export.robomimic import export
 from recorder.file.episode import EpisodeError, UnreadableFileError, read_episode
 from recorder.file.journal import finish, read_journal
 from recorder.proof import refusals
 from recorder.proof.bundle import TrustClass, opened, read_bundle
 from recorder.proof.verify import verify_bundle
+from rewards.score.score import facts_of, score
 from teleop.wire.reasons import EndReason
 from tests.recorder.bundles import TRUST, good_bundle
 from tests.recorder.driving import drive
@@ -112,6 +116,27 @@ def test_a_journal_whose_version_is_not_that_of_its_meta_is_set_aside(tmp_path: 
 
     with pytest.raises(EpisodeError, match="version"):
         read_journal(tmp_path / "e.journal")
+
+
+def test_an_episode_of_an_earlier_version_is_exported_beside_a_new_one(tmp_path: Path) -> None:
+    """Of the same robot and task; the new one has datasets that training has no use for."""
+    new = good_bundle(tmp_path, steps=8, joints=2)
+
+    made = export([VERSION_1 / "good", new], tmp_path / "demos.hdf5")
+
+    assert (made.demos, made.samples) == (2, 16)
+    with h5py.File(made.path) as file:
+        first, second = (file[f"data/demo_{number}"] for number in range(2))
+        assert set(first) == set(second)
+        assert np.array_equal(first["actions"], second["actions"])
+        assert np.array_equal(first["obs/ee_pose"], second["obs/ee_pose"])
+
+
+def test_an_episode_of_an_earlier_version_is_scored_like_the_same_of_a_new_one(tmp_path: Path) -> None:
+    new = read_episode(good_bundle(tmp_path, steps=8, joints=2) / "episode.h5")
+    old = read_episode(VERSION_1 / "good" / "episode.h5")
+
+    assert score(facts_of(old)) == score(facts_of(new))
 
 
 def test_the_corpus_is_small() -> None:
