@@ -112,6 +112,6 @@ def test_what_a_stranger_wrote_does_nothing_to_a_terminal() -> None:
 
 
 def test_a_recorded_episode_is_driven_again_at_its_own_task() -> None:
-    folder = Path(__file__).parents[2] / "recorder" / "golden" / "good"
+    folder = Path(__file__).parents[2] / "recorder" / "golden" / "version-2" / "good"
     assert task_of(folder) == read_episode(folder / "episode.h5").meta.task.name
     assert task_of(None) == ""
