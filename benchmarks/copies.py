@@ -89,21 +89,22 @@ def rows(drives: Drives, count: int, first: int) -> Iterator[tuple[type[Base], l
     yield EpisodeRow, [{"episode": name, **same} for name in names]
     worlds = drives.worlds(count)
     points = pose_points(worlds).astype("<f4")
-    yield (
-        MotionRow,
-        [
-            {"episode": name, "digest": name, "replayed": True, "world": points[at].tobytes()}
-            for at, name in enumerate(names)
-        ],
-    )
+    yield MotionRow, [{"episode": name, "digest": name} for name in names]
     for kind, values in drives.paths(worlds).items():
         paths = [kept(one, kind) for one in values]
+        cells = [{f"cell_{line}": cell for line, cell in enumerate(motions.cells_of(path))} for path in paths]
         yield (
             MotionPathRow,
             [
-                {"episode": name, "kind": kind, "width": path.width, "points": path.values}
-                | {f"cell_{line}": cell for line, cell in enumerate(motions.cells_of(path))}
-                for name, path in zip(names, paths, strict=True)
+                {
+                    "episode": name,
+                    "kind": kind,
+                    "width": path.width,
+                    "points": path.values,
+                    "world": point.tobytes(),
+                    **at,
+                }
+                for name, path, point, at in zip(names, paths, points, cells, strict=True)
             ],
         )
 

@@ -75,8 +75,6 @@ class MotionRow(Base):
     episode: Mapped[str] = mapped_column(ForeignKey("episodes.episode"), primary_key=True)
     digest: Mapped[str | None] = mapped_column(String(64), unique=True)
     """None if it leads nowhere, or if an earlier release verified it although it repeats another."""
-    replayed: Mapped[bool] = mapped_column(Boolean)
-    world: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class MotionPathRow(Base):
@@ -93,6 +91,8 @@ class MotionPathRow(Base):
     cell_2: Mapped[int] = mapped_column(Integer)
     cell_3: Mapped[int] = mapped_column(Integer)
     points: Mapped[bytes] = mapped_column(LargeBinary)
+    world: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """None if nothing has replayed the episode."""
 
 
 class UploadRow(Base):

@@ -18,8 +18,6 @@ def upgrade() -> None:
         "motions",
         sa.Column("episode", sa.String(64), sa.ForeignKey("episodes.episode"), primary_key=True),
         sa.Column("digest", sa.String(64), nullable=True, unique=True),
-        sa.Column("replayed", sa.Boolean, nullable=False),
-        sa.Column("world", sa.LargeBinary, nullable=False),
     )
     op.create_table(
         "motion_paths",
@@ -28,5 +26,6 @@ def upgrade() -> None:
         sa.Column("width", sa.Integer, nullable=False),
         *(sa.Column(cell, sa.Integer, nullable=False) for cell in _CELLS),
         sa.Column("points", sa.LargeBinary, nullable=False),
+        sa.Column("world", sa.LargeBinary, nullable=True),
     )
     op.create_index("ix_motion_paths_cells", "motion_paths", ["kind", "width", *_CELLS])

@@ -95,12 +95,15 @@ def test_the_policy_of_the_docs_lifts(house, key, monkeypatch):
     assert said["operator"] == wallet_in(key).address, "the same wallet again"
 
 
-def test_a_recorded_episode_is_driven_again_joint_by_joint(lifted, house, key, tmp_path):
+def test_a_recorded_episode_is_driven_again_joint_by_joint_and_is_a_copy(lifted, house, key, tmp_path):
     done = armshare("fetch", str(tmp_path), "--hub", house.url, "--operator", lifted["operator"], "--limit", "1")
     assert done.returncode == 0, done.stderr
     (folder,) = tmp_path.iterdir()
-    said = driven(house, key, "--episode", str(folder), "--robot", lifted["robot"], codes=(0, 1))
-    (again,) = said["episodes"]
+    said = driven(house, key, "--episode", str(folder), "--robot", lifted["robot"], codes=(0, 1, 2))
+    if said["code"] == 2:
+        assert f"move as in '{folder.name}'" in said["stderr"] or f"that of '{folder.name}'" in said["stderr"]
+        return
+    (again,) = said["episodes"]  # a busy machine made more of it than a copy may differ by
     assert said["code"] == (0 if again["accepted"] else 1), "the cube lies elsewhere, if not by chance near"
     (tmp_path / "again.h5").write_bytes(
         httpx.get(f"{house.url}/api/episodes/{again['episode']}/files/episode.h5").content

@@ -250,3 +250,22 @@ def test_a_motion_is_refused_by_the_nearest_of_its_twins(hub: Hub) -> None:
             verified_before(db, name)
             motions.add(db, name, Motion(None, (moved(random, path, share * NEAR["hands"]),), b""), replayed=False)
     assert twin(hub.database, path) == "near"
+
+
+@pytest.mark.parametrize(("replayed", "found"), [(True, None), (False, "kept")])
+def test_joints_that_are_alike_are_no_copy_in_a_simulation_if_the_hands_do_not_go_far(
+    hub: Hub, *, replayed: bool, found: str | None
+) -> None:
+    """A real robot's hand is wherever its host says."""
+    joints = MotionPath("joints", 3, np.linspace(0.0, 0.1, 3 * POINTS).astype("<f4").tobytes())
+    motion = Motion(None, (joints,), world_of(0.4))
+    with hub.database() as db, db.begin():
+        verified_before(db, "kept")
+        motions.add(db, "kept", motion, replayed=True)
+    with hub.database() as db:
+        twin = motions.twin(db, motion, replayed=replayed)
+    assert (twin.episode if twin else None) == found
+
+
+def world_of(x: float) -> bytes:
+    return np.full((1, 9), x, "<f4").tobytes()
