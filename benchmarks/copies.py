@@ -5,8 +5,8 @@ turned any way, and lifts it, so that only these three numbers tell one from ano
 more motions differ, the fewer lie in the cells that are compared.
 
 `twin_ms`: a copy of a real robot's, 2 mm beside one of them; `replayed_ms`: of a simulation's, so that those that are
-near because their worlds are must be told apart; `new_ms`: a motion that is like none. Medians of 20, by the clock and (`processor_..`) of a
-core, which other load on the machine changes less.
+near because their worlds are must be told apart; `new_ms`: a motion that is like none. Medians, by the clock and
+(`processor_..`) of a core, which other load on the machine changes less.
 
     .venv/bin/python benchmarks/copies.py --json
 
@@ -102,10 +102,10 @@ def rows(drives: Drives, count: int, first: int) -> Iterator[tuple[type[Base], l
                     "kind": kind,
                     "width": path.width,
                     "points": path.values,
-                    "world": point.tobytes(),
+                    "world": world,
                     **at,
                 }
-                for name, path, point, at in zip(names, paths, points, cells, strict=True)
+                for name, path, world, at in zip(names, paths, known, cells, strict=True)
             ],
         )
 
