@@ -1,8 +1,8 @@
 """Finds the verified episode whose motion another repeats, among any number, and keeps each motion for the next.
 
 Exact: what `recorder/proof/copies.py` calls near is never missed. A path is projected on a few fixed unit vectors, and
-the line of each is cut into cells as long as a copy may be away; so a near path is in the same cell or in one beside
-it, on every line. An index finds those, and only they are compared. If `NEAR`, a path or a line changes, a migration
+the line of each is cut into cells, three as long as a copy may be away; so a near path is at most three cells away, on
+every line. An index finds those, and only they are compared. If `NEAR`, a path or a line changes, a migration
 has to empty both tables; the hub fills them again when it starts.
 """
 
@@ -20,9 +20,10 @@ from recorder.proof.copies import NEAR, Motion, Path, Twin, follows
 from recorder.proof.paths import POINTS
 from sim.robot import Vector
 
-_LINES: Final = 4
+_FINE: Final = 3
+"""How many cells there are in `NEAR`: the more, the fewer paths are compared, and the more cells are looked up."""
 _SLACK: Final = 1.0 + 1e-9
-"""How much longer a cell is than `NEAR`, for the rounding of sums."""
+"""How much longer cells are, for the rounding of sums."""
 
 
 def add(db: Session, episode: str, motion: Motion, *, replayed: bool) -> None:
@@ -53,14 +54,15 @@ def twin(db: Session, motion: Motion, *, replayed: bool) -> Twin | None:
 def cells_of(path: Path) -> tuple[int, ...]:
     """Return the number of a path's cell on each line."""
     lines = _lines(path.kind, path.width) @ path.vector
-    return tuple(int(cell) for cell in np.floor(lines / (NEAR[path.kind] * _SLACK)))
+    return tuple(int(cell) for cell in np.floor(_FINE * lines / (NEAR[path.kind] * _SLACK)))
 
 
 def _nearest(db: Session, path: Path, world: bytes | None) -> Twin | None:
     """Return the episode whose path of this kind is the nearest of those that are near, and no program's in its own
     world."""
     columns = (MotionPathRow.cell_0, MotionPathRow.cell_1, MotionPathRow.cell_2, MotionPathRow.cell_3)
-    beside = [column.in_((cell - 1, cell, cell + 1)) for column, cell in zip(columns, cells_of(path), strict=True)]
+    cells = [range(cell - _FINE, cell + _FINE + 1) for cell in cells_of(path)]
+    beside = [column.in_(within) for column, within in zip(columns, cells, strict=True)]
     same = (MotionPathRow.kind == path.kind, MotionPathRow.width == path.width)
     wanted = select(MotionPathRow.episode, MotionPathRow.points, MotionPathRow.world).where(*same, *beside)
     if world is not None and path.kind != "hands":
@@ -78,7 +80,7 @@ def _nearest(db: Session, path: Path, world: bytes | None) -> Twin | None:
 
 @cache
 def _lines(kind: str, width: int) -> Vector:
-    """Return the unit vectors, (LINES, POINTS * width), on which paths are projected.
+    """Return the unit vectors, (4, POINTS * width), on which paths are projected.
 
     Any would do: these are means along the path, in which paths differ most. Hands: of x, of y, of z, and of how the
     x axis points along y. Joints: sums with the signs of Walsh functions.
