@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -78,15 +79,20 @@ def motion_of(episode: Episode) -> Motion:
 
 def distance(one: Path, other: Path) -> float:
     """Return how far two paths of one kind and width are apart: the root mean square over their points, m or rad."""
-    return float(np.linalg.norm(one.vector - other.vector))
+    return _length(one.vector - other.vector)
 
 
 def follows(one: bytes, other: bytes, hands_m: float) -> bool:
     """Return whether two hands' paths differ as two simulated worlds do, so that each was driven in its own."""
     here, there = (np.frombuffer(world, "<f4").astype(np.float64).reshape(-1, 9) for world in (one, other))
-    if here.shape != there.shape or np.linalg.norm(here - there) <= SAME_WORLD_M:
+    if here.shape != there.shape or _length(here - there) <= SAME_WORLD_M:
         return False
-    return hands_m >= FOLLOWS * float(np.linalg.norm(here[:, :3] - there[:, :3]))
+    return hands_m >= FOLLOWS * _length(here[:, :3] - there[:, :3])
+
+
+def _length(difference: Vector) -> float:
+    """Return the root of the sum of squares, correctly rounded: the same everywhere."""
+    return math.sqrt(math.fsum((difference * difference).ravel().tolist()))
 
 
 def require_own(twin: Twin | None) -> None:

@@ -7,6 +7,8 @@ stride change little.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
@@ -41,9 +43,17 @@ def pose_points(poses: Vector) -> Vector:
     return np.concatenate([origin, origin + LEVER_M * along_x, origin + LEVER_M * along_z], axis=1)
 
 
+def dots(one: Vector, other: Vector) -> Vector:
+    """Return (N,): the product of each row of two (N, D), added up in the order of the columns, the same everywhere."""
+    total: Vector = one[:, 0] * other[:, 0]
+    for column in range(1, one.shape[1]):
+        total = total + one[:, column] * other[:, column]
+    return total
+
+
 def _axes(quaternions: Vector) -> tuple[Vector, Vector]:
     """Return the x and the z axis, each (N, 3), of (N, 4) quaternions (x, y, z, w) of any length."""
-    length = np.linalg.norm(quaternions, axis=1, keepdims=True)
+    length = np.sqrt(dots(quaternions, quaternions))[:, np.newaxis]
     x, y, z, w = (quaternions / np.where(length > 0.0, length, 1.0)).T
     along_x = np.stack([1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w)], axis=1)
     along_z = np.stack([2 * (x * z + y * w), 2 * (y * z - x * w), 1 - 2 * (x * x + y * y)], axis=1)
@@ -70,7 +80,7 @@ def _first_beyond(samples: Vector, start: int, center: Vector, radius: float) ->
     block = _BLOCK
     while start < len(samples):
         away = samples[start : start + block] - center
-        beyond = np.flatnonzero(np.einsum("nd,nd->n", away, away) >= radius * radius)
+        beyond = np.flatnonzero(dots(away, away) >= radius * radius)
         if len(beyond):
             return start + int(beyond[0])
         start, block = start + block, 2 * block
@@ -80,7 +90,9 @@ def _first_beyond(samples: Vector, start: int, center: Vector, radius: float) ->
 def _crossing(begin: Vector, end: Vector, center: Vector, radius: float) -> Vector:
     """Return where the way from `begin`, which is within `radius` of `center`, to `end`, which is not, leaves it."""
     way, away = end - begin, begin - center
-    a, b, c = float(way @ way), float(way @ away), float(away @ away) - radius * radius
+    rows = np.stack([way, way, away]), np.stack([way, away, away])
+    a, b, c = dots(*rows).tolist()
+    c -= radius * radius
     if a == 0.0:
         return end
     share = min(1.0, max(0.0, (np.sqrt(max(0.0, b * b - a * c)) - b) / a))
@@ -97,6 +109,12 @@ def _evened(points: Vector) -> Vector:
 
 def _divided(points: Vector) -> Vector:
     """Return POINTS points at equal lengths along a polyline."""
-    lengths = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
-    at = np.linspace(0.0, lengths[-1], POINTS)
-    return np.stack([np.interp(at, lengths, column) for column in points.T], axis=1)
+    pieces = points[1:] - points[:-1]
+    lengths = list(accumulate(np.sqrt(dots(pieces, pieces)).tolist(), initial=0.0))
+    found = [points[0]]
+    for number in range(1, POINTS - 1):
+        at = lengths[-1] * number / (POINTS - 1)
+        piece = min(bisect_right(lengths, at), len(pieces)) - 1
+        length = lengths[piece + 1] - lengths[piece]
+        found.append(points[piece] + ((at - lengths[piece]) / length if length else 0.0) * pieces[piece])
+    return np.array([*found, points[-1]])
