@@ -22,6 +22,7 @@ from sim.bring.portrait import portrait
 from sim.bring.promises import broken
 from sim.check import attempts
 from sim.own import OwnRobot
+from sim.processes import end_with_parent
 from sim.robot import RobotError
 from sim.words import listed
 
@@ -89,7 +90,7 @@ def add(path: Path, wishes: Wishes, *, replace: bool, anyway: bool, tell: Callab
 
 def _tried(name: str, robot: OwnRobot) -> OwnRobot:
     """Return the robot with the tasks that a scripted operator can do with it; the first one stays in any case."""
-    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as workers:
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn"), end_with_parent) as workers:
         counts = dict(zip(robot.tasks, workers.map(_successes, [name] * len(robot.tasks), robot.tasks), strict=True))
     able = tuple(task for task, count in counts.items() if count >= _ENOUGH) or robot.tasks[:1]
     unable = ", ".join(f"{task} ({counts[task]} of {len(_SEEDS)})" for task in robot.tasks if task not in able)

@@ -10,7 +10,6 @@ import asyncio
 import multiprocessing
 import os
 import signal
-import threading
 import time
 from contextlib import suppress
 from multiprocessing import forkserver, resource_tracker
@@ -25,6 +24,7 @@ from armshare.failures import PlatformError, actionable, words
 from armshare.platform import origin
 from armshare.platform.host import Wanted, serve_one
 from armshare.platform.processes import interrupt_on_signals
+from sim.processes import end_with_parent
 
 _log = structlog.get_logger()
 _SHARED: Final = ["armshare.platform.robots", "recorder.host.recording", "armshare.platform.origin"]
@@ -126,7 +126,7 @@ def _robot(hub_url: str, data: Path, wanted: Wanted, saying: Connection) -> None
     """One robot's process."""
     os.setsid()  # Ctrl-C reaches the host alone, which ends its robots; and Linux gives each robot a share of the cores
     interrupt_on_signals()
-    threading.Thread(target=_end_with_parent, name="parent watch", daemon=True).start()
+    end_with_parent(lambda: os.kill(os.getpid(), signal.SIGINT))
     try:
         asyncio.run(_serve(hub_url, data, wanted))
     except KeyboardInterrupt:
@@ -141,10 +141,3 @@ def _robot(hub_url: str, data: Path, wanted: Wanted, saying: Connection) -> None
 async def _serve(hub_url: str, data: Path, wanted: Wanted) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
     await serve_one(hub_url, data, wanted)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGINT)

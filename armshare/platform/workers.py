@@ -14,6 +14,8 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
+from sim.processes import end_with_parent
+
 _log = structlog.get_logger()
 _T = TypeVar("_T")
 VERIFIERS: Final = 1
@@ -59,7 +61,11 @@ def opened_workers() -> Iterator[Workers]:
 
 
 def _prepare() -> None:
-    """Leave Ctrl-C to the hub, which ends its workers itself, and load everything that the first episode will need."""
+    """Leave Ctrl-C to the hub, which ends its workers itself, and load everything that the first episode will need.
+
+    A hub that is killed ends nothing: its workers see to that.
+    """
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     import_module("recorder.file.apart").reader().start()

@@ -21,6 +21,7 @@ from sim.catalogue import description, require_pair, task
 from sim.description import RobotDescription
 from sim.pictures.picture import Picture, Renderer
 from sim.pictures.render_scene import RenderScene
+from sim.processes import end_with_parent
 from sim.robot import RobotError, RobotSpec, Vector
 from sim.tasks.parts.setting import setting
 
@@ -134,6 +135,7 @@ def _spec(robot: RobotDescription) -> RobotSpec:
 
 
 def _share_cores(workers: int) -> None:
-    """Let llvmpipe use the cores left over for each worker."""
+    """Let llvmpipe use the cores left over for each worker, which ends with whoever started it."""
+    end_with_parent()
     spare = max((os.cpu_count() or 1) // workers - 1, 0)
     os.environ.setdefault("LP_NUM_THREADS", str(spare))
