@@ -58,7 +58,8 @@ async def manifest_of(http: httpx.AsyncClient, episode: str, tell: Tell = silent
             tell(now)
             before = now
     if arrival["state"] == "rejected":
-        raise EpisodeGoneError(f"{episode} was refused by the hub, so it does not count: {arrival.get('reason')}")
+        why = arrival.get("reason") or "it does not say why"
+        raise EpisodeGoneError(f"{episode} was refused by the hub, so it does not count: {why}")
     if arrival["state"] in _GONE:
         raise EpisodeGoneError(f"{episode} cannot be signed: it is {arrival['state']} already.")
     return _required(await patiently(lambda: http.get(f"{path}/manifest"), tell)).content

@@ -114,7 +114,10 @@ class Records:
             with self._database() as db, db.begin():
                 row = self._verified(db, episode, operator_signature, trust)
                 replayed = trust is TrustClass.REPLAYED
-                self._require_own(motions.twin(db, motion, replayed=replayed))
+                if replayed and not row.success:  # nobody gains by a copy that failed, and many fail alike
+                    motion = dataclasses.replace(motion, digest=None)
+                else:
+                    self._require_own(motions.twin(db, motion, replayed=replayed))
                 motions.add(db, episode, motion, replayed=replayed)
                 return row
         except IntegrityError as error:

@@ -137,6 +137,26 @@ def test_a_replayed_motion_may_be_near_one_of_a_world_near_its_own(
         assert shown(web, "near")["state"] == state
 
 
+def test_simulations_that_fail_alike_are_no_copies_but_a_success_is_one_of_a_failure(
+    tmp_path: Path, replaying: Hub
+) -> None:
+    """The terminal's first drive moves in the same way for everyone."""
+    with replaying.served() as url, httpx.Client(base_url=url, timeout=20) as web:
+        for day, name in enumerate(("episode-1", "episode-2")):
+            at_ns = 1_760_000_000_000_000_000 + day * 10**14
+            failed = handed_in(web, replaying, tmp_path, episode=name, success=False, t_wall_ns=at_ns)
+            assert sign(web, failed).json()["state"] == "verified"
+
+        assert code(sign(web, handed_in(web, replaying, tmp_path, episode="copy"))) == (422, "CopiedMotion")
+
+
+def test_a_real_robots_failure_is_compared(tmp_path: Path, hub: Hub, web: httpx.Client) -> None:
+    sign(web, handed_in(web, hub, tmp_path, success=False))
+
+    copy = handed_in(web, hub, tmp_path, episode="copy", success=False, t_wall_ns=1_760_000_000_000_000_000)
+    assert code(sign(web, copy)) == (422, "DuplicateEpisode")
+
+
 def test_of_two_copies_at_the_same_moment_one_stands(tmp_path: Path, hub: Hub, web: httpx.Client) -> None:
     """Each has passed every gate when neither is verified yet."""
     names = ["one", "other"]
