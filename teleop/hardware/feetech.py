@@ -122,11 +122,12 @@ class So101:
         with ExitStack() as undo:
             self._bus.open()
             undo.callback(self._bus.close)
-            for number in self._names:
-                self._meet(number)
-            self._guard_gripper()
-            self._hold(self._looked())
-            self._checked(self._looked())
+            with self._bus.patiently():
+                for number in self._names:
+                    self._meet(number)
+                self._guard_gripper()
+                self._hold(self._looked())
+                self._checked(self._looked())
             undo.pop_all()
         log.info("arm_connected", device=self._bus.device)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -27,6 +28,9 @@ log = structlog.get_logger(__name__)
 BAUD: Final = 1_000_000
 MODEL: Final = 777
 RETRIES: Final = 2
+"""While the arm is driven: a period has no time for more."""
+PATIENT_RETRIES: Final = 10
+"""While it is opened, or measured: nothing waits, and a computer that has just started may be slow."""
 ANSWER_WAIT_S: Final = 0.034
 """How long an answer may take on top of its own length: two turns of a slow adapter's 16 ms timer, as in the SDK."""
 READ_WAIT_S: Final = 0.005
@@ -163,6 +167,15 @@ class Bus:
     def is_open(self) -> bool:
         """Whether the port is open."""
         return self._port is not None
+
+    @contextmanager
+    def patiently(self) -> Iterator[None]:
+        """Repeat what is not answered more often for a while, since nothing moves yet."""
+        usual, self._retries = self._retries, max(self._retries, PATIENT_RETRIES)
+        try:
+            yield
+        finally:
+            self._retries = usual
 
     def open(self) -> None:
         """Open the port for this process alone. Raises PortLostError."""

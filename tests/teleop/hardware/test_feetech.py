@@ -201,6 +201,18 @@ def test_a_lost_answer_is_asked_for_again(arm: So101, bus: FeetechBus, fault: st
     assert arm.retried == 2
 
 
+def test_an_arm_is_opened_with_more_patience_than_it_is_driven(bus: FeetechBus) -> None:
+    """A computer that has just started, and is busy, had called the arm's first servo silent."""
+    arm = patient(bus)
+    bus.drop_replies(8)
+    arm.connect()
+    assert arm.retried == 8
+
+    bus.drop_replies(8)
+    with pytest.raises(ServoSilentError):
+        arm.observe()
+
+
 def test_noise_before_an_answer_does_not_hurt(arm: So101, bus: FeetechBus) -> None:
     bus.noise = b"\x00\xff\x13\xff"
     before = arm.observe().values["joint_position"]
