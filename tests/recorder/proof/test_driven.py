@@ -34,6 +34,8 @@ from tests.teleop import simulated
 from tests.teleop.sessions import release
 from tests.teleop.simulated import Simulated, by_joints, by_poses
 
+pytestmark = pytest.mark.slow
+
 SEED = 5
 EXPERTS = [*((task(name).robots[0], name) for name in TASKS), *((robot, tasks_of(robot)[0]) for robot in ROBOTS)]
 """Every task, and every robot."""
