@@ -153,19 +153,25 @@ async def test_robots_go_on_and_are_kept_where_what_they_were_forked_from_is_gon
 
 def loading(process: psutil.Process) -> bool:
     """Whether this is what robots are forked from, on its way: it has NumPy, of all that it loads."""
-    return any("forkserver" in part for part in process.cmdline()) and any(
-        "_multiarray_umath" in each.path for each in process.memory_maps()
-    )
+    try:
+        return any("forkserver" in part for part in process.cmdline()) and any(
+            "_multiarray_umath" in each.path for each in process.memory_maps()
+        )
+    except psutil.NoSuchProcess:  # a child that has ended, collected by now or not
+        return False
 
 
 def test_ctrl_c_ends_a_host_in_order_while_it_loads_what_its_robots_share(tmp_path):
     program = [sys.executable, "-m", "armshare", "host", "--robot", "panda", "--robot", "panda"]
     program += ["--hub", "http://127.0.0.1:9", "--data", str(tmp_path)]
-    host = subprocess.Popen(program, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    while not any(loading(one) for one in psutil.Process(host.pid).children()):
-        os.sched_yield()
-    os.killpg(host.pid, signal.SIGINT)  # as a terminal does: to all of its group
-    _out, said = host.communicate(timeout=60)
+    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True, start_new_session=True) as host:
+        try:
+            while not any(loading(one) for one in psutil.Process(host.pid).children()):
+                os.sched_yield()
+            os.killpg(host.pid, signal.SIGINT)  # as a terminal does: to all of its group
+            _out, said = host.communicate(timeout=60)
+        finally:
+            host.kill()
     assert host.returncode == 0
     assert "Traceback" not in said
 

@@ -235,22 +235,25 @@ def test_without_webgl_nobody_is_given_a_robot_and_it_is_said_what_to_do(browser
 
 
 def test_a_joint_at_the_end_of_its_range_is_said_at_its_key(browser: Browser, house: House) -> None:
+    """On a busy machine the robot expires, and an episode's minute may be over before the joint is at its end."""
+    lacking = "[...document.querySelectorAll('kbd[data-lacking=joint]')].map((key) => key.dataset.motion)"
+    hint = "document.querySelector('[data-testid=hint][data-hint=joint]')?.innerText"
+    over = "document.querySelector('[data-testid=again]')"
     with someone(browser, house) as page:
         take_robot(page)
-        said = (
-            "document.querySelector('[data-testid=hint]')?.dataset.hint === 'joint'"
-            " && document.querySelector(\"kbd[data-motion='yaw+'][data-lacking=joint]\") !== null"
-        )
         for _ in range(TRIES):
-            page.wait_for_function(READY)
+            page.wait_for_function(f"{READY} || {over}")
+            if page.evaluate(f"{over} !== null"):
+                page.get_by_test_id("again").click()
+                page.wait_for_function(READY)
             page.keyboard.down("ArrowLeft")
-            page.wait_for_function(f"({said}) || {LOST}")
-            if page.evaluate(said):
-                break
+            page.wait_for_function(f"({hint} && {lacking}.length) || {LOST} || {over}")
+            shown = page.evaluate(f"({{ hint: {hint}, lacking: {lacking} }})")
             page.keyboard.up("ArrowLeft")
-        expect(page.get_by_test_id("hint")).to_contain_text("is at the end of its range")
-        expect(page.locator("kbd[data-motion='yaw-'][data-lacking]")).to_have_count(0)
-        page.keyboard.up("ArrowLeft")
+            if shown.get("hint") and shown["lacking"]:
+                break
+        assert "is at the end of its range" in str(shown.get("hint"))
+        assert shown["lacking"] == ["yaw+"]
         expect(page.locator("[data-testid=hint][data-hint=joint]")).to_have_count(0)
 
 

@@ -183,7 +183,8 @@ def test_a_reader_that_takes_too_long_says_nothing_about_the_file(good: Path) ->
 
 
 def processes() -> set[psutil.Process]:
-    return {one for one in psutil.Process().children() if one.cmdline()[1:3] == ["-m", "recorder.file.reader"]}
+    alive = [one for one in psutil.Process().children() if one.status() != psutil.STATUS_ZOMBIE]
+    return {one for one in alive if one.cmdline()[1:3] == ["-m", "recorder.file.reader"]}
 
 
 def test_a_reader_that_was_ended_is_started_again(good: Path) -> None:
