@@ -7,9 +7,7 @@ section 1.2). It can be read up to its first damage. `finish` turns it into the 
 from __future__ import annotations
 
 import os
-import struct
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -24,14 +22,12 @@ from recorder.file.episode import EpisodeError, MetaInvalidError, UnreadableFile
 from recorder.file.layout import FORMAT, LIMIT_TYPE, META_BYTES_MAX, VERSIONS, Column, Counts, Rows
 from recorder.file.meta import EndMeta, Meta, canonical, decode_meta
 from recorder.file.rows import COMMAND_HEAD, FIRST_ROWS, STEP_ROWS, row_type
-from teleop.files import move, sync_data, sync_folder
+from teleop.files import move
+from teleop.records import RecordFile, RecordsError, read_head, records
 from teleop.wire.reasons import EndReason
 
 JOURNAL_SUFFIX: Final = ".journal"
 _MAGIC: Final = b"armshare-journal"
-_HEAD: Final = struct.Struct(f"<{len(_MAGIC)}sII")
-_RECORD: Final = struct.Struct("<IB")
-_CRC: Final = struct.Struct("<I")
 _END: Final = msgspec.json.Decoder(EndMeta)
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -65,46 +61,9 @@ class Journal:
     arrays: Arrays
 
 
-class JournalFile:
-    """An open journal. Records are gathered in memory by `add`, and made durable together by `commit`."""
-
-    def __init__(self, path: Path, meta: Meta) -> None:
-        """Create the file; raise FileExistsError if it already exists."""
-        data = meta.encode()
-        try:
-            self._file = path.open("xb", buffering=0)
-        except FileExistsError as error:
-            raise FileExistsError(f"{path} is there already; recover it, or choose another episode") from error
-        head = _HEAD.pack(_MAGIC, meta.version, len(data)) + data
-        self._crc = zlib.crc32(head)
-        self._waiting = bytearray(head + _CRC.pack(self._crc))
-        try:
-            sync_folder(path.parent)
-        except OSError:
-            self._file.close()
-            path.unlink(missing_ok=True)
-            raise
-
-    def add(self, kind: Kind, body: bytes | bytearray, more: bytes = b"") -> None:
-        """Add a record; it does not count until `commit`."""
-        head = _RECORD.pack(len(body) + len(more), kind)
-        crc = zlib.crc32(body, zlib.crc32(head, self._crc))
-        self._crc = zlib.crc32(more, crc) if more else crc
-        self._waiting += head
-        self._waiting += body
-        self._waiting += more
-        self._waiting += _CRC.pack(self._crc)
-
-    def commit(self) -> None:
-        """Make all records so far durable."""
-        while self._waiting:
-            written = self._file.write(self._waiting)
-            del self._waiting[:written]
-        sync_data(self._file.fileno())
-
-    def close(self) -> None:
-        """Leave the file as it is; what was committed can be read. Idempotent."""
-        self._file.close()
+def open_journal(path: Path, meta: Meta) -> RecordFile:
+    """Create a journal; raise FileExistsError if it already exists."""
+    return RecordFile(path, _MAGIC, meta.version, meta.encode())
 
 
 def read_journal(path: Path) -> Journal:
@@ -117,11 +76,13 @@ def read_journal(path: Path) -> Journal:
     meta, at, crc = _read_head(path, data)
     columns = meta.columns
     found = _Found(meta.version, row_type(columns, FIRST_ROWS), row_type(columns, STEP_ROWS))
-    for kind, body in _records(data, at, crc):
+    for kind, body in records(data, at, crc):
         try:
             found.take(kind, body)
         except ValueError as error:
             raise UnreadableFileError(f"{path.name}: a record is whole, but does not fit its robot: {error}") from error
+        if kind == Kind.END:
+            break
     if not found.steps:
         raise NothingRecordedError(f"{path.name}: the recording was cut off before the first step was kept")
     require_size(columns, found.counts)
@@ -227,37 +188,19 @@ class _Commands:
 
 def _read_head(path: Path, data: memoryview) -> tuple[Meta, int, int]:
     """Return what the head says, where it ends, and the checksum so far."""
-    if len(data) < _HEAD.size:
-        raise UnreadableFileError(f"{path.name}: expected a journal, got {len(data)} bytes")
-    magic, version, size = _HEAD.unpack_from(data)
-    if magic != _MAGIC or version not in VERSIONS or size > META_BYTES_MAX:
-        found = f"{magic!r} of version {version}"
-        raise UnreadableFileError(f"{path.name}: expected a journal of version {VERSIONS}, got {found}")
-    end = _HEAD.size + size
-    crc = zlib.crc32(data[:end])
-    if data[end : end + _CRC.size] != _CRC.pack(crc):
-        raise UnreadableFileError(f"{path.name}: the journal's head is damaged")
     try:
-        meta = decode_meta(bytes(data[_HEAD.size : end]))
+        version, head, at, crc = read_head(data, _MAGIC, META_BYTES_MAX)
+    except RecordsError as error:
+        raise UnreadableFileError(f"{path.name}: expected a journal: {error}") from error
+    if version not in VERSIONS:
+        raise UnreadableFileError(f"{path.name}: expected a journal of version {VERSIONS}, got version {version}")
+    try:
+        meta = decode_meta(head)
     except ValueError as error:
         raise MetaInvalidError(f"{path.name}: {error}") from error
     if meta.version != version:
         raise MetaInvalidError(f"{path.name}: the journal has version {version}, its /meta {meta.version}")
-    return meta, end + _CRC.size, crc
-
-
-def _records(data: memoryview, at: int, crc: int) -> Iterator[tuple[int, memoryview]]:
-    """Yield the kind and body of each record from `at` up to the first that is not whole, or to the last."""
-    while at + _RECORD.size + _CRC.size <= len(data):
-        size, kind = _RECORD.unpack_from(data, at)
-        end = at + _RECORD.size + size
-        crc = zlib.crc32(data[at:end], crc)
-        if data[end : end + _CRC.size] != _CRC.pack(crc):
-            return
-        yield kind, data[at + _RECORD.size : end]
-        if kind == Kind.END:
-            return
-        at = end + _CRC.size
+    return meta, at, crc
 
 
 def finish(journal: Path, clean: Path, cut: EndReason = EndReason.HOST_LOST) -> bool:

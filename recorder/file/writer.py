@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from recorder.file.journal import JournalFile, Kind, end_record
+from recorder.file.journal import Kind, end_record, open_journal
 from recorder.file.layout import Sizes
 from recorder.file.meta import Meta, end_meta, start_meta
 from recorder.file.rows import RowEncoder, command_rows, limit_rows
 from sim.robot import Observation
+from teleop.records import RecordFile
 from teleop.steps import EpisodeEnd, EpisodeStart, Step
 
 COMMIT_EVERY_S: Final = 0.5
@@ -39,7 +40,7 @@ def commit_steps(control_hz: float) -> int:
 class EpisodeWriter:
     """One open recording. Not thread-safe: one thread starts, appends and ends."""
 
-    def __init__(self, journal: JournalFile, meta: Meta) -> None:
+    def __init__(self, journal: RecordFile, meta: Meta) -> None:
         """Take over a new journal; call `start` instead."""
         self._journal, self._meta = journal, meta
         self._rows = RowEncoder(meta.spec)
@@ -53,7 +54,7 @@ class EpisodeWriter:
         """Create the file `journal` (FileExistsError if it already exists) with the first observation."""
         meta = start_meta(start, urdf_sha256)
         _require_shapes(start.initial, dict(meta.spec.arrays), "the initial observation")
-        file = JournalFile(journal, meta)
+        file = open_journal(journal, meta)
         try:
             writer = cls(file, meta)
             file.add(Kind.FIRST, writer._rows.first(start))

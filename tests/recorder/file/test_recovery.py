@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from recorder.file.episode import EpisodeError, UnreadableFileError, read_episode
 from recorder.file.journal import (
     Journal,
-    JournalFile,
     Kind,
     NothingRecordedError,
     end_record,
     finish,
+    open_journal,
     read_journal,
 )
 from recorder.file.meta import end_meta, start_meta
@@ -247,7 +247,7 @@ _END = end_record(end_meta(fake_end(fake_start(), [])))
 def test_a_whole_record_that_its_robot_cannot_have_made_is_refused_by_name(
     tmp_path: Path, records: list[tuple[Kind, bytes]]
 ) -> None:
-    journal = JournalFile(tmp_path / "e.journal", META)
+    journal = open_journal(tmp_path / "e.journal", META)
     for kind, body in records:
         journal.add(kind, body)
     journal.commit()

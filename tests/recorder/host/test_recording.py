@@ -11,7 +11,7 @@ import h5py
 import pytest
 
 from recorder.file.episode import Episode, read_episode
-from recorder.file.journal import JournalFile, finish, read_journal
+from recorder.file.journal import finish, read_journal
 from recorder.file.writer import EpisodeWriter
 from recorder.host import sealer
 from recorder.host.recording import Recorder
@@ -22,6 +22,7 @@ from recorder.proof.manifest import NO_PREVIOUS
 from recorder.proof.refusals import OperatorSignatureInvalid
 from recorder.proof.seal import SealedEpisode, seal
 from recorder.proof.verify import verify_bundle
+from teleop.records import RecordFile
 from teleop.steps import EpisodeEvent, Events
 from teleop.wire.reasons import EndReason
 from tests.recorder.bundles import record
@@ -156,14 +157,14 @@ def test_a_crash_before_the_journal_was_removed_leaves_one_episode(tmp_path: Pat
 def test_a_disk_that_fills_up_ends_one_episode_and_not_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit, commits = JournalFile.commit, itertools.count()
+    commit, commits = RecordFile.commit, itertools.count()
 
-    def full(journal: JournalFile) -> None:
+    def full(journal: RecordFile) -> None:
         if next(commits) == 3:
             raise OSError(28, "no space left on device")
         commit(journal)
 
-    monkeypatch.setattr(JournalFile, "commit", full)
+    monkeypatch.setattr(RecordFile, "commit", full)
     made, handed = recorder(tmp_path)
     made.run(events_of(fake_episode(episode="full"), fake_episode(episode="next")))
 

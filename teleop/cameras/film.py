@@ -1,0 +1,201 @@
+"""A film: what one camera gave during one episode, encoded, as records that are only ever appended.
+
+The camera process writes it (`FilmWriter`), and holds a lock on it until it has ended; whoever makes an episode's file
+of it (`read_film`) waits for that lock, and so for the last picture, or for the end of a process that was killed.
+FORMAT.md, section 1.2, describes the bytes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from teleop.records import RecordFile, RecordsError, read_head, records
+
+FILM_SUFFIX: Final = ".film"
+"""`<episode>.<camera>.film`, beside the episode's journal."""
+FILM_VERSION: Final = 1
+_MAGIC: Final = b"armshare-film"
+_HEAD_BYTES_MAX: Final = 1 << 16
+_PICTURE: Final = struct.Struct("<qqBB")
+_EVENT: Final = struct.Struct("<qqBI")
+
+
+class FilmError(Exception):
+    """A file is no film."""
+
+
+class Kind(IntEnum):
+    """What a record holds."""
+
+    PICTURE = 1
+    EVENT = 2
+    END = 3
+
+
+class Mark(IntFlag):
+    """What is wrong with a picture."""
+
+    FROZEN = 1
+    """The same as the one before, to the last pixel, of a camera that should show noise."""
+    BLACK = 2
+    """Nothing is to be seen: no pixel is brighter than 16 of 255."""
+    LATE = 4
+    """It came more than one and a half periods after the one before."""
+
+
+class Trouble(IntEnum):
+    """What an event says about a stretch of time."""
+
+    MISSING = 0
+    """No picture came; `pictures` says how many there should have been."""
+    FROZEN = 1
+    BLACK = 2
+    DROPPED = 3
+    """Pictures came and could not be kept: the encoder or the disk was behind."""
+    LOST = 4
+    """The device was gone, or the process that read it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilmPicture:
+    """One picture."""
+
+    t_captured_ns: int
+    """Host's monotonic clock: when it was taken, if the device says so, else when it came."""
+    t_arrived_ns: int
+    """Host's monotonic clock: when this computer had it."""
+    key: bool
+    """Whether it can be decoded by itself."""
+    marks: Mark
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FilmEvent:
+    """Trouble between two times of the host's monotonic clock."""
+
+    t_from_ns: int
+    t_to_ns: int
+    trouble: Trouble
+    pictures: int
+
+
+class FilmHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a film is of; goes into `/meta` of the episode as it is."""
+
+    name: str
+    codec: str
+    """`h264` (Annex B, one access unit to a picture), `jpeg`, `png` (lossless), `depth16` (PNG of 16 bits)."""
+    width: int
+    height: int
+    fps: float
+    """The rate that was asked of the device."""
+    timed: str
+    """`device` if `t_captured_ns` is the device's own time, `arrival` if it is when the picture came."""
+    encoder: str = ""
+    """The encoder and its settings, as text."""
+    depth_unit_m: float = 0.0
+    """Of `depth16`: how far away 1 is; 0 for other codecs."""
+    intrinsics: tuple[float, ...] = ()
+    """fx, fy, cx, cy (pixels), then OpenCV's distortion coefficients; empty if nobody has measured them."""
+    mount: str = ""
+    """The link that carries the camera; empty: it stands in the room."""
+    extrinsics: tuple[float, ...] = ()
+    """The camera's frame in that of `mount` (of the base, if it stands in the room): x y z in m, quaternion x y z w.
+    Its x points right, its y down and its z along the view. Empty if nobody has measured it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """What a film holds, up to its first damage."""
+
+    head: FilmHead
+    pictures: list[FilmPicture]
+    events: list[FilmEvent]
+    whole: bool
+    """Whether it ended in order; if not, its process was killed, or the disk was full."""
+
+
+class FilmWriter:
+    """An open film. What was added is durable after `commit`."""
+
+    def __init__(self, path: Path, head: FilmHead) -> None:
+        """Create the file and lock it; raise FileExistsError if it already exists."""
+        self._file = RecordFile(path, _MAGIC, FILM_VERSION, msgspec.json.encode(head))
+        fcntl.flock(self._file.fileno(), fcntl.LOCK_EX)
+        self._file.commit()
+
+    def picture(self, picture: FilmPicture) -> None:
+        """Add a picture."""
+        head = _PICTURE.pack(picture.t_captured_ns, picture.t_arrived_ns, picture.key, picture.marks)
+        self._file.add(Kind.PICTURE, head, picture.data)
+
+    def event(self, event: FilmEvent) -> None:
+        """Add an event."""
+        self._file.add(Kind.EVENT, _EVENT.pack(event.t_from_ns, event.t_to_ns, event.trouble, event.pictures))
+
+    def flush(self) -> None:
+        """Hand what was added to the operating system, which keeps it if only this process ends."""
+        self._file.flush()
+
+    def commit(self) -> None:
+        """Make what was added durable."""
+        self._file.commit()
+
+    def end(self) -> None:
+        """Say that nothing more comes, and give up the lock."""
+        self._file.add(Kind.END)
+        self._file.commit()
+        self._file.close()
+
+    def abandon(self) -> None:
+        """Close the film as it is; what was committed can be read. Idempotent."""
+        self._file.close()
+
+
+def read_film(path: Path) -> Film:
+    """Wait until a film is no longer being written, and read it up to its first damage; raise FilmError."""
+    with path.open("rb") as file:
+        fcntl.flock(file.fileno(), fcntl.LOCK_SH)
+        data = memoryview(file.read())
+    try:
+        version, said, at, crc = read_head(data, _MAGIC, _HEAD_BYTES_MAX)
+        head = msgspec.json.decode(said, type=FilmHead)
+    except (RecordsError, ValueError) as error:
+        raise FilmError(f"{path.name}: expected a film: {error}") from error
+    if version != FILM_VERSION:
+        raise FilmError(f"{path.name}: expected a film of version {FILM_VERSION}, got {version}")
+    film, whole = Film(head, [], [], whole=False), False
+    for kind, body in records(data, at, crc):
+        if kind == Kind.END:
+            whole = True
+            break
+        try:
+            _take(film, kind, body)
+        except (struct.error, ValueError) as error:
+            raise FilmError(f"{path.name}: a record is whole, but no picture and no event: {error}") from error
+    return Film(head, film.pictures, film.events, whole)
+
+
+def films_of(journal: Path) -> Iterator[Path]:
+    """Yield the films beside an episode's journal, sorted by camera."""
+    yield from sorted(journal.parent.glob(f"{journal.stem}.*{FILM_SUFFIX}"))
+
+
+def _take(film: Film, kind: int, body: memoryview) -> None:
+    if kind == Kind.PICTURE:
+        captured_ns, arrived_ns, key, marks = _PICTURE.unpack_from(body)
+        film.pictures.append(FilmPicture(captured_ns, arrived_ns, bool(key), Mark(marks), bytes(body[_PICTURE.size :])))
+    elif kind == Kind.EVENT:
+        t_from_ns, t_to_ns, trouble, pictures = _EVENT.unpack(body)
+        film.events.append(FilmEvent(t_from_ns, t_to_ns, Trouble(trouble), pictures))
+    else:
+        raise ValueError(f"kind {kind}")
