@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from sim.motion.control import LimitEvent
 from sim.robot import Action, Observation, RobotSpec, Vector
 from teleop.wire.messages import Command, Safety
@@ -18,6 +20,31 @@ from teleop.wire.reasons import EndReason
 
 QUEUE_STEPS: Final = 512
 """How far a recorder may fall behind: 25 s at 20 Hz; then the episode ends, invalid."""
+
+
+class FilmHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A camera that records beside the steps; goes into `/meta` of the episode as it is (FORMAT.md, section 1.4)."""
+
+    name: str
+    codec: str
+    """`h264` (Annex B, one access unit to a picture), `jpeg`, `png` (lossless), `depth16` (PNG of 16 bits)."""
+    width: int
+    height: int
+    fps: float
+    """The rate that was asked of the device."""
+    timed: str
+    """`device` if `t_captured_ns` is the device's own time, `arrival` if it is when the picture came."""
+    encoder: str = ""
+    """The encoder and its settings, as text."""
+    depth_unit_m: float = 0.0
+    """Of `depth16`: how far away 1 is; 0 for other codecs."""
+    intrinsics: tuple[float, ...] = ()
+    """fx, fy, cx, cy (pixels), then OpenCV's distortion coefficients; empty if nobody has measured them."""
+    mount: str = ""
+    """The link that carries the camera; empty: it stands in the room."""
+    extrinsics: tuple[float, ...] = ()
+    """The camera's frame in that of `mount` (of the base, if it stands in the room): x y z in m, quaternion x y z w.
+    Its x points right, its y down and its z along the view. Empty if nobody has measured it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +66,8 @@ class EpisodeStart:
     initial: Observation
     t_mono_ns: int
     t_wall_ns: int
+    cameras: tuple[FilmHead, ...] = ()
+    """Those that record: each has a film beside the journal, unless its process failed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from teleop.records import RecordFile, RecordsError, read_head, records
+from teleop.steps import FilmHead
 
 FILM_SUFFIX: Final = ".film"
 """`<episode>.<camera>.film`, beside the episode's journal."""
@@ -86,31 +87,6 @@ class FilmEvent:
     t_to_ns: int
     trouble: Trouble
     pictures: int
-
-
-class FilmHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a film is of; goes into `/meta` of the episode as it is."""
-
-    name: str
-    codec: str
-    """`h264` (Annex B, one access unit to a picture), `jpeg`, `png` (lossless), `depth16` (PNG of 16 bits)."""
-    width: int
-    height: int
-    fps: float
-    """The rate that was asked of the device."""
-    timed: str
-    """`device` if `t_captured_ns` is the device's own time, `arrival` if it is when the picture came."""
-    encoder: str = ""
-    """The encoder and its settings, as text."""
-    depth_unit_m: float = 0.0
-    """Of `depth16`: how far away 1 is; 0 for other codecs."""
-    intrinsics: tuple[float, ...] = ()
-    """fx, fy, cx, cy (pixels), then OpenCV's distortion coefficients; empty if nobody has measured them."""
-    mount: str = ""
-    """The link that carries the camera; empty: it stands in the room."""
-    extrinsics: tuple[float, ...] = ()
-    """The camera's frame in that of `mount` (of the base, if it stands in the room): x y z in m, quaternion x y z w.
-    Its x points right, its y down and its z along the view. Empty if nobody has measured it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ import pytest
 from teleop.cameras.film import (
     FilmError,
     FilmEvent,
-    FilmHead,
     FilmPicture,
     FilmWriter,
     Mark,
@@ -18,6 +17,7 @@ from teleop.cameras.film import (
     films_of,
     read_film,
 )
+from teleop.steps import FilmHead
 
 HEAD = FilmHead("front", "h264", 640, 480, 30.0, "arrival")
 PICTURES = [
