@@ -20,13 +20,13 @@ from sim.pictures.render import open_renderer, require_size
 from sim.pictures.render_scene import RenderScene, camera_named
 from sim.registry import register_envs
 from sim.robot import ArraySpec, Observation, RobotSpec, UnstableWorldError, Vector
+from sim.seeds import SEED_MAX
 
 Control = Literal["ee_twist", "ee_pose", "joint_position"]
 Reward = Literal["progress", "success"]
 Seen = dict[str, Vector]
 
 CONTROLS: Final[tuple[Control, ...]] = get_args(Control)
-SEED_MAX: Final = 2**48
 _FAR: Final = 10.0
 """No position and no joint in a stable world goes beyond this (m, rad)."""
 _FAST: Final = 1000.0

@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
+from sim.seeds import random_data_seed
 from teleop import clock
 from teleop.hub.db import Database
 from teleop.hub.registrations import NONCE_MS, RegistrationError, RegistrationNonceError, require_registration
@@ -235,7 +236,7 @@ class Registry:
             robot=lease.robot,
             operator=lease.operator,
             task=task,
-            seed=secrets.randbits(48),
+            seed=random_data_seed(),
             nonce="0x" + secrets.token_hex(32),
             issued_ms=self._now_ms(),
             model=robot.model,
