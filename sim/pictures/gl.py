@@ -73,7 +73,7 @@ class GlRenderer:
     @property
     def name(self) -> str:
         """The program that draws."""
-        return f"OpenGL, {self._gl.info['GL_RENDERER']}"
+        return name(self._gl)
 
     def draw(
         self, camera: Camera, camera_frame: Vector, frames: Floats, *, depth: bool = False, mask: bool = False
@@ -332,6 +332,11 @@ def context() -> moderngl.Context:
         needed = "on Debian: apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri"
         raise NoOpenGlError(f"OpenGL 3.3 through EGL cannot be had ({error}); {needed}") from error
     return gl
+
+
+def name(gl: moderngl.Context) -> str:
+    """Return the program that draws, as every picture says it."""
+    return f"OpenGL, {gl.info['GL_RENDERER']}"
 
 
 @cache

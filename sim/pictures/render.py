@@ -1,7 +1,7 @@
 """Pictures of an episode after the fact: any camera, at any size, from the recorded states alone.
 
-Exports `Shot`, `render` and `open_renderer`. Frames are drawn by the workers of any `concurrent.futures` executor; each
-keeps its renderer, scene and meshes from one batch to the next.
+Exports `Shot`, `render`, `render_as` and `open_renderer`. Frames are drawn by the workers of any `concurrent.futures`
+executor; each keeps its renderer, scene and meshes from one batch to the next.
 """
 
 from __future__ import annotations
@@ -9,26 +9,29 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Final, TypeVar
 
 import structlog
 
 from sim.catalogue import description, require_pair, task
 from sim.description import RobotDescription
+from sim.pictures.light import ROOM, Lighting, lit
 from sim.pictures.picture import Picture, Renderer
 from sim.pictures.render_scene import RenderScene
 from sim.processes import end_with_parent
 from sim.robot import RobotError, RobotSpec, Vector
+from sim.scene import Scene
 from sim.tasks.parts.setting import setting
 
 SIZE_MAX: Final = 4096
-_BATCH: Final = 25
+BATCH: Final = 24
 """How many frames a worker draws at a time."""
 _log = structlog.get_logger()
+Made = TypeVar("Made")
 
 
 class PictureSizeError(RobotError):
@@ -51,6 +54,7 @@ class Shot:
     height: int = 480
     depth: bool = False
     mask: bool = False
+    light: Lighting = ROOM
 
 
 def render(shot: Shot, seen: Mapping[str, Vector], executor: Executor) -> Iterator[Picture]:
@@ -59,16 +63,27 @@ def render(shot: Shot, seen: Mapping[str, Vector], executor: Executor) -> Iterat
     Raises UnknownRobotError, UnknownTaskError, UnknownCameraError, PictureSizeError or StatesMissingError before
     anything is drawn. At most a few batches are held at once.
     """
+    for pictures in render_as(shot, seen, executor, _as_they_are):
+        yield from pictures
+
+
+def render_as(
+    shot: Shot, seen: Mapping[str, Vector], executor: Executor, make: Callable[[list[Picture]], Made]
+) -> Iterator[Made]:
+    """Yield what `make` makes of each `BATCH` pictures, in order; the worker that draws them calls it.
+
+    So pictures that are encoded do not have to come from the worker first. Raises what `render` raises.
+    """
     require(shot, seen)
     steps = len(seen["joint_position"])
-    waiting: deque[Future[list[Picture]]] = deque()
-    for first in range(0, steps, _BATCH):
-        batch = {name: array[first : first + _BATCH] for name, array in seen.items()}
-        waiting.append(executor.submit(_drawn, shot, batch))
+    waiting: deque[Future[Made]] = deque()
+    for first in range(0, steps, BATCH):
+        batch = {name: array[first : first + BATCH] for name, array in seen.items()}
+        waiting.append(executor.submit(_made, shot, batch, make))
         if len(waiting) > 2 * (os.cpu_count() or 1):
-            yield from waiting.popleft().result()
+            yield waiting.popleft().result()
     while waiting:
-        yield from waiting.popleft().result()
+        yield waiting.popleft().result()
 
 
 def workers(count: int | None = None) -> ProcessPoolExecutor:
@@ -78,11 +93,30 @@ def workers(count: int | None = None) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(count, fresh, _share_cores, (count,))
 
 
-def render_scene_of(robot: str, task_name: str, seed: int, height: int | None = None) -> RenderScene:
-    """Return what is drawn for the episode with that seed, in pictures of that height (None: unsimplified)."""
+def scene_of(robot: str, task_name: str, seed: int, light: Lighting = ROOM) -> Scene:
+    """Return what surrounds the robot in the episode with that seed, in that light."""
     require_pair(robot, task_name)
     scene = setting(description(robot), task(task_name), seed)
-    return RenderScene(_spec(description(robot)), scene, height)
+    return replace(scene, light=lit(scene.light, light))
+
+
+def render_scene_of(
+    robot: str, task_name: str, seed: int, height: int | None = None, light: Lighting = ROOM
+) -> RenderScene:
+    """Return what is drawn for the episode with that seed, in pictures of that height (None: unsimplified)."""
+    return RenderScene(_spec(description(robot)), scene_of(robot, task_name, seed, light), height)
+
+
+def renderer_name() -> str:
+    """Return the name of the renderer that works here, as every picture says it."""
+    from sim.pictures import gl
+
+    try:
+        return gl.name(gl.context())
+    except gl.NoOpenGlError:
+        from sim.pictures.tiny import NAME
+
+        return NAME
 
 
 def open_renderer(render_scene: RenderScene, width: int, height: int) -> Renderer:
@@ -107,7 +141,7 @@ def require_size(width: int, height: int) -> None:
 
 def require(shot: Shot, seen: Mapping[str, Vector]) -> None:
     """Raise what `render` raises if the pictures cannot be drawn."""
-    render_scene = render_scene_of(shot.robot, shot.task, shot.seed, shot.height)
+    render_scene = render_scene_of(shot.robot, shot.task, shot.seed, shot.height, shot.light)
     render_scene.camera(shot.camera)
     require_size(shot.width, shot.height)
     missing = [name for name in render_scene.needs if name not in seen]
@@ -117,17 +151,40 @@ def require(shot: Shot, seen: Mapping[str, Vector]) -> None:
         )
 
 
-def _drawn(shot: Shot, seen: Mapping[str, Vector]) -> list[Picture]:
-    render_scene, renderer = _painter(shot.robot, shot.task, shot.seed, shot.width, shot.height)
+def _made(shot: Shot, seen: Mapping[str, Vector], make: Callable[[list[Picture]], Made]) -> Made:
+    render_scene, renderer = _studio().painter(shot)
     camera = render_scene.camera(shot.camera)
     at, frames = render_scene.camera_frames(camera, seen), render_scene.frames(seen)
-    return list(renderer.sequence(camera, at, frames, depth=shot.depth, mask=shot.mask))
+    return make(list(renderer.sequence(camera, at, frames, depth=shot.depth, mask=shot.mask)))
 
 
-@lru_cache(maxsize=1)
-def _painter(robot: str, task_name: str, seed: int, width: int, height: int) -> tuple[RenderScene, Renderer]:
-    render_scene = render_scene_of(robot, task_name, seed, height)
-    return render_scene, open_renderer(render_scene, width, height)
+def _as_they_are(pictures: list[Picture]) -> list[Picture]:
+    return pictures
+
+
+class _Studio:
+    """The renderer that this process has open: one, for the newest scene, size and light."""
+
+    def __init__(self) -> None:
+        self._of: tuple[object, ...] = ()
+        self._open: tuple[RenderScene, Renderer] | None = None
+
+    def painter(self, shot: Shot) -> tuple[RenderScene, Renderer]:
+        """Return the scene of a shot, and what draws it."""
+        wanted = shot.robot, shot.task, shot.seed, shot.width, shot.height, shot.light
+        if self._open is not None and self._of == wanted:
+            return self._open
+        if self._open is not None:
+            self._open[1].close()
+            self._open = None
+        render_scene = render_scene_of(shot.robot, shot.task, shot.seed, shot.height, shot.light)
+        self._of, self._open = wanted, (render_scene, open_renderer(render_scene, shot.width, shot.height))
+        return self._open
+
+
+@cache
+def _studio() -> _Studio:
+    return _Studio()
 
 
 def _spec(robot: RobotDescription) -> RobotSpec:

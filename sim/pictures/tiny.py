@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from sim.robot import Vector
 from sim.rotation import from_matrix
 from sim.scene import Camera
 
+NAME: Final = "PyBullet TinyRenderer"
 _TO_GL = np.diag((1.0, -1.0, -1.0, 1.0))
 """From OpenCV's axes of a camera to OpenGL's."""
 
@@ -36,7 +38,7 @@ class TinyRenderer:
     @property
     def name(self) -> str:
         """The program that draws."""
-        return "PyBullet TinyRenderer"
+        return NAME
 
     def draw(
         self, camera: Camera, camera_frame: Vector, frames: Floats, *, depth: bool = False, mask: bool = False
