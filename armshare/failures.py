@@ -43,7 +43,7 @@ _ACTIONABLE: Final = (
     "recorder.file.apart.ReaderLostError",
     "recorder.file.episode.EpisodeError",
     "recorder.proof.contribute.NotOurEpisodeError",
-    "recorder.export.robomimic.ExportError",
+    "recorder.export.errors.ExportError",
     "recorder.proof.refusals.GateError",
     "rewards.chain.payouts.PayoutsError",
     "rewards.chain.vault.ChainError",

@@ -13,7 +13,12 @@ NAMESPACE: Final = "armshare"
 
 def env_id(robot: str, task_name: str) -> str:
     """Return the name of a pair, such as `armshare/Lift-Panda-v0`; a task's first version is v0."""
-    return f"{NAMESPACE}/{_title(task_name)}-{_title(robot)}-v{task(task_name).spec.version - 1}"
+    return env_name(robot, task_name, task(task_name).spec.version)
+
+
+def env_name(robot: str, task_name: str, version: int) -> str:
+    """Return the name of a pair at a version of its task, whether or not it is here."""
+    return f"{NAMESPACE}/{_title(task_name)}-{_title(robot)}-v{version - 1}"
 
 
 def register_envs() -> None:

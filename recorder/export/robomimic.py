@@ -20,6 +20,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from recorder.export.errors import (
+    MixedRobotsError,
+    MixedTasksError,
+    NothingToExportError,
+    TargetError,
+    UnreadableBundleError,
+)
 from recorder.file.apart import reader
 from recorder.file.episode import Episode, EpisodeError
 from recorder.file.meta import SpecMeta
@@ -31,30 +38,6 @@ from teleop.files import move
 
 _GYM_TYPE: Final = 2
 """robomimic's EnvType.GYM_TYPE."""
-
-
-class ExportError(Exception):
-    """Episodes cannot be exported together; nothing was written."""
-
-
-class NothingToExportError(ExportError):
-    """No bundles were given."""
-
-
-class MixedRobotsError(ExportError):
-    """Episodes of robots with different joints, limits or observations do not fit into one file."""
-
-
-class MixedTasksError(ExportError):
-    """Episodes of several tasks do not fit into one file."""
-
-
-class UnreadableBundleError(ExportError):
-    """A folder does not hold a readable bundle."""
-
-
-class TargetError(ExportError):
-    """The file cannot be written there."""
 
 
 @dataclass(frozen=True, slots=True)

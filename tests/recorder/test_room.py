@@ -18,6 +18,7 @@ HEAVY = ("pybullet", "fastapi", "web3", "sqlalchemy", "uvicorn")
         ("recorder.host.recording", ()),
         ("recorder.hub.uploads", ("sqlalchemy",)),
         ("recorder.export.robomimic", ()),
+        ("recorder.export.demonstrations", ()),
         ("recorder.hub.intake", ("sqlalchemy",)),
         ("recorder.hub.api", ("sqlalchemy", "fastapi")),
     ],

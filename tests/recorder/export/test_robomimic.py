@@ -11,14 +11,14 @@ import h5py
 import numpy as np
 import pytest
 
-from recorder.export.robomimic import (
+from recorder.export.errors import (
     MixedRobotsError,
     MixedTasksError,
     NothingToExportError,
     TargetError,
     UnreadableBundleError,
-    export,
 )
+from recorder.export.robomimic import export
 from recorder.file.episode import read_episode
 from recorder.proof.bundle import MANIFEST_FILE, SIGNATURES_FILE
 from recorder.proof.manifest import EPISODE_FILE

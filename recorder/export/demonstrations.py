@@ -1,0 +1,315 @@
+"""What every export is made of: demonstrations that fit together, one at a time, and their frames.
+
+    for demonstration in demonstrations(bundles, action="ee_twist"):
+        for frame in frames(demonstration):
+            ...
+
+All bundles are checked before the first one is given out, so an export is made whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from recorder.export.actions import ActionName, ActionSpace, action_space
+from recorder.export.errors import (
+    CameraError,
+    MixedRobotsError,
+    MixedTasksError,
+    NothingToExportError,
+    RepeatedEpisodeError,
+    UnreadableBundleError,
+    UnverifiedError,
+    WithdrawnError,
+)
+from recorder.file.apart import reader
+from recorder.file.episode import Episode, EpisodeError
+from recorder.file.meta import Meta, SpecMeta
+from recorder.pictures.channel import Pictures
+from recorder.proof import manifest as manifests
+from recorder.proof.bundle import RECEIPT_JSON, Bundle, TrustClass, read_bundle
+from recorder.proof.case import Trust
+from recorder.proof.manifest import EPISODE_FILE, Manifest
+from recorder.proof.refusals import GateError
+from recorder.proof.verify import claimed_domain, require_gates
+from sim.robot import Vector
+from sim.words import listed
+
+Facts = Callable[[Path, Episode], Mapping[str, Any]]
+"""Gives what is said of an episode beside its file, such as its score: name -> text, number or truth value."""
+Draw = Callable[[Episode, str, int, int], Pictures]
+"""Draws what a camera saw in a simulated episode: camera, width, height; one picture for each observation."""
+Gone = Callable[[Manifest], str]
+"""Says why a hub no longer gives an episode out; an empty text if it does."""
+
+_WHOLE: Final = ("files", "canonical", "schema", "file")
+_SIGNED: Final = ("grant", "robot_signature", "operator_signature", "receipt")
+_LOGGED: Final = ("inclusion",)
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """One episode, as an export sees it. N steps; row t of an observation was seen before action t."""
+
+    number: int
+    """Its place in the export, from 0."""
+    bundle: Path
+    manifest: Manifest
+    digest: str
+    """The 32 bytes that robot and operator signed, as 0x-hex."""
+    episode: Episode
+    space: ActionSpace
+    actions: NDArray[np.float32]
+    """(N, A), in [-1, 1]."""
+    driven: NDArray[np.bool_]
+    """(N,): whether the operator drove."""
+    facts: Mapping[str, Any]
+    """What is said of the episode as a whole: name -> text, number or truth value; the same names in each."""
+    pictures: Mapping[str, Pictures]
+    """What each camera saw, by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One step."""
+
+    index: int
+    t_ns: int
+    """Monotonic clock of the robot's computer: when the observation had arrived."""
+    observation: Mapping[str, Vector]
+    action: NDArray[np.float32]
+    """(A,): what was done from this observation."""
+    driven: bool
+    pictures: Mapping[str, NDArray[Any]]
+    """Decoded: by camera, the newest picture that had been taken by `t_ns`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstrations:
+    """Checked episodes of one robot and one task. Each iteration reads them again, one at a time."""
+
+    bundles: tuple[Path, ...]
+    meta: Meta
+    """Of the first: they are alike but for what tells episodes apart."""
+    space: ActionSpace
+    cameras: tuple[str, ...]
+    size: tuple[int, int]
+    """Width and height of pictures that are drawn."""
+    hubs: frozenset[str]
+    """Who signed the receipts; empty if unverified episodes were allowed."""
+    steps: int
+    """N of all of them together."""
+    _checked: tuple[_Checked, ...]
+    _facts: Facts | None
+    _draw: Draw | None
+
+    def __len__(self) -> int:
+        return len(self.bundles)
+
+    def __iter__(self) -> Iterator[Demonstration]:
+        for number, (bundle, checked) in enumerate(zip(self.bundles, self._checked, strict=True)):
+            episode = _read(bundle)
+            yield Demonstration(
+                number,
+                bundle,
+                checked.manifest,
+                checked.digest,
+                episode,
+                self.space,
+                *self.space.of(episode),
+                facts=_facts_of(checked, episode, self.space)
+                | dict(self._facts(bundle, episode) if self._facts else {}),
+                pictures={name: self._seen(episode, name) for name in self.cameras},
+            )
+
+    def _seen(self, episode: Episode, camera: str) -> Pictures:
+        if not episode.meta.robot.simulated:
+            return recorded(episode)[camera]
+        if self._draw is None:
+            raise CameraError(_cannot_draw(episode, camera))
+        return self._draw(episode, camera, *self.size)
+
+
+def demonstrations(
+    bundles: Sequence[Path],
+    *,
+    action: ActionName = "ee_twist",
+    cameras: Sequence[str] | None = None,
+    size: tuple[int, int] = (640, 480),
+    facts: Facts | None = None,
+    draw: Draw | None = None,
+    trust: Trust | None = None,
+    unverified: bool = False,
+    gone: Gone | None = None,
+) -> Demonstrations:
+    """Return the episodes in `bundles`, in this order, checked; raise an ExportError that says what does not fit.
+
+    Each needs a hub's receipt that stands: of the hub that `trust` names, or, without it, of any. With `unverified`, an
+    episode is taken as its file has it. By default a real robot's cameras are all taken, and a simulated one's are not.
+    """
+    if not bundles:
+        raise NothingToExportError("Name at least one episode's folder.")
+    checked = [_check(bundle, trust, unverified=unverified, gone=gone) for bundle in bundles]
+    _require_once(bundles, checked)
+    first = _read(bundles[0])
+    space = action_space(action, first.meta)
+    wanted = tuple(dict.fromkeys(recorded(first) if cameras is None else cameras))
+    steps = 0
+    for bundle in bundles:
+        episode = _read(bundle)
+        _require_alike(first, episode)
+        _require_cameras(first, episode, wanted, draw)
+        space.of(episode)
+        steps += episode.steps
+    hubs = frozenset(one.hub for one in checked if one.hub)
+    return Demonstrations(tuple(bundles), first.meta, space, wanted, size, hubs, steps, tuple(checked), facts, draw)
+
+
+def frames(demonstration: Demonstration) -> Iterator[Frame]:
+    """Yield a demonstration's frames in order; raise a PictureError if one of its pictures cannot be decoded."""
+    from recorder.pictures.decode import Decoder
+
+    episode, seen = demonstration.episode, demonstration.episode.observations
+    t_ns = episode.t_observed_ns[:-1]
+    decoders = {name: Decoder(pictures) for name, pictures in demonstration.pictures.items()}
+    newest = {name: pictures.at(t_ns) for name, pictures in demonstration.pictures.items()}
+    for index in range(episode.steps):
+        yield Frame(
+            index,
+            int(t_ns[index]),
+            {name: array[index] for name, array in seen.items()},
+            demonstration.actions[index],
+            bool(demonstration.driven[index]),
+            {name: decoder.frame(int(newest[name][index])) for name, decoder in decoders.items()},
+        )
+
+
+def recorded(episode: Episode) -> Mapping[str, Pictures]:
+    """Return what a real robot's cameras recorded; nothing for a simulated one, or in a file of version 1."""
+    return getattr(episode, "pictures", {})
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """What the documents beside an episode's file say, and who vouches for it."""
+
+    manifest: Manifest
+    digest: str
+    trust: str
+    """`replayed`, `witnessed`, or empty if no receipt says it."""
+    hub: str
+    """Who signed the receipt; empty if it was not looked at."""
+
+
+def _check(bundle: Path, trust: Trust | None, *, unverified: bool, gone: Gone | None) -> _Checked:
+    read = read_bundle(bundle)
+    try:
+        domain = trust.domain if trust else claimed_domain(read)
+        require_gates(read, Trust(domain), _WHOLE)
+    except GateError as error:
+        raise UnreadableBundleError(f"{bundle} is no whole episode: {error}") from error
+    manifest = manifests.decode(read.manifest or b"")
+    digest = manifests.digest(manifest, read.manifest or b"", domain)
+    if gone is not None and (reason := gone(manifest)):
+        raise WithdrawnError(f"{bundle}: {reason}. Leave it out.")
+    if unverified:
+        return _Checked(manifest, digest, "", "")
+    return _Checked(manifest, digest, *_vouched(bundle, read, trust or Trust(domain)))
+
+
+def _vouched(bundle: Path, read: Bundle, trust: Trust) -> tuple[str, str]:
+    """Return the class of trust, and the hub that signed it; raise UnverifiedError."""
+    if read.receipt is None:
+        raise UnverifiedError(
+            f"{bundle} has no receipt, so no hub has verified it. Fetch it again once it is verified, leave it out, "
+            "or give --unverified to take it as it is."
+        )
+    try:
+        receipt = RECEIPT_JSON.decode(read.receipt)
+        expected = Trust(trust.domain, hub=trust.hub or receipt.hub, log_key=trust.log_key)
+        require_gates(read, expected, _SIGNED + (_LOGGED if trust.log_key else ()))
+    except (GateError, ValueError) as error:
+        raise UnverifiedError(f"{bundle} does not stand as verified: {type(error).__name__}: {error}") from error
+    return (receipt.trust if isinstance(receipt.trust, TrustClass) else ""), receipt.hub
+
+
+def _require_once(bundles: Sequence[Path], checked: Sequence[_Checked]) -> None:
+    first: dict[str, Path] = {}
+    for bundle, one in zip(bundles, checked, strict=True):
+        if one.digest in first:
+            raise RepeatedEpisodeError(f"{bundle} is the same episode as {first[one.digest]}. Name it once.")
+        first[one.digest] = bundle
+
+
+def _require_alike(first: Episode, other: Episode) -> None:
+    task, found = (one.meta.task for one in (first, other))
+    if (task.name, task.version) != (found.name, found.version):
+        tasks = f"{first.meta.episode} is of {task.name} {task.version}, and {other.meta.episode} of {found.name} "
+        raise MixedTasksError(f"{tasks}{found.version}. A data set holds one task: export them apart.")
+    robot, given = (one.meta.robot for one in (first, other))
+    alike = _of_any_version(first.meta.spec) == _of_any_version(other.meta.spec)
+    if not alike or (robot.model, robot.simulated) != (given.model, given.simulated):
+        kinds = [f"a {'simulated' if one.simulated else 'real'} {one.model}" for one in (robot, given)]
+        robots = f"{first.meta.episode} is of {kinds[0]}, and {other.meta.episode} of another robot, {kinds[1]}"
+        raise MixedRobotsError(f"{robots}. A data set holds one kind of robot: export them apart.")
+
+
+def _of_any_version(spec: SpecMeta) -> SpecMeta:
+    """Return what every version of the format says of a robot."""
+    return msgspec.structs.replace(spec, joint_resolution_rad=msgspec.UNSET)
+
+
+def _require_cameras(first: Episode, episode: Episode, wanted: Sequence[str], draw: Draw | None) -> None:
+    """Raise CameraError unless an episode has pictures of every camera, as large as those of the first episode."""
+    name = episode.meta.episode
+    if episode.meta.robot.simulated:
+        if wanted and draw is None:
+            raise CameraError(_cannot_draw(episode, wanted[0]))
+        return
+    seen, before = recorded(episode), recorded(first)
+    for camera in wanted:
+        if camera not in seen:
+            raise CameraError(f"{name} has no camera {camera!r}. It has {listed(seen)}.")
+        if not len(seen[camera]):
+            raise CameraError(f"{name} has no picture of {camera}: its camera gave none. Leave it out, or --camera.")
+        found, expected = (f"{of[camera].width}x{of[camera].height} {of[camera].codec}" for of in (seen, before))
+        if found != expected:
+            raise CameraError(
+                f"{name} has {camera} as {found}, and {first.meta.episode} as {expected}: export them apart."
+            )
+
+
+def _cannot_draw(episode: Episode, camera: str) -> str:
+    return (
+        f"{episode.meta.episode} is a simulation: its pictures of {camera} have to be drawn, which cannot be done here."
+    )
+
+
+def _facts_of(checked: _Checked, episode: Episode, space: ActionSpace) -> dict[str, Any]:
+    """Return what the bundle itself says of an episode as a whole."""
+    meta, manifest = episode.meta, checked.manifest
+    return {
+        "episode": meta.episode,
+        "digest": checked.digest,
+        "success": manifest.success is True,
+        "operator": manifest.operator.address,
+        "robot": manifest.robot.address,
+        "trust": checked.trust,
+        "seed": meta.seed,
+        "end_reason": manifest.reason.value,
+        "clipped_steps": space.clipped(episode),
+    }
+
+
+def _read(bundle: Path) -> Episode:
+    try:
+        return reader().read(bundle / EPISODE_FILE)
+    except EpisodeError as error:
+        raise UnreadableBundleError(f"{bundle} is no whole episode: {error}") from error
