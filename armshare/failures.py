@@ -40,6 +40,7 @@ class NotOnlineError(DoorError):
 _ACTIONABLE: Final = (
     "httpx.HTTPError",
     "json.JSONDecodeError",
+    "recorder.collect.folder.CollectError",
     "recorder.file.apart.ReaderLostError",
     "recorder.file.episode.EpisodeError",
     "recorder.proof.contribute.NotOurEpisodeError",

@@ -17,10 +17,12 @@ from recorder.file.apart import reader
 from recorder.file.episode import Episode, EpisodeError, FileMissingError
 from recorder.proof.bundle import BUNDLE_FILES, TrustClass, read_bundle
 from recorder.proof.case import Trust
+from recorder.proof.hubless import NO_HUB
 from recorder.proof.manifest import EPISODE_FILE
 from recorder.proof.refusals import GateError
 from recorder.proof.unable import UnableError
 from recorder.proof.verify import claimed_domain, verify
+from rewards.score.kept import as_json
 from rewards.score.score import recompute
 from sim.robot import RobotError
 from sim.words import listed
@@ -80,15 +82,9 @@ def check(bundle: Path, config: dict[str, Any] | None, *, replay: bool, score: b
         return {**report, "unable": error.reason, "message": str(error)}
     report |= {"episode": found.episode, "digest": found.digest, "content_root": found.content_root}
     report |= {"passed": list(found.passed), "skipped": list(found.skipped), "trust": found.trust}
+    report["hubless"] = trust.domain == NO_HUB
     if score:
-        recomputed = recompute(bundle / EPISODE_FILE)
-        report["score"] = {
-            "version": recomputed.version,
-            "score": recomputed.score_ppm / 1_000_000,
-            "accepted": recomputed.accepted,
-            "vector": recomputed.vector.as_dict(),
-            "reasons": list(recomputed.reasons),
-        }
+        report["score"] = as_json(recompute(bundle / EPISODE_FILE))
     return report
 
 
@@ -107,7 +103,9 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
         yield f"         {report['trust']}: {_TRUST[report['trust']]}"
     if report["skipped"]:
         yield f"         not checked: {', '.join(report['skipped'])}"
-    if not report["pinned"]:
+    if report["hubless"]:
+        yield "         no hub asked for it, and none gave a receipt: whoever made it chose its seed and made its keys"
+    elif not report["pinned"]:
         yield "         the chain and vault are the bundle's own claim; --pins or --hub says whose receipt to trust"
     if "score" in report:
         score = report["score"]

@@ -5,7 +5,8 @@ Actions go through the same controller, limits and rate as an operator's command
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, get_args
+from collections.abc import Sequence
+from typing import Any, Final, Literal, Protocol, get_args
 
 import gymnasium
 import numpy as np
@@ -14,12 +15,21 @@ from numpy.typing import NDArray
 
 from sim import rotation
 from sim.catalogue import make_world
-from sim.motion.control import EE_ROTATION_MAX_RAD_S, EE_SPEED_MAX_M_S, Controller, Joints, Pose, Setpoint, Twist
+from sim.motion.control import (
+    EE_ROTATION_MAX_RAD_S,
+    EE_SPEED_MAX_M_S,
+    Controller,
+    Joints,
+    LimitEvent,
+    Pose,
+    Setpoint,
+    Twist,
+)
 from sim.pictures.picture import Renderer
 from sim.pictures.render import open_renderer, require_size
 from sim.pictures.render_scene import RenderScene, camera_named
 from sim.registry import register_envs
-from sim.robot import ArraySpec, Observation, RobotSpec, UnstableWorldError, Vector
+from sim.robot import ArraySpec, Observation, Robot, RobotSpec, UnstableWorldError, Vector
 from sim.seeds import SEED_MAX
 
 Control = Literal["ee_twist", "ee_pose", "joint_position"]
@@ -30,6 +40,35 @@ CONTROLS: Final[tuple[Control, ...]] = get_args(Control)
 _FAR: Final = 10.0
 """No position and no joint in a stable world goes beyond this (m, rad)."""
 _FAST: Final = 1000.0
+
+
+class Periods(Protocol):
+    """What an environment's control periods go through: straight to its robot, or past somebody who records them."""
+
+    def reset(self, seed: int) -> Observation:
+        """Begin an episode, and return the first observation."""
+
+    def step(self, setpoint: Setpoint) -> tuple[Observation, Sequence[LimitEvent]]:
+        """Drive for one period; return what was seen after it, and the clamps. Raises UnstableWorldError."""
+
+
+class _Direct:
+    """A controller and its robot."""
+
+    def __init__(self, robot: Robot) -> None:
+        self._robot, self._controller = robot, Controller(robot.spec)
+        self._seen = robot.observe()
+
+    def reset(self, seed: int) -> Observation:
+        self._seen = self._robot.reset(seed)
+        self._controller.start(self._seen)
+        return self._seen
+
+    def step(self, setpoint: Setpoint) -> tuple[Observation, Sequence[LimitEvent]]:
+        directive = self._controller.step(setpoint, self._seen)
+        self._robot.send_action(directive.action)
+        self._seen = self._robot.observe()
+        return self._seen, directive.limits
 
 
 class TaskEnv(gymnasium.Env[Seen, NDArray[np.float32]]):
@@ -77,7 +116,7 @@ class TaskEnv(gymnasium.Env[Seen, NDArray[np.float32]]):
         require_size(width, height)
         camera_named(self.world.scene, camera)
         spec = self.world.spec
-        self._controller = Controller(spec)
+        self.periods: Periods = _Direct(self.world)
         self.observation_space: spaces.Space[Seen] = spaces.Dict(  # type: ignore[assignment]  # its values are arrays
             {array.name: _bounds(array) for array in spec.observation}
         )
@@ -89,23 +128,20 @@ class TaskEnv(gymnasium.Env[Seen, NDArray[np.float32]]):
         """Begin an episode."""
         super().reset(seed=seed)
         self._seed = int(self.np_random.integers(SEED_MAX)) if seed is None else seed
-        self._seen = self.world.reset(self._seed)
-        self._controller.start(self._seen)
+        self._seen = self.periods.reset(self._seed)
         return _copied(self._seen), self._info()
 
     def step(self, action: NDArray[np.float32]) -> tuple[Seen, float, bool, bool, dict[str, Any]]:
         """Drive for one control period."""
         setpoint = setpoint_of(self.world.spec, self._control, action)
-        directive = self._controller.step(setpoint, self._seen)
         before = self._seen
         try:
-            self.world.send_action(directive.action)
+            self._seen, limits = self.periods.step(setpoint)
         except UnstableWorldError as error:
             return _copied(before), 0.0, False, True, {**self._info(), "invalid": str(error)}
-        self._seen = self.world.observe()
         done = bool(self._seen.success)
         gained = (self._seen.progress or 0.0) - (before.progress or 0.0)
-        info = {**self._info(), "limits": [(e.rule.value, e.axis, e.requested, e.applied) for e in directive.limits]}
+        info = {**self._info(), "limits": [(e.rule.value, e.axis, e.requested, e.applied) for e in limits]}
         return _copied(self._seen), gained if self._reward == "progress" else float(done), done, False, info
 
     def render(self) -> NDArray[np.uint8] | None:

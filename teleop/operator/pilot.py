@@ -12,13 +12,18 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Protocol
 
+import numpy as np
+
 from sim.catalogue import description
 from sim.catalogue import task as task_named
 from sim.motion.control import Setpoint
 from sim.robot import Vector
 from sim.task import Expert
 from teleop.operator.driver import Driver
+from teleop.operator.program import script
+from teleop.wire.driver import Driver as Said
 from teleop.wire.messages import Mode, Safety, State
+from teleop.wire.messages import Values as WireValues
 from teleop.wire.setpoints import values_of
 
 HEARTBEAT_S: Final = 1 / 30
@@ -27,6 +32,8 @@ BLIND_S: Final = 0.25
 """How long a pilot may go on without seeing a new state."""
 _OLD_STATES: Final = 2
 """How many states from before the reset may come after `ready`: control frames overtake one waiting state per hop."""
+
+_NOTHING: Final = np.empty(0, np.float32)
 
 Descriptor = Mapping[str, Any]
 """A robot's descriptor (PROTOCOL.md)."""
@@ -86,6 +93,11 @@ def expert(robot: Descriptor, task: str) -> Pilot:
     return ExpertPilot(task_named(task).expert(description(robot["model"])))
 
 
+def expert_said(robot: Descriptor, task: str) -> Said:
+    """Return what the hub is told of the task's scripted operator."""
+    return script(type(task_named(task).expert(description(robot["model"]))))
+
+
 async def fly(driver: Driver, make: PilotMaker) -> Flight:
     """Begin an episode, drive it until it succeeds, ends, or the pilot says so, and finish it."""
     await driver.begin()
@@ -98,12 +110,13 @@ async def fly(driver: Driver, make: PilotMaker) -> Flight:
     expiries, fresh, seen = 0, True, time.monotonic()
     while (ended := driver.heard("ended")) is None:
         if fresh:
-            answer = _answer(pilot, driver, state)
+            answer = answered(pilot, state, driver.values(state))
         if answer in (Ask.FINISH, Ask.DISCARD):
             ended = await driver.finish()
             break
         blind = time.monotonic() - seen > BLIND_S
-        await _ask(driver, Ask.HOLD if blind else answer)
+        mode, asked, held = command_of(Ask.HOLD if blind else answer)
+        await driver.command(mode, asked, dead_man=held)
         newer = await driver.state_after(state, HEARTBEAT_S)
         fresh = newer is not None
         if newer is not None:
@@ -112,17 +125,15 @@ async def fly(driver: Driver, make: PilotMaker) -> Flight:
     return Flight(ended, answer is Ask.DISCARD, expiries, time.monotonic() - start)
 
 
-def _answer(pilot: Pilot, driver: Driver, state: State) -> Answer:
-    """Return what the pilot wants; a robot that has expired must see the dead-man released before it moves."""
+def answered(pilot: Pilot, state: State, values: Values) -> Answer:
+    """Return what a pilot wants; a robot that has expired must see the dead-man released before it moves."""
     if state.recording and state.succeeded:
         return Ask.FINISH
     if state.safety in (Safety.EXPIRED, Safety.ESTOPPED):
         return Ask.HOLD
-    return pilot.act(state, driver.values(state))
+    return pilot.act(state, values)
 
 
-async def _ask(driver: Driver, answer: Answer) -> None:
-    if isinstance(answer, Ask):
-        await driver.command(Mode.NEUTRAL)
-    else:
-        await driver.command(*values_of(answer), dead_man=True)
+def command_of(answer: Answer) -> tuple[Mode, WireValues, bool]:
+    """Return the mode, the values and the dead-man of the command that asks for it."""
+    return (Mode.NEUTRAL, _NOTHING, False) if isinstance(answer, Ask) else (*values_of(answer), True)
