@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from recorder.export.actions import ActionName, ActionSpace, action_space
 from recorder.export.errors import (
+    ActionError,
     CameraError,
     MixedRobotsError,
     MixedTasksError,
@@ -33,6 +34,7 @@ from recorder.file.apart import reader
 from recorder.file.episode import Episode, EpisodeError
 from recorder.file.meta import Meta, SpecMeta
 from recorder.pictures.channel import Pictures
+from recorder.pictures.decode import Decoder
 from recorder.proof import manifest as manifests
 from recorder.proof.bundle import RECEIPT_JSON, Bundle, TrustClass, read_bundle
 from recorder.proof.case import Trust
@@ -70,6 +72,8 @@ class Demonstration:
     """(N, A), in [-1, 1]."""
     driven: NDArray[np.bool_]
     """(N,): whether the operator drove."""
+    steps: NDArray[np.int64]
+    """(M,): the steps that are exported, in order: those that were driven, or all of them."""
     facts: Mapping[str, Any]
     """What is said of the episode as a whole: name -> text, number or truth value; the same names in each."""
     pictures: Mapping[str, Pictures]
@@ -78,9 +82,10 @@ class Demonstration:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One step."""
+    """One step that is exported."""
 
     index: int
+    """Which of the episode's steps it is."""
     t_ns: int
     """Monotonic clock of the robot's computer: when the observation had arrived."""
     observation: Mapping[str, Vector]
@@ -105,8 +110,9 @@ class Demonstrations:
     hubs: frozenset[str]
     """Who signed the receipts; empty if unverified episodes were allowed."""
     steps: int
-    """N of all of them together."""
+    """How many steps of all of them are exported."""
     _checked: tuple[_Checked, ...]
+    _driven_only: bool
     _facts: Facts | None
     _draw: Draw | None
 
@@ -116,6 +122,8 @@ class Demonstrations:
     def __iter__(self) -> Iterator[Demonstration]:
         for number, (bundle, checked) in enumerate(zip(self.bundles, self._checked, strict=True)):
             episode = _read(bundle)
+            actions, driven = self.space.of(episode)
+            said = self._facts(bundle, episode) if self._facts else {}
             yield Demonstration(
                 number,
                 bundle,
@@ -123,10 +131,11 @@ class Demonstrations:
                 checked.digest,
                 episode,
                 self.space,
-                *self.space.of(episode),
-                facts=_facts_of(checked, episode, self.space)
-                | dict(self._facts(bundle, episode) if self._facts else {}),
-                pictures={name: self._seen(episode, name) for name in self.cameras},
+                actions,
+                driven,
+                _kept(driven, driven_only=self._driven_only),
+                _facts_of(checked, episode, self.space) | dict(said),
+                {name: self._seen(episode, name) for name in self.cameras},
             )
 
     def _seen(self, episode: Episode, camera: str) -> Pictures:
@@ -148,11 +157,13 @@ def demonstrations(
     trust: Trust | None = None,
     unverified: bool = False,
     gone: Gone | None = None,
+    driven_only: bool = True,
 ) -> Demonstrations:
     """Return the episodes in `bundles`, in this order, checked; raise an ExportError that says what does not fit.
 
     Each needs a hub's receipt that stands: of the hub that `trust` names, or, without it, of any. With `unverified`, an
-    episode is taken as its file has it. By default a real robot's cameras are all taken, and a simulated one's are not.
+    episode is taken as its file has it. By default a real robot's cameras are all taken, and a simulated one's are not,
+    and steps in which nobody drove are left out: the robot then held still, whatever there was to be seen.
     """
     if not bundles:
         raise NothingToExportError("Name at least one episode's folder.")
@@ -166,21 +177,28 @@ def demonstrations(
         episode = _read(bundle)
         _require_alike(first, episode)
         _require_cameras(first, episode, wanted, draw)
-        space.of(episode)
-        steps += episode.steps
+        driven = space.of(episode).driven
+        if not driven.any():
+            raise ActionError(f"{episode.meta.episode} was not driven in any of its steps. Leave it out.")
+        steps += len(_kept(driven, driven_only=driven_only))
     hubs = frozenset(one.hub for one in checked if one.hub)
-    return Demonstrations(tuple(bundles), first.meta, space, wanted, size, hubs, steps, tuple(checked), facts, draw)
+    checks = tuple(checked)
+    return Demonstrations(
+        tuple(bundles), first.meta, space, wanted, size, hubs, steps, checks, driven_only, facts, draw
+    )
+
+
+def _kept(driven: NDArray[np.bool_], *, driven_only: bool) -> NDArray[np.int64]:
+    return np.flatnonzero(driven) if driven_only else np.arange(len(driven), dtype=np.int64)
 
 
 def frames(demonstration: Demonstration) -> Iterator[Frame]:
     """Yield a demonstration's frames in order; raise a PictureError if one of its pictures cannot be decoded."""
-    from recorder.pictures.decode import Decoder
-
     episode, seen = demonstration.episode, demonstration.episode.observations
     t_ns = episode.t_observed_ns[:-1]
     decoders = {name: Decoder(pictures) for name, pictures in demonstration.pictures.items()}
     newest = {name: pictures.at(t_ns) for name, pictures in demonstration.pictures.items()}
-    for index in range(episode.steps):
+    for index in demonstration.steps.tolist():
         yield Frame(
             index,
             int(t_ns[index]),
