@@ -14,8 +14,6 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-import msgspec
-
 from sim.motion.control import LimitEvent
 from sim.robot import Action, Observation, RobotSpec, Vector
 from teleop.wire.messages import Command, Safety
