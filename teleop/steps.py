@@ -9,7 +9,8 @@ from __future__ import annotations
 import queue
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from enum import StrEnum
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -20,6 +21,39 @@ from teleop.wire.reasons import EndReason
 
 QUEUE_STEPS: Final = 512
 """How far a recorder may fall behind: 25 s at 20 Hz; then the episode ends, invalid."""
+NOTES_MAX: Final = 100
+NOTE_CHARACTERS_MAX: Final = 280
+
+
+class DriverKind(StrEnum):
+    """Who or what decides the commands."""
+
+    PERSON = "person"
+    SCRIPT = "script"
+    """A program that follows rules of its own."""
+    POLICY = "policy"
+    """A program that was trained."""
+
+
+class Driver(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who or what decides an episode's commands."""
+
+    kind: DriverKind = DriverKind.PERSON
+    name: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    """Of the program or the policy; empty for a person."""
+    sha256: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")] = ""
+    """Hex, of the program's or the checkpoint's file; empty for a person."""
+
+
+PERSON: Final = Driver()
+
+
+class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something that was said while driving."""
+
+    t_mono_ns: Annotated[int, msgspec.Meta(ge=0)]
+    """The host's monotonic clock."""
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=NOTE_CHARACTERS_MAX)]
 
 
 class FilmHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,6 +102,7 @@ class EpisodeStart:
     t_wall_ns: int
     cameras: tuple[FilmHead, ...] = ()
     """Those that record: each has a film beside the journal, unless its process failed."""
+    driver: Driver = PERSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +152,8 @@ class EpisodeEnd:
     reason: EndReason
     t_mono_ns: int
     t_wall_ns: int
+    notes: tuple[Note, ...] = ()
+    """At most `NOTES_MAX`, in order."""
 
 
 EpisodeEvent = EpisodeStart | Step | EpisodeEnd

@@ -59,6 +59,7 @@ class Safety(IntEnum):
 
 
 DEAD_MAN: Final[int] = WIRE["command_flags"]["dead_man"]
+INTERVENTION: Final[int] = WIRE["command_flags"]["intervention"]
 RECORDING: Final[int] = WIRE["state_flags"]["recording"]
 SUCCEEDED: Final[int] = WIRE["state_flags"]["succeeded"]
 LIMITED: Final[int] = WIRE["state_flags"]["limited"]
@@ -99,10 +100,12 @@ class Command:
     """As `mode` says, float32."""
     before: bytes = FIRST
     """`digest_of` the command that was sent before it in this epoch: so each binds all before it."""
+    intervention: bool = False
+    """Whether a person has taken over from a policy."""
 
     def encode(self) -> bytes:
         """Return the message's bytes."""
-        flags = DEAD_MAN if self.dead_man else 0
+        flags = DEAD_MAN * self.dead_man | INTERVENTION * self.intervention
         head = (_COMMAND_KIND, PROTOCOL, self.mode, flags, self.epoch, self.seq, self.seen)
         rest = (self.t_client_us, self.before, len(self.values), 0)
         return _COMMAND.pack(*head, *rest) + self.values.astype(_F32, copy=False).tobytes()
@@ -112,7 +115,7 @@ class Command:
         """Read a command; raise WireError unless every byte is accounted for and every value is finite."""
         head = _unpack(_COMMAND, data, "command", _COMMAND_KIND, _COMMAND_VALUES_MAX)
         _, _, mode, flags, epoch, seq, seen, t_client_us, before, count, reserved = head
-        if flags & ~DEAD_MAN or reserved:
+        if flags & ~(DEAD_MAN | INTERVENTION) or reserved:
             raise WireError(f"expected no unknown flags and reserved 0, got flags {flags} and {reserved}")
         named = _MODES.get(mode)
         if named is None:
@@ -121,7 +124,8 @@ class Command:
         if not math.isfinite(sum(_VALUES[count].unpack_from(data, _COMMAND.size))):
             raise WireError(f"expected finite values, got {np.frombuffer(data, _F32, offset=_COMMAND.size).tolist()}")
         values = np.frombuffer(data, _F32, offset=_COMMAND.size)
-        return cls(named, bool(flags & DEAD_MAN), epoch, seq, seen, t_client_us, values, before)
+        held, intervention = bool(flags & DEAD_MAN), bool(flags & INTERVENTION)
+        return cls(named, held, epoch, seq, seen, t_client_us, values, before, intervention)
 
 
 @dataclass(frozen=True, slots=True)

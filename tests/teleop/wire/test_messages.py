@@ -36,6 +36,7 @@ COMMANDS = st.builds(
     t_client_us=U64,
     values=floats(64),
     before=st.binary(min_size=32, max_size=32),
+    intervention=st.booleans(),
 )
 
 
@@ -49,6 +50,7 @@ def command_of(fields) -> Command:
         int(fields["t_client_us"]),
         np.array(fields["values"], np.float32),
         bytes.fromhex(fields["before"]),
+        fields.get("intervention", False),
     )
 
 

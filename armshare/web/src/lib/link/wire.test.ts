@@ -18,6 +18,7 @@ const commandOf = (fields: Fields): Command => ({
   seen: fields.seen as number,
   tClientUs: BigInt(fields.t_client_us),
   before: new Uint8Array(bytes(fields.before as string)),
+  ...(fields.intervention ? { intervention: true } : {}),
   values: Float32Array.from(fields.values),
 })
 

@@ -25,14 +25,16 @@ export function encodeState(state: State): ArrayBuffer {
 export function decodeCommand(data: ArrayBuffer): Command {
   const { head, values } = read(COMMAND, data)
   const [flags, reserved] = [Number(head['flags']), Number(head['reserved'])]
-  if (flags & ~spec.command_flags.dead_man || reserved)
+  const bits = spec.command_flags
+  if (flags & ~(bits.dead_man | bits.intervention) || reserved)
     throw new WireError(`expected no unknown flags and reserved 0, got flags ${flags} and ${reserved}`)
   const mode = keyOf(MODES, Number(head['mode']))
   if (!mode) throw new WireError(`expected mode ${Object.values(MODES)}, got ${head['mode']}`)
   if (!values.every(Number.isFinite)) throw new WireError(`expected finite values, got ${values}`)
   return {
     mode,
-    deadMan: Boolean(flags & spec.command_flags.dead_man),
+    deadMan: Boolean(flags & bits.dead_man),
+    ...(flags & bits.intervention ? { intervention: true } : {}),
     epoch: Number(head['epoch']),
     seq: Number(head['seq']),
     seen: Number(head['seen']),

@@ -31,6 +31,8 @@ export interface Command {
   tClientUs: bigint
   /** SHA-256 of the bytes of the command before it in this epoch, zeros in the first: so each binds all before it. */
   before: Uint8Array
+  /** Whether a person has taken over from a policy; false if it does not say so. */
+  intervention?: boolean
   values: ArrayLike<number>
 }
 
@@ -82,7 +84,8 @@ export const keyOf = <T extends string>(table: Record<T, number>, value: number)
 export function encodeCommand(command: Command): ArrayBuffer {
   return write(COMMAND, command.values, {
     mode: MODES[command.mode],
-    flags: command.deadMan ? spec.command_flags.dead_man : 0,
+    flags:
+      (command.deadMan ? spec.command_flags.dead_man : 0) | (command.intervention ? spec.command_flags.intervention : 0),
     epoch: command.epoch,
     seq: command.seq,
     seen: command.seen,
