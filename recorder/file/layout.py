@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
@@ -16,7 +16,7 @@ FORMAT: Final = "armshare-episode"
 VERSION: Final = 2
 """What the writer makes."""
 VERSIONS: Final = (1, 2)
-"""What a reader reads. Version 1 has no commands as they came, and does not say when a step began."""
+"""What a reader reads. Version 1 has no commands as they came, no pictures, and does not say when a step began."""
 
 STEPS_MAX: Final = 432_000
 """An hour at 120 Hz."""
@@ -27,16 +27,33 @@ COMMANDS_MAX: Final = 1_000_000
 """An hour at 250 a second, above which a hub drops them; checking them takes 5 s and 250 MiB."""
 META_BYTES_MAX: Final = 1 << 20
 VALUES_BYTES_MAX: Final = 512 << 20
+"""Of all datasets but the pictures."""
+CAMERAS_MAX: Final = 8
+PICTURES_MAX: Final = 432_000
+"""Of one camera."""
+CAMERA_EVENTS_MAX: Final = 65_536
+"""Of one camera."""
+PICTURES_BYTES_MAX: Final = 4 << 30
+"""Of all cameras."""
 
 NO_COMMAND: Final = 255
 UNKNOWN_SUCCESS: Final = -1
+UNKNOWN_STAGE: Final = -1
+STAGE_SLACK: Final = 1e-9
+"""What is added to progress times stages before it is rounded down: a third of three stages is one."""
 RULES: Final = tuple(Limit)
 """A rule code in `/limits` is an index into this."""
 LIMIT_TYPE: Final = np.dtype(
     [("step", "<u4"), ("rule", "|u1"), ("axis", "<i2"), ("requested", "<f8"), ("applied", "<f8")]
 )
+EVENT_TYPE: Final = np.dtype(
+    [("t_from_ns", "<i8"), ("t_to_ns", "<i8"), ("trouble", "|u1"), ("pictures", "<u4")]
+)
+"""One row of a camera's events."""
 EPISODE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 ARRAY_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+CAMERA_NAME: Final = EPISODE_ID
+CAMERAS_GROUP: Final = "cameras"
 
 
 class EpisodeIdError(ValueError):
@@ -52,6 +69,21 @@ class Rows(Enum):
     LIMIT = "limit event"
     COMMAND = "command"
     COMMAND_BYTE = "byte of a command"
+    PICTURE = "picture"
+    PICTURE_BYTE = "byte of a picture"
+    CAMERA_EVENT = "camera event"
+
+
+@dataclass(frozen=True, slots=True)
+class CameraCounts:
+    """How many there are of what a camera's rows stand for."""
+
+    pictures: int
+    """F."""
+    picture_bytes: int
+    """B, how long they are together."""
+    events: int
+    """G."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +98,14 @@ class Counts:
     """M, the number of commands."""
     command_bytes: int = 0
     """B, how long they are together."""
+    cameras: Mapping[str, CameraCounts] = field(default_factory=dict)
 
-    def rows(self, kind: Rows) -> int:
-        """Return how many rows a dataset of this kind has."""
+    def rows(self, kind: Rows, camera: str = "") -> int:
+        """Return how many rows a dataset of this kind has; KeyError if there is no such camera."""
+        if camera:
+            one = self.cameras[camera]
+            pictures = {Rows.PICTURE: one.pictures, Rows.PICTURE_BYTE: one.picture_bytes, Rows.CAMERA_EVENT: one.events}
+            return pictures[kind]
         return {
             Rows.STEP: self.steps,
             Rows.OBSERVATION: self.steps + 1,
@@ -86,10 +123,12 @@ class Column:
     dtype: np.dtype
     shape: tuple[int, ...]
     rows: Rows
+    camera: str = ""
+    """Whose pictures the rows are about; empty if they are about no camera."""
 
     def full_shape(self, counts: Counts) -> tuple[int, ...]:
         """Return the dataset's shape in an episode with this many rows of each kind."""
-        return (counts.rows(self.rows), *self.shape)
+        return (counts.rows(self.rows, self.camera), *self.shape)
 
     def nbytes(self, counts: Counts) -> int:
         """Return the size of its values in such an episode."""
@@ -120,8 +159,10 @@ class Sizes:
         return max(8 * self.hands + (2 if self.base else 0), self.joints + self.hands)
 
 
-def columns(version: int, sizes: Sizes, observation: Sequence[tuple[str, tuple[int, ...]]]) -> tuple[Column, ...]:
-    """Return every dataset but `/meta`, by path, for a robot of these sizes and observation arrays."""
+def columns(
+    version: int, sizes: Sizes, observation: Sequence[tuple[str, tuple[int, ...]]], cameras: Iterable[str] = ()
+) -> tuple[Column, ...]:
+    """Return every dataset but `/meta`, by path, for a robot of these sizes, observation arrays and cameras."""
     made = [_column(f"observation/{name}", "<f8", Rows.OBSERVATION, *shape) for name, shape in observation]
     made += [
         _column("time/t_observed_mono_ns", "<i8", Rows.OBSERVATION),
@@ -151,8 +192,31 @@ def columns(version: int, sizes: Sizes, observation: Sequence[tuple[str, tuple[i
             _column("commands/t_arrived_mono_ns", "<i8", Rows.COMMAND),
             _column("commands/step", "<u4", Rows.COMMAND),
             _column("commands/admitted", "|u1", Rows.COMMAND),
+            _column("commanded/intervention", "|u1", Rows.STEP),
+            _column("stage", "|i1", Rows.OBSERVATION),
         ]
+        made += [column for name in cameras for column in _camera(name)]
     return tuple(sorted(made, key=lambda column: column.path.encode()))
+
+
+def _camera(name: str) -> Iterator[Column]:
+    """Yield the datasets of one camera."""
+    kinds: dict[str, tuple[str | np.dtype, Rows]] = {
+        "bytes": ("|u1", Rows.PICTURE_BYTE),
+        "end": ("<i8", Rows.PICTURE),
+        "t_captured_mono_ns": ("<i8", Rows.PICTURE),
+        "t_arrived_mono_ns": ("<i8", Rows.PICTURE),
+        "key": ("|u1", Rows.PICTURE),
+        "marks": ("|u1", Rows.PICTURE),
+        "events": (EVENT_TYPE, Rows.CAMERA_EVENT),
+    }
+    for kind, (dtype, rows) in kinds.items():
+        yield Column(camera_path(name, kind), np.dtype(dtype), (), rows, name)
+
+
+def camera_path(name: str, kind: str) -> str:
+    """Return the path of one of a camera's datasets."""
+    return f"{CAMERAS_GROUP}/{name}/{kind}"
 
 
 def _column(path: str, dtype: str, rows: Rows, *shape: int) -> Column:

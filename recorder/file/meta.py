@@ -5,13 +5,16 @@ The parts that the manifest repeats (robot, operator, grant) have the same types
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from collections.abc import Iterable
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import rfc8785
 
 from recorder.file.layout import (
     ARRAY_NAME,
+    CAMERA_NAME,
+    CAMERAS_MAX,
     FORMAT,
     HANDS_MAX,
     JOINTS_MAX,
@@ -23,8 +26,11 @@ from recorder.file.layout import (
     columns,
     require_episode_id,
 )
+from recorder.pictures.channel import PictureCodec
+from recorder.pictures.units import PIXELS_MAX, SIDE_MAX
 from sim.robot import RESOLUTION_MAX_RAD, EndEffector, MobileBase, RobotSpec, TaskSpec
-from teleop.steps import EpisodeEnd, EpisodeStart
+from teleop.cameras.film import FilmHead
+from teleop.steps import NOTE_CHARACTERS_MAX, NOTES_MAX, Driver, DriverKind, EpisodeEnd, EpisodeStart
 from teleop.wire.reasons import EndReason
 
 Hex32 = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-f]{64}$")]
@@ -167,9 +173,41 @@ class SpecMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """(J,) rad: the smallest step in which a joint's position is measured or taken; zeros if nobody says."""
         return [0.0] * self.joints if self.joint_resolution_rad is msgspec.UNSET else self.joint_resolution_rad
 
-    def columns(self, version: int) -> tuple[Column, ...]:
-        """Return every dataset but `/meta` of an episode of this robot, by path."""
-        return columns(version, self.sizes, self.arrays)
+    def columns(self, version: int, cameras: Iterable[str] = ()) -> tuple[Column, ...]:
+        """Return every dataset but `/meta` of an episode of this robot with these cameras, by path."""
+        return columns(version, self.sizes, self.arrays, cameras)
+
+
+class CameraMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A camera that recorded pictures, as in `teleop.cameras.film.FilmHead`."""
+
+    codec: PictureCodec
+    width: Annotated[int, msgspec.Meta(ge=1, le=SIDE_MAX)]
+    height: Annotated[int, msgspec.Meta(ge=1, le=SIDE_MAX)]
+    fps: Annotated[float, msgspec.Meta(gt=0, le=1000)]
+    timed: Literal["device", "arrival"]
+    encoder: Annotated[str, msgspec.Meta(max_length=1000)]
+    depth_unit_m: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    intrinsics: Annotated[list[float], msgspec.Meta(max_length=18)]
+    mount: Annotated[str, msgspec.Meta(max_length=64)]
+    extrinsics: Annotated[list[float], msgspec.Meta(max_length=7)]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if the parts do not fit each other."""
+        if self.width * self.height > PIXELS_MAX:
+            raise ValueError(f"expected at most {PIXELS_MAX} pixels, got {self.width}x{self.height}")
+        if (self.depth_unit_m > 0) is not (self.codec is PictureCodec.DEPTH16):
+            raise ValueError(f"expected a unit for depth and for nothing else, got {self.depth_unit_m} m")
+        if 0 < len(self.intrinsics) < 4 or len(self.extrinsics) not in (0, 7):
+            found = len(self.intrinsics), len(self.extrinsics)
+            raise ValueError(f"expected 0 or at least 4 intrinsics and 0 or 7 extrinsics, got {found}")
+
+
+class NoteMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something that was said while driving."""
+
+    t_mono_ns: Decimal
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=NOTE_CHARACTERS_MAX)]
 
 
 class EndMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -180,6 +218,8 @@ class EndMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: EndReason
     t_mono_ns: Decimal
     t_wall_ns: Decimal
+    notes: Annotated[list[NoteMeta], msgspec.Meta(max_length=NOTES_MAX)] | msgspec.UnsetType = msgspec.UNSET
+    """Version 1 has none."""
 
 
 class Meta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -199,11 +239,30 @@ class Meta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     t_mono_ns: Decimal
     t_wall_ns: Decimal
     end: EndMeta | None
+    driver: Driver | msgspec.UnsetType = msgspec.UNSET
+    """Version 1 has none."""
+    cameras: Annotated[dict[str, CameraMeta], msgspec.Meta(max_length=CAMERAS_MAX)] | msgspec.UnsetType = msgspec.UNSET
+    """Version 1 has none."""
 
     @property
     def columns(self) -> tuple[Column, ...]:
         """Every dataset but `/meta`, by path."""
-        return self.spec.columns(self.version)
+        return self.spec.columns(self.version, self.recorded)
+
+    @property
+    def recorded(self) -> dict[str, CameraMeta]:
+        """The cameras whose pictures are in the file, by name."""
+        return {} if self.cameras is msgspec.UNSET else self.cameras
+
+    @property
+    def driven_by(self) -> Driver:
+        """Who or what drove it; version 1 does not say, and only knew people."""
+        return Driver() if self.driver is msgspec.UNSET else self.driver
+
+    @property
+    def notes(self) -> list[NoteMeta]:
+        """What was said while driving."""
+        return [] if self.end is None or self.end.notes is msgspec.UNSET else self.end.notes
 
     def encode(self) -> bytes:
         """Return canonical JSON; raise MetaError if a value has none (such as an infinite limit)."""
@@ -235,8 +294,36 @@ def decode_meta(data: bytes) -> Meta:
     if meta.encode() != data:
         raise MetaError("/meta is not canonical JSON (RFC 8785); it must be byte for byte what the writer made")
     require_episode_id(meta.episode)
+    _require_version(meta)
     _require_lengths(meta.spec, meta.version)
+    _require_cameras(meta)
+    _require_driver(meta)
     return meta
+
+
+def _require_version(meta: Meta) -> None:
+    """Raise MetaError if it says what its version does not know, or not what it must."""
+    newer = {"driver": meta.driver, "cameras": meta.cameras}
+    newer |= {} if meta.end is None else {"end.notes": meta.end.notes}
+    for name, value in newer.items():
+        if (value is msgspec.UNSET) is not (meta.version == 1):
+            raise MetaError(f"expected {name} from version 2 on, got {value} in version {meta.version}")
+
+
+def _require_cameras(meta: Meta) -> None:
+    if meta.recorded and meta.robot.simulated:
+        raise MetaError("expected no cameras of a simulated robot: its pictures are drawn from its states")
+    if wrong := [name for name in meta.recorded if not CAMERA_NAME.fullmatch(name)]:
+        raise MetaError(f"expected names of cameras of 1 to 64 letters, digits, - or _, got {wrong}")
+
+
+def _require_driver(meta: Meta) -> None:
+    driver = meta.driven_by
+    if driver.kind is DriverKind.PERSON and (driver.name or driver.sha256):
+        raise MetaError(f"expected a person who drives to have no name here, got {driver.name!r} {driver.sha256}")
+    times = [int(note.t_mono_ns) for note in meta.notes]
+    if times != sorted(times):
+        raise MetaError("expected the notes in order of their times")
 
 
 _PER_JOINT: Final = (
@@ -293,12 +380,25 @@ def start_meta(start: EpisodeStart, urdf_sha256: dict[str, str]) -> Meta:
         t_mono_ns=str(start.t_mono_ns),
         t_wall_ns=str(start.t_wall_ns),
         end=None,
+        driver=start.driver,
+        cameras={},
     )
 
 
 def end_meta(end: EpisodeEnd) -> EndMeta:
     """Return the meta of an episode's end."""
-    return EndMeta(end.steps, end.success, end.reason, str(end.t_mono_ns), str(end.t_wall_ns))
+    notes = [NoteMeta(str(note.t_mono_ns), note.text) for note in end.notes]
+    return EndMeta(end.steps, end.success, end.reason, str(end.t_mono_ns), str(end.t_wall_ns), notes)
+
+
+def camera_meta(head: FilmHead) -> CameraMeta:
+    """Return what an episode says about a camera; raise MetaError if its film cannot be of one."""
+    said = msgspec.to_builtins(head)
+    del said["name"]
+    try:
+        return msgspec.convert(said, CameraMeta)
+    except msgspec.ValidationError as error:
+        raise MetaError(f"the film of the camera {head.name!r} says what no episode may say: {error}") from error
 
 
 def task_meta(task: TaskSpec | None, granted: str) -> TaskMeta:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import numpy as np
 
-from recorder.file.layout import NO_COMMAND, RULES, UNKNOWN_SUCCESS, VERSION, Column, Rows
+from recorder.file.layout import NO_COMMAND, RULES, STAGE_SLACK, UNKNOWN_STAGE, UNKNOWN_SUCCESS, VERSION, Column, Rows
 from recorder.file.meta import SpecMeta
 from sim.motion.control import LimitEvent
 from sim.robot import Observation
@@ -39,8 +40,9 @@ def row_type(columns: Iterable[Column], rows: Collection[Rows]) -> np.dtype:
 class RowEncoder:
     """Packs steps of one episode, in place: what a method returns is valid until the next call."""
 
-    def __init__(self, spec: SpecMeta) -> None:
-        """Lay out the row of a robot's steps, and that of its first observation."""
+    def __init__(self, spec: SpecMeta, stages: int) -> None:
+        """Lay out the row of a robot's steps, and that of its first observation, at a task of so many stages."""
+        self._stages = stages
         self._names = sorted(name for name, _ in spec.arrays)
         columns = spec.columns(VERSION)
         self._step, self._first = (_Row(_in_a_row(columns, kinds)) for kinds in (STEP_ROWS, FIRST_ROWS))
@@ -50,7 +52,8 @@ class RowEncoder:
         seen, row = start.initial, self._first
         np.concatenate([seen.values[name].ravel() for name in self._names], out=row.floats[:-1])
         row.floats[-1] = np.nan if seen.progress is None else seen.progress
-        row.numbers.pack_into(row.data, row.numbers_at, _success(seen), start.t_mono_ns, start.t_wall_ns)
+        told = self._stage(seen), _success(seen)
+        row.numbers.pack_into(row.data, row.numbers_at, *told, start.t_mono_ns, start.t_wall_ns)
         return row.data
 
     def step(self, step: Step) -> bytearray:
@@ -61,7 +64,7 @@ class RowEncoder:
         row.floats[-1] = np.nan if seen.progress is None else seen.progress
         row.values.fill(np.nan)
         if command is None:
-            commanded = 0, 0, 0, NO_COMMAND, 0, 0, 0
+            commanded = 0, 0, 0, 0, NO_COMMAND, 0, 0, 0
         else:
             kept = command.values[: len(row.values)]
             row.values[: len(kept)] = kept
@@ -69,14 +72,19 @@ class RowEncoder:
                 len(command.values),
                 command.dead_man,
                 command.epoch,
+                command.intervention,
                 command.mode,
                 command.seen,
                 command.seq,
                 command.t_client_us,
             )
         times = step.t_began_ns, step.t_observed_ns, step.t_sent_ns, step.t_wall_ns
-        row.numbers.pack_into(row.data, row.numbers_at, *commanded, step.safety, _success(seen), *times)
+        told = step.safety, self._stage(seen), _success(seen)
+        row.numbers.pack_into(row.data, row.numbers_at, *commanded, *told, *times)
         return row.data
+
+    def _stage(self, seen: Observation) -> int:
+        return stage_of(seen.progress, self._stages)
 
 
 def limit_rows(index: int, limits: Sequence[LimitEvent]) -> bytes:
@@ -105,6 +113,13 @@ def _in_a_row(columns: Iterable[Column], rows: Collection[Rows]) -> list[Column]
     """Return those of these datasets that have such rows, in their order in one row."""
     found = [column for column in columns if column.rows in rows]
     return sorted(found, key=lambda column: _FLOATS_FIRST.get(column.dtype.str, len(_FLOATS_FIRST)))
+
+
+def stage_of(progress: float | None, stages: int) -> int:
+    """Return how many of a task's stages are done; -1 if nobody knows."""
+    if progress is None or not stages:
+        return UNKNOWN_STAGE
+    return math.floor(progress * stages + STAGE_SLACK)
 
 
 def _success(seen: Observation) -> int:

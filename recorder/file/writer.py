@@ -43,7 +43,7 @@ class EpisodeWriter:
     def __init__(self, journal: RecordFile, meta: Meta) -> None:
         """Take over a new journal; call `start` instead."""
         self._journal, self._meta = journal, meta
-        self._rows = RowEncoder(meta.spec)
+        self._rows = RowEncoder(meta.spec, len(meta.task.stages))
         self._shapes = dict(meta.spec.arrays)
         self._applied = _applied_shapes(meta.spec.sizes)
         self._steps = 0

@@ -17,6 +17,7 @@ from recorder.pictures.channel import PictureCodec
 
 SIDE_MAX: Final = 4096
 """Pixels, of width and height."""
+PIXELS_MAX: Final = SIDE_MAX * 2304
 PICTURE_BYTES_MAX: Final = 4 << 20
 
 
