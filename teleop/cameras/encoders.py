@@ -102,9 +102,9 @@ def open_encoder(codec: Codec, width: int, height: int) -> Encoder:
 
 def open_film_encoder(spec: CameraSpec, bytes_max: int) -> Encoder:
     """Return an encoder of a camera's pictures for its film, and for viewers of the same codec."""
-    if spec.codec == "h264":
-        return H264Encoder(spec.width, spec.height, spec.fps, spec.quality, spec.gop)
-    return JpegEncoder(spec.quality, bytes_max) if spec.codec == "jpeg" else PngEncoder()
+    if spec.film_codec == "h264":
+        return H264Encoder(spec.width, spec.height, spec.fps, spec.film_quality, spec.gop)
+    return JpegEncoder(spec.film_quality, bytes_max) if spec.film_codec == "jpeg" else PngEncoder()
 
 
 def _packed(suffix: str, image: Image, how: Any) -> bytes:
