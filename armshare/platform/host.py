@@ -172,7 +172,7 @@ async def _recording(
             uploader.wake()
 
         room = Room(folder, lambda trouble: host.loop.order(Recordable(trouble)), max(map(episode_bytes, host.specs)))
-        recorder = Recorder(folder, key, domain, hand_on, room)
+        recorder = Recorder(folder, key, domain, hand_on, room, host.cameras)
         for saved in await asyncio.to_thread(recorder.recover):
             _log.warning("recovered an episode after a crash", robot=host.name, episode=saved.episode)
         threads = [

@@ -22,7 +22,7 @@ import queue
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 from eth_account.signers.local import LocalAccount
@@ -43,6 +43,16 @@ _ENDED: Final = 16
 """How many ended episodes may wait to be sealed; beyond that, steps wait in their own queue, which is bounded."""
 
 
+class Films(Protocol):
+    """The cameras that record beside the steps: `teleop.host.cameras`, put together with the recorder by the host."""
+
+    def record(self, start: EpisodeStart, folder: Path) -> None:
+        """Record an episode into films in that folder; raise OSError if they cannot be created."""
+
+    def end(self, t_last_ns: int) -> None:
+        """Stop, with the pictures up to that time. Idempotent; whoever reads a film then waits for its end."""
+
+
 class Recorder:
     """Consumes episode events and passes each sealed episode on. One thread calls `recover`, then `run`."""
 
@@ -53,11 +63,13 @@ class Recorder:
         domain: Domain,
         hand_on: Callable[[SealedEpisode], None],
         room: Room | None = None,
+        films: Films | None = None,
     ) -> None:
         """`key` is the robot's; `hand_on` must not block (an uploader's queue), and is called from another thread.
 
-        `room` is told of whatever keeps episodes from being recorded.
+        `room` is told of whatever keeps episodes from being recorded; `films` record what cameras see.
         """
+        self._films, self._seen_ns = films, 0
         self._room = room or Room(folder, lambda _trouble: None)
         self._recording, self._sealer = folder / "recording", Sealer(folder, key, domain, hand_on, self._room)
         self._journal: Path | None = None
@@ -104,6 +116,7 @@ class Recorder:
             case Step():
                 if self._writer is not None:
                     self._writer.append(event)
+                    self._seen_ns = event.t_observed_ns
             case EpisodeEnd():
                 self._end(event, ended)
 
@@ -112,7 +125,9 @@ class Recorder:
         self._journal, self._cut = None, EndReason.HOST_LOST
         journal = self._recording / (start.episode + JOURNAL_SUFFIX)
         self._writer = EpisodeWriter.start(journal, start, self._describe(start.spec.model))
-        self._journal = journal
+        self._journal, self._seen_ns = journal, start.t_mono_ns
+        if self._films is not None:
+            self._films.record(start, self._recording)
 
     def _end(self, end: EpisodeEnd, ended: queue.Queue[Ended | None]) -> None:
         journal, self._journal = self._journal, None
@@ -129,6 +144,9 @@ class Recorder:
             ended.put(Ended(journal, self._cut))
 
     def _abandon(self) -> None:
+        """Record no more of the episode. Its films are told before anyone reads them."""
+        if self._films is not None:
+            self._films.end(self._seen_ns)
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.abandon()

@@ -1,7 +1,8 @@
 """A film: what one camera gave during one episode, encoded, as records that are only ever appended.
 
-The camera process writes it (`FilmWriter`), and holds a lock on it until it has ended; whoever makes an episode's file
-of it (`read_film`) waits for that lock, and so for the last picture, or for the end of a process that was killed.
+The host creates it, locked, and hands the open file to its camera process, which appends to it. The lock lasts until
+both have closed the file; whoever makes an episode's file of it (`read_film`) waits for that, and so for the last
+picture, or for the end of a process that was killed.
 FORMAT.md, section 1.2, describes the bytes.
 """
 
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 
@@ -23,6 +24,8 @@ from teleop.steps import FilmHead
 FILM_SUFFIX: Final = ".film"
 """`<episode>.<camera>.film`, beside the episode's journal."""
 FILM_VERSION: Final = 1
+PICTURE_BYTES_MAX: Final = 4 << 20
+"""The largest picture that an episode may hold (FORMAT.md, section 1.4)."""
 _MAGIC: Final = b"armshare-film"
 _HEAD_BYTES_MAX: Final = 1 << 16
 _PICTURE: Final = struct.Struct("<qqBB")
@@ -103,11 +106,50 @@ class Film:
 class FilmWriter:
     """An open film. What was added is durable after `commit`."""
 
-    def __init__(self, path: Path, head: FilmHead) -> None:
-        """Create the file and lock it; raise FileExistsError if it already exists."""
-        self._file = RecordFile(path, _MAGIC, FILM_VERSION, msgspec.json.encode(head))
-        fcntl.flock(self._file.fileno(), fcntl.LOCK_EX)
-        self._file.commit()
+    def __init__(self, file: RecordFile, last_ns: int | None = None) -> None:
+        """Take over an open file; call `create` or `resume` instead."""
+        self._file = file
+        self.last_ns = last_ns
+        """Of a film that was resumed: when its last picture was taken; None if it has none."""
+
+    @classmethod
+    def create(cls, path: Path, head: FilmHead) -> Self:
+        """Create the file and lock it; raise FileExistsError if it already exists. Nothing is durable yet."""
+        file = RecordFile(path, _MAGIC, FILM_VERSION, msgspec.json.encode(head), sync_name=False)
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+            file.flush()
+        except OSError:
+            file.close()
+            path.unlink(missing_ok=True)
+            raise
+        return cls(file)
+
+    @classmethod
+    def resume(cls, descriptor: int) -> Self:
+        """Go on with a film after its last whole record; raise FilmError. Takes over the descriptor.
+
+        If it came from the process that created the film, it shares that one's lock: the film stays locked until both
+        have closed theirs.
+        """
+        last_ns: int | None = None
+
+        def found(kind: int, body: memoryview) -> None:
+            nonlocal last_ns
+            if kind == Kind.END:
+                raise RecordsError("it has ended")
+            if kind == Kind.PICTURE:
+                last_ns = _PICTURE.unpack_from(body)[0]
+
+        try:
+            return cls(RecordFile.resume(descriptor, _MAGIC, _HEAD_BYTES_MAX, found), last_ns)
+        except RecordsError as error:
+            raise FilmError(str(error)) from error
+
+    @property
+    def descriptor(self) -> int:
+        """The open file's."""
+        return self._file.fileno()
 
     def picture(self, picture: FilmPicture) -> None:
         """Add a picture."""
@@ -121,6 +163,10 @@ class FilmWriter:
     def flush(self) -> None:
         """Hand what was added to the operating system, which keeps it if only this process ends."""
         self._file.flush()
+
+    def sync(self) -> None:
+        """Make durable what was flushed, from any thread."""
+        self._file.sync()
 
     def commit(self) -> None:
         """Make what was added durable."""

@@ -1,39 +1,33 @@
-"""What a host's cameras see: a simulated one draws the newest state, a real one is read by OpenCV.
+"""What a host's cameras see: a simulated one draws the newest state, a real one (`capture.py`) is read by OpenCV.
 
-Both are asked in the same way (`Source`), in the camera process (`process.py`), and only while someone looks.
+Both are asked in the same way (`Source`), in the camera process (`process.py`).
 """
 
 from __future__ import annotations
 
 import math
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
-import structlog
 
-from sim.pictures.picture import Pixels, Renderer
+from sim.pictures.picture import Renderer
 from sim.pictures.render import open_renderer, render_scene_of
 from sim.pictures.render_scene import RenderScene
 from sim.robot import Vector
+from teleop.cameras.encoders import Image
 from teleop.cameras.spec import CameraError, CameraSpec
 from teleop.wire.messages import State
-
-_log = structlog.get_logger()
-_RETRY_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
     """What a camera saw."""
 
-    rgb: Pixels
-    """(H, W, 3) uint8."""
+    image: Image
+    """(H, W, 3) uint8: blue, green, red."""
     t_us: int
     """The host's monotonic clock, microseconds."""
     state: int
@@ -96,7 +90,7 @@ class SimulatedScene:
         seen, scenes = self._seen(state), self._render_scene.camera(camera.name)
         at = self._render_scene.camera_frames(scenes, seen)[0]
         picture = self._renderers[size].draw(scenes, at, self._render_scene.frames(seen)[0])
-        return Sight(picture.rgb, state.t_host_us, state.seq)
+        return Sight(np.asarray(cv2.cvtColor(picture.rgb, cv2.COLOR_RGB2BGR), np.uint8), state.t_host_us, state.seq)
 
     def _seen(self, state: State) -> dict[str, Vector]:
         seen, start = {}, 0
@@ -128,68 +122,3 @@ class SimulatedSource:
     def close(self) -> None:
         """Forget what was drawn."""
         self._drawn = None
-
-
-class CaptureSource:
-    """A real camera, read in a thread of its own so that only the newest picture is kept."""
-
-    def __init__(self, spec: CameraSpec, news: Callable[[], None]) -> None:
-        """`news` is called from the thread for each picture."""
-        self._spec, self._news = spec, news
-        self._newest: Sight | None = None
-        self._closed = threading.Event()
-        self.number = 0
-        self._thread = threading.Thread(target=self._read, name=f"camera {spec.name}", daemon=True)
-        self._thread.start()
-
-    def look(self) -> Sight:
-        """Return the newest picture."""
-        if self._newest is None:
-            raise CameraError(f"expected a picture of {self._spec.name}, got none yet")
-        return self._newest
-
-    def close(self) -> None:
-        """Release the device."""
-        self._closed.set()
-        self._thread.join(_RETRY_S + 1.0)
-
-    def _read(self) -> None:
-        while not self._closed.is_set():
-            device = self._spec.device
-            capture = cv2.VideoCapture(int(device) if device.isdecimal() else device)
-            capture.set(cv2.CAP_PROP_FRAME_WIDTH, self._spec.width)
-            capture.set(cv2.CAP_PROP_FRAME_HEIGHT, self._spec.height)
-            capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-            if not capture.isOpened():
-                _log.warning("camera not opened; trying again", camera=self._spec.name, device=device)
-                self._closed.wait(_RETRY_S)
-                continue
-            self._take(capture, film=Path(device).is_file())
-            capture.release()
-
-    def _take(self, capture: cv2.VideoCapture, *, film: bool) -> None:
-        """Take pictures until there are no more, at most as many a second as described; a film plays at that rate."""
-        period_s, due = 1.0 / self._spec.fps, time.monotonic()
-        while not self._closed.is_set():
-            if film:
-                self._closed.wait(max(0.0, due - time.monotonic()))
-            done, bgr = capture.read()
-            now_ns = time.monotonic_ns()
-            if not done:
-                if not film:
-                    _log.warning("camera gave no picture; opening it again", camera=self._spec.name)
-                    self._closed.wait(_RETRY_S)
-                return
-            if now_ns / 1e9 < due - 0.5 * period_s:
-                continue
-            due = max(due + period_s, now_ns / 1e9)
-            self._newest = Sight(self._fitted(bgr), now_ns // 1000, 0)
-            self.number += 1
-            self._news()
-
-    def _fitted(self, bgr: Any) -> Pixels:
-        """Return (H, W, 3) RGB of the size that was described: a device may deliver another."""
-        size = (self._spec.width, self._spec.height)
-        if bgr.shape[1::-1] != size:
-            bgr = cv2.resize(bgr, size, interpolation=cv2.INTER_AREA)
-        return np.ascontiguousarray(bgr[:, :, ::-1])

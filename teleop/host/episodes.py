@@ -11,7 +11,7 @@ from typing import Final
 
 from sim.robot import Observation, RobotSpec
 from teleop.clock import Clock
-from teleop.steps import QUEUE_STEPS, EpisodeEnd, EpisodeStart, Events, Step
+from teleop.steps import QUEUE_STEPS, EpisodeEnd, EpisodeStart, Events, FilmHead, Step
 from teleop.wire import signalling
 from teleop.wire.reasons import EndReason
 
@@ -28,9 +28,11 @@ class Episodes:
         events: Events,
         report: Callable[[signalling.Message], None],
         clock: Clock,
+        cameras: Callable[[], tuple[FilmHead, ...]] = tuple,
     ) -> None:
+        """`cameras` says what records beside the steps."""
         self._address, self._name, self._clock = address, name, clock
-        self._events, self._report = events, report
+        self._events, self._report, self._cameras = events, report, cameras
         self.asked: signalling.BeginOrder | None = None
         """An episode that begins once the arm is at rest."""
         self._order: signalling.BeginOrder | None = None
@@ -69,6 +71,7 @@ class Episodes:
                 initial=initial,
                 t_mono_ns=self._clock.monotonic_ns(),
                 t_wall_ns=self._clock.wall_ns(),
+                cameras=self._cameras(),
             )
         )
 

@@ -110,6 +110,7 @@ class Host:
             self._stop_file.read(),
             self._give_up,
             self.cameras.change,
+            self.cameras.heads,
         )
         self.online, self.offline = asyncio.Event(), asyncio.Event()
         self.offline.set()
@@ -126,6 +127,7 @@ class Host:
         if not self._started:
             self._started, self._loop = True, asyncio.get_running_loop()
             self.loop.start()
+            self.cameras.start()
 
     async def stop(self) -> None:
         """End the control loop, and release the robot. Idempotent."""
@@ -230,6 +232,7 @@ class Host:
             self._socket, self.uplink = None, None
             self.cameras.uplink("")
             self.cameras.look([])
+            self.cameras.hold(False)
             self.loop.order(signalling.Revoke(self._epoch, EndReason.HOST_LOST))
 
     def _introduce(self, socket: HubSocket, frames: Iterator[str | bytes]) -> Domain:
@@ -267,11 +270,17 @@ class Host:
                 refusal = self._refusal(message, domain)
                 if refusal is None:
                     self._epoch, self._lease = message.epoch, message
+                    self.cameras.hold(True)
                     self.loop.order(message)
                 else:
                     say(signalling.encode(signalling.Refused(message.lease, refusal)))
             case signalling.ResumeOrder():
                 self._epoch = max(self._epoch, message.epoch)
+                self.cameras.hold(True)
+                self.loop.order(message)
+            case signalling.Revoke():
+                if message.epoch == self._epoch:
+                    self.cameras.hold(False)
                 self.loop.order(message)
             case signalling.BeginOrder() if self._lease and (over := self._over(self._lease.grant)):
                 say(signalling.encode(signalling.Refused(self._lease.lease, f"{over}; join again")))

@@ -27,7 +27,7 @@ from teleop.host.looks import Looks
 from teleop.host.orders import Order, Recordable, Release, Shutdown
 from teleop.host.tasks import tasks_of
 from teleop.safety import IllegalMoveError, Interlock, Latch
-from teleop.steps import CannotRecord, Events, Step
+from teleop.steps import CannotRecord, Events, FilmHead, Step
 from teleop.wire import signalling
 from teleop.wire.descriptor import flatten
 from teleop.wire.messages import LIMIT_RULES, Command, Safety, State
@@ -50,13 +50,17 @@ class Session:
         report: Callable[[signalling.Message], None],
         clock: Clock | None = None,
         changed: Callable[[RobotSpec], None] = lambda _spec: None,
+        cameras: Callable[[], tuple[FilmHead, ...]] = tuple,
     ) -> None:
-        """`changed` is told the robot's spec at another task, before any state of it is published."""
+        """`changed` is told the robot's spec at another task, before any state of it is published.
+
+        `cameras` says what records beside an episode's steps.
+        """
         self.name = name
         self.running = True
         self._clock = clock or Clock()
         self._publish, self._report, self._changed = publish, report, changed
-        self._episodes = Episodes(address, name, events, report, self._clock)
+        self._episodes = Episodes(address, name, events, report, self._clock, cameras)
         self._tasks = tasks_of(robot)
         self._spec = self._tasks.robot.spec
         self._hands = Hands(self._spec)
