@@ -38,9 +38,6 @@ _VIDEO: Final = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d
 _EPISODES: Final = "meta/episodes/chunk-000/file-000.parquet"
 _COMPRESSION: Final = "snappy"
 
-Progress = Callable[[int], None]
-"""Told how many more steps have been written."""
-
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -65,9 +62,7 @@ class _Video:
     """How many pictures from one key to the next, of those that were copied."""
 
 
-def export(
-    found: Demonstrations, target: Path, *, language: bool = True, progress: Progress = lambda steps: None
-) -> Written:
+def export(found: Demonstrations, target: Path, *, language: bool = True) -> Written:
     """Write demonstrations as a data set in the new folder `target`, whole or not at all; raise an ExportError.
 
     Without `language`, the two columns that LeRobot has had since 0.6 are left out, so that older versions read it.
@@ -79,7 +74,6 @@ def export(
                 writer.add(demonstration)
             except PictureError as error:
                 raise CameraError(f"{demonstration.bundle}: {error}") from error
-            progress(len(demonstration.steps))
         writer.finish()
     placed = [one for video in writer.videos.values() for one in video.placed]
     copied = sum(one.copied for one in placed)
@@ -212,12 +206,12 @@ class _Writer:
 
     def _video_feature(self, camera: str, video: _Video) -> dict[str, Any]:
         width, height = self._sizes[camera]
-        how = {"g": None, "crf": None, "preset": None}  # not known of what a camera's own encoder made
+        how: dict[str, Any] = {"g": None, "crf": None, "preset": None}  # not known of what a camera's own encoder made
         if not any(one.copied for one in video.placed):
             how = {"g": KEY_EVERY, "crf": int(ENCODER["crf"]), "preset": ENCODER["preset"]}
         elif all(one.copied for one in video.placed) and len(video.keys_apart) == 1:
             how["g"] = min(video.keys_apart)
-        said = {
+        said: dict[str, Any] = {
             "video.height": height,
             "video.width": width,
             "video.codec": "h264",
