@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -12,6 +13,7 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from armshare.cli.options import HUB, AsJson, Ca, Folders, HubUrl, err, hub_url, out
 from armshare.client import client_of, config_of
+from sim.words import listed
 
 cli = typer.Typer()
 _SHOWN: Final = TextColumn("{task.description}"), TextColumn("{task.completed} frames"), TimeElapsedColumn()
@@ -78,10 +80,8 @@ def render(
     from armshare.pictures import render_episode
     from sim.pictures.render import workers
 
-    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size)
-    if found is None:
-        raise typer.BadParameter(f"{size!r} is no size: write WIDTHxHEIGHT, such as 640x480", param_hint="--size")
-    wanted = {"width": int(found[1]), "height": int(found[2]), "depth": depth, "mask": mask}
+    width, height = _size(size)
+    wanted = {"width": width, "height": height, "depth": depth, "mask": mask}
     with workers() as pool, Progress(*_SHOWN, console=err, transient=True) as progress:
         for name in camera or ["front"]:
             shown = progress.add_task(name, total=None)
@@ -117,13 +117,74 @@ def fetch(
 @cli.command()
 def export(
     bundles: Folders,
-    target: Annotated[Path, typer.Option("--to", "-o", help="The file to write.")],
+    target: Annotated[Path, typer.Option("--to", "-o", help="The file or folder to write.")],
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format", help="robomimic, lerobot, act, mcap or lance; a target that ends in .hdf5 is robomimic."
+        ),
+    ] = "",
+    action: Annotated[
+        str, typer.Option(help="ee_twist (what was commanded), ee_pose, ee_delta, joint_position or joint_delta.")
+    ] = "ee_twist",
+    camera: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A camera's name; may be repeated. By default all that were recorded."),
+    ] = None,
+    size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="Of pictures that are drawn.")] = "640x480",
+    all_steps: Annotated[
+        bool, typer.Option("--all-steps", help="Keep steps in which nobody drove; else they are left out.")
+    ] = False,
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="Take episodes that no hub has verified as they are.")
+    ] = False,
+    pins: Annotated[Path | None, typer.Option(help="A saved /api/config, which says whose receipts to trust.")] = None,
+    hub: Annotated[
+        str, typer.Option(help="Trust this hub's receipts, and ask it what it still gives out.", callback=hub_url)
+    ] = "",
+    language: Annotated[
+        bool, typer.Option(help="For lerobot: the columns of language, which versions before 0.6 cannot read.")
+    ] = True,
+    _ca: Ca = None,
 ) -> None:
-    """Write episodes as one robomimic HDF5 file."""
-    from recorder.export.robomimic import export as export_robomimic
+    """Write verified episodes in a format that training code reads."""
+    from armshare import exports, researcher
+    from recorder.export.demonstrations import demonstrations
+    from recorder.export.drawn import draw
 
-    done = export_robomimic(bundles, target)
-    out.print(f"{done.demos} demonstrations, {done.samples} samples, in {done.path}")
+    chosen = exports.format_of(form, target)
+    shown = TextColumn("{task.description}"), TextColumn("{task.completed} of {task.total} episodes")
+    with ExitStack() as open_, Progress(*shown, TimeElapsedColumn(), console=err, transient=True) as progress:
+        bar = progress.add_task("checking", total=len(bundles))
+        client = open_.enter_context(client_of(hub)) if hub else None
+        config = researcher.pins(pins) if pins else config_of(client) if client else None
+        found = demonstrations(
+            bundles,
+            action=action,  # type: ignore[arg-type]  # a name that it does not know is refused in words
+            cameras=exports.cameras_of(camera),
+            size=_size(size),
+            facts=exports.score_facts,
+            draw=draw,
+            trust=exports.trust_of(config),
+            unverified=unverified,
+            gone=exports.gone_at(client) if client else None,
+            driven_only=not all_steps,
+            watch=lambda what, done: progress.update(bar, description=what, completed=done),
+        )
+        said = chosen.write(found, target, {"language": language})
+    out.print(f"{said}, in {target}", highlight=False, soft_wrap=True)
+    if found.space.env.call:
+        out.print(f"The actions fit {found.space.env.call}", highlight=False, soft_wrap=True, markup=False)
+    if config is None and found.hubs:
+        whose = f"Receipts are by {listed(sorted(found.hubs))}"
+        err.print(f"{whose}; --pins or --hub says whose to trust.", highlight=False, soft_wrap=True)
+
+
+def _size(given: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", given)
+    if found is None:
+        raise typer.BadParameter(f"{given!r} is no size: write WIDTHxHEIGHT, such as 640x480", param_hint="--size")
+    return int(found[1]), int(found[2])
 
 
 def _config(hub: str) -> dict[str, Any]:

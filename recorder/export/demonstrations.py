@@ -50,6 +50,8 @@ Draw = Callable[[Episode, str, int, int], Pictures]
 """Draws what a camera saw in a simulated episode: camera, width, height; one picture for each observation."""
 Gone = Callable[[Manifest], str]
 """Says why a hub no longer gives an episode out; an empty text if it does."""
+Watch = Callable[[str, int], None]
+"""Is told what is being done (`checking`, `writing`), and of how many episodes it is done."""
 
 _WHOLE: Final = ("files", "canonical", "schema", "file")
 _SIGNED: Final = ("grant", "robot_signature", "operator_signature", "receipt")
@@ -115,6 +117,7 @@ class Demonstrations:
     _driven_only: bool
     _facts: Facts | None
     _draw: Draw | None
+    _watch: Watch
 
     def __len__(self) -> int:
         return len(self.bundles)
@@ -137,6 +140,7 @@ class Demonstrations:
                 _facts_of(checked, episode, self.space) | dict(said),
                 {name: self._seen(episode, name) for name in self.cameras},
             )
+            self._watch("writing", number + 1)
 
     def _seen(self, episode: Episode, camera: str) -> Pictures:
         if not episode.meta.robot.simulated:
@@ -158,6 +162,7 @@ def demonstrations(
     unverified: bool = False,
     gone: Gone | None = None,
     driven_only: bool = True,
+    watch: Watch = lambda what, done: None,
 ) -> Demonstrations:
     """Return the episodes in `bundles`, in this order, checked; raise an ExportError that says what does not fit.
 
@@ -173,7 +178,8 @@ def demonstrations(
     space = action_space(action, first.meta)
     wanted = tuple(dict.fromkeys(recorded(first) if cameras is None else cameras))
     steps = 0
-    for bundle in bundles:
+    for done, bundle in enumerate(bundles):
+        watch("checking", done)
         episode = _read(bundle)
         _require_alike(first, episode)
         _require_cameras(first, episode, wanted, draw)
@@ -184,7 +190,7 @@ def demonstrations(
     hubs = frozenset(one.hub for one in checked if one.hub)
     checks = tuple(checked)
     return Demonstrations(
-        tuple(bundles), first.meta, space, wanted, size, hubs, steps, checks, driven_only, facts, draw
+        tuple(bundles), first.meta, space, wanted, size, hubs, steps, checks, driven_only, facts, draw, watch
     )
 
 
@@ -313,12 +319,16 @@ def _cannot_draw(episode: Episode, camera: str) -> str:
 def _facts_of(checked: _Checked, episode: Episode, space: ActionSpace) -> dict[str, Any]:
     """Return what the bundle itself says of an episode as a whole."""
     meta, manifest = episode.meta, checked.manifest
+    driver = getattr(meta, "driver", None)  # older files do not say who drove
     return {
         "episode": meta.episode,
         "digest": checked.digest,
         "success": manifest.success is True,
         "operator": manifest.operator.address,
         "robot": manifest.robot.address,
+        "driver": getattr(driver, "kind", ""),
+        "driver_name": getattr(driver, "name", ""),
+        "driver_sha256": getattr(driver, "sha256", ""),
         "trust": checked.trust,
         "seed": meta.seed,
         "end_reason": manifest.reason.value,

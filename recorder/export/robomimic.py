@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from recorder.export.demonstrations import Demonstrations
 from recorder.export.errors import (
     MixedRobotsError,
     MixedTasksError,
@@ -64,11 +65,12 @@ class _Scaling:
         return np.clip(scaled, -1.0, 1.0)  # rounding only: applied positions are within the limits
 
 
-def export(bundles: Sequence[Path], target: Path, *, valid_ratio: float = 0.1) -> Exported:
+def export(given: Sequence[Path] | Demonstrations, target: Path, *, valid_ratio: float = 0.1) -> Exported:
     """Write the demos of `bundles`, in this order, to `target`; every 1/`valid_ratio`-th goes to the mask `valid`.
 
-    Reads one episode at a time. Raises an ExportError before anything is written.
+    `given` are the bundles. Reads one episode at a time. Raises an ExportError before anything is written.
     """
+    bundles = given.bundles if isinstance(given, Demonstrations) else given
     if not bundles:
         raise NothingToExportError("Name at least one episode's folder.")
     first = _read(bundles[0])[1]

@@ -39,7 +39,7 @@ def of_values(values: NDArray[Any]) -> Statistics:
 
 
 def of_pictures(pictures: Pictures, indices: NDArray[np.int64]) -> Statistics:
-    """Return the statistics of some of the pictures numbered `indices`; keys are preferred, as they are decoded alone."""
+    """Return the statistics of some of the pictures numbered `indices`, of keys if there are any: they decode alone."""
     wanted = np.unique(indices)
     keys = wanted[pictures.key[wanted]]
     some = keys if len(keys) else wanted[:1]

@@ -1,0 +1,126 @@
+"""`armshare export`: the formats that episodes can be written in, and what an export asks of the rest of the house."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from armshare.failures import PlatformError
+from recorder.export.demonstrations import Demonstrations
+from recorder.file.episode import Episode
+from recorder.proof.case import Trust
+from recorder.proof.manifest import Manifest
+from rewards.score.kept import SCORE_FILE, as_json
+from rewards.score.score import facts_of, score
+from sim.words import listed
+from teleop.identity import Domain
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One format: a module of `recorder.export` whose `export(demonstrations, target, **options)` writes it."""
+
+    name: str
+    module: str
+    says: str
+    """What was written, from the fields of what `export` returns."""
+    suffixes: tuple[str, ...] = ()
+    """Targets that are taken to be of this format if none is named."""
+    options: tuple[str, ...] = ()
+    """The names of its own options."""
+
+    def write(self, found: Demonstrations, target: Path, options: Mapping[str, Any]) -> str:
+        """Write demonstrations; return what was written, in words. Raises an ExportError."""
+        done = self._exporter()(found, target, **{name: options[name] for name in self.options})
+        fields = done if isinstance(done, dict) else {name: getattr(done, name) for name in type(done).__slots__}
+        return self.says.format(**fields)
+
+    def _exporter(self) -> Callable[..., Any]:
+        try:
+            made: Callable[..., Any] = import_module(self.module).export
+        except ModuleNotFoundError as error:
+            missing = error.name or ""
+            if missing.partition(".")[0] in ("recorder", "teleop", "sim"):
+                raise
+            raise PlatformError(f"{self.name} needs {missing}: pip install 'armshare[export]'") from error
+        return made
+
+
+_FORMATS: Final = (
+    Format("robomimic", "recorder.export.robomimic", "{demos} demonstrations, {samples} samples", (".hdf5", ".h5")),
+    Format("lerobot", "recorder.export.lerobot", "{episodes} episodes, {frames} frames", options=("language",)),
+)
+FORMATS: Final = {one.name: one for one in _FORMATS}
+
+
+def format_of(name: str, target: Path) -> Format:
+    """Return the format of that name, or, without one, the one that the target's name tells; raise PlatformError."""
+    if name:
+        if name not in FORMATS:
+            raise PlatformError(f"There is no format {name!r}. There are {listed(FORMATS)}.")
+        return FORMATS[name]
+    for one in FORMATS.values():
+        if target.suffix in one.suffixes:
+            return one
+    raise PlatformError(f"Which format should {target} have? Give --format: {listed(FORMATS, 'or')}.")
+
+
+def trust_of(config: Mapping[str, Any] | None) -> Trust | None:
+    """Return whose receipts count, from a hub's `/api/config`; None if any hub's do."""
+    if config is None:
+        return None
+    domain = Domain(config["chain_id"], config["vault"])
+    return Trust(domain, hub=config["hub"], log_key=config["log_public_key"])
+
+
+def score_facts(bundle: Path, episode: Episode) -> dict[str, Any]:
+    """Return an episode's score and its parts, as columns; raise PlatformError if `score.json` says otherwise.
+
+    The score always follows from the file: what lies beside it is signed by nobody. Only a score by other rules than
+    those here is taken as it is said.
+    """
+    computed = as_json(score(facts_of(episode)))
+    said = _kept_score(bundle)
+    if said is None or said.get("version") == computed["version"]:
+        if said is not None and said.get("score") != computed["score"]:
+            raise PlatformError(
+                f"{bundle / SCORE_FILE} says {said.get('score')}, and by the same rules the episode scores "
+                f"{computed['score']}. Remove that file."
+            )
+        said = computed
+    parts = {f"score_{name}": float(value) for name, value in dict(said.get("vector", {})).items()}
+    return {"score": float(said["score"]), "score_version": str(said["version"]), **parts}
+
+
+def _kept_score(bundle: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads((bundle / SCORE_FILE).read_bytes())
+        return dict(found) if {"score", "version"} <= found.keys() else None
+    except FileNotFoundError:
+        return None
+    except (ValueError, OSError, AttributeError) as error:
+        raise PlatformError(f"{bundle / SCORE_FILE} cannot be read: {error}. Remove that file.") from error
+
+
+def gone_at(client: httpx.Client) -> Callable[[Manifest], str]:
+    """Return a check that asks a hub whether it still gives an episode out."""
+
+    def gone(manifest: Manifest) -> str:
+        answer = client.get(f"/api/episodes/{manifest.episode}")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return "the hub has no such episode"
+        state = str(answer.raise_for_status().json()["state"])
+        return "" if state == "verified" else f"the hub gives it out no longer: it is {state}"
+
+    return gone
+
+
+def cameras_of(given: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return which cameras are meant; None for all that were recorded."""
+    return tuple(given) if given else None
