@@ -22,7 +22,7 @@ PREPARED: Final = "prepared"
 
 
 class ScoreRow(Base):
-    """The verdict on one episode under one version of the rules."""
+    """The verdict on one episode, which has one, under the version of the rules that its file determines."""
 
     __tablename__ = "scores"
 

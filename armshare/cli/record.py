@@ -141,7 +141,8 @@ def _count(done: Collected, seed: int, steps: int, seconds: float, success: bool
 def _tell(done: Collected, asked: int) -> None:
     """Say in words what was made."""
     rate = f", {done.simulated_s:.0f} s of driving in {done.seconds:.0f} s" if done.made else ""
-    out.print(f"{done.made} episodes made, {done.succeeded} succeeded{rate}", highlight=False)
+    episodes = "episode" if done.made == 1 else "episodes"
+    out.print(f"{done.made} {episodes} made, {done.succeeded} succeeded{rate}", highlight=False)
     for one in done.lost[:_LISTED]:
         out.print(f"lost seed {one['seed']}: {escape(str(one['why']))}", highlight=False, soft_wrap=True)
     if len(done.lost) > _LISTED:

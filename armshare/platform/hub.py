@@ -44,7 +44,7 @@ from rewards.chain.payouts import Payouts
 from rewards.chain.vault import ARM, Deployment, DeploymentError, VaultTerms
 from rewards.hub.api import router as rewards_router
 from rewards.hub.pipeline import Pipeline
-from rewards.score.score import VERSION as SCORE_VERSION
+from rewards.score.versions import NEWEST as SCORE_VERSION
 from teleop.clock import now_ms
 from teleop.hub import errors
 from teleop.hub.accounts import Accounts

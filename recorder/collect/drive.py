@@ -6,6 +6,7 @@ command arrives when its state was observed, the period begins then, and the nex
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ from recorder.collect.simulated import Paced, SimulatedTime
 from recorder.file.writer import EpisodeWriter
 from recorder.proof.hubless import NO_NONCE
 from sim.robot import Robot, Vector
+from teleop import steps
 from teleop.host.session import Session
 from teleop.steps import EpisodeEnd, EpisodeStart, Events, Step
 from teleop.wire import signalling
@@ -112,7 +114,10 @@ class Drive:
             event = self._events.get_nowait()
             match event:
                 case EpisodeStart():
-                    self._writer = EpisodeWriter.start(self.journal, event, self._described)
+                    by = steps.Driver(steps.DriverKind(self.driver.kind.value), self.driver.name, self.driver.sha256)
+                    self._writer = EpisodeWriter.start(
+                        self.journal, dataclasses.replace(event, driver=by), self._described
+                    )
                 case Step():
                     self._open().append(event)
                     self.last = event

@@ -16,7 +16,6 @@ from rewards.chain.payouts import NothingSettledError, RootVoidError, UnknownRoo
 from rewards.chain.vault import ChainError, ChainUnreachableError, NothingToClaimError, VaultRefusedError
 from rewards.hub.answers import BalanceAnswer, ClaimAnswer, OperatorAnswer, RootAnswer, ScoreAnswer
 from rewards.hub.pipeline import Pipeline
-from rewards.score.score import VERSION
 from teleop.hub.errors import ApiError
 from teleop.identity import SignatureError, require_address
 
@@ -118,7 +117,7 @@ def _not_scored(catalogue: Catalogue, episode: str) -> ApiError:
     except UnknownEpisodeError as error:
         return ApiError(404, "unknown_episode", str(error))
     if state in _COMING:
-        text = f"{episode} is {state} and has no score of version {VERSION} yet; a verified one gets it in seconds"
+        text = f"{episode} is {state} and has no score yet; a verified one gets it in seconds"
         return ApiError(404, "not_scored", text)
     return ApiError(404, "never_scored", f"{episode} is {state}: only verified episodes are scored")
 

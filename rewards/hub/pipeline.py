@@ -32,7 +32,7 @@ from rewards.ledger import ledger
 from rewards.people import operators
 from rewards.people.operators import Operator
 from rewards.people.qualification import Check, appraise, from_json
-from rewards.score.score import VERSION, Score, pay_wei
+from rewards.score.score import Score, pay_wei
 from rewards.tables import PracticeRow, ScoreRow, TransactionRow
 from teleop.clock import now_ms
 from teleop.hub.db import Database
@@ -233,7 +233,7 @@ class Pipeline:
         return self._payouts.settle()
 
     def _unscored(self) -> list[str]:
-        scored = select(ScoreRow.episode).where(ScoreRow.version == VERSION)
+        scored = select(ScoreRow.episode)
         verified = select(EpisodeRow.episode).where(EpisodeRow.state == EpisodeState.VERIFIED)
         with self._database() as db:
             return list(db.scalars(verified.where(EpisodeRow.episode.not_in(scored)).order_by(EpisodeRow.log_index)))
@@ -241,11 +241,7 @@ class Pipeline:
     def _task(self, episode: str) -> _Task | None:
         with self._database() as db:
             row = db.get(EpisodeRow, episode)
-            if (
-                row is None
-                or row.state is not EpisodeState.VERIFIED
-                or db.get(ScoreRow, (episode, VERSION)) is not None
-            ):
+            if row is None or row.state is not EpisodeState.VERIFIED or _scored(db, episode) is not None:
                 return None
             fixed_wei = db.scalar(select(TicketRow.price_wei).where(TicketRow.episode == episode))
         price_wei = self._prices.get(row.task, 0) if fixed_wei is None else fixed_wei
@@ -272,7 +268,7 @@ class Pipeline:
 
     def _verdict(self, episode: str) -> Verdict | None:
         with self._database() as db:
-            row = db.get(ScoreRow, (episode, VERSION))
+            row = _scored(db, episode)
             trust = db.scalar(select(EpisodeRow.trust).where(EpisodeRow.episode == episode))
             practice = db.get(PracticeRow, episode)
             paid = row is not None and ledger.booked(db, f"episode:{episode}")
@@ -328,12 +324,17 @@ def _unpaid() -> Select[Any]:
     return owed.order_by(ScoreRow.scored_ms, ScoreRow.episode)
 
 
+def _scored(db: Session, episode: str) -> ScoreRow | None:
+    """Return an episode's only score: by the version of the rules that its file determines, whatever came later."""
+    return db.scalars(select(ScoreRow).where(ScoreRow.episode == episode)).first()
+
+
 def _keep(db: Session, row: ScoreRow, checks: tuple[Check, ...] | None) -> bool:
     """Write a score with its pay, unless it is already written; return whether it was paid now.
 
     If `checks` is given, the episode of a wallet that is not qualified is practice.
     """
-    if db.get(ScoreRow, (row.episode, row.version)) is not None:
+    if _scored(db, row.episode) is not None:
         return False
     if operators.practised(db, row.episode, row.operator, checks, row.scored_ms):
         row.pay_wei = 0

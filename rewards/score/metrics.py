@@ -1,7 +1,8 @@
 """How well an episode was driven: `Metrics`, by pure NumPy over one episode's arrays.
 
-Every metric is computed on the host's measured clock. Positions are first interpolated to a grid of 20 Hz, so
-that a robot with a faster or an uneven loop is measured in the same way. Sums are correctly rounded
+Every metric is computed on one clock, the host's or the simulation's (`versions.py`), except the timing of the host's
+loop. Positions are first interpolated to a grid of 20 Hz, so that a robot with a faster or an uneven loop is measured
+in the same way. Sums are correctly rounded
 (`math.fsum`) or written out (`fixed.py`), so that no processor, NumPy or Python gives other bits.
 
 An episode that cannot be measured (`unsound` says why) gets the worst value of every metric; nothing here raises.
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewards.score.fixed import Array, interpolated, magnitudes
+from rewards.score.versions import NEWEST
 
 Mask = NDArray[np.bool_]
 
@@ -64,7 +66,7 @@ class EpisodeFacts:
     end_reason: str
     control_hz: float
     t_s: Array
-    """(N+1,) float64, s: the monotonic clock at each observation, from the first one."""
+    """(N+1,) float64, s, from the first observation: the clock that the motion is measured on."""
     ee_position_m: Array
     """(N+1, 3 K) float64, m, in the base frame: the K end effectors side by side; together they are one path."""
     joint_rad: Array
@@ -79,11 +81,20 @@ class EpisodeFacts:
     """(N,) bool: whether a limit changed what the operator asked for."""
     done_s: float | None = None
     """From when on the task was done, on the clock of `t_s`; None if it was not done at the end, or nobody can know."""
+    measured_s: Array | None = None
+    """(N+1,) float64, s, from the first observation: the host's monotonic clock; None if `t_s` is that."""
+    version: str = NEWEST
+    """Which version of the rules they are for."""
 
     @property
     def steps(self) -> int:
         """N."""
         return len(self.applied_rad) if np.ndim(self.applied_rad) else 0
+
+    @property
+    def host_s(self) -> Array:
+        """(N+1,) float64, s: the host's clock."""
+        return self.t_s if self.measured_s is None else self.measured_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +156,7 @@ def unsound(facts: EpisodeFacts) -> str | None:
     joints, hands = np.shape(facts.applied_rad)[1:], np.shape(facts.applied_gripper)[1:]
     shapes = {
         "t_s": (facts.t_s, (steps + 1,)),
+        "measured_s": (facts.host_s, (steps + 1,)),
         "ee_position_m": (facts.ee_position_m, (steps + 1, 3 * hands[0] if len(hands) == 1 else 0)),
         "joint_rad": (facts.joint_rad, (steps + 1, *joints)),
         "gripper": (facts.gripper, (steps + 1, *hands)),
@@ -167,10 +179,11 @@ def unsound(facts: EpisodeFacts) -> str | None:
 def _unsound_clock(facts: EpisodeFacts) -> str | None:
     if not (0.0 < facts.control_hz <= VALUE_MAX):
         return f"the control rate is {facts.control_hz}, not a positive number of hertz"
-    if not np.all(np.diff(facts.t_s) > TICK_S / 2.0):
-        return "the recorded clock stands still or runs backwards"
-    if facts.t_s[-1] - facts.t_s[0] > DURATION_MAX_S:
-        return f"the episode is longer than {DURATION_MAX_S:.0f} s"
+    for clock_s in (facts.t_s, facts.host_s):
+        if not np.all(np.diff(clock_s) > TICK_S / 2.0):
+            return "the recorded clock stands still or runs backwards"
+        if clock_s[-1] - clock_s[0] > DURATION_MAX_S:
+            return f"the episode is longer than {DURATION_MAX_S:.0f} s"
     return None
 
 
@@ -188,7 +201,7 @@ def measure(facts: EpisodeFacts) -> Metrics:
         sparc=movement_sparc(hand_m),
         idle=idle(hand_m, joint_rad, gripper),
         tracking=tracking(facts.applied_rad, facts.joint_rad[1:], facts.limited),
-        timing=timing(t_s, facts.control_hz),
+        timing=timing(facts.host_s, facts.control_hz),
     )
 
 

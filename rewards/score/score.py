@@ -1,4 +1,4 @@
-"""What an episode is worth under version 1 of the rules: pure, and the same integer on every machine.
+"""What an episode is worth under the rules: pure, and the same integer on every machine.
 
 `docs/scoring.md` states the rules for people; this module is the rules. The five components are rounded to
 four decimals before they are weighed, and weighed in integers, so that the last bits of a processor's
@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recorder.file.layout import RULES
+from rewards.score.fixed import Array
 from rewards.score.metrics import MOVED_M, PAUSE_S, EpisodeFacts, Metrics, idle_until_done, measure, unsound
+from rewards.score.versions import measured_s, moved_s, version_of
 from sim.motion.control import SHAPING
 
 if TYPE_CHECKING:
     from recorder.file.episode import Episode
 
-VERSION: Final = "1"
 ONE_PPM: Final = 1_000_000
 STEPS_MIN: Final = 10
 GAP_FRACTION_MAX: Final = 0.2
@@ -60,32 +61,37 @@ class Score:
 
 
 def score(facts: EpisodeFacts) -> Score:
-    """Return the score of `facts`. Never raises: what cannot be measured is rejected, with the reason."""
+    """Return the score of `facts` by their version of the rules.
+
+    Never raises: what cannot be measured is rejected, with the reason.
+    """
     metrics = measure(facts)
     vector = components(facts, metrics)
     refusals = refused_because(facts, metrics)
     advice = () if unsound(facts) else advise(facts, metrics, vector)
-    return Score(VERSION, weigh(vector), not refusals, vector, refusals + advice)
+    return Score(facts.version, weigh(vector), not refusals, vector, refusals + advice)
 
 
-def recompute(episode_file: Path) -> Score:
+def recompute(episode_file: Path, version: str | None = None) -> Score:
     """Return the score of an episode file, from its bytes alone; raise EpisodeError if it is not an episode.
 
-    The platform runs this, and anyone can run it to check. `recorder.proof.verify` checks that the bytes are
-    the ones that were signed.
+    `version` is that of the rules; by default the one that the file determines, which is the one that pays. The
+    platform runs this, and anyone can run it to check. `recorder.proof.verify` checks that the bytes are the ones that
+    were signed.
     """
     from recorder.file.episode import read_episode  # here, so that the rules themselves need no file format
 
-    return score(facts_of(read_episode(episode_file)))
+    return score(facts_of(read_episode(episode_file), version))
 
 
-def facts_of(episode: Episode) -> EpisodeFacts:
-    """Return what the rules look at in a recorded episode.
+def facts_of(episode: Episode, version: str | None = None) -> EpisodeFacts:
+    """Return what a version of the rules looks at in a recorded episode; by default the version that it determines.
 
     Any rule makes a step limited except those that only smooth (`sim.motion.control.SHAPING`): opening or closing at
     full speed, or starting at once, is not a mistake.
     """
-    t_ns, steps = episode.t_observed_ns, episode.steps
+    version, steps = version or version_of(episode.meta), episode.steps
+    t_s = moved_s(episode, version)
     observed, limits = episode.observations, episode.arrays["limits"]
     counted = limits["step"][~np.isin(limits["rule"], [RULES.index(rule) for rule in SHAPING])]
     limited = np.zeros(steps, dtype=np.bool_)
@@ -99,22 +105,24 @@ def facts_of(episode: Episode) -> EpisodeFacts:
         valid=episode.end.reason.valid,
         end_reason=episode.end.reason.value,
         control_hz=episode.meta.spec.control_hz,
-        t_s=(t_ns - t_ns[0]) / 1e9,
+        t_s=t_s,
         ee_position_m=np.hstack(hands),
         joint_rad=observed["joint_position"],
         gripper=gripper,
         applied_rad=episode.applied_joint_position,
         applied_gripper=episode.applied_gripper,
         limited=limited,
-        done_s=_done_s(episode.arrays["success"], t_ns),
+        done_s=_done_s(episode.arrays["success"], t_s),
+        measured_s=measured_s(episode),
+        version=version,
     )
 
 
-def _done_s(success: NDArray[np.int8], t_ns: NDArray[np.int64]) -> float | None:
+def _done_s(success: NDArray[np.int8], t_s: Array) -> float | None:
     """Return from when on `success` (N+1,) is 1 to the end, s from the first observation."""
     undone = np.flatnonzero(success != 1)
     first = int(undone[-1]) + 1 if len(undone) else 0
-    return None if first == len(success) else float(t_ns[first] - t_ns[0]) / 1e9
+    return None if first == len(success) else float(t_s[first])
 
 
 def pay_wei(scored: Score, price_wei: int) -> int:
@@ -155,7 +163,8 @@ def refused_because(facts: EpisodeFacts, metrics: Metrics) -> tuple[str, ...]:
     if not facts.valid:
         reasons.append(f"The episode does not count: it ended with '{facts.end_reason}'. Finish it yourself.")
     if facts.success is None:
-        reasons.append("This robot cannot tell whether the task was done, so version 1 of the rules cannot accept it.")
+        cannot = f"so version {facts.version} of the rules cannot accept it"
+        reasons.append(f"This robot cannot tell whether the task was done, {cannot}.")
     elif not facts.success:
         reasons.append("The task was not done when the episode ended. Hold the goal for half a second, then finish.")
     if facts.steps < STEPS_MIN:

@@ -80,6 +80,18 @@ def test_a_restart_finds_what_nobody_submitted(world):
     assert all(found is not None and found.paid for found in asyncio.run(wait()))
 
 
+def test_an_episode_that_was_scored_by_earlier_rules_keeps_that_score(world: World) -> None:
+    world.verified("e1")
+    row = {"score_ppm": 5, "accepted": True, "vector": {}, "reasons": [], "task": "lift", "operator": ADA}
+    with world.database() as db:
+        db.add(ScoreRow(episode="e1", version="1", price_wei=PRICE_WEI, pay_wei=0, scored_ms=1, **row))
+        db.commit()
+    [found] = asyncio.run(submitted(world, "e1"))
+    assert (found.version, found.score_ppm, found.pay_wei, earned(world)) == ("1", 5, 0, 0)
+    with world.database() as db:
+        assert len(db.scalars(select(ScoreRow)).all()) == 1
+
+
 def test_a_crash_between_score_and_pay_leaves_neither(world, monkeypatch):
     world.verified("e1")
 

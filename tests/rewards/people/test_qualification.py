@@ -35,6 +35,7 @@ from rewards.people.qualification import (
     reopenings,
 )
 from rewards.score.score import recompute
+from rewards.score.versions import NEWEST
 from teleop.wire.messages import Safety
 from tests.recorder.factory import fake_episode
 from tests.rewards.drives import HZ, facts_along, write_episode
@@ -348,15 +349,14 @@ def test_practice_is_never_paid_later_neither_by_money_nor_by_new_rules(
     told(world, world.verified("e1"), practised(world, "e2"))
     world.pipeline().fund("lift", PRICE_WEI, "second")
     assert earned(world) == 0
-    monkeypatch.setattr(pipeline, "VERSION", "2")
     real = pipeline.appraise
     monkeypatch.setattr(
-        pipeline, "appraise", lambda file: (replace(real(file)[0], version="2", accepted=True), real(file)[1])
+        pipeline, "appraise", lambda file: (replace(real(file)[0], version="3", accepted=True), real(file)[1])
     )
     for asked in (True, False):
         world.qualification = asked
         again = told(world, "e1", "e2")
-        assert [one.version for one in again] == ["2", "2"]
+        assert [one.version for one in again] == [NEWEST, NEWEST]
         assert all(one.practice is not None and not one.paid for one in again)
     assert earned(world) == 0
 

@@ -18,7 +18,6 @@ from recorder.file.episode import read_episode
 from rewards.score.metrics import EpisodeFacts
 from rewards.score.score import (
     ONE_PPM,
-    VERSION,
     WEIGHTS_PERCENT,
     Score,
     Vector,
@@ -29,6 +28,7 @@ from rewards.score.score import (
     score,
     weigh,
 )
+from rewards.score.versions import NEWEST, VERSIONS
 from sim.motion.control import Limit, LimitEvent
 from tests.recorder.factory import fake_end, fake_episode, fake_steps
 from tests.rewards.drives import facts_along, good_drive, line, recorded, write_episode
@@ -112,7 +112,7 @@ def test_the_rules_for_people_have_the_weights_of_the_rules():
     rules = (Path(__file__).parents[3] / "docs" / "scoring.md").read_text()
     for field in fields(Vector):
         assert f"| `{field.name}` | {getattr(WEIGHTS_PERCENT, field.name)} % |" in rules
-    assert f"Scoring and pay: version {VERSION}" in rules
+    assert f"Scoring and pay: versions {' and '.join(VERSIONS)}" in rules
 
 
 def test_a_good_drive_is_accepted_and_near_the_top():
@@ -120,7 +120,7 @@ def test_a_good_drive_is_accepted_and_near_the_top():
     assert found.accepted
     assert found.score_ppm > 950_000
     assert found.reasons == ()
-    assert found.version == VERSION == "1"
+    assert found.version == NEWEST == "2"
 
 
 def test_the_score_of_a_known_drive_is_this_integer():

@@ -1,0 +1,1 @@
+"""Episodes made faster than time."""
