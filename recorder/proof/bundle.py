@@ -109,9 +109,9 @@ def read_bundle(folder: Path) -> Bundle:
     file = folder / EPISODE_FILE
     size, sha256 = _hashed(file)
     return Bundle(
-        manifest=_small(folder / MANIFEST_FILE),
-        signatures=_small(folder / SIGNATURES_FILE),
-        receipt=_small(folder / RECEIPT_FILE),
+        manifest=read_small(folder / MANIFEST_FILE),
+        signatures=read_small(folder / SIGNATURES_FILE),
+        receipt=read_small(folder / RECEIPT_FILE),
         size=size,
         sha256=sha256,
         episode=None,
@@ -153,7 +153,8 @@ def _hashed(path: Path) -> tuple[int | None, str | None]:
         return size, hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _small(path: Path) -> bytes | None:
+def read_small(path: Path) -> bytes | None:
+    """Return one of a bundle's documents; None if it is missing, no regular file, or too long."""
     try:
         descriptor = open_regular(path)
     except (FileNotFoundError, NotRegularError):

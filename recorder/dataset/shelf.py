@@ -1,0 +1,97 @@
+"""Open episodes: those that were read last stay open, with what is warm for each camera. One shelf for each process."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recorder.export.actions import ActionSpace
+from recorder.export.errors import UnreadableBundleError
+from recorder.file.apart import reader
+from recorder.file.episode import Episode, EpisodeError
+from recorder.pictures.channel import Pictures
+from recorder.pictures.decode import Decoder
+from recorder.proof.manifest import EPISODE_FILE
+
+_DECODED: Final = 8
+"""About how many pictures a decoder holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The pictures of one camera, ready to be decoded."""
+
+    decoder: Decoder
+    newest: NDArray[np.int64]
+    """(N,): the newest picture at each step."""
+    nbytes: int
+    """About the memory that the decoder takes; pictures are mapped, not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """One open episode."""
+
+    episode: Episode
+    actions: NDArray[np.float32]
+    """(N, A)."""
+    driven: NDArray[np.bool_]
+    """(N,)."""
+    seen: dict[Any, Seen] = field(default_factory=dict)
+    """What was asked for -> its pictures."""
+
+    def seen_by(self, wanted: Any, pictures: Callable[[], Pictures]) -> Seen:
+        """Return the pictures of a camera or a view; they are had only once while the episode is open."""
+        if wanted not in self.seen:
+            found = pictures()
+            newest = found.at(self.episode.t_observed_ns[:-1])
+            self.seen[wanted] = Seen(Decoder(found), newest, _DECODED * 3 * found.width * found.height)
+        return self.seen[wanted]
+
+    @property
+    def nbytes(self) -> int:
+        """The memory of its arrays and decoders."""
+        arrays = sum(array.nbytes for array in self.episode.arrays.values())
+        return arrays + sum(one.nbytes for one in self.seen.values())
+
+
+class Shelf:
+    """At most so many open episodes, of at most so many bytes; what was not read for longest is closed first."""
+
+    def __init__(self, most: int, bytes_max: int) -> None:
+        self._most, self._bytes_max = most, bytes_max
+        self._open: OrderedDict[Path, Open] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def get(self, bundle: Path, space: ActionSpace) -> Open:
+        """Return an episode, opened if it was not; raise UnreadableBundleError or ActionError."""
+        found = self._open.get(bundle)
+        if found is None:
+            episode = read(bundle)
+            found = self._open[bundle] = Open(episode, *space.of(episode))
+            self._close_some()
+        self._open.move_to_end(bundle)
+        return found
+
+    def _close_some(self) -> None:
+        while len(self._open) > 1 and (len(self._open) > self._most or self._nbytes() > self._bytes_max):
+            self._open.popitem(last=False)
+
+    def _nbytes(self) -> int:
+        return sum(one.nbytes for one in self._open.values())
+
+
+def read(bundle: Path) -> Episode:
+    """Return the recording in a folder, read by a process with limits; raise UnreadableBundleError."""
+    try:
+        return reader().read(bundle / EPISODE_FILE)
+    except EpisodeError as error:
+        raise UnreadableBundleError(f"{bundle} is no whole episode: {error}") from error
