@@ -18,6 +18,8 @@ from sim.motion.control import Setpoint
 from sim.robot import Vector
 from sim.task import Expert
 from teleop.operator.driver import Driver
+from teleop.operator.program import script, this_program
+from teleop.wire.driver import Driver as Said
 from teleop.wire.messages import Mode, Safety, State
 from teleop.wire.setpoints import values_of
 
@@ -43,7 +45,14 @@ class Ask(Enum):
     """End the episode, and leave it out."""
 
 
-Answer = Setpoint | Ask
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """What a person asks for in place of the program that drives."""
+
+    setpoint: Setpoint
+
+
+Answer = Setpoint | ByHand | Ask
 
 
 class Pilot(Protocol):
@@ -55,6 +64,19 @@ class Pilot(Protocol):
 
 PilotMaker = Callable[[Descriptor, str], Pilot]
 """Makes a new pilot for an episode, from a robot's descriptor and the task's name."""
+
+
+def _this_program(_robot: Descriptor, _task: str) -> Said:
+    return this_program()
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Who or what drives: what makes the pilots, and what the hub is told of them."""
+
+    make: PilotMaker
+    said: Callable[[Descriptor, str], Said] = _this_program
+    """Of an episode with this robot, at this task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +108,17 @@ def expert(robot: Descriptor, task: str) -> Pilot:
     return ExpertPilot(task_named(task).expert(description(robot["model"])))
 
 
-async def fly(driver: Driver, make: PilotMaker) -> Flight:
-    """Begin an episode, drive it until it succeeds, ends, or the pilot says so, and finish it."""
-    await driver.begin()
+def expert_said(_robot: Descriptor, task: str) -> Said:
+    """Return what the hub is told of the task's scripted operator; raise UnknownTaskError."""
+    return script(type(task_named(task)), "expert")
+
+
+async def fly(driver: Driver, make: PilotMaker, by: Said | None = None) -> Flight:
+    """Begin an episode, drive it until it succeeds, ends, or the pilot says so, and finish it.
+
+    `by`: who or what drives, as `Driver.begin` takes it.
+    """
+    await driver.begin(by)
     start = time.monotonic()
     for _ in range(_OLD_STATES):
         await driver.command(Mode.NEUTRAL)
@@ -124,5 +154,7 @@ def _answer(pilot: Pilot, driver: Driver, state: State) -> Answer:
 async def _ask(driver: Driver, answer: Answer) -> None:
     if isinstance(answer, Ask):
         await driver.command(Mode.NEUTRAL)
+    elif isinstance(answer, ByHand):
+        await driver.command(*values_of(answer.setpoint), dead_man=True, intervention=True)
     else:
         await driver.command(*values_of(answer), dead_man=True)

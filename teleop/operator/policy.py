@@ -19,6 +19,8 @@ import numpy as np
 from sim.motion.control import Joints, Pose, Setpoint, Twist
 from sim.robot import ArraySpec, Vector
 from teleop.operator.pilot import Answer, Ask, Descriptor, Pilot, PilotMaker, Values
+from teleop.operator.program import program
+from teleop.wire.driver import NAME_MAX, Driver, DriverKind
 from teleop.wire.messages import State
 
 _WIRE_MAX: Final = float(np.finfo(np.float32).max)
@@ -63,6 +65,23 @@ def load(name: str) -> PilotMaker:
         return PolicyPilot(name, policy, robot)
 
     return make
+
+
+def said(name: str) -> Driver:
+    """Return what the hub is told of the policy called `module:function`: its name, and its file's SHA-256.
+
+    Raises UnknownPolicyError.
+    """
+    _found(name)
+    module = name.partition(":")[0]
+    file = getattr(sys.modules[module], "__file__", None)
+    if file is None:
+        raise UnknownPolicyError(
+            f"{name}: {module} has no file, so nobody could say which policy drove; put it in one."
+        )
+    if len(name) > NAME_MAX:
+        raise UnknownPolicyError(f"{name[:NAME_MAX]}...: expected a name of at most {NAME_MAX} characters.")
+    return program(DriverKind.POLICY, name, Path(file))
 
 
 def _found(name: str) -> Callable[..., Any]:
