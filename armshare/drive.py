@@ -28,15 +28,21 @@ from sim.words import listed
 from teleop.clock import monotonic_ms
 from teleop.identity import KeyContentError, load_key
 from teleop.operator import pilot
+from teleop.operator import policy as policies
 from teleop.operator.driver import SESSION_MS, Driver, RefusedError, refusal
 from teleop.operator.first_drive import FirstDrive
 from teleop.operator.gamepad import GamepadPilot, opened
-from teleop.operator.pilot import Answer, Ask, Descriptor, Flight, Pilot, PilotMaker, Values
+from teleop.operator.pilot import Answer, Ask, Crew, Descriptor, Flight, Pilot, PilotMaker, Values
 from teleop.operator.policy import load
+from teleop.operator.program import script
+from teleop.operator.takeover import Takeover
+from teleop.wire.driver import PERSON
 from teleop.wire.messages import Safety, State
 
 RENEW_MS: Final = 600_000
 """No episode is begun this close to the end of its grant: one that outlives its grant is refused."""
+EXPERTS: Final = Crew(pilot.expert, pilot.expert_said)
+"""Each task's own scripted operator."""
 _SETTLE_STATES: Final = 20
 """How many states the last row of a recorded episode is held for, so that the robot can get there."""
 
@@ -135,14 +141,14 @@ Progress = Callable[[str], None]
 """Told of each stage as it begins."""
 
 
-async def drive(url: str, wallet: LocalAccount, outcome: Outcome, make: PilotMaker, tell: Progress) -> None:
+async def drive(url: str, wallet: LocalAccount, outcome: Outcome, crew: Crew, tell: Progress) -> None:
     """Drive `outcome.asked` episodes with a robot and a task, which `outcome` names or leaves open.
 
     However it ends (by an error or cancellation too), the dead-man is released and the robot given back first: an
     episode that is being driven then ends as `left`, which is invalid and never scored.
     """
     while outcome.left and not outcome.interrupted:
-        await _session(url, wallet, outcome, make, tell)
+        await _session(url, wallet, outcome, crew, tell)
 
 
 def _episode_ms(driver: Driver) -> int:
@@ -150,7 +156,7 @@ def _episode_ms(driver: Driver) -> int:
     return int(driver.task["max_steps"] / driver.robot["control_hz"] * 1000)
 
 
-async def _session(url: str, wallet: LocalAccount, outcome: Outcome, make: PilotMaker, tell: Progress) -> None:
+async def _session(url: str, wallet: LocalAccount, outcome: Outcome, crew: Crew, tell: Progress) -> None:
     """Drive under one grant until every episode is driven or the grant is about to end."""
     async with signed_in(url, wallet) as driver:
         if outcome.qualifying and (await driver.call("GET", f"/api/operators/{wallet.address}"))["qualified"]:
@@ -165,9 +171,9 @@ async def _session(url: str, wallet: LocalAccount, outcome: Outcome, make: Pilot
                     await driver.join(outcome.robot, outcome.task, queued=lambda *place: tell(_queued(robot, *place)))
                     if driver.unchecked is not None:
                         tell(uncheckable(driver.unchecked))
-                    await _one(driver, make, outcome, handing, tell)
+                    await _one(driver, crew, outcome, handing, tell)
                     while outcome.left > handing.under_way and monotonic_ms() < renew_ms - _episode_ms(driver):
-                        await _one(driver, make, outcome, handing, tell)
+                        await _one(driver, crew, outcome, handing, tell)
                 except asyncio.CancelledError:
                     outcome.interrupted = True
                 finally:
@@ -201,17 +207,40 @@ async def signed_in(url: str, wallet: LocalAccount) -> AsyncIterator[Driver]:
 
 
 @contextlib.contextmanager
-def pilots(*, policy: str, episode: Path | None, gamepad: Path | None, first_drive: bool) -> Iterator[PilotMaker]:
-    """Yield what makes the pilots: a policy, a recorded episode, a gamepad, the first drive, otherwise the experts."""
+def crewed(
+    *, policy: str, expert: bool, episode: Path | None, gamepad: Path | None, first_drive: bool
+) -> Iterator[Crew]:
+    """Yield who drives: a program (a policy, the expert, a recorded episode, the first drive), a person, or both.
+
+    A gamepad beside a program is for a person who takes over from it.
+    """
+    program = _program(policy, episode, expert=expert, first_drive=first_drive)
+    if gamepad is None:
+        if program is None:
+            raise PlatformError("Nobody drives: name a policy, an episode, a gamepad, the expert or the first drive.")
+        yield program
+        return
+    with opened(gamepad) as device:
+
+        def person(robot: Descriptor, _task: str) -> GamepadPilot:
+            return GamepadPilot(device, robot)
+
+        if program is None:
+            yield Crew(person, lambda _robot, _task: PERSON)
+        else:
+            make, said = program.make, program.said
+            yield Crew(lambda robot, task: Takeover(make(robot, task), person(robot, task)), said)
+
+
+def _program(policy: str, episode: Path | None, *, expert: bool, first_drive: bool) -> Crew | None:
     if first_drive:
-        yield FirstDrive
-    elif gamepad is not None:
-        with opened(gamepad) as device:
-            yield lambda robot, _task: GamepadPilot(device, robot)
-    elif episode is not None:
-        yield recorded(episode)
-    else:
-        yield load(policy) if policy else pilot.expert
+        return Crew(FirstDrive, lambda _robot, _task: script(FirstDrive))
+    if episode is not None:
+        return Crew(recorded(episode), lambda _robot, _task: script(RecordingPilot))
+    if policy:
+        make, said = load(policy), policies.said(policy)
+        return Crew(make, lambda _robot, _task: said)
+    return EXPERTS if expert else None
 
 
 def lines(outcome: Outcome) -> Iterator[str]:
@@ -282,11 +311,11 @@ def _queued(robot: dict[str, Any], position: int, length: int, wait_s: int) -> s
     return f"queued for {robot['name']}: position {position} of {length}, probably {wait_s} s"
 
 
-async def _one(driver: Driver, make: PilotMaker, outcome: Outcome, handing: HandIn, tell: Progress) -> None:
+async def _one(driver: Driver, crew: Crew, outcome: Outcome, handing: HandIn, tell: Progress) -> None:
     await handing.wait(most=1)
     number = outcome.asked - outcome.left + handing.under_way + 1
     tell(f"episode {number} of {outcome.asked}: driving {driver.robot['name']}, {driver.task['instruction']}")
-    flight = await pilot.fly(driver, make)
+    flight = await pilot.fly(driver, crew.make, crew.said(driver.robot, driver.task["name"]))
     outcome.expiries += flight.expiries
     episode = _counting(flight)
     if flight.discard:

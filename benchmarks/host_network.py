@@ -27,6 +27,7 @@ from teleop.host.link import Host
 from teleop.identity import SESSION_GRANT, Domain, new_key
 from teleop.steps import Events
 from teleop.wire import signalling
+from teleop.wire.driver import PERSON
 from teleop.wire.messages import FIRST, PROTOCOL, Command, Mode, State, digest_of
 from tests.teleop.sessions import PANDA, Puppet
 
@@ -77,7 +78,7 @@ async def driven(socket: ServerConnection, seconds: float) -> None:
     grant = signalling.Grant(wallet.address, new_key().address, robot, "lift", "0x01", now_ms() + 60_000)
     signature = SESSION_GRANT.sign(wallet, DOMAIN, grant.values)
     await socket.send(signalling.encode(signalling.LeaseOrder("L", 1, wallet.address, grant, signature, "lift")))
-    await socket.send(signalling.encode(signalling.BeginOrder("E", 1, "0x01")))
+    await socket.send(signalling.encode(signalling.BeginOrder("E", 1, "0x01", PERSON)))
     seen = 0
 
     async def read() -> None:

@@ -31,6 +31,7 @@ from teleop.host.session import Session
 from teleop.identity import SESSION_GRANT, Domain, new_key
 from teleop.steps import Events
 from teleop.wire import signalling
+from teleop.wire.driver import PERSON
 from teleop.wire.messages import FIRST, Command, Mode, Safety, State, digest_of
 from teleop.wire.reasons import EndReason
 
@@ -69,7 +70,7 @@ class Drive:
 
     def begin(self, number: int) -> None:
         """Begin an episode, and arm once the arm has come to rest."""
-        self.session.obey(signalling.BeginOrder(f"bench-{number}", number, "0x" + bytes(32).hex()))
+        self.session.obey(signalling.BeginOrder(f"bench-{number}", number, "0x" + bytes(32).hex(), PERSON))
         self.tick(dead_man=False)
         while not (self.session.at_rest and self.state.safety in (Safety.ARMED, Safety.HOLDING)):
             time.sleep(self.world.spec.period_s)

@@ -9,43 +9,23 @@ from __future__ import annotations
 import queue
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated, Any, Final
 
 import msgspec
 
 from sim.motion.control import LimitEvent
 from sim.robot import Action, Observation, RobotSpec, Vector
+from teleop.wire.driver import PERSON as PERSON
+from teleop.wire.driver import Driver as Driver
+from teleop.wire.driver import DriverKind as DriverKind
 from teleop.wire.messages import Command, Safety
+from teleop.wire.notes import NOTE_CHARACTERS_MAX as NOTE_CHARACTERS_MAX
+from teleop.wire.notes import NOTES_MAX as NOTES_MAX
+from teleop.wire.notes import NoteText
 from teleop.wire.reasons import EndReason
 
 QUEUE_STEPS: Final = 512
 """How far a recorder may fall behind: 25 s at 20 Hz; then the episode ends, invalid."""
-NOTES_MAX: Final = 100
-NOTE_CHARACTERS_MAX: Final = 280
-
-
-class DriverKind(StrEnum):
-    """Who or what decides the commands."""
-
-    PERSON = "person"
-    SCRIPT = "script"
-    """A program that follows rules of its own."""
-    POLICY = "policy"
-    """A program that was trained."""
-
-
-class Driver(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who or what decides an episode's commands."""
-
-    kind: DriverKind = DriverKind.PERSON
-    name: Annotated[str, msgspec.Meta(max_length=200)] = ""
-    """Of the program or the policy; empty for a person."""
-    sha256: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")] = ""
-    """Hex, of the program's or the checkpoint's file; empty for a person."""
-
-
-PERSON: Final = Driver()
 
 
 class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,7 +33,7 @@ class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     t_mono_ns: Annotated[int, msgspec.Meta(ge=0)]
     """The host's monotonic clock."""
-    text: Annotated[str, msgspec.Meta(min_length=1, max_length=NOTE_CHARACTERS_MAX)]
+    text: NoteText
 
 
 class FilmHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -35,7 +35,10 @@ def drive(
         Path | None,
         typer.Option(exists=True, file_okay=False, help="Repeat the motion of a recorded episode; its folder."),
     ] = None,
-    gamepad: Annotated[Path | None, typer.Option(help="Drive by a gamepad, such as /dev/input/js0.")] = None,
+    gamepad: Annotated[
+        Path | None,
+        typer.Option(help="Drive by a gamepad, such as /dev/input/js0; beside --policy, to take over from it."),
+    ] = None,
     first_drive: Annotated[
         bool, typer.Option("--first-drive", help="Pass the checks that a new wallet must pass once before it is paid.")
     ] = False,
@@ -80,16 +83,19 @@ def drive(
             )
         _decide(hub, key, sign or [], discard or [], another_look or [], as_json)
         return
-    if sum(bool(value) for value in given.values()) != 1:
-        named = [name for name, value in given.items() if value]
-        what = f"{listed(named)} are {len(named)} pilots: choose one" if named else "say who drives"
-        raise typer.BadParameter(f"{what} of {listed(given, 'or')}" if named else f"{what}: {listed(given, 'or')}")
+    named = [name for name, value in given.items() if value]
+    if not named:
+        raise typer.BadParameter(f"say who drives: {listed(given, 'or')}")
+    if len(programs := [name for name in named if name != "--gamepad"]) > 1:
+        told = f"{listed(programs)} are {len(programs)} pilots: choose one of {listed(given, 'or')}"
+        raise typer.BadParameter(f"{told}. --gamepad may stand beside one of the others, to take over from it")
     wallet = driving.wallet_in(key or driving.own_key_file())
     asked = task or driving.task_of(episode)
     outcome = driving.Outcome(wallet.address, robot, asked, episodes, qualifying=first_drive)
-    with driving.pilots(policy=policy, episode=episode, gamepad=gamepad, first_drive=first_drive) as make:
+    crewed = driving.crewed(policy=policy, expert=expert, episode=episode, gamepad=gamepad, first_drive=first_drive)
+    with crewed as crew:
         try:
-            driving.run(driving.drive(hub, wallet, outcome, make, _say))
+            driving.run(driving.drive(hub, wallet, outcome, crew, _say))
         finally:
             if as_json:
                 print(json.dumps(outcome.as_dict()))

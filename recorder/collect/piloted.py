@@ -26,7 +26,7 @@ def piloted(drive: Drive, pilot: Pilot) -> bool:
         if answer in (Ask.FINISH, Ask.DISCARD):
             drive.finish()
             return answer is Ask.FINISH
-        mode, values, held = command_of(answer)
+        mode, values, held, _by_hand = command_of(answer)
         drive.ask(mode, values, dead_man=held)
         waits += drive.last is None
         if waits > _WAITS_MAX:

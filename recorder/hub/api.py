@@ -57,6 +57,7 @@ from teleop.hub.db import Database
 from teleop.hub.server import bodies
 from teleop.hub.server.bodies import BytesMax
 from teleop.identity import SignatureError, require_address
+from teleop.wire.driver import DriverKind
 
 WAIT_S_MAX: Final = 30.0
 BODY_BYTES_MAX: Final = 2 * MANIFEST_BYTES_MAX
@@ -322,11 +323,12 @@ def _add_reading(router: APIRouter, access: Access, intake: Intake, catalogue: C
         operator: str | None = None,
         robot: str | None = None,
         state: EpisodeState | None = None,
+        driver: DriverKind | None = None,
         limit: Annotated[int, Query(ge=1, le=200)] = PAGE_DEFAULT,
         after: str | None = None,
     ) -> Page:
         """Return a page of episodes, newest first."""
-        return catalogue.page(Wanted(task, operator, robot, state), limit, after)
+        return catalogue.page(Wanted(task, operator, robot, state, driver), limit, after)
 
     @router.get("/api/episodes/{episode}")
     def episode(episode: str) -> EpisodeView:

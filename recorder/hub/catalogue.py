@@ -12,6 +12,7 @@ from recorder.hub.states import EpisodeState
 from recorder.hub.tables import EpisodeRow
 from recorder.proof.bundle import TrustClass
 from teleop.hub.db import Database
+from teleop.wire.driver import DriverKind
 
 PAGE_DEFAULT: Final = 50
 PAGE_MAX: Final = 200
@@ -26,6 +27,16 @@ class CursorError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class DriverView:
+    """Who or what drove, as the operator said: a person, a script or a policy, by its name and its file's SHA-256."""
+
+    kind: DriverKind
+    name: str
+    """Empty for a person, as is `sha256`."""
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class EpisodeView:
     """One episode, as anyone may see it."""
 
@@ -34,6 +45,8 @@ class EpisodeView:
     robot: str
     operator: str
     task: str
+    driver: DriverView | None
+    """None if an earlier release began it."""
     steps: int | None
     success: bool | None
     valid: bool | None
@@ -62,6 +75,7 @@ class Wanted:
     operator: str | None = None
     robot: str | None = None
     state: EpisodeState | None = None
+    driver: DriverKind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +125,7 @@ def view(row: EpisodeRow) -> EpisodeView:
         robot=row.robot,
         operator=row.operator,
         task=row.task,
+        driver=_driver(row),
         steps=row.steps,
         success=row.success,
         valid=row.valid,
@@ -128,6 +143,12 @@ def view(row: EpisodeRow) -> EpisodeView:
     )
 
 
+def _driver(row: EpisodeRow) -> DriverView | None:
+    if row.driver_kind is None:
+        return None
+    return DriverView(row.driver_kind, row.driver_name or "", row.driver_sha256 or "")
+
+
 def _may_be_looked_at(row: EpisodeRow) -> bool:
     there = row.size is not None and row.erased_ms is None
     return there and row.state is EpisodeState.REJECTED and row.looked_again_ms is None
@@ -139,7 +160,7 @@ def _filtered(wanted: Wanted) -> Select[EpisodeRow]:
         value = getattr(wanted, name)
         if value is not None:
             query = query.where(getattr(EpisodeRow, name) == value)
-    return query
+    return query if wanted.driver is None else query.where(EpisodeRow.driver_kind == wanted.driver)
 
 
 def _read_cursor(after: str) -> tuple[int, str]:

@@ -230,7 +230,9 @@ class Intake:
         self._store.write(episode, MANIFEST_FILE, sealing.manifest.encode())
         self._store.write(episode, SIGNATURES_FILE, signatures.encode())
         self._store.adopt(episode, EPISODE_FILE, file)
-        row = self._records.seal(manifest, sealing.manifest, signatures.digest, sealing.robot_signature)
+        driver = None if ticket is None or ticket.asked is None else ticket.asked.driver
+        said = sealing.manifest, signatures.digest, sealing.robot_signature
+        row = self._records.seal(manifest, *said, driver)
         self._uploads.forget(sealing.upload, robot)
         _log.info("episode sealed", episode=episode, robot=robot, state=row.state.value, steps=row.steps)
         return row

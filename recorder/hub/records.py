@@ -28,6 +28,7 @@ from recorder.proof.seal import sign_receipt
 from recorder.proof.verify import require_gates
 from teleop.hub.db import Database
 from teleop.identity import Domain
+from teleop.wire.driver import Driver
 
 AGAIN_FIRST_S: Final = 5.0
 AGAIN_GROWS: Final = 4.0
@@ -87,8 +88,13 @@ class Records:
         with self._database() as db:
             return list(db.scalars(waiting.order_by(EpisodeRow.next_try_ms, EpisodeRow.episode)))
 
-    def seal(self, manifest: Manifest, text: str, digest: str, robot_signature: str) -> EpisodeRow:
-        """Fill in what the manifest says; the episode is `uploaded`, or `invalid` if its recording failed."""
+    def seal(
+        self, manifest: Manifest, text: str, digest: str, robot_signature: str, driver: Driver | None
+    ) -> EpisodeRow:
+        """Fill in what the manifest says; the episode is `uploaded`, or `invalid` if its recording failed.
+
+        `driver`: who or what drove, as its ticket says; None if that does not say.
+        """
         then = EpisodeState.UPLOADED if manifest.valid else EpisodeState.INVALID
         with self._database() as db, db.begin():
             row = owned(db, manifest.episode)
@@ -97,6 +103,7 @@ class Records:
                 db.add(row)
             row.state = _along(row, EpisodeState.SEALED, then)
             row.task, row.steps, row.success = manifest.task.name, manifest.steps, manifest.success
+            _note_driver(row, driver)
             row.valid, row.reason, row.previous = manifest.valid, manifest.reason.value, manifest.previous
             row.digest, row.content_root = digest, manifest.content_root
             row.sha256, row.size = manifest.files[0].sha256, manifest.files[0].size
@@ -238,6 +245,7 @@ class Records:
     def _expected(self, db: Session, ticket: Ticket) -> EpisodeRow:
         row = self._new(ticket.episode, ticket.robot, ticket.operator)
         row.task = ticket.task
+        _note_driver(row, None if ticket.asked is None else ticket.asked.driver)
         db.add(row)
         return row
 
@@ -245,6 +253,11 @@ class Records:
     def _other(db: Session, manifest: Manifest, *conditions: Any) -> str | None:
         query = select(EpisodeRow.episode).where(EpisodeRow.episode != manifest.episode, *conditions)
         return db.scalar(query.limit(1))
+
+
+def _note_driver(row: EpisodeRow, driver: Driver | None) -> None:
+    if driver is not None:
+        row.driver_kind, row.driver_name, row.driver_sha256 = driver.kind, driver.name, driver.sha256
 
 
 def require_files(row: EpisodeRow) -> None:

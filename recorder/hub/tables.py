@@ -10,10 +10,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 from recorder.hub.states import EpisodeState
 from recorder.proof.bundle import TrustClass
 from teleop.hub.db import Base
+from teleop.wire.driver import NAME_MAX, DriverKind
 
 _STATES = Enum(
     EpisodeState, native_enum=False, length=16, values_callable=lambda states: [state.value for state in states]
 )
+_DRIVERS = Enum(DriverKind, native_enum=False, length=8, values_callable=lambda kinds: [kind.value for kind in kinds])
 _TRUST = Enum(TrustClass, native_enum=False, length=16, values_callable=lambda classes: [one.value for one in classes])
 
 
@@ -31,6 +33,10 @@ class EpisodeRow(Base):
     robot: Mapped[str] = mapped_column(String(42), index=True)
     operator: Mapped[str] = mapped_column(String(42), index=True)
     task: Mapped[str] = mapped_column(String(64), index=True)
+    driver_kind: Mapped[DriverKind | None] = mapped_column(_DRIVERS, index=True)
+    """Who or what drove; None, as its name and its file's SHA-256, if an earlier release began it."""
+    driver_name: Mapped[str | None] = mapped_column(String(NAME_MAX))
+    driver_sha256: Mapped[str | None] = mapped_column(String(64))
     steps: Mapped[int | None] = mapped_column(Integer)
     success: Mapped[bool | None] = mapped_column(Boolean)
     valid: Mapped[bool | None] = mapped_column(Boolean)

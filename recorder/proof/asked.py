@@ -14,6 +14,7 @@ import msgspec
 
 from recorder.file.meta import Meta
 from recorder.proof.manifest import Manifest
+from teleop.wire.driver import Driver
 from teleop.wire.reasons import EndReason
 
 SKEW_MS: Final = 5 * 60_000
@@ -57,6 +58,8 @@ class Asked:
     """When, by the hub's clock."""
     format: int = 1
     """The version of FORMAT.md that it must have: an older one keeps less that could be checked."""
+    driver: Driver | None = None
+    """Who or what drives, as the operator said before it began; None for a ticket of an earlier release."""
 
 
 @dataclass(frozen=True, slots=True)

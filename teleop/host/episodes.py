@@ -11,8 +11,9 @@ from typing import Final
 
 from sim.robot import Observation, RobotSpec
 from teleop.clock import Clock
-from teleop.steps import QUEUE_STEPS, EpisodeEnd, EpisodeStart, Events, FilmHead, Step
+from teleop.steps import QUEUE_STEPS, EpisodeEnd, EpisodeStart, Events, FilmHead, Note, Step
 from teleop.wire import signalling
+from teleop.wire.notes import NOTES_MAX, cleaned
 from teleop.wire.reasons import EndReason
 
 _ROOM_FOR_END: Final = 1
@@ -40,6 +41,8 @@ class Episodes:
         self.recording = False
         self.steps = 0
         """How many steps of the open episode are recorded."""
+        self._notes: list[Note] = []
+        """What was said while it was."""
 
     @property
     def open(self) -> str | None:
@@ -49,7 +52,7 @@ class Episodes:
     def begin(self, order: signalling.BeginOrder) -> None:
         """Open an episode: the robot is ready for it."""
         self.asked, self._order = None, order
-        self.recording, self.steps = False, 0
+        self.recording, self.steps, self._notes = False, 0, []
         self._report(signalling.Ready(order.episode, order.seed))
 
     def record(self, lease: signalling.LeaseOrder, spec: RobotSpec, initial: Observation) -> None:
@@ -72,8 +75,17 @@ class Episodes:
                 t_mono_ns=self._clock.monotonic_ns(),
                 t_wall_ns=self._clock.wall_ns(),
                 cameras=self._cameras(),
+                driver=self._order.driver,
             )
         )
+
+    def note(self, text: str) -> None:
+        """Keep words with the episode that is being recorded, at this moment, and say so; else they are dropped."""
+        said = cleaned(text)
+        if self._order is None or not self.recording or not said or len(self._notes) >= NOTES_MAX:
+            return
+        self._notes.append(Note(self._clock.monotonic_ns(), said))
+        self._report(signalling.HostNoted(self._order.episode, len(self._notes)))
 
     def add(self, step: Step, max_steps: int | None) -> EndReason | None:
         """Record a step; return why the episode must end now, or None if it goes on."""
@@ -94,6 +106,6 @@ class Episodes:
             return
         if recorded:
             now = self._clock.monotonic_ns(), self._clock.wall_ns()
-            self._events.put(EpisodeEnd(order.episode, self.steps, success, reason, *now))
+            self._events.put(EpisodeEnd(order.episode, self.steps, success, reason, *now, tuple(self._notes)))
         kept = self.steps > 0  # a recorder keeps no episode without a step
         self._report(signalling.Ended(order.episode, kept, self.steps, success, kept and reason.valid, reason))

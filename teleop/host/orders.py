@@ -31,6 +31,7 @@ class Release:
 Order = (
     signalling.LeaseOrder
     | signalling.BeginOrder
+    | signalling.NoteOrder
     | signalling.FinishOrder
     | signalling.PauseOrder
     | signalling.ResumeOrder

@@ -284,6 +284,8 @@ class Session:
                 self._take_lease(order)
             case signalling.BeginOrder():
                 self._begin(order)
+            case signalling.NoteOrder():
+                self._episodes.note(order.text)
             case signalling.FinishOrder():
                 self._end(order.reason)
             case signalling.PauseOrder():

@@ -236,6 +236,8 @@ class Hub:
         match message:
             case signalling.Ready():
                 self._leases.ready(dock, message)
+            case signalling.HostNoted():
+                self._leases.noted(dock, message)
             case signalling.Ended():
                 self.counts[f"episodes_{message.reason}"] += 1
                 self._leases.ended(dock, message)
@@ -313,9 +315,11 @@ class Hub:
                 _require_free(seat)
                 holders = (dock.holder for dock in self.docks.values())
                 lease = next((one for one in holders if one and one.id == message.lease), None)
-                await self._leases.returning.resume(seat, lease)
+                await self._leases.returning.resume(seat, lease, message.driver)
             case signalling.Begin():
-                await self._leases.begin(seat)
+                await self._leases.begin(seat, message.driver)
+            case signalling.Note():
+                self._leases.note(seat, message.text)
             case signalling.Finish():
                 self._leases.finish(seat)
             case signalling.Leave():

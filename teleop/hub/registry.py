@@ -24,6 +24,7 @@ from teleop.hub.registrations import NONCE_MS, RegistrationError, RegistrationNo
 from teleop.hub.tables import DescriptionRow, LeaseRow, RobotChallenge, RobotRow, TicketRow
 from teleop.identity import Domain, SignatureError, require_address
 from teleop.wire.descriptor import require_descriptor
+from teleop.wire.driver import Driver
 from teleop.wire.messages import PROTOCOL
 from teleop.wire.signalling import Grant, SignallingError
 
@@ -223,10 +224,11 @@ class Registry:
             rows = db.scalars(ended.order_by(LeaseRow.epoch.desc()).limit(count)).all()
         return [(row.ended_ms - row.started_ms) / 1000 for row in reversed(rows) if row.ended_ms is not None]
 
-    def issue_ticket(self, lease: LeaseRow, task: str, described: dict[str, Any]) -> TicketRow:
+    def issue_ticket(self, lease: LeaseRow, task: str, described: dict[str, Any], driver: Driver) -> TicketRow:
         """Create an episode's ticket: its identity, and a seed and nonce that neither operator nor host can choose.
 
-        `described` is the robot's descriptor as it is at the task: what its host says later must agree with it.
+        `described` is the robot's descriptor as it is at the task, and `driver` what the operator says of who drives:
+        what its host says later must agree with both.
         """
         robot = self.robot(lease.robot)
         description = self._describe_once(described)
@@ -244,6 +246,7 @@ class Registry:
             description=description,
             protocol=PROTOCOL,
             price_wei=self.price_wei(robot, task),
+            driver=msgspec.to_builtins(driver),
         )
         with self._database() as db, db.begin():
             db.add(ticket)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from teleop.hub.tables import LeaseRow, RobotRow, TicketRow
+from teleop.wire.driver import Driver
 from teleop.wire.signalling import Grant
 
 
@@ -35,5 +36,5 @@ class Store(Protocol):
     def note_heard(self, episode: str, heard: dict[str, Any]) -> None:
         """Write what the hub heard of an episode beside its ticket: its columns."""
 
-    def issue_ticket(self, lease: LeaseRow, task: str, described: dict[str, Any]) -> TicketRow:
+    def issue_ticket(self, lease: LeaseRow, task: str, described: dict[str, Any], driver: Driver) -> TicketRow:
         """Create an episode's ticket; `described` is the robot's descriptor as it is at the task."""

@@ -120,6 +120,8 @@ class TicketRow(Base):
     """What its host spoke; None, as all below, for a ticket of an earlier release."""
     price_wei: Mapped[int | None] = mapped_column(Wei)
     """What a score of 1 pays, fixed when it began."""
+    driver: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """Who or what drives, as its operator said when it began: `kind`, `name`, `sha256`."""
     ready_ms: Mapped[int | None] = mapped_column(BigInteger)
     """When the hub heard that the robot was ready; None, as what follows, if it did not hear it."""
     finish_ms: Mapped[int | None] = mapped_column(BigInteger)

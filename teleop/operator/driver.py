@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Final
 
 import httpx
+import msgspec
 import numpy as np
 from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
@@ -25,6 +26,8 @@ from sim.robot import Vector
 from teleop.clock import compared, now_ms
 from teleop.dialing import tls_of, trusted, websocket_url
 from teleop.identity import CLEAR_ROBOT, SESSION_GRANT, Domain, new_key, session_key
+from teleop.operator.program import this_program
+from teleop.wire.driver import Driver as Said
 from teleop.wire.messages import FIRST, JSON_BYTES_MAX, PROTOCOL, Command, Mode, Safety, State, WireError, digest_of
 
 SESSION_MS: Final = 4 * 3_600_000
@@ -144,6 +147,8 @@ class Driver:
         """The descriptor of the robot that was granted."""
         self.task: dict[str, Any] = {}
         """The task that was granted."""
+        self.said: dict[str, Said] = {}
+        """For each episode that was begun here, who or what drives it, as the hub was told."""
         self.unchecked: str | None = None
         """Why the hub cannot check what is driven here, if it said so before the robot was granted."""
         self._layout: list[tuple[str, int, tuple[int, ...]]] = []
@@ -275,12 +280,13 @@ class Driver:
         self._hold(granted)
         return granted
 
-    async def resume(self, lease: str) -> dict[str, Any]:
+    async def resume(self, lease: str, by: Said | None = None) -> dict[str, Any]:
         """Go on with a lease of this wallet whose connection was lost; return `resumed`. `armed` comes next.
 
-        What is driven then is still signed by the session key of the driver that joined.
+        `by`: who or what drives on, as for `begin`. What is driven then is still signed by the session key of the
+        driver that joined.
         """
-        await self.send({"type": "resume", "lease": lease})
+        await self.send({"type": "resume", "lease": lease, "driver": msgspec.to_builtins(by or this_program())})
         resumed = await self.wait_for("resumed")
         self.resumed = True
         self._hold(resumed)
@@ -296,10 +302,21 @@ class Driver:
             self._layout.append((array["name"], offset, tuple(array["shape"])))
             offset += int(np.prod(array["shape"]))
 
-    async def begin(self) -> dict[str, Any]:
-        """Ask for an episode, and return `ready` when the scene is reset."""
-        await self.send({"type": "begin"})
-        return await self.wait_for("ready")
+    async def begin(self, by: Said | None = None) -> dict[str, Any]:
+        """Ask for an episode, and return `ready` when the scene is reset.
+
+        `by`: who or what drives it, as its file will say; without it, a script: the program that runs.
+        """
+        said = by or this_program()
+        await self.send({"type": "begin", "driver": msgspec.to_builtins(said)})
+        ready = await self.wait_for("ready")
+        self.said[ready["episode"]] = said
+        return ready
+
+    async def note(self, text: str) -> int:
+        """Keep these words with the episode that is being recorded; return how many it has then."""
+        await self.send({"type": "note", "text": text})
+        return int((await self.wait_for("noted"))["notes"])
 
     async def finish(self) -> dict[str, Any]:
         """End the episode, and return `ended`."""
@@ -319,8 +336,13 @@ class Driver:
         signature = CLEAR_ROBOT.sign(self.wallet, self.domain, {"robot": robot, "stop": stop})
         await self.send({"type": "clear", "robot": robot, "stop": stop, "signature": signature})
 
-    async def command(self, mode: Mode, values: ArrayLike = (), *, dead_man: bool = False) -> int:
-        """Send one command and return its number. Nothing moves a robot that obeys something else as well."""
+    async def command(
+        self, mode: Mode, values: ArrayLike = (), *, dead_man: bool = False, intervention: bool = False
+    ) -> int:
+        """Send one command and return its number. Nothing moves a robot that obeys something else as well.
+
+        `intervention`: a person gives it in place of a program.
+        """
         sent = self._sent.setdefault(self._epoch, bytearray())
         before = bytes(sent[-_DIGEST:]) or FIRST
         self._seq += 1
@@ -328,7 +350,8 @@ class Driver:
         now_us = time.monotonic_ns() // 1000
         packed = np.asarray(values, dtype=np.float32)
         held = dead_man and not self._foreign
-        data = Command(mode, held, self._epoch, self._seq, seen, now_us, packed, before).encode()
+        marked = held and intervention
+        data = Command(mode, held, self._epoch, self._seq, seen, now_us, packed, before, marked).encode()
         sent += digest_of(data)
         if self._socket is None or not self._socket.sent(data):
             await self._transmit(data)

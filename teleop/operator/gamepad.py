@@ -237,6 +237,10 @@ class GamepadPilot:
         self._part = 0
         self._openings: Vector | None = None
 
+    def adopt(self, openings: Vector) -> None:
+        """Want the grippers as they are: (K,) openings, such as a program asked for before it was taken over."""
+        self._openings = np.array(openings, dtype=np.float64)
+
     def act(self, _state: State, values: Values) -> Answer:
         """Return what the sticks ask for while the dead-man is held; raise GamepadError if the gamepad is gone."""
         if self._openings is None:
@@ -250,7 +254,7 @@ class GamepadPilot:
                 case Button.NEXT_PART:
                     self._part = (self._part + 1) % self._parts
                 case Button.GRIP if self._part < self._hands:
-                    self._openings[self._part] = 1.0 - self._openings[self._part]
+                    self._openings[self._part] = 0.0 if self._openings[self._part] > 0.5 else 1.0
         if not self._gamepad.held(Button.DEAD_MAN):
             return Ask.HOLD
         return self._twist(self._openings)

@@ -20,7 +20,7 @@ from sim.motion.control import Setpoint
 from sim.robot import Vector
 from sim.task import Expert
 from teleop.operator.driver import Driver
-from teleop.operator.program import script
+from teleop.operator.program import script, this_program
 from teleop.wire.driver import Driver as Said
 from teleop.wire.messages import Mode, Safety, State
 from teleop.wire.messages import Values as WireValues
@@ -50,7 +50,14 @@ class Ask(Enum):
     """End the episode, and leave it out."""
 
 
-Answer = Setpoint | Ask
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """What a person asks for in place of the program that drives."""
+
+    setpoint: Setpoint
+
+
+Answer = Setpoint | ByHand | Ask
 
 
 class Pilot(Protocol):
@@ -62,6 +69,19 @@ class Pilot(Protocol):
 
 PilotMaker = Callable[[Descriptor, str], Pilot]
 """Makes a new pilot for an episode, from a robot's descriptor and the task's name."""
+
+
+def _this_program(_robot: Descriptor, _task: str) -> Said:
+    return this_program()
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Who or what drives: what makes the pilots, and what the hub is told of them."""
+
+    make: PilotMaker
+    said: Callable[[Descriptor, str], Said] = _this_program
+    """Of an episode with this robot, at this task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +114,16 @@ def expert(robot: Descriptor, task: str) -> Pilot:
 
 
 def expert_said(robot: Descriptor, task: str) -> Said:
-    """Return what the hub is told of the task's scripted operator."""
+    """Return what the hub is told of the task's scripted operator; raise UnknownTaskError."""
     return script(type(task_named(task).expert(description(robot["model"]))))
 
 
-async def fly(driver: Driver, make: PilotMaker) -> Flight:
-    """Begin an episode, drive it until it succeeds, ends, or the pilot says so, and finish it."""
-    await driver.begin()
+async def fly(driver: Driver, make: PilotMaker, by: Said | None = None) -> Flight:
+    """Begin an episode, drive it until it succeeds, ends, or the pilot says so, and finish it.
+
+    `by`: who or what drives, as `Driver.begin` takes it.
+    """
+    await driver.begin(by)
     start = time.monotonic()
     for _ in range(_OLD_STATES):
         await driver.command(Mode.NEUTRAL)
@@ -115,8 +138,8 @@ async def fly(driver: Driver, make: PilotMaker) -> Flight:
             ended = await driver.finish()
             break
         blind = time.monotonic() - seen > BLIND_S
-        mode, asked, held = command_of(Ask.HOLD if blind else answer)
-        await driver.command(mode, asked, dead_man=held)
+        mode, asked, held, by_hand = command_of(Ask.HOLD if blind else answer)
+        await driver.command(mode, asked, dead_man=held, intervention=by_hand)
         newer = await driver.state_after(state, HEARTBEAT_S)
         fresh = newer is not None
         if newer is not None:
@@ -134,6 +157,10 @@ def answered(pilot: Pilot, state: State, values: Values) -> Answer:
     return pilot.act(state, values)
 
 
-def command_of(answer: Answer) -> tuple[Mode, WireValues, bool]:
-    """Return the mode, the values and the dead-man of the command that asks for it."""
-    return (Mode.NEUTRAL, _NOTHING, False) if isinstance(answer, Ask) else (*values_of(answer), True)
+def command_of(answer: Answer) -> tuple[Mode, WireValues, bool, bool]:
+    """Return the mode, the values, the dead-man and the intervention flag of the command that asks for it."""
+    if isinstance(answer, Ask):
+        return Mode.NEUTRAL, _NOTHING, False, False
+    if isinstance(answer, ByHand):
+        return *values_of(answer.setpoint), True, True
+    return *values_of(answer), True, False

@@ -18,14 +18,15 @@ def program(kind: DriverKind, name: str, file: Path) -> Driver:
         return Driver(kind, name[:NAME_MAX], hashlib.file_digest(opened, "sha256").hexdigest())
 
 
-def script(drives: type[Any]) -> Driver:
-    """Return what is said of a script that a class of ours is: its module and name, and the module's file."""
-    return program(DriverKind.SCRIPT, f"{drives.__module__}:{drives.__qualname__}", Path(inspect.getfile(drives)))
+def script(drives: type[Any], method: str = "") -> Driver:
+    """Return what is said of a script of ours, a class or a method of it: its name, and its module's file."""
+    name = ".".join(filter(None, (drives.__qualname__, method)))
+    return program(DriverKind.SCRIPT, f"{drives.__module__}:{name}", Path(inspect.getfile(drives)))
 
 
 @lru_cache(maxsize=1)
 def this_program() -> Driver:
-    """Return what is said if nobody says who drives: a script, the program that runs; without a file, Python itself."""
+    """Return what is said if nobody says who drives: the program that runs, a script; if it has no file, Python."""
     main = getattr(sys.modules["__main__"], "__file__", None)
     file = Path(main or sys.executable)
     return program(DriverKind.SCRIPT, file.name, file)

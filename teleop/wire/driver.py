@@ -22,7 +22,7 @@ class DriverKind(StrEnum):
 
 
 class Driver(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who or what drives. A program has a name, and the SHA-256 of its file or its checkpoint; a person has neither."""
+    """Who or what drives. A program has a name, and the SHA-256 of its file or checkpoint; a person has neither."""
 
     kind: DriverKind
     name: Annotated[str, Meta(max_length=NAME_MAX)] = ""

@@ -101,7 +101,7 @@ class Command:
     before: bytes = FIRST
     """`digest_of` the command that was sent before it in this epoch: so each binds all before it."""
     intervention: bool = False
-    """Whether a person has taken over from a policy."""
+    """Whether a person gives it in place of the program that drives the episode."""
 
     def encode(self) -> bytes:
         """Return the message's bytes."""

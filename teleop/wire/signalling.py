@@ -10,7 +10,9 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 from msgspec import Meta
 
+from teleop.wire.driver import Driver
 from teleop.wire.messages import PROTOCOL
+from teleop.wire.notes import NoteText
 from teleop.wire.reasons import EndReason
 
 Epoch = Annotated[int, Meta(ge=0, le=2**32 - 1)]
@@ -73,7 +75,15 @@ class Join(Message, frozen=True, tag=_snake):
 
 
 class Begin(Message, frozen=True, tag=_snake):
-    """Operator: start an episode."""
+    """Operator: start an episode, and say who or what drives it."""
+
+    driver: Driver
+
+
+class Note(Message, frozen=True, tag=_snake):
+    """Operator: keep these words with the episode that is being recorded, at this moment of it."""
+
+    text: NoteText
 
 
 class Finish(Message, frozen=True, tag=_snake):
@@ -102,6 +112,8 @@ class Resume(Message, frozen=True, tag=_snake):
     """Operator: go on with a lease that this wallet holds, whose connection was lost; on a connection of its own."""
 
     lease: str
+    driver: Driver
+    """Who or what drives on: who or what began the episode, or a person."""
 
 
 class Watch(Message, frozen=True, tag=_snake):
@@ -122,7 +134,7 @@ class Look(Message, frozen=True, tag=_snake):
 
 FromViewer = Look
 
-FromOperator = Hello | Join | Resume | Begin | Finish | Leave | Estop | Clear | Watch
+FromOperator = Hello | Join | Resume | Begin | Note | Finish | Leave | Estop | Clear | Watch
 
 
 class HostHello(Message, frozen=True, tag="hello", rename=None):
@@ -149,6 +161,13 @@ class Ready(Message, frozen=True, tag=_snake, rename=None):
 
     episode: str
     seed: Count
+
+
+class HostNoted(Message, frozen=True, tag="noted", rename=None):
+    """Host: a note is kept with the open episode, which has so many now."""
+
+    episode: str
+    notes: Count
 
 
 class Ended(Message, frozen=True, tag=_snake, rename=None):
@@ -222,6 +241,7 @@ FromHost = (
     HostHello
     | Refused
     | Ready
+    | HostNoted
     | Ended
     | HostResumed
     | Estopped
@@ -269,11 +289,18 @@ class LeaseOrder(Message, frozen=True, tag="lease", rename=None):
 
 
 class BeginOrder(Message, frozen=True, tag="begin", rename=None):
-    """Hub to host: reset to this seed, and record."""
+    """Hub to host: reset to this seed, and record what this driver does."""
 
     episode: str
     seed: Count
     nonce: str
+    driver: Driver
+
+
+class NoteOrder(Message, frozen=True, tag="note", rename=None):
+    """Hub to host: keep the operator's words with the episode that is being recorded."""
+
+    text: NoteText
 
 
 class FinishOrder(Message, frozen=True, tag="finish", rename=None):
@@ -335,6 +362,7 @@ ToHost = (
     | HostCannotCheck
     | LeaseOrder
     | BeginOrder
+    | NoteOrder
     | FinishOrder
     | PauseOrder
     | ResumeOrder
@@ -392,6 +420,8 @@ class Resumed(Message, frozen=True, tag=_snake, rename=None):
     seq: Count
     robot: dict[str, Any]
     task: dict[str, Any] | None
+    driver: Driver
+    """Who or what began the episode. A person who drives on in place of a program marks that (`intervention`)."""
 
 
 class EpisodeReady(Message, frozen=True, tag="ready", rename=None):
@@ -400,6 +430,13 @@ class EpisodeReady(Message, frozen=True, tag="ready", rename=None):
     episode: str
     seed: Count
     task: dict[str, Any] | None
+
+
+class Noted(Message, frozen=True, tag=_snake, rename=None):
+    """Hub to operator: your note is kept with the episode, which has so many now."""
+
+    episode: str
+    notes: Count
 
 
 class EpisodeEnded(Message, frozen=True, tag="ended", rename=None):
@@ -490,6 +527,7 @@ ToOperator = (
     | Granted
     | Resumed
     | EpisodeReady
+    | Noted
     | EpisodeEnded
     | Left
     | RobotStopped

@@ -223,7 +223,9 @@ class Stranger:
             grant, signature = self._join(drive, task)
             _heard(host, "lease")
             _heard(drive, "granted")
-            drive.send(json.dumps({"type": "begin"}))
+            drive.send(
+                json.dumps({"type": "begin", "driver": {"kind": "script", "name": "stranger.py", "sha256": "5" * 64}})
+            )
             order = _heard(host, "begin")
             order |= {"grant": grant, "signature": signature, "task": task}
             host.send(json.dumps({"type": "ready", "episode": order["episode"], "seed": order["seed"]}))

@@ -15,6 +15,7 @@ from teleop.host.session import Session
 from teleop.safety import Latch
 from teleop.steps import Events
 from teleop.wire import signalling
+from teleop.wire.driver import PERSON
 from teleop.wire.messages import Command, Mode, State
 from tests.teleop.linked import Linked
 
@@ -99,7 +100,7 @@ class Bench:
 
     def begin(self) -> None:
         """Ask for an episode."""
-        self.session.obey(signalling.BeginOrder("E", 1, "0x01"))
+        self.session.obey(signalling.BeginOrder("E", 1, "0x01", PERSON))
 
     def clear(self) -> None:
         """Clear what is latched, as the owner."""

@@ -23,6 +23,7 @@ from teleop.host.session import Session
 from teleop.safety import WATCHDOG_NS
 from teleop.steps import EpisodeEnd, EpisodeStart, Events, Step
 from teleop.wire import signalling
+from teleop.wire.driver import PERSON
 from teleop.wire.messages import Command, Mode, State
 from teleop.wire.reasons import EndReason
 from teleop.wire.setpoints import values_of
@@ -80,7 +81,7 @@ class Simulated:
     def begin(self, seed: int) -> None:
         """Ask for an episode."""
         name = f"episode-{len(self.episodes)}-{seed}"
-        self.session.obey(signalling.BeginOrder(name, seed, f"0x{seed:064x}"))
+        self.session.obey(signalling.BeginOrder(name, seed, f"0x{seed:064x}", PERSON))
 
     def ready(self, task: str, seed: int) -> None:
         """Take the lease, begin, and arm."""

@@ -18,6 +18,7 @@ from teleop.hub.leases.endings import Ending
 from teleop.hub.leases.waiting import REMEMBERED
 from teleop.hub.tables import LeaseRow, TicketRow
 from teleop.wire.descriptor import at_task, plain_task
+from teleop.wire.driver import Driver
 from teleop.wire.outbox import Outbox
 from teleop.wire.signalling import EpisodeEnded, Grant, RobotCannotCheck, SignallingError, Watching
 
@@ -71,6 +72,12 @@ class Lease:
     row: LeaseRow | None = None
     """Its row in the database, from `granted` on."""
     ticket: TicketRow | None = None
+    driver: Driver | None = None
+    """Who or what began the last episode; None before the first."""
+    notes: int = 0
+    """How many notes on the open episode were passed on."""
+    noted_ms: int | None = None
+    """When the last of them was, by the monotonic clock."""
     since_ms: int | None = None
     """When the robot was handed over, by the monotonic clock; None before that."""
     ending: Ending | None = None

@@ -19,11 +19,13 @@ from teleop.hub.leases.endings import Ending, Endings
 from teleop.hub.leases.grants import require_grant
 from teleop.hub.leases.hearing import Heard, Hearing
 from teleop.hub.leases.queues import Queues
-from teleop.hub.leases.returning import Returning
+from teleop.hub.leases.returning import Returning, recorded
 from teleop.hub.store import Store
 from teleop.hub.tables import LeaseRow
 from teleop.identity import Domain
 from teleop.wire import signalling
+from teleop.wire.driver import Driver
+from teleop.wire.notes import NOTE_EVERY_MS, NOTES_MAX, cleaned
 from teleop.wire.reasons import EndReason
 from teleop.wire.signalling import SignallingError
 
@@ -84,8 +86,8 @@ class Leases:
         self._queues.tell_positions(dock)
         self._call_next(dock)
 
-    async def begin(self, seat: Seat) -> None:
-        """Open an episode for who holds a robot; raise SignallingError if that cannot be."""
+    async def begin(self, seat: Seat, driver: Driver) -> None:
+        """Open an episode for who holds a robot, driven as they say; raise SignallingError if that cannot be."""
         lease, row = holding(seat)
         if lease.ticket is not None:
             raise SignallingError("state", "expected no open episode to begin one; finish the open one")
@@ -95,13 +97,39 @@ class Leases:
             return
         lease.move(LeaseState.LIVE)
         task = lease.grant.task
-        ticket = await asked(self._ask, self._store.issue_ticket, row, task, lease.dock.described(task))
+        ticket = await asked(self._ask, self._store.issue_ticket, row, task, lease.dock.described(task), driver)
         if lease.state is LeaseState.ENDED:
             return
         _require_cleared(lease.dock)
-        lease.ticket = ticket
+        lease.ticket, lease.driver = ticket, driver
+        lease.notes, lease.noted_ms = 0, None
         self.hearing.begun(lease.dock.address, ticket.episode)
-        lease.dock.outbox.signal(signalling.encode(signalling.BeginOrder(ticket.episode, ticket.seed, ticket.nonce)))
+        order = signalling.BeginOrder(ticket.episode, ticket.seed, ticket.nonce, driver)
+        lease.dock.outbox.signal(signalling.encode(order))
+
+    def note(self, seat: Seat, text: str) -> None:
+        """Pass on an operator's words for the episode that is being recorded; raise SignallingError if there is none.
+
+        The host keeps them, and says so.
+        """
+        lease, _row = holding(seat)
+        said, now_ms = cleaned(text), self._monotonic_ms()
+        if not recorded(lease):
+            raise SignallingError("note", "expected a note while an episode is being recorded; drive first")
+        if not said:
+            raise SignallingError("note", "expected a note with words in it, got none")
+        if lease.notes >= NOTES_MAX:
+            raise SignallingError("note", f"expected at most {NOTES_MAX} notes for an episode; it has them")
+        if lease.noted_ms is not None and now_ms - lease.noted_ms < NOTE_EVERY_MS:
+            raise SignallingError("note", f"expected at most one note in {NOTE_EVERY_MS / 1000:g} s; send it again")
+        lease.notes, lease.noted_ms = lease.notes + 1, now_ms
+        lease.dock.outbox.signal(signalling.encode(signalling.NoteOrder(said)))
+
+    def noted(self, dock: Dock, message: signalling.HostNoted) -> None:
+        """The host keeps a note: tell its operator."""
+        lease = _driving(dock, message.episode)
+        if lease is not None:
+            lease.seat.outbox.signal(signalling.encode(signalling.Noted(message.episode, message.notes)))
 
     def finish(self, seat: Seat) -> None:
         """Pass on that an operator finishes the open episode; raise SignallingError if there is none."""

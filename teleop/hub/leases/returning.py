@@ -12,6 +12,7 @@ from typing import Final
 
 from teleop.hub.leases.docks import Dock, Lease, LeaseState, Seat
 from teleop.wire import signalling
+from teleop.wire.driver import PERSON, Driver
 from teleop.wire.messages import State, WireError
 from teleop.wire.reasons import EndReason
 from teleop.wire.signalling import SignallingError
@@ -36,7 +37,7 @@ class Returning:
 
     def keep(self, lease: Lease) -> bool:
         """Keep the lease of an operator whose connection is gone; return whether there is anything to keep."""
-        if lease.state is LeaseState.LIVE and self._away_ms > 0 and _recorded(lease):
+        if lease.state is LeaseState.LIVE and self._away_ms > 0 and recorded(lease):
             self._pause(lease)
         if lease.state is not LeaseState.PAUSED:
             return False
@@ -53,13 +54,17 @@ class Returning:
         """Whether its operator has been away for too long."""
         return lease.paused_ms is not None and self._monotonic_ms() - lease.paused_ms >= self._away_ms
 
-    async def resume(self, seat: Seat, lease: Lease | None) -> None:
-        """Let an operator who is back have the lease; raise SignallingError if it is not theirs, or over."""
+    async def resume(self, seat: Seat, lease: Lease | None, driver: Driver) -> None:
+        """Let an operator who is back have the lease, to be driven on as they say.
+
+        Raises SignallingError if it is not theirs, or over, or if a program would drive on in a person's name.
+        """
         if lease is None or lease.seat.address != seat.address:
             raise SignallingError("lease_over", "expected a lease that is kept for this wallet; join the robot again")
         over = lease.state is LeaseState.LIVE and lease.ticket is None  # its episode has ended, and was told of
         if over or lease.state not in (LeaseState.LIVE, LeaseState.PAUSED):
             raise SignallingError("state", "expected an episode to go on with; join the robot again")
+        _require_driver(lease, driver)
         self._move_to(seat, lease)
         try:
             epoch = await self._renew(lease)
@@ -80,12 +85,13 @@ class Returning:
             return False
         result, lease.result = lease.result, None
         episode = lease.ticket.episode if lease.ticket else result.episode if result else None
-        if episode is None:
+        if episode is None or lease.driver is None:
             self._end(lease, "left", EndReason.OPERATOR_LOST)
             return False
         lease.move(LeaseState.LIVE)
         task, where = dock.task(lease.grant.task), (message.steps, message.seq)
-        told = signalling.Resumed(lease.id, message.epoch, episode, *where, dock.described(lease.grant.task), task)
+        robot = dock.described(lease.grant.task)
+        told = signalling.Resumed(lease.id, message.epoch, episode, *where, robot, task, lease.driver)
         lease.seat.outbox.signal(signalling.encode(told))
         if result is not None:
             lease.seat.outbox.signal(signalling.encode(result))
@@ -114,7 +120,19 @@ class Returning:
         seat.lease = lease
 
 
-def _recorded(lease: Lease) -> bool:
+def _require_driver(lease: Lease, driver: Driver) -> None:
+    """An open episode goes on as it began, or by a person: what its ticket says stays true of the rest of it."""
+    if lease.ticket is None or driver in (PERSON, lease.driver):
+        return
+    said = f"expected a person, or what began this episode ({_said(lease.driver)}), to go on with it"
+    raise SignallingError("state", f"{said}, got {_said(driver)}; go on in the page, or begin another")
+
+
+def _said(driver: Driver | None) -> str:
+    return "nobody" if driver is None else f"{driver.kind} {driver.name}".strip()
+
+
+def recorded(lease: Lease) -> bool:
     """Whether the robot's last state says that an episode of this lease is being recorded."""
     data, row = lease.dock.newest, lease.row
     if data is None or row is None or lease.ticket is None:

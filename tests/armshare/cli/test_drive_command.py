@@ -38,7 +38,7 @@ from sim.motion.control import Twist
 from teleop.identity import new_key
 from teleop.operator.driver import SESSION_MS, Driver
 from teleop.operator.gamepad import Axis, Button, GamepadPilot
-from teleop.operator.pilot import Ask, expert
+from teleop.operator.pilot import Ask, Crew, expert
 from teleop.operator.policy import PolicyError, load
 from teleop.wire.messages import Safety
 from tests.armshare.command import armshare_here
@@ -124,7 +124,7 @@ async def test_a_gamepad_drives_and_its_start_button_finishes(house):
     finish.start()
     outcome = Outcome("", "panda-1", "lift", 1)
     try:
-        await drive(house.url, new_key(), outcome, lambda robot, _task: GamepadPilot(device.gamepad, robot), str)
+        await drive(house.url, new_key(), outcome, Crew(lambda robot, _task: GamepadPilot(device.gamepad, robot)), str)
     finally:
         await asyncio.to_thread(finish.join)
         device.close()
@@ -214,7 +214,7 @@ def test_a_pilot_that_is_not_one_is_refused_before_anything_is_driven(house, key
 async def test_a_robot_or_task_that_is_not_there_is_said_and_nothing_is_driven(house, robot, task, error, said):
     told: list[str] = []
     with pytest.raises(error, match=said):
-        await drive(house.url, new_key(), Outcome("", robot, task, 1), expert, told.append)
+        await drive(house.url, new_key(), Outcome("", robot, task, 1), Crew(expert), told.append)
     assert told == []
 
 
@@ -228,7 +228,7 @@ async def test_a_hub_that_is_not_there_is_said():
 async def test_a_policy_that_breaks_ends_the_drive_with_one_line_and_frees_the_robot(house):
     outcome = Outcome("", "panda-1", "", 3)
     with pytest.raises(PolicyError, match=r"json:loads raised TypeError: .*positional argument"):
-        await drive(house.url, new_key(), outcome, load("json:loads"), lambda _: None)
+        await drive(house.url, new_key(), outcome, Crew(load("json:loads")), lambda _: None)
     assert outcome.episodes == []
     async with Driver(house.url, new_key()) as other:
         await other.join(await robot_of(other), "lift")
@@ -237,7 +237,7 @@ async def test_a_policy_that_breaks_ends_the_drive_with_one_line_and_frees_the_r
 async def test_a_grant_that_comes_near_its_end_is_renewed_and_a_discarded_episode_counts_as_driven(house, monkeypatch):
     monkeypatch.setattr(drive_door, "RENEW_MS", SESSION_MS)
     outcome, told = Outcome("", "panda-1", "", 2), []
-    await drive(house.url, new_key(), outcome, lambda *_: Discarding(), told.append)
+    await drive(house.url, new_key(), outcome, Crew(lambda *_: Discarding()), told.append)
     assert sum(line.startswith("queued") for line in told) == 2, "it signed in, and queued, again"
     assert len(set(outcome.discarded)) == 2
     assert (outcome.left, outcome.complete) == (0, False)

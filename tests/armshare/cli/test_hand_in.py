@@ -16,7 +16,7 @@ from armshare.drive import Episode, HandIn, Held, Outcome, contribute, drive, li
 from armshare.failures import DemoError, HeldError
 from teleop.identity import new_key
 from teleop.operator.driver import Driver
-from teleop.operator.pilot import expert
+from teleop.operator.pilot import Crew, expert
 from tests.armshare.platform.test_house import robot_of
 
 pytestmark = pytest.mark.anyio
@@ -159,7 +159,7 @@ async def test_the_next_episode_begins_before_the_hub_has_said_anything_of_the_l
     async with Driver(house.url, new_key()) as visitor:
         await robot_of(visitor)
     outcome = Outcome("", "panda-1", "lift", 2)
-    await drive(house.url, new_key(), outcome, make, lambda _: None)
+    await drive(house.url, new_key(), outcome, Crew(make), lambda _: None)
 
     assert [one.accepted for one in outcome.episodes] == [True, True]
     async with httpx.AsyncClient(base_url=house.url) as http:

@@ -19,6 +19,7 @@ from teleop.hub.registry import HUB_LOST, Registry
 from teleop.hub.tables import LeaseRow, TicketRow
 from teleop.identity import new_key
 from teleop.wire import signalling
+from teleop.wire.driver import PERSON
 from teleop.wire.reasons import EndReason
 from teleop.wire.signalling import Grant
 from tests.teleop.hub.bench import DOMAIN, descriptor
@@ -43,7 +44,7 @@ class Place:
         grant = Grant(operator.address, operator.address, robot.address, "lift", "0x" + 64 * "1", 1)
         self.lease = self.registry.open_lease("L", grant, "0x")
         self.robot = robot.address
-        self.row = self.registry.issue_ticket(self.lease, "lift", descriptor())
+        self.row = self.registry.issue_ticket(self.lease, "lift", descriptor(), PERSON)
         self.episode = self.row.episode
 
     def live(self) -> Live | None:

@@ -6,6 +6,7 @@ import pytest
 
 from sim.robot import RobotFaultError
 from teleop.wire import signalling
+from teleop.wire.driver import PERSON
 from teleop.wire.messages import Mode, Safety
 from teleop.wire.reasons import EndReason
 from tests.teleop.host.test_loop import WAIT_S, Rig
@@ -87,7 +88,7 @@ def test_a_broken_robot_is_looked_at_less_and_less_often():
 
 def test_an_episode_is_not_begun_on_a_broken_robot():
     bench = broken()
-    bench.session.obey(signalling.BeginOrder("next", 2, "0x02"))
+    bench.session.obey(signalling.BeginOrder("next", 2, "0x02", PERSON))
     assert bench.reports[-1] == signalling.Ended("next", False, 0, None, False, EndReason.ROBOT_FAULT)
 
 
@@ -100,7 +101,7 @@ def test_its_owner_clears_it_once_it_works_again():
     bench.clear()
     assert bench.reports[-1] == signalling.Cleared("owner")
     assert bench.connected == 2, "it was opened anew"
-    bench.session.obey(signalling.BeginOrder("next", 2, "0x02"))
+    bench.session.obey(signalling.BeginOrder("next", 2, "0x02", PERSON))
     assert bench.reports[-1] == signalling.Ready("next", 2)
     bench.drive(Mode.EE_TWIST, FORWARD, 2)
     assert bench.states[-1].safety is Safety.EXPIRED, "cleared, it must be armed first"
@@ -176,7 +177,7 @@ def test_after_the_loop_broke_its_owner_has_the_robot_back(simulated):
     rig = Rig(simulated=simulated)
     rig.loop.start()
     rig.loop.order(signalling.LeaseOrder("L", 1, "0xA", signalling.Grant(*"abcde", 1), "0x", "lift"))
-    rig.loop.order(signalling.BeginOrder("E", 1, "0x01"))
+    rig.loop.order(signalling.BeginOrder("E", 1, "0x01", PERSON))
     try:
         rig.until(Safety.ARMED, pressed=False)
         rig.until(Safety.DRIVING, pressed=True)
@@ -186,7 +187,7 @@ def test_after_the_loop_broke_its_owner_has_the_robot_back(simulated):
         rig.robot.send_action = send
         rig.loop.order(release(rig.loop.latch))
         rig.reported(signalling.Cleared)
-        rig.loop.order(signalling.BeginOrder("F", 1, "0x01"))
+        rig.loop.order(signalling.BeginOrder("F", 1, "0x01", PERSON))
         assert rig.reported(signalling.Ready).episode == "F"
         rig.until(Safety.ARMED, pressed=False)
         rig.until(Safety.DRIVING, pressed=True)

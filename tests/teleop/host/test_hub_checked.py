@@ -10,6 +10,7 @@ from teleop.host.link import Host
 from teleop.identity import SESSION_GRANT, Domain, new_key
 from teleop.steps import Events
 from teleop.wire import signalling
+from teleop.wire.driver import PERSON
 from teleop.wire.signalling import Grant
 from tests.teleop.hub.bench import DOMAIN, HOUR_MS
 from tests.teleop.sessions import PANDA, Puppet
@@ -89,7 +90,7 @@ def test_a_lease_that_its_operator_did_not_grant_is_refused_and_never_reaches_th
 
 
 def test_no_episode_begins_once_the_grant_has_expired_however_long_a_hub_keeps_the_lease(desk, monkeypatch):
-    lease, begin = desk.order(), signalling.BeginOrder("E", 1, "0x01")
+    lease, begin = desk.order(), signalling.BeginOrder("E", 1, "0x01", PERSON)
     assert desk.says(lease) is None
     said: list[str] = []
     for now_ms, refusals in ((NOW_MS + HOUR_MS, 0), (NOW_MS + HOUR_MS + 1, 1)):

@@ -26,6 +26,7 @@ from teleop.host.hub_socket import UNREAD_BYTES_MAX
 from teleop.host.loop import ControlLoop
 from teleop.steps import Events
 from teleop.wire import signalling
+from teleop.wire.driver import PERSON
 from teleop.wire.messages import Command, Mode
 from tests.certificates import Certificates, make_certificates
 from tests.teleop.host.wires import WAIT_S, Wire, server_context, wired
@@ -183,7 +184,7 @@ def test_a_command_is_stamped_when_it_comes_even_if_the_control_loop_stands_stil
     loop.start()
     try:
         loop.order(signalling.LeaseOrder("L", 1, "0xA", GRANT, "0x", "lift"))
-        loop.order(signalling.BeginOrder("E", 1, "0x01"))
+        loop.order(signalling.BeginOrder("E", 1, "0x01", PERSON))
         seq = 0
         while not robot.stuck.wait(0.03):
             seq += 1

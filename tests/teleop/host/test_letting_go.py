@@ -10,6 +10,7 @@ from teleop.host.orders import Shutdown
 from teleop.safety import WATCHDOG_NS
 from teleop.steps import Step
 from teleop.wire import signalling
+from teleop.wire.driver import PERSON
 from teleop.wire.messages import Mode, Safety
 from teleop.wire.reasons import EndReason
 from tests.teleop.sessions import PANDA, Bench
@@ -142,7 +143,7 @@ def test_an_episode_is_not_begun_while_the_robot_is_stopped():
 
 def test_a_stop_while_the_arm_still_brakes_before_the_next_episode_ends_that_too():
     bench = pressing(follows=1.0)
-    bench.session.obey(signalling.BeginOrder("next", 2, "0x02"))
+    bench.session.obey(signalling.BeginOrder("next", 2, "0x02", PERSON))
     bench.session.obey(signalling.EstopOrder("anyone"))
     bench.tick(40)
     assert signalling.Ended("next", False, 0, None, False, EndReason.ESTOPPED) in bench.reports

@@ -23,6 +23,7 @@ from teleop.host.link import Host, LoopBrokenError
 from teleop.identity import HOST_HELLO, SESSION_GRANT, new_key
 from teleop.steps import Events
 from teleop.wire import signalling
+from teleop.wire.driver import PERSON
 from teleop.wire.messages import PROTOCOL
 from tests.teleop.platform import DOMAIN, platform
 from tests.teleop.sessions import PANDA, Puppet
@@ -143,7 +144,7 @@ async def test_a_host_refuses_a_lease_by_a_grant(case):
         assert refused["lease"] == "L"
         assert said in refused["reason"]
         await socket.send(signalling.encode(lease(key.address)))  # a good one counts all the same
-        await socket.send(signalling.encode(signalling.BeginOrder("E", 1, "0x01")))
+        await socket.send(signalling.encode(signalling.BeginOrder("E", 1, "0x01", PERSON)))
         assert (await answer(socket, "ready"))["episode"] == "E"
         assert not host.loop.estopped
         assert not robot.sent

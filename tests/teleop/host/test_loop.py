@@ -16,6 +16,7 @@ from teleop.host.loop import ControlLoop, Pressed
 from teleop.host.supervisor import Supervisor
 from teleop.steps import Events
 from teleop.wire import signalling
+from teleop.wire.driver import PERSON
 from teleop.wire.messages import Command, Mode, Safety, State
 from teleop.wire.reasons import EndReason
 from tests.teleop.linked import Linked
@@ -165,7 +166,7 @@ def rig(request) -> Iterator[Rig]:
     rig = Rig(simulated=request.param)
     rig.loop.start()
     rig.loop.order(signalling.LeaseOrder("L", 1, "0xA", GRANT, "0x", "lift"))
-    rig.loop.order(signalling.BeginOrder("E", 1, "0x01"))
+    rig.loop.order(signalling.BeginOrder("E", 1, "0x01", PERSON))
     rig.until(Safety.ARMED, pressed=False)
     rig.until(Safety.DRIVING, pressed=True)
     yield rig
@@ -247,7 +248,7 @@ def test_a_press_is_answered_before_the_period_ends_where_the_robot_stands_and_o
 
     rig.loop.start()
     rig.loop.order(signalling.LeaseOrder("L", 1, "0xA", GRANT, "0x", "lift"))
-    rig.loop.order(signalling.BeginOrder("E", 1, "0x01"))
+    rig.loop.order(signalling.BeginOrder("E", 1, "0x01", PERSON))
     streaming = threading.Thread(target=stream)
     streaming.start()
     try:

@@ -11,6 +11,7 @@ from teleop.safety import WATCHDOG_NS
 from teleop.steps import QUEUE_STEPS, EpisodeEnd, Step
 from teleop.wire import signalling
 from teleop.wire.descriptor import describe
+from teleop.wire.driver import PERSON
 from teleop.wire.messages import LIMIT_RULES, Mode, Safety
 from teleop.wire.reasons import EndReason
 from tests.teleop.sessions import GRANT, MS, PANDA, Bench
@@ -40,7 +41,7 @@ def steps_of(bench: Bench) -> list[Step]:
         signalling.Revoke(11, EndReason.OPERATOR_LOST),
         signalling.Revoke(11, EndReason.HOST_LOST),
         signalling.LeaseOrder("M", 12, "0xA", GRANT, "0x", "lift"),
-        signalling.BeginOrder("next", 2, "0x02"),
+        signalling.BeginOrder("next", 2, "0x02", PERSON),
         Shutdown(),
         None,
     ],
@@ -66,7 +67,7 @@ def test_whatever_ends_the_driving_the_arm_brakes_softly_and_stands(order, simul
 def test_the_next_episode_begins_once_the_arm_is_at_rest():
     bench = driving()
     bench.session.obey(signalling.FinishOrder(EndReason.FINISHED))
-    bench.session.obey(signalling.BeginOrder("next", 2, "0x02"))
+    bench.session.obey(signalling.BeginOrder("next", 2, "0x02", PERSON))
     assert not any(isinstance(report, signalling.Ready) and report.episode == "next" for report in bench.reports)
     bench.tick(BRAKING + 2)
     assert signalling.Ready("next", 2) in bench.reports
@@ -74,7 +75,7 @@ def test_the_next_episode_begins_once_the_arm_is_at_rest():
 
 def test_an_episode_that_was_asked_for_and_never_began_is_answered():
     bench = driving()
-    bench.session.obey(signalling.BeginOrder("next", 2, "0x02"))
+    bench.session.obey(signalling.BeginOrder("next", 2, "0x02", PERSON))
     bench.session.obey(signalling.FinishOrder(EndReason.FINISHED))
     assert signalling.Ended("next", False, 0, None, False, EndReason.FINISHED) in bench.reports
 

@@ -17,6 +17,7 @@ from teleop.identity import SESSION_GRANT, Domain, new_key
 from teleop.steps import EpisodeEnd, EpisodeStart, Events, Step
 from teleop.wire import signalling
 from teleop.wire.descriptor import at_task, describe, require_descriptor
+from teleop.wire.driver import PERSON
 from teleop.wire.messages import Mode, Safety, State
 from teleop.wire.reasons import EndReason
 from tests.teleop.sessions import GRANT, Bench, release
@@ -45,7 +46,7 @@ class Floor(Bench):
 
     def episode(self, name: str, periods: int = 6) -> list[object]:
         """Drive one, and return what the recorder was handed."""
-        self.session.obey(signalling.BeginOrder(name, 7, "0x01"))
+        self.session.obey(signalling.BeginOrder(name, 7, "0x01", PERSON))
         self.tick()
         self.say()
         self.tick()
@@ -97,7 +98,7 @@ def test_a_state_of_a_lease_is_laid_out_for_its_task_even_if_the_arm_still_brake
     assert not floor.session.at_rest
     floor.lease_at("push")
     assert floor.changes == [], "it brakes first"
-    floor.session.obey(signalling.BeginOrder("second", 8, "0x02"))
+    floor.session.obey(signalling.BeginOrder("second", 8, "0x02", PERSON))
     heard = len(floor.states)
     floor.tick(12)
     assert floor.reports[-1] == signalling.Ready("second", 8)
@@ -122,7 +123,7 @@ def test_a_robot_that_is_stopped_stands_still_until_it_is_cleared_and_then_goes_
     floor.lease_at("push")
     floor.tick(3)
     assert (floor.changes, floor.states) == ([], [])
-    floor.session.obey(signalling.BeginOrder("early", 1, "0x01"))
+    floor.session.obey(signalling.BeginOrder("early", 1, "0x01", PERSON))
     assert floor.reports[-1] == signalling.Ended("early", False, 0, None, False, EndReason.ESTOPPED)
     floor.session.obey(release(floor.session.latch))
     floor.tick()

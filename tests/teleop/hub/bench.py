@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from eth_account.signers.local import LocalAccount
 from sqlalchemy.exc import OperationalError
 
@@ -23,6 +24,7 @@ from teleop.hub.tables import LeaseRow, RobotRow, TicketRow
 from teleop.identity import CLEAR_ROBOT, HOST_HELLO, SESSION_GRANT, Domain, new_key
 from teleop.wire import signalling
 from teleop.wire.descriptor import describe
+from teleop.wire.driver import Driver
 from teleop.wire.messages import PROTOCOL
 from teleop.wire.outbox import Outbox
 from teleop.wire.signalling import Grant
@@ -109,9 +111,10 @@ class FakeStore:
             row.ended_ms, row.reason = ended_ms, HUB_LOST
         return len(left)
 
-    def issue_ticket(self, lease: LeaseRow, task: str, _described: dict[str, Any]) -> TicketRow:
-        number = len(self.tickets) + 1
-        ticket = TicketRow(episode=f"E{number}", lease=lease.lease, task=task, seed=number, nonce=f"0x{number:064x}")
+    def issue_ticket(self, lease: LeaseRow, task: str, _described: dict[str, Any], driver: Driver) -> TicketRow:
+        number, said = len(self.tickets) + 1, msgspec.to_builtins(driver)
+        named = {"episode": f"E{number}", "lease": lease.lease, "nonce": f"0x{number:064x}"}
+        ticket = TicketRow(**named, task=task, seed=number, driver=said)
         self.tickets.append(ticket)
         return ticket
 

@@ -7,6 +7,7 @@ import pytest
 from teleop.clock import compared
 from teleop.hub.leases.grants import GRANT_MS_MAX
 from teleop.wire import signalling
+from teleop.wire.driver import PERSON
 from teleop.wire.signalling import SignallingError
 from tests.teleop.hub.bench import LEASE_S, Bench
 
@@ -20,7 +21,7 @@ async def test_a_wall_clock_that_is_set_ends_no_lease_and_changes_no_wait(step_s
     dock, _ = await bench.host()
     holder, waiting = bench.operator(), bench.operator()
     lease = await holder.join()
-    await holder.says(signalling.Begin())
+    await holder.says(signalling.Begin(PERSON))
     await waiting.join()
     bench.pass_s(100.0)
     before = bench.hub.wait_s(dock, 0)

@@ -10,6 +10,7 @@ from teleop.hub.leases.docks import Dock
 from teleop.hub.leases.hearing import OPEN_MAX
 from teleop.hub.tables import TicketRow
 from teleop.wire import signalling
+from teleop.wire.driver import PERSON
 from teleop.wire.reasons import EndReason
 from tests.teleop.hub.bench import Bench, Ear, Operator
 
@@ -26,7 +27,7 @@ async def begun(bench: Bench) -> tuple[Dock, Operator, Ear]:
     dock, host = await bench.host()
     operator = bench.operator()
     await operator.join()
-    await operator.says(signalling.Begin())
+    await operator.says(signalling.Begin(PERSON))
     return dock, operator, host
 
 

@@ -15,6 +15,7 @@ from teleop.hub.leases.grants import GRANT_MS_MAX
 from teleop.hub.registry import HUB_LOST
 from teleop.identity import SESSION_GRANT, SignatureError, new_key
 from teleop.wire import signalling
+from teleop.wire.driver import PERSON
 from teleop.wire.messages import COMMAND_BYTES_MAX, STATE_BYTES_MAX
 from teleop.wire.reasons import EndReason
 from teleop.wire.signalling import SignallingError
@@ -37,7 +38,7 @@ async def driving(bench: Bench) -> tuple[Operator, Lease, Ear]:
     _dock, host = await bench.host()
     operator = bench.operator()
     lease = await operator.join()
-    await operator.says(signalling.Begin())
+    await operator.says(signalling.Begin(PERSON))
     assert lease.state is LIVE
     host.types(), operator.ear.types()
     return operator, lease, host
@@ -77,7 +78,7 @@ async def test_a_lease_is_queued_then_granting_then_granted_then_live_then_ended
     assert (order["lease"], order["epoch"], order["operator"]) == (row.lease, 1, operator.wallet.address)
     assert (told["lease"], told["epoch"], told["task"]["name"]) == (row.lease, 1, "lift")
     assert told["robot"] == dock.descriptor
-    await operator.says(signalling.Begin())
+    await operator.says(signalling.Begin(PERSON))
     assert lease.state is LIVE
     assert host.last("begin")["episode"] == "E1"
     bench.pass_s(7)
@@ -205,14 +206,14 @@ async def test_begin_and_finish_belong_to_a_held_robot(bench):
     holder, waiting = bench.operator(), bench.operator()
     await holder.join()
     await waiting.join()
-    for order in (signalling.Begin(), signalling.Finish()):
+    for order in (signalling.Begin(PERSON), signalling.Finish()):
         with pytest.raises(SignallingError, match="expected to hold a robot"):
             await waiting.says(order)
     with pytest.raises(SignallingError, match="open episode to finish"):
         await holder.says(signalling.Finish())
-    await holder.says(signalling.Begin())
+    await holder.says(signalling.Begin(PERSON))
     with pytest.raises(SignallingError, match="no open episode to begin"):
-        await holder.says(signalling.Begin())
+        await holder.says(signalling.Begin(PERSON))
     await holder.says(signalling.Finish())
     assert host.last("finish") == {"type": "finish", "reason": "finished"}
 
@@ -230,7 +231,7 @@ async def test_an_episode_is_told_of_only_if_it_is_the_open_one(bench):
     assert operator.ear.last("ended")["episode"] == "E1"
     bench.hub.from_host(dock, ended)
     assert operator.ear.types() == ["ready", "ended"]
-    await operator.says(signalling.Begin())
+    await operator.says(signalling.Begin(PERSON))
     bench.hub.from_host(dock, msgspec.structs.replace(ended, episode="E2", kept=False))
     assert operator.ear.last("ended")["episode"] is None
 
@@ -261,7 +262,7 @@ async def test_everyone_at_a_robot_hears_that_it_is_stopped_and_nobody_begins(be
     for operator in (holder, waiting, watcher):
         assert operator.ear.last("estopped")["by"] == "somebody"
     with pytest.raises(SignallingError, match="e-stopped"):
-        await holder.says(signalling.Begin())
+        await holder.says(signalling.Begin(PERSON))
     with pytest.raises(SignallingError, match="only the owner") as refused:
         await holder.says(holder.clear())
     assert refused.value.code == "not_owner"
@@ -270,7 +271,7 @@ async def test_everyone_at_a_robot_hears_that_it_is_stopped_and_nobody_begins(be
     await owner.says(clear)
     assert host.last("clear") == {"type": "clear", "stop": STOP, "signature": clear.signature}
     bench.hub.from_host(dock, signalling.Cleared(bench.owner.address))
-    await holder.says(signalling.Begin())
+    await holder.says(signalling.Begin(PERSON))
     assert host.last("begin")["episode"] == "E1"
 
 
@@ -457,10 +458,10 @@ async def test_an_episode_that_cannot_be_written_down_is_not_begun_and_can_be_as
     await operator.join()
     bench.database.breaks("issue_ticket", 1)
     with pytest.raises(SignallingError, match="try again") as refused:
-        await operator.says(signalling.Begin())
+        await operator.says(signalling.Begin(PERSON))
     assert refused.value.code == "unavailable"
     assert "begin" not in [message["type"] for message in host.said]
-    await operator.says(signalling.Begin())
+    await operator.says(signalling.Begin(PERSON))
     assert host.last("begin")["episode"] == "E1"
 
 
@@ -470,7 +471,7 @@ async def test_nothing_begins_once_the_lease_is_over_or_the_robot_stopped(bench,
     operator = bench.operator()
     await operator.join()
     release = bench.database.hold("issue_ticket")
-    beginning = asyncio.create_task(operator.says(signalling.Begin()))
+    beginning = asyncio.create_task(operator.says(signalling.Begin(PERSON)))
     await bench.settle()
     match end:
         case "leave":
@@ -486,7 +487,7 @@ async def test_nothing_begins_once_the_lease_is_over_or_the_robot_stopped(bench,
         with pytest.raises(SignallingError, match="e-stopped"):
             await beginning
         bench.hub.from_host(dock, signalling.Cleared("owner"))
-        await operator.says(signalling.Begin())
+        await operator.says(signalling.Begin(PERSON))
         assert host.last("begin")
     else:
         await beginning
@@ -498,7 +499,7 @@ async def test_a_connection_that_is_cut_while_an_episode_is_written_down_ends_it
     await operator.join()
     await second.join()
     bench.database.hold("issue_ticket")
-    beginning = asyncio.create_task(operator.says(signalling.Begin()))
+    beginning = asyncio.create_task(operator.says(signalling.Begin(PERSON)))
     await bench.settle()
     beginning.cancel()
     await asyncio.gather(beginning, return_exceptions=True)
@@ -642,7 +643,7 @@ async def test_a_lease_ends_by_time_while_others_wait_and_not_a_moment_before(be
     holder, waiting = bench.operator(), bench.operator()
     lease = await holder.join()
     if begun:
-        await holder.says(signalling.Begin())
+        await holder.says(signalling.Begin(PERSON))
     await waiting.join()
     bench.pass_s(LEASE_S)
     bench.hub.expire()
@@ -663,7 +664,7 @@ async def test_nobody_loses_a_robot_that_nobody_waits_for(bench):
     bench.pass_s(100 * LEASE_S)
     bench.hub.expire()
     assert lease.held
-    await holder.says(signalling.Begin())
+    await holder.says(signalling.Begin(PERSON))
     assert lease.state is LIVE
     waiting = bench.operator()
     await waiting.join()
@@ -677,7 +678,7 @@ async def test_who_begins_when_the_time_is_over_and_others_wait_is_too_late(benc
     lease = await holder.join()
     await waiting.join()
     bench.pass_s(LEASE_S + 1)
-    await holder.says(signalling.Begin())
+    await holder.says(signalling.Begin(PERSON))
     assert (lease.state, holder.ear.last("left")["reason"]) == (ENDED, "expired")
     assert "begin" not in host.types()
     assert bench.store.tickets == []
@@ -737,9 +738,10 @@ async def test_what_an_operator_and_a_host_are_told_is_whole(bench):
     dock, host = await bench.host()
     operator = bench.operator()
     await operator.join()
-    await operator.says(signalling.Begin())
+    await operator.says(signalling.Begin(PERSON))
     ticket = bench.store.tickets[0]
-    begin = {"type": "begin", "episode": "E1", "seed": ticket.seed, "nonce": ticket.nonce}
+    person = {"kind": "person", "name": "", "sha256": ""}
+    begin = {"type": "begin", "episode": "E1", "seed": ticket.seed, "nonce": ticket.nonce, "driver": person}
     assert (host.last("begin"), ticket.task) == (begin, "lift")
     bench.hub.from_host(dock, signalling.Ready("E1", 42))
     assert (operator.ear.last("ready")["episode"], operator.ear.last("ready")["seed"]) == ("E1", 42)
@@ -763,25 +765,25 @@ async def test_what_an_operator_and_a_host_are_told_is_whole(bench):
 async def test_every_refusal_has_its_code(bench):
     dock, host = await bench.host()
     operator, waiting = bench.operator(), bench.operator()
-    for order in (signalling.Begin(), signalling.Finish(), signalling.Leave()):
+    for order in (signalling.Begin(PERSON), signalling.Finish(), signalling.Leave()):
         with pytest.raises(SignallingError) as refused:
             await operator.says(order)
         assert refused.value.code == "state"
     lease = await operator.join()
-    await operator.says(signalling.Begin())
-    for order in (signalling.Begin(), operator.grant()):
+    await operator.says(signalling.Begin(PERSON))
+    for order in (signalling.Begin(PERSON), operator.grant()):
         with pytest.raises(SignallingError) as refused:
             await operator.says(order)
         assert refused.value.code == "state"
     lease.ticket = None
     dock.estopped = True
     with pytest.raises(SignallingError) as refused:
-        await operator.says(signalling.Begin())
+        await operator.says(signalling.Begin(PERSON))
     assert refused.value.code == "state"
     dock.estopped = False
     await waiting.join()
     bench.pass_s(LEASE_S + 1)
-    await operator.says(signalling.Begin())
+    await operator.says(signalling.Begin(PERSON))
     assert host.last("revoke")["reason"] == "revoked"
     bench.hub.from_host(dock, signalling.Refused(waiting.seat.lease.id, "no"))
     assert waiting.ear.last("error")["code"] == "grant"

@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from teleop.hub.full import is_full
 from teleop.wire import signalling
+from teleop.wire.driver import PERSON
 from teleop.wire.signalling import SignallingError
 from tests.teleop.hub import bench as benches
 from tests.teleop.hub.bench import Bench
@@ -29,13 +30,13 @@ async def test_a_host_that_cannot_record_is_told_to_everyone_and_shown_in_the_lo
     presence = bench.hub.presences()[bench.robot]
     assert (presence.state, presence.unrecordable) == ("full", SAID)
     with pytest.raises(SignallingError, match=f"cannot record, {SAID}") as refused:
-        await holder.says(signalling.Begin())
+        await holder.says(signalling.Begin(PERSON))
     assert refused.value.code == "cannot_record"
 
     bench.hub.from_host(dock, signalling.CanRecord())
     assert holder.ear.last("can_record")["robot"] == bench.robot
     assert bench.hub.presences()[bench.robot].state == "driven"
-    await holder.says(signalling.Begin())
+    await holder.says(signalling.Begin(PERSON))
 
 
 def full_database() -> OperationalError:
@@ -67,6 +68,6 @@ async def test_a_full_database_is_told_as_that(monkeypatch):
     await operator.join()
     bench.database.breaks("issue_ticket", 1)
     with pytest.raises(SignallingError, match="the hub's disk is full") as refused:
-        await operator.says(signalling.Begin())
+        await operator.says(signalling.Begin(PERSON))
     assert refused.value.code == "hub_full"
-    await operator.says(signalling.Begin())
+    await operator.says(signalling.Begin(PERSON))

@@ -10,6 +10,7 @@ import pytest
 from teleop.hub.leases.docks import Lease, LeaseState
 from teleop.hub.leases.returning import AWAY_S
 from teleop.wire import signalling
+from teleop.wire.driver import PERSON
 from teleop.wire.messages import FIRST, Safety, State
 from teleop.wire.reasons import EndReason
 from teleop.wire.signalling import SignallingError
@@ -35,7 +36,7 @@ async def driving(bench: Bench, *, recording: bool = True) -> tuple[Operator, Le
     dock, host = await bench.host()
     operator = bench.operator()
     lease = await operator.join()
-    await operator.says(signalling.Begin())
+    await operator.says(signalling.Begin(PERSON))
     bench.hub.from_host(dock, signalling.Ready("E1", 1))
     bench.hub.from_robot(dock, state(1, recording=recording))
     host.types(), operator.ear.types()
@@ -45,7 +46,7 @@ async def driving(bench: Bench, *, recording: bool = True) -> tuple[Operator, Le
 async def back(bench: Bench, gone: Operator, lease: Lease) -> Operator:
     """The same wallet comes back on another connection, and asks for its drive."""
     again = bench.operator(gone.wallet)
-    await again.says(signalling.Resume(lease.id))
+    await again.says(signalling.Resume(lease.id, PERSON))
     return again
 
 
@@ -131,7 +132,7 @@ async def test_only_the_wallet_that_drove_comes_back(bench):
     await operator.leaves()
     for stranger, named in ((bench.operator(), lease.id), (bench.operator(operator.wallet), "0" * 32)):
         with pytest.raises(SignallingError) as refused:
-            await stranger.says(signalling.Resume(named))
+            await stranger.says(signalling.Resume(named, PERSON))
         assert refused.value.code == "lease_over"
         assert stranger.seat.lease is None
     assert "resume" not in host.types()
@@ -157,7 +158,7 @@ async def test_a_second_window_takes_over_what_is_driven_and_not_what_is_at_rest
     bench.hub.from_host(lease.dock, ENDED)
     third = bench.operator(operator.wallet)
     with pytest.raises(SignallingError) as refused:
-        await third.says(signalling.Resume(lease.id))
+        await third.says(signalling.Resume(lease.id, PERSON))
     assert (refused.value.code, third.seat.lease) == ("state", None)
     assert (lease.state, lease.seat) == (LeaseState.LIVE, second.seat), "the second window keeps the robot"
     assert "left" not in second.ear.types()
@@ -230,10 +231,10 @@ async def test_if_the_database_does_not_answer_the_drive_is_kept_on_and_asked_fo
     bench.database.breaks("renew_lease", 1)
     again = bench.operator(operator.wallet)
     with pytest.raises(SignallingError) as refused:
-        await again.says(signalling.Resume(lease.id))
+        await again.says(signalling.Resume(lease.id, PERSON))
     assert (refused.value.code, lease.state) == ("unavailable", LeaseState.PAUSED)
     assert bench.hub.presences()[bench.robot].kept_s == AWAY_S
-    await again.says(signalling.Resume(lease.id))
+    await again.says(signalling.Resume(lease.id, PERSON))
     bench.hub.from_host(lease.dock, signalling.HostResumed(lease.id, 2, "E1", 31, 40))
     assert lease.state is LeaseState.LIVE
 
@@ -268,7 +269,7 @@ async def test_somebody_who_has_not_signed_in_watches_and_does_nothing_else(benc
     bench.hub.from_robot(dock, b"state")
     assert anybody.ear.frames == [b"state"]
     assert bench.hub.census()["operators"] == 0
-    for message in (anybody.grant(), signalling.Begin(), signalling.Estop(bench.robot), anybody.clear()):
+    for message in (anybody.grant(), signalling.Begin(PERSON), signalling.Estop(bench.robot), anybody.clear()):
         with pytest.raises(SignallingError) as refused:
             await anybody.says(message)
         assert refused.value.code == "auth"

@@ -16,6 +16,7 @@ from teleop.hub.leases.queues import STARTING_MS
 from teleop.hub.leases.returning import AWAY_S
 from teleop.identity import SESSION_GRANT, Domain, SignatureError, new_key
 from teleop.wire import signalling
+from teleop.wire.driver import PERSON
 from teleop.wire.messages import PROTOCOL, STATE_BYTES_MAX
 from teleop.wire.reasons import EndReason
 from teleop.wire.signalling import SignallingError
@@ -78,7 +79,7 @@ async def test_a_host_is_welcomed_with_its_token_and_the_hubs_time_and_kept_as_i
     assert bench.store.robots[bench.robot].descriptor == dock.descriptor
     operator = bench.operator()
     await operator.join()
-    assert (await refused(operator, signalling.Begin()))[0] == "state"
+    assert (await refused(operator, signalling.Begin(PERSON)))[0] == "state"
 
 
 async def test_a_host_is_known_by_its_registered_name_whatever_it_calls_itself(bench):
@@ -165,11 +166,11 @@ async def test_a_refusal_has_its_code_and_names_what_it_is_about(bench):
     operator = bench.operator()
     code, words = await refused(operator, signalling.Watch("0xnobody"))
     assert (code, "0xnobody" in words) == ("robot_offline", True)
-    assert (await refused(operator, signalling.Resume("0" * 32)))[0] == "lease_over"
-    for message in (signalling.Begin(), signalling.Leave()):
+    assert (await refused(operator, signalling.Resume("0" * 32, PERSON)))[0] == "lease_over"
+    for message in (signalling.Begin(PERSON), signalling.Leave()):
         assert (await refused(operator, message))[0] == "state"
     lease = await operator.join()
-    assert (await refused(operator, signalling.Resume(lease.id)))[0] == "state", "it has a robot already"
+    assert (await refused(operator, signalling.Resume(lease.id, PERSON)))[0] == "state", "it has a robot already"
     assert (await refused(operator, signalling.Finish()))[0] == "state"
     assert (await refused(operator, operator.grant()))[0] == "state"
     code, words = await refused(operator, operator.clear())
@@ -180,7 +181,7 @@ async def test_who_has_not_signed_in_may_only_watch(bench):
     await bench.host()
     ear = Ear()
     seat = bench.hub.sit(ANYBODY, ear)
-    for message in (signalling.Begin(), signalling.Leave(), signalling.Estop(bench.robot)):
+    for message in (signalling.Begin(PERSON), signalling.Leave(), signalling.Estop(bench.robot)):
         with pytest.raises(SignallingError) as error:
             await bench.hub.from_operator(seat, message)
         assert (error.value.code, " " in str(error.value)) == ("auth", True)
@@ -232,14 +233,14 @@ async def test_everyone_at_a_robot_hears_that_it_broke_and_nobody_begins_until_i
         assert operator.ear.last("faulted") == told
     card = bench.hub.presences()[bench.robot]
     assert (card.fault, card.state) == (REASON, "faulted")
-    code, words = await refused(holder, signalling.Begin())
+    code, words = await refused(holder, signalling.Begin(PERSON))
     assert (code, REASON in words) == ("state", True)
     late = bench.operator()
     await late.join()
     assert late.ear.last("faulted") == told, "who joins later is told, too"
     bench.hub.from_host(dock, signalling.Cleared("owner"))
     assert bench.hub.presences()[bench.robot].fault is None
-    await holder.says(signalling.Begin())
+    await holder.says(signalling.Begin(PERSON))
 
 
 async def test_a_stop_does_not_hide_from_a_card_that_the_robot_broke(bench):
@@ -260,7 +261,7 @@ async def test_who_joins_a_robot_that_cannot_record_is_told_so(bench):
         "robot": bench.robot,
         "reason": "its disk is full",
     }
-    code, words = await refused(operator, signalling.Begin())
+    code, words = await refused(operator, signalling.Begin(PERSON))
     assert (code, "its disk is full" in words) == ("cannot_record", True)
     bench.hub.from_host(dock, signalling.CanRecord())
     assert operator.ear.last("can_record") == {"type": "can_record", "robot": bench.robot}
@@ -292,7 +293,7 @@ async def test_a_census_and_a_card_are_whole(bench):
         bench.hub.from_robot(dock, data)
     for data in (b"", b"z"):
         bench.hub.command(waiting.seat, data)
-    await holder.says(signalling.Begin())
+    await holder.says(signalling.Begin(PERSON))
     for _ in range(2):
         bench.hub.from_host(dock, signalling.Ended("another", True, 5, True, True, EndReason.FINISHED))
     assert bench.hub.census() == {
@@ -328,7 +329,7 @@ async def test_every_lease_that_could_not_be_written_is_counted_and_said(bench):
     assert operator.ear.last("error")["message"].endswith(f": {UNAVAILABLE}")
     bench.database.breaks("issue_ticket", 1)
     await operator.join()
-    assert await refused(operator, signalling.Begin()) == ("unavailable", UNAVAILABLE)
+    assert await refused(operator, signalling.Begin(PERSON)) == ("unavailable", UNAVAILABLE)
 
 
 async def test_a_lease_carries_the_operators_grant_and_signature_to_the_host_and_into_the_table(bench):
@@ -565,7 +566,7 @@ async def test_who_is_on_the_way_back_neither_finishes_nor_begins_before_the_hos
     await operator.leaves()
     again = await back(bench, operator, lease)
     host.types()
-    for order in (signalling.Finish(), signalling.Begin()):
+    for order in (signalling.Finish(), signalling.Begin(PERSON)):
         assert (await refused(again, order))[0] == "state"
     bench.hub.command(again.seat, b"too early")
     assert (host.said, host.frames) == ([], [])

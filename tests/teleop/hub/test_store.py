@@ -14,6 +14,7 @@ from teleop.hub.registry import Registry, UnknownRobotAddressError
 from teleop.hub.store import Store
 from teleop.hub.tables import RobotRow
 from teleop.identity import SignatureError, new_key
+from teleop.wire.driver import PERSON, Driver, DriverKind
 from teleop.wire.signalling import Grant
 from tests.teleop.hub.bench import DOMAIN, FakeStore, descriptor
 from tests.teleop.registering import register
@@ -120,9 +121,21 @@ def test_a_ticket_is_of_its_lease(place):
     store, robot = place
     row = store.open_lease("a", grant_for(robot), "0x")
     described = {"name": "robot-1", "tasks": [{"name": "lift"}]}
-    first, second = (store.issue_ticket(row, "lift", described) for _ in range(2))
+    first, second = (store.issue_ticket(row, "lift", described, PERSON) for _ in range(2))
     assert (first.lease, first.task) == ("a", "lift")
     assert len({first.episode, second.episode}) == len({first.nonce, second.nonce}) == 2
+
+
+def test_a_ticket_says_who_or_what_drives(place):
+    store, robot = place
+    row = store.open_lease("a", grant_for(robot), "0x")
+    described = {"name": "robot-1", "tasks": [{"name": "lift"}]}
+    policy = Driver(DriverKind.POLICY, "my_policy:act", "5" * 64)
+    said = [store.issue_ticket(row, "lift", described, driver).driver for driver in (PERSON, policy)]
+    assert said == [
+        {"kind": "person", "name": "", "sha256": ""},
+        {"kind": "policy", "name": "my_policy:act", "sha256": "5" * 64},
+    ]
 
 
 def test_a_robot_that_nobody_registered_is_not_found(place):

@@ -12,6 +12,7 @@ from teleop.cameras.spec import cameras_of
 from teleop.hub.leases.docks import LeaseState
 from teleop.wire import signalling
 from teleop.wire.descriptor import DESCRIPTOR_BYTES_MAX, at_task, describe, require_descriptor
+from teleop.wire.driver import PERSON
 from teleop.wire.messages import JSON_BYTES_MAX
 from teleop.wire.signalling import SignallingError
 from tests.teleop.hub.bench import Bench
@@ -51,7 +52,7 @@ async def test_each_operator_is_granted_the_robot_as_it_is_at_their_task(bench):
         assert all("setting" not in each for each in told["robot"]["tasks"])
         assert [each["name"] for each in told["robot"]["tasks"]] == [*TASKS]
         assert (host.last("lease")["task"], host.last("lease")["grant"]["task"]) == (task, task)
-        await operator.says(signalling.Begin())
+        await operator.says(signalling.Begin(PERSON))
         assert bench.store.tickets[-1].task == task
         await operator.leaves()
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { left, ofSize, wait } from './format'
+import { drivenBy, left, ofSize, wait } from './format'
 
 test.each([
   [0, 'less than a minute'],
@@ -27,4 +27,15 @@ test.each([
   [1_234_567, 3_400_000, '1.2 of 3.4 MB'],
 ])('%i of %i bytes are %s', (bytes, length, said) => {
   expect(ofSize(bytes, length)).toBe(said)
+})
+
+test.each([
+  [{ kind: 'person', name: '', sha256: '' }, 'by a person'],
+  [{ kind: 'script', name: 'sim.tasks.lift:LiftExpert', sha256: '5' }, 'by the script sim.tasks.lift:LiftExpert'],
+  [{ kind: 'policy', name: 'my_policy:act', sha256: '5' }, 'by the policy my_policy:act'],
+  [{ kind: 'policy' }, 'by a policy'],
+  [null, ''],
+  [undefined, ''],
+] as const)('who or what drove is said in plain words: %o', (driver, said) => {
+  expect(drivenBy(driver)).toBe(said)
 })

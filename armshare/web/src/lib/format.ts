@@ -1,6 +1,6 @@
 // Numbers and names as a person reads them.
 
-import type { EndReason } from './link/signalling'
+import type { Driver, EndReason } from './link/signalling'
 
 /** An amount in the token's smallest unit, to at most `places` decimals (cut, never rounded up). */
 export function amount(units: string, decimals: number, places = 4): string {
@@ -76,6 +76,14 @@ const ENDINGS: Record<EndReason | 'expired' | 'refused' | 'unavailable' | 'conne
   taken_over: 'You took this drive over in another window, where it goes on.',
   failed: 'Something broke on this page.',
   unused: 'Nobody used the robot for a while, so it was given back.',
+}
+
+/** Who or what drove, as one says it: "by a person", "by the policy my_policy:act"; empty if nobody said. */
+export function drivenBy(driver: Driver | null | undefined): string {
+  if (!driver) return ''
+  if (driver.kind === 'person') return 'by a person'
+  const known = driver.kind === 'policy' ? 'the policy' : 'the script'
+  return driver.name ? `by ${known} ${driver.name}` : `by a ${driver.kind}`
 }
 
 /** Why a drive is over, as a sentence. */

@@ -3,6 +3,7 @@
 
 import { hubUrl } from '../hub'
 import type { Descriptor } from '../link/descriptor'
+import type { Driver } from '../link/signalling'
 import type { DomainOf } from './typed'
 
 export interface Config extends DomainOf {
@@ -79,6 +80,8 @@ export interface Episode {
   robot: string
   operator: string
   task: string
+  /** Who or what drove; null if an earlier release began it, and an older hub does not tell. */
+  driver?: Driver | null
   steps: number
   success: boolean | null
   valid: boolean

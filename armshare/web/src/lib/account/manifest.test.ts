@@ -65,6 +65,16 @@ test('the commands of a manifest are read, and version 1 has none', () => {
   expect(readManifest(bytes({ ...old, version: 1 }), OURS).commands).toBeUndefined()
 })
 
+test.each([
+  ['a program', { kind: 'script', name: 'x.py', sha256: '5'.repeat(64) }],
+  ['nobody', undefined],
+  ['a person with a name', { kind: 'person', name: 'Ada', sha256: '' }],
+])('what a person drove is not signed as driven by %s', (_, driver) => {
+  const person = { kind: 'person', name: '', sha256: '' } as const
+  expect(readManifest(bytes({ ...MANIFEST, driver: person }), { ...OURS, driver: person }).driver).toEqual(person)
+  expect(() => readManifest(bytes({ ...MANIFEST, driver }), { ...OURS, driver: person })).toThrow(ManifestError)
+})
+
 test('a manifest that is not JSON, or not UTF-8, is never signed', () => {
   expect(() => readManifest(new TextEncoder().encode('{'), OURS)).toThrow(ManifestError)
   expect(() => readManifest(Uint8Array.of(0xff, 0xfe), OURS)).toThrow(ManifestError)

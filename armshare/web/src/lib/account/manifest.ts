@@ -2,7 +2,7 @@
 
 import { sha256, type Hex } from 'viem'
 import type { Said } from '../commands/check'
-import type { Grant } from '../link/signalling'
+import type { Driver, Grant } from '../link/signalling'
 import type { Values } from './typed'
 
 export interface Manifest {
@@ -12,6 +12,8 @@ export interface Manifest {
   operator: { address: string; session_key: string }
   grant: { values: GrantSaid; signature: string }
   task: { name: string }
+  /** Who or what drove; version 1 does not say. */
+  driver?: Driver
   steps: number
   success: boolean | null
   valid: boolean
@@ -33,6 +35,8 @@ export interface Ours {
   sessionKey: string
   robot: string
   task: string
+  /** Who or what began it, if this page knows. */
+  driver?: Driver
 }
 
 /** The manifest is not of the episode that was just driven here: it is not signed. */
@@ -42,14 +46,14 @@ export class ManifestError extends Error {
 
 export function readManifest(bytes: Uint8Array, ours: Ours): Manifest {
   const manifest = parse(bytes)
-  const said: Record<keyof Ours, unknown> = {
+  const said: Record<Exclude<keyof Ours, 'driver'>, unknown> = {
     episode: manifest.episode,
     operator: manifest.operator?.address,
     sessionKey: manifest.operator?.session_key,
     robot: manifest.robot?.address,
     task: manifest.task?.name,
   }
-  for (const name of Object.keys(said) as (keyof Ours)[])
+  for (const name of Object.keys(said) as (keyof typeof said)[])
     if (said[name] !== ours[name])
       throw new ManifestError(`The manifest is not signed: expected ${name} ${ours[name]}, it says ${said[name]}.`)
   for (const name of ['content_root', 'previous'] as const)
@@ -59,7 +63,15 @@ export function readManifest(bytes: Uint8Array, ours: Ours): Manifest {
     if (!matches(/^\d{1,19}$/, manifest[name]))
       throw new ManifestError(`The manifest is not signed: ${name} is not a decimal string: ${manifest[name]}.`)
   requireCommands(manifest)
+  requireDriver(manifest, ours.driver)
   return manifest
+}
+
+/** Neither the robot's computer nor the hub makes a person of a program, or the other way round. */
+function requireDriver({ version, driver }: Manifest, ours?: Driver): void {
+  const said = (one?: Driver) => JSON.stringify([one?.kind, one?.name, one?.sha256])
+  if (ours && version !== 1 && said(driver) !== said(ours))
+    throw new ManifestError(`The manifest is not signed: expected the driver ${said(ours)}, it says ${said(driver)}.`)
 }
 
 /** They belong to version 2, and a manifest of it without any says that nothing moved the robot. */

@@ -161,6 +161,16 @@ export class Drive {
     this.#session.finish()
   }
 
+  /** Keep words with the episode that is being recorded; the view says whether they were kept. */
+  note(text: string): void {
+    this.#session.note(text)
+  }
+
+  /** Whether there is something to write a note on. */
+  get notable(): boolean {
+    return this.drivable && (this.state?.recording ?? false)
+  }
+
   again(): void {
     if (this.foreign) return
     this.handing.next()
@@ -337,7 +347,8 @@ export class Drive {
   }
 
   /** An episode can be driven; `fresh`: from its beginning. */
-  #ready({ episode, lease }: View, fresh: boolean): void {
+  #ready({ episode, lease, driver }: View, fresh: boolean): void {
+    this.#link?.tell({ type: 'intervening', on: driver !== null && driver.kind !== 'person' })
     if (episode && lease) this.#ledger.begin(episode, lease.epoch, fresh)
     this.intents.ready()
     this.sight.ready(this.account.operator)
@@ -369,8 +380,8 @@ export class Drive {
   }
 
   #driven(): Driven | null {
-    const [episode, robot] = [this.view?.ended?.episode, this.robot?.robot]
-    return episode && robot ? { episode, robot, task: this.#task, key: () => this.#signer.key() } : null
+    const [episode, robot, driver] = [this.view?.ended?.episode, this.robot?.robot, this.view?.driver]
+    return episode && robot && driver ? { episode, robot, task: this.#task, driver, key: () => this.#signer.key() } : null
   }
 
   /** The visit cannot go on: the robot is given back. */

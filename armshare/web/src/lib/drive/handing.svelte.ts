@@ -20,7 +20,7 @@ export interface Before {
 }
 
 /** The episode that has ended; `key` makes what signs it, or says why it cannot. */
-export type Driven = Pick<Ours, 'episode' | 'robot' | 'task'> & { key: () => Promise<Wallet> }
+export type Driven = Pick<Ours, 'episode' | 'robot' | 'task' | 'driver'> & { key: () => Promise<Wallet> }
 
 export class Handing {
   finishing = $state<FinishState | null>(null)

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import { holdsLease, Session, SessionError, type Phase, type View } from './session'
+import { holdsLease, PERSON, Session, SessionError, type Phase, type View } from './session'
 
 vi.spyOn(console, 'info').mockImplementation(() => undefined)
 
@@ -8,7 +8,7 @@ const TASK = { name: 'lift', version: 1, instruction: 'Lift.', max_steps: 1200 }
 const WELCOME = { type: 'welcome', protocol: 2, address: '0xA', nonce: '0x01' }
 const QUEUED = { type: 'queued', robot: '0xR', position: 2, length: 2, wait_s: 90 }
 const GRANTED = { type: 'granted', lease: 'l', epoch: 7, robot: DESCRIPTOR, task: TASK }
-const RESUMED = { type: 'resumed', lease: 'l', epoch: 8, episode: 'e1', steps: 31, seq: 40, robot: DESCRIPTOR, task: TASK }
+const RESUMED = { type: 'resumed', lease: 'l', epoch: 8, episode: 'e1', steps: 31, seq: 40, robot: DESCRIPTOR, task: TASK, driver: PERSON }
 const READY = { type: 'ready', episode: 'e1', seed: 3, task: TASK }
 const ENDED = { type: 'ended', episode: 'e1', steps: 40, success: true, valid: true, reason: 'finished' }
 const LEFT = { type: 'left', reason: 'expired' }
@@ -59,7 +59,7 @@ const PHASES = Object.keys(TO) as (keyof typeof TO)[]
 
 test('who comes back to a drive is live again in its episode, and finishes it', () => {
   const { session, sent } = at('resuming')
-  expect(sent.at(-1)).toEqual({ type: 'resume', lease: 'l' })
+  expect(sent.at(-1)).toEqual({ type: 'resume', lease: 'l', driver: PERSON })
   hears(RESUMED)(session)
   expect(session.view).toMatchObject({ phase: 'live', episode: 'e1', resumed: { steps: 31, seq: 40 } })
   expect(session.view.lease).toEqual({ id: 'l', epoch: 8, robot: DESCRIPTOR, task: TASK })
@@ -75,6 +75,49 @@ test('who comes back too late is told so, and can still join', () => {
   expect(session.view.fault?.code).toBe('lease_over')
   join(session)
   expect(session.view.phase).toBe('joining')
+})
+
+test('this page begins an episode as a person, and knows what began the one that it goes on with', () => {
+  const { session, sent } = at('live')
+  expect(sent.find(({ type }) => type === 'begin')).toEqual({ type: 'begin', driver: PERSON })
+  expect(session.view.driver).toEqual(PERSON)
+  const policy = { kind: 'policy', name: 'my_policy:act', sha256: '5'.repeat(64) }
+  const again = at('resuming').session
+  hears({ ...RESUMED, driver: policy })(again)
+  expect(again.view.driver).toEqual(policy)
+  finish(again)
+  hears(ENDED)(again)
+  begin(again)
+  hears({ ...READY, episode: 'e2' })(again)
+  expect(again.view.driver).toEqual(PERSON)
+})
+
+test('a note is on its way until the robot has kept it, and another one waits for that', () => {
+  const { session, sent } = at('live')
+  session.note('the cube slipped')
+  session.note('twice')
+  expect(sent.filter(({ type }) => type === 'note')).toEqual([{ type: 'note', text: 'the cube slipped' }])
+  expect(session.view).toMatchObject({ noting: true, notes: 0 })
+  hears({ type: 'noted', episode: 'another', notes: 9 })(session)
+  expect(session.view).toMatchObject({ noting: true, notes: 0 })
+  hears({ type: 'noted', episode: 'e1', notes: 1 })(session)
+  expect(session.view).toMatchObject({ noting: false, notes: 1, unnoted: null })
+})
+
+test('a note that is not kept says why, and leaves the drive as it is', () => {
+  const { session } = at('live')
+  session.note('too early')
+  hears({ ...ERROR, code: 'note' })(session)
+  expect(session.view).toMatchObject({ phase: 'live', noting: false, fault: null })
+  expect(session.view.unnoted?.code).toBe('note')
+})
+
+test('nothing is noted but while something is driven', () => {
+  for (const phase of PHASES.filter((each) => each !== 'live')) {
+    const { session, sent } = at(phase)
+    session.note('x')
+    expect(sent.filter(({ type }) => type === 'note')).toEqual([])
+  }
 })
 
 test('who is queued knows the place, the length and the wait that the hub expects', () => {

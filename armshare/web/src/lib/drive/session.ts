@@ -7,7 +7,7 @@
 // `left` or a lost socket closes it from anywhere. An illegal move raises SessionError, which closes it too.
 
 import type { Descriptor, Task } from '../link/descriptor'
-import type { EpisodeEnded, Grant, HubToOperator, OperatorToHub } from '../link/signalling'
+import type { Driver, EpisodeEnded, Grant, HubToOperator, OperatorToHub } from '../link/signalling'
 import { type Trouble, troubleOf } from '../trouble'
 
 export type Phase =
@@ -38,6 +38,13 @@ export interface View {
   /** How many wait while this operator holds the robot, and when it goes on to them, as the hub last told; null: nobody. */
   waiting: { length: number; leftS: number } | null
   episode: string | null
+  /** Who or what began the episode: a person, unless one comes back to what a program was driving. */
+  driver: Driver | null
+  /** How many notes the open episode has, and whether one is on its way. */
+  notes: number
+  noting: boolean
+  /** Why a note was not kept. */
+  unnoted: Trouble | null
   /** Of a drive that was come back to: how many steps had been recorded when state `seq` was published. */
   resumed: { steps: number; seq: number } | null
   ended: EpisodeEnded | null
@@ -66,6 +73,10 @@ const FIRST: View = {
   watched: null,
   waiting: null,
   episode: null,
+  driver: null,
+  notes: 0,
+  noting: false,
+  unnoted: null,
   resumed: null,
   ended: null,
   stoppedBy: undefined,
@@ -85,6 +96,7 @@ const HEARD_IN: Record<HubToOperator['type'], readonly Phase[] | null> = {
   granted: ['joining', 'queued'],
   resumed: ['resuming'],
   ready: ['resetting'],
+  noted: null,
   ended: ['resetting', 'live', 'ending'],
   waiting: null,
   left: null,
@@ -97,8 +109,13 @@ const HEARD_IN: Record<HubToOperator['type'], readonly Phase[] | null> = {
   error: null,
 }
 
+const UNNOTED = { notes: 0, noting: false, unnoted: null } as const
+
 /** Where an error of the hub leaves us: what was asked for did not happen. */
 const AFTER_ERROR: Partial<Record<Phase, Phase>> = { resuming: 'welcomed', resetting: 'granted', ending: 'live' }
+
+/** This page is for people: what drives by itself says so, and uses a client of its own. */
+export const PERSON: Driver = { kind: 'person', name: '', sha256: '' }
 
 const HOLDING: readonly Phase[] = ['granted', 'resetting', 'live', 'ending', 'ended']
 
@@ -130,11 +147,18 @@ export class Session {
 
   /** Go on with a drive whose connection was lost. */
   resume(lease: string): void {
-    this.#say('resume', ['welcomed'], 'resuming', { type: 'resume', lease })
+    this.#say('resume', ['welcomed'], 'resuming', { type: 'resume', lease, driver: PERSON })
   }
 
   begin(): void {
-    this.#say('begin', ['granted', 'ended'], 'resetting', { type: 'begin' })
+    this.#say('begin', ['granted', 'ended'], 'resetting', { type: 'begin', driver: PERSON })
+  }
+
+  /** Keep words with the episode at this moment of it. */
+  note(text: string): void {
+    if (this.view.phase !== 'live' || this.view.noting) return
+    this.#move({ noting: true, unnoted: null })
+    this.#send({ type: 'note', text })
   }
 
   finish(): void {
@@ -212,12 +236,14 @@ export class Session {
         return { phase: 'granted', queue: null, waiting: null, fault: null, lease: held }
       }
       case 'resumed': {
-        const { lease, epoch, robot, task, episode, steps, seq } = message
+        const { lease, epoch, robot, task, episode, steps, seq, driver } = message
         const held = { id: lease, epoch, robot: robot as unknown as Descriptor, task: task as Task | null }
-        return { phase: 'live', lease: held, episode, resumed: { steps, seq }, ended: null, fault: null }
+        return { phase: 'live', lease: held, episode, driver, resumed: { steps, seq }, ended: null, fault: null }
       }
       case 'ready':
-        return { phase: 'live', episode: message.episode, resumed: null, ended: null, fault: null }
+        return { phase: 'live', episode: message.episode, driver: PERSON, ...UNNOTED, resumed: null, ended: null, fault: null }
+      case 'noted':
+        return message.episode === this.view.episode ? { ...UNNOTED, notes: message.notes } : {}
       case 'ended':
         this.#requireEpisode(message)
         return { phase: 'ended', ended: message }
@@ -239,6 +265,7 @@ export class Session {
         return { unchecked: message.reason }
       case 'error': {
         if (message.code === 'clear') return { uncleared: troubleOf(message) }
+        if (message.code === 'note') return { noting: false, unnoted: troubleOf(message) }
         const trouble = message.code === 'clock' ? ofClocks(this.view.aheadMs, troubleOf(message)) : troubleOf(message)
         return { phase: AFTER_ERROR[this.view.phase] ?? this.view.phase, fault: trouble }
       }

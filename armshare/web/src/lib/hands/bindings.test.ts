@@ -39,7 +39,7 @@ test.each([null, 7, [], { 'x+': 'KeyW' }, { 'x+': [1] }, { surprise: ['KeyW'] }]
 
 test('orders are what is pressed once', () => {
   const orders = (Object.keys(ACTIONS) as Action[]).filter(isOrder)
-  expect(orders).toEqual(['gripper', 'part1', 'part2', 'part3', 'next', 'finish', 'view', 'cameras', 'help', 'controls', 'estop'])
+  expect(orders).toEqual(['gripper', 'part1', 'part2', 'part3', 'next', 'finish', 'view', 'cameras', 'note', 'help', 'controls', 'estop'])
 })
 
 test('a label is what stands on the key', () => {

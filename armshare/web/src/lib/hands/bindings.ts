@@ -6,7 +6,7 @@
 export const AXES = ['x', 'y', 'z', 'roll', 'pitch', 'yaw'] as const
 export type Axis = (typeof AXES)[number]
 export type Motion = `${Axis}${'+' | '-'}`
-export type Order = 'part1' | 'part2' | 'part3' | 'next' | 'gripper' | 'finish' | 'estop' | 'view' | 'cameras' | 'help' | 'controls'
+export type Order = 'part1' | 'part2' | 'part3' | 'next' | 'gripper' | 'finish' | 'estop' | 'view' | 'cameras' | 'note' | 'help' | 'controls'
 /** `hold` is a gamepad's dead-man; on the keyboard every motion is its own. */
 export type Action = Motion | Order | 'slow' | 'hold'
 export type Bound = Readonly<Record<Action, readonly string[]>>
@@ -34,6 +34,7 @@ export const ACTIONS: Record<Action, string> = {
   finish: 'finish the episode',
   view: 'next view',
   cameras: 'open or close the cameras',
+  note: 'write a note',
   help: 'help',
   controls: 'choose the controls',
   estop: 'emergency stop',
@@ -62,6 +63,7 @@ export const KEYS: Bound = {
   finish: ['Enter', 'NumpadEnter'],
   view: ['KeyC'],
   cameras: ['KeyV'],
+  note: ['KeyN'],
   help: ['KeyH'],
   controls: ['KeyK'],
   estop: ['Escape'],
@@ -90,6 +92,7 @@ export const GAMEPAD: Bound = {
   finish: ['b9'],
   view: ['b3'],
   cameras: [],
+  note: [],
   help: ['b8'],
   controls: [],
   estop: ['b1'],

@@ -2,7 +2,7 @@
 //
 // Made by `python -m teleop.wire.typescript`; a test holds this file to it. Do not edit it by hand.
 
-export type OperatorToHub = Hello | Join | Resume | Begin | Finish | Leave | Estop | Clear | Watch
+export type OperatorToHub = Hello | Join | Resume | Begin | Note | Finish | Leave | Estop | Clear | Watch
 
 export type HubToOperator =
   | Welcome
@@ -11,6 +11,7 @@ export type HubToOperator =
   | Granted
   | Resumed
   | EpisodeReady
+  | Noted
   | EpisodeEnded
   | Left
   | RobotStopped
@@ -44,11 +45,19 @@ export interface Join {
 export interface Resume {
   type: 'resume'
   lease: string
+  driver: Driver
 }
 
-/** Operator: start an episode. */
+/** Operator: start an episode, and say who or what drives it. */
 export interface Begin {
   type: 'begin'
+  driver: Driver
+}
+
+/** Operator: keep these words with the episode that is being recorded, at this moment of it. */
+export interface Note {
+  type: 'note'
+  text: string
 }
 
 /** Operator: end the episode. */
@@ -90,6 +99,16 @@ export interface Grant {
   nonce: string
   notAfterMs: number
 }
+
+/** Who or what drives. A program has a name, and the SHA-256 of its file or checkpoint; a person has neither. */
+export interface Driver {
+  kind: DriverKind
+  name?: string
+  sha256?: string
+}
+
+/** What kind of driver it is. */
+export type DriverKind = 'person' | 'policy' | 'script'
 
 /** Hub to operator: you are in; a grant is signed over this nonce. */
 export interface Welcome {
@@ -135,6 +154,7 @@ export interface Resumed {
   seq: number
   robot: Record<string, unknown>
   task: Record<string, unknown> | null
+  driver: Driver
 }
 
 /** Hub to operator: the scene is reset; drive. */
@@ -143,6 +163,13 @@ export interface EpisodeReady {
   episode: string
   seed: number
   task: Record<string, unknown> | null
+}
+
+/** Hub to operator: your note is kept with the episode, which has so many now. */
+export interface Noted {
+  type: 'noted'
+  episode: string
+  notes: number
 }
 
 /** Hub to operator: the episode is over; `episode` is null if nothing of it is kept. */
