@@ -49,14 +49,14 @@ _ACTIONABLE: Final = (
     "rewards.chain.payouts.PayoutsError",
     "rewards.chain.vault.ChainError",
     "sim.robot.RobotError",
+    "sim.strangers.PolicyError",
+    "sim.strangers.UnknownPolicyError",
     "teleop.host.link.LoopBrokenError",
     "teleop.dialing.AuthorityError",
     "teleop.identity.KeyContentError",
     "teleop.operator.driver.RefusedError",
     "armshare.failures.DoorError",
     "teleop.operator.gamepad.GamepadError",
-    "teleop.operator.policy.PolicyError",
-    "teleop.operator.policy.UnknownPolicyError",
 )
 
 

@@ -6,37 +6,26 @@ Actions go through the same controller, limits and rate as an operator's command
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal, Protocol, get_args
+from typing import Any, Final, Literal, Protocol
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from sim import rotation
 from sim.catalogue import make_world
-from sim.motion.control import (
-    EE_ROTATION_MAX_RAD_S,
-    EE_SPEED_MAX_M_S,
-    Controller,
-    Joints,
-    LimitEvent,
-    Pose,
-    Setpoint,
-    Twist,
-)
+from sim.motion.actions import CONTROLS, Control, action_size, leading, setpoint_of
+from sim.motion.control import Controller, Joints, LimitEvent, Setpoint
 from sim.pictures.picture import Renderer
 from sim.pictures.render import open_renderer, require_size
 from sim.pictures.render_scene import RenderScene, camera_named
 from sim.registry import register_envs
-from sim.robot import ArraySpec, Observation, Robot, RobotSpec, UnstableWorldError, Vector
+from sim.robot import ArraySpec, Observation, Robot, UnstableWorldError, Vector
 from sim.seeds import SEED_MAX
 
-Control = Literal["ee_twist", "ee_pose", "joint_position"]
 Reward = Literal["progress", "success"]
 Seen = dict[str, Vector]
 
-CONTROLS: Final[tuple[Control, ...]] = get_args(Control)
 _FAR: Final = 10.0
 """No position and no joint in a stable world goes beyond this (m, rad)."""
 _FAST: Final = 1000.0
@@ -77,8 +66,12 @@ class TaskEnv(gymnasium.Env[Seen, NDArray[np.float32]]):
     Observations are the arrays of the robot's spec. Actions are in [-1, 1], for each end effector and in this order:
 
     - `ee_twist`: fractions of the 6 top speeds, and the gripper, -1 closed to 1 open; with a base, forward and turning;
+    - `ee_delta`: the same as a step: fractions of what the top speeds move in a control period;
     - `ee_pose`: a place in the workspace (3), a rotation vector in half turns (3), and the gripper; base as above;
-    - `joint_position`: every joint between its limits, then every gripper.
+    - `joint_position`: every joint between its limits, then every gripper;
+    - `joint_delta`: a step of every joint, as a fraction of what its top speed moves it, then every gripper.
+
+    A step counts from where the last action aimed, and at first from what was observed.
 
     `reset(seed=s)` builds the scene of the episode that a recording calls seed `s`; without a seed, the next one of a
     random sequence. `info` has `seed`, `success`, `progress`, `limits` (the clamps) and, if the world became unstable,
@@ -122,6 +115,7 @@ class TaskEnv(gymnasium.Env[Seen, NDArray[np.float32]]):
         )
         self.action_space = spaces.Box(-1.0, 1.0, (action_size(spec, control),), np.float32)
         self._seen: Observation = self.world.observe()
+        self._goal = self._seen.values["joint_position"]
         self._seed = 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Seen, dict[str, Any]]:
@@ -129,11 +123,12 @@ class TaskEnv(gymnasium.Env[Seen, NDArray[np.float32]]):
         super().reset(seed=seed)
         self._seed = int(self.np_random.integers(SEED_MAX)) if seed is None else seed
         self._seen = self.periods.reset(self._seed)
+        self._goal = self._seen.values["joint_position"]
         return _copied(self._seen), self._info()
 
     def step(self, action: NDArray[np.float32]) -> tuple[Seen, float, bool, bool, dict[str, Any]]:
         """Drive for one control period."""
-        setpoint = setpoint_of(self.world.spec, self._control, action)
+        setpoint = self._setpoint(action)
         before = self._seen
         try:
             self._seen, limits = self.periods.step(setpoint)
@@ -162,6 +157,14 @@ class TaskEnv(gymnasium.Env[Seen, NDArray[np.float32]]):
         self._leave_renderer()
         self.world.disconnect()
 
+    def _setpoint(self, action: NDArray[np.float32]) -> Setpoint:
+        spec = self.world.spec
+        goal = leading(spec, self._goal, self._seen.values["joint_position"])
+        setpoint = setpoint_of(spec, self._control, action, goal)
+        if isinstance(setpoint, Joints):
+            self._goal = setpoint.position
+        return setpoint
+
     def _leave_renderer(self) -> None:
         if self._renderer is not None:
             self._renderer.close()
@@ -169,34 +172,6 @@ class TaskEnv(gymnasium.Env[Seen, NDArray[np.float32]]):
 
     def _info(self) -> dict[str, Any]:
         return {"seed": self._seed, "success": bool(self._seen.success), "progress": self._seen.progress}
-
-
-def action_size(spec: RobotSpec, control: Control) -> int:
-    """Return how many numbers an action has."""
-    if control == "joint_position":
-        return spec.joints + spec.hands
-    return 7 * spec.hands + (2 if spec.base is not None else 0)
-
-
-def setpoint_of(spec: RobotSpec, control: Control, action: NDArray[np.float32]) -> Setpoint:
-    """Return what an action in [-1, 1] asks for; raise ArrayMismatchError, a ValueError, if it does not fit."""
-    size = action_size(spec, control)
-    values = ArraySpec(f"action for {control}", (size,), "1", "in [-1, 1]; clipped to it").conform(action)
-    values = np.clip(values, -1.0, 1.0)
-    if control == "joint_position":
-        low, high = spec.joint_lower_rad, spec.joint_upper_rad
-        return Joints(low + 0.5 * (values[: spec.joints] + 1.0) * (high - low), 0.5 * (values[spec.joints :] + 1.0))
-    hands = values[: 7 * spec.hands].reshape(spec.hands, 7)
-    gripper, base = 0.5 * (hands[:, 6] + 1.0), None
-    if spec.base is not None:
-        base = values[-2:] * np.array((spec.base.speed_max_m_s, spec.base.turn_max_rad_s))
-    if control == "ee_twist":
-        fastest = np.array((EE_SPEED_MAX_M_S,) * 3 + (EE_ROTATION_MAX_RAD_S,) * 3)
-        return Twist(hands[:, :6] * fastest, gripper, base)
-    low = np.array([end.workspace_lower_m for end in spec.end_effectors])
-    high = np.array([end.workspace_upper_m for end in spec.end_effectors])
-    turned = np.array([rotation.from_rotvec(np.pi * hand[3:6]) for hand in hands])
-    return Pose(np.hstack([low + 0.5 * (hands[:, :3] + 1.0) * (high - low), turned]), gripper, base)
 
 
 def _copied(seen: Observation) -> Seen:

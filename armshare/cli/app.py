@@ -10,14 +10,14 @@ import typer
 from rich.markup import escape
 
 from armshare import logs
-from armshare.cli import operator, owner, platform, record, researcher, robot, simulation
+from armshare.cli import evaluate, operator, owner, platform, record, researcher, robot, simulation
 from armshare.cli.options import err
 from armshare.failures import PlatformError, actionable, words
 from armshare.logs import FORMAT_VARIABLE, LogFormat
 from armshare.platform import processes
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for one in (platform, operator, record, researcher, owner):
+for one in (platform, operator, record, evaluate, researcher, owner):
     cli.add_typer(one.cli)
 cli.add_typer(simulation.cli, name="sim")
 cli.add_typer(robot.cli, name="robot")

@@ -10,7 +10,6 @@ import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,20 +17,15 @@ import numpy as np
 
 from sim.motion.control import Joints, Pose, Setpoint, Twist
 from sim.robot import ArraySpec, Vector
+from sim.strangers import PolicyError, UnknownPolicyError, call, find, short
 from teleop.operator.pilot import Answer, Ask, Descriptor, Pilot, PilotMaker, Values
 from teleop.operator.program import program
 from teleop.wire.driver import NAME_MAX, Driver, DriverKind
 from teleop.wire.messages import State
 
+__all__ = ["PolicyError", "PolicyPilot", "UnknownPolicyError", "fitted", "load", "said"]
+
 _WIRE_MAX: Final = float(np.finfo(np.float32).max)
-
-
-class UnknownPolicyError(Exception):
-    """There is no such policy to load."""
-
-
-class PolicyError(Exception):
-    """A policy raised, or returned what no robot can be asked for; the robot holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +38,7 @@ class PolicyPilot:
 
     def act(self, _state: State, values: Values) -> Answer:
         """Return what the policy asks for; raise PolicyError."""
-        asked = _called(self.name, self.policy, values, self.robot)
+        asked = call(self.name, self.policy, values, self.robot)
         try:
             return Ask.HOLD if asked is None else fitted(asked, self.robot)
         except PolicyError as error:
@@ -56,10 +50,10 @@ def load(name: str) -> PilotMaker:
 
     The module is looked up in the working directory, then on Python's path.
     """
-    found = _found(name)
+    found = find(name)
 
     def make(robot: Descriptor, _task: str) -> Pilot:
-        policy = _called(name, found) if inspect.isclass(found) else found
+        policy = call(name, found) if inspect.isclass(found) else found
         if not callable(policy):
             raise PolicyError(f"{name}: its objects cannot be called; give the class a __call__(self, values, robot)")
         return PolicyPilot(name, policy, robot)
@@ -72,7 +66,7 @@ def said(name: str) -> Driver:
 
     Raises UnknownPolicyError.
     """
-    _found(name)
+    find(name)
     module = name.partition(":")[0]
     file = getattr(sys.modules[module], "__file__", None)
     if file is None:
@@ -82,25 +76,6 @@ def said(name: str) -> Driver:
     if len(name) > NAME_MAX:
         raise UnknownPolicyError(f"{name[:NAME_MAX]}...: expected a name of at most {NAME_MAX} characters.")
     return program(DriverKind.POLICY, name, Path(file))
-
-
-def _found(name: str) -> Callable[..., Any]:
-    module, _, attribute = name.partition(":")
-    if not module or not attribute.isidentifier():
-        raise UnknownPolicyError(f"{name!r} names no policy: write module:function, such as my_policy:act.")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        found = getattr(import_module(module), attribute, None)
-    except ModuleNotFoundError as error:
-        raise UnknownPolicyError(f"{name}: {error}; it is looked for in {here} and on Python's path") from error
-    except Exception as error:
-        raise UnknownPolicyError(f"{name}: importing {module} raised {_said(error)}") from error
-    if callable(found):
-        policy: Callable[..., Any] = found
-        return policy
-    raise UnknownPolicyError(f"{name}: {module} has no function called {attribute}.")
 
 
 def fitted(asked: object, robot: Descriptor) -> Setpoint:
@@ -116,14 +91,14 @@ def fitted(asked: object, robot: Descriptor) -> Setpoint:
         case Joints():
             position = _array("position", asked.position, (len(robot["joint_names"]),))
             return Joints(position, _array("gripper", asked.gripper, (hands,)))
-    raise PolicyError(f"it returned {_short(asked)}, and not a Twist, a Pose or Joints of sim.motion.control, or None")
+    raise PolicyError(f"it returned {short(asked)}, and not a Twist, a Pose or Joints of sim.motion.control, or None")
 
 
 def _base(asked: object, robot: Descriptor) -> Vector | None:
     if asked is None:
         return None
     if robot["base"] is None:
-        raise PolicyError(f"{robot['name']} has no base that drives: leave base out instead of {_short(asked)}")
+        raise PolicyError(f"{robot['name']} has no base that drives: leave base out instead of {short(asked)}")
     return _array("base", asked, (2,))
 
 
@@ -135,24 +110,3 @@ def _array(name: str, asked: Any, shape: tuple[int, ...]) -> Vector:
         return fitting.validate(asked).reshape(shape)
     except ValueError as error:
         raise PolicyError(str(error)) from error
-
-
-def _called(name: str, function: Callable[..., Any], *arguments: object) -> Any:
-    try:
-        return function(*arguments)
-    except Exception as error:
-        raise PolicyError(f"{name} raised {_said(error)}") from error
-
-
-def _said(error: Exception) -> str:
-    """Say what was raised, and at which line of the stranger's code."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = "" if trace is None else f", at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
-    return f"{type(error).__name__}: {error}{where}"
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

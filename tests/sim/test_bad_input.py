@@ -20,6 +20,7 @@ from sim.model.urdf import (
     UrdfMissingError,
     UrdfSyntaxError,
 )
+from sim.motion.actions import CONTROLS
 from sim.motion.control import Controller, Joints, Limit, Pose, Twist
 from sim.physics.replay import compared, replay
 from sim.physics.world import World
@@ -183,7 +184,7 @@ def test_a_setpoint_that_does_not_fit_holds_and_says_so(world, setpoint):
     assert np.array_equal(directive.action.joint_position, seen.values["joint_position"])
 
 
-@pytest.mark.parametrize("control", ["ee_twist", "ee_pose", "joint_position"])
+@pytest.mark.parametrize("control", CONTROLS)
 @pytest.mark.parametrize("action", [np.zeros(3), np.zeros((2, 8)), np.full(7, NAN), np.full(8, np.inf), "left", None])
 def test_an_environment_says_what_action_it_expected(environments, control, action):
     env = environments[control]
@@ -193,7 +194,7 @@ def test_an_environment_says_what_action_it_expected(environments, control, acti
 
 @pytest.fixture(scope="module")
 def environments():
-    made = {control: sim.gym.TaskEnv("panda", "lift", control=control) for control in sim.gym.CONTROLS}
+    made = {control: sim.gym.TaskEnv("panda", "lift", control=control) for control in CONTROLS}
     for env in made.values():
         env.reset(seed=1)
     yield made

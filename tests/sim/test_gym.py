@@ -14,6 +14,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 import sim.gym
 from sim.catalogue import make_world, pairs
+from sim.motion.actions import CONTROLS
 from sim.motion.control import EE_ROTATION_MAX_RAD_S, EE_SPEED_MAX_M_S, Twist
 from sim.registry import env_id
 
@@ -69,7 +70,7 @@ def normalised(asked: Twist) -> np.ndarray:
     return np.concatenate([(asked.twist / fastest).ravel(), 2.0 * asked.gripper - 1.0]).astype(np.float32)
 
 
-@pytest.mark.parametrize("control", ["ee_twist", "ee_pose", "joint_position"])
+@pytest.mark.parametrize("control", CONTROLS)
 def test_every_way_of_control_moves_the_arm_within_its_limits(control):
     env = gymnasium.make(LIFT, control=control)
     observed, _ = env.reset(seed=1)
