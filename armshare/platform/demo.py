@@ -10,6 +10,7 @@ from typing import Any
 from armshare.client import message_of
 from armshare.drive import Episode, HandIn, Progress, contribute, drive_once
 from armshare.failures import DemoError
+from recorder.export.demonstrations import demonstrations
 from recorder.export.robomimic import export
 from recorder.proof.case import Trust
 from recorder.proof.replayed import replayed
@@ -127,5 +128,5 @@ async def _download(driver: Driver, outcome: Outcome, folder: Path) -> None:
             (bundle / name).write_bytes(answer.raise_for_status().content)
         await asyncio.to_thread(verify_bundle, bundle, trust)
     target = folder / "lift.hdf5"
-    await asyncio.to_thread(export, bundles, target)
+    await asyncio.to_thread(lambda: export(demonstrations(bundles, trust=trust), target))
     outcome.export = str(target)

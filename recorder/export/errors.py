@@ -45,3 +45,7 @@ class CameraError(ExportError):
 
 class TargetError(ExportError):
     """The export cannot be written there."""
+
+
+class LengthError(ExportError):
+    """Episodes of several lengths do not fit into one data set."""

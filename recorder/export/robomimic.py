@@ -1,44 +1,31 @@
 """Export to robomimic's HDF5 (github.com/ARISE-Initiative/robomimic, docs/datasets/overview): one file, many demos.
 
-robomimic wants actions in [-1, 1]: ours are the applied joint positions and gripper opening, scaled by the joint
-limits and [0, 1]; `data.attrs["action_scale"]` and `["action_offset"]` undo this: `action * scale + offset`.
-The recorded values are kept unscaled in `action_dict`, and each demo names its episode, digest, operator and file.
+A demo is one stretch without a gap, so an episode in which the operator paused gives two. Its actions are those of
+`--action`, in [-1, 1]; `env_args` names the environment that takes them. Pictures are uint8 (N, H, W, 3). Each demo
+names its episode, digest, operator and score, and `/stats` holds each dataset's range, mean and deviation.
 """
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import h5py
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from recorder.export.demonstrations import Demonstrations
-from recorder.export.errors import (
-    MixedRobotsError,
-    MixedTasksError,
-    NothingToExportError,
-    TargetError,
-    UnreadableBundleError,
-)
-from recorder.file.apart import reader
-from recorder.file.episode import Episode, EpisodeError
-from recorder.file.meta import SpecMeta
-from recorder.proof import manifest as manifests
-from recorder.proof.bundle import MANIFEST_FILE, SIGNATURES_FILE, SIGNATURES_JSON
-from recorder.proof.manifest import EPISODE_FILE, Manifest, ManifestError
-from sim.robot import Vector
-from teleop.files import move
+from recorder.export.demonstrations import Demonstration, Demonstrations
+from recorder.export.errors import CameraError
+from recorder.export.hdf5 import action_attributes, add_view, episode_attributes, new_file, unbroken
+from recorder.export.statistics import Statistics, of_values, together
+from recorder.export.target import whole_file
+from recorder.pictures.channel import PictureCodec, Pictures
+from recorder.pictures.decode import Decoder
 
-_GYM_TYPE: Final = 2
-"""robomimic's EnvType.GYM_TYPE."""
+_TIERS: Final = ("worse", "okay", "better")
+"""Masks for thirds of the episodes by score, as robomimic's multi-human data sets have them for operators."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,175 +39,159 @@ class Exported:
     """How many of them are in the mask `valid`, for validation."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Scaling:
-    """action = (applied - offset) / scale; both (A,) float64."""
+@dataclass(slots=True)
+class _Written:
+    """What is known of the demos so far."""
 
-    scale: Vector
-    offset: Vector
+    episodes: list[int] = field(default_factory=list)
+    """For each demo, which episode it is of."""
+    successes: list[bool] = field(default_factory=list)
+    scores: list[float | None] = field(default_factory=list)
+    """For each demo, its episode's."""
+    samples: int = 0
+    statistics: dict[str, list[Statistics]] = field(default_factory=dict)
+    """Dataset -> its statistics in each demo."""
 
-    def actions(self, episode: Episode) -> Vector:
-        """Return (N, A) in [-1, 1]."""
-        scaled = (_applied(episode) - self.offset) / self.scale
-        return np.clip(scaled, -1.0, 1.0)  # rounding only: applied positions are within the limits
+    def add(self, one: Demonstration, samples: int) -> None:
+        """Count a demo."""
+        score = one.facts.get("score")
+        self.episodes.append(one.number)
+        self.successes.append(bool(one.facts.get("success")))
+        self.scores.append(None if score is None else float(score))
+        self.samples += samples
 
 
-def export(given: Sequence[Path] | Demonstrations, target: Path, *, valid_ratio: float = 0.1) -> Exported:
-    """Write the demos of `bundles`, in this order, to `target`; every 1/`valid_ratio`-th goes to the mask `valid`.
+def export(demonstrations: Demonstrations, target: Path, *, valid_ratio: float = 0.1) -> Exported:
+    """Write the demos, in their order, to `target`; the demos of every 1/`valid_ratio`-th episode are the mask `valid`.
 
-    `given` are the bundles. Reads one episode at a time. Raises an ExportError before anything is written.
+    Raises an ExportError, and then leaves what was there.
     """
-    bundles = given.bundles if isinstance(given, Demonstrations) else given
-    if not bundles:
-        raise NothingToExportError("Name at least one episode's folder.")
-    first = _read(bundles[0])[1]
-    samples = 0
-    with _whole(target) as file:
+    written = _Written()
+    with whole_file(target) as path, new_file(path) as file:
         data = file.create_group("data")
-        for number, bundle in enumerate(bundles):
-            manifest, episode = _read(bundle)
-            _require_alike(first, episode)
-            demo = data.create_group(f"demo_{number}")
-            _write_demo(demo, episode, _scaling(first))
-            demo.attrs.update(_provenance(bundle, manifest))
-            samples += episode.steps
-        data.attrs.update(_attributes(first, samples))
-        valid = _write_masks(file, len(bundles), valid_ratio)
-    return Exported(target, len(bundles), samples, valid)
+        for one in demonstrations:
+            for steps in unbroken(one):
+                demo = data.create_group(f"demo_{len(written.episodes)}")
+                _write_demo(demo, one, steps, written.statistics)
+                demo.attrs.update(_attributes(one, steps))
+                written.add(one, steps.stop - steps.start)
+        data.attrs.update(_about_all(demonstrations, written))
+        valid = _write_masks(file, written, len(demonstrations), valid_ratio)
+        for name, found in written.statistics.items():
+            file.create_group(f"stats/{name}").attrs.update(together(found))
+    return Exported(target, len(written.episodes), written.samples, valid)
 
 
-def _write_demo(demo: h5py.Group, episode: Episode, scaling: _Scaling) -> None:
-    steps = episode.steps
-    demo.attrs["num_samples"] = steps
-    demo["actions"] = scaling.actions(episode)
-    demo["states"] = np.hstack([array[:steps].reshape(steps, -1) for array in episode.observations.values()])
-    reached = (episode.arrays["success"][1:] == 1).astype(np.float64)
-    demo["rewards"] = reached
-    demo["dones"] = _dones(steps)
-    for name, array in episode.observations.items():
-        demo[f"obs/{name}"] = array[:-1]
-        demo[f"next_obs/{name}"] = array[1:]
-    demo["action_dict/joint_position"] = episode.applied_joint_position
-    demo["action_dict/gripper"] = episode.applied_gripper
-    for number, end in enumerate(episode.meta.spec.end_effectors):
-        demo[f"action_dict/{end.pose}"] = episode.applied_ee_pose[:, number]
-    demo["timestamps/t_observed_mono_ns"] = episode.t_observed_ns
-    demo["timestamps/t_sent_mono_ns"] = episode.t_sent_ns
+def _write_demo(demo: h5py.Group, one: Demonstration, steps: slice, statistics: dict[str, list[Statistics]]) -> None:
+    episode, count = one.episode, steps.stop - steps.start
+    after = slice(steps.start + 1, steps.stop + 1)
+    seen = episode.observations
+    for name, array in seen.items():
+        demo[f"obs/{name}"], demo[f"next_obs/{name}"] = array[steps], array[after]
+        statistics.setdefault(f"obs/{name}", []).append(of_values(array[steps]))
+    demo["actions"] = one.actions[steps]
+    statistics.setdefault("actions", []).append(of_values(one.actions[steps]))
+    demo["states"] = np.hstack([array[steps].reshape(count, -1) for array in seen.values()])
+    demo["rewards"] = (episode.arrays["success"][after] == 1).astype(np.float64)
+    demo["dones"] = (np.arange(count) == count - 1).astype(np.int64)
+    for name, array in _recorded(one).items():
+        demo[name] = array[steps]
+    for camera in one.pictures.values():
+        _write_pictures(demo, camera, camera.at(episode.t_observed_ns[steps.start : steps.stop + 1]))
 
 
-def _dones(steps: int) -> NDArray[np.int64]:
-    dones = np.zeros(steps, np.int64)
-    dones[-1] = 1
-    return dones
+def _recorded(one: Demonstration) -> Mapping[str, NDArray[Any]]:
+    """Return what was applied, as it was recorded, when, and whether it was driven: name -> (N, ...)."""
+    episode = one.episode
+    poses = {
+        f"action_dict/{end.pose}": episode.applied_ee_pose[:, hand]
+        for hand, end in enumerate(episode.meta.spec.end_effectors)
+    }
+    return poses | {
+        "action_dict/joint_position": episode.applied_joint_position,
+        "action_dict/gripper": episode.applied_gripper,
+        "driven": one.driven,
+        "timestamps/t_observed_mono_ns": episode.t_observed_ns[:-1],
+        "timestamps/t_sent_mono_ns": episode.t_sent_ns,
+    }
 
 
-def _write_masks(file: h5py.File, demos: int, valid_ratio: float) -> int:
-    """Write `mask/train` and `mask/valid`; with fewer than two demos, both are in `train` only."""
-    every = round(1 / valid_ratio) if valid_ratio > 0 else demos + 1
-    valid = [number for number in range(demos) if number % every == every - 1]
-    if demos > 1 and not valid and valid_ratio > 0:
-        valid = [demos - 1]
-    train = [number for number in range(demos) if number not in set(valid)]
-    for name, numbers in (("train", train), ("valid", valid)):
-        file[f"mask/{name}"] = np.array([f"demo_{number}" for number in numbers], dtype="S")
-    return len(valid)
+def _write_pictures(demo: h5py.Group, camera: Pictures, chosen: NDArray[np.int64]) -> None:
+    """Write the `chosen` (n+1,) pictures: each once, and then `obs` and `next_obs` as views of them."""
+    decoder, name = Decoder(camera), f"{camera.name}_{_modality(camera)}"
+    first = _channels(decoder.frame(int(chosen[0])), camera)
+    shape = (len(chosen), *first.shape)
+    stored = demo.create_dataset(f"pictures/{name}", shape, first.dtype, chunks=(1, *first.shape))
+    for row, index in enumerate(chosen.tolist()):
+        stored[row] = _channels(decoder.frame(index), camera)
+    for group, start in (("obs", 0), ("next_obs", 1)):
+        add_view(demo[group], name, stored, slice(start, start + len(chosen) - 1))
 
 
-def _attributes(episode: Episode, samples: int) -> dict[str, Any]:
-    meta, scaling = episode.meta, _scaling(episode)
-    kwargs = {"control_hz": meta.spec.control_hz, "robot": meta.robot.model, "task_version": meta.task.version}
-    environment = {"env_name": meta.task.name, "type": _GYM_TYPE, "env_kwargs": kwargs}
-    names = [*meta.spec.joint_names, *_gripper_names(meta.spec)]
+def _modality(camera: Pictures) -> str:
+    return "depth" if camera.codec is PictureCodec.DEPTH16 else "image"
+
+
+def _channels(pixels: NDArray[Any], camera: Pictures) -> NDArray[Any]:
+    """Return (H, W, C): colours, or depth in metres."""
+    if camera.codec is PictureCodec.DEPTH16:
+        return (pixels.astype(np.float32) * np.float32(camera.depth_unit_m))[..., None]
+    if pixels.dtype != np.uint8:
+        raise CameraError(f"{camera.name} takes neither colours nor depth: leave it out.")
+    return pixels
+
+
+def _attributes(one: Demonstration, steps: slice) -> dict[str, Any]:
+    return episode_attributes(one) | {
+        "num_samples": steps.stop - steps.start,
+        "first_step": steps.start,
+        "sha256": one.manifest.files[0].sha256,
+        "content_root": one.manifest.content_root,
+    }
+
+
+def _about_all(demonstrations: Demonstrations, written: _Written) -> dict[str, Any]:
+    meta = demonstrations.meta
     return {
-        "total": samples,
-        "env_args": json.dumps(environment),
-        "action_names": json.dumps(names),
-        "action_scale": scaling.scale,
-        "action_offset": scaling.offset,
+        "total": written.samples,
         "instruction": meta.task.instruction,
+        "control_hz": meta.spec.control_hz,
+        **action_attributes(demonstrations.space),
     }
 
 
-def _provenance(bundle: Path, manifest: Manifest) -> dict[str, Any]:
-    try:
-        signatures = SIGNATURES_JSON.decode((bundle / SIGNATURES_FILE).read_bytes())
-    except (OSError, ValueError) as error:
-        raise UnreadableBundleError(
-            f"{bundle} is no whole episode: {SIGNATURES_FILE} in it cannot be read ({_reason(error)})."
-        ) from error
-    return {
-        "episode": manifest.episode,
-        "digest": signatures.digest,
-        "operator": manifest.operator.address,
-        "robot": manifest.robot.address,
-        "sha256": manifest.files[0].sha256,
-        "content_root": manifest.content_root,
-        "seed": manifest.seed,
+def _write_masks(file: h5py.File, written: _Written, episodes: int, valid_ratio: float) -> int:
+    """Write the masks; no episode is in both `train` and `valid`. Return how many demos `valid` has."""
+    held = _held_out(episodes, valid_ratio)
+    masks = {
+        "train": [episode not in held for episode in written.episodes],
+        "valid": [episode in held for episode in written.episodes],
+        "success": written.successes,
+        **_tiers(written),
     }
+    for name, chosen in masks.items():
+        demos = [f"demo_{number}" for number, one in enumerate(chosen) if one]
+        file[f"mask/{name}"] = np.array(demos, dtype="S")
+    return sum(masks["valid"])
 
 
-def _gripper_names(spec: SpecMeta) -> list[str]:
-    if not spec.has_gripper:
-        return []
-    ends = spec.end_effectors
-    return ["gripper"] if len(ends) == 1 else [f"{end.name}_gripper" for end in ends]
+def _held_out(episodes: int, valid_ratio: float) -> frozenset[int]:
+    """Return the episodes for validation: at least one of two or more, unless the ratio is 0."""
+    if episodes < 2 or valid_ratio <= 0:
+        return frozenset()
+    every = round(1 / valid_ratio)
+    return frozenset(range(every - 1, episodes, every)) or frozenset({episodes - 1})
 
 
-def _scaling(episode: Episode) -> _Scaling:
-    spec = episode.meta.spec
-    low, high = np.array(spec.joint_lower_rad), np.array(spec.joint_upper_rad)
-    if spec.has_gripper:
-        hands = spec.sizes.hands
-        low, high = np.append(low, np.zeros(hands)), np.append(high, np.ones(hands))
-    return _Scaling((high - low) / 2, (high + low) / 2)
+def _tiers(written: _Written) -> Mapping[str, list[bool]]:
+    """Return thirds of the episodes by score, if all of them have one and there are three."""
+    by_episode = dict(zip(written.episodes, written.scores, strict=True))
+    scores = sorted((score, episode) for episode, score in by_episode.items() if score is not None)
+    if len(scores) < len(_TIERS) or len(scores) < len(by_episode):
+        return {}
+    thirds = np.array_split([episode for _, episode in scores], len(_TIERS))
+    return {name: _within(written.episodes, third.tolist()) for name, third in zip(_TIERS, thirds, strict=True)}
 
 
-def _applied(episode: Episode) -> Vector:
-    joints, grippers = episode.applied_joint_position, episode.applied_gripper
-    return np.hstack([joints, grippers]) if episode.meta.spec.has_gripper else joints
-
-
-def _of_any_version(spec: SpecMeta) -> SpecMeta:
-    """Return what every version of the format says of a robot."""
-    return msgspec.structs.replace(spec, joint_resolution_rad=msgspec.UNSET)
-
-
-def _require_alike(first: Episode, other: Episode) -> None:
-    task, found = (one.meta.task for one in (first, other))
-    if (task.name, task.version) != (found.name, found.version):
-        tasks = f"{first.meta.episode} is of {task.name} {task.version}, and {other.meta.episode} of {found.name} "
-        raise MixedTasksError(f"{tasks}{found.version}. A file holds one task: export them apart.")
-    models = first.meta.robot.model, other.meta.robot.model
-    if models[0] != models[1] or _of_any_version(first.meta.spec) != _of_any_version(other.meta.spec):
-        robots = f"{first.meta.episode} is of a {models[0]}, and {other.meta.episode} of another robot, a {models[1]}"
-        raise MixedRobotsError(f"{robots}. A file holds one robot: export them apart.")
-
-
-def _read(bundle: Path) -> tuple[Manifest, Episode]:
-    try:
-        return manifests.decode((bundle / MANIFEST_FILE).read_bytes()), reader().read(bundle / EPISODE_FILE)
-    except (OSError, ManifestError, EpisodeError) as error:
-        raise UnreadableBundleError(f"{bundle} is no whole episode: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    """Return what is wrong with a file, without its path, which is said already."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{Path(error.filename).name}: {error.strerror}"
-    return str(error)
-
-
-@contextmanager
-def _whole(target: Path) -> Iterator[h5py.File]:
-    """Give a file that replaces `target` only once all of it has been written; raise TargetError."""
-    if target.is_dir() or not target.parent.is_dir():
-        raise TargetError(f"{target} cannot be written: give a file (--to), in a folder that exists.")
-    beside = target.with_name(target.name + ".tmp")
-    try:
-        with h5py.File(beside, "w") as file:
-            yield file
-            file.flush()
-            os.fsync(file.id.get_vfd_handle())
-        move(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)
+def _within(episodes: Sequence[int], chosen: Sequence[int]) -> list[bool]:
+    return [episode in set(chosen) for episode in episodes]

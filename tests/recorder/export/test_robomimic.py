@@ -1,33 +1,37 @@
-"""The robomimic export, read by robomimic itself; and what it refuses."""
+"""The robomimic export, read by robomimic itself: the release on the index, and (`make newest`) the newest loader."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 
-from recorder.export.errors import (
-    MixedRobotsError,
-    MixedTasksError,
-    NothingToExportError,
-    TargetError,
-    UnreadableBundleError,
-)
+from recorder.export.demonstrations import Demonstrations, demonstrations
+from recorder.export.errors import TargetError, UnreadableBundleError
 from recorder.export.robomimic import export
 from recorder.file.episode import read_episode
+from recorder.pictures.channel import PictureCodec
 from recorder.proof.bundle import MANIFEST_FILE, SIGNATURES_FILE
 from recorder.proof.manifest import EPISODE_FILE
+from teleop.wire.messages import Safety
 from tests.recorder.bundles import good_bundle
-from tests.recorder.factory import WALLET
+from tests.recorder.export.drawn import drawn, near
+from tests.recorder.factory import WALLET, fake_episode
 
 ROOT = Path(__file__).parents[3]
 PEER = ROOT / ".venv-peers" / "bin" / "python"
 SETUP = "sh tests/peers/setup"
+NEWEST = ROOT / ".venv-robomimic" / "bin" / "python"
+KEYS = ["joint_position", "gripper_position", "ee_pose", "cube_pose"]
+SIZE = (64, 48)
 
 
 @pytest.fixture(scope="module")
@@ -38,19 +42,42 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     ]
 
 
-def read_by_robomimic(path: Path, keys: list[str]) -> dict[str, dict[str, object]]:
-    if not PEER.exists():
-        pytest.fail(f"robomimic is not set up; run: {SETUP}")
-    command = [str(PEER), str(ROOT / "tests/peers/robomimic_reads.py"), str(path), ",".join(keys)]
+def chosen(bundles: Sequence[Path], action: str = "joint_position", **options: object) -> Demonstrations:
+    return demonstrations(bundles, action=action, **options)
+
+
+def driven_at(folder: Path, episode: str, driven: Sequence[bool]) -> Path:
+    """Return a bundle whose operator drove in these steps only."""
+    start, steps, end = fake_episode(len(driven), episode=episode)
+    held = [
+        dataclasses.replace(step, safety=Safety.DRIVING if drove else Safety.HOLDING)
+        for step, drove in zip(steps, driven, strict=True)
+    ]
+    return good_bundle(folder, made=(start, held, end))
+
+
+def read_by_robomimic(python: Path, path: Path, masks: str, *keys: Sequence[str]) -> dict[str, Any]:
+    command = [str(python), str(ROOT / "tests/peers/robomimic_reads.py"), str(path), masks, *map(",".join, keys)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=170)
     assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout[done.stdout.index('{"train"') :])
+    return json.loads(done.stdout[done.stdout.index('{"version"') :])
 
 
-def test_robomimics_own_loader_reads_every_sample(bundles: list[Path], tmp_path: Path) -> None:
-    made = export(bundles, tmp_path / "demos.hdf5", valid_ratio=0.2)
-    keys = ["joint_position", "gripper_position", "ee_pose", "cube_pose"]
-    seen = read_by_robomimic(made.path, keys)
+@pytest.fixture(params=["0.3.0", "0.5.0"])
+def robomimic(request: pytest.FixtureRequest) -> Path:
+    """Return the Python that has this version."""
+    if request.param == "0.5.0":
+        if not NEWEST.exists():
+            pytest.skip("the newest robomimic is not set up; run: make newest")
+        return NEWEST
+    if not PEER.exists():
+        pytest.fail(f"robomimic is not set up; run: {SETUP}")
+    return PEER
+
+
+def test_robomimics_own_loader_reads_every_sample(bundles: list[Path], tmp_path: Path, robomimic: Path) -> None:
+    made = export(chosen(bundles), tmp_path / "demos.hdf5", valid_ratio=0.2)
+    seen = read_by_robomimic(robomimic, made.path, "train,valid", KEYS)["masks"]
 
     assert (made.demos, made.samples, made.valid_demos) == (5, 110, 1)
     assert (seen["train"]["samples"], seen["valid"]["samples"]) == (20 + 21 + 22 + 23, 24)
@@ -63,85 +90,163 @@ def test_robomimics_own_loader_reads_every_sample(bundles: list[Path], tmp_path:
     assert -1.0 <= low < high <= 1.0
     assert (train["last_done"], train["last_reward"]) == (1.0, 1.0)
     episode = read_episode(bundles[0] / "episode.h5")
-    np.testing.assert_allclose(
-        train["first_obs"]["joint_position"], episode.observation("joint_position")[0], atol=1e-6
-    )
-    np.testing.assert_allclose(
-        train["first_next_obs"]["joint_position"], episode.observation("joint_position")[1], atol=1e-6
-    )
+    for said, row in (("first_obs", 0), ("first_next_obs", 1)):
+        np.testing.assert_allclose(train[said]["joint_position"], episode.observation("joint_position")[row], atol=1e-6)
 
 
-def test_actions_turn_back_into_what_was_applied(bundles: list[Path], tmp_path: Path) -> None:
-    export(bundles, tmp_path / "demos.hdf5")
-    episode = read_episode(bundles[2] / "episode.h5")
+def test_robomimics_own_loader_reads_pictures_and_depth(bundles: list[Path], tmp_path: Path, robomimic: Path) -> None:
+    export(chosen(bundles[:2], cameras=["front"], size=SIZE, draw=drawn()), tmp_path / "seen.hdf5")
+    deep = chosen(bundles[:1], cameras=["front"], size=SIZE, draw=drawn(PictureCodec.DEPTH16))
+    export(deep, tmp_path / "deep.hdf5")
+
+    seen = read_by_robomimic(robomimic, tmp_path / "seen.hdf5", "train", KEYS, ["front_image"])["masks"]["train"]
+    assert (seen["shapes"]["front_image"], seen["dtypes"]["front_image"]) == ([10, 48, 64, 3], "uint8")
+    for said, index in (("first_obs", 0), ("first_next_obs", 1)):
+        assert near(np.array(seen[said]["front_image"], np.uint8), index)
+    seen = read_by_robomimic(robomimic, tmp_path / "deep.hdf5", "train", KEYS, [], ["front_depth"])["masks"]["train"]
+    assert (seen["shapes"]["front_depth"], seen["dtypes"]["front_depth"]) == ([10, 48, 64, 1], "float32")
+
+
+def test_pictures_are_stored_once_and_are_those_of_their_step(bundles: list[Path], tmp_path: Path) -> None:
+    export(chosen(bundles[:1], cameras=["front"], size=SIZE, draw=drawn()), tmp_path / "demos.hdf5")
+    with h5py.File(tmp_path / "demos.hdf5") as file:
+        before, after = (file[f"data/demo_0/{group}/front_image"] for group in ("obs", "next_obs"))
+        assert (before.shape, before.dtype) == (after.shape, after.dtype) == ((20, 48, 64, 3), np.uint8)
+        for index in (0, 7, 19):
+            assert near(before[index], index)
+            assert near(after[index], index + 1)
+        assert before.id.get_storage_size() == after.id.get_storage_size() == 0
+        assert not before.id.get_create_plist().get_obj_track_times()
+    assert (tmp_path / "demos.hdf5").stat().st_size < 1.5 * 21 * 48 * 64 * 3
+
+
+def test_a_pause_ends_a_demo_and_what_was_not_driven_is_in_none(tmp_path: Path) -> None:
+    paused = driven_at(tmp_path, "paused", [True] * 9 + [False] * 4 + [True] * 6 + [False])
+    whole = driven_at(tmp_path, "whole", [True] * 8)
+    made = export(chosen([paused, whole]), tmp_path / "demos.hdf5", valid_ratio=0.5)
+    assert (made.demos, made.samples, made.valid_demos) == (3, 23, 1)
+    episode = read_episode(paused / "episode.h5")
+    with h5py.File(tmp_path / "demos.hdf5") as file:
+        demos = file["data"]
+        assert demos.attrs["total"] == 23
+        of = [(demos[f"demo_{n}"].attrs["episode"], demos[f"demo_{n}"].attrs["first_step"]) for n in range(3)]
+        assert of == [("paused", 0), ("paused", 13), ("whole", 0)]
+        second = demos["demo_1"]
+        np.testing.assert_array_equal(second["obs/joint_position"], episode.observation("joint_position")[13:19])
+        np.testing.assert_array_equal(second["next_obs/joint_position"], episode.observation("joint_position")[14:20])
+        np.testing.assert_array_equal(second["action_dict/joint_position"], episode.applied_joint_position[13:19])
+        assert second["dones"][:].tolist() == [0, 0, 0, 0, 0, 1]
+        assert file["mask/train"][:].tolist() == [b"demo_0", b"demo_1"]
+        assert file["mask/valid"][:].tolist() == [b"demo_2"]
+    made = export(chosen([paused], driven_only=False), tmp_path / "all.hdf5")
+    assert (made.demos, made.samples) == (1, 20)
+    with h5py.File(tmp_path / "all.hdf5") as file:
+        assert file["data/demo_0/driven"][:].tolist() == [True] * 9 + [False] * 4 + [True] * 6 + [False]
+
+
+@pytest.mark.parametrize("action", ["joint_position", "joint_delta", "ee_pose", "ee_delta"])
+def test_actions_are_those_that_were_asked_for_with_the_environment_that_takes_them(
+    bundles: list[Path], tmp_path: Path, action: str
+) -> None:
+    source = chosen(bundles[:2], action)
+    export(source, tmp_path / "demos.hdf5")
     with h5py.File(tmp_path / "demos.hdf5") as file:
         data = file["data"]
-        actions = data["demo_2/actions"][:] * data.attrs["action_scale"] + data.attrs["action_offset"]
-        np.testing.assert_allclose(actions[:, :3], episode.applied_joint_position, atol=1e-12)
-        np.testing.assert_allclose(actions[:, 3:], episode.applied_gripper, atol=1e-12)
-        assert np.array_equal(data["demo_2/action_dict/joint_position"], episode.applied_joint_position)
+        for one in source:
+            np.testing.assert_array_equal(data[f"demo_{one.number}/actions"], one.actions)
+        environment = json.loads(data.attrs["env_args"])
+        assert (data.attrs["action"], json.loads(data.attrs["action_names"])) == (action, list(source.space.names))
+    assert environment == {"env_name": source.space.env.id, "type": 2, "env_kwargs": {"control": action}}
+    assert environment["env_name"].startswith("sim.gym:armshare/Lift-")
 
 
 def test_provenance_rides_along(bundles: list[Path], tmp_path: Path) -> None:
-    export(bundles, tmp_path / "demos.hdf5")
+    export(chosen(bundles), tmp_path / "demos.hdf5")
     manifest = json.loads((bundles[1] / "manifest.json").read_bytes())
     signatures = json.loads((bundles[1] / "signatures.json").read_bytes())
     with h5py.File(tmp_path / "demos.hdf5") as file:
         attrs = dict(file["data/demo_1"].attrs)
-        environment = json.loads(file["data"].attrs["env_args"])
 
-    assert (attrs["episode"], attrs["operator"]) == ("e1", WALLET.address)
+    assert (attrs["episode"], attrs["operator"], attrs["trust"]) == ("e1", WALLET.address, "replayed")
     assert (attrs["digest"], attrs["sha256"]) == (signatures["digest"], manifest["files"][0]["sha256"])
-    assert (environment["env_name"], environment["type"]) == ("lift", 2)
 
 
-def test_an_arm_without_a_gripper_has_one_action_less(tmp_path: Path) -> None:
-    export([good_bundle(tmp_path, joints=5, gripper=False)], tmp_path / "demos.hdf5")
+def test_statistics_are_those_of_all_samples(bundles: list[Path], tmp_path: Path) -> None:
+    export(chosen(bundles), tmp_path / "demos.hdf5")
     with h5py.File(tmp_path / "demos.hdf5") as file:
-        assert file["data/demo_0/actions"].shape == (40, 5)
+        for name in ("actions", "obs/joint_position", "obs/cube_pose"):
+            rows = np.concatenate([file[f"data/demo_{number}/{name}"] for number in range(5)])
+            found = file[f"stats/{name}"].attrs
+            assert found["count"] == len(rows) == 110
+            for said, expected in (
+                ("min", rows.min(axis=0)),
+                ("max", rows.max(axis=0)),
+                ("mean", rows.mean(axis=0, dtype=np.float64)),
+                ("std", rows.std(axis=0, dtype=np.float64)),
+            ):
+                np.testing.assert_allclose(found[said], expected, atol=1e-12)
+
+
+def test_masks_name_what_succeeded_and_thirds_by_score(tmp_path: Path) -> None:
+    bundles = [good_bundle(tmp_path, episode=f"e{n}", steps=8, seed=n, success=n != 1) for n in range(6)]
+    scores = {f"e{number}": score for number, score in enumerate([0.5, 0.1, 0.9, 0.7, 0.3, 0.2])}
+
+    def facts(bundle: Path, episode: object) -> dict[str, object]:
+        return {"score": scores[bundle.name]}
+
+    export(chosen(bundles, facts=facts), tmp_path / "demos.hdf5")
+    with h5py.File(tmp_path / "demos.hdf5") as file:
+        masks = {name: [demo.decode() for demo in file[f"mask/{name}"]] for name in file["mask"]}
+        assert file["data/demo_2"].attrs["score"] == 0.9
+    assert masks["success"] == ["demo_0", "demo_2", "demo_3", "demo_4", "demo_5"]
+    assert [masks[name] for name in ("worse", "okay", "better")] == [
+        ["demo_1", "demo_5"],
+        ["demo_0", "demo_4"],
+        ["demo_2", "demo_3"],
+    ]
+    export(chosen(bundles), tmp_path / "plain.hdf5")
+    with h5py.File(tmp_path / "plain.hdf5") as file:
+        assert sorted(file["mask"]) == ["success", "train", "valid"]
+
+
+def test_an_arm_without_a_gripper_acts_with_it_open(tmp_path: Path) -> None:
+    export(chosen([good_bundle(tmp_path, joints=5, gripper=False)]), tmp_path / "demos.hdf5")
+    with h5py.File(tmp_path / "demos.hdf5") as file:
+        assert file["data/demo_0/actions"].shape == (40, 6)
+        assert (file["data/demo_0/actions"][:, 5] == 1.0).all()
         assert [name.decode() for name in file["mask/train"]] == ["demo_0"]
-
-
-def test_mixed_robots_and_tasks_are_refused_and_leave_nothing(bundles: list[Path], tmp_path: Path) -> None:
-    target = tmp_path / "demos.hdf5"
-    target.write_text("what was here before")
-    other = good_bundle(tmp_path, episode="other", joints=4)
-    stack = good_bundle(tmp_path, episode="stack", task="stack")
-
-    with pytest.raises(MixedRobotsError, match="other"):
-        export([bundles[0], other], target)
-    with pytest.raises(MixedTasksError, match="stack"):
-        export([bundles[0], stack], target)
-    with pytest.raises(NothingToExportError):
-        export([], target)
-    assert target.read_text() == "what was here before"
-    assert not target.with_name("demos.hdf5.tmp").exists()
 
 
 def test_where_no_file_can_be_written_nothing_is_and_what_is_there_stays(bundles: list[Path], tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     for target in (tmp_path / "there", tmp_path / "nowhere" / "demos.hdf5"):
         with pytest.raises(TargetError, match=str(target)):
-            export(bundles, target)
+            export(chosen(bundles), target)
     assert list(tmp_path.rglob("*")) == [tmp_path / "there"]
 
 
 @pytest.mark.parametrize("name", [EPISODE_FILE, MANIFEST_FILE, SIGNATURES_FILE])
 @pytest.mark.parametrize("broken", [False, True], ids=["missing", "broken"])
-def test_a_bundle_that_cannot_be_read_is_named_and_leaves_nothing(
+def test_a_bundle_that_breaks_after_it_was_checked_leaves_nothing(
     bundles: list[Path], tmp_path: Path, name: str, broken: bool
 ) -> None:
     bad = Path(shutil.copytree(bundles[1], tmp_path / "bad"))
+    source = chosen([bundles[0], bad])
+    (tmp_path / "demos.hdf5").write_text("what was here before")
     (bad / name).unlink()
     if broken:
         (bad / name).write_text("{}")
+    if name == EPISODE_FILE:
+        with pytest.raises(UnreadableBundleError, match=str(bad)):
+            export(source, tmp_path / "demos.hdf5")
+        assert (tmp_path / "demos.hdf5").read_text() == "what was here before"
     with pytest.raises(UnreadableBundleError, match=str(bad)):
-        export([bundles[0], bad], tmp_path / "demos.hdf5")
-    assert list(tmp_path.iterdir()) == [bad]
+        chosen([bundles[0], bad])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad", "demos.hdf5"]
 
 
 def test_the_same_bundles_give_the_same_file(bundles: list[Path], tmp_path: Path) -> None:
-    export(bundles, tmp_path / "a.hdf5")
-    export(bundles, tmp_path / "b.hdf5")
+    for name in ("a", "b"):
+        export(chosen(bundles[:2], cameras=["front"], size=SIZE, draw=drawn()), tmp_path / f"{name}.hdf5")
 
     assert (tmp_path / "a.hdf5").read_bytes() == (tmp_path / "b.hdf5").read_bytes()

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
+from recorder.export.demonstrations import demonstrations
 from recorder.export.robomimic import export
 from recorder.file.episode import EpisodeError, UnreadableFileError, read_episode
 from recorder.file.journal import finish, read_journal
@@ -123,7 +124,7 @@ def test_an_episode_of_an_earlier_version_is_exported_beside_a_new_one(tmp_path:
     """Of the same robot and task; the new one has datasets that training has no use for."""
     new = good_bundle(tmp_path, steps=8, joints=2)
 
-    made = export([VERSION_1 / "good", new], tmp_path / "demos.hdf5")
+    made = export(demonstrations([VERSION_1 / "good", new], action="joint_position"), tmp_path / "demos.hdf5")
 
     assert (made.demos, made.samples) == (2, 16)
     with h5py.File(made.path) as file:

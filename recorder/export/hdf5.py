@@ -1,0 +1,90 @@
+"""What the exports to HDF5 have in common: which steps they take, and what they say in attributes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import numpy as np
+
+from recorder.export.actions import ActionSpace
+from recorder.export.demonstrations import Demonstration
+
+_GYM_TYPE: Final = 2
+"""robomimic's EnvType.GYM_TYPE."""
+
+
+class _Forgiving(FileIO):
+    """A file that takes every byte, and keeps the first error of the disk for later.
+
+    HDF5 does not survive a write that fails as it closes: it crashes when the process ends. So it closes in order.
+    """
+
+    failed: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        """Write if the disk takes it; say in any case that it did."""
+        rest = memoryview(data).cast("B")
+        size = rest.nbytes
+        try:
+            while self.failed is None and rest:
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self.failed = error
+        return size
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Set the length if the disk takes it."""
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.failed = self.failed or error
+            return self.tell() if size is None else size
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[h5py.File]:
+    """Create an HDF5 file, and close it; then raise the OSError that a write met, if one did."""
+    with _Forgiving(path, "w+b") as file:
+        with h5py.File(file, "w") as made:
+            yield made
+        if file.failed is not None:
+            raise file.failed
+
+
+def add_view(group: h5py.Group, name: str, stored: h5py.Dataset, rows: slice) -> None:
+    """Add a dataset that holds nothing itself: it is the `rows` of another one in the same file."""
+    shape = (rows.stop - rows.start, *stored.shape[1:])
+    source = h5py.h5s.create_simple(stored.shape)
+    source.select_hyperslab((rows.start, *(0 for _ in shape[1:])), shape)
+    made = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    made.set_obj_track_times(False)  # the same episodes give the same file
+    made.set_virtual(h5py.h5s.create_simple(shape), b".", stored.name.encode(), source)
+    h5py.h5d.create(group.id, name.encode(), stored.id.get_type(), h5py.h5s.create_simple(shape), made)
+
+
+def episode_attributes(one: Demonstration) -> dict[str, Any]:
+    """Return what is said of an episode as a whole, as HDF5 takes it."""
+    return {name: _plain(value) for name, value in one.facts.items() if value is not None}
+
+
+def action_attributes(space: ActionSpace) -> Mapping[str, str]:
+    """Return what the actions are, and in `env_args`, as robomimic has it, the environment that takes them."""
+    made = {"env_name": space.env.id, "type": _GYM_TYPE, "env_kwargs": dict(space.env.kwargs)}
+    return {"action": space.name, "action_names": json.dumps(space.names), "env_args": json.dumps(made)}
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, str) else value
+
+
+def unbroken(one: Demonstration) -> Iterator[slice]:
+    """Yield each stretch of exported steps without a gap: a pause, in which nobody drove, divides them."""
+    steps = one.steps
+    for part in np.split(steps, np.flatnonzero(np.diff(steps) != 1) + 1):
+        yield slice(int(part[0]), int(part[-1]) + 1)
