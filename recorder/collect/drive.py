@@ -6,7 +6,6 @@ command arrives when its state was observed, the period begins then, and the nex
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +17,6 @@ from recorder.collect.simulated import Paced, SimulatedTime
 from recorder.file.writer import EpisodeWriter
 from recorder.proof.hubless import NO_NONCE
 from sim.robot import Robot, Vector
-from teleop import steps
 from teleop.host.session import Session
 from teleop.steps import EpisodeEnd, EpisodeStart, Events, Step
 from teleop.wire import signalling
@@ -60,7 +58,7 @@ class Drive:
         name, address = world.spec.model.name, parties.robot.address
         self._session = Session(self._robot, address, name, self._events, self._see, self._hear, self._time.clock)
         self._session.obey(parties.lease)
-        self._session.obey(signalling.BeginOrder(episode, seed, NO_NONCE))
+        self._session.obey(signalling.BeginOrder(episode, seed, NO_NONCE, driver))
         self.ask(Mode.NEUTRAL, np.empty(0, np.float32), dead_man=False)
 
     @property
@@ -114,10 +112,7 @@ class Drive:
             event = self._events.get_nowait()
             match event:
                 case EpisodeStart():
-                    by = steps.Driver(steps.DriverKind(self.driver.kind.value), self.driver.name, self.driver.sha256)
-                    self._writer = EpisodeWriter.start(
-                        self.journal, dataclasses.replace(event, driver=by), self._described
-                    )
+                    self._writer = EpisodeWriter.start(self.journal, event, self._described)
                 case Step():
                     self._open().append(event)
                     self.last = event

@@ -29,8 +29,7 @@ from recorder.file.layout import (
 from recorder.pictures.channel import PictureCodec
 from recorder.pictures.units import PIXELS_MAX, SIDE_MAX
 from sim.robot import RESOLUTION_MAX_RAD, EndEffector, MobileBase, RobotSpec, TaskSpec
-from teleop.cameras.film import FilmHead
-from teleop.steps import NOTE_CHARACTERS_MAX, NOTES_MAX, Driver, DriverKind, EpisodeEnd, EpisodeStart
+from teleop.steps import NOTE_CHARACTERS_MAX, NOTES_MAX, PERSON, Driver, DriverKind, EpisodeEnd, EpisodeStart, FilmHead
 from teleop.wire.reasons import EndReason
 
 Hex32 = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-f]{64}$")]
@@ -257,7 +256,7 @@ class Meta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def driven_by(self) -> Driver:
         """Who or what drove it; version 1 does not say, and only knew people."""
-        return Driver() if self.driver is msgspec.UNSET else self.driver
+        return PERSON if self.driver is msgspec.UNSET else self.driver
 
     @property
     def notes(self) -> list[NoteMeta]:
@@ -303,7 +302,7 @@ def decode_meta(data: bytes) -> Meta:
 
 def _require_version(meta: Meta) -> None:
     """Raise MetaError if it says what its version does not know, or not what it must."""
-    newer = {"driver": meta.driver, "cameras": meta.cameras}
+    newer: dict[str, object] = {"driver": meta.driver, "cameras": meta.cameras}
     newer |= {} if meta.end is None else {"end.notes": meta.end.notes}
     for name, value in newer.items():
         if (value is msgspec.UNSET) is not (meta.version == 1):
