@@ -113,7 +113,7 @@ def test_a_twist_asks_the_environment_for_what_the_operator_commanded(robot: str
     asked = twists(spec, 30)
     episode = recorded(tmp_path, driven(spec, asked))
     for row, setpoint in zip(actions(episode, "ee_twist"), asked, strict=True):
-        again = setpoint_of(spec, "ee_twist", row)
+        again = setpoint_of(spec, "ee_twist", row, spec.home_rad)
         assert isinstance(again, Twist)
         assert isinstance(setpoint, Twist)
         np.testing.assert_allclose(again.twist, setpoint.twist, atol=1e-6)
@@ -128,11 +128,11 @@ def test_poses_and_joints_ask_the_environment_for_what_was_applied(robot: str, t
     episode = recorded(tmp_path, driven(spec, twists(spec, 60)))
     joints, poses = actions(episode, "joint_position"), actions(episode, "ee_pose")
     for index in range(episode.steps):
-        to = setpoint_of(spec, "joint_position", joints[index])
+        to = setpoint_of(spec, "joint_position", joints[index], spec.home_rad)
         assert isinstance(to, Joints)
         np.testing.assert_allclose(to.position, episode.applied_joint_position[index], atol=1e-5)
         np.testing.assert_allclose(to.gripper, episode.applied_gripper[index], atol=1e-6)
-        there = setpoint_of(spec, "ee_pose", poses[index])
+        there = setpoint_of(spec, "ee_pose", poses[index], spec.home_rad)
         assert isinstance(there, Pose)
         for hand, expected in enumerate(in_hand_frames(spec, episode.applied_joint_position[index])):
             np.testing.assert_allclose(there.pose[hand, :3], expected[:3], atol=1e-6)
