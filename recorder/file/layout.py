@@ -46,9 +46,7 @@ RULES: Final = tuple(Limit)
 LIMIT_TYPE: Final = np.dtype(
     [("step", "<u4"), ("rule", "|u1"), ("axis", "<i2"), ("requested", "<f8"), ("applied", "<f8")]
 )
-EVENT_TYPE: Final = np.dtype(
-    [("t_from_ns", "<i8"), ("t_to_ns", "<i8"), ("trouble", "|u1"), ("pictures", "<u4")]
-)
+EVENT_TYPE: Final = np.dtype([("t_from_ns", "<i8"), ("t_to_ns", "<i8"), ("trouble", "|u1"), ("pictures", "<u4")])
 """One row of a camera's events."""
 EPISODE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 ARRAY_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
