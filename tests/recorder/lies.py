@@ -132,6 +132,8 @@ CHANGED: Final[dict[str, tuple[Change, Refusal]]] = {
     "another state seen": (changed("commanded/seen", 3, 1), refusals.CommandsMismatch),
     "another epoch commanded": (changed("commanded/epoch", 3, 2), refusals.CommandsMismatch),
     "a dead-man commanded": (changed("commanded/dead_man", 3, 1), refusals.CommandsMismatch),
+    "an intervention commanded": (changed("commanded/intervention", 3, 1), refusals.CommandsMismatch),
+    "another stage": (changed("stage", 3, 2), refusals.SuccessMismatch),
     "another time commanded": (changed("commanded/t_client_us", 3, 1), refusals.CommandsMismatch),
     "nothing commanded": (changed("commanded/mode", 3, 255), refusals.CommandsMismatch),
     "a beginning before its observation": (began_earlier, refusals.MotionInvalid),
