@@ -46,7 +46,7 @@ from teleop.wire.signalling import Stream
 
 _log = structlog.get_logger()
 _STOP_S: Final = 5.0
-_END_S: Final = 10.0
+_END_S: Final = 5.0
 """How long a film may take to end, after which its process is ended."""
 _HEAR_MS: Final = 1000
 _PAUSES_S: Final = (0.5, 2.0, 10.0, 60.0)
