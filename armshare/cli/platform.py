@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 import webbrowser
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -31,6 +31,7 @@ from armshare.platform import processes
 from armshare.platform.page import MISSING, is_built
 from armshare.settings import Settings
 from sim.catalogue import offer
+from teleop.cameras.spec import CameraSpec, camera_of, cameras_in, missing_device, require_together
 from teleop.hub.server import serving
 
 cli = typer.Typer()
@@ -148,6 +149,9 @@ def host(
             help="A camera beside the robot: NAME=DEVICE, or NAME=DEVICE@640x480; may be repeated.",
         ),
     ] = None,
+    camera_file: Annotated[
+        Path | None, typer.Option(help="Cameras as JSON: how each records, and where it is (docs/hardware.md).")
+    ] = None,
     data: Data = Path("data"),
     _ca: Ca = None,
     child: IsChild = False,
@@ -155,14 +159,8 @@ def host(
     """Bring robots online. This process runs beside the robot and dials out to the hub."""
     from armshare.platform.host import Wanted
     from armshare.platform.robots import serve
-    from teleop.cameras.spec import camera_of, missing_device
 
-    cameras = tuple(camera_of(one) for one in camera) if camera else None
-    for one in cameras or ():
-        if missing := missing_device(one):
-            log.warning(
-                "no such camera: operators see nothing of it until it is there", camera=one.name, device=missing
-            )
+    cameras = _cameras(camera or (), camera_file)
     if (cameras or port) and len(robot) > 1:
         raise PlatformError("A real arm (--port) or a camera belongs to one robot: start a host for each --robot.")
     if child:
@@ -184,6 +182,18 @@ def host(
     ]
     with interruptible():
         asyncio.run(serve(hub, data, wanted))
+
+
+def _cameras(said: Sequence[str], file: Path | None) -> tuple[CameraSpec, ...] | None:
+    """Return the cameras that an owner has named; None if there are none."""
+    cameras = (*(camera_of(one) for one in said), *(cameras_in(file) if file else ()))
+    require_together(cameras)
+    for one in cameras:
+        if missing := missing_device(one):
+            log.warning(
+                "no such camera: operators see nothing of it until it is there", camera=one.name, device=missing
+            )
+    return cameras or None
 
 
 def _real(said: str, task: str) -> tuple[str, tuple[str, ...]]:

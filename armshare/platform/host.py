@@ -27,7 +27,7 @@ from recorder.host.uploader import Uploader
 from recorder.proof.seal import SealedEpisode
 from sim.catalogue import UnknownRobotError
 from sim.robot import Robot, Tasks, TaskSpec, steps_in
-from teleop.cameras.spec import CameraSpec
+from teleop.cameras.spec import CameraSpec, require_mounts
 from teleop.clock import now_ms
 from teleop.dialing import trusted
 from teleop.hardware.calibration import read_calibration
@@ -85,6 +85,7 @@ async def serve_one(hub_url: str, data: Path, wanted: Wanted) -> None:
     owner, folder = load_key(data / "keys" / "owner.key"), data / "host" / wanted.name
     with locked(folder, f"host of {wanted.name}"):
         key, robot = load_key(folder / "robot.key"), wanted.open()
+        require_mounts(tasks_of(robot).specs[0].model, wanted.cameras or ())
         events = Events(commit_steps(tasks_of(robot).specs[0].control_hz))
         kept = folder / "stopped", folder / "grants"
         host = Host(hub_url, key, wanted.name, robot, events, wanted.cameras, *kept, owner=owner.address)
@@ -171,7 +172,8 @@ async def _recording(
         def hand_on(_sealed: SealedEpisode) -> None:
             uploader.wake()
 
-        room = Room(folder, lambda trouble: host.loop.order(Recordable(trouble)), max(map(episode_bytes, host.specs)))
+        needed = max(episode_bytes(spec, host.cameras.heads()) for spec in host.specs)
+        room = Room(folder, lambda trouble: host.loop.order(Recordable(trouble)), needed)
         recorder = Recorder(folder, key, domain, hand_on, room, host.cameras)
         for saved in await asyncio.to_thread(recorder.recover):
             _log.warning("recovered an episode after a crash", robot=host.name, episode=saved.episode)

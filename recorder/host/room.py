@@ -9,7 +9,7 @@ import contextlib
 import errno
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +21,7 @@ from recorder.file.meta import spec_meta
 from recorder.file.rows import COMMAND_HEAD, STEP_ROWS, row_type
 from sim.robot import RobotSpec
 from teleop.files import write_atomic
-from teleop.steps import CannotRecord
+from teleop.steps import CannotRecord, FilmHead
 from teleop.wire.reasons import EndReason
 
 _log = structlog.get_logger()
@@ -36,6 +36,8 @@ _COPIES: Final = 2
 _COMMANDS_HZ: Final = 60
 """As often as an operator sends them (PROTOCOL.md); a change comes between two."""
 _F32_BYTES: Final = 4
+_PIXEL_BYTES: Final = {"h264": 0.05, "jpeg": 0.3, "png": 3.0, "depth16": 2.0}
+"""How much a pixel of a recorded picture takes; of H.264 and JPEG more than twice what was measured."""
 _STEPS: Final = 72_000
 """Of a robot without a task: an hour at 20 Hz."""
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -46,13 +48,16 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def episode_bytes(spec: RobotSpec) -> int:
-    """Return how much room an episode of this robot may take."""
+def episode_bytes(spec: RobotSpec, cameras: Sequence[FilmHead] = ()) -> int:
+    """Return how much room an episode of this robot may take, with what these cameras record."""
     steps = _STEPS if spec.task is None else spec.task.max_steps
     meta = spec_meta(spec)
     command = COMMAND_HEAD.size + HEAD_BYTES + _F32_BYTES * meta.sizes.command_values
     commands = steps * max(1, round(_COMMANDS_HZ / spec.control_hz))
-    return _COPIES * (steps * row_type(meta.columns(VERSION), STEP_ROWS).itemsize + commands * command)
+    seconds = steps / spec.control_hz
+    pictures = sum(one.width * one.height * one.fps * seconds * _PIXEL_BYTES[one.codec] for one in cameras)
+    rows = steps * row_type(meta.columns(VERSION), STEP_ROWS).itemsize
+    return _COPIES * (round(pictures) + rows + commands * command)
 
 
 class Room:

@@ -113,24 +113,18 @@ class Film:
 class FilmWriter:
     """An open film. What was added is durable after `commit`."""
 
-    def __init__(self, file: RecordFile, last_ns: int | None = None) -> None:
-        """Take over an open file; call `create` or `resume` instead."""
-        self._file = file
-        self.last_ns = last_ns
-        """Of a film that was resumed: when its last picture was taken; None if it has none."""
-
-    @classmethod
-    def create(cls, path: Path, head: FilmHead) -> Self:
+    def __init__(self, path: Path, head: FilmHead) -> None:
         """Create the file and lock it; raise FileExistsError if it already exists. Nothing is durable yet."""
-        file = RecordFile(path, _MAGIC, FILM_VERSION, msgspec.json.encode(head), sync_name=False)
+        self.last_ns: int | None = None
+        """Of a film that was resumed: when its last picture was taken; None if it has none."""
+        self._file = RecordFile(path, _MAGIC, FILM_VERSION, msgspec.json.encode(head), sync_name=False)
         try:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX)
-            file.flush()
+            fcntl.flock(self._file.fileno(), fcntl.LOCK_EX)
+            self._file.flush()
         except OSError:
-            file.close()
+            self._file.close()
             path.unlink(missing_ok=True)
             raise
-        return cls(file)
 
     @classmethod
     def resume(cls, descriptor: int) -> Self:
@@ -139,19 +133,20 @@ class FilmWriter:
         If it came from the process that created the film, it shares that one's lock: the film stays locked until both
         have closed theirs.
         """
-        last_ns: int | None = None
+        resumed = cls.__new__(cls)
+        resumed.last_ns = None
 
         def found(kind: int, body: memoryview) -> None:
-            nonlocal last_ns
             if kind == Kind.END:
                 raise RecordsError("it has ended")
             if kind == Kind.PICTURE:
-                last_ns = _PICTURE.unpack_from(body)[0]
+                resumed.last_ns = _PICTURE.unpack_from(body)[0]
 
         try:
-            return cls(RecordFile.resume(descriptor, _MAGIC, _HEAD_BYTES_MAX, found), last_ns)
+            resumed._file = RecordFile.resume(descriptor, _MAGIC, _HEAD_BYTES_MAX, found)
         except RecordsError as error:
             raise FilmError(str(error)) from error
+        return resumed
 
     @property
     def descriptor(self) -> int:

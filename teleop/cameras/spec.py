@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
 
-from sim.robot import RobotError, RobotSpec
+from sim.model.urdf import read_urdf
+from sim.robot import RobotError, RobotModel, RobotSpec
 from teleop.steps import FilmHead
 from teleop.wire.frames import Codec
 
@@ -136,13 +137,25 @@ def cameras_in(path: Path) -> tuple[CameraSpec, ...]:
     return tuple(required(camera) for camera in found)
 
 
-def require_together(cameras: tuple[CameraSpec, ...]) -> None:
+def require_together(cameras: Sequence[CameraSpec]) -> None:
     """Raise CameraError unless one robot may have these cameras."""
     names = [camera.name for camera in cameras]
     if len(set(names)) < len(names):
         raise CameraError(f"Each camera needs a name of its own, and these are {', '.join(names)}.")
     if len(names) > RECORDING_MAX:
         raise CameraError(f"A robot records up to {RECORDING_MAX} cameras, and these are {len(names)}.")
+
+
+def require_mounts(model: RobotModel, cameras: Sequence[CameraSpec]) -> None:
+    """Raise CameraError unless each camera that is mounted on a robot is mounted on one of its links."""
+    mounted = [camera for camera in cameras if camera.mount]
+    links = read_urdf(model.urdf_path).links if mounted else ()
+    for camera in mounted:
+        if camera.mount not in links:
+            raise CameraError(
+                f"The camera {camera.name} is mounted on {camera.mount!r}, and {model.name} has no such link. "
+                f"It has {', '.join(links)}."
+            )
 
 
 def required(camera: CameraSpec) -> CameraSpec:

@@ -46,7 +46,7 @@ from teleop.wire.signalling import Stream
 
 _log = structlog.get_logger()
 _STOP_S: Final = 5.0
-_END_S: Final = 10.0
+_END_S: Final = 5.0
 """How long a film may take to end, after which its process is ended."""
 _HEAR_MS: Final = 1000
 _PAUSES_S: Final = (0.5, 2.0, 10.0, 60.0)
@@ -70,6 +70,7 @@ class HostCameras:
         self._uplink = Uplink("")
         self._streams = Streams([])
         self._real = [camera for camera in cameras if camera.device]
+        self._simulated = spec.simulated
         self._hold = Hold(False)
         self._films: OpenFilms | None = None
         self._timed: dict[str, bool] = {}
@@ -83,7 +84,9 @@ class HostCameras:
         self._crashes = 0
 
     def heads(self) -> tuple[FilmHead, ...]:
-        """Return what records an episode that begins now: the real cameras."""
+        """Return what records an episode that begins now: the cameras of a real robot."""
+        if self._simulated:
+            return ()
         return tuple(camera.head(timed=self._timed.get(camera.name, False)) for camera in self._real)
 
     def start(self) -> None:

@@ -30,7 +30,7 @@ class OpenFilms:
         try:
             for head in heads:
                 path = folder / f"{start.episode}.{head.name}{FILM_SUFFIX}"
-                self._films.append(FilmWriter.create(path, head))
+                self._films.append(FilmWriter(path, head))
                 made.append(path)
         except OSError:
             self.close()

@@ -27,7 +27,7 @@ EVENT = FilmEvent(2000, 4000, Trouble.MISSING, 2)
 
 
 def written(path: Path) -> FilmWriter:
-    writer = FilmWriter.create(path, HEAD)
+    writer = FilmWriter(path, HEAD)
     for picture in PICTURES:
         writer.picture(picture)
     writer.event(EVENT)

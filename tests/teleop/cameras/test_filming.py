@@ -39,7 +39,7 @@ class Set:
 
     def __init__(self, folder: Path, spec: CameraSpec, t_first_ns: int = 0, *, timed: bool = False) -> None:
         self.path = folder / "e.desk.film"
-        self.created = FilmWriter.create(self.path, spec.head(timed=timed))
+        self.created = FilmWriter(self.path, spec.head(timed=timed))
         self.shared: list[FilmPicture] = []
         self.troubles: list[str] = []
         self.ended = threading.Event()
