@@ -83,7 +83,15 @@ def said(arguments: str, code: int = 2) -> str:
 @pytest.mark.parametrize("kind", [*ANSWERS, "nothing"])
 @pytest.mark.parametrize(
     "command",
-    ["robots", "drive --expert", "drive --unsigned", "fetch out", "verify empty", "settle --data token"],
+    [
+        "robots",
+        "drive --expert",
+        "drive --unsigned",
+        "fetch out",
+        "verify empty",
+        "settle --data token",
+        "export empty --to out.hdf5",
+    ],
 )
 def test_an_address_that_is_not_a_hubs_is_said(here: Path, web: str, command: str, kind: str):
     text = said(f"{command} --hub {web}/{kind}")
@@ -120,7 +128,10 @@ def test_a_hub_that_does_not_answer_is_said(here: Path, command: str, host: str)
         ("verify file", "is a file"),
         ("verify nowhere", "does not exist"),
         ("verify empty --pins file", "Save them with: curl -s URL/api/config > hub.json"),
-        ("export empty --to out", "empty is no whole episode: manifest.json: No such file"),
+        ("export empty --to out.hdf5", "empty is no whole episode: missing, or no regular file: episode.h5"),
+        ("export empty --to out", "Which format should out have? Give --format: robomimic"),
+        ("export empty --to out --format zarr", "There is no format 'zarr'. There are robomimic"),
+        ("export empty --to out.hdf5 --size big", "'big' is no size: write WIDTHxHEIGHT"),
         ("fetch out --operator bob", "'bob' is no wallet's address"),
         ("settle --data empty", "is not a hub's data folder"),
         ("clear panda-1 --data empty", "There is no owner's key in empty/keys/owner.key. Name"),
