@@ -55,6 +55,13 @@ class Format:
 _FORMATS: Final = (
     Format("robomimic", "recorder.export.robomimic", "{demos} demonstrations, {samples} samples", (".hdf5", ".h5")),
     Format("lerobot", "recorder.export.lerobot", "{episodes} episodes, {frames} frames", options=("language",)),
+    Format(
+        "act",
+        "recorder.export.act",
+        "{episodes} episodes, {steps} steps, of which {padded} were added at the ends and {cut} left out there",
+        options=("length",),
+    ),
+    Format("mcap", "recorder.export.mcap", "{files} files, {messages} messages", (".mcap",)),
 )
 FORMATS: Final = {one.name: one for one in _FORMATS}
 

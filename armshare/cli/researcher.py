@@ -145,6 +145,14 @@ def export(
     language: Annotated[
         bool, typer.Option(help="For lerobot: the columns of language, which versions before 0.6 cannot read.")
     ] = True,
+    length: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="For act: the steps that each episode gets; shorter ones stand still at their end, longer ones are "
+            "cut. 0 keeps the length of each, which the original ACT does not read.",
+        ),
+    ] = None,
     _ca: Ca = None,
 ) -> None:
     """Write verified episodes in a format that training code reads."""
@@ -171,7 +179,7 @@ def export(
             driven_only=not all_steps,
             watch=lambda what, done: progress.update(bar, description=what, completed=done),
         )
-        said = chosen.write(found, target, {"language": language})
+        said = chosen.write(found, target, {"language": language, "length": length})
     out.print(f"{said}, in {target}", highlight=False, soft_wrap=True)
     if found.space.env.call:
         out.print(f"The actions fit {found.space.env.call}", highlight=False, soft_wrap=True, markup=False)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from recorder.export.actions import ActionSpace
 from recorder.export.demonstrations import Demonstration, Demonstrations, frames
 from recorder.export.errors import CameraError, LengthError
-from recorder.export.hdf5 import action_attributes, episode_attributes, new_file
+from recorder.export.hdf5 import action_attributes, episode_attributes, naming, new_file
 from recorder.export.target import whole_folder
 from recorder.file.episode import Episode
 from sim.robot import Vector
@@ -61,7 +61,7 @@ def export(demonstrations: Demonstrations, target: Path, *, length: int | None =
     steps = _length(lengths, length)
     with whole_folder(target) as folder:
         for one, own in zip(demonstrations, lengths, strict=True):
-            with new_file(folder / f"episode_{one.number}.hdf5") as file:
+            with naming(one), new_file(folder / f"episode_{one.number}.hdf5") as file:
                 _write(file, one, steps or own)
     padded = sum(max(0, (steps or own) - own) for own in lengths)
     cut = sum(max(0, own - (steps or own)) for own in lengths)

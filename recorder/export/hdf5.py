@@ -14,6 +14,8 @@ import numpy as np
 
 from recorder.export.actions import ActionSpace
 from recorder.export.demonstrations import Demonstration
+from recorder.export.errors import CameraError
+from recorder.pictures.units import PictureError
 
 _GYM_TYPE: Final = 2
 """robomimic's EnvType.GYM_TYPE."""
@@ -55,6 +57,15 @@ def new_file(path: Path) -> Iterator[h5py.File]:
             yield made
         if file.failed is not None:
             raise file.failed
+
+
+@contextmanager
+def naming(one: Demonstration) -> Iterator[None]:
+    """Raise CameraError, with the episode's name, for a picture that cannot be decoded."""
+    try:
+        yield
+    except PictureError as error:
+        raise CameraError(f"{one.bundle}: {error}") from error
 
 
 def add_view(group: h5py.Group, name: str, stored: h5py.Dataset, rows: slice) -> None:

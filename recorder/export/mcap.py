@@ -19,12 +19,14 @@ from mcap_protobuf.schema import register_schema
 
 from recorder.export import foxglove
 from recorder.export.demonstrations import Demonstration, Demonstrations
+from recorder.export.errors import TargetError
 from recorder.export.foxglove import SCHEMAS, Kind, Message
-from recorder.export.target import whole_folder
+from recorder.export.target import whole_file, whole_folder
 from recorder.proof.bundle import MANIFEST_FILE, RECEIPT_FILE, SIGNATURES_FILE
 
 PROFILE: Final = "armshare"
 METADATA: Final = "armshare"
+SUFFIX: Final = ".mcap"
 _CHUNK_BYTES: Final = 4 << 20
 
 
@@ -38,14 +40,26 @@ class Exported:
 
 
 def export(demonstrations: Demonstrations, target: Path) -> Exported:
-    """Write a folder of files, one for each episode; raise an ExportError, and then leave nothing."""
-    messages = 0
+    """Write a folder of files, one for each episode, or one episode to a file `.mcap`; raise an ExportError.
+
+    After an error nothing is left.
+    """
+    if target.suffix == SUFFIX:
+        return _export_one(demonstrations, target)
+    count = 0
     with whole_folder(target) as folder:
         for one in demonstrations:
-            name = f"{one.number:06d}-{one.episode.meta.episode}.mcap"
-            with (folder / name).open("wb") as file:
-                messages += _write(file, one)
-    return Exported(target, len(demonstrations), messages)
+            with (folder / f"{one.number:06d}-{one.episode.meta.episode}{SUFFIX}").open("wb") as file:
+                count += _write(file, one)
+    return Exported(target, len(demonstrations), count)
+
+
+def _export_one(demonstrations: Demonstrations, target: Path) -> Exported:
+    if len(demonstrations) > 1:
+        raise TargetError(f"{target} is a file, and {len(demonstrations)} episodes need a folder: leave {SUFFIX} out.")
+    with whole_file(target) as path, path.open("wb") as file:
+        count = sum(_write(file, one) for one in demonstrations)
+    return Exported(target, 1, count)
 
 
 def messages(one: Demonstration) -> Iterator[Message]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from recorder.export.demonstrations import Demonstration, Demonstrations
 from recorder.export.errors import CameraError
-from recorder.export.hdf5 import action_attributes, add_view, episode_attributes, new_file, unbroken
+from recorder.export.hdf5 import action_attributes, add_view, episode_attributes, naming, new_file, unbroken
 from recorder.export.statistics import Statistics, of_values, together
 from recorder.export.target import whole_file
 from recorder.pictures.channel import PictureCodec, Pictures
@@ -72,7 +72,8 @@ def export(demonstrations: Demonstrations, target: Path, *, valid_ratio: float =
         for one in demonstrations:
             for steps in unbroken(one):
                 demo = data.create_group(f"demo_{len(written.episodes)}")
-                _write_demo(demo, one, steps, written.statistics)
+                with naming(one):
+                    _write_demo(demo, one, steps, written.statistics)
                 demo.attrs.update(_attributes(one, steps))
                 written.add(one, steps.stop - steps.start)
         data.attrs.update(_about_all(demonstrations, written))

@@ -15,6 +15,7 @@ from mcap.reader import make_reader
 from mcap_protobuf.decoder import DecoderFactory
 
 from recorder.export.demonstrations import demonstrations
+from recorder.export.errors import TargetError
 from recorder.export.mcap import METADATA, export
 from recorder.file.episode import Episode, read_episode
 from recorder.pictures.channel import PictureCodec
@@ -203,6 +204,15 @@ def test_who_made_it_and_what_proves_it_ride_along(bundles: list[Path], seen: Re
         name: (bundles[0] / name).read_bytes() for name in ("manifest.json", "signatures.json", "receipt.json")
     }
     assert seen.attachments == documents
+
+
+def test_one_episode_may_be_a_file_and_several_may_not(bundles: list[Path], folder: Path, tmp_path: Path) -> None:
+    made = export(demonstrations(bundles[:1], action="joint_position"), tmp_path / "out.mcap")
+    assert (made.files, made.path.is_file()) == (1, True)
+    assert set(read(made.path).topics) == set(read(folder / "000000-e0.mcap").topics) - {"/camera/front/video"}
+    with pytest.raises(TargetError, match="need a folder"):
+        export(demonstrations(bundles, action="joint_position"), tmp_path / "two.mcap")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mcap"]
 
 
 def test_the_same_bundles_give_the_same_files(bundles: list[Path], tmp_path: Path) -> None:

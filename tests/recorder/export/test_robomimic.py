@@ -116,7 +116,6 @@ def test_pictures_are_stored_once_and_are_those_of_their_step(bundles: list[Path
             assert near(before[index], index)
             assert near(after[index], index + 1)
         assert before.id.get_storage_size() == after.id.get_storage_size() == 0
-        assert not before.id.get_create_plist().get_obj_track_times()
     assert (tmp_path / "demos.hdf5").stat().st_size < 1.5 * 21 * 48 * 64 * 3
 
 
@@ -247,6 +246,6 @@ def test_a_bundle_that_breaks_after_it_was_checked_leaves_nothing(
 
 def test_the_same_bundles_give_the_same_file(bundles: list[Path], tmp_path: Path) -> None:
     for name in ("a", "b"):
-        export(chosen(bundles[:2], cameras=["front"], size=SIZE, draw=drawn()), tmp_path / f"{name}.hdf5")
+        export(chosen(bundles, cameras=["front"], size=SIZE, draw=drawn()), tmp_path / f"{name}.hdf5")
 
     assert (tmp_path / "a.hdf5").read_bytes() == (tmp_path / "b.hdf5").read_bytes()

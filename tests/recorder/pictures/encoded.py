@@ -21,6 +21,11 @@ def scene(index: int, width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.ui
     return colours.astype(np.uint8)
 
 
+def _bgr(index: int, width: int, height: int) -> NDArray[np.uint8]:
+    """Return `scene` in OpenCV's order, as encoders take it."""
+    return np.ascontiguousarray(scene(index, width, height)[:, :, ::-1])
+
+
 def depth(index: int, width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.uint16]:
     """Return a picture (H, W) of 16 bits."""
     return (np.arange(width * height, dtype=np.uint32).reshape(height, width) * 17 + index).astype(np.uint16)
@@ -30,11 +35,11 @@ def encoded(codec: PictureCodec, count: int, width: int = WIDTH, height: int = H
     """Return `count` pictures, each with whether it is a key."""
     if codec is PictureCodec.H264:
         encoder = H264Encoder(width, height)
-        return [encoder.encode(scene(i, width, height), 33_333 * i, key=i % KEY_EVERY == 0) for i in range(count)]
+        return [encoder.encode(_bgr(i, width, height), 33_333 * i, key=i % KEY_EVERY == 0) for i in range(count)]
     if codec is PictureCodec.JPEG:
-        return [JpegEncoder().encode(scene(i, width, height), 0, key=True) for i in range(count)]
+        return [JpegEncoder().encode(_bgr(i, width, height), 0, key=True) for i in range(count)]
     if codec is PictureCodec.PNG:
-        return [(png(scene(i, width, height)[:, :, ::-1]), True) for i in range(count)]
+        return [(png(_bgr(i, width, height)), True) for i in range(count)]
     return [(png(depth(i, width, height)), True) for i in range(count)]
 
 
