@@ -6,7 +6,9 @@ control tick (20 Hz: 25 ms on average, 50 ms at most).
 
 `finish_to_receipt_ms`: from asking to finish to the score, with nothing driven meanwhile. `finish_to_ready_ms`: from
 asking to finish to a scene that is reset and ready to be driven, while the finished episode is sealed, verified and
-scored.
+scored. `robot_s`: how long an episode has its robot, from one scene that is ready to the next; `steps_s` of that is its
+steps at the robot's rate. What is between: `ready_to_driving_ms` (armed, and the dead-man pressed) and
+`finish_to_ready_ms`.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+from numpy.typing import ArrayLike
 
 from armshare.drive import HandIn, contribute, drive_once
 from armshare.platform.processes import Child, platform
@@ -31,6 +34,7 @@ from teleop.operator.driver import Driver
 from teleop.wire.messages import Mode
 
 SEND_HZ = 30.0
+CONTROL_HZ = 20.0
 
 
 class TimedDriver(Driver):
@@ -40,13 +44,30 @@ class TimedDriver(Driver):
         super().__init__(url, new_key())
         self.asked_s = 0.0
         self.finish_to_ready_s: list[float] = []
+        self.ready_s: list[float] = []
+        """When each episode was ready to be driven."""
+        self.pressed_s: list[float] = []
+        """When the dead-man was first pressed in each."""
 
     async def begin(self) -> dict[str, Any]:
         """Begin, and note how long after the last `finish` it is ready."""
         ready = await super().begin()
         if self.asked_s:
             self.finish_to_ready_s.append(time.perf_counter() - self.asked_s)
+        self.ready_s.append(time.perf_counter())
         return ready
+
+    async def command(self, mode: Mode, values: ArrayLike = (), *, dead_man: bool = False) -> int:
+        """Send a command, and note when the dead-man is first pressed."""
+        if dead_man and len(self.pressed_s) < len(self.ready_s):
+            self.pressed_s.append(time.perf_counter())
+        return await super().command(mode, values, dead_man=dead_man)
+
+    def forget(self) -> None:
+        """Forget what was noted."""
+        self.asked_s = 0.0
+        for noted in (self.finish_to_ready_s, self.ready_s, self.pressed_s):
+            noted.clear()
 
     async def finish(self) -> dict[str, Any]:
         """Finish, and note when it was asked for."""
@@ -60,9 +81,9 @@ async def measure(url: str, seconds: float, episodes: int, children: list[Child]
         robot = next(one for one in await driver.call("GET", "/api/robots") if one["state"] == "free")["robot"]
         await driver.join(robot, "lift")
         finishes = [await _finish_to_receipt(driver, robot) for _ in range(episodes)]
-        driver.finish_to_ready_s.clear()
-        driver.asked_s = 0.0
-        await _one_after_another(driver, robot, episodes + 1)
+        driver.forget()
+        steps = await _one_after_another(driver, robot, episodes + 1)
+        periods_s, presses_s = np.diff(driver.ready_s), np.subtract(driver.pressed_s, driver.ready_s)
         readies_ms = [1e3 * one for one in driver.finish_to_ready_s]
         trips_ms = await _round_trips(driver, seconds)
     p50, p99 = np.percentile(trips_ms, [50, 99])
@@ -75,6 +96,10 @@ async def measure(url: str, seconds: float, episodes: int, children: list[Child]
         "finish_to_receipt_max_ms": round(max(finishes), 1),
         "finish_to_ready_ms": round(statistics.median(readies_ms), 1),
         "finish_to_ready_max_ms": round(max(readies_ms), 1),
+        "ready_to_driving_ms": round(1e3 * float(np.median(presses_s)), 1),
+        "robot_s": round(float(np.median(periods_s)), 2),
+        "robot_max_s": round(float(np.max(periods_s)), 2),
+        "steps_s": round(statistics.median(steps[:-1]) / CONTROL_HZ, 2),
         "hub_mib": _mib(children[0]),
         "hub_verifier_mib": _mib(children[0], "spawn_main"),
         "chain_mib": _mib(children[0], "anvil"),
@@ -88,11 +113,15 @@ async def _finish_to_receipt(driver: TimedDriver, robot: str) -> float:
     return (time.perf_counter() - driver.asked_s) * 1e3
 
 
-async def _one_after_another(driver: TimedDriver, robot: str, episodes: int) -> None:
-    """Drive lifts without a pause, each sealed, uploaded, verified and scored beside the next."""
+async def _one_after_another(driver: TimedDriver, robot: str, episodes: int) -> list[int]:
+    """Drive lifts without a pause, each sealed, uploaded, verified and scored beside the next; return their steps."""
+    steps = []
     async with HandIn(driver, robot, []) as handing:
         for _ in range(episodes):
-            handing.add(await drive_once(driver, robot))
+            ended = await drive_once(driver, robot)
+            steps.append(int(ended["steps"]))
+            handing.add(ended)
+    return steps
 
 
 async def _round_trips(driver: Driver, seconds: float) -> list[float]:

@@ -15,7 +15,13 @@ from tests.docs import ROOT, Command, commands, pages
 from tests.typed import LATER, NOT_TYPED, QUICK, TUTORIAL, options_of, options_typed, typed_lines
 
 COMMANDS = sorted(set(commands()), key=str)
-PLACES = {"EPISODE_FOLDER": "folder", "EPISODE": "folder", "FOLDER": "folder", "episodes/*": "folder"}
+PLACES = {
+    "EPISODE_FOLDER": "folder",
+    "EPISODE": "folder",
+    "FOLDER": "folder",
+    "episodes/*": "folder",
+    "lift-expert/*": "folder",
+}
 FILES = ("hub.json", "arm.json", "LIFT.hdf5")
 OTHER_PROGRAMS = {"curl", "git", "cd", "rsync", "npm", "npx", "uv", "."}
 

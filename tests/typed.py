@@ -85,6 +85,10 @@ LATER: Final = frozenset(
         "armshare sim films",
         "armshare run --robot iiwa",
         "armshare run --robot iiwa:pour,peg",
+        # docs/collecting.md
+        "armshare record --task lift --expert --episodes 1000 --to lift-expert",
+        "armshare record --task lift --policy docs.lift_policy:lift --episodes 100 --to lift-policy",
+        "armshare verify lift-expert/* --score",
         "armshare render EPISODE --to FOLDER --camera front --camera wrist --size 640x480 --depth --mask",
         # docs/troubleshooting.md
         "armshare run --port 8001",
@@ -140,7 +144,7 @@ SMALLER: Final = {
     "--runs": "1",
     "--motions": "20000",
 }
-"""What `make docs` measures with less, as it only shows that the line works: of benchmarks, and of twenty episodes."""
+"""What `make docs` measures with less, as it only shows that the line works: of benchmarks, and of many episodes."""
 ENDS: Final = {"armshare drive --hub URL --episode EPISODE_FOLDER": (0, 1, 2)}
 """How else a line may end than with 0: the same motion among things that lie elsewhere need not succeed."""
 _SERVES: Final = ("run", "hub", "host")
@@ -348,7 +352,7 @@ class Desk:
         """Return the line with the places in it filled in."""
         if line.startswith("git clone"):
             return line.replace("URL", str(ROOT))
-        if line.startswith("python benchmarks/") or "--episodes 20" in line:
+        if line.startswith(("python benchmarks/", "armshare record")) or "--episodes 20" in line:
             line = re.sub(
                 r"(--\w+) \d+", lambda found: f"{found[1]} {SMALLER.get(found[1], found[0].split()[1])}", line
             )

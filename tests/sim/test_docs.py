@@ -32,6 +32,13 @@ def test_the_code_of_the_environments_page_runs(run, number, capsys):
     assert number < 2 or capsys.readouterr().out == "0.0\n"
 
 
+def test_the_code_of_the_collecting_page_makes_episodes(run, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("docs/collecting.md", 0, {})
+    assert capsys.readouterr().out == "lift-panda-0\nlift-panda-1\n"
+    assert (tmp_path / "lift-env" / "lift-panda-1" / "episode.h5").exists()
+
+
 def test_the_robot_that_is_added_in_the_docs_stands_at_home_and_lifts(run, capsys):
     page, names = "docs/adding-a-robot.md", {}
     for number in range(3):

@@ -24,6 +24,7 @@ from sim.robot import Action, Observation, UnstableWorldError
 from teleop.operator.pilot import Answer, Ask, Values, expert
 from teleop.wire.messages import Safety, State
 from teleop.wire.reasons import EndReason
+from tests.recorder.collect.conftest import LIFT
 
 PERIOD_NS = 50_000_000
 DOWN = Twist(np.array([[0.0, 0.0, -0.1, 0.0, 0.0, 0.0]]), np.ones(1))
@@ -83,6 +84,7 @@ def test_its_clock_is_the_simulations_and_its_date_the_real_one(maker: Making, f
     assert (np.diff(episode.arrays["time/t_wall_ns"]) < PERIOD_NS).all()
     assert (episode.arrays["safety"] == Safety.DRIVING).all()
     assert episode.meta.nonce == NO_NONCE
+    assert episode.meta.driven_by == LIFT.driver
 
 
 def test_the_same_seed_and_answers_give_the_same_motion(maker: Making, folder: Folder) -> None:
