@@ -104,6 +104,7 @@ class EpisodeDataset:
         self._cameras = cameras_of(cameras, first)
         self._bounds = open_max, memory_bytes_max
         self._shelf, self._process = Shelf(*self._bounds), os.getpid()
+        self._parents: Shelf | None = None
         self._ends = np.array([one.end for one in self.episodes])
         arrays = tuple(f"observation.{one.name}" for one in first.meta.spec.observation)
         self._columns = (*arrays, "action", "driven", "next.success", "next.done", "timestamp")
@@ -126,7 +127,11 @@ class EpisodeDataset:
             self._take(item, key, step, opened, partial(_values, opened, key))
         for name, choices in self._cameras.items():
             asked = (cameras or {}).get(name)
-            wanted = self._choice(name, choices, int(index)) if asked is None else meant(asked, opened.episode)
+            wanted = (
+                self._choice(name, choices, self.episodes[number].first + step)
+                if asked is None
+                else meant(asked, opened.episode)
+            )
             self._take(item, IMAGES + name, step, opened, partial(self._pixels, opened, wanted))
         return item | {
             "frame_index": np.int64(step),
@@ -176,17 +181,23 @@ class EpisodeDataset:
         return number, index - self.episodes[number].first
 
     def _opened(self, number: int) -> Open:
-        if self._process != os.getpid():  # a fork: its parent's decoders are not its own
+        if self._process != os.getpid():  # a fork: its parent's decoders are not its own, not even to be freed
+            self._parents = self._shelf
             self._shelf, self._process = Shelf(*self._bounds), os.getpid()
-        opened = self._shelf.get(self.episodes[number].bundle, self.action_space)
-        _require_alike(self.meta, opened.episode.meta)
-        return opened
+        return self._shelf.get(self.episodes[number].bundle, self._open)
+
+    def _open(self, bundle: Path) -> Open:
+        episode = read(bundle)
+        _require_alike(self.meta, episode.meta)
+        return Open(episode, *self.action_space.of(episode))
 
     def _choice(self, name: str, choices: Sequence[Wanted], index: int) -> Wanted:
         if len(choices) == 1:
             return choices[0]
         place = list(self._cameras).index(name)
-        return choices[int(np.random.default_rng((self.seed, self.epoch, place, index)).integers(len(choices)))]
+        return choices[
+            int(np.random.default_rng((self.seed % 2**32, self.epoch % 2**32, place, index)).integers(len(choices)))
+        ]
 
     def _pixels(self, opened: Open, wanted: Wanted, at: Steps) -> Any:
         """Return (n, H, W, ...): what a camera saw at some steps."""
@@ -203,7 +214,7 @@ class EpisodeDataset:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave what is open here behind: another process opens its own."""
-        return {**self.__dict__, "_shelf": None, "_process": None}
+        return {**self.__dict__, "_shelf": None, "_parents": None, "_process": None}
 
 
 def _values(opened: Open, key: str, at: Steps) -> Any:

@@ -11,7 +11,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from recorder.export.actions import ActionSpace
 from recorder.export.errors import UnreadableBundleError
 from recorder.file.apart import reader
 from recorder.file.episode import Episode, EpisodeError
@@ -71,12 +70,11 @@ class Shelf:
     def __len__(self) -> int:
         return len(self._open)
 
-    def get(self, bundle: Path, space: ActionSpace) -> Open:
-        """Return an episode, opened if it was not; raise UnreadableBundleError or ActionError."""
+    def get(self, bundle: Path, open_it: Callable[[Path], Open]) -> Open:
+        """Return an episode, opened if it was not; raise what `open_it` raises."""
         found = self._open.get(bundle)
         if found is None:
-            episode = read(bundle)
-            found = self._open[bundle] = Open(episode, *space.of(episode))
+            found = self._open[bundle] = open_it(bundle)
             self._close_some()
         self._open.move_to_end(bundle)
         return found

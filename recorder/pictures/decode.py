@@ -151,7 +151,7 @@ class _H264:
         self._at = index
 
     def pixels(self) -> Pixels:
-        return np.asarray(self._colours.reformat(self._frame, format="rgb24").to_ndarray(), np.uint8)
+        return np.asarray(self._colours.reformat(self._frame, format="rgb24", threads=1).to_ndarray(), np.uint8)
 
     def _decoded(self, index: int) -> Any:
         pictures = self._pictures
