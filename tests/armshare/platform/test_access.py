@@ -19,7 +19,7 @@ from teleop.hub.registry import HUB_LOST, Registry
 from teleop.hub.tables import LeaseRow, TicketRow
 from teleop.identity import new_key
 from teleop.wire import signalling
-from teleop.wire.driver import PERSON
+from teleop.wire.driver import PERSON, Driver, DriverKind
 from teleop.wire.reasons import EndReason
 from teleop.wire.signalling import Grant
 from tests.teleop.hub.bench import DOMAIN, descriptor
@@ -67,6 +67,28 @@ def test_a_ticket_says_what_the_hub_heard(place: Place) -> None:
     assert place.live() == Live(None, False, None, None)
     place.note(ready_ms=5, finish_ms=6, ended_ms=7, ended=ENDED)
     assert place.live() == Live(5, True, 7, SaidEnd(True, 40, None, True, EndReason.FINISHED))
+
+
+def test_a_ticket_says_who_or_what_drives_as_the_operator_said_it(place: Place) -> None:
+    ticket = place.access.ticket(place.episode)
+    assert ticket is not None
+    assert ticket.asked is not None
+    assert ticket.asked.driver == PERSON
+    with place.database() as db, db.begin():
+        db.get_one(TicketRow, place.episode).driver = {"kind": "policy", "name": "p:act", "sha256": "5" * 64}
+    said = place.access.ticket(place.episode)
+    assert said is not None
+    assert said.asked is not None
+    assert said.asked.driver == Driver(DriverKind.POLICY, "p:act", "5" * 64)
+
+
+def test_a_ticket_of_an_earlier_release_names_no_driver(place: Place) -> None:
+    with place.database() as db, db.begin():
+        db.get_one(TicketRow, place.episode).driver = None
+    ticket = place.access.ticket(place.episode)
+    assert ticket is not None
+    assert ticket.asked is not None
+    assert ticket.asked.driver is None
 
 
 def test_what_is_not_written_yet_is_known_all_the_same(place: Place) -> None:

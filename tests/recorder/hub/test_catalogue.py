@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from recorder.hub.catalogue import PAGE_MAX, Catalogue, CursorError, UnknownEpisodeError, Wanted
+from recorder.hub.catalogue import PAGE_MAX, Catalogue, CursorError, DriverView, UnknownEpisodeError, Wanted
 from recorder.hub.states import EpisodeState
 from recorder.hub.tables import EpisodeRow
+from teleop.wire.driver import DriverKind
 from tests.recorder.served import Hub
 
 
@@ -68,6 +69,21 @@ def test_filters_go_together(hub: Hub) -> None:
     assert all_pages(hub.catalogue, 9, Wanted(task="stack", operator="P")) == ["e002", "e001"]
     assert all_pages(hub.catalogue, 9, Wanted(state=EpisodeState.REJECTED)) == ["e002"]
     assert all_pages(hub.catalogue, 9, Wanted(robot="S")) == ["e003"]
+
+
+def test_episodes_are_found_by_who_or_what_drove_and_say_it(hub: Hub) -> None:
+    add(hub, 0)
+    add(hub, 1, driver_kind=DriverKind.PERSON, driver_name="", driver_sha256="")
+    add(hub, 2, driver_kind=DriverKind.POLICY, driver_name="my_policy:act", driver_sha256="5" * 64)
+    add(hub, 3, driver_kind=DriverKind.POLICY, driver_name="my_policy:act", driver_sha256="6" * 64, task="stack")
+
+    assert all_pages(hub.catalogue, 9, Wanted(driver=DriverKind.PERSON)) == ["e001"]
+    assert all_pages(hub.catalogue, 9, Wanted(driver=DriverKind.POLICY)) == ["e003", "e002"]
+    assert all_pages(hub.catalogue, 9, Wanted(driver=DriverKind.POLICY, task="lift")) == ["e002"]
+    assert all_pages(hub.catalogue, 9, Wanted(driver=DriverKind.SCRIPT)) == []
+    assert hub.catalogue.get("e000").driver is None, "an earlier release began it"
+    assert hub.catalogue.get("e001").driver == DriverView(DriverKind.PERSON, "", "")
+    assert hub.catalogue.get("e002").driver == DriverView(DriverKind.POLICY, "my_policy:act", "5" * 64)
 
 
 @pytest.mark.parametrize("after", ["", "x", "12", "12.", ".e", "-1.e", "1" * 30 + ".e"])

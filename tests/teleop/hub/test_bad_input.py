@@ -28,7 +28,10 @@ from teleop.identity import HOST_HELLO, new_key
 from teleop.operator.driver import Driver
 from teleop.wire import signalling
 from teleop.wire.descriptor import describe
+from teleop.wire.driver import NAME_MAX, PERSON, DriverKind
+from teleop.wire.driver import Driver as Said
 from teleop.wire.messages import COMMAND_BYTES_MAX, PROTOCOL, Command, Mode, Safety
+from teleop.wire.notes import NOTE_CHARACTERS_MAX
 from tests.teleop.platform import DOMAIN, Platform, platform
 from tests.teleop.registering import register_robot
 from tests.teleop.sessions import PANDA, Puppet
@@ -50,10 +53,21 @@ JUNK = st.one_of(
 DEEP = st.sampled_from(["[", '{"type":', '{"type":"hello","descriptor":{"a":']).map(lambda open_: open_ * 1500)
 
 
+DRIVERS = st.just(PERSON) | st.builds(
+    Said,
+    st.sampled_from([DriverKind.SCRIPT, DriverKind.POLICY]),
+    st.text(min_size=1, max_size=NAME_MAX).filter(str.isprintable),
+    st.binary(min_size=32, max_size=32).map(bytes.hex),
+)
+
+
 def well_formed(kind: type[signalling.Message]) -> st.SearchStrategy[signalling.Message]:
     """Messages of that type, with values at random."""
-    stop = {"stop": st.binary(min_size=32, max_size=32).map(lambda name: "0x" + name.hex())}
-    return st.builds(kind, **(stop if "stop" in kind.__struct_fields__ else {}))
+    own: dict[str, st.SearchStrategy[Any]] = {
+        "stop": st.binary(min_size=32, max_size=32).map(lambda name: "0x" + name.hex())
+    }
+    own |= {"driver": DRIVERS, "text": st.text(min_size=1, max_size=NOTE_CHARACTERS_MAX)}
+    return st.builds(kind, **{name: values for name, values in own.items() if name in kind.__struct_fields__})
 
 
 def frames_of(party: Any) -> st.SearchStrategy[str]:
