@@ -123,7 +123,7 @@ class Live:
         if len(picture.data) > FRAME_BYTES_MAX:
             channel.filmed = False  # until the next film, it is encoded apart, so that it fits
         else:
-            channel.offer(picture.data, picture.key, 0, picture.t_captured_ns // 1000)
+            channel.offer(bytes(picture.data), picture.key, 0, picture.t_captured_ns // 1000)
         self.news.set()
 
     async def serve(self) -> None:
