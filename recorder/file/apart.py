@@ -7,6 +7,7 @@ nothing about the file (`ReaderLostError`). The values come back in memory that 
 from __future__ import annotations
 
 import atexit
+import math
 import mmap
 import os
 import socket
@@ -16,36 +17,50 @@ import tempfile
 import threading
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Final
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from recorder.file import episode as files
-from recorder.file.episode import Episode, EpisodeError, open_episode, places
+from recorder.file.episode import Episode, EpisodeError, map_pictures, open_episode, places
 from recorder.file.meta import decode_meta
 from recorder.file.reader import (
+    ALIGN,
     ANSWER,
     MESSAGE_BYTES_MAX,
     Answer,
     Bounds,
+    Look,
     Request,
     placed,
     total_bytes,
 )
+from recorder.pictures import units
+from recorder.pictures.channel import Pictures
+from recorder.pictures.units import PictureError
 
 BOUNDS: Final = Bounds()
 _ROOT: Final = Path(__file__).parents[2]
 """Where this package was found; the reader finds it there too, and not in the folder that happens to be the current."""
 _ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1"}
 """A fork copies one thread only, so there must be no other."""
+_S_A_PIXEL: Final = 6e-8
+_S_A_BYTE: Final = 1e-7
+_DECODE_S_MAX: Final = 1800
+_WALL_TIMES: Final = 5
+_BYTES_A_PIXEL: Final = 40
+"""A decoder of H.264 keeps up to 17 pictures of 1.5 bytes a pixel, one of PNG two of 6."""
 _LONGER_S: Final = 30.0
 """How much longer than its child the reader may take before it counts as lost."""
 
 
 class ReaderLostError(Exception):
     """A file could not be read here and now, which says nothing about it."""
+
+
+class PictureTooCostlyError(PictureError):
+    """Decoding a camera's pictures takes more memory or time than so many of them may."""
 
 
 class Reader:
@@ -69,41 +84,58 @@ class Reader:
         """
         file = open_episode(path)
         try:
-            values = _memory()
-            try:
-                request = Request(path.name, plain, self._bounds)
-                return _episode(self._ask(msgspec.json.encode(request), [file, values]), values)
-            finally:
-                os.close(values)
+            with _memory() as values, tempfile.TemporaryFile() as copies:
+                given = file, values.fileno(), copies.fileno()
+                request = msgspec.json.encode(Request(path.name, plain, self._bounds))
+                return _episode(self._ask(request, [*given], self._bounds.wall_s), *given)
         finally:
             os.close(file)
+
+    def look(self, pictures: Pictures) -> None:
+        """Decode every picture of a camera; raise a PictureError if one cannot be, or takes too much.
+
+        What they may take follows from how many they are, and how large. Raises ReaderLostError too.
+        """
+        if not len(pictures):
+            return
+        bounds = _decoding_bounds(pictures)
+        size = pictures.width, pictures.height
+        request = Look(pictures.name, pictures.codec, *size, len(pictures), len(pictures.data), bounds)
+        with tempfile.TemporaryFile(buffering=0) as file:
+            _put_pictures(file, pictures)
+            answer = self._ask(msgspec.json.encode(request), [file.fileno()], bounds.wall_s)
+        if answer.lost:
+            raise ReaderLostError(answer.lost)
+        if answer.error:
+            raise getattr(units, answer.error, PictureTooCostlyError)(answer.says)
 
     def close(self) -> None:
         """End the process. Idempotent; another read starts another one."""
         with self._turn:
             self._close()
 
-    def _ask(self, request: bytes, descriptors: list[int]) -> Answer:
+    def _ask(self, request: bytes, descriptors: list[int], wall_s: float) -> Answer:
         with self._turn:
             again = self._process is not None
             try:
-                return self._answer(request, descriptors)
+                return self._answer(request, descriptors, wall_s)
             except OSError as error:
                 self._close()
                 if not again:
                     raise ReaderLostError(f"the process that reads files was lost: {error}") from error
-            return self._once_more(request, descriptors)
+            return self._once_more(request, descriptors, wall_s)
 
-    def _once_more(self, request: bytes, descriptors: list[int]) -> Answer:
+    def _once_more(self, request: bytes, descriptors: list[int], wall_s: float) -> Answer:
         """Ask a new process: the one before may have been ended while it had nothing to do."""
         try:
-            return self._answer(request, descriptors)
+            return self._answer(request, descriptors, wall_s)
         except OSError as error:
             self._close()
             raise ReaderLostError(f"the process that reads files was lost twice: {error}") from error
 
-    def _answer(self, request: bytes, descriptors: list[int]) -> Answer:
+    def _answer(self, request: bytes, descriptors: list[int], wall_s: float) -> Answer:
         channel = self._started()
+        channel.settimeout(wall_s + _LONGER_S)
         socket.send_fds(channel, [request], descriptors)
         if not (data := channel.recv(MESSAGE_BYTES_MAX)):
             raise ConnectionError("it ended")
@@ -120,7 +152,6 @@ class Reader:
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                 )
-            ours.settimeout(self._bounds.wall_s + _LONGER_S)
             self._channel = ours
         return self._channel
 
@@ -147,15 +178,37 @@ def _reader_of(_process: int) -> Reader:
     return made
 
 
-def _memory() -> int:
-    """Return a descriptor of an empty file that is in no folder."""
+def _decoding_bounds(pictures: Pictures) -> Bounds:
+    """Return what decoding may take: several times what the slowest codec takes for so many pixels and bytes."""
+    pixels = pictures.width * pictures.height
+    seconds = len(pictures) * pixels * _S_A_PIXEL + len(pictures.data) * _S_A_BYTE
+    processor_s = min(_DECODE_S_MAX, BOUNDS.processor_s + math.ceil(seconds))
+    memory = len(pictures.data) + 26 * len(pictures) + pixels * _BYTES_A_PIXEL
+    return Bounds(BOUNDS.memory_bytes + memory, processor_s, max(BOUNDS.wall_s, _WALL_TIMES * processor_s))
+
+
+def _put_pictures(file: IO[bytes], pictures: Pictures) -> None:
+    """Write pictures, `end` and `key` into an empty file, as `Look` says; raise ReaderLostError if it has no room."""
+    size = len(pictures.data)
+    data, gap = np.asarray(pictures.data), np.zeros(-size % ALIGN, np.uint8)
+    parts = data.data, gap.data, pictures.end.astype(np.int64).data, pictures.key.astype(np.uint8).data
+    try:
+        for part in parts:
+            left = part.cast("B")
+            while left:
+                left = left[file.write(left) :]
+    except OSError as error:
+        raise ReaderLostError(f"the pictures of {pictures.name} have no room on this disk: {error.strerror}") from error
+
+
+def _memory() -> IO[bytes]:
+    """Return an empty file that is in no folder, and in memory if it can be."""
     if hasattr(os, "memfd_create"):
-        return os.memfd_create("episode", os.MFD_CLOEXEC)
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
+        return os.fdopen(os.memfd_create("episode", os.MFD_CLOEXEC), "r+b", buffering=0)
+    return tempfile.TemporaryFile(buffering=0)
 
 
-def _episode(answer: Answer, values: int) -> Episode:
+def _episode(answer: Answer, file: int, values: int, copies: int) -> Episode:
     """Return what was read, or raise what was said instead."""
     if answer.lost:
         raise ReaderLostError(answer.lost)
@@ -172,7 +225,10 @@ def _episode(answer: Answer, values: int) -> Episode:
     if size != total_bytes(expected, len(meta_bytes)):
         raise ReaderLostError(f"the process that reads files gave back {size} bytes, which is not what /meta says")
     memory = mmap.mmap(values, size, access=mmap.ACCESS_READ)
-    arrays: dict[str, NDArray[Any]] = {}
+    try:
+        arrays = map_pictures(expected, answer.pictures, file, copies)
+    except (KeyError, ValueError) as error:
+        raise ReaderLostError(f"the process that reads files gave back pictures that are not there: {error}") from error
     for place, at in placed(expected, len(meta_bytes)):
         arrays[place.path] = np.ndarray(place.shape, place.dtype, memory, at)
-    return Episode(meta, meta_bytes, meta.end, arrays)
+    return Episode(meta, meta_bytes, meta.end, {place.path: arrays[place.path] for place in expected})

@@ -5,32 +5,44 @@ Here it is read in this process; `apart.py` reads a stranger's in one of its own
 
 from __future__ import annotations
 
+import mmap
 import os
 import sys
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import h5py
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from recorder.file import commands as sent
 from recorder.file.commands import CommandRow
 from recorder.file.layout import (
+    CAMERA_EVENTS_MAX,
+    CAMERAS_GROUP,
     COMMANDS_MAX,
     FORMAT,
     LIMITS_MAX,
     META_BYTES_MAX,
+    PICTURES_BYTES_MAX,
+    PICTURES_MAX,
     STEPS_MAX,
     VALUES_BYTES_MAX,
     VERSIONS,
+    CameraCounts,
     Column,
     Counts,
+    Rows,
+    camera_path,
 )
 from recorder.file.meta import EndMeta, Meta, decode_meta
+from recorder.pictures.channel import Pictures
+from recorder.pictures.units import PICTURE_BYTES_MAX
 from sim.robot import Vector
 from teleop.files import NotRegularError, open_regular
 
@@ -44,6 +56,7 @@ _ATTRIBUTES: Final = frozenset({"format", "version"})
 """The root's; nothing else has any."""
 _COMMENT: Final = 0x0D
 """HDF5's number of the message in an object's header that holds a comment."""
+_COPY_BYTES: Final = _CHUNK_BYTES_MAX
 _BESIDE_BYTES_MAX: Final = 256 << 10
 """What HDF5 itself may need in a file as the writer makes it; ours needs a tenth."""
 _OPEN_FILES: Final = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
@@ -101,13 +114,24 @@ class CommandsUncutError(EpisodeError):
     """`/commands/end` does not cut `/commands/bytes` into commands."""
 
 
+class PicturesUncutError(EpisodeError):
+    """A camera's `end` does not cut its `bytes` into pictures."""
+
+
 class TooLargeError(EpisodeError):
     """More steps, limit events, commands or bytes than a reader accepts, or more memory or time than it gives."""
 
 
+class CopyError(Exception):
+    """Packed pictures cannot be copied here, which says nothing about the file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """One recorded demonstration. N steps, J joints; the arrays are read-only."""
+    """One recorded demonstration. N steps, J joints; the arrays are read-only.
+
+    Pictures lie in the file, which is mapped: they take no memory, and the file must not be changed meanwhile.
+    """
 
     meta: Meta
     meta_bytes: bytes
@@ -159,6 +183,19 @@ class Episode:
         """(N,) int64: the newest admitted command at each step, counted as `commands` yields them; -1 if none yet."""
         return sent.newest_admitted(self.arrays, self.steps)
 
+    @property
+    def pictures(self) -> dict[str, Pictures]:
+        """What each camera recorded, by its name; nothing of a simulated robot, whose pictures are drawn."""
+        return {name: self._pictures(name) for name in self.meta.recorded}
+
+    def _pictures(self, name: str) -> Pictures:
+        camera = self.meta.recorded[name]
+        kinds = "bytes", "end", "t_captured_mono_ns", "key"
+        data, end, captured, key = (self.arrays[camera_path(name, kind)] for kind in kinds)
+        size = camera.width, camera.height
+        alone = key.astype(np.bool_)
+        return Pictures(name, camera.codec, *size, camera.fps, data, end, captured, alone, camera.depth_unit_m)
+
     def observation(self, name: str) -> Vector:
         """Return (N+1, ...) float64: row t was seen before action t. KeyError if the robot has no such array."""
         return self.arrays[f"observation/{name}"]
@@ -173,13 +210,17 @@ def read_episode(path: Path) -> Episode:
     """Read a finished episode file; raise an EpisodeError that says what is wrong unless all of it is sound."""
     descriptor = open_episode(path)
     try:
-        with opened(descriptor, path.name) as file:
+        with opened(descriptor, path.name) as file, tempfile.TemporaryFile() as copies:
             found = inspect(file)
-            arrays = {place.path: _read(found.datasets[place.path], place) for place in found.places}
+            read = [place for place in found.places if not place.mapped]
+            arrays = {place.path: _read(found.datasets[place.path], place) for place in read}
+            require_cut(arrays)
+            require_pictures_cut(found.counts, arrays)
+            stored = put_pictures(found, copies.fileno())
+            arrays |= map_pictures(found.places, stored, descriptor, copies.fileno())
     finally:
         os.close(descriptor)
-    require_cut(arrays)
-    return Episode(found.meta, found.meta_bytes, found.end, arrays)
+    return Episode(found.meta, found.meta_bytes, found.end, {place.path: arrays[place.path] for place in found.places})
 
 
 def require_cut(arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -188,6 +229,24 @@ def require_cut(arrays: Mapping[str, NDArray[Any]]) -> None:
         sent.require_bounds(arrays)
     except sent.CommandBoundsError as error:
         raise CommandsUncutError(str(error)) from error
+
+
+def require_pictures_cut(counts: Counts, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Raise PicturesUncutError unless the `end` of each camera cuts its `bytes` into pictures."""
+    for name, camera in counts.cameras.items():
+        size, end = camera.picture_bytes, arrays[camera_path(name, "end")]
+        if not _cuts(end, size):
+            most = f"pictures of 1 to {PICTURE_BYTES_MAX} bytes"
+            raise PicturesUncutError(f"{name}: expected `end` to cut {size} bytes into {most}, to the last byte")
+
+
+def _cuts(end: NDArray[np.int64], size: int) -> bool:
+    if not len(end):
+        return size == 0
+    if int(end.min()) < 0 or int(end.max()) > size:  # so that no difference leaves its type
+        return False
+    sizes = np.diff(end, prepend=0)
+    return int(end[-1]) == size and bool(((sizes > 0) & (sizes <= PICTURE_BYTES_MAX)).all())
 
 
 def open_episode(path: Path) -> int:
@@ -208,6 +267,8 @@ class Place:
     path: str
     dtype: np.dtype
     shape: tuple[int, ...]
+    mapped: bool = False
+    """Whether its values are not read, but stay in the file."""
 
     @property
     def nbytes(self) -> int:
@@ -219,7 +280,7 @@ def places(meta: Meta, counts: Counts) -> tuple[Place, ...]:
     """Return every dataset of such an episode but `/meta`; raise TooLargeError if it may not be read."""
     expected = meta.columns
     require_size(expected, counts)
-    return tuple(Place(one.path, one.dtype, one.full_shape(counts)) for one in expected)
+    return tuple(Place(one.path, one.dtype, one.full_shape(counts), one.rows is Rows.PICTURE_BYTE) for one in expected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +326,8 @@ def inspect(file: h5py.File, *, plain: bool = False) -> Inspected:
     datasets = {place.path: _dataset(members, place.path) for place in found}
     for place in found:
         _require_place(datasets[place.path], place)
+        if plain and place.mapped and offset_of(datasets[place.path], place) is None:
+            raise ForbiddenStorageError(f"{place.path}: expected values as the writer stores them, in one piece")
     inspected = Inspected(meta, meta_bytes, meta.end, counts, found, datasets)
     if plain:
         _require_nothing_beside(file, len(meta_bytes) + inspected.nbytes)
@@ -275,6 +338,69 @@ def read_into(dataset: h5py.Dataset, array: NDArray[Any]) -> None:
     """Read all values of a dataset into an array of its shape."""
     if array.size:
         dataset.id.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
+
+
+def offset_of(dataset: h5py.Dataset, place: Place) -> int | None:
+    """Return where in the file a dataset's values begin, if they are there in one piece, as they are."""
+    made = dataset.id.get_create_plist()
+    at = dataset.id.get_offset() if made.get_layout() == h5py.h5d.CONTIGUOUS and not made.get_nfilters() else None
+    if not place.nbytes:
+        return 0
+    if at is None or dataset.id.get_storage_size() != place.nbytes:
+        return None
+    return int(at) if at + place.nbytes <= dataset.file.id.get_filesize() else None
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """Where a camera's pictures are: in the episode's file, or in a copy that was made of them."""
+
+    at: int
+    copied: bool
+
+
+def put_pictures(found: Inspected, copies: int) -> dict[str, Stored]:
+    """Return where each dataset of pictures is; one that is packed or in several pieces is copied to a file."""
+    stored: dict[str, Stored] = {}
+    end = 0
+    for place in found.places:
+        if not place.mapped:
+            continue
+        dataset = found.datasets[place.path]
+        at = offset_of(dataset, place)
+        stored[place.path] = Stored(end, copied=True) if at is None else Stored(at, copied=False)
+        if at is None:
+            for start in range(0, place.shape[0], _COPY_BYTES):
+                end = _put(copies, memoryview(dataset[start : start + _COPY_BYTES]), end)
+    return stored
+
+
+def _put(descriptor: int, data: memoryview, at: int) -> int:
+    """Write to an open file at a place, and return where it ends; raise CopyError."""
+    try:
+        while data:
+            written = os.pwrite(descriptor, data, at)
+            data, at = data[written:], at + written
+    except OSError as error:
+        raise CopyError(f"packed pictures have no room on this disk: {error.strerror}") from error
+    return at
+
+
+def map_pictures(
+    places: Iterable[Place], stored: Mapping[str, Stored], file: int, copies: int
+) -> dict[str, NDArray[Any]]:
+    """Return the datasets of pictures as arrays over the file, or over the copies; ValueError if they lie beyond it."""
+    maps: dict[bool, mmap.mmap] = {}
+    arrays: dict[str, NDArray[Any]] = {}
+    for place in (place for place in places if place.mapped):
+        where = stored[place.path]
+        if not place.nbytes:
+            arrays[place.path] = np.empty(0, np.uint8)
+            arrays[place.path].flags.writeable = False
+            continue
+        if where.copied not in maps:
+            maps[where.copied] = mmap.mmap(copies if where.copied else file, 0, access=mmap.ACCESS_READ)
+        arrays[place.path] = np.frombuffer(maps[where.copied], np.uint8, place.nbytes, where.at)
+    return arrays
 
 
 def _read(dataset: h5py.Dataset, place: Place) -> NDArray[Any]:
@@ -289,7 +415,11 @@ def _counts(meta: Meta, steps: int, members: Mapping[str, Any]) -> Counts:
     limits = _length(members, "limits")
     if meta.version == 1:
         return Counts(steps, limits)
-    return Counts(steps, limits, _length(members, "commands/end"), _length(members, "commands/bytes"))
+    cameras = {
+        name: CameraCounts(*(_length(members, camera_path(name, kind)) for kind in ("end", "bytes", "events")))
+        for name in meta.recorded
+    }
+    return Counts(steps, limits, _length(members, "commands/end"), _length(members, "commands/bytes"), cameras)
 
 
 def _length(members: Mapping[str, Any], path: str) -> int:
@@ -336,25 +466,38 @@ def _require_members(found: set[str], expected: set[str]) -> None:
         raise UnknownDatasetError(f"expected only the datasets of FORMAT.md, got also {unknown[:8]}")
 
 
-def require_size(expected: tuple[Column, ...], counts: Counts) -> None:
+def require_size(expected: Sequence[Column], counts: Counts) -> None:
     """Raise TooLargeError unless an episode of this length may be read."""
     steps, limits, commands = counts.steps, counts.limits, counts.commands
     if not 1 <= steps <= STEPS_MAX or limits > LIMITS_MAX or commands > COMMANDS_MAX:
         most = f"1 to {STEPS_MAX} steps, {LIMITS_MAX} limits, {COMMANDS_MAX} commands"
         raise TooLargeError(f"expected {most}, got {steps}, {limits}, {commands}")
-    size = sum(column.nbytes(counts) for column in expected)
+    for name, camera in counts.cameras.items():
+        if camera.pictures > PICTURES_MAX or camera.events > CAMERA_EVENTS_MAX:
+            most = f"{PICTURES_MAX} pictures and {CAMERA_EVENTS_MAX} events"
+            raise TooLargeError(f"{name}: expected at most {most}, got {camera.pictures} and {camera.events}")
+    if (pictures := sum(camera.picture_bytes for camera in counts.cameras.values())) > PICTURES_BYTES_MAX:
+        raise TooLargeError(f"expected at most {PICTURES_BYTES_MAX} bytes of pictures, got {pictures}")
+    size = sum(column.nbytes(counts) for column in expected if column.rows is not Rows.PICTURE_BYTE)
     if size > VALUES_BYTES_MAX:
         raise TooLargeError(f"expected at most {VALUES_BYTES_MAX} bytes of values, got {size}")
 
 
 def _members(file: h5py.File, *, plain: bool) -> dict[str, Any]:
-    """Return path -> object, following hard links only, at most one group deep; each is opened once."""
+    """Return path -> object, following hard links only; each is opened once.
+
+    Groups are opened one deep, and two deep for the cameras, of which there are few.
+    """
     found: dict[str, Any] = {}
     for name, item in _children(file, plain=plain):
-        if isinstance(item, h5py.Group):
-            found |= {f"{name}/{inner}": each for inner, each in _children(item, plain=plain)}
-        else:
+        if not isinstance(item, h5py.Group):
             found[name] = item
+            continue
+        for inner, each in _children(item, plain=plain):
+            if name == CAMERAS_GROUP and isinstance(each, h5py.Group):
+                found |= {f"{name}/{inner}/{last}": leaf for last, leaf in _children(each, plain=plain)}
+            else:
+                found[f"{name}/{inner}"] = each
     return found
 
 

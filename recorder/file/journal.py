@@ -7,7 +7,7 @@ section 1.2). It can be read up to its first damage. `finish` turns it into the 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -19,9 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recorder.file.episode import EpisodeError, MetaInvalidError, UnreadableFileError, require_size
-from recorder.file.layout import FORMAT, LIMIT_TYPE, META_BYTES_MAX, VERSIONS, Column, Counts, Rows
+from recorder.file.films import Pieces, lost_footage, read_footage
+from recorder.file.layout import FORMAT, LIMIT_TYPE, META_BYTES_MAX, PICTURES_BYTES_MAX, VERSIONS, Column, Counts, Rows
 from recorder.file.meta import EndMeta, Meta, canonical, decode_meta
 from recorder.file.rows import COMMAND_HEAD, FIRST_ROWS, STEP_ROWS, row_type
+from teleop.cameras.film import FilmError, film_of, films_of
 from teleop.files import move
 from teleop.records import RecordFile, RecordsError, read_head, records
 from teleop.wire.reasons import EndReason
@@ -31,6 +33,8 @@ _MAGIC: Final = b"armshare-journal"
 _END: Final = msgspec.json.Decoder(EndMeta)
 
 Arrays = Mapping[str, NDArray[Any]]
+Stored = Mapping[str, NDArray[Any] | Pieces]
+"""Dataset path -> its values; those of pictures may lie in several places."""
 
 
 class Kind(IntEnum):
@@ -85,7 +89,7 @@ def read_journal(path: Path) -> Journal:
             break
     if not found.steps:
         raise NothingRecordedError(f"{path.name}: the recording was cut off before the first step was kept")
-    require_size(columns, found.counts)
+    require_size([column for column in columns if not column.camera], found.counts)
     return Journal(meta, found.counts.steps, found.end, found.arrays(columns))
 
 
@@ -133,11 +137,13 @@ class _Found:
         self.limits += body[size:]
 
     def arrays(self, columns: Sequence[Column]) -> Arrays:
-        """Return every dataset of an episode."""
+        """Return every dataset of an episode but those of its cameras."""
         before, rows = np.frombuffer(self.first, self.first_type), np.frombuffer(self.steps, self.step_type)
         commands = self.commands.arrays()
         made: dict[str, NDArray[Any]] = {}
         for column in columns:
+            if column.camera:
+                continue
             if column.path in commands:
                 made[column.path] = commands[column.path].astype(column.dtype, copy=False)
             elif column.rows is Rows.LIMIT:
@@ -203,18 +209,52 @@ def _read_head(path: Path, data: memoryview) -> tuple[Meta, int, int]:
     return meta, at, crc
 
 
-def finish(journal: Path, clean: Path, cut: EndReason = EndReason.HOST_LOST) -> bool:
-    """Write a journal's episode to `clean`, then remove the journal; return whether the journal was whole.
+def finish(
+    journal: Path,
+    clean: Path,
+    cut: EndReason = EndReason.HOST_LOST,
+    set_aside: Callable[[Path, Exception], None] | None = None,
+) -> bool:
+    """Write the episode of a journal and its films to `clean`, then remove them; return whether the journal was whole.
 
-    One that was cut off becomes an invalid episode, for the reason `cut`, with the steps that it has. Raises as
-    `read_journal`, or OSError if the disk takes no more.
+    One that was cut off becomes an invalid episode, for the reason `cut`, with the steps that it has. A film that
+    cannot be read is given to `set_aside`, and its camera was lost. Raises as `read_journal`, or OSError if the disk
+    takes no more.
     """
     found = read_journal(journal)
     whole = found.end is not None and found.end.steps == found.steps
     end = found.end if whole else _cut_off(found, cut)
-    write_clean(clean, msgspec.structs.replace(found.meta, end=end), found.arrays)
-    journal.unlink()
+    arrays = {**found.arrays, **_footage(journal, found, set_aside)}
+    write_clean(clean, msgspec.structs.replace(found.meta, end=end), arrays)
+    forget(journal)
     return whole
+
+
+def forget(journal: Path) -> None:
+    """Remove a journal and its films, as far as they are there."""
+    journal.unlink(missing_ok=True)
+    for film in films_of(journal):
+        film.unlink(missing_ok=True)
+
+
+def _footage(journal: Path, found: Journal, set_aside: Callable[[Path, Exception], None] | None) -> Stored:
+    """Return the datasets of an episode's cameras."""
+    seen = found.arrays["time/t_observed_mono_ns"]
+    span, left = (int(seen[0]), int(seen[-1])), PICTURES_BYTES_MAX
+    made: dict[str, NDArray[Any] | Pieces] = {}
+    for name, camera in found.meta.recorded.items():
+        film = film_of(journal, name)
+        try:
+            footage = read_footage(film, name, camera, span, left)
+        except FileNotFoundError:
+            footage = lost_footage(name, camera, span)
+        except FilmError as error:
+            if set_aside is not None:
+                set_aside(film, error)
+            footage = lost_footage(name, camera, span)
+        made |= footage.arrays
+        left -= footage.nbytes
+    return made
 
 
 def end_record(end: EndMeta) -> bytes:
@@ -230,10 +270,11 @@ def _cut_off(found: Journal, reason: EndReason) -> EndMeta:
         reason=reason,
         t_mono_ns=str(found.arrays["time/t_observed_mono_ns"][-1]),
         t_wall_ns=str(found.arrays["time/t_wall_ns"][-1]),
+        notes=msgspec.UNSET if found.meta.version == 1 else [],
     )
 
 
-def write_clean(path: Path, meta: Meta, arrays: Arrays) -> None:
+def write_clean(path: Path, meta: Meta, arrays: Stored) -> None:
     """Write a finished file, whole or not at all; the same input gives the same bytes."""
     beside = path.with_name(path.name + ".tmp")
     try:
@@ -245,6 +286,7 @@ def write_clean(path: Path, meta: Meta, arrays: Arrays) -> None:
             for column in meta.columns:
                 add(column.path, arrays[column.path])
             file.flush()
+            add.put_pieces()
             os.fsync(file.id.get_vfd_handle())
         move(beside, path)
     except Exception:
@@ -259,11 +301,30 @@ class _Datasets:
         self._file, self._groups = file, {"": file.id}
         self._how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         self._how.set_obj_track_times(False)  # the same input gives the same bytes
+        self._early = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        self._early.set_obj_track_times(False)
+        self._early.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        self._early.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+        self._pieces: list[tuple[int, Pieces]] = []
+        """What is still to be put in the file, and where."""
 
-    def __call__(self, path: str, values: NDArray[Any]) -> None:
+    def __call__(self, path: str, values: NDArray[Any] | Pieces) -> None:
+        if isinstance(values, Pieces):
+            made = self._create(path, np.dtype("|u1"), (values.nbytes,), self._early)
+            if values.nbytes:
+                self._pieces.append((made.get_offset(), values))
+            return
+        made = self._create(path, values.dtype, values.shape, self._how)
+        made.write(h5py.h5s.ALL, h5py.h5s.ALL, values)
+
+    def _create(self, path: str, dtype: np.dtype, shape: tuple[int, ...], how: Any) -> Any:
         group, _, name = path.rpartition("/")
         if group not in self._groups:
             self._groups[group] = self._file.create_group(group).id
-        kind, space = h5py.h5t.py_create(values.dtype, logical=True), h5py.h5s.create_simple(values.shape)
-        made = h5py.h5d.create(self._groups[group], name.encode(), kind, space, dcpl=self._how)
-        made.write(h5py.h5s.ALL, h5py.h5s.ALL, values)
+        kind, space = h5py.h5t.py_create(dtype, logical=True), h5py.h5s.create_simple(shape)
+        return h5py.h5d.create(self._groups[group], name.encode(), kind, space, dcpl=how)
+
+    def put_pieces(self) -> None:
+        """Write the pieces to where HDF5 has left room for them, without gathering them in memory first."""
+        for at, pieces in self._pieces:
+            pieces.write(self._file.id.get_vfd_handle(), at)

@@ -178,7 +178,7 @@ class SpecMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CameraMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A camera that recorded pictures, as in `teleop.cameras.film.FilmHead`."""
+    """A camera that recorded pictures, as in `teleop.steps.FilmHead`."""
 
     codec: PictureCodec
     width: Annotated[int, msgspec.Meta(ge=1, le=SIDE_MAX)]
@@ -312,6 +312,8 @@ def _require_version(meta: Meta) -> None:
 def _require_cameras(meta: Meta) -> None:
     if meta.recorded and meta.robot.simulated:
         raise MetaError("expected no cameras of a simulated robot: its pictures are drawn from its states")
+    if len(meta.recorded) > CAMERAS_MAX:
+        raise MetaError(f"expected at most {CAMERAS_MAX} cameras, got {len(meta.recorded)}")
     if wrong := [name for name in meta.recorded if not CAMERA_NAME.fullmatch(name)]:
         raise MetaError(f"expected names of cameras of 1 to 64 letters, digits, - or _, got {wrong}")
 
@@ -354,7 +356,7 @@ def _require_lengths(spec: SpecMeta, version: int) -> None:
 
 
 def start_meta(start: EpisodeStart, urdf_sha256: dict[str, str]) -> Meta:
-    """Return the meta of an episode that is starting."""
+    """Return the meta of an episode that is starting; raise MetaError if its cameras cannot be recorded."""
     spec = start.spec
     values = GrantValues(
         operator=start.grant["operator"],
@@ -364,7 +366,7 @@ def start_meta(start: EpisodeStart, urdf_sha256: dict[str, str]) -> Meta:
         nonce=start.grant["nonce"],
         not_after_ms=str(start.grant["notAfterMs"]),
     )
-    return Meta(
+    meta = Meta(
         format=FORMAT,
         version=VERSION,
         episode=require_episode_id(start.episode),
@@ -380,8 +382,10 @@ def start_meta(start: EpisodeStart, urdf_sha256: dict[str, str]) -> Meta:
         t_wall_ns=str(start.t_wall_ns),
         end=None,
         driver=start.driver,
-        cameras={},
+        cameras={head.name: camera_meta(head) for head in start.cameras},
     )
+    _require_cameras(meta)
+    return meta
 
 
 def end_meta(end: EpisodeEnd) -> EndMeta:
@@ -391,13 +395,13 @@ def end_meta(end: EpisodeEnd) -> EndMeta:
 
 
 def camera_meta(head: FilmHead) -> CameraMeta:
-    """Return what an episode says about a camera; raise MetaError if its film cannot be of one."""
+    """Return what an episode says about a camera; raise MetaError if no episode may say that."""
     said = msgspec.to_builtins(head)
     del said["name"]
     try:
         return msgspec.convert(said, CameraMeta)
     except msgspec.ValidationError as error:
-        raise MetaError(f"the film of the camera {head.name!r} says what no episode may say: {error}") from error
+        raise MetaError(f"the camera {head.name!r} cannot be recorded: {error}") from error
 
 
 def task_meta(task: TaskSpec | None, granted: str) -> TaskMeta:

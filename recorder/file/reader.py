@@ -2,15 +2,16 @@
 
     python -m recorder.file.reader FD
 
-FD is a socket that keeps messages apart. A request comes with two descriptors, of the file and of an empty one for the
-values; its answer says how the reading ended. `apart.py` is the other end. Nothing but this module's imports is loaded,
-so that a fork takes little.
+FD is a socket that keeps messages apart. A request comes with descriptors: to read a file, its own and those of empty
+ones; to look at pictures, that of a file with them. Its answer says how that ended. `apart.py` is the other end.
+Nothing but this module's imports is loaded, so that a fork takes little; what decodes pictures is, once there are any.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import mmap
 import os
 import resource
@@ -32,19 +33,25 @@ from recorder.file.episode import (
     EpisodeError,
     Inspected,
     Place,
+    Stored,
     TooLargeError,
     inspect,
     opened,
+    put_pictures,
     read_into,
     require_cut,
+    require_pictures_cut,
 )
-from recorder.file.layout import META_BYTES_MAX, VALUES_BYTES_MAX, Counts
+from recorder.file.layout import META_BYTES_MAX, PICTURES_BYTES_MAX, VALUES_BYTES_MAX, Counts
 from recorder.file.meta import canonical
+from recorder.pictures.channel import PictureCodec, Pictures
+from recorder.pictures.units import PictureError
 
 MESSAGE_BYTES_MAX: Final = 1 << 16
-_ALIGN: Final = 64
+ALIGN: Final = 64
 _SAID_MAX: Final = 4000
 """How many characters of an error are kept."""
+_DECODE: Final = "recorder.pictures.decode"
 _OUT_OF_MEMORY: Final = 3
 """The exit status of a child that was given too little to say so."""
 
@@ -58,35 +65,50 @@ class Bounds(msgspec.Struct, frozen=True):
     wall_s: float = 300.0
 
 
-class Request(msgspec.Struct, frozen=True):
-    """Read one file."""
+class Request(msgspec.Struct, frozen=True, tag=True):
+    """Read one file. With it come an empty file for the values, and one for copies of pictures."""
 
     name: str
     plain: bool
     bounds: Bounds
 
 
+class Look(msgspec.Struct, frozen=True, tag=True):
+    """Decode every picture of one camera: they are at the beginning of the file that comes with it, then `end` and
+    `key` as FORMAT.md says."""
+
+    name: str
+    codec: PictureCodec
+    width: int
+    height: int
+    pictures: int
+    picture_bytes: int
+    bounds: Bounds
+
+
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How reading ended. If it was read, the values begin with `/meta`, as `placed` says."""
+    """How it ended. If a file was read, the values begin with `/meta`, as `placed` says."""
 
     error: str = ""
-    """The name of an EpisodeError."""
+    """The name of an EpisodeError, or of a PictureError."""
     says: str = ""
     meta_bytes: int = 0
     counts: Counts | None = None
+    pictures: dict[str, Stored] = {}
+    """Where each dataset of pictures is."""
     lost: str = ""
     """Why the child said nothing, if it did not."""
 
 
-REQUEST: Final = msgspec.json.Decoder(Request)
+REQUEST: Final = msgspec.json.Decoder(Request | Look)
 ANSWER: Final = msgspec.json.Decoder(Answer)
 
 
 def placed(places: tuple[Place, ...], meta_bytes: int) -> Iterator[tuple[Place, int]]:
-    """Yield each dataset, and where its values begin."""
+    """Yield each dataset that is read, and where its values begin."""
     at = meta_bytes
-    for place in places:
-        at += -at % _ALIGN
+    for place in (place for place in places if not place.mapped):
+        at += -at % ALIGN
         yield place, at
         at += place.nbytes
 
@@ -101,19 +123,30 @@ def serve(channel: socket.socket) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this ends it
     canonical({"a": 0, "b": 0})  # loads the codec that it sorts by, which no child could open
     gc.freeze()
+    decoders = False
     while True:
-        data, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES_MAX, 2)
+        data, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES_MAX, 3)
         if not data:
             return
+        request = REQUEST.decode(data)
+        if isinstance(request, Look) and not decoders:
+            _load_decoders()
+            decoders = True
         try:
-            answer = _apart(REQUEST.decode(data), *descriptors)
+            answer = _apart(request, *descriptors)
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
         channel.sendall(msgspec.json.encode(answer))
 
 
-def _apart(request: Request, file: int, values: int) -> Answer:
+def _load_decoders() -> None:
+    """Load what decodes pictures, which no child could open. Nobody beside a robot imports it (pyproject.toml)."""
+    importlib.import_module(_DECODE)
+    gc.freeze()
+
+
+def _apart(request: Request | Look, *descriptors: int) -> Answer:
     """Read in a child, and wait for it."""
     told, tell = os.pipe()
     try:
@@ -123,7 +156,7 @@ def _apart(request: Request, file: int, values: int) -> Answer:
         os.close(tell)
         return Answer(lost=f"no process could be started: {error.strerror}")
     if child == 0:
-        _child(request, file, values, tell)
+        _child(request, descriptors, tell)
     os.close(tell)
     try:
         said = _said(told, request.bounds.wall_s)
@@ -164,12 +197,16 @@ def _too_large(says: str) -> Answer:
     return Answer(error=TooLargeError.__name__, says=says)
 
 
-def _child(request: Request, file: int, values: int, tell: int) -> NoReturn:
+def _child(request: Request | Look, descriptors: tuple[int, ...], tell: int) -> NoReturn:
     """Read one file, say how that ended, and end."""
     code = 1
     try:
         memory_max = _limit(request.bounds)
-        os.write(tell, msgspec.json.encode(_read(request, file, values, memory_max)))
+        if isinstance(request, Request):
+            answer = _read(request, memory_max, *descriptors)
+        else:
+            answer = _look(request, *descriptors)
+        os.write(tell, msgspec.json.encode(answer))
         code = 0
     except MemoryError:
         code = _OUT_OF_MEMORY
@@ -179,20 +216,22 @@ def _child(request: Request, file: int, values: int, tell: int) -> NoReturn:
         os._exit(code)
 
 
-def _read(request: Request, file: int, values: int, memory_max: int) -> Answer:
+def _read(request: Request, memory_max: int, file: int, values: int, copies: int) -> Answer:
     try:
         with opened(file, request.name) as found:
             with _no_other_file():
                 inspected = inspect(found, plain=request.plain)
             _give(inspected, memory_max)
             _copy(inspected, values)
-            return Answer(meta_bytes=len(inspected.meta_bytes), counts=inspected.counts)
+            with _no_other_file():
+                pictures = put_pictures(inspected, copies)
+            return Answer(meta_bytes=len(inspected.meta_bytes), counts=inspected.counts, pictures=pictures)
     except EpisodeError as error:
         return Answer(error=type(error).__name__, says=str(error)[:_SAID_MAX])
 
 
 def _copy(found: Inspected, values: int) -> None:
-    """Write `/meta` and all values into a file; raise CommandsUncutError."""
+    """Write `/meta` and all values but pictures into a file; raise CommandsUncutError or PicturesUncutError."""
     length = total_bytes(found.places, len(found.meta_bytes))
     os.truncate(values, length)
     memory = mmap.mmap(values, length)
@@ -205,6 +244,25 @@ def _copy(found: Inspected, values: int) -> None:
         for path, array in arrays.items():
             read_into(found.datasets[path], array)
     require_cut(arrays)
+    require_pictures_cut(found.counts, arrays)
+
+
+def _look(request: Look, file: int) -> Answer:
+    """Decode every picture; say which is the first that cannot be."""
+    decode = importlib.import_module(_DECODE)
+    memory, at = mmap.mmap(file, 0, access=mmap.ACCESS_READ), request.picture_bytes
+    end = np.frombuffer(memory, np.int64, request.pictures, at + -at % ALIGN)
+    key = np.frombuffer(memory, np.bool_, request.pictures, at + -at % ALIGN + end.nbytes)
+    data, size = np.frombuffer(memory, np.uint8, at), (request.width, request.height)
+    pictures = Pictures(request.name, request.codec, *size, 0.0, data, end, end, key)
+    try:
+        decoder = decode.Decoder(pictures)
+        with _no_other_file():
+            for index in range(len(pictures)):
+                decoder.check(index)
+    except PictureError as error:
+        return Answer(error=type(error).__name__, says=str(error)[:_SAID_MAX])
+    return Answer()
 
 
 @contextmanager
@@ -223,7 +281,7 @@ def _limit(bounds: Bounds) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (bounds.processor_s, bounds.processor_s + 1))
     most = 2 * META_BYTES_MAX + VALUES_BYTES_MAX
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (PICTURES_BYTES_MAX, PICTURES_BYTES_MAX))
     start = _address_space() + bounds.memory_bytes
     if sys.platform == "linux":  # elsewhere nothing says how much there is already
         resource.setrlimit(resource.RLIMIT_AS, (start, start + most))

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recorder.file.layout import NO_COMMAND, RULES, STAGE_SLACK, UNKNOWN_STAGE, UNKNOWN_SUCCESS, VERSION, Column, Rows
 from recorder.file.meta import SpecMeta
@@ -117,9 +118,16 @@ def _in_a_row(columns: Iterable[Column], rows: Collection[Rows]) -> list[Column]
 
 def stage_of(progress: float | None, stages: int) -> int:
     """Return how many of a task's stages are done; -1 if nobody knows."""
-    if progress is None or not stages:
+    if progress is None or not stages or math.isnan(progress):
         return UNKNOWN_STAGE
-    return math.floor(progress * stages + STAGE_SLACK)
+    return math.floor(min(max(progress, 0.0), 1.0) * stages + STAGE_SLACK)
+
+
+def stages_of(progress: NDArray[np.float64], stages: int) -> NDArray[np.int8]:
+    """Return the same for each of many."""
+    known = ~np.isnan(progress) if stages else np.zeros(len(progress), np.bool_)
+    done = np.floor(np.clip(np.where(known, progress, 0.0), 0.0, 1.0) * stages + STAGE_SLACK)
+    return np.where(known, done, UNKNOWN_STAGE).astype(np.int8)
 
 
 def _success(seen: Observation) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import queue
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -17,10 +17,11 @@ import structlog
 from eth_account.signers.local import LocalAccount
 
 from recorder.file.episode import EpisodeError
-from recorder.file.journal import JOURNAL_SUFFIX, NothingRecordedError, finish
+from recorder.file.journal import JOURNAL_SUFFIX, NothingRecordedError, finish, forget
 from recorder.host.room import FULL, Room
 from recorder.proof.manifest import EPISODE_FILE, NO_PREVIOUS
 from recorder.proof.seal import SealedEpisode, read_sealed, seal
+from teleop.cameras.film import FILM_SUFFIX, films_of
 from teleop.files import move, write_atomic
 from teleop.identity import Domain
 from teleop.wire.reasons import EndReason
@@ -76,6 +77,7 @@ class Sealer:
         for suffix in (JOURNAL_SUFFIX, _FILE_SUFFIX, _BUNDLE_SUFFIX):
             for path in self._recording.glob("*" + suffix):
                 found[path.stem] = suffix != _BUNDLE_SUFFIX, path.stat().st_mtime_ns, path.stem
+        self._remove_films(found)
         for episode in sorted(found, key=found.__getitem__):
             self._waiting.append(Ended(self._recording / (episode + JOURNAL_SUFFIX), EndReason.HOST_LOST))
         return self._seal_waiting()
@@ -118,26 +120,30 @@ class Sealer:
         file = ended.journal.with_suffix(_FILE_SUFFIX)
         building, placed = file.with_suffix(_BUNDLE_SUFFIX), self._folder / "sealed" / file.stem
         if placed.exists():
+            forget(ended.journal)
             sealed = read_sealed(placed)
             self._hand_on(sealed)
             return sealed
         if building.exists() and (whole := self._finish_bundle(building)) is not None:
+            forget(ended.journal)
             return whole
         if not file.exists():
             return self._seal_journal(ended.journal, ended.cut)
-        ended.journal.unlink(missing_ok=True)  # it was to be removed next
+        forget(ended.journal)  # it was to be removed next
         return self._seal(file)
 
     def _seal_journal(self, journal: Path, cut: EndReason) -> SealedEpisode | None:
         file = journal.with_suffix(_FILE_SUFFIX)
         try:
-            if not finish(journal, file, cut):
+            if not finish(journal, file, cut, self._set_aside):
                 _log.warning("recording was cut off", episode=journal.stem, reason=cut.value)
         except NothingRecordedError:
-            journal.unlink()
+            forget(journal)
             return None
         except EpisodeError as error:
             self._set_aside(journal, error)
+            for film in films_of(journal):
+                move(film, self._folder / "damaged" / film.name)
             return None
         return self._seal(file)
 
@@ -174,7 +180,13 @@ class Sealer:
         path = self._folder / "previous"
         return path.read_text().strip() if path.exists() else NO_PREVIOUS
 
-    def _set_aside(self, file: Path, error: EpisodeError) -> None:
+    def _remove_films(self, episodes: Collection[str]) -> None:
+        """Remove films of which there is no episode: a crash came before its first step, or after its last."""
+        for film in self._recording.glob("*" + FILM_SUFFIX):
+            if film.name.partition(".")[0] not in episodes:
+                film.unlink()
+
+    def _set_aside(self, file: Path, error: Exception) -> None:
         _log.error("recording is damaged", file=file.name, reason=type(error).__name__, error=str(error))
         move(file, self._folder / "damaged" / file.name)
 

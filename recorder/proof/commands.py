@@ -19,13 +19,14 @@ from recorder.file.commands import HEAD_BYTES, begins, follows, heads
 from recorder.file.episode import Episode
 from recorder.file.layout import NO_COMMAND
 from teleop.safety import Interlock
-from teleop.wire.messages import DEAD_MAN, PROTOCOL, WIRE, Command, Mode, Safety, WireError
+from teleop.wire.messages import DEAD_MAN, INTERVENTION, PROTOCOL, WIRE, Command, Mode, Safety, WireError
 
 _KIND: Final[int] = WIRE["messages"]["command"]["kind"]
 _VALUES_MAX: Final[int] = WIRE["limits"]["command_values"]
 _F32: Final = np.dtype("<f4")
 _BITS: Final = np.dtype("<u4")
 _FIELDS: Final = ("mode", "count", "seq", "seen", "epoch", "t_client_us")
+_FLAGS: Final = {"dead_man": DEAD_MAN, "intervention": INTERVENTION}
 _MS: Final = 1e6
 
 
@@ -45,7 +46,7 @@ def _whole(episode: Episode, said: NDArray[Any]) -> str | None:
         (said["kind"] != _KIND)
         | (said["protocol"] != PROTOCOL)
         | ~np.isin(said["mode"], list(Mode))
-        | (said["flags"] & ~np.uint8(DEAD_MAN) != 0)
+        | (said["flags"] & ~np.uint8(DEAD_MAN | INTERVENTION) != 0)
         | (said["reserved"] != 0)
         | (said["count"] > _VALUES_MAX)
         | (end - begin != HEAD_BYTES + _F32.itemsize * said["count"].astype(np.int64))
@@ -122,8 +123,8 @@ def _commanded(episode: Episode, said: NDArray[Any]) -> str | None:
     """`/commanded` is what the newest admitted command at each step says."""
     newest = episode.newest_command
     rows, none = np.maximum(newest, 0), newest < 0
-    for name in (*_FIELDS, "dead_man"):
-        values = said["flags"] & DEAD_MAN if name == "dead_man" else said[name]
+    for name in (*_FIELDS, *_FLAGS):
+        values = said["flags"] & _FLAGS[name] != 0 if name in _FLAGS else said[name]
         nothing = NO_COMMAND if name == "mode" else 0
         expected = np.where(none, nothing, values[rows] if len(said) else nothing)
         found = episode.arrays[f"commanded/{name}"]

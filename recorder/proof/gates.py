@@ -12,10 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from recorder.file.episode import Episode, EpisodeError
+from recorder.file.rows import stages_of
 from recorder.proof import asked as facts
 from recorder.proof import checkpoint as checkpoints
-from recorder.proof import commands, merkle, motion
+from recorder.proof import commands, merkle, motion, pictures
 from recorder.proof import manifest as manifests
 from recorder.proof import refusals as no
 from recorder.proof.bundle import TrustClass, domain_meta
@@ -209,7 +212,19 @@ def _succeeded(case: Case) -> str | None:
         return f"the last step shows success as {shown}, the episode's end says {episode.end.success}"
     if 0 < most < episode.steps:
         return f"the task allows {most} steps, the episode has {episode.steps}"
-    return None
+    return _staged(episode)
+
+
+def _staged(episode: Episode) -> str | None:
+    """The stages are what progress shows; version 1 has none."""
+    if "stage" not in episode.arrays:
+        return None
+    shown = stages_of(episode.arrays["progress"], len(episode.meta.task.stages))
+    wrong = np.flatnonzero(shown != episode.arrays["stage"])
+    if not len(wrong):
+        return None
+    at = int(wrong[0])
+    return f"at observation {at}, progress shows stage {shown[at]}, and `stage` says {episode.arrays['stage'][at]}"
 
 
 def _timely(case: Case) -> str | None:
@@ -246,6 +261,10 @@ def _one_chain(case: Case) -> str | None:
 
 def _moved(case: Case) -> str | None:
     return motion.problem(case.episode)
+
+
+def _seen(case: Case) -> str | None:
+    return pictures.problem(case.episode)
 
 
 def _replayed(case: Case) -> str | None:
@@ -357,6 +376,7 @@ FILE_GATES: Final = (
     Gate("success", no.SuccessMismatch, _succeeded),
     Gate("end", no.EndMismatch, _ended),
     Gate("motion", no.MotionInvalid, _moved),
+    Gate("pictures", no.PicturesInvalid, _seen),
     Gate("replay", no.ReplayMismatch, _replayed, _wants_replay),
     Gate("copy", no.CopiedMotion, _own_motion, _wants_books),
     Gate("receipt", no.ReceiptInvalid, _receipted, _wants_receipt),

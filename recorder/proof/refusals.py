@@ -111,6 +111,10 @@ class MotionInvalid(GateError):
     """Clocks, numbers or positions are impossible for this robot."""
 
 
+class PicturesInvalid(GateError):
+    """Pictures are not whole, not in order, not as the file says of them, or cannot be decoded."""
+
+
 class ReplayMismatch(GateError):
     """Re-simulation gives different states."""
 

@@ -9,7 +9,10 @@ FORMAT.md, section 1.2, describes the bytes.
 from __future__ import annotations
 
 import fcntl
+import mmap
+import os
 import struct
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
@@ -28,6 +31,9 @@ PICTURE_BYTES_MAX: Final = 4 << 20
 """The largest picture that an episode may hold (FORMAT.md, section 1.4)."""
 _MAGIC: Final = b"armshare-film"
 _HEAD_BYTES_MAX: Final = 1 << 16
+_WRITER_S: Final = 10.0
+"""How long a writer has to end a film; it takes one picture."""
+_LOOK_S: Final = 0.01
 _PICTURE: Final = struct.Struct("<qqBB")
 _EVENT: Final = struct.Struct("<qqBI")
 
@@ -79,7 +85,8 @@ class FilmPicture:
     key: bool
     """Whether it can be decoded by itself."""
     marks: Mark
-    data: bytes
+    data: bytes | memoryview
+    """What was read lies in the file, which must not be shortened meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +191,15 @@ class FilmWriter:
 
 
 def read_film(path: Path) -> Film:
-    """Wait until a film is no longer being written, and read it up to its first damage; raise FilmError."""
+    """Wait until a film is no longer being written, and read it up to its first damage; raise FilmError.
+
+    If its writer neither ends nor dies, it is read as it is.
+    """
     with path.open("rb") as file:
-        fcntl.flock(file.fileno(), fcntl.LOCK_SH)
-        data = memoryview(file.read())
+        _wait(file.fileno())
+        if not os.fstat(file.fileno()).st_size:
+            raise FilmError(f"{path.name}: expected a film, and it is empty")
+        data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     try:
         version, said, at, crc = read_head(data, _MAGIC, _HEAD_BYTES_MAX)
         head = msgspec.json.decode(said, type=FilmHead)
@@ -207,15 +219,32 @@ def read_film(path: Path) -> Film:
     return Film(head, film.pictures, film.events, whole)
 
 
+def film_of(journal: Path, camera: str) -> Path:
+    """Return where a camera's film is, beside an episode's journal."""
+    return journal.with_name(f"{journal.stem}.{camera}{FILM_SUFFIX}")
+
+
 def films_of(journal: Path) -> Iterator[Path]:
     """Yield the films beside an episode's journal, sorted by camera."""
     yield from sorted(journal.parent.glob(f"{journal.stem}.*{FILM_SUFFIX}"))
 
 
+def _wait(descriptor: int) -> None:
+    """Wait until nobody writes the film, or for `_WRITER_S`."""
+    until = time.monotonic() + _WRITER_S
+    while time.monotonic() < until:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOOK_S)
+        else:
+            return
+
+
 def _take(film: Film, kind: int, body: memoryview) -> None:
     if kind == Kind.PICTURE:
         captured_ns, arrived_ns, key, marks = _PICTURE.unpack_from(body)
-        film.pictures.append(FilmPicture(captured_ns, arrived_ns, bool(key), Mark(marks), bytes(body[_PICTURE.size :])))
+        film.pictures.append(FilmPicture(captured_ns, arrived_ns, bool(key), Mark(marks), body[_PICTURE.size :]))
     elif kind == Kind.EVENT:
         t_from_ns, t_to_ns, trouble, pictures = _EVENT.unpack(body)
         film.events.append(FilmEvent(t_from_ns, t_to_ns, Trouble(trouble), pictures))

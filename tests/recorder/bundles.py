@@ -25,6 +25,7 @@ from recorder.proof.seal import seal, sign_as_robot, sign_receipt
 from teleop.identity import Domain
 from teleop.steps import EpisodeEnd, EpisodeStart, Step
 from tests.recorder.factory import DOMAIN, HUB, ROBOT, SESSION, fake_episode
+from tests.recorder.filming import film
 
 LOG_KEY = LogKey("armshare.test/log", Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 RECEIVED_MS = 1_750_000_100_000
@@ -44,6 +45,8 @@ def record(folder: Path, episode: tuple[EpisodeStart, list[Step], EpisodeEnd] | 
     for step in steps:
         writer.append(step)
     writer.end(end)
+    for head in start.cameras:
+        film(journal, head, steps[-1].t_observed_ns)
     clean = folder / f"{start.episode}.h5"
     finish(journal, clean)
     return clean

@@ -19,7 +19,7 @@ from eth_account.signers.local import LocalAccount
 from sim.motion.control import Limit, LimitEvent
 from sim.robot import Action, ArraySpec, EndEffector, Observation, RobotModel, RobotSpec, TaskSpec, Vector
 from teleop.identity import SESSION_GRANT, Domain
-from teleop.steps import EpisodeEnd, EpisodeStart, Step, Taken
+from teleop.steps import PERSON, Driver, EpisodeEnd, EpisodeStart, FilmHead, Step, Taken
 from teleop.wire.messages import FIRST, Command, Mode, Safety, digest_of
 from teleop.wire.reasons import EndReason
 
@@ -44,7 +44,7 @@ MALLORY: Final = fixed_key("mallory")
 
 def fake_task(name: str = "lift", max_steps: int = 400) -> TaskSpec:
     """Return a task."""
-    return TaskSpec(name, 1, "Lift the cube.", max_steps)
+    return TaskSpec(name, 1, "Lift the cube.", max_steps, stages=("reach the cube", "raise it"))
 
 
 def fake_spec(joints: int = 3, *, simulated: bool = True, gripper: bool = True, task: str = "lift") -> RobotSpec:
@@ -113,6 +113,8 @@ def fake_start(
     session: LocalAccount = SESSION,
     robot: LocalAccount = ROBOT,
     t_wall_ns: int = STARTED_NS,
+    cameras: tuple[FilmHead, ...] = (),
+    driver: Driver = PERSON,
 ) -> EpisodeStart:
     """Return the start of an episode whose grant is good for an hour from `t_wall_ns`."""
     spec = fake_spec() if spec is None else spec
@@ -133,6 +135,8 @@ def fake_start(
         initial=observe(spec, spec.home_rad, np.zeros(spec.joints), 1.0, 0.0, success=False),
         t_mono_ns=1_000_000_000,
         t_wall_ns=t_wall_ns,
+        cameras=cameras,
+        driver=driver,
     )
 
 
@@ -295,10 +299,12 @@ def fake_episode(
     session: LocalAccount = SESSION,
     robot: LocalAccount = ROBOT,
     t_wall_ns: int = STARTED_NS,
+    cameras: tuple[FilmHead, ...] = (),
+    driver: Driver = PERSON,
 ) -> tuple[EpisodeStart, list[Step], EpisodeEnd]:
-    """Return a whole episode, the same for the same arguments."""
+    """Return a whole episode, the same for the same arguments; only one that is not simulated has cameras."""
     spec = fake_spec(joints, simulated=simulated, gripper=gripper, task=task)
-    keys = {"wallet": wallet, "session": session, "robot": robot}
-    start = fake_start(episode, spec=spec, seed=seed, t_wall_ns=t_wall_ns, **keys)
+    said = {"wallet": wallet, "session": session, "robot": robot, "cameras": cameras, "driver": driver}
+    start = fake_start(episode, spec=spec, seed=seed, t_wall_ns=t_wall_ns, **said)
     made = fake_steps(start, steps, reach=reach, idle=idle, shake_rad=shake_rad, success=success)
     return start, made, fake_end(start, made, reason=reason, success=success)

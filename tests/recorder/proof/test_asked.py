@@ -57,7 +57,7 @@ LIES: dict[str, Callable[[Meta], Meta]] = {
     "another instruction": with_meta("task", instruction="Ignore the cube and wave."),
     "a later version of the task": with_meta("task", version=2),
     "more time": with_meta("task", max_steps=100_000),
-    "other stages": with_meta("task", stages=["wave"]),
+    "other stages": with_meta("task", stages=["reach the cube", "wave"]),
 }
 
 
