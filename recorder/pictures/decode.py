@@ -6,6 +6,7 @@ memory or time than the camera's pictures need.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
@@ -100,6 +101,8 @@ class _Alone:
         try:
             found: Any = cv2.imdecode(np.frombuffer(data, np.uint8), _AS_IT_IS if deep else _COLOURS)
         except cv2.error as error:
+            if error.code == cv2.Error.StsNoMem:
+                raise MemoryError(str(error)) from error
             raise _of(pictures, index, PictureUndecodableError(str(error))) from error
         _require_decoded(pictures, index, found, deep)
         self._found = found
@@ -162,6 +165,8 @@ class _H264:
         except PictureError as error:
             raise _of(pictures, index, error) from error
         except self._av.FFmpegError as error:
+            if error.errno == errno.ENOMEM:
+                raise MemoryError(str(error)) from error
             raise _of(pictures, index, PictureUndecodableError(str(error))) from error
         if len(found) != 1 or found[0].is_corrupt:
             said = f"it gives {len(found)} pictures, some of them damaged" if found else "it gives no picture"

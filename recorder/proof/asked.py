@@ -6,7 +6,7 @@ Pure: each function returns the first difference as a sentence, or None.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -132,6 +132,18 @@ def another_robot(asked: Asked, meta: Meta) -> str | None:
         if _plain(value) != _plain(found[name]):
             told, said = _short(value), _short(found[name])
             return f"{name}: the hub was told {told} before the episode began, the episode says {said}"
+    return _another_camera(there.get("cameras", ()), meta)
+
+
+def _another_camera(described: Sequence[Mapping[str, Any]], meta: Meta) -> str | None:
+    """Say which camera has pictures that the robot did not have, or not in this size."""
+    sizes = {camera["name"]: (camera["width"], camera["height"]) for camera in described}
+    for name, camera in meta.recorded.items():
+        if name not in sizes:
+            return f"cameras: the hub was told of {sorted(sizes)} before the episode began, the episode has {name!r}"
+        if sizes[name] != (camera.width, camera.height):
+            told, said = "x".join(map(str, sizes[name])), f"{camera.width}x{camera.height}"
+            return f"cameras.{name}: the hub was told {told} before the episode began, the episode says {said}"
     return None
 
 

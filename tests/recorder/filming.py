@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from functools import cache
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any, Final
 
 from recorder.pictures.channel import PictureCodec
 from teleop.cameras.film import FilmEvent, FilmPicture, FilmWriter, Mark, film_of
-from teleop.steps import FilmHead
+from teleop.steps import Driver, DriverKind, EpisodeEnd, EpisodeStart, FilmHead, Note, Step
+from tests.recorder.factory import fake_episode
 from tests.recorder.pictures.encoded import FPS, HEIGHT, WIDTH, encoded
 
 PERIOD_NS: Final = round(1e9 / FPS)
@@ -52,6 +54,16 @@ def pictures(codec: PictureCodec, until_ns: int) -> list[FilmPicture]:
             range(BEGAN_NS - BEFORE * PERIOD_NS + 1_000_000, 2**62, PERIOD_NS), units(codec, count), strict=False
         )
     ]
+
+
+def seen(**changed: Any) -> tuple[EpisodeStart, list[Step], EpisodeEnd]:
+    """Return an episode of a real robot with two cameras, that a policy drove; the one lost pictures meanwhile."""
+    cameras = head(), head("wrist", PictureCodec.JPEG)
+    driver = Driver(DriverKind.POLICY, "reaching", "ab" * 32)
+    said = {"steps": 14, "simulated": False, "cameras": cameras, "driver": driver} | changed
+    start, steps, end = fake_episode(**said)
+    notes = Note(start.t_mono_ns, "It begins."), Note(end.t_mono_ns, "It has it.")
+    return start, steps, dataclasses.replace(end, notes=notes)
 
 
 def film(

@@ -140,6 +140,99 @@ CHANGED: Final[dict[str, tuple[Change, Refusal]]] = {
     "a beginning after the sending": (began_later, refusals.MotionInvalid),
     "commands that are not cut": (uncut, refusals.EpisodeStructureInvalid),
 }
+
+
+def camera(kind: str, name: str = "front") -> str:
+    """Return the path of one of a camera's datasets."""
+    return f"cameras/{name}/{kind}"
+
+
+def cut_short(arrays: Arrays) -> None:
+    """Leave out the second half of a picture."""
+    end, data = arrays[camera("end")], arrays[camera("bytes")]
+    size = int(end[5] - end[4])
+    lost = size // 2
+    arrays[camera("bytes")] = np.delete(data, slice(int(end[5]) - lost, int(end[5])))
+    arrays[camera("end")][5:] -= lost
+
+
+def flipped(arrays: Arrays) -> None:
+    """Change the bytes with which a picture begins."""
+    start = int(arrays[camera("end")][4])
+    arrays[camera("bytes")][start : start + 8] ^= 0x55
+
+
+def swapped_cameras(arrays: Arrays) -> None:
+    """Give each camera what the other saw."""
+    for kind in ("bytes", "end", "t_captured_mono_ns", "t_arrived_mono_ns", "key", "marks", "events"):
+        one, other = camera(kind), camera(kind, "wrist")
+        arrays[one], arrays[other] = arrays[other], arrays[one]
+
+
+def a_picture_less(arrays: Arrays) -> None:
+    """Forget a picture in everything but where it ends."""
+    arrays[camera("end")] = np.delete(arrays[camera("end")], 3)
+
+
+def earlier(kind: str) -> Callable[[Arrays], None]:
+    """Return what lets a picture be of before the one before it."""
+    return lambda arrays: arrays[camera(kind)].__setitem__(6, arrays[camera(kind)][4])
+
+
+def said_key(row: int, value: int) -> Callable[[Arrays], None]:
+    """Return what says of a picture that it is a key, or that it is not."""
+    return changed(camera("key"), row, value)
+
+
+def from_after(arrays: Arrays) -> None:
+    """Let the last picture be of after the episode."""
+    arrays[camera("t_captured_mono_ns")][-1] += 10**9
+    arrays[camera("t_arrived_mono_ns")][-1] += 10**9
+
+
+def too_much_before(arrays: Arrays) -> None:
+    """Let the first two keys be of before the episode."""
+    early = arrays[camera("t_captured_mono_ns")]
+    early[:6] = early[0] + np.arange(6)
+
+
+def event(*said: int) -> Callable[[Arrays], None]:
+    """Return what says that there was trouble."""
+
+    def change(arrays: Arrays) -> None:
+        arrays[camera("events")] = np.array([said], arrays[camera("events")].dtype)
+
+    return change
+
+
+def twice(arrays: Arrays) -> None:
+    """Put a second picture into an access unit."""
+    end, data = arrays[camera("end")], arrays[camera("bytes")]
+    again = data[: int(end[0])]
+    arrays[camera("bytes")] = np.concatenate([again, data])
+    arrays[camera("end")] = end + len(again)
+
+
+PICTURES: Final[dict[str, tuple[Change, Refusal]]] = {
+    "a picture that is cut short": (cut_short, refusals.PicturesInvalid),
+    "a picture whose bits are flipped": (flipped, refusals.PicturesInvalid),
+    "what another camera saw": (swapped_cameras, refusals.PicturesInvalid),
+    "a picture less than there are ends": (a_picture_less, refusals.EpisodeStructureInvalid),
+    "a clock that goes back": (earlier("t_captured_mono_ns"), refusals.PicturesInvalid),
+    "a picture that arrived before another": (earlier("t_arrived_mono_ns"), refusals.PicturesInvalid),
+    "a key that is none": (said_key(5, 1), refusals.PicturesInvalid),
+    "a key that hides": (said_key(4, 0), refusals.PicturesInvalid),
+    "a first picture that is no key": (said_key(0, 0), refusals.PicturesInvalid),
+    "a key that is neither": (said_key(5, 7), refusals.PicturesInvalid),
+    "a mark that there is not": (changed(camera("marks"), 2, 8), refusals.PicturesInvalid),
+    "a picture from after the end": (from_after, refusals.PicturesInvalid),
+    "pictures from long before": (too_much_before, refusals.PicturesInvalid),
+    "trouble that there is not": (event(1_100_000_000, 1_200_000_000, 9, 1), refusals.PicturesInvalid),
+    "trouble that ends before it begins": (event(1_200_000_000, 1_100_000_000, 0, 1), refusals.PicturesInvalid),
+    "trouble of another time": (event(1, 2, 0, 1), refusals.PicturesInvalid),
+    "two pictures in one": (twice, refusals.PicturesInvalid),
+}
+"""Of the episode that `filming.seen` makes."""
 RECORDED: Final[dict[str, tuple[Sequence[str], Sequence[int]]]] = {
     "driven without pressing": at(1, "r", D),
     "driven after a silence": at(7, None, D),

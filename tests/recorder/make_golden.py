@@ -26,7 +26,8 @@ from recorder.proof.manifest import NO_PREVIOUS
 from teleop.wire.reasons import EndReason
 from tests.recorder.bundles import Adversary, good_bundle, receipt, signed
 from tests.recorder.driving import drive
-from tests.recorder.lies import CHANGED, EXPIRED, RECORDED, SAID
+from tests.recorder.filming import seen
+from tests.recorder.lies import CHANGED, EXPIRED, PICTURES, RECORDED, SAID
 
 GOLDEN: Final = Path(__file__).parent / "golden"
 VERSION_1: Final = GOLDEN / "version-1"
@@ -37,8 +38,10 @@ KEPT: Final = {
     *("a value that is not finite", "commands that are not cut"),
     *("driven without pressing", "driven after a silence", "driven on in a new epoch", "driven before it was armed"),
     *("version 1", "another last command", "the first epoch only"),
+    *("a picture that is cut short", "what another camera saw", "a clock that goes back", "a key that hides"),
+    "a picture less than there are ends",
 }
-"""Which of the lies are kept as files; all of them are told in `proof/test_commands.py`."""
+"""Which of the lies are kept as files; all are told in `proof/test_commands.py` and `proof/test_pictures.py`."""
 BROKEN: Final[dict[str, Callable[[Path], None]]] = {}
 
 
@@ -147,6 +150,19 @@ def write_early_limit(good: Path) -> None:
     write(VERSION_2 / "EndMismatch" / "a-limit-that-was-not-reached", early)
 
 
+def write_seen() -> None:
+    """Write an episode of a real robot with cameras, and lies about its pictures."""
+    good = VERSION_2 / "good-seen"
+    with TemporaryDirectory() as folder:
+        shutil.copytree(good_bundle(Path(folder), made=seen()), good)
+    told = Adversary.of(good)
+    for name, (change, refusal) in PICTURES.items():
+        if name in KEPT:
+            arrays = {path: array.copy() for path, array in told.episode.arrays.items()}
+            change(arrays)
+            write(VERSION_2 / refusal.__name__ / slug(name), dataclasses.replace(told.episode, arrays=arrays))
+
+
 def slug(name: str) -> str:
     """Return a lie's name as a folder's."""
     return name.replace(" ", "-")
@@ -172,6 +188,7 @@ def main() -> None:
             (VERSION_2 / name / "bundle" / "episode.h5").unlink()
     write_lies(good)
     write_early_limit(good)
+    write_seen()
     for name, (scripts, safety) in RECORDED.items():
         if name in KEPT:
             copied(VERSION_2 / "SafetyMismatch" / slug(name), scripts=scripts, safety=safety)
