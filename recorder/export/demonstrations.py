@@ -322,16 +322,16 @@ def _cannot_draw(episode: Episode, camera: str) -> str:
 def _facts_of(checked: _Checked, episode: Episode, space: ActionSpace) -> dict[str, Any]:
     """Return what the bundle itself says of an episode as a whole."""
     meta, manifest = episode.meta, checked.manifest
-    driver = getattr(meta, "driver", None)  # older files do not say who drove
+    driver = meta.driven_by
     return {
         "episode": meta.episode,
         "digest": checked.digest,
         "success": manifest.success is True,
         "operator": manifest.operator.address,
         "robot": manifest.robot.address,
-        "driver": getattr(driver, "kind", ""),
-        "driver_name": getattr(driver, "name", ""),
-        "driver_sha256": getattr(driver, "sha256", ""),
+        "driver": driver.kind.value,
+        "driver_name": driver.name,
+        "driver_sha256": driver.sha256,
         "trust": checked.trust,
         "seed": meta.seed,
         "end_reason": manifest.reason.value,

@@ -22,9 +22,9 @@ from recorder.export import lerobot_rows as rows
 from recorder.export import statistics
 from recorder.export.demonstrations import Demonstration, Demonstrations
 from recorder.export.errors import CameraError
-from recorder.export.folders import whole_folder
 from recorder.export.lerobot_rows import IMAGES, LANGUAGE, Column
 from recorder.export.statistics import Statistics
+from recorder.export.target import whole_folder
 from recorder.pictures.mp4 import ENCODER, KEY_EVERY, Mp4Files, Placed
 from recorder.pictures.units import PictureError
 from sim.words import listed

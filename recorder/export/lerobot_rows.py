@@ -126,9 +126,9 @@ def language(demonstration: Demonstration, fps: int) -> tuple[list[dict[str, Any
         _said("assistant", task.stages[stages[frame]], "subtask", timestamp=frame / fps) for frame in begins.tolist()
     ]
     events: list[list[dict[str, Any]]] = [[] for _ in steps]
-    for t_ns, text in _notes(episode):
-        at = int(np.searchsorted(episode.t_observed_ns[steps], t_ns, side="right")) - 1
-        events[max(at, 0)].append(_said("user", text, "interjection"))
+    for note in episode.meta.notes:
+        at = int(np.searchsorted(episode.t_observed_ns[steps], int(note.t_mono_ns), side="right")) - 1
+        events[max(at, 0)].append(_said("user", note.text, "interjection"))
     return persistent, events
 
 
@@ -142,11 +142,6 @@ def _stage(episode: Episode) -> NDArray[np.int64]:
     found = episode.arrays["progress"]
     known = np.isfinite(found) & (stages > 0)
     return np.where(known, np.floor(np.where(known, found, 0.0) * stages + 1e-9), -1).astype(np.int64)
-
-
-def _notes(episode: Episode) -> list[tuple[int, str]]:
-    """Return what was said while driving: when, and what; older files have none."""
-    return [(int(note.t_mono_ns), note.text) for note in getattr(episode.end, "notes", None) or ()]
 
 
 def _intervention(episode: Episode) -> NDArray[np.bool_]:

@@ -14,9 +14,10 @@ from recorder.export.errors import ActionError
 from recorder.file.episode import Episode, read_episode
 from sim import rotation
 from sim.catalogue import description
-from sim.gym import setpoint_of
-from sim.motion.control import EE_ROTATION_MAX_RAD_S, EE_SPEED_MAX_M_S, Controller, Joints, Pose, Setpoint, Twist
+from sim.motion.actions import setpoint_of
+from sim.motion.control import Controller, Joints, Pose, Setpoint, Twist
 from sim.motion.kinematics import Hands
+from sim.motion.limits import EE_ROTATION_MAX_RAD_S, EE_SPEED_MAX_M_S
 from sim.robot import Action, Observation, RobotSpec, TaskSpec, Vector
 from teleop.steps import EpisodeEnd, EpisodeStart, Step
 from teleop.wire.messages import Mode, Safety
@@ -158,16 +159,19 @@ def test_deltas_add_up_to_what_was_applied(robot: str, tmp_path: Path) -> None:
         assert action_space(name, episode.meta).clipped(episode) == 0
     q = episode.observation("joint_position")[0].copy()
     for row, applied in zip(actions(episode, "joint_delta"), episode.applied_joint_position, strict=True):
-        q = q + row[: spec.joints] * spec.joint_velocity_max_rad_s / spec.control_hz
-        np.testing.assert_allclose(q, applied, atol=1e-5)
+        to = setpoint_of(spec, "joint_delta", row, q)
+        assert isinstance(to, Joints)
+        np.testing.assert_allclose(to.position, applied, atol=1e-6)
+        q = applied
     targets = in_hand_frames(spec, episode.observation("joint_position")[0])
     for row, applied in zip(actions(episode, "ee_delta"), episode.applied_joint_position, strict=True):
+        step = setpoint_of(spec, "ee_delta", row, q)
+        assert isinstance(step, Twist)  # for one period
         for hand, expected in enumerate(in_hand_frames(spec, applied)):
-            delta = row[7 * hand : 7 * hand + 6].astype(np.float64)
-            place = targets[hand][:3] + delta[:3] * EE_SPEED_MAX_M_S / spec.control_hz
-            turn = rotation.from_rotvec(delta[3:] * EE_ROTATION_MAX_RAD_S / spec.control_hz)
-            np.testing.assert_allclose(place, expected[:3], atol=1e-6)
-            assert rotation.angle_between(rotation.multiply(turn, targets[hand][3:]), expected[3:]) < 1e-5
+            moved = step.twist[hand] * spec.period_s
+            np.testing.assert_allclose(targets[hand][:3] + moved[:3], expected[:3], atol=1e-6)
+            turned = rotation.multiply(rotation.from_rotvec(moved[3:]), targets[hand][3:])
+            assert rotation.angle_between(turned, expected[3:]) < 1e-5
             targets[hand] = expected
 
 
