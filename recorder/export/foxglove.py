@@ -7,6 +7,7 @@ clock during an episode shifts anything. What Foxglove has no schema for is JSON
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,18 +17,21 @@ import numpy as np
 from foxglove_schemas_protobuf.CameraCalibration_pb2 import CameraCalibration
 from foxglove_schemas_protobuf.CompressedImage_pb2 import CompressedImage
 from foxglove_schemas_protobuf.CompressedVideo_pb2 import CompressedVideo
+from foxglove_schemas_protobuf.Event_pb2 import Event
 from foxglove_schemas_protobuf.FrameTransform_pb2 import FrameTransform
 from foxglove_schemas_protobuf.FrameTransforms_pb2 import FrameTransforms
 from foxglove_schemas_protobuf.JointState_pb2 import JointState
 from foxglove_schemas_protobuf.JointStates_pb2 import JointStates
+from foxglove_schemas_protobuf.KeyValuePair_pb2 import KeyValuePair
 from foxglove_schemas_protobuf.Log_pb2 import Log
 from numpy.typing import NDArray
 
 from recorder.file.episode import Episode
-from recorder.file.layout import RULES
-from recorder.file.meta import EndEffectorMeta, Meta
+from recorder.file.layout import RULES, camera_path
+from recorder.file.meta import CameraMeta, EndEffectorMeta, Meta
 from recorder.pictures.channel import PictureCodec, Pictures
 from sim.robot import Vector
+from teleop.cameras.film import Mark, Trouble
 from teleop.wire.messages import Command, Safety
 
 BASE_FRAME: Final = "base"
@@ -82,6 +86,7 @@ SCHEMAS: Final[Mapping[str, Json]] = {
             mode=_TEXT,
             values=_numbers("as the mode says: PROTOCOL.md"),
             dead_man=_TRUTH,
+            intervention=_TRUTH,
             epoch=_INTEGER,
             seq=_INTEGER,
             t_client_us=_INTEGER,
@@ -110,6 +115,14 @@ SCHEMAS: Final[Mapping[str, Json]] = {
             progress=_NUMBER,
             success={"type": ["boolean", "null"]},
             stage={"type": ["integer", "null"]},
+        ),
+        _schema(
+            "armshare.Marks",
+            "What is wrong with a picture",
+            picture=_INTEGER,
+            frozen=_TRUTH,
+            black=_TRUTH,
+            late=_TRUTH,
         ),
         _schema("armshare.Array", "One observation array", values=_numbers("in C order")),
     )
@@ -164,6 +177,7 @@ def commands(episode: Episode) -> Iterator[Message]:
             "mode": command.mode.name.lower(),
             "values": _plain(command.values),
             "dead_man": command.dead_man,
+            "intervention": command.intervention,
             "epoch": command.epoch,
             "seq": command.seq,
             "t_client_us": command.t_client_us,
@@ -213,21 +227,22 @@ def limits(episode: Episode) -> Iterator[Message]:
         yield Message(at, at, "/limits", kind, said)
 
 
-def ends(episode: Episode) -> Iterator[Message]:
-    """Yield how the episode began and ended, as lines of a log."""
+def log(episode: Episode) -> Iterator[Message]:
+    """Yield how the episode began, what was said while driving, and how it ended, as lines of a log."""
     meta, clock = episode.meta, wall_clock(episode.meta)
-    began = f"{meta.episode}: {meta.task.instruction}"
     success = {True: "it succeeded", False: "it did not succeed", None: "nobody can say whether it succeeded"}
-    for mono_ns, said in (
-        (int(meta.t_mono_ns), began),
-        (int(episode.end.t_mono_ns), f"{episode.end.reason}; {success[episode.end.success]}"),
-    ):
-        yield _message(clock(mono_ns), "/log", Log, Log(level=Log.INFO, name="episode", message=said))
+    lines = [
+        (meta.t_mono_ns, "episode", f"{meta.episode}: {meta.task.instruction}"),
+        *((note.t_mono_ns, "note", note.text) for note in meta.notes),
+        (episode.end.t_mono_ns, "episode", f"{episode.end.reason}; {success[episode.end.success]}"),
+    ]
+    for mono_ns, who, said in sorted(lines, key=lambda line: int(line[0])):
+        yield _message(clock(int(mono_ns)), "/log", Log, Log(level=Log.INFO, name=who, message=said))
 
 
-def pictures(meta: Meta, camera: Pictures, arrived_ns: NDArray[np.int64] | None) -> Iterator[Message]:
-    """Yield one camera's pictures as they are stored; `arrived_ns` (F,) monotonic, None if nobody says."""
-    clock = wall_clock(meta)
+def pictures(episode: Episode, camera: Pictures) -> Iterator[Message]:
+    """Yield one camera's pictures as they are stored; drawn ones came when they were taken."""
+    clock, arrived_ns = wall_clock(episode.meta), _column(episode, camera_path(camera.name, "t_arrived_mono_ns"))
     video = camera.codec is PictureCodec.H264
     topic = f"/camera/{camera.name}/{'video' if video else 'image'}"
     schema = CompressedVideo if video else CompressedImage
@@ -248,24 +263,46 @@ _FORMATS: Final = {
 }
 
 
-def calibration(
-    meta: Meta, name: str, size: tuple[int, int], intrinsics: Sequence[float], mount: str, extrinsics: Sequence[float]
-) -> Iterator[Message]:
-    """Yield what is known of a camera, at the episode's start: its calibration, and where it is."""
-    at = wall_clock(meta)(int(meta.t_mono_ns))
-    if len(intrinsics) >= 4:
-        yield _message(at, f"/camera/{name}/calibration", CameraCalibration, _calibrated(name, size, intrinsics))
-    if extrinsics:
-        placed = [(name, np.array([extrinsics]))]
-        yield _message(at, "/tf", FrameTransforms, _transforms(at, 0, placed, parent=mount or BASE_FRAME))
+def camera(episode: Episode, name: str) -> Iterator[Message]:
+    """Yield what is known of a camera that recorded: at the start its calibration and place, then its troubles."""
+    streams = _placed(episode.meta, name), _troubles(episode, name), _marks(episode, name)
+    return heapq.merge(*streams, key=lambda message: message.log_ns)
 
 
-def _calibrated(name: str, size: tuple[int, int], intrinsics: Sequence[float]) -> CameraCalibration:
-    fx, fy, cx, cy, *distortion = intrinsics
+def _placed(meta: Meta, name: str) -> Iterator[Message]:
+    at, known = wall_clock(meta)(int(meta.t_mono_ns)), meta.recorded[name]
+    if known.intrinsics:
+        yield _message(at, f"/camera/{name}/calibration", CameraCalibration, _calibrated(name, known))
+    if known.extrinsics:
+        placed = [(name, np.array([known.extrinsics]))]
+        yield _message(at, "/tf", FrameTransforms, _transforms(at, 0, placed, parent=known.mount or BASE_FRAME))
+
+
+def _troubles(episode: Episode, name: str) -> Iterator[Message]:
+    clock, kind = wall_clock(episode.meta), Kind(Event)
+    for from_ns, to_ns, trouble, count in episode.arrays[camera_path(name, "events")].tolist():
+        said = {"trouble": Trouble(trouble).name.lower(), "pictures": str(count)}
+        event = Event(metadata=[KeyValuePair(key=key, value=value) for key, value in said.items()])
+        event.start_time.FromNanoseconds(clock(from_ns))
+        event.end_time.FromNanoseconds(clock(to_ns))
+        yield Message(clock(from_ns), clock(from_ns), f"/camera/{name}/events", kind, event)
+
+
+def _marks(episode: Episode, name: str) -> Iterator[Message]:
+    clock, kind = wall_clock(episode.meta), Kind("armshare.Marks")
+    marks, arrived_ns = (episode.arrays[camera_path(name, part)] for part in ("marks", "t_arrived_mono_ns"))
+    for index in np.flatnonzero(marks).tolist():
+        at, found = clock(arrived_ns[index]), Mark(int(marks[index]))
+        said = {one.name.lower(): one in found for one in (Mark.FROZEN, Mark.BLACK, Mark.LATE) if one.name}
+        yield Message(at, at, f"/camera/{name}/marks", kind, {"picture": index, **said})
+
+
+def _calibrated(name: str, known: CameraMeta) -> CameraCalibration:
+    fx, fy, cx, cy, *distortion = known.intrinsics
     return CameraCalibration(
         frame_id=name,
-        width=size[0],
-        height=size[1],
+        width=known.width,
+        height=known.height,
         distortion_model="plumb_bob" if len(distortion) <= 5 else "rational_polynomial",
         D=distortion,
         K=[fx, 0, cx, 0, fy, cy, 0, 0, 1],

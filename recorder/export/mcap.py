@@ -64,16 +64,17 @@ def _export_one(demonstrations: Demonstrations, target: Path) -> Exported:
 
 def messages(one: Demonstration) -> Iterator[Message]:
     """Yield all that an episode says, in the order of the log times; pictures are read as they come."""
-    episode, meta, space = one.episode, one.episode.meta, one.space
+    episode, space = one.episode, one.space
     streams = [
-        foxglove.ends(episode),
+        foxglove.log(episode),
         foxglove.states(episode),
         foxglove.commands(episode),
         foxglove.actions(episode, space.names, one.actions, one.driven, space.env.call),
         foxglove.applied(episode),
         foxglove.safety(episode),
         foxglove.limits(episode),
-        *(foxglove.pictures(meta, camera, None) for camera in one.pictures.values()),
+        *(foxglove.pictures(episode, camera) for camera in one.pictures.values()),
+        *(foxglove.camera(episode, name) for name in episode.meta.recorded),
     ]
     return heapq.merge(*streams, key=lambda message: message.log_ns)
 
