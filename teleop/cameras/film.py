@@ -188,13 +188,13 @@ class FilmWriter:
 def read_film(path: Path) -> Film:
     """Wait until a film is no longer being written, and read it up to its first damage; raise FilmError.
 
-    If its writer neither ends nor dies, it is read as it is.
+    If its writer neither ends nor dies within `_WRITER_S`, it is read as it is.
     """
     with path.open("rb") as file:
-        _wait(file.fileno())
+        ended = _ended(file.fileno())
         if not os.fstat(file.fileno()).st_size:
             raise FilmError(f"{path.name}: expected a film, and it is empty")
-        data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if ended else file.read())
     try:
         version, said, at, crc = read_head(data, _MAGIC, _HEAD_BYTES_MAX)
         head = msgspec.json.decode(said, type=FilmHead)
@@ -224,8 +224,8 @@ def films_of(journal: Path) -> Iterator[Path]:
     yield from sorted(journal.parent.glob(f"{journal.stem}.*{FILM_SUFFIX}"))
 
 
-def _wait(descriptor: int) -> None:
-    """Wait until nobody writes the film, or for `_WRITER_S`."""
+def _ended(descriptor: int) -> bool:
+    """Wait until nobody writes the film any more; return whether that came."""
     until = time.monotonic() + _WRITER_S
     while time.monotonic() < until:
         try:
@@ -233,7 +233,8 @@ def _wait(descriptor: int) -> None:
         except BlockingIOError:
             time.sleep(_LOOK_S)
         else:
-            return
+            return True
+    return False
 
 
 def _take(film: Film, kind: int, body: memoryview) -> None:

@@ -65,6 +65,7 @@ const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[]
   ['lobby', NOT_SIGNED_BY, ['grant_invalid', 'operator_signature_invalid']],
   ['lobby', 'This drive repeats the motion of an earlier episode, so it does not count. The lobby names that one. Drive your own.', ['copied_motion']],
   ['lobby', 'This robot cannot make the motion that was recorded, so the drive does not count. Drive again.', ['motion_invalid']],
+  ['lobby', 'A camera of this robot did not record its pictures as it should, so the drive does not count. Tell its owner, and drive again.', ['pictures_invalid']],
   ['lobby', "The recording shows the robot moving when its operator's commands did not allow it, so the drive does not count. Tell the robot's owner.", ['safety_mismatch']],
   ['lobby', 'The simulator came to a different result when it replayed the recording, so the drive does not count. Drive again.', ['replay_mismatch']],
   ['lobby', "The recording is not of the robot and the task that you were given, so the drive does not count. Tell the robot's owner.", ['spec_mismatch']],
