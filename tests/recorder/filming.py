@@ -78,7 +78,7 @@ def film(
 ) -> Path:
     """Write a camera's film beside a journal; one that is not `whole` lacks its end, and its last `cut_bytes`."""
     path = film_of(journal, camera.name)
-    writer = FilmWriter.create(path, camera)
+    writer = FilmWriter(path, camera)
     for picture in pictures(PictureCodec(camera.codec), until_ns) if made is None else made:
         writer.picture(picture)
     for event in events:
