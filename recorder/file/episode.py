@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from recorder.file import commands as sent
 from recorder.file.commands import CommandRow
 from recorder.file.layout import (
+    BESIDE_BYTES_MAX,
     CAMERA_EVENTS_MAX,
     CAMERAS_GROUP,
     COMMANDS_MAX,
@@ -57,8 +58,6 @@ _ATTRIBUTES: Final = frozenset({"format", "version"})
 _COMMENT: Final = 0x0D
 """HDF5's number of the message in an object's header that holds a comment."""
 _COPY_BYTES: Final = _CHUNK_BYTES_MAX
-_BESIDE_BYTES_MAX: Final = 256 << 10
-"""What HDF5 itself may need in a file as the writer makes it; ours needs a tenth."""
 _OPEN_FILES: Final = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 
 
@@ -444,8 +443,8 @@ def _require_nothing_beside(file: h5py.File, values: int) -> None:
     size = file.id.get_filesize()
     if values > size:
         raise TooLargeError(f"expected {values} bytes of values in the file, which has {size}")
-    if size > values + _BESIDE_BYTES_MAX:
-        raise UnboundDataError(f"expected at most {_BESIDE_BYTES_MAX} bytes beside the values, got {size - values}")
+    if size > values + BESIDE_BYTES_MAX:
+        raise UnboundDataError(f"expected at most {BESIDE_BYTES_MAX} bytes beside the values, got {size - values}")
 
 
 def _read_meta_bytes(members: Mapping[str, Any]) -> bytes:

@@ -35,6 +35,10 @@ CAMERA_EVENTS_MAX: Final = 65_536
 """Of one camera."""
 PICTURES_BYTES_MAX: Final = 4 << 30
 """Of all cameras."""
+BESIDE_BYTES_MAX: Final = 256 << 10
+"""What HDF5 itself may need in a file as the writer makes it; ours needs a tenth."""
+FILE_BYTES_MAX: Final = PICTURES_BYTES_MAX + VALUES_BYTES_MAX + META_BYTES_MAX + BESIDE_BYTES_MAX
+"""Of a file as the writer makes it."""
 
 NO_COMMAND: Final = 255
 UNKNOWN_SUCCESS: Final = -1

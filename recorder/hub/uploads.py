@@ -15,12 +15,12 @@ from typing import BinaryIO, Final
 
 from sqlalchemy import delete, select
 
-from recorder.file.layout import require_episode_id
+from recorder.file.layout import FILE_BYTES_MAX, require_episode_id
 from recorder.hub.tables import UploadRow
 from teleop.hub.db import Database
 from teleop.hub.full import require_room
 
-UPLOAD_BYTES_MAX: Final = 2 << 30
+UPLOAD_BYTES_MAX: Final = FILE_BYTES_MAX
 IDLE_S: Final = 20.0
 """How long a writing connection may be silent: one that is lost but not closed must not lock an upload."""
 
