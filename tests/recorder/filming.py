@@ -14,6 +14,7 @@ from teleop.steps import Driver, DriverKind, EpisodeEnd, EpisodeStart, FilmHead,
 from tests.recorder.factory import fake_episode
 from tests.recorder.pictures.encoded import FPS, HEIGHT, WIDTH, encoded
 
+H264: Final = PictureCodec.H264
 PERIOD_NS: Final = round(1e9 / FPS)
 BEGAN_NS: Final = 1_000_000_000
 """When the fake episodes' first observation was (`factory.fake_start`)."""
