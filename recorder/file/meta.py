@@ -272,6 +272,7 @@ class Meta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _META: Final = msgspec.json.Decoder(Meta)
+_CAMERA: Final = msgspec.json.Decoder(CameraMeta)
 
 
 def canonical(value: object) -> bytes:
@@ -396,7 +397,7 @@ def camera_meta(head: FilmHead) -> CameraMeta:
     said = msgspec.to_builtins(head)
     del said["name"]
     try:
-        return msgspec.convert(said, CameraMeta)
+        return _CAMERA.decode(msgspec.json.encode(said))
     except msgspec.ValidationError as error:
         raise MetaError(f"the camera {head.name!r} cannot be recorded: {error}") from error
 

@@ -249,14 +249,14 @@ def _copy(found: Inspected, values: int) -> None:
 
 def _look(request: Look, file: int) -> Answer:
     """Decode every picture; say which is the first that cannot be."""
-    decode = importlib.import_module(_DECODE)
+    decoder_of = importlib.import_module(_DECODE).Decoder
     memory, at = mmap.mmap(file, 0, access=mmap.ACCESS_READ), request.picture_bytes
     end = np.frombuffer(memory, np.int64, request.pictures, at + -at % ALIGN)
     key = np.frombuffer(memory, np.bool_, request.pictures, at + -at % ALIGN + end.nbytes)
     data, size = np.frombuffer(memory, np.uint8, at), (request.width, request.height)
     pictures = Pictures(request.name, request.codec, *size, 0.0, data, end, end, key)
     try:
-        decoder = decode.Decoder(pictures)
+        decoder = decoder_of(pictures)
         with _no_other_file():
             for index in range(len(pictures)):
                 decoder.check(index)

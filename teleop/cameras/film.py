@@ -31,6 +31,7 @@ PICTURE_BYTES_MAX: Final = 4 << 20
 """The largest picture that an episode may hold (FORMAT.md, section 1.4)."""
 _MAGIC: Final = b"armshare-film"
 _HEAD_BYTES_MAX: Final = 1 << 16
+_HEAD: Final = msgspec.json.Decoder(FilmHead)
 _WRITER_S: Final = 10.0
 """How long a writer has to end a film; it takes one picture."""
 _LOOK_S: Final = 0.01
@@ -197,7 +198,7 @@ def read_film(path: Path) -> Film:
         data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if ended else file.read())
     try:
         version, said, at, crc = read_head(data, _MAGIC, _HEAD_BYTES_MAX)
-        head = msgspec.json.decode(said, type=FilmHead)
+        head = _HEAD.decode(said)
     except (RecordsError, ValueError) as error:
         raise FilmError(f"{path.name}: expected a film: {error}") from error
     if version != FILM_VERSION:

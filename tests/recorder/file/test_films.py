@@ -331,9 +331,9 @@ def test_h5py_alone_gets_a_picture_and_what_was_done_meanwhile(tmp_path: Path) -
     with h5py.File(path) as file:
         joints = file["observation/joint_position"][:]
         camera = file["cameras/wrist"]
-        begin, end = camera["end"][4], camera["end"][5]
-        jpeg = camera["bytes"][begin:end]
         shown = np.searchsorted(camera["t_captured_mono_ns"][:], file["time/t_observed_mono_ns"][:], side="right") - 1
+        cut = np.append(0, camera["end"][:])
+        jpeg = camera["bytes"][cut[shown[5]] : cut[shown[5] + 1]]
     picture = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
 
     assert picture.shape == (HEIGHT, WIDTH, 3)
