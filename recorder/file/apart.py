@@ -166,12 +166,17 @@ class Reader:
 
 
 def reader() -> Reader:
-    """Return the reader that this process shares."""
-    return _reader_of(os.getpid())
+    """Return the reader of files that this process shares."""
+    return _reader_of(os.getpid(), "files")
+
+
+def viewer() -> Reader:
+    """Return the one that decodes pictures for this process: nobody waits for that who wants to read a file."""
+    return _reader_of(os.getpid(), "pictures")
 
 
 @cache
-def _reader_of(_process: int) -> Reader:
+def _reader_of(_process: int, _use: str) -> Reader:
     """Return one for each process: a fork must not ask its parent's."""
     made = Reader()
     atexit.register(made.close)

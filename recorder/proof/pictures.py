@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from recorder.file.apart import reader
+from recorder.file.apart import viewer
 from recorder.file.episode import Episode
 from recorder.file.layout import camera_path
 from recorder.pictures.channel import Pictures
@@ -19,8 +19,8 @@ from teleop.cameras.film import Mark, Trouble
 
 FASTEST: Final = 2.0
 """How much faster than its rate a camera may be."""
-MORE: Final = 60
-"""How many more pictures there may be than that gives: those before the first observation."""
+MORE: Final = 600
+"""How many more pictures there may be than that gives: those before the first observation, from the last key on."""
 _MARKS: Final = int(Mark.FROZEN | Mark.BLACK | Mark.LATE)
 Look = Callable[[Pictures], None]
 """Decodes every picture of a camera; raises PictureError."""
@@ -28,7 +28,7 @@ Look = Callable[[Pictures], None]
 
 def problem(episode: Episode, look: Look | None = None) -> str | None:
     """Return what is wrong with an episode's pictures, or None. `look` decodes them, in a process of its own."""
-    decode = reader().look if look is None else look
+    decode = viewer().look if look is None else look
     found = episode.pictures
     for name, pictures in found.items():
         if says := _order(episode, name) or _amount(episode, pictures) or _events(episode, name):
