@@ -62,6 +62,8 @@ class CaptureSource:
         self._last_ns = 0
         self._lost = True
         """Whether the device was gone since its last picture."""
+        self._said = False
+        """Whether the log says that it gives no picture."""
         self._closed = threading.Event()
         self.number = 0
         self._thread = threading.Thread(target=self._read, name=f"camera {spec.name}", daemon=True)
@@ -96,16 +98,22 @@ class CaptureSource:
         while not self._closed.is_set():
             capture = self._open()
             if not capture.isOpened():
-                _log.warning("camera not opened; trying again", camera=self._spec.name, device=self._spec.device)
+                self._say("camera not opened; trying again until it is", device=self._spec.device)
                 self._lose()
                 continue
             try:
                 self._take(capture, film=Path(self._spec.device).is_file())
             except (CameraError, cv2.error) as error:
-                _log.error("camera gave what is no picture", camera=self._spec.name, error=str(error))
+                self._say("camera gave what is no picture; opening it again", error=str(error))
                 self._lose()
             finally:
                 capture.release()
+
+    def _say(self, what: str, **more: str) -> None:
+        """Log trouble, once until there is a picture again."""
+        if not self._said:
+            _log.warning(what, camera=self._spec.name, **more)
+        self._said = True
 
     def _lose(self) -> None:
         """Wait before the device is opened again."""
@@ -134,7 +142,7 @@ class CaptureSource:
             now_ns = time.monotonic_ns()
             if not done:
                 if not film:
-                    _log.warning("camera gave no picture; opening it again", camera=self._spec.name)
+                    self._say("camera gave no picture; opening it again")
                     self._lose()
                 return
             if now_ns / 1e9 < due - 0.5 * period_s:
@@ -150,6 +158,9 @@ class CaptureSource:
         image = self._fitted(raw)
         self._last_ns = max(device_ns or now_ns, self._last_ns + 1)
         shot, self._lost = Shot(image, self._last_ns, now_ns, self._lost), False
+        if self._said:
+            self._said = False
+            _log.info("camera gives pictures again", camera=self._spec.name)
         with self._turn:
             self._recent.append(shot)
             if self._tap is not None:

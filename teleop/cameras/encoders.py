@@ -87,7 +87,7 @@ class H264Encoder:
     def encode(self, image: Image, t_us: int, *, key: bool) -> tuple[bytes, bool]:
         """Return the picture as an access unit of H.264."""
         planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), np.uint8)
-        frame = self._av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        frame = self._av.VideoFrame.from_numpy_buffer(planes, format="yuv420p")
         frame.pts, frame.time_base = t_us, _CLOCK
         if key:
             frame.pict_type = self._av.video.frame.PictureType.I

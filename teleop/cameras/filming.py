@@ -36,7 +36,9 @@ _SAYS: Final = {
 }
 _GRACE_PERIODS: Final = 3.0
 _GRACE_S: Final = 0.2
-"""How long the last picture of an episode is waited for: this and three periods."""
+"""How long a picture is waited for that was taken before an episode's end: this and three periods,"""
+_HANDED_ON_S: Final = 0.02
+"""or if its time is that of its arrival, only until the thread that read it has handed it on."""
 
 
 class Filming:
@@ -95,7 +97,8 @@ class Filming:
         with self._news:
             if self._until_ns is None:
                 self._until_ns = t_last_ns
-                self._deadline_s = time.monotonic() + _GRACE_S + _GRACE_PERIODS / self.spec.fps
+                grace_s = _GRACE_S + _GRACE_PERIODS / self.spec.fps if self._timed else _HANDED_ON_S
+                self._deadline_s = time.monotonic() + grace_s
             self._news.notify()
 
     def join(self) -> None:

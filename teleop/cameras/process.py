@@ -19,11 +19,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
+import cv2
 import msgspec
 import structlog
 
 from teleop.cameras.capture import CaptureSource
-from teleop.cameras.film import FilmPicture
+from teleop.cameras.encoders import open_film_encoder
+from teleop.cameras.film import PICTURE_BYTES_MAX, FilmPicture
 from teleop.cameras.filming import Filming
 from teleop.cameras.live import Live
 from teleop.cameras.orders import (
@@ -67,6 +69,9 @@ class CameraProcess:
         """By camera: the episode that is recorded, and its film."""
         self._held = False
         self._loop = asyncio.get_running_loop()
+        for camera in setup.cameras:
+            if camera.device:
+                open_film_encoder(camera, PICTURE_BYTES_MAX)  # the first one loads its library, and no episode waits
         self.live = Live(setup.hub_url, setup.cameras, self._source)
 
     def obey(self, order: Order, descriptors: Sequence[int] = ()) -> None:
@@ -234,6 +239,7 @@ async def _readable(parent: socket.socket) -> None:
 def main() -> None:
     """Serve until the host ends."""
     os.nice(_NICE)
+    cv2.setNumThreads(1)  # its threads would cost more than they help: each camera has its own
     asyncio.run(_run(socket.socket(fileno=int(sys.argv[1]))))
 
 

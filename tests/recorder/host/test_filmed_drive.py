@@ -7,11 +7,12 @@ import os
 import threading
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 
+from recorder.file.episode import read_episode
 from recorder.host.recording import Recorder
+from recorder.pictures.decode import Decoder
 from recorder.proof.seal import SealedEpisode
 from teleop.cameras.film import films_of, read_film
 from teleop.cameras.spec import CameraSpec
@@ -21,7 +22,7 @@ from teleop.operator.viewer import Looking
 from teleop.steps import EpisodeStart
 from teleop.wire.messages import Mode
 from tests.emulators.feetech import FeetechBus
-from tests.teleop.cameras.scenes import colour_film, decoded, nearest, scene, shown
+from tests.teleop.cameras.scenes import colour_film, nearest, scene, shown
 from tests.teleop.platform import DOMAIN, hosted, hub_at
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +52,7 @@ async def test_the_films_of_a_drive_hold_what_the_cameras_showed_in_step_with_th
         name: colour_film(tmp_path / f"{name}.avi", [scene(number, seed=seed) for number in range(40)])
         for seed, name in enumerate(("desk", "wrist"))
     }
-    cameras = [CameraSpec(name, 320, 240, device=device, mount="gripper") for name, device in devices.items()]
+    cameras = [CameraSpec(name, 320, 240, device=device, mount="gripper_body") for name, device in devices.items()]
     sealed: list[SealedEpisode] = []
     with FeetechBus() as bus:
         async with (
@@ -77,24 +78,28 @@ async def test_the_films_of_a_drive_hold_what_the_cameras_showed_in_step_with_th
             house.events.put(None)
             await asyncio.to_thread(recording.join)
 
-    with h5py.File(sealed[0].folder / "episode.h5") as file:
-        observed_ns = file["time/t_observed_mono_ns"][:]
+    episode = read_episode(sealed[0].folder / "episode.h5")
+    observed_ns = episode.arrays["time/t_observed_mono_ns"]
     found = [read_film(path) for path in sorted(kept.iterdir())]
-    assert [film.head.name for film in found] == ["desk", "wrist"]
+    assert [film.head.name for film in found] == list(episode.pictures) == ["desk", "wrist"]
+    assert list((tmp_path / "host" / "recording").iterdir()) == []
     for film in found:
-        times = np.array([one.t_captured_ns for one in film.pictures])
+        pictures, times = episode.pictures[film.head.name], np.array([one.t_captured_ns for one in film.pictures])
         assert film.whole
-        assert film.head.mount == "gripper"
+        assert film.head.mount == "gripper_body"
+        assert pictures.encoded(0) == film.pictures[0].data, "the same bytes again, in the sealed file"
+        assert pictures.encoded(len(pictures) - 1) == film.pictures[len(pictures) - 1].data
         assert np.all(np.diff(times) > 0)
-        assert times[0] <= observed_ns[0] < times[1]
-        newest = times[np.searchsorted(times, observed_ns, side="right") - 1]
-        late = observed_ns - newest > 2.0e9 / FPS
+        assert pictures.t_captured_ns[0] <= observed_ns[0] < pictures.t_captured_ns[1]
+        assert pictures.t_captured_ns[-1] <= observed_ns[-1]
+        late = observed_ns - pictures.t_captured_ns[pictures.at(observed_ns)] > 2.0e9 / FPS
         assert np.mean(late) < 0.1, "each step has a picture of its time; a busy machine may miss some"
-        numbers, psnr = zip(*(nearest(one, shown(devices[film.head.name])) for one in decoded(film)), strict=True)
-        gaps_ns, moves = np.diff(times), np.diff(np.unwrap(numbers, period=40))
+        played, decoder = shown(devices[film.head.name]), Decoder(pictures)
+        seen = [decoder.frame(index)[:, :, ::-1] for index in range(len(pictures))]
+        numbers, psnr = zip(*(nearest(np.ascontiguousarray(one), played) for one in seen), strict=True)
         assert min(psnr) > 32
-        assert np.all(moves == 1), "every picture, in order, and none twice"
-        assert np.median(gaps_ns) == pytest.approx(1e9 / FPS, rel=0.1)
+        assert np.all(np.diff(np.unwrap(numbers, period=40)) == 1), "every picture, in order, and none twice"
+        assert np.median(np.diff(times)) == pytest.approx(1e9 / FPS, rel=0.1)
     by_time = {one.t_captured_ns // 1000: one.data for one in found[0].pictures}
     same = [frame.payload == by_time[frame.t_host_us] for frame in frames if frame.t_host_us in by_time]
     assert same == sorted(same), "the very bytes, once the first of the film has come"
