@@ -99,6 +99,7 @@ LATER: Final = frozenset(
         "python benchmarks/spectators.py --json",
         "python benchmarks/load.py --clients 16 --seconds 15 --json",
         "python benchmarks/recording.py --json --episodes 3 --seconds 8",
+        "python benchmarks/export.py --json --steps 400 --rounds 3",
         "python benchmarks/copies.py --json --motions 1000000 --runs 20",
         "python benchmarks/world.py --beside TREE --runs 9 --json",
         "python benchmarks/verify.py --beside TREE --runs 3 --episodes 4 --json",
@@ -126,6 +127,7 @@ NOT_TYPED: Final[Mapping[str, str]] = {
     "make fuzz": "random examples, for many minutes",
     "make bench": "every benchmark, for half an hour; performance.md's lines are typed one by one",
     "make soak": "ten thousand connections, for four minutes of a quiet machine",
+    "make lerobot": "installs LeRobot and torch, 6 GB, with a Python 3.12",
     "make mutants": "half a day",
     "make mutants ARGS=\"'teleop.safety*'\"": "changes the code a hundred times, and runs tests for each",
     "make corpus-pythons": "needs three interpreters, and compiles PyBullet for ten minutes",
@@ -142,6 +144,8 @@ SMALLER: Final = {
     "--presses": "3",
     "--clients": "2",
     "--runs": "1",
+    "--rounds": "1",
+    "--steps": "40",
     "--motions": "20000",
 }
 """What `make docs` measures with less, as it only shows that the line works: of benchmarks, and of many episodes."""

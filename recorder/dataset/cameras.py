@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 
 from recorder.dataset.errors import NoCameraError
-from recorder.export.demonstrations import recorded
 from recorder.export.drawn import draw_view
 from recorder.file.episode import Episode
 from recorder.pictures.cache import PictureCache
@@ -37,7 +36,7 @@ def pictures_of(episode: Episode, wanted: Wanted, kept: PictureCache, executor: 
     """Return the pictures of a camera; raise NoCameraError, or what drawing raises."""
     if isinstance(wanted, View):
         return draw_view(episode, wanted, kept=kept, executor=executor).pictures
-    seen = recorded(episode)
+    seen = episode.pictures
     if wanted not in seen or not len(seen[wanted]):
         raise NoCameraError(f"{episode.meta.episode} has no pictures of {wanted!r}. It has some of {listed(seen)}.")
     return seen[wanted]
@@ -50,8 +49,8 @@ def meant(wanted: Wanted, first: Episode) -> Wanted:
     if isinstance(wanted, View):
         raise NoCameraError(
             f"{first.meta.robot.name} is a real robot, so nothing can be drawn: name one of its cameras, which are "
-            f"{listed(recorded(first))}."
+            f"{listed(first.pictures)}."
         )
-    if wanted not in recorded(first):
-        raise NoCameraError(f"{first.meta.episode} has no camera {wanted!r}. It has {listed(recorded(first))}.")
+    if wanted not in first.pictures:
+        raise NoCameraError(f"{first.meta.episode} has no camera {wanted!r}. It has {listed(first.pictures)}.")
     return wanted

@@ -147,7 +147,7 @@ class Demonstrations:
 
     def _seen(self, episode: Episode, camera: str) -> Pictures:
         if not episode.meta.robot.simulated:
-            return recorded(episode)[camera]
+            return episode.pictures[camera]
         if self._draw is None:
             raise CameraError(_cannot_draw(episode, camera))
         return self._draw(episode, camera, *self.size)
@@ -179,7 +179,7 @@ def demonstrations(
     _require_once(bundles, checked)
     first = _read(bundles[0])
     space = action_space(action, first.meta)
-    wanted = tuple(dict.fromkeys(recorded(first) if cameras is None else cameras))
+    wanted = tuple(dict.fromkeys(first.pictures if cameras is None else cameras))
     steps = 0
     for done, bundle in enumerate(bundles):
         watch("checking", done)
@@ -216,11 +216,6 @@ def frames(demonstration: Demonstration) -> Iterator[Frame]:
             bool(demonstration.driven[index]),
             {name: decoder.frame(int(newest[name][index])) for name, decoder in decoders.items()},
         )
-
-
-def recorded(episode: Episode) -> Mapping[str, Pictures]:
-    """Return what a real robot's cameras recorded; nothing for a simulated one, or in a file of version 1."""
-    return getattr(episode, "pictures", {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +295,7 @@ def _require_cameras(first: Episode, episode: Episode, wanted: Sequence[str], dr
         if wanted and draw is None:
             raise CameraError(_cannot_draw(episode, wanted[0]))
         return
-    seen, before = recorded(episode), recorded(first)
+    seen, before = episode.pictures, first.pictures
     for camera in wanted:
         if camera not in seen:
             raise CameraError(f"{name} has no camera {camera!r}. It has {listed(seen)}.")

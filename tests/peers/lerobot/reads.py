@@ -82,7 +82,7 @@ def main():
     first, second, work = map(Path, sys.argv[1:])
     merge_datasets([opened(first), opened(second)], "local/merged", output_dir=work / "merged")
     delete_episodes(opened(work / "merged"), [1], output_dir=work / "deleted", repo_id="local/deleted")
-    found = {"read": read(first), "windows": windows(first)}
+    found = {"read": read(first), "second": read(second), "windows": windows(first)}
     found |= {name: read(work / name) for name in ("merged", "deleted")}
     sys.stdout.write("\n" + json.dumps(found))
 

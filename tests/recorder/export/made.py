@@ -32,6 +32,13 @@ def draw(episode: Episode, camera: str, width: int, height: int) -> Pictures:
     return pictures_of(units, PictureCodec.H264, name=camera, t_captured_ns=episode.t_observed_ns.copy())
 
 
+def draw_early(episode: Episode, camera: str, width: int, height: int) -> Pictures:
+    """Return H.264 of which the first picture that is shown is no key: two were taken before the episode."""
+    t_ns = np.concatenate([episode.t_observed_ns[0] - [100_000_000, 50_000_000], episode.t_observed_ns])
+    units = encoded(PictureCodec.H264, len(t_ns))
+    return pictures_of(units, PictureCodec.H264, name=camera, t_captured_ns=t_ns)
+
+
 def draw_apart(episode: Episode, camera: str, width: int, height: int) -> Pictures:
     """Return lossless pictures, at another rate than the robot's."""
     found = channel(PictureCodec.PNG, 2 * episode.steps)

@@ -26,10 +26,10 @@ FRONT = "observation.images.front"
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Two data sets of other episodes: the first copies its video, the second encodes it."""
+    """Two data sets: the first copies its video, with pictures from before each episode, the second encodes it."""
     work = tmp_path_factory.mktemp("lerobot")
     one, other = made.bundles(work / "one"), made.bundles(work / "other", name="o")
-    assert export(made.found(one), work / "first").encoded == 0
+    assert export(made.found(one, draw=made.draw_early), work / "first").encoded == 0
     assert export(made.found(other, draw=made.draw_apart), work / "second").copied == 0
     return work / "first", work / "second"
 
@@ -68,7 +68,9 @@ def blocks(pixels: np.ndarray) -> np.ndarray:
 def test_lerobot_reads_the_first_and_last_frame_of_every_episode(seen: Any, folders: tuple[Path, Path]) -> None:
     found = seen["read"]
     assert (found["episodes"], found["frames"]) == (3, sum(made.STEPS))
-    for demonstration, ends in zip(made.found(made_bundles(folders[0])), found["ends"], strict=True):
+    for demonstration, ends in zip(
+        made.found(made_bundles(folders[0]), draw=made.draw_early), found["ends"], strict=True
+    ):
         decoder, pictures = Decoder(demonstration.pictures["front"]), shown(demonstration, "front")
         for place, frame in zip((0, -1), ends, strict=True):
             step = int(demonstration.steps[place])
@@ -103,6 +105,10 @@ def test_data_sets_merge_and_lose_an_episode_by_lerobots_own_tools(seen: Any) ->
     assert (merged["episodes"], merged["frames"]) == (6, 2 * sum(made.STEPS))
     assert merged["good"] == [1, 2, 4, 5], "what is said of episodes survives a merge"
     assert (deleted["episodes"], deleted["frames"]) == (5, 2 * sum(made.STEPS) - made.STEPS[1])
+    for ends, was in zip(merged["ends"], [*seen["read"]["ends"], *seen["second"]["ends"]], strict=True):
+        for kept, before in zip(ends, was, strict=True):
+            away = np.abs(np.array(kept["pictures"][FRONT]) - np.array(before["pictures"][FRONT]))
+            assert away.max() < 1.0, "also of files whose encoders had other settings, which a merge joins"
     before = [ends for number, ends in enumerate(merged["ends"]) if number != 1]
     for (one, other), (first, last) in zip(deleted["ends"], before, strict=True):
         for kept, was in ((one, first), (other, last)):
