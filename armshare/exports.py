@@ -62,6 +62,7 @@ _FORMATS: Final = (
         options=("length",),
     ),
     Format("mcap", "recorder.export.mcap", "{files} files, {messages} messages", (".mcap",)),
+    Format("lance", "recorder.export.lance", "{episodes} episodes, {frames} frames", options=("language",)),
 )
 FORMATS: Final = {one.name: one for one in _FORMATS}
 
