@@ -15,15 +15,17 @@ import numpy as np
 import pytest
 
 from recorder.export.demonstrations import Demonstrations, demonstrations
-from recorder.export.errors import TargetError, UnreadableBundleError
+from recorder.export.errors import CameraError, TargetError, UnreadableBundleError
 from recorder.export.robomimic import export
-from recorder.file.episode import read_episode
-from recorder.pictures.channel import PictureCodec
+from recorder.file.episode import Episode, read_episode
+from recorder.pictures.channel import PictureCodec, Pictures
+from recorder.pictures.decode import Decoder
 from recorder.proof.bundle import MANIFEST_FILE, SIGNATURES_FILE
 from recorder.proof.manifest import EPISODE_FILE
 from teleop.wire.messages import Safety
 from tests.recorder.bundles import good_bundle
 from tests.recorder.export.drawn import drawn, near
+from tests.recorder.export.real import filmed_bundle
 from tests.recorder.factory import WALLET, fake_episode
 
 ROOT = Path(__file__).parents[3]
@@ -249,3 +251,31 @@ def test_the_same_bundles_give_the_same_file(bundles: list[Path], tmp_path: Path
         export(chosen(bundles, cameras=["front"], size=SIZE, draw=drawn()), tmp_path / f"{name}.hdf5")
 
     assert (tmp_path / "a.hdf5").read_bytes() == (tmp_path / "b.hdf5").read_bytes()
+
+
+def test_a_real_robots_pictures_are_the_newest_at_each_observation(tmp_path: Path) -> None:
+    bundle = filmed_bundle(tmp_path)
+    export(chosen([bundle]), tmp_path / "demos.hdf5")
+    episode = read_episode(bundle / "episode.h5")
+    with h5py.File(tmp_path / "demos.hdf5") as file:
+        assert json.loads(file["data"].attrs["env_args"])["env_name"] == ""
+        for camera in ("front", "wrist"):
+            decoder, stored = Decoder(episode.pictures[camera]), file[f"data/demo_0/next_obs/{camera}_image"]
+            newest = np.searchsorted(episode.pictures[camera].t_captured_ns, episode.t_observed_ns[1:], "right") - 1
+            assert len(set(newest.tolist())) == len(stored) == 14
+            for row in (0, 13):
+                np.testing.assert_array_equal(stored[row], decoder.frame(int(newest[row])))
+
+
+def test_a_picture_that_cannot_be_decoded_names_its_episode_and_leaves_nothing(
+    bundles: list[Path], tmp_path: Path
+) -> None:
+    def torn(episode: Episode, camera: str, width: int, height: int) -> Pictures:
+        whole = drawn(PictureCodec.JPEG)(episode, camera, width, height)
+        data = np.array(whole.data)
+        data[int(whole.end[4]) : int(whole.end[4]) + 40] = 0
+        return dataclasses.replace(whole, data=data)
+
+    with pytest.raises(CameraError, match=rf"{bundles[0]}: .*front"):
+        export(chosen(bundles[:1], cameras=["front"], size=SIZE, draw=torn), tmp_path / "demos.hdf5")
+    assert not list(tmp_path.iterdir())
