@@ -23,6 +23,7 @@ from recorder.export.statistics import Statistics, of_values, together
 from recorder.export.target import whole_file
 from recorder.pictures.channel import PictureCodec, Pictures
 from recorder.pictures.decode import Decoder
+from sim.robot import Vector
 
 _TIERS: Final = ("worse", "okay", "better")
 """Masks for thirds of the episodes by score, as robomimic's multi-human data sets have them for operators."""
@@ -93,12 +94,21 @@ def _write_demo(demo: h5py.Group, one: Demonstration, steps: slice, statistics: 
     demo["actions"] = one.actions[steps]
     statistics.setdefault("actions", []).append(of_values(one.actions[steps]))
     demo["states"] = np.hstack([array[steps].reshape(count, -1) for array in seen.values()])
-    demo["rewards"] = (episode.arrays["success"][after] == 1).astype(np.float64)
+    demo["rewards"] = _rewards(one)[steps]
     demo["dones"] = (np.arange(count) == count - 1).astype(np.int64)
     for name, array in _recorded(one).items():
         demo[name] = array[steps]
     for camera in one.pictures.values():
         _write_pictures(demo, camera, camera.at(episode.t_observed_ns[steps.start : steps.stop + 1]))
+
+
+def _rewards(one: Demonstration) -> Vector:
+    """Return (N,): 1 for a step after which the task was done, by the next step that is exported."""
+    total = np.concatenate([[0], np.cumsum(one.episode.arrays["success"] == 1)])
+    following = np.append(one.steps[1:], one.episode.steps)
+    rewards = np.zeros(one.episode.steps)
+    rewards[one.steps] = total[following + 1] > total[one.steps + 1]
+    return rewards
 
 
 def _recorded(one: Demonstration) -> Mapping[str, NDArray[Any]]:

@@ -161,6 +161,16 @@ def test_actions_are_those_that_were_asked_for_with_the_environment_that_takes_t
     assert environment["env_name"].startswith("sim.gym:armshare/Lift-")
 
 
+def test_what_was_reached_while_nobody_drove_is_told_by_the_step_before(tmp_path: Path) -> None:
+    let_go = driven_at(tmp_path, "let_go", [True] * 6 + [False] * 4)
+    assert (read_episode(let_go / "episode.h5").arrays["success"] == 1).tolist() == [False] * 8 + [True] * 3
+    export(chosen([let_go]), tmp_path / "demos.hdf5")
+    export(chosen([let_go], driven_only=False), tmp_path / "all.hdf5")
+    with h5py.File(tmp_path / "demos.hdf5") as file, h5py.File(tmp_path / "all.hdf5") as whole:
+        assert file["data/demo_0/rewards"][:].tolist() == [0, 0, 0, 0, 0, 1]
+        assert whole["data/demo_0/rewards"][:].tolist() == [0] * 7 + [1] * 3
+
+
 def test_provenance_rides_along(bundles: list[Path], tmp_path: Path) -> None:
     export(chosen(bundles), tmp_path / "demos.hdf5")
     manifest = json.loads((bundles[1] / "manifest.json").read_bytes())
