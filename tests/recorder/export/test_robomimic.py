@@ -121,24 +121,24 @@ def test_pictures_are_stored_once_and_are_those_of_their_step(bundles: list[Path
     assert (tmp_path / "demos.hdf5").stat().st_size < 1.5 * 21 * 48 * 64 * 3
 
 
-def test_a_pause_ends_a_demo_and_what_was_not_driven_is_in_none(tmp_path: Path) -> None:
+def test_a_pause_is_left_out_and_what_follows_a_step_is_what_the_next_one_began_with(tmp_path: Path) -> None:
     paused = driven_at(tmp_path, "paused", [True] * 9 + [False] * 4 + [True] * 6 + [False])
     whole = driven_at(tmp_path, "whole", [True] * 8)
-    made = export(chosen([paused, whole]), tmp_path / "demos.hdf5", valid_ratio=0.5)
-    assert (made.demos, made.samples, made.valid_demos) == (3, 23, 1)
-    episode = read_episode(paused / "episode.h5")
+    made = export(chosen([paused, whole], cameras=["front"], size=SIZE, draw=drawn()), tmp_path / "demos.hdf5")
+    assert (made.demos, made.samples, made.valid_demos) == (2, 23, 1)
+    episode, steps = read_episode(paused / "episode.h5"), [*range(9), *range(13, 19)]
     with h5py.File(tmp_path / "demos.hdf5") as file:
-        demos = file["data"]
-        assert demos.attrs["total"] == 23
-        of = [(demos[f"demo_{n}"].attrs["episode"], demos[f"demo_{n}"].attrs["first_step"]) for n in range(3)]
-        assert of == [("paused", 0), ("paused", 13), ("whole", 0)]
-        second = demos["demo_1"]
-        np.testing.assert_array_equal(second["obs/joint_position"], episode.observation("joint_position")[13:19])
-        np.testing.assert_array_equal(second["next_obs/joint_position"], episode.observation("joint_position")[14:20])
-        np.testing.assert_array_equal(second["action_dict/joint_position"], episode.applied_joint_position[13:19])
-        assert second["dones"][:].tolist() == [0, 0, 0, 0, 0, 1]
-        assert file["mask/train"][:].tolist() == [b"demo_0", b"demo_1"]
-        assert file["mask/valid"][:].tolist() == [b"demo_2"]
+        demo = file["data/demo_0"]
+        assert file["data"].attrs["total"] == 23
+        assert (demo.attrs["episode"], demo.attrs["num_samples"]) == ("paused", 15)
+        assert demo["step"][:].tolist() == steps
+        joints = episode.observation("joint_position")
+        np.testing.assert_array_equal(demo["obs/joint_position"], joints[steps])
+        np.testing.assert_array_equal(demo["next_obs/joint_position"], joints[[*steps[1:], 20]])
+        np.testing.assert_array_equal(demo["action_dict/joint_position"], episode.applied_joint_position[steps])
+        assert demo["dones"][:].tolist() == [0] * 14 + [1]
+        assert [near(demo["obs/front_image"][row], steps[row]) for row in (8, 9)] == [True, True]
+        assert [near(demo["next_obs/front_image"][row], index) for row, index in ((8, 13), (14, 20))] == [True, True]
     made = export(chosen([paused], driven_only=False), tmp_path / "all.hdf5")
     assert (made.demos, made.samples) == (1, 20)
     with h5py.File(tmp_path / "all.hdf5") as file:
