@@ -10,7 +10,7 @@ WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cor
 STAMPS := .setup
 WEB := $(shell find armshare/web/src -type f 2>/dev/null) $(wildcard armshare/web/*.ts armshare/web/*.js armshare/web/*.json armshare/web/*.html armshare/web/public/*) teleop/wire/wire.json teleop/typed_data.json recorder/typed_data.json $(wildcard docs/gallery/*.jpg)
 
-.PHONY: help run test check docs fuzz setup lint ruff mypy import-linter svelte-check static pytest vitest bench soak mutants peers lerobot \
+.PHONY: help run test check docs fuzz setup lint ruff mypy import-linter svelte-check static pytest vitest bench soak mutants peers lerobot newest \
 	corpus-pythons screenshots lock clean tools chromium nginx opengl
 
 help: ## print this list
@@ -27,7 +27,7 @@ test: setup peers chromium nginx opengl ## set up what is missing, run every che
 check: setup peers nginx opengl ## run lint and the fast half of the tests, for daily work
 	@lint=$$(mktemp); trap 'rm -f "$$lint"' EXIT; \
 	$(MAKE) --no-print-directory static >"$$lint" 2>&1 & linting=$$!; failed=0; \
-	$(BIN)/python -m pytest -n $$(($(WORKERS) + 1)) -m "not slow and not docs and not lerobot" $(ARGS) || failed=1; \
+	$(BIN)/python -m pytest -n $$(($(WORKERS) + 1)) -m "not slow and not docs and not lerobot and not newest" $(ARGS) || failed=1; \
 	wait $$linting || failed=1; cat "$$lint"; exit $$failed
 
 docs: setup chromium opengl ## type every command of every page that a machine can type, beside a real platform
@@ -78,9 +78,13 @@ mutants: setup ## change the code where it matters, one place at a time, and lis
 corpus-pythons: ## replay the golden corpus with Python 3.11, 3.12 and 3.13; ARGS='3.11 3.13' names others
 	@tests/pythons $(ARGS)
 
-lerobot: setup ## read and edit the LeRobot export with LeRobot itself, which wants Python 3.12; not a part of `make test`
-	@echo "[lerobot] LeRobot and torch into .venv-lerobot (6 GB)"
-	@tests/peers/lerobot/setup && $(BIN)/python -m pytest -n 0 -m lerobot tests/recorder/export/test_lerobot_peer.py $(ARGS)
+lerobot: setup ## read the LeRobot and Lance exports with LeRobot itself, which wants Python 3.12; not a part of `make test`
+	@echo "[lerobot] LeRobot and torch into .venv-lerobot (6 GB), its reader of Lance into .venv-lance"
+	@tests/peers/lerobot/setup && tests/peers/lance/setup
+	@$(BIN)/python -m pytest -n 0 -m lerobot tests/recorder/export/test_lerobot_peer.py tests/recorder/export/test_lance_peer.py $(ARGS)
+
+newest: setup peers ## read the robomimic export with robomimic's newest loader; not a part of `make test`
+	@tests/peers/newest/setup && $(BIN)/python -m pytest -n 0 -m newest tests/recorder/export/test_robomimic.py $(ARGS)
 
 peers: $(STAMPS)/peers
 
@@ -92,7 +96,7 @@ lock: ## choose newer versions: rewrites requirements.lock (needs uv)
 		--no-header --extra dev pyproject.toml -o requirements.lock
 
 clean: ## remove what setup made; keep data
-	rm -rf .venv .venv-peers .venv-lerobot .venv-mutants .venv-python* mutants node_modules $(STAMPS) armshare/web/dist armshare.egg-info \
+	rm -rf .venv .venv-peers .venv-lerobot .venv-lance .venv-robomimic .venv-mutants .venv-python* mutants node_modules $(STAMPS) armshare/web/dist armshare.egg-info \
 		build sim/motion/_native.*.so
 
 tools:

@@ -58,10 +58,11 @@ _FORMATS: Final = (
     Format(
         "act",
         "recorder.export.act",
-        "{episodes} episodes, {steps} steps, of which {padded} were added at the ends and {cut} left out there",
+        "{episodes} episodes, {steps} steps, of which {padded} were added at the ends; {cut} were cut off",
         options=("length",),
     ),
     Format("mcap", "recorder.export.mcap", "{files} files, {messages} messages", (".mcap",)),
+    Format("lance", "recorder.export.lance", "{episodes} episodes, {frames} frames", options=("language",)),
 )
 FORMATS: Final = {one.name: one for one in _FORMATS}
 

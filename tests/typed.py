@@ -109,6 +109,9 @@ LATER: Final = frozenset(
     }
 )
 """What only `make docs` types, as it takes long."""
+_EXPORTED: Final = (
+    "the tutorial types two formats; tests/armshare/cli/test_export.py has all of them, of smaller episodes"
+)
 NOT_TYPED: Final[Mapping[str, str]] = {
     "armshare drive --another-look EPISODE": "needs an episode that a gate refused; `test_held.py` has one",
     "make test": "it is the run that this test is part of",
@@ -128,6 +131,12 @@ NOT_TYPED: Final[Mapping[str, str]] = {
     "make bench": "every benchmark, for half an hour; performance.md's lines are typed one by one",
     "make soak": "ten thousand connections, for four minutes of a quiet machine",
     "make lerobot": "installs LeRobot and torch, 6 GB, with a Python 3.12",
+    "make newest": "installs another robomimic; `make test` reads the same export with the one that it has",
+    "armshare export episodes/* --to lift.hdf5 --camera front --size 84x84 --pins hub.json": _EXPORTED,
+    "armshare export episodes/* --to act --format act --camera front --length 400 --pins hub.json": _EXPORTED,
+    "armshare export episodes/* --to mcap --format mcap --pins hub.json": _EXPORTED,
+    "armshare export episodes/* --to lance --format lance --camera front --size 320x240 --pins hub.json": _EXPORTED,
+    "python tests/peers/act_reads.py CHECKOUT act front": "ACT is in no package index",
     "make mutants": "half a day",
     "make mutants ARGS=\"'teleop.safety*'\"": "changes the code a hundred times, and runs tests for each",
     "make corpus-pythons": "needs three interpreters, and compiles PyBullet for ten minutes",

@@ -1,4 +1,4 @@
-"""What the exports to HDF5 have in common: which steps they take, and what they say in attributes."""
+"""What the exports to HDF5 have in common: files that a full disk does not break, and what attributes say."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import h5py
-import numpy as np
 
 from recorder.export.actions import ActionSpace
 from recorder.export.demonstrations import Demonstration
@@ -92,10 +91,3 @@ def action_attributes(space: ActionSpace) -> Mapping[str, str]:
 
 def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, str) else value
-
-
-def unbroken(one: Demonstration) -> Iterator[slice]:
-    """Yield each stretch of exported steps without a gap: a pause, in which nobody drove, divides them."""
-    steps = one.steps
-    for part in np.split(steps, np.flatnonzero(np.diff(steps) != 1) + 1):
-        yield slice(int(part[0]), int(part[-1]) + 1)

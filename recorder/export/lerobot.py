@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,16 +68,22 @@ def export(found: Demonstrations, target: Path, *, language: bool = True) -> Wri
     Without `language`, the two columns that LeRobot has had since 0.6 are left out, so that older versions read it.
     """
     with whole_folder(target) as folder:
-        writer = _Writer(folder, found, language=language)
-        for demonstration in found:
-            try:
-                writer.add(demonstration)
-            except PictureError as error:
-                raise CameraError(f"{demonstration.bundle}: {error}") from error
-        writer.finish()
+        done = write(found, folder, language=language)
+    return replace(done, path=target)
+
+
+def write(found: Demonstrations, folder: Path, *, language: bool) -> Written:
+    """Write the data set into a folder that exists; raise an ExportError, and leave what was written by then."""
+    writer = _Writer(folder, found, language=language)
+    for demonstration in found:
+        try:
+            writer.add(demonstration)
+        except PictureError as error:
+            raise CameraError(f"{demonstration.bundle}: {error}") from error
+    writer.finish()
     placed = [one for video in writer.videos.values() for one in video.placed]
     copied = sum(one.copied for one in placed)
-    return Written(target, len(found), writer.frames, copied, len(placed) - copied)
+    return Written(folder, len(found), writer.frames, copied, len(placed) - copied)
 
 
 class _Writer:

@@ -7,9 +7,10 @@ the way (a full disk, an episode that cannot be read after all), what was writte
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from recorder.export.errors import TargetError
@@ -19,10 +20,9 @@ from teleop.files import sync_file, sync_folder
 @contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
     """Give a path to write to, which then takes the place of the file `target`; raise TargetError."""
-    if target.is_dir() or not target.parent.is_dir():
-        raise TargetError(f"{target} cannot be written: give a file (--to), in a folder that exists.")
-    beside = _beside(target)
-    with _or_nothing(target, beside):
+    with _or_nothing(target) as beside:
+        if target.is_dir() or not target.parent.is_dir():
+            raise TargetError(f"{target} cannot be written: give a file (--to), in a folder that exists.")
         yield beside
         sync_file(beside)
         beside.replace(target)
@@ -32,12 +32,11 @@ def whole_file(target: Path) -> Iterator[Path]:
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
     """Give an empty folder to write to, which then becomes `target`; raise TargetError if that exists already."""
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise TargetError(f"{target} exists already: name a new folder (--to), or remove it.")
-    if not target.parent.is_dir():
-        raise TargetError(f"{target} cannot be written: give a folder (--to) in one that exists.")
-    beside = _beside(target)
-    with _or_nothing(target, beside):
+    with _or_nothing(target) as beside:
+        if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+            raise TargetError(f"{target} exists already: name a new folder (--to), or remove it.")
+        if not target.parent.is_dir():
+            raise TargetError(f"{target} cannot be written: give a folder (--to) in one that exists.")
         beside.mkdir()
         yield beside
         for path in sorted(beside.rglob("*")):
@@ -45,10 +44,6 @@ def whole_folder(target: Path) -> Iterator[Path]:
         sync_folder(beside)
         beside.replace(target)
         _keep(target)
-
-
-def _beside(target: Path) -> Path:
-    return target.with_name(f".{target.name}.{os.getpid()}.tmp")
 
 
 def _keep(target: Path) -> None:
@@ -62,15 +57,23 @@ def _keep(target: Path) -> None:
 
 def _remove(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
-    path.unlink(missing_ok=True)
+    with suppress(OSError):
+        path.unlink()
 
 
 @contextmanager
-def _or_nothing(target: Path, beside: Path) -> Iterator[None]:
-    """Remove `beside` if it is still there in the end; raise TargetError for what the disk refuses."""
+def _or_nothing(target: Path) -> Iterator[Path]:
+    """Give a name beside `target`, and remove what has it in the end; raise TargetError for what the disk refuses."""
+    beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        yield
+        yield beside
     except OSError as error:
-        raise TargetError(f"{target} cannot be written: {error.strerror or error}. Nothing was.") from error
+        raise TargetError(f"{target} cannot be written: {_reason(error)}. Nothing was.") from error
     finally:
         _remove(beside)
+
+
+def _reason(error: OSError) -> str:
+    """Return the system's words: a library may say more, such as where it was built."""
+    number = error.errno or int((re.search(r"os error (\d+)", str(error)) or ["", "0"])[1])
+    return os.strerror(number) if number else str(error).partition("\n")[0]

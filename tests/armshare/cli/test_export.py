@@ -19,6 +19,7 @@ from rewards.score.kept import SCORE_FILE, keep_score
 from tests.armshare.command import armshare_here
 from tests.recorder.bundles import LOG_KEY
 from tests.recorder.export import made
+from tests.recorder.export.real import filmed_bundle
 from tests.recorder.factory import DOMAIN, HUB, MALLORY
 
 JOINTS = ("--action", "joint_position")
@@ -61,6 +62,45 @@ def test_a_target_that_ends_in_hdf5_is_robomimic(bundles: list[str], tmp_path: P
     assert f"Receipts are by {HUB.address}; --pins or --hub says whose to trust." in words(done.stderr)
     with h5py.File(target) as file:
         assert len(file["data"]) == 3
+
+
+def test_an_mcap_of_one_episode_is_a_file_and_of_several_a_folder(bundles: list[str], tmp_path: Path) -> None:
+    done = armshare_here("export", bundles[0], "--to", str(tmp_path / "one.mcap"), *JOINTS)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "one.mcap").read_bytes().startswith(b"\x89MCAP0")
+    done = armshare_here("export", *bundles, "--to", str(tmp_path / "all"), "--format", "mcap", *JOINTS)
+    assert done.returncode == 0, done.stderr
+    assert "3 files, " in words(done.stdout)
+    assert len(list((tmp_path / "all").iterdir())) == 3
+    refused = armshare_here("export", *bundles, "--to", str(tmp_path / "three.mcap"), *JOINTS)
+    assert (refused.returncode, (tmp_path / "three.mcap").exists()) == (2, False)
+    assert "is a file, and 3 episodes need a folder: leave .mcap out." in words(refused.stderr)
+
+
+def test_act_says_what_it_needs_before_it_writes(bundles: list[str], tmp_path: Path) -> None:
+    target = tmp_path / "act"
+    refused = armshare_here("export", *bundles, "--to", str(target), "--format", "act", *JOINTS)
+    assert (refused.returncode, target.exists()) == (2, False)
+    assert "ACT learns from pictures: name at least one camera (--camera)." in words(refused.stderr)
+
+
+def test_act_says_how_many_steps_it_added_or_left_out(tmp_path: Path) -> None:
+    filmed, target = filmed_bundle(tmp_path), tmp_path / "act"
+    command = "export", str(filmed), "--to", str(target), "--format", "act", *JOINTS, "--length"
+    done = armshare_here(*command, "9")
+    assert done.returncode == 0, done.stderr
+    assert "1 episodes, 9 steps, of which 0 were added at the ends; 5 were cut off, in " in words(done.stdout)
+    assert [path.name for path in target.iterdir()] == ["episode_0.hdf5"]
+    again = armshare_here(*command, "9")
+    assert (again.returncode, "exists already" in words(again.stderr)) == (2, True)
+
+
+def test_a_lance_data_set_says_that_it_is_one(bundles: list[str], tmp_path: Path) -> None:
+    target = tmp_path / "set"
+    done = armshare_here("export", *bundles, "--to", str(target), "--format", "lance", *JOINTS)
+    assert done.returncode == 0, done.stderr
+    assert "3 episodes, 55 frames, in " in words(done.stdout)
+    assert json.loads((target / "meta/info.json").read_bytes())["storage_format"] == "lance"
 
 
 def test_another_hubs_receipts_are_refused_by_name(bundles: list[str], tmp_path: Path) -> None:

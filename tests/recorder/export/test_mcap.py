@@ -22,6 +22,7 @@ from recorder.pictures.channel import PictureCodec
 from teleop.wire.messages import Command
 from tests.recorder.bundles import good_bundle
 from tests.recorder.export.drawn import drawn, near
+from tests.recorder.export.real import TROUBLE, filmed_bundle
 from tests.recorder.factory import STARTED_NS, WALLET
 
 SIZE = (64, 48)
@@ -220,3 +221,59 @@ def test_the_same_bundles_give_the_same_files(bundles: list[Path], tmp_path: Pat
     first, second = (export(chosen, tmp_path / name).path for name in ("a", "b"))
     for path in first.iterdir():
         assert path.read_bytes() == (second / path.name).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def filmed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Read, Episode]:
+    """A real robot's episode, with two cameras."""
+    work = tmp_path_factory.mktemp("filmed")
+    bundle = filmed_bundle(work)
+    made = export(demonstrations([bundle], action="joint_position"), work / "out.mcap")
+    return read(made.path), read_episode(bundle / "episode.h5")
+
+
+def test_a_real_robots_pictures_are_copied_with_when_they_were_taken_and_when_they_came(
+    filmed: tuple[Read, Episode],
+) -> None:
+    seen, episode = filmed
+    for name, topic in (("front", "/camera/front/video"), ("wrist", "/camera/wrist/image")):
+        stored, messages = episode.pictures[name], seen.topics[topic]
+        assert len(messages) == len(stored) > episode.steps
+        assert [said.data for _, _, said in messages] == [stored.encoded(index) for index in range(len(stored))]
+        assert [publish for _, publish, _ in messages] == [wall(episode, at) for at in stored.t_captured_ns]
+        assert {log - publish for log, publish, _ in messages} == {3_000_000}
+        assert [said.timestamp.ToNanoseconds() for _, _, said in messages] == [publish for _, publish, _ in messages]
+    assert seen.log_times == sorted(seen.log_times)
+
+
+def test_a_camera_says_where_it_is_how_it_sees_and_what_was_wrong(filmed: tuple[Read, Episode]) -> None:
+    seen, episode = filmed
+    (at, _, said) = seen.topics["/camera/front/calibration"][0]
+    assert (at, said.frame_id, said.width, said.height) == (STARTED_NS, "front", 64, 48)
+    assert list(said.K) == [60.0, 0.0, 32.0, 0.0, 60.0, 24.0, 0.0, 0.0, 1.0]
+    assert (list(said.D), said.distortion_model) == ([], "plumb_bob")
+    placed = {one.child_frame_id: one for _, _, message in seen.topics["/tf"] for one in message.transforms}
+    assert (placed["wrist"].parent_frame_id, placed["wrist"].translation.z, placed["wrist"].rotation.w) == (
+        "tool",
+        0.1,
+        1.0,
+    )
+    ((_, _, event),) = seen.topics["/camera/front/events"]
+    assert {pair.key: pair.value for pair in event.metadata} == {"trouble": "missing", "pictures": "3"}
+    assert event.start_time.ToNanoseconds() == wall(episode, TROUBLE.t_from_ns)
+    assert event.end_time.ToNanoseconds() == wall(episode, TROUBLE.t_to_ns)
+    ((_, _, mark),) = seen.topics["/camera/front/marks"]
+    late = int(np.flatnonzero(episode.arrays["cameras/front/marks"])[0])
+    assert mark == {"picture": late, "frozen": False, "black": False, "late": True}
+    assert not {"/camera/wrist/events", "/camera/wrist/marks"} & set(seen.topics)
+
+
+def test_what_was_said_while_driving_is_in_the_log_at_its_time(filmed: tuple[Read, Episode]) -> None:
+    seen, episode = filmed
+    assert [(at, said.name, said.message) for at, _, said in seen.topics["/log"]] == [
+        (STARTED_NS, "episode", "filmed: Lift the cube."),
+        (STARTED_NS, "note", "It begins."),
+        (wall(episode, int(episode.end.t_mono_ns)), "note", "It has it."),
+        (wall(episode, int(episode.end.t_mono_ns)), "episode", "finished; it succeeded"),
+    ]
+    assert (seen.metadata["driver"], seen.metadata["driver_name"]) == ("policy", "reaching")

@@ -15,15 +15,17 @@ import numpy as np
 import pytest
 
 from recorder.export.demonstrations import Demonstrations, demonstrations
-from recorder.export.errors import TargetError, UnreadableBundleError
+from recorder.export.errors import CameraError, TargetError, UnreadableBundleError
 from recorder.export.robomimic import export
-from recorder.file.episode import read_episode
-from recorder.pictures.channel import PictureCodec
+from recorder.file.episode import Episode, read_episode
+from recorder.pictures.channel import PictureCodec, Pictures
+from recorder.pictures.decode import Decoder
 from recorder.proof.bundle import MANIFEST_FILE, SIGNATURES_FILE
 from recorder.proof.manifest import EPISODE_FILE
 from teleop.wire.messages import Safety
 from tests.recorder.bundles import good_bundle
 from tests.recorder.export.drawn import drawn, near
+from tests.recorder.export.real import filmed_bundle
 from tests.recorder.factory import WALLET, fake_episode
 
 ROOT = Path(__file__).parents[3]
@@ -63,16 +65,16 @@ def read_by_robomimic(python: Path, path: Path, masks: str, *keys: Sequence[str]
     return json.loads(done.stdout[done.stdout.index('{"version"') :])
 
 
-@pytest.fixture(params=["0.3.0", "0.5.0"])
+@pytest.fixture(params=["0.3.0", pytest.param("0.5.0", marks=pytest.mark.newest)])
 def robomimic(request: pytest.FixtureRequest) -> Path:
     """Return the Python that has this version."""
     if request.param == "0.5.0":
-        if not NEWEST.exists():
-            pytest.skip("the newest robomimic is not set up; run: make newest")
-        return NEWEST
-    if not PEER.exists():
-        pytest.fail(f"robomimic is not set up; run: {SETUP}")
-    return PEER
+        python, setup = NEWEST, "make newest"
+    else:
+        python, setup = PEER, SETUP
+    if not python.exists():
+        pytest.fail(f"robomimic {request.param} is not set up; run: {setup}")
+    return python
 
 
 def test_robomimics_own_loader_reads_every_sample(bundles: list[Path], tmp_path: Path, robomimic: Path) -> None:
@@ -119,24 +121,24 @@ def test_pictures_are_stored_once_and_are_those_of_their_step(bundles: list[Path
     assert (tmp_path / "demos.hdf5").stat().st_size < 1.5 * 21 * 48 * 64 * 3
 
 
-def test_a_pause_ends_a_demo_and_what_was_not_driven_is_in_none(tmp_path: Path) -> None:
+def test_a_pause_is_left_out_and_what_follows_a_step_is_what_the_next_one_began_with(tmp_path: Path) -> None:
     paused = driven_at(tmp_path, "paused", [True] * 9 + [False] * 4 + [True] * 6 + [False])
     whole = driven_at(tmp_path, "whole", [True] * 8)
-    made = export(chosen([paused, whole]), tmp_path / "demos.hdf5", valid_ratio=0.5)
-    assert (made.demos, made.samples, made.valid_demos) == (3, 23, 1)
-    episode = read_episode(paused / "episode.h5")
+    made = export(chosen([paused, whole], cameras=["front"], size=SIZE, draw=drawn()), tmp_path / "demos.hdf5")
+    assert (made.demos, made.samples, made.valid_demos) == (2, 23, 1)
+    episode, steps = read_episode(paused / "episode.h5"), [*range(9), *range(13, 19)]
     with h5py.File(tmp_path / "demos.hdf5") as file:
-        demos = file["data"]
-        assert demos.attrs["total"] == 23
-        of = [(demos[f"demo_{n}"].attrs["episode"], demos[f"demo_{n}"].attrs["first_step"]) for n in range(3)]
-        assert of == [("paused", 0), ("paused", 13), ("whole", 0)]
-        second = demos["demo_1"]
-        np.testing.assert_array_equal(second["obs/joint_position"], episode.observation("joint_position")[13:19])
-        np.testing.assert_array_equal(second["next_obs/joint_position"], episode.observation("joint_position")[14:20])
-        np.testing.assert_array_equal(second["action_dict/joint_position"], episode.applied_joint_position[13:19])
-        assert second["dones"][:].tolist() == [0, 0, 0, 0, 0, 1]
-        assert file["mask/train"][:].tolist() == [b"demo_0", b"demo_1"]
-        assert file["mask/valid"][:].tolist() == [b"demo_2"]
+        demo = file["data/demo_0"]
+        assert file["data"].attrs["total"] == 23
+        assert (demo.attrs["episode"], demo.attrs["num_samples"]) == ("paused", 15)
+        assert demo["step"][:].tolist() == steps
+        joints = episode.observation("joint_position")
+        np.testing.assert_array_equal(demo["obs/joint_position"], joints[steps])
+        np.testing.assert_array_equal(demo["next_obs/joint_position"], joints[[*steps[1:], 20]])
+        np.testing.assert_array_equal(demo["action_dict/joint_position"], episode.applied_joint_position[steps])
+        assert demo["dones"][:].tolist() == [0] * 14 + [1]
+        assert [near(demo["obs/front_image"][row], steps[row]) for row in (8, 9)] == [True, True]
+        assert [near(demo["next_obs/front_image"][row], index) for row, index in ((8, 13), (14, 20))] == [True, True]
     made = export(chosen([paused], driven_only=False), tmp_path / "all.hdf5")
     assert (made.demos, made.samples) == (1, 20)
     with h5py.File(tmp_path / "all.hdf5") as file:
@@ -157,6 +159,16 @@ def test_actions_are_those_that_were_asked_for_with_the_environment_that_takes_t
         assert (data.attrs["action"], json.loads(data.attrs["action_names"])) == (action, list(source.space.names))
     assert environment == {"env_name": source.space.env.id, "type": 2, "env_kwargs": {"control": action}}
     assert environment["env_name"].startswith("sim.gym:armshare/Lift-")
+
+
+def test_what_was_reached_while_nobody_drove_is_told_by_the_step_before(tmp_path: Path) -> None:
+    let_go = driven_at(tmp_path, "let_go", [True] * 6 + [False] * 4)
+    assert (read_episode(let_go / "episode.h5").arrays["success"] == 1).tolist() == [False] * 8 + [True] * 3
+    export(chosen([let_go]), tmp_path / "demos.hdf5")
+    export(chosen([let_go], driven_only=False), tmp_path / "all.hdf5")
+    with h5py.File(tmp_path / "demos.hdf5") as file, h5py.File(tmp_path / "all.hdf5") as whole:
+        assert file["data/demo_0/rewards"][:].tolist() == [0, 0, 0, 0, 0, 1]
+        assert whole["data/demo_0/rewards"][:].tolist() == [0] * 7 + [1] * 3
 
 
 def test_provenance_rides_along(bundles: list[Path], tmp_path: Path) -> None:
@@ -249,3 +261,31 @@ def test_the_same_bundles_give_the_same_file(bundles: list[Path], tmp_path: Path
         export(chosen(bundles, cameras=["front"], size=SIZE, draw=drawn()), tmp_path / f"{name}.hdf5")
 
     assert (tmp_path / "a.hdf5").read_bytes() == (tmp_path / "b.hdf5").read_bytes()
+
+
+def test_a_real_robots_pictures_are_the_newest_at_each_observation(tmp_path: Path) -> None:
+    bundle = filmed_bundle(tmp_path)
+    export(chosen([bundle]), tmp_path / "demos.hdf5")
+    episode = read_episode(bundle / "episode.h5")
+    with h5py.File(tmp_path / "demos.hdf5") as file:
+        assert json.loads(file["data"].attrs["env_args"])["env_name"] == ""
+        for camera in ("front", "wrist"):
+            decoder, stored = Decoder(episode.pictures[camera]), file[f"data/demo_0/next_obs/{camera}_image"]
+            newest = np.searchsorted(episode.pictures[camera].t_captured_ns, episode.t_observed_ns[1:], "right") - 1
+            assert len(set(newest.tolist())) == len(stored) == 14
+            for row in (0, 13):
+                np.testing.assert_array_equal(stored[row], decoder.frame(int(newest[row])))
+
+
+def test_a_picture_that_cannot_be_decoded_names_its_episode_and_leaves_nothing(
+    bundles: list[Path], tmp_path: Path
+) -> None:
+    def torn(episode: Episode, camera: str, width: int, height: int) -> Pictures:
+        whole = drawn(PictureCodec.JPEG)(episode, camera, width, height)
+        data = np.array(whole.data)
+        data[int(whole.end[4]) : int(whole.end[4]) + 40] = 0
+        return dataclasses.replace(whole, data=data)
+
+    with pytest.raises(CameraError, match=rf"{bundles[0]}: .*front"):
+        export(chosen(bundles[:1], cameras=["front"], size=SIZE, draw=torn), tmp_path / "demos.hdf5")
+    assert not list(tmp_path.iterdir())

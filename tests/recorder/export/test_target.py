@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.export import act, mcap, robomimic
+from recorder.export import act, lance, lerobot, mcap, robomimic
 from recorder.export.demonstrations import Demonstrations, demonstrations
 from recorder.export.errors import TargetError
 from recorder.export.target import whole_file, whole_folder
@@ -17,7 +17,7 @@ from tests.recorder.bundles import good_bundle
 from tests.recorder.disk import Disk
 from tests.recorder.export.drawn import drawn
 
-FOLDERS = {"act": act.export, "mcap": mcap.export}
+FOLDERS = {"act": act.export, "mcap": mcap.export, "lerobot": lerobot.export, "lance": lance.export}
 FORMATS = FOLDERS | {"robomimic": robomimic.export}
 WRITES = """
 import importlib, resource, shutil, sys
@@ -117,3 +117,12 @@ def test_a_disk_that_takes_no_more_bytes_is_named_and_leaves_nothing(chosen: Dem
     said = "TargetError: {} cannot be written: File too large. Nothing was.\n"
     assert done.stdout == "".join(3 * said.format(tmp_path / name) for name in FORMATS)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("whole", [whole_file, whole_folder])
+def test_a_name_that_no_file_can_have_is_refused_in_words(tmp_path: Path, whole) -> None:
+    (tmp_path / "file").write_text("")
+    for target in (tmp_path / ("x" * 300), tmp_path / ("x" * 250), tmp_path / "file" / "out"):
+        with pytest.raises(TargetError, match="cannot be written"), whole(target) as place:
+            place.write_text("never")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
