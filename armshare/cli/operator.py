@@ -72,6 +72,7 @@ def drive(
 
     Ctrl-C lets go and gives the robot back. The episode that is being driven is then kept as invalid, never scored.
     """
+    from armshare import crews
     from armshare import drive as driving
 
     given = {"--policy": policy, "--expert": expert, "--episode": episode, "--gamepad": gamepad}
@@ -90,9 +91,9 @@ def drive(
         told = f"{listed(programs)} are {len(programs)} pilots: choose one of {listed(given, 'or')}"
         raise typer.BadParameter(f"{told}. --gamepad may stand beside one of the others, to take over from it")
     wallet = driving.wallet_in(key or driving.own_key_file())
-    asked = task or driving.task_of(episode)
+    asked = task or crews.task_of(episode)
     outcome = driving.Outcome(wallet.address, robot, asked, episodes, qualifying=first_drive)
-    crewed = driving.crewed(policy=policy, expert=expert, episode=episode, gamepad=gamepad, first_drive=first_drive)
+    crewed = crews.crewed(policy=policy, expert=expert, episode=episode, gamepad=gamepad, first_drive=first_drive)
     with crewed as crew:
         try:
             driving.run(driving.drive(hub, wallet, outcome, crew, _say))

@@ -11,9 +11,10 @@ import httpx
 import pytest
 from rich.text import Text
 
-from armshare import drive as drive_door
-from armshare.drive import Episode, HandIn, Held, Outcome, contribute, drive, lines
+from armshare import handing as handing_door
+from armshare.drive import Outcome, drive, lines
 from armshare.failures import DemoError, HeldError
+from armshare.handing import Episode, HandIn, Held, contribute
 from teleop.identity import new_key
 from teleop.operator.driver import Driver
 from teleop.operator.pilot import Crew, expert
@@ -30,7 +31,7 @@ class Hub:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[str] = []
         self.answers = {name: asyncio.get_running_loop().create_future() for name in ("a", "b", "c")}
-        monkeypatch.setattr(drive_door, "contribute", self)
+        monkeypatch.setattr(handing_door, "contribute", self)
 
     async def __call__(self, _driver: Driver, ended: Mapping[str, Any], robot: str, _tell: Any) -> Episode:
         assert robot == "robot"
@@ -155,7 +156,7 @@ async def test_the_next_episode_begins_before_the_hub_has_said_anything_of_the_l
             await twice.wait()
         return await contribute(*arguments)
 
-    monkeypatch.setattr(drive_door, "contribute", held)
+    monkeypatch.setattr(handing_door, "contribute", held)
     async with Driver(house.url, new_key()) as visitor:
         await robot_of(visitor)
     outcome = Outcome("", "panda-1", "lift", 2)
