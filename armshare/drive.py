@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +32,8 @@ from teleop.operator.pilot import Crew, Flight, PilotMaker
 
 RENEW_MS: Final = 600_000
 """No episode is begun this close to the end of its grant: one that outlives its grant is refused."""
+AHEAD: Final = 8
+"""How many driven episodes may wait for their score: a hub or an uplink that is slow for a while holds up no drive."""
 
 
 class KeyFileError(DoorError):
@@ -89,14 +91,23 @@ class Outcome:
         return asdict(self)
 
 
-async def drive(url: str, wallet: LocalAccount, outcome: Outcome, crew: Crew, tell: Progress) -> None:
+async def drive(
+    url: str,
+    wallet: LocalAccount,
+    outcome: Outcome,
+    crew: Crew,
+    tell: Progress,
+    scored: Callable[[Episode], None] = lambda _one: None,
+) -> None:
     """Drive `outcome.asked` episodes with a robot and a task, which `outcome` names or leaves open.
+
+    Each is sealed, sent, signed, verified and scored while the next ones are driven; `scored` is told of each then.
 
     However it ends (by an error or cancellation too), the dead-man is released and the robot given back first: an
     episode that is being driven then ends as `left`, which is invalid and never scored.
     """
     while outcome.left and not outcome.interrupted:
-        await _session(url, wallet, outcome, crew, tell)
+        await _session(url, wallet, outcome, crew, tell, scored)
 
 
 def _episode_ms(driver: Driver) -> int:
@@ -104,7 +115,14 @@ def _episode_ms(driver: Driver) -> int:
     return int(driver.task["max_steps"] / driver.robot["control_hz"] * 1000)
 
 
-async def _session(url: str, wallet: LocalAccount, outcome: Outcome, crew: Crew, tell: Progress) -> None:
+async def _session(
+    url: str,
+    wallet: LocalAccount,
+    outcome: Outcome,
+    crew: Crew,
+    tell: Progress,
+    scored: Callable[[Episode], None],
+) -> None:
     """Drive under one grant until every episode is driven or the grant is about to end."""
     async with signed_in(url, wallet) as driver:
         if outcome.qualifying and (await driver.call("GET", f"/api/operators/{wallet.address}"))["qualified"]:
@@ -114,7 +132,8 @@ async def _session(url: str, wallet: LocalAccount, outcome: Outcome, crew: Crew,
         robot = await _choose(driver, outcome)
         renew_ms = monotonic_ms() + SESSION_MS - RENEW_MS
         try:
-            async with HandIn(driver, outcome.robot, outcome.episodes, tell, outcome.unsigned, outcome.held) as handing:
+            into = outcome.episodes, tell, outcome.unsigned, outcome.held, scored
+            async with HandIn(driver, outcome.robot, *into) as handing:
                 try:
                     await driver.join(outcome.robot, outcome.task, queued=lambda *place: tell(_queued(robot, *place)))
                     if driver.unchecked is not None:
@@ -157,17 +176,27 @@ async def signed_in(url: str, wallet: LocalAccount) -> AsyncIterator[Driver]:
 def lines(outcome: Outcome) -> Iterator[str]:
     """Say in words what became of each episode."""
     for one in outcome.episodes:
-        done = {True: "success", False: "no success", None: "success unknown"}[one.success]
-        done_for = "accepted" if one.accepted else "passed"
-        state = f"[green]{done_for}[/green]" if outcome.served(one) else "[red]not accepted[/red]"
-        said = f"{one.steps} steps, {done}, score {one.score:.3f}, receipt {one.receipt_index}"
-        yield f"{state}  {one.episode}  {said}"
-        if one.practice:
-            yield "  " + _practised(one)
-        elif not one.accepted:
-            yield from (f"  {escape(reason)}" for reason in one.reasons)
-        if one.awaiting_review:
-            yield "  awaiting review: a real robot's episode is paid only after people have reviewed it"
+        yield from lines_of(outcome, one)
+    yield from lines_of_others(outcome)
+
+
+def lines_of(outcome: Outcome, one: Episode) -> Iterator[str]:
+    """Say in words what became of one episode that has its score."""
+    done = {True: "success", False: "no success", None: "success unknown"}[one.success]
+    done_for = "accepted" if one.accepted else "passed"
+    state = f"[green]{done_for}[/green]" if outcome.served(one) else "[red]not accepted[/red]"
+    said = f"{one.steps} steps, {done}, score {one.score:.3f}, receipt {one.receipt_index}"
+    yield f"{state}  {one.episode}  {said}"
+    if one.practice:
+        yield "  " + _practised(one)
+    elif not one.accepted:
+        yield from (f"  {escape(reason)}" for reason in one.reasons)
+    if one.awaiting_review:
+        yield "  awaiting review: a real robot's episode is paid only after people have reviewed it"
+
+
+def lines_of_others(outcome: Outcome) -> Iterator[str]:
+    """Say in words what became of those that have no score."""
     yield from (f"[yellow]waits[/yellow]  {escape(one.says)}" for one in outcome.held)
     yield from (f"discarded {episode}" for episode in outcome.discarded)
     for episode in outcome.unsigned:
@@ -223,7 +252,7 @@ def _queued(robot: dict[str, Any], position: int, length: int, wait_s: int) -> s
 
 
 async def _one(driver: Driver, crew: Crew, outcome: Outcome, handing: HandIn, tell: Progress) -> None:
-    await handing.wait(most=1)
+    await handing.wait(most=AHEAD)
     number = outcome.asked - outcome.left + handing.under_way + 1
     tell(f"episode {number} of {outcome.asked}: driving {driver.robot['name']}, {driver.task['instruction']}")
     flight = await pilot.fly(driver, crew.make, crew.said(driver.robot, driver.task["name"]))

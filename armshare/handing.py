@@ -59,13 +59,16 @@ class HandIn:
         tell: Progress = silent,
         unsigned: list[str] | None = None,
         held: list[Held] | None = None,
+        scored: Callable[[Episode], None] = lambda _one: None,
     ) -> None:
         """`into` receives the episodes that the hub has scored, `unsigned` those that were interrupted before that.
 
-        `held` receives those that the hub cannot check yet; without it, such a one raises HeldError.
+        `held` receives those that the hub cannot check yet; without it, such a one raises HeldError. `scored` is told
+        of each episode as soon as it has its score, whatever is driven meanwhile.
         """
         self._driver, self._robot, self._into, self._tell = driver, robot, into, tell
         self._unsigned, self._held = [] if unsigned is None else unsigned, held
+        self._scored = scored
         self._turn = asyncio.Lock()
         self._under_way: list[asyncio.Task[Episode | Held]] = []
 
@@ -97,8 +100,8 @@ class HandIn:
         self._under_way.append(asyncio.create_task(self._contribute(ended), name=ended["episode"]))
 
     async def wait(self, *, most: int = 0) -> None:
-        """Wait until at most `most` are under way; raise what `contribute` does."""
-        while len(self._under_way) > most:
+        """Wait until at most `most` are under way; raise what `contribute` does, of those that are done by then."""
+        while self._under_way and (len(self._under_way) > most or self._under_way[0].done()):
             await asyncio.wait(self._under_way[:1])
             self._take(self._under_way.pop(0).result())
 
@@ -111,12 +114,14 @@ class HandIn:
     async def _contribute(self, ended: Mapping[str, Any]) -> Episode | Held:
         async with self._turn:
             try:
-                return await contribute(self._driver, ended, self._robot, self._tell)
+                found = await contribute(self._driver, ended, self._robot, self._tell)
             except HeldError as error:
                 if self._held is None:
                     raise
                 self._tell(str(error))
                 return Held(ended["episode"], str(error))
+            self._scored(found)
+            return found
 
 
 async def contribute(driver: Driver, ended: Mapping[str, Any], robot: str, tell: Progress = silent) -> Episode:
