@@ -112,7 +112,7 @@ class Drive:
             event = self._events.get_nowait()
             match event:
                 case EpisodeStart():
-                    self._writer = EpisodeWriter.start(self.journal, event, self._described)
+                    self._writer = EpisodeWriter.start(self.journal, event, self._described, durable=False)
                 case Step():
                     self._open().append(event)
                     self.last = event
