@@ -1,14 +1,16 @@
-"""`armshare drive`: an operator in a terminal signs in, queues, drives by any pilot, signs and submits the episodes."""
+"""`armshare drive`: an operator in a terminal signs in, queues, drives by any pilot, signs and submits the episodes.
+
+Who drives is in `crews.py`, and what becomes of what was driven in `handing.py`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final
 
 import httpx
@@ -18,33 +20,20 @@ from rich.markup import escape
 from websockets.exceptions import WebSocketException
 
 from armshare.client import no_hub, one_of
-from armshare.failures import DemoError, DoorError, HeldError, PlatformError
-from armshare.patience import held, manifest_of, patiently, score_of, silent, uncheckable
-from armshare.researcher import episode_in
-from recorder.file.episode import Episode as Recording
-from recorder.proof.contribute import Driven, OtherCommandsError, countersign, driven_elsewhere
-from sim.motion.control import Joints
+from armshare.failures import DemoError, DoorError, PlatformError
+from armshare.handing import Episode, HandIn, Held, Progress
+from armshare.patience import uncheckable
 from sim.words import listed
 from teleop.clock import monotonic_ms
 from teleop.identity import KeyContentError, load_key
 from teleop.operator import pilot
-from teleop.operator import policy as policies
-from teleop.operator.driver import SESSION_MS, Driver, RefusedError, refusal
-from teleop.operator.first_drive import FirstDrive
-from teleop.operator.gamepad import GamepadPilot, opened
-from teleop.operator.pilot import Answer, Ask, Crew, Descriptor, Flight, Pilot, PilotMaker, Values
-from teleop.operator.policy import load
-from teleop.operator.program import script
-from teleop.operator.takeover import Takeover
-from teleop.wire.driver import PERSON
-from teleop.wire.messages import Safety, State
+from teleop.operator.driver import SESSION_MS, Driver, RefusedError
+from teleop.operator.pilot import Crew, Flight, PilotMaker
 
 RENEW_MS: Final = 600_000
 """No episode is begun this close to the end of its grant: one that outlives its grant is refused."""
-EXPERTS: Final = Crew(pilot.expert, pilot.expert_said)
-"""Each task's own scripted operator."""
-_SETTLE_STATES: Final = 20
-"""How many states the last row of a recorded episode is held for, so that the robot can get there."""
+AHEAD: Final = 8
+"""How many driven episodes may wait for their score: a hub or an uplink that is slow for a while holds up no drive."""
 
 
 class KeyFileError(DoorError):
@@ -59,43 +48,8 @@ class TaskNotOfferedError(DoorError):
     """The robot does not offer the task."""
 
 
-class OtherRobotError(DoorError):
-    """A recorded episode is of another kind of robot."""
-
-
 class EpisodeLostError(DoorError):
     """An episode ended in a way that does not count."""
-
-
-@dataclass(frozen=True, slots=True)
-class Episode:
-    """What became of one episode that was submitted."""
-
-    episode: str
-    steps: int
-    success: bool | None
-    score: float
-    accepted: bool
-    digest: str
-    receipt_index: int
-    pay: str
-    practice: bool
-    """Whether it earns nothing because the wallet was not qualified yet."""
-    missing: list[str]
-    """Which checks of the first drive it did not pass, in words."""
-    reasons: list[str] = field(default_factory=list)
-    """Why it was not accepted, and what would raise the score, in the hub's words."""
-    awaiting_review: bool = False
-    """Whether it earns nothing before people have reviewed it: a real robot's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """An episode that is signed, and waits until the hub can check it."""
-
-    episode: str
-    says: str
-    """Why it waits, in a sentence."""
 
 
 @dataclass(slots=True)
@@ -137,18 +91,23 @@ class Outcome:
         return asdict(self)
 
 
-Progress = Callable[[str], None]
-"""Told of each stage as it begins."""
-
-
-async def drive(url: str, wallet: LocalAccount, outcome: Outcome, crew: Crew, tell: Progress) -> None:
+async def drive(
+    url: str,
+    wallet: LocalAccount,
+    outcome: Outcome,
+    crew: Crew,
+    tell: Progress,
+    scored: Callable[[Episode], None] = lambda _one: None,
+) -> None:
     """Drive `outcome.asked` episodes with a robot and a task, which `outcome` names or leaves open.
+
+    Each is sealed, sent, signed, verified and scored while the next ones are driven; `scored` is told of each then.
 
     However it ends (by an error or cancellation too), the dead-man is released and the robot given back first: an
     episode that is being driven then ends as `left`, which is invalid and never scored.
     """
     while outcome.left and not outcome.interrupted:
-        await _session(url, wallet, outcome, crew, tell)
+        await _session(url, wallet, outcome, crew, tell, scored)
 
 
 def _episode_ms(driver: Driver) -> int:
@@ -156,7 +115,14 @@ def _episode_ms(driver: Driver) -> int:
     return int(driver.task["max_steps"] / driver.robot["control_hz"] * 1000)
 
 
-async def _session(url: str, wallet: LocalAccount, outcome: Outcome, crew: Crew, tell: Progress) -> None:
+async def _session(
+    url: str,
+    wallet: LocalAccount,
+    outcome: Outcome,
+    crew: Crew,
+    tell: Progress,
+    scored: Callable[[Episode], None],
+) -> None:
     """Drive under one grant until every episode is driven or the grant is about to end."""
     async with signed_in(url, wallet) as driver:
         if outcome.qualifying and (await driver.call("GET", f"/api/operators/{wallet.address}"))["qualified"]:
@@ -166,7 +132,8 @@ async def _session(url: str, wallet: LocalAccount, outcome: Outcome, crew: Crew,
         robot = await _choose(driver, outcome)
         renew_ms = monotonic_ms() + SESSION_MS - RENEW_MS
         try:
-            async with HandIn(driver, outcome.robot, outcome.episodes, tell, outcome.unsigned, outcome.held) as handing:
+            into = outcome.episodes, tell, outcome.unsigned, outcome.held, scored
+            async with HandIn(driver, outcome.robot, *into) as handing:
                 try:
                     await driver.join(outcome.robot, outcome.task, queued=lambda *place: tell(_queued(robot, *place)))
                     if driver.unchecked is not None:
@@ -206,57 +173,30 @@ async def signed_in(url: str, wallet: LocalAccount) -> AsyncIterator[Driver]:
         yield driver
 
 
-@contextlib.contextmanager
-def crewed(
-    *, policy: str, expert: bool, episode: Path | None, gamepad: Path | None, first_drive: bool
-) -> Iterator[Crew]:
-    """Yield who drives: a program (a policy, the expert, a recorded episode, the first drive), a person, or both.
-
-    A gamepad beside a program is for a person who takes over from it.
-    """
-    program = _program(policy, episode, expert=expert, first_drive=first_drive)
-    if gamepad is None:
-        if program is None:
-            raise PlatformError("Nobody drives: name a policy, an episode, a gamepad, the expert or the first drive.")
-        yield program
-        return
-    with opened(gamepad) as device:
-
-        def person(robot: Descriptor, _task: str) -> GamepadPilot:
-            return GamepadPilot(device, robot)
-
-        if program is None:
-            yield Crew(person, lambda _robot, _task: PERSON)
-        else:
-            make, said = program.make, program.said
-            yield Crew(lambda robot, task: Takeover(make(robot, task), person(robot, task)), said)
-
-
-def _program(policy: str, episode: Path | None, *, expert: bool, first_drive: bool) -> Crew | None:
-    if first_drive:
-        return Crew(FirstDrive, lambda _robot, _task: script(FirstDrive))
-    if episode is not None:
-        return Crew(recorded(episode), lambda _robot, _task: script(RecordingPilot))
-    if policy:
-        make, said = load(policy), policies.said(policy)
-        return Crew(make, lambda _robot, _task: said)
-    return EXPERTS if expert else None
-
-
 def lines(outcome: Outcome) -> Iterator[str]:
     """Say in words what became of each episode."""
     for one in outcome.episodes:
-        done = {True: "success", False: "no success", None: "success unknown"}[one.success]
-        done_for = "accepted" if one.accepted else "passed"
-        state = f"[green]{done_for}[/green]" if outcome.served(one) else "[red]not accepted[/red]"
-        said = f"{one.steps} steps, {done}, score {one.score:.3f}, receipt {one.receipt_index}"
-        yield f"{state}  {one.episode}  {said}"
-        if one.practice:
-            yield "  " + _practised(one)
-        elif not one.accepted:
-            yield from (f"  {escape(reason)}" for reason in one.reasons)
-        if one.awaiting_review:
-            yield "  awaiting review: a real robot's episode is paid only after people have reviewed it"
+        yield from lines_of(outcome, one)
+    yield from lines_of_others(outcome)
+
+
+def lines_of(outcome: Outcome, one: Episode) -> Iterator[str]:
+    """Say in words what became of one episode that has its score."""
+    done = {True: "success", False: "no success", None: "success unknown"}[one.success]
+    done_for = "accepted" if one.accepted else "passed"
+    state = f"[green]{done_for}[/green]" if outcome.served(one) else "[red]not accepted[/red]"
+    said = f"{one.steps} steps, {done}, score {one.score:.3f}, receipt {one.receipt_index}"
+    yield f"{state}  {one.episode}  {said}"
+    if one.practice:
+        yield "  " + _practised(one)
+    elif not one.accepted:
+        yield from (f"  {escape(reason)}" for reason in one.reasons)
+    if one.awaiting_review:
+        yield "  awaiting review: a real robot's episode is paid only after people have reviewed it"
+
+
+def lines_of_others(outcome: Outcome) -> Iterator[str]:
+    """Say in words what became of those that have no score."""
     yield from (f"[yellow]waits[/yellow]  {escape(one.says)}" for one in outcome.held)
     yield from (f"discarded {episode}" for episode in outcome.discarded)
     for episode in outcome.unsigned:
@@ -312,7 +252,7 @@ def _queued(robot: dict[str, Any], position: int, length: int, wait_s: int) -> s
 
 
 async def _one(driver: Driver, crew: Crew, outcome: Outcome, handing: HandIn, tell: Progress) -> None:
-    await handing.wait(most=1)
+    await handing.wait(most=AHEAD)
     number = outcome.asked - outcome.left + handing.under_way + 1
     tell(f"episode {number} of {outcome.asked}: driving {driver.robot['name']}, {driver.task['instruction']}")
     flight = await pilot.fly(driver, crew.make, crew.said(driver.robot, driver.task["name"]))
@@ -347,119 +287,6 @@ async def drive_once(driver: Driver, robot: str, make: PilotMaker = pilot.expert
     return ended
 
 
-class HandIn:
-    """Hands in episodes one after another while the next is driven; on exit it waits for all of them."""
-
-    def __init__(
-        self,
-        driver: Driver,
-        robot: str,
-        into: list[Episode],
-        tell: Progress = silent,
-        unsigned: list[str] | None = None,
-        held: list[Held] | None = None,
-    ) -> None:
-        """`into` receives the episodes that the hub has scored, `unsigned` those that were interrupted before that.
-
-        `held` receives those that the hub cannot check yet; without it, such a one raises HeldError.
-        """
-        self._driver, self._robot, self._into, self._tell = driver, robot, into, tell
-        self._unsigned, self._held = [] if unsigned is None else unsigned, held
-        self._turn = asyncio.Lock()
-        self._under_way: list[asyncio.Task[Episode | Held]] = []
-
-    async def __aenter__(self) -> HandIn:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if self._under_way:
-                await asyncio.wait(self._under_way)
-            await self.wait()
-        finally:
-            for task in self._under_way:
-                task.cancel()
-            left = await asyncio.gather(*self._under_way, return_exceptions=True)
-            for one in left:
-                self._take(one)
-            self._unsigned.extend(task.get_name() for task in self._under_way if task.cancelled())
-
-    @property
-    def under_way(self) -> int:
-        """How many have been added and not yet waited for."""
-        return len(self._under_way)
-
-    def add(self, ended: Mapping[str, Any]) -> None:
-        """Hand in an episode, given the hub's `ended` for it, after those before it."""
-        self._under_way.append(asyncio.create_task(self._contribute(ended), name=ended["episode"]))
-
-    async def wait(self, *, most: int = 0) -> None:
-        """Wait until at most `most` are under way; raise what `contribute` does."""
-        while len(self._under_way) > most:
-            await asyncio.wait(self._under_way[:1])
-            self._take(self._under_way.pop(0).result())
-
-    def _take(self, found: Episode | Held | BaseException) -> None:
-        if isinstance(found, Episode):
-            self._into.append(found)
-        elif isinstance(found, Held) and self._held is not None:
-            self._held.append(found)
-
-    async def _contribute(self, ended: Mapping[str, Any]) -> Episode | Held:
-        async with self._turn:
-            try:
-                return await contribute(self._driver, ended, self._robot, self._tell)
-            except HeldError as error:
-                if self._held is None:
-                    raise
-                self._tell(str(error))
-                return Held(ended["episode"], str(error))
-
-
-async def contribute(driver: Driver, ended: Mapping[str, Any], robot: str, tell: Progress = silent) -> Episode:
-    """Sign an episode once all of it has arrived, however long that takes; return what the hub made of it."""
-    episode = ended["episode"]
-    data = await manifest_of(driver.http, episode, tell)
-    driven = Driven(episode, driver.wallet.address, robot, driver.task["name"])
-    body = {"signature": _signature(driver, driven, data, tell)}
-    answer = await patiently(lambda: driver.http.post(f"/api/episodes/{episode}/signature", json=body), tell)
-    if answer.is_error:
-        raise refusal(answer)
-    verified = answer.json()
-    if verified["state"] == "held":
-        raise HeldError(held(verified))
-    if verified["state"] != "verified":
-        raise DemoError(f"{episode} was not verified, it is {verified['state']}: {verified['reason']}")
-    score = await score_of(driver.http, episode, tell)
-    return Episode(
-        episode=episode,
-        steps=ended["steps"],
-        success=ended["success"],
-        score=score["score"],
-        accepted=score["accepted"],
-        digest=verified["digest"],
-        receipt_index=verified["receipt"]["log_index"],
-        pay=score["pay"],
-        practice=score["practice"] is not None,
-        awaiting_review=score.get("awaiting_review", False),
-        reasons=list(score["reasons"]),
-        missing=[one["sentence"] for one in (score["practice"] or {"checks": []})["checks"] if not one["passed"]],
-    )
-
-
-def _signature(driver: Driver, driven: Driven, data: bytes, tell: Progress) -> str:
-    """Sign what the driver drove, if the manifest names the commands that it sent; raise NotOurEpisodeError."""
-    if elsewhere := driven_elsewhere(data, driver.sent):
-        episode = driven.episode
-        if not driver.resumed:
-            said = f"{episode} says that it was driven in another lease as well (epoch {elsewhere[0]})"
-            raise OtherCommandsError(f"{said}, and it was not. Do not sign it; discard it")
-        tell(f"part of {episode} was driven from elsewhere, so what was sent there cannot be compared from here")
-    return countersign(data, driven, driver.session_key, driver.domain, driver.sent)
-
-
 def own_key_file() -> Path:
     """Return where this user's wallet is kept unless another place is named."""
     return user_data_path("armshare") / "operator.key"
@@ -479,43 +306,3 @@ def wallet_in(path: Path) -> LocalAccount:
     if mode & 0o077:
         raise KeyFileError(f"Others can read the key in {path}. Make it yours alone: chmod 600 {path}")
     return key
-
-
-class RecordingPilot:
-    """Asks for the joint targets that a recorded episode's robot was given, one row for each of the robot's periods."""
-
-    def __init__(self, recording: Recording, robot: Descriptor) -> None:
-        joints, hands = recording.applied_joint_position.shape[1], recording.applied_gripper.shape[1]
-        here = robot["model"], len(robot["joint_names"]), len(robot["end_effectors"])
-        if (recording.meta.robot.model, joints, hands) != here:
-            said = "This robot is a {} ({} joints, {} hands), and the episode is of a {} ({} joints, {} hands)."
-            told = said.format(*here, recording.meta.robot.model, joints, hands)
-            raise OtherRobotError(f"{told} Name a robot of the same model with --robot.")
-        self._joints, self._gripper = recording.applied_joint_position, recording.applied_gripper
-        self._row, self._last_seq = 0, 0
-
-    def act(self, state: State, _values: Values) -> Answer:
-        """Return the row that is due: rows advance with the robot's own periods, and not while it does not drive."""
-        if state.safety is Safety.DRIVING and self._last_seq:
-            self._row += state.seq - self._last_seq
-        self._last_seq = state.seq
-        last = len(self._joints) - 1
-        if self._row > last + _SETTLE_STATES:
-            return Ask.FINISH
-        row = min(self._row, last)
-        return Joints(self._joints[row], self._gripper[row])
-
-
-def task_of(folder: Path | None) -> str:
-    """Return the task of the episode in `folder`, empty if none is given; raise an EpisodeError."""
-    return "" if folder is None else episode_in(folder).meta.task.name
-
-
-def recorded(folder: Path) -> PilotMaker:
-    """Return what re-drives the episode in `folder`; raise an EpisodeError if there is none."""
-    recording = episode_in(folder)
-
-    def make(robot: Descriptor, _task: str) -> Pilot:
-        return RecordingPilot(recording, robot)
-
-    return make

@@ -4,11 +4,11 @@ Hub, host, chain and this operator are four processes on one machine. Commands a
 clock; a round trip ends with the state that says the command was applied, so it includes the wait for the robot's next
 control tick (20 Hz: 25 ms on average, 50 ms at most).
 
-`finish_to_receipt_ms`: from asking to finish to the score, with nothing driven meanwhile. `finish_to_ready_ms`: from
-asking to finish to a scene that is reset and ready to be driven, while the finished episode is sealed, verified and
-scored. `robot_s`: how long an episode has its robot, from one scene that is ready to the next; `steps_s` of that is its
-steps at the robot's rate. What is between: `ready_to_driving_ms` (armed, and the dead-man pressed) and
-`finish_to_ready_ms`.
+`finish_to_receipt_ms`: from asking to finish to the score, with nothing driven meanwhile; `finish_parts_ms`: what that
+consists of, each after the one before. `finish_to_ready_ms`: from asking to finish to a scene that is reset and ready
+to be driven, while the finished episode is sealed, verified and scored. `robot_s`: how long an episode has its robot,
+from one scene that is ready to the next; `steps_s` of that is its steps at the robot's rate. What is between:
+`ready_to_driving_ms` (armed, and the dead-man pressed) and `finish_to_ready_ms`.
 """
 
 from __future__ import annotations
@@ -20,21 +20,27 @@ import statistics
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import psutil
 from numpy.typing import ArrayLike
 
-from armshare.drive import HandIn, contribute, drive_once
+from armshare.drive import drive_once
+from armshare.handing import HandIn, contribute
 from armshare.platform.processes import Child, platform
 from teleop.identity import new_key
 from teleop.operator.driver import Driver
+from teleop.wire.driver import Driver as Said
 from teleop.wire.messages import Mode
 
 SEND_HZ = 30.0
 CONTROL_HZ = 20.0
+PARTS = {"manifest": "sealed and uploaded", "signature": "signed, verified and replayed", "score": "scored"}
+"""The last word of a route -> what has happened once it answers."""
 
 
 class TimedDriver(Driver):
@@ -48,20 +54,25 @@ class TimedDriver(Driver):
         """When each episode was ready to be driven."""
         self.pressed_s: list[float] = []
         """When the dead-man was first pressed in each."""
+        self.parts_s: list[dict[str, float]] = []
+        """When each finished episode had got how far."""
+        self.http.event_hooks["response"].append(self._note_answer)
 
-    async def begin(self) -> dict[str, Any]:
+    async def begin(self, by: Said | None = None) -> dict[str, Any]:
         """Begin, and note how long after the last `finish` it is ready."""
-        ready = await super().begin()
+        ready = await super().begin(by)
         if self.asked_s:
             self.finish_to_ready_s.append(time.perf_counter() - self.asked_s)
         self.ready_s.append(time.perf_counter())
         return ready
 
-    async def command(self, mode: Mode, values: ArrayLike = (), *, dead_man: bool = False) -> int:
+    async def command(
+        self, mode: Mode, values: ArrayLike = (), *, dead_man: bool = False, intervention: bool = False
+    ) -> int:
         """Send a command, and note when the dead-man is first pressed."""
         if dead_man and len(self.pressed_s) < len(self.ready_s):
             self.pressed_s.append(time.perf_counter())
-        return await super().command(mode, values, dead_man=dead_man)
+        return await super().command(mode, values, dead_man=dead_man, intervention=intervention)
 
     def forget(self) -> None:
         """Forget what was noted."""
@@ -72,7 +83,15 @@ class TimedDriver(Driver):
     async def finish(self) -> dict[str, Any]:
         """Finish, and note when it was asked for."""
         self.asked_s = time.perf_counter()
-        return await super().finish()
+        ended = await super().finish()
+        self.parts_s.append({"finish": self.asked_s, "ended": time.perf_counter()})
+        return ended
+
+    async def _note_answer(self, answer: httpx.Response) -> None:
+        """Note how far an episode has got, by what the hub answers."""
+        part = PARTS.get(answer.request.url.path.rpartition("/")[2])
+        if part is not None and answer.is_success and self.parts_s:
+            self.parts_s[-1][part] = time.perf_counter()
 
 
 async def measure(url: str, seconds: float, episodes: int, children: list[Child]) -> dict[str, Any]:
@@ -81,6 +100,7 @@ async def measure(url: str, seconds: float, episodes: int, children: list[Child]
         robot = next(one for one in await driver.call("GET", "/api/robots") if one["state"] == "free")["robot"]
         await driver.join(robot, "lift")
         finishes = [await _finish_to_receipt(driver, robot) for _ in range(episodes)]
+        parts = [*driver.parts_s]
         driver.forget()
         steps = await _one_after_another(driver, robot, episodes + 1)
         periods_s, presses_s = np.diff(driver.ready_s), np.subtract(driver.pressed_s, driver.ready_s)
@@ -94,6 +114,7 @@ async def measure(url: str, seconds: float, episodes: int, children: list[Child]
         "rtt_p99_ms": round(float(p99), 1),
         "finish_to_receipt_ms": round(statistics.median(finishes), 1),
         "finish_to_receipt_max_ms": round(max(finishes), 1),
+        "finish_parts_ms": _medians_ms(parts),
         "finish_to_ready_ms": round(statistics.median(readies_ms), 1),
         "finish_to_ready_max_ms": round(max(readies_ms), 1),
         "ready_to_driving_ms": round(1e3 * float(np.median(presses_s)), 1),
@@ -111,6 +132,13 @@ async def _finish_to_receipt(driver: TimedDriver, robot: str) -> float:
     """Drive one lift; return ms from `finish` to score and receipt: sealed, uploaded, signed, verified, replayed."""
     await contribute(driver, await drive_once(driver, robot), robot)
     return (time.perf_counter() - driver.asked_s) * 1e3
+
+
+def _medians_ms(parts: list[dict[str, float]]) -> dict[str, float]:
+    """Return the median time that each part took after the one before it."""
+    names = list(parts[0])
+    pairs = pairwise(names)
+    return {name: round(1e3 * statistics.median(one[name] - one[before] for one in parts), 1) for before, name in pairs}
 
 
 async def _one_after_another(driver: TimedDriver, robot: str, episodes: int) -> list[int]:

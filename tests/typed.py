@@ -89,11 +89,13 @@ LATER: Final = frozenset(
         "armshare record --task lift --expert --episodes 1000 --to lift-expert",
         "armshare record --task lift --policy docs.lift_policy:lift --episodes 100 --to lift-policy",
         "armshare verify lift-expert/* --score",
+        "armshare export lift-expert/* --unverified --to lift-expert.hdf5",
         "armshare render EPISODE --to FOLDER --camera front --camera wrist --size 640x480 --depth --mask",
         # docs/troubleshooting.md
         "armshare run --port 8001",
         # docs/performance.md, with the numbers of `SMALLER`
         "python benchmarks/roundtrip.py --json --episodes 5 --seconds 20",
+        "python benchmarks/collect.py --json",
         "python benchmarks/latency.py --json --presses 30",
         "python benchmarks/latency.py --json --presses 20 --size 480 320",
         "python benchmarks/spectators.py --json",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -15,6 +16,9 @@ from rich.table import Table
 from armshare.cli.options import HUB, AsJson, Ca, HubUrl, err, interruptible, out
 from armshare.client import client_of, config_of
 from sim.words import listed
+
+if TYPE_CHECKING:
+    from armshare.handing import Episode
 
 cli = typer.Typer()
 
@@ -72,6 +76,7 @@ def drive(
 
     Ctrl-C lets go and gives the robot back. The episode that is being driven is then kept as invalid, never scored.
     """
+    from armshare import crews
     from armshare import drive as driving
 
     given = {"--policy": policy, "--expert": expert, "--episode": episode, "--gamepad": gamepad}
@@ -90,18 +95,22 @@ def drive(
         told = f"{listed(programs)} are {len(programs)} pilots: choose one of {listed(given, 'or')}"
         raise typer.BadParameter(f"{told}. --gamepad may stand beside one of the others, to take over from it")
     wallet = driving.wallet_in(key or driving.own_key_file())
-    asked = task or driving.task_of(episode)
+    asked = task or crews.task_of(episode)
     outcome = driving.Outcome(wallet.address, robot, asked, episodes, qualifying=first_drive)
-    crewed = driving.crewed(policy=policy, expert=expert, episode=episode, gamepad=gamepad, first_drive=first_drive)
+
+    def scored(one: Episode) -> None:
+        if not as_json:
+            _print(driving.lines_of(outcome, one))
+
+    crewed = crews.crewed(policy=policy, expert=expert, episode=episode, gamepad=gamepad, first_drive=first_drive)
     with crewed as crew:
         try:
-            driving.run(driving.drive(hub, wallet, outcome, crew, _say))
+            driving.run(driving.drive(hub, wallet, outcome, crew, _say, scored))
         finally:
             if as_json:
                 print(json.dumps(outcome.as_dict()))
             else:
-                for line in driving.lines(outcome):
-                    out.print(line, highlight=False, soft_wrap=True)
+                _print(driving.lines_of_others(outcome))
     if not outcome.complete:
         raise typer.Exit(1)
 
@@ -143,8 +152,12 @@ def _decide(hub: str, key: Path | None, sign: list[str], discard: list[str], loo
         if as_json:
             print(json.dumps(asdict(decided)))
         else:
-            for line in deciding.lines(decided):
-                out.print(line, highlight=False, soft_wrap=True)
+            _print(deciding.lines(decided))
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        out.print(line, highlight=False, soft_wrap=True)
 
 
 def _say(text: str) -> None:

@@ -73,12 +73,12 @@ class Drive:
         arrays = self.robot["observation"]
         return {one["name"]: part.reshape(one["shape"]) for one, part in zip(arrays, flat, strict=True)}
 
-    def ask(self, mode: Mode, values: Values, *, dead_man: bool) -> None:
-        """Send one command, and let the robot do one control period."""
+    def ask(self, mode: Mode, values: Values, *, dead_man: bool, intervention: bool = False) -> None:
+        """Send one command, and let the robot do one control period. `intervention`: a person gives it."""
         seq = len(self._sent) // _DIGEST + 1
         before, now_us = bytes(self._sent[-_DIGEST:]) or FIRST, self._time.monotonic_ns() // 1000
         seen = self.state.seq if seq > 1 else 0
-        data = Command(mode, dead_man, EPOCH, seq, seen, now_us, values, before).encode()
+        data = Command(mode, dead_man, EPOCH, seq, seen, now_us, values, before, intervention).encode()
         self._sent += digest_of(data)
         self._session.offer(data)
         self._session.tick()
@@ -112,7 +112,7 @@ class Drive:
             event = self._events.get_nowait()
             match event:
                 case EpisodeStart():
-                    self._writer = EpisodeWriter.start(self.journal, event, self._described)
+                    self._writer = EpisodeWriter.start(self.journal, event, self._described, durable=False)
                 case Step():
                     self._open().append(event)
                     self.last = event

@@ -26,8 +26,8 @@ def piloted(drive: Drive, pilot: Pilot) -> bool:
         if answer in (Ask.FINISH, Ask.DISCARD):
             drive.finish()
             return answer is Ask.FINISH
-        mode, values, held, _by_hand = command_of(answer)
-        drive.ask(mode, values, dead_man=held)
+        mode, values, held, by_hand = command_of(answer)
+        drive.ask(mode, values, dead_man=held, intervention=by_hand)
         waits += drive.last is None
         if waits > _WAITS_MAX:
             never = f"did not hold the dead-man in {_WAITS_MAX} states, and no time passes until it does"

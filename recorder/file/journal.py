@@ -65,9 +65,9 @@ class Journal:
     arrays: Arrays
 
 
-def open_journal(path: Path, meta: Meta) -> RecordFile:
+def open_journal(path: Path, meta: Meta, *, durable: bool = True) -> RecordFile:
     """Create a journal; raise FileExistsError if it already exists."""
-    return RecordFile(path, _MAGIC, meta.version, meta.encode())
+    return RecordFile(path, _MAGIC, meta.version, meta.encode(), sync_name=durable)
 
 
 def read_journal(path: Path) -> Journal:

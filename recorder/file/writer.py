@@ -40,9 +40,10 @@ def commit_steps(control_hz: float) -> int:
 class EpisodeWriter:
     """One open recording. Not thread-safe: one thread starts, appends and ends."""
 
-    def __init__(self, journal: RecordFile, meta: Meta) -> None:
+    def __init__(self, journal: RecordFile, meta: Meta, *, durable: bool = True) -> None:
         """Take over a new journal; call `start` instead."""
         self._journal, self._meta = journal, meta
+        self._commit = journal.commit if durable else journal.flush
         self._rows = RowEncoder(meta.spec, len(meta.task.stages))
         self._shapes = dict(meta.spec.arrays)
         self._applied = _applied_shapes(meta.spec.sizes)
@@ -50,15 +51,20 @@ class EpisodeWriter:
         self._commit_steps = commit_steps(meta.spec.control_hz)
 
     @classmethod
-    def start(cls, journal: Path, start: EpisodeStart, urdf_sha256: dict[str, str]) -> EpisodeWriter:
-        """Create the file `journal` (FileExistsError if it already exists) with the first observation."""
+    def start(
+        cls, journal: Path, start: EpisodeStart, urdf_sha256: dict[str, str], *, durable: bool = True
+    ) -> EpisodeWriter:
+        """Create the file `journal` (FileExistsError if it already exists) with the first observation.
+
+        If it need not be `durable`, as a crash ends what could be driven again anyhow, nothing waits for the disk.
+        """
         meta = start_meta(start, urdf_sha256)
         _require_shapes(start.initial, dict(meta.spec.arrays), "the initial observation")
-        file = open_journal(journal, meta)
+        file = open_journal(journal, meta, durable=durable)
         try:
-            writer = cls(file, meta)
+            writer = cls(file, meta, durable=durable)
             file.add(Kind.FIRST, writer._rows.first(start))
-            file.commit()
+            writer._commit()
         except BaseException:
             file.close()
             journal.unlink(missing_ok=True)
@@ -87,7 +93,7 @@ class EpisodeWriter:
         self._journal.add(Kind.STEP, self._rows.step(step), limits)
         self._steps += 1
         if self._steps % self._commit_steps == 0:
-            self._journal.commit()
+            self._commit()
 
     def end(self, end: EpisodeEnd) -> None:
         """Record how it ended, and close the journal; `journal.finish` then makes the episode's file from it."""
@@ -95,7 +101,7 @@ class EpisodeWriter:
             expected = f"{self.episode} with {self.steps} steps"
             raise EpisodeMismatchError(f"expected the end of {expected}, got {end.episode} with {end.steps}")
         self._journal.add(Kind.END, end_record(end_meta(end)))
-        self._journal.commit()
+        self._commit()
         self._journal.close()
 
     def abandon(self) -> None:

@@ -20,19 +20,10 @@ import pytest
 from rich.text import Text
 
 from armshare import drive as drive_door
-from armshare.drive import (
-    Episode,
-    KeyFileError,
-    NoSuchRobotError,
-    OtherRobotError,
-    Outcome,
-    RecordingPilot,
-    TaskNotOfferedError,
-    drive,
-    recorded,
-    wallet_in,
-)
+from armshare.crews import OtherRobotError, RecordingPilot, recorded
+from armshare.drive import KeyFileError, NoSuchRobotError, Outcome, TaskNotOfferedError, drive, wallet_in
 from armshare.failures import PlatformError
+from armshare.handing import Episode
 from recorder.file.episode import read_episode
 from sim.motion.control import Twist
 from teleop.identity import new_key

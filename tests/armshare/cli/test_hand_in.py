@@ -11,9 +11,10 @@ import httpx
 import pytest
 from rich.text import Text
 
-from armshare import drive as drive_door
-from armshare.drive import Episode, HandIn, Held, Outcome, contribute, drive, lines
+from armshare import handing as handing_door
+from armshare.drive import AHEAD, Outcome, drive, lines
 from armshare.failures import DemoError, HeldError
+from armshare.handing import Episode, HandIn, Held, contribute
 from teleop.identity import new_key
 from teleop.operator.driver import Driver
 from teleop.operator.pilot import Crew, expert
@@ -30,7 +31,7 @@ class Hub:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[str] = []
         self.answers = {name: asyncio.get_running_loop().create_future() for name in ("a", "b", "c")}
-        monkeypatch.setattr(drive_door, "contribute", self)
+        monkeypatch.setattr(handing_door, "contribute", self)
 
     async def __call__(self, _driver: Driver, ended: Mapping[str, Any], robot: str, _tell: Any) -> Episode:
         assert robot == "robot"
@@ -62,6 +63,41 @@ async def test_one_may_be_under_way_while_the_next_is_driven(monkeypatch):
         assert [one.episode for one in done] == ["a"]
         hub.answers["b"].set_result(True)
     assert [one.episode for one in done] == ["a", "b"]
+
+
+async def test_a_slow_hub_holds_up_no_drive_and_each_score_is_told_as_it_comes(monkeypatch):
+    hub, done, told = Hub(monkeypatch), [], []
+    async with HandIn(None, "robot", done, scored=lambda one: told.append(one.episode)) as handing:
+        for name in ("a", "b", "c"):
+            await handing.wait(most=AHEAD)
+            handing.add({"episode": name})
+        assert handing.under_way == 3
+        hub.answers["a"].set_result(True)
+        await turns()
+        assert told == ["a"]
+        hub.answers["b"].set_result(True)
+        hub.answers["c"].set_result(True)
+    assert told == [one.episode for one in done] == ["a", "b", "c"]
+
+
+async def test_what_is_refused_ends_the_drive_before_the_next_episode(monkeypatch):
+    hub, done, driven = Hub(monkeypatch), [], []
+    hub.answers["a"].set_exception(DemoError("refused"))
+    hub.answers["b"].set_result(True)
+
+    async def driving() -> None:
+        async with HandIn(None, "robot", done) as handing:
+            for name in ("a", "b", "c"):
+                await handing.wait(most=AHEAD)
+                driven.append(name)
+                handing.add({"episode": name})
+                if name == "b":
+                    await turns()
+
+    with pytest.raises(DemoError, match="refused"):
+        await driving()
+    assert driven == ["a", "b"]
+    assert [one.episode for one in done] == ["b"]
 
 
 async def test_what_was_driven_meanwhile_is_handed_in_though_the_one_before_was_refused(monkeypatch):
@@ -155,7 +191,7 @@ async def test_the_next_episode_begins_before_the_hub_has_said_anything_of_the_l
             await twice.wait()
         return await contribute(*arguments)
 
-    monkeypatch.setattr(drive_door, "contribute", held)
+    monkeypatch.setattr(handing_door, "contribute", held)
     async with Driver(house.url, new_key()) as visitor:
         await robot_of(visitor)
     outcome = Outcome("", "panda-1", "lift", 2)

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from armshare import drive as driving
+from armshare import handing as driving
 from armshare import unsigned as deciding
 from armshare.failures import HeldError
 from armshare.unsigned import Decided, decide

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from armshare.drive import Episode, Outcome, lines
+from armshare.drive import Outcome, lines
+from armshare.handing import Episode
 from armshare.unsigned import Decided
 from armshare.unsigned import lines as decided_lines
 

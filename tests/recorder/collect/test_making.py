@@ -16,6 +16,7 @@ from recorder.proof.bundle import SIGNATURES_JSON
 from recorder.proof.case import Trust
 from recorder.proof.contribute import OtherCommandsError
 from recorder.proof.hubless import NO_HUB, NO_NONCE
+from recorder.proof.refusals import GrantInvalid
 from recorder.proof.replayed import replayed
 from recorder.proof.verify import verify_bundle
 from sim.motion.control import Twist
@@ -25,6 +26,7 @@ from teleop.operator.pilot import Answer, Ask, Values, expert
 from teleop.wire.messages import Safety, State
 from teleop.wire.reasons import EndReason
 from tests.recorder.collect.conftest import LIFT
+from tests.recorder.factory import DOMAIN
 
 PERIOD_NS = 50_000_000
 DOWN = Twist(np.array([[0.0, 0.0, -0.1, 0.0, 0.0, 0.0]]), np.ones(1))
@@ -69,6 +71,13 @@ def test_an_experts_episode_passes_every_gate_that_needs_no_hub_and_is_replayed(
     assert {"operator_signature", "robot_signature", "commands", "safety", "motion", "replay"} <= set(report.passed)
     hubs = {"known", "ticket", "nonce", "previous", "spec", "time", "duplicate", "copy", "receipt", "inclusion"}
     assert set(report.skipped) == hubs
+
+
+def test_no_hub_takes_it_for_an_episode_of_its_own(maker: Making, folder: Folder) -> None:
+    making = maker()
+    attempt = making.keep(drive(making, downwards(5)))
+    with pytest.raises(GrantInvalid):
+        verify_bundle(folder.path / attempt.episode, Trust(DOMAIN))
 
 
 def test_its_clock_is_the_simulations_and_its_date_the_real_one(maker: Making, folder: Folder) -> None:
