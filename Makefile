@@ -89,7 +89,7 @@ screenshots: setup chromium ## take the pictures in docs/screenshots
 
 lock: ## choose newer versions: rewrites requirements.lock (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-		--no-header --extra dev pyproject.toml -o requirements.lock
+		--no-header --extra sim --extra platform --extra dev pyproject.toml -o requirements.lock
 
 clean: ## remove what setup made; keep data
 	rm -rf .venv .venv-peers .venv-lerobot .venv-mutants .venv-python* mutants node_modules $(STAMPS) armshare/web/dist armshare.egg-info \
