@@ -30,7 +30,7 @@ check: setup peers nginx opengl ## run lint and the fast half of the tests, for 
 	$(BIN)/python -m pytest -n $$(($(WORKERS) + 1)) -m "not slow and not docs and not lerobot" $(ARGS) || failed=1; \
 	wait $$linting || failed=1; cat "$$lint"; exit $$failed
 
-docs: setup chromium opengl ## type every command of every page that a machine can type, beside a real platform
+docs: setup peers chromium opengl ## type every command of every page that a machine can type, beside a real platform
 	@$(BIN)/python -m pytest -n 0 -m docs $(ARGS)
 
 fuzz: setup ## run the property tests with new random examples; ARGS=--hypothesis-seed=N repeats a run
