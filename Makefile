@@ -30,7 +30,7 @@ check: setup peers nginx opengl ## run lint and the fast half of the tests, for 
 	$(BIN)/python -m pytest -n $$(($(WORKERS) + 1)) -m "not slow and not docs and not lerobot and not newest" $(ARGS) || failed=1; \
 	wait $$linting || failed=1; cat "$$lint"; exit $$failed
 
-docs: setup chromium opengl ## type every command of every page that a machine can type, beside a real platform
+docs: setup peers chromium opengl ## type every command of every page that a machine can type, beside a real platform
 	@$(BIN)/python -m pytest -n 0 -m docs $(ARGS)
 
 fuzz: setup ## run the property tests with new random examples; ARGS=--hypothesis-seed=N repeats a run
@@ -93,7 +93,7 @@ screenshots: setup chromium ## take the pictures in docs/screenshots
 
 lock: ## choose newer versions: rewrites requirements.lock (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-		--no-header --extra dev pyproject.toml -o requirements.lock
+		--no-header --extra sim --extra platform --extra dev pyproject.toml -o requirements.lock
 
 clean: ## remove what setup made; keep data
 	rm -rf .venv .venv-peers .venv-lerobot .venv-lance .venv-robomimic .venv-mutants .venv-python* mutants node_modules $(STAMPS) armshare/web/dist armshare.egg-info \

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
-_PROGRAMS: Final = ("armshare", "make", "python", "curl", "npm", "npx", "git", "cd", "rsync", "uv", "nginx", "caddy")
-_LINE: Final = re.compile(rf"^    ((?:[A-Z_]+=\S+ )*(?:time )?(?:{'|'.join(_PROGRAMS)}) .*|\. \S+)$")
+_OURS: Final = ("armshare", "make", "python")
+_OTHERS: Final = ("pip", "curl", "npm", "npx", "git", "cd", "rsync", "uv", "nginx", "caddy")
+_LINE: Final = re.compile(rf"^    ((?:[A-Z_]+=\S+ )*(?:time )?(?:{'|'.join((*_OURS, *_OTHERS))}) .*|\. \S+)$")
 _INLINE: Final = re.compile(r"`((?:armshare|make) [a-z-][^`]*)`")
 
 

@@ -22,8 +22,8 @@ PLACES = {
     "episodes/*": "folder",
     "lift-expert/*": "folder",
 }
-FILES = ("hub.json", "arm.json", "LIFT.hdf5")
-OTHER_PROGRAMS = {"curl", "git", "cd", "rsync", "npm", "npx", "uv", "."}
+FILES = ("hub.json", "arm.json", "LIFT.hdf5", "lift.npz")
+OTHER_PROGRAMS = {"curl", "pip", "git", "cd", "rsync", "npm", "npx", "uv", "."}
 
 
 def of(program: str) -> list[Command]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +16,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from sim.catalogue import pairs
+from sim.registry import env_id
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("sim", "teleop", "recorder", "rewards", "armshare")
@@ -26,16 +32,30 @@ BUILD_ONLY = {
 }
 EVERY_ENVIRONMENT = """
 import sys
-import sim, sim.gym
-from sim.catalogue import pairs
-from sim.gym import TaskEnv
-assert sim.__file__.startswith(sys.argv[1]), sim.__file__
-for robot, task in pairs():
-    env = TaskEnv(robot, task)
-    env.reset(seed=1)
+import gymnasium
+import sim.gym
+
+assert sim.__file__.startswith(sys.prefix), sim.__file__
+for name in [name for name in gymnasium.registry if name.startswith("armshare/")]:
+    env = gymnasium.make(name)
+    env.reset(seed=1000)
+    env.step(env.action_space.sample())
     env.close()
-    print(robot, task)
+    print(name)
 """
+NOT_AMONG_ENVIRONMENTS = {
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "httpx",
+    "web3",
+    "eth-account",
+    "sqlalchemy",
+    "h5py",
+    "pytest",
+}
+"""What an installation of the environments alone is without: web, chain, database, files of episodes."""
+PINNED = re.compile(r"^([\w.-]+)==", re.MULTILINE)
 
 
 def tracked() -> list[str]:
@@ -107,11 +127,69 @@ def test_every_file_that_the_packages_read_is_in_it(wheel):
     assert any(name.startswith("sim/motion/_native.") and name.endswith(".so") for name in inside)
 
 
-def test_it_makes_every_environment(installed):
-    done = run(installed, "-c", EVERY_ENVIRONMENT, str(installed))
-    said, _ = done.communicate()
-    assert done.returncode == 0
-    assert len(said.splitlines()) > 20
+@pytest.fixture(scope="module")
+def environments_alone(wheel: Path) -> Path:
+    """A fresh environment of Python with `armshare[sim]` and what that names; its folder of programs."""
+    venv = wheel.parent / "alone"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    pins = re.findall(r"^([\w.-]+==[^\\\n]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    (wheel.parent / "pins.txt").write_text("\n".join(pins))
+    done = pip_in(venv / "bin", "install", "-q", "--no-compile", "-c", str(wheel.parent / "pins.txt"), f"{wheel}[sim]")
+    assert done.returncode == 0, done.stderr
+    return venv / "bin"
+
+
+def pip_in(programs: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    pip = [sys.executable, "-m", "pip", "--python", str(programs / "python"), "--disable-pip-version-check"]
+    return subprocess.run([*pip, *words], env=without_ours(), capture_output=True, text=True, check=False)
+
+
+def without_ours() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+
+
+def alone(environments_alone: Path, program: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(environments_alone / program), *words],
+        cwd=environments_alone.parent,
+        env=without_ours(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_the_environments_alone_come_without_web_and_chain_and_each_of_them_is_made_and_driven(environments_alone):
+    done = alone(environments_alone, "python", "-c", EVERY_ENVIRONMENT)
+    assert done.returncode == 0, done.stderr
+    driven = [line for line in done.stdout.splitlines() if line.startswith("armshare/")]  # PyBullet prints as well
+    assert sorted(driven) == sorted(env_id(*pair) for pair in pairs())
+    listed = json.loads(pip_in(environments_alone, "list", "--format", "json").stdout)
+    assert not NOT_AMONG_ENVIRONMENTS & {one["name"].lower().replace("_", "-") for one in listed}
+
+
+@pytest.mark.slow
+def test_the_environments_alone_can_judge_a_policy_and_say_what_is_missing_for_more(environments_alone):
+    (environments_alone.parent / "still.py").write_text("def act(seen):\n    return [0.0] * 7\n")
+    words = ["--env", "armshare/Lift-Panda-v0", "--seeds", "1000:1002", "--max-steps", "3", "--workers", "1"]
+    judged = alone(environments_alone, "armshare", "evaluate", "--policy", "still:act", *words)
+    assert "0 of 2 succeeded" in judged.stdout, judged.stderr
+    for command in (["run"], ["record", "--task", "lift", "--expert", "--to", "episodes"]):
+        done = alone(environments_alone, "armshare", *command)
+        assert done.returncode == 2
+        assert "pip install 'armshare[platform]'" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_the_platform_names_all_that_the_lock_has_for_it():
+    """What `make setup` installs is what the distribution asks for, in one of its extras."""
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = named["optional-dependencies"]
+    asked = [*named["dependencies"], *extras["sim"], *extras["platform"]]
+    pinned = {name.lower() for name in PINNED.findall((ROOT / "requirements.lock").read_text())}
+    names = {re.match(r"[\w.-]+", one)[0].lower() for one in asked}
+    assert names - {"armshare"} <= pinned
 
 
 def test_its_command_line_runs_a_platform_that_serves_the_page(installed, tmp_path):

@@ -91,6 +91,14 @@ LATER: Final = frozenset(
         "armshare verify lift-expert/* --score",
         "armshare export lift-expert/* --unverified --to lift-expert.hdf5",
         "armshare render EPISODE --to FOLDER --camera front --camera wrist --size 640x480 --depth --mask",
+        # docs/tutorials/train.md
+        "armshare record --task lift --expert --episodes 200 --to episodes",
+        "armshare export episodes/* --to lift.hdf5 --format robomimic --action ee_twist --unverified",
+        "python docs/lift_bc.py lift.hdf5 --to lift.npz",
+        "armshare evaluate --policy docs.lift_bc:load --checkpoint lift.npz --env armshare/Lift-Panda-v0 "
+        "--seeds 1000:1020 --at-least 0.75",
+        "armshare evaluate --policy docs.lift_bc:load --checkpoint lift.npz --env armshare/Lift-Panda-v0 "
+        "--seeds 1020:1023 --videos videos",
         # docs/troubleshooting.md
         "armshare run --port 8001",
         # docs/performance.md, with the numbers of `SMALLER`
@@ -127,6 +135,8 @@ NOT_TYPED: Final[Mapping[str, str]] = {
     "make docs": "it is the run that types the pages",
     "make lint": "CI runs it before the tests",
     "make setup": "installs packages for minutes, from the network; CI begins with it",
+    "pip install torch": "installs packages for minutes, from the "
+    "network; the tests' torch is in .venv-peers",
     "npm ci": "installs packages, from the network; CI begins with it, by `make setup`",
     "make lock": "asks the package index for newer versions, and rewrites requirements.lock",
     "make fuzz": "random examples, for many minutes",
@@ -199,7 +209,8 @@ class Desk:
         self._bus: FeetechBus | None = None
         self._waiting: list[str] = []
         (folder / "docs").mkdir()
-        shutil.copy(ROOT / "docs/lift_policy.py", folder / "docs")
+        for name in ("lift_policy.py", "lift_bc.py"):
+            shutil.copy(ROOT / "docs" / name, folder / "docs")
         asyncio.run(self._until(lambda cards: self._brought(cards, house.data) > 0))
 
     def __enter__(self) -> Desk:
@@ -239,7 +250,8 @@ class Desk:
             return self._serve(serves, words[program:], **given)
         if words[0] == "armshare" and words[1] == "calibrate":
             return self._calibrate(words)
-        if words[0] == "armshare" and "--policy" not in words and "xarm6_own" not in line:
+        apart = "--policy" in words or words[1:2] == ["record"] or "xarm6_own" in line
+        if words[0] == "armshare" and not apart:
             return self._here(line, words[1:])
         return self._in_a_shell(line, text)
 
@@ -259,6 +271,8 @@ class Desk:
             "ARMSHARE_DATA": str(self.data if line.startswith(_OF_WHO_RUNS_IT) else self.folder / "data"),
             "XDG_DATA_HOME": str(self.folder / "own"),
         }
+        if line.startswith("python docs/"):
+            own["PATH"] = f"{ROOT / '.venv-peers/bin'}:{own['PATH']}"  # which has torch
         if "xarm6_own" in line:
             own["PYTHONPATH"] = str(self._tree())
         return {**{name: value for name, value in os.environ.items() if name != "DISPLAY"}, **own}

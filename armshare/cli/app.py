@@ -3,24 +3,51 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.markup import escape
 
 from armshare import logs
-from armshare.cli import evaluate, operator, owner, platform, record, researcher, robot, simulation
 from armshare.cli.options import err
 from armshare.failures import PlatformError, actionable, words
 from armshare.logs import FORMAT_VARIABLE, LogFormat
 from armshare.platform import processes
 
+_WHOLE: Final = "pip install 'armshare[platform]'"
+_GROUPS: Final = {
+    "platform": None,
+    "operator": None,
+    "record": None,
+    "evaluate": None,
+    "researcher": None,
+    "owner": None,
+    "simulation": "sim",
+    "robot": "robot",
+}
+"""Modules of commands, and the word before those commands."""
+
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for one in (platform, operator, record, evaluate, researcher, owner):
-    cli.add_typer(one.cli)
-cli.add_typer(simulation.cli, name="sim")
-cli.add_typer(robot.cli, name="robot")
+
+
+def _absent() -> list[str]:
+    """Add the commands that this installation has; return the libraries that others lack."""
+    missing = []
+    for module, group in _GROUPS.items():
+        try:
+            found = import_module(f"armshare.cli.{module}").cli
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.partition(".")[0] in processes.ROOMS:
+                raise
+            missing.append(error.name)
+        else:
+            cli.add_typer(found, name=group)
+    return missing
+
+
+ABSENT: Final = _absent()
 
 
 def _print_version(wanted: bool) -> None:
@@ -46,13 +73,27 @@ def main() -> None:
     """Run the command line; an error that a person can act on is one line, and exit code 2."""
     try:
         cli()
+    except SystemExit as end:
+        if end.code == 2 and ABSENT:
+            lacking = f"This installation lacks {ABSENT[0]}, and so the commands of a platform"
+            err.print(f"{lacking}. For those: {_WHOLE}", markup=False, highlight=False, soft_wrap=True)
+        raise
     except Exception as error:
-        found = actionable(error) or _of_a_file(error)
+        found = actionable(error) or _of_a_file(error) or _of_an_extra(error)
         if not found:
             raise
         for one in found:
             err.print(f"[red]error[/red]: {escape(words(one))}", highlight=False, soft_wrap=True)
         sys.exit(2)
+
+
+def _of_an_extra(error: Exception) -> list[Exception]:
+    """Return the error for a library that this installation was made without."""
+    if not isinstance(error, ModuleNotFoundError) or error.name is None:
+        return []
+    if error.name.partition(".")[0] in processes.ROOMS:
+        return []
+    return [PlatformError(f"This needs {error.name}, which is not installed: {_WHOLE}")]
 
 
 def _of_a_file(error: Exception) -> list[Exception]:

@@ -17,7 +17,6 @@ from pathlib import Path
 from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, socket
 from typing import IO, Final
 
-import httpx
 import structlog
 
 from armshare.failures import PlatformError
@@ -185,6 +184,8 @@ def hub_process(data: Path, port: int, log: IO[bytes] | LogFile) -> Iterator[tup
 
 def _wait_for_hub(url: str, hub: Child) -> None:
     """Return once the hub answers; raise PlatformError if it ends or takes too long."""
+    import httpx  # here, so that an installation of environments alone has a command line
+
     deadline = time.monotonic() + START_S
     with httpx.Client(timeout=2.0, trust_env=False) as client:
         while time.monotonic() < deadline:
