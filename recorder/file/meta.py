@@ -29,7 +29,8 @@ from recorder.file.layout import (
 from recorder.pictures.channel import PictureCodec
 from recorder.pictures.units import PIXELS_MAX, SIDE_MAX
 from sim.robot import RESOLUTION_MAX_RAD, EndEffector, MobileBase, RobotSpec, TaskSpec
-from teleop.steps import NOTE_CHARACTERS_MAX, NOTES_MAX, PERSON, Driver, DriverKind, EpisodeEnd, EpisodeStart, FilmHead
+from teleop.steps import NOTE_CHARACTERS_MAX, NOTES_MAX, PERSON, Driver, EpisodeEnd, EpisodeStart, FilmHead
+from teleop.wire.notes import cleaned
 from teleop.wire.reasons import EndReason
 
 Hex32 = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-f]{64}$")]
@@ -296,7 +297,7 @@ def decode_meta(data: bytes) -> Meta:
     _require_version(meta)
     _require_lengths(meta.spec, meta.version)
     _require_cameras(meta)
-    _require_driver(meta)
+    _require_notes(meta)
     return meta
 
 
@@ -318,10 +319,9 @@ def _require_cameras(meta: Meta) -> None:
         raise MetaError(f"expected names of cameras of 1 to 64 letters, digits, - or _, got {wrong}")
 
 
-def _require_driver(meta: Meta) -> None:
-    driver = meta.driven_by
-    if driver.kind is DriverKind.PERSON and (driver.name or driver.sha256):
-        raise MetaError(f"expected a person who drives to have no name here, got {driver.name!r} {driver.sha256}")
+def _require_notes(meta: Meta) -> None:
+    if wrong := [note.text for note in meta.notes if cleaned(note.text) != note.text]:
+        raise MetaError(f"expected notes without control characters or spaces at their ends, got {wrong[0]!r}")
     times = [int(note.t_mono_ns) for note in meta.notes]
     if times != sorted(times):
         raise MetaError("expected the notes in order of their times")
