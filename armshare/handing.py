@@ -128,7 +128,7 @@ async def contribute(driver: Driver, ended: Mapping[str, Any], robot: str, tell:
     """Sign an episode once all of it has arrived, however long that takes; return what the hub made of it."""
     episode = ended["episode"]
     data = await manifest_of(driver.http, episode, tell)
-    driven = Driven(episode, driver.wallet.address, robot, driver.task["name"])
+    driven = Driven(episode, driver.wallet.address, robot, driver.task["name"], driver.said.get(episode))
     body = {"signature": _signature(driver, driven, data, tell)}
     answer = await patiently(lambda: driver.http.post(f"/api/episodes/{episode}/signature", json=body), tell)
     if answer.is_error:

@@ -30,6 +30,7 @@ from recorder.pictures.channel import PictureCodec
 from recorder.pictures.units import PIXELS_MAX, SIDE_MAX
 from sim.robot import RESOLUTION_MAX_RAD, EndEffector, MobileBase, RobotSpec, TaskSpec
 from teleop.steps import NOTE_CHARACTERS_MAX, NOTES_MAX, PERSON, Driver, EpisodeEnd, EpisodeStart, FilmHead
+from teleop.wire.notes import cleaned
 from teleop.wire.reasons import EndReason
 
 Hex32 = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-f]{64}$")]
@@ -320,6 +321,8 @@ def _require_cameras(meta: Meta) -> None:
 
 
 def _require_notes(meta: Meta) -> None:
+    if wrong := [note.text for note in meta.notes if cleaned(note.text) != note.text]:
+        raise MetaError(f"expected notes without control characters or spaces at their ends, got {wrong[0]!r}")
     times = [int(note.t_mono_ns) for note in meta.notes]
     if times != sorted(times):
         raise MetaError("expected the notes in order of their times")

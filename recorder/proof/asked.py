@@ -101,6 +101,19 @@ def another_format(asked: Asked, manifest: Manifest) -> str | None:
     return f"the hub asked for an episode of version {asked.format}, and this is one of version {manifest.version}"
 
 
+def another_driver(asked: Asked, manifest: Manifest) -> str | None:
+    """Say whether an episode names another driver than its operator did: no host makes a person of a program."""
+    if asked.driver is None or manifest.driver == asked.driver:
+        return None
+    said = "nobody" if manifest.driver is msgspec.UNSET else _driver(manifest.driver)
+    return f"the operator said that {_driver(asked.driver)} drives, the episode says {said}"
+
+
+def _driver(driver: Driver) -> str:
+    named = f"{driver.name!r}, SHA-256 {driver.sha256}" if driver.name else ""
+    return f"a {driver.kind} {named}".strip()
+
+
 def another_robot(asked: Asked, meta: Meta) -> str | None:
     """Say what an episode says otherwise of its robot or its task than the hub was told before it began."""
     there = asked.described

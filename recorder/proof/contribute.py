@@ -18,6 +18,7 @@ from recorder.proof.case import Trust
 from recorder.proof.manifest import EPISODE, LastCommand, Manifest
 from recorder.proof.verify import require_gates
 from teleop.identity import Domain, session_key
+from teleop.wire.driver import Driver
 
 Sent = Callable[[int, int], bytes | None]
 """What a client sent, by epoch and `seq`: the SHA-256 of that command; None if it sent nothing in that epoch, as
@@ -27,6 +28,10 @@ not this."""
 
 class NotOurEpisodeError(Exception):
     """A manifest does not describe what we drove; it must not be signed."""
+
+
+class OtherDriverError(NotOurEpisodeError):
+    """A manifest names another driver than we did: somebody made a person of a program, or the other way round."""
 
 
 class OtherCommandsError(NotOurEpisodeError):
@@ -41,6 +46,8 @@ class Driven:
     operator: str
     robot: str
     task: str
+    driver: Driver | None = None
+    """Who or what drove, as the hub was told; None if another client told it."""
 
 
 def countersign(
@@ -49,13 +56,18 @@ def countersign(
     """Return the operator's signature over a manifest's bytes.
 
     With `sent`, the manifest's commands must be those that were sent; which epochs it knows nothing of,
-    `driven_elsewhere` says. Raises NotOurEpisodeError, OtherCommandsError or ManifestError.
+    `driven_elsewhere` says. Raises NotOurEpisodeError, OtherDriverError, OtherCommandsError or ManifestError.
     """
     manifests.require_canonical(data)
     manifest = manifests.decode(data)
-    said = Driven(manifest.episode, manifest.operator.address, manifest.robot.address, manifest.task.name)
+    said = Driven(
+        manifest.episode, manifest.operator.address, manifest.robot.address, manifest.task.name, driven.driver
+    )
     if said != driven or manifest.operator.session_key != session_key.address:
         raise NotOurEpisodeError(f"expected a manifest of {driven} by {session_key.address}, got one of {said}")
+    if driven.driver is not None and manifest.driver != driven.driver:
+        told = f"{driven.episode} was driven by {driven.driver}, and its host says {manifest.driver}"
+        raise OtherDriverError(f"{told}. Do not sign it; discard it")
     if sent is not None:
         _require_sent(manifest, sent)
     return EPISODE.sign(session_key, domain, manifests.statement(manifest, data))

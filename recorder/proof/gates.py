@@ -185,7 +185,8 @@ def _ticket_agrees(case: Case) -> str | None:
         return f"expected episode, robot, operator, task and seed {expected}, got {found}"
     if ticket.asked is None:
         return None
-    return facts.another_grant(ticket.asked, manifest) or facts.another_format(ticket.asked, manifest)
+    differs = facts.another_grant, facts.another_format, facts.another_driver
+    return next((said for differing in differs if (said := differing(ticket.asked, manifest))), None)
 
 
 def _nonce(case: Case) -> str | None:

@@ -19,6 +19,7 @@ from recorder.file.layout import FORMAT, VERSIONS
 from recorder.file.meta import Decimal, GrantMeta, Hex32, OperatorMeta, RobotMeta, SafeInt, Sha256, canonical
 from recorder.proof.content import content_root
 from teleop.identity import Domain, load_statements
+from teleop.wire.driver import Driver
 from teleop.wire.reasons import EndReason
 
 MANIFEST_BYTES_MAX: Final = 1 << 20
@@ -97,6 +98,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     software: str
     commands: list[LastCommand] | msgspec.UnsetType = msgspec.UNSET
     """In order, with the last of all; version 1 does not have it."""
+    driver: Driver | msgspec.UnsetType = msgspec.UNSET
+    """Who or what drove, as the operator said; version 1 does not have it."""
 
     def encode(self) -> bytes:
         """Return the canonical bytes."""
@@ -133,6 +136,7 @@ def of_episode(episode: Episode, *, size: int, sha256: str, root: str, previous:
         previous=previous,
         software=software,
         commands=msgspec.UNSET if meta.version == 1 else last_commands(episode),
+        driver=meta.driver,
     )
 
 
@@ -187,8 +191,9 @@ def decode(data: bytes) -> Manifest:
     if manifest.format != FORMAT or manifest.version not in VERSIONS:
         found = f"{manifest.format!r} {manifest.version}"
         raise SchemaError(f"expected {FORMAT} of {VERSIONS}, got {found}; use a newer reader")
-    if (manifest.commands is msgspec.UNSET) is not (manifest.version == 1):
-        raise SchemaError(f"expected `commands` from version 2 on, got {manifest.commands} in {manifest.version}")
+    for name in ("commands", "driver"):
+        if ((found := getattr(manifest, name)) is msgspec.UNSET) is not (manifest.version == 1):
+            raise SchemaError(f"expected `{name}` from version 2 on, got {found} in {manifest.version}")
     if manifest.files[0].name != EPISODE_FILE:
         raise SchemaError(f"expected one file, {EPISODE_FILE}, got {manifest.files[0].name!r}")
     return manifest

@@ -293,7 +293,7 @@ class Stranger:
     def adopted(self, claim: Claim, order: Mapping[str, Any]) -> Claim:
         """Write into a recording that this robot made it when the hub asked, whoever made it."""
         meta, grant = claim.meta, dict(order["grant"])
-        meta |= {"episode": order["episode"], "seed": order["seed"], "nonce": order["nonce"]}
+        meta |= {name: order[name] for name in ("episode", "seed", "nonce", "driver")}
         meta["robot"] |= {"address": self.robot.address}
         meta["operator"] = {"address": self.wallet.address, "session_key": self.session.address}
         values = grant | {"notAfterMs": str(grant["notAfterMs"])}
@@ -355,7 +355,7 @@ class Stranger:
             "reason": end["reason"],
             "valid": end["reason"] in ("finished", "step_limit"),
             "files": [{"name": "episode.h5", "size": len(file), "sha256": hashlib.sha256(file).hexdigest()}],
-            **({"commands": last_commands(arrays)} if meta["version"] > 1 else {}),
+            **({"commands": last_commands(arrays), "driver": meta["driver"]} if meta["version"] > 1 else {}),
             "meta_sha256": hashlib.sha256(arrays["meta"].tobytes()).hexdigest(),
             "content_root": "0x" + content_root(arrays).hex(),
             "started_ms": ms_of(meta["t_wall_ns"]),

@@ -204,13 +204,25 @@ def of_an_older_format(claim: Claim) -> None:
     """Version 1 kept no commands, so nothing of them could be checked."""
     claim.version = 1
     claim.meta["version"] = 1
-    del claim.meta["spec"]["joint_resolution_rad"]
+    del claim.meta["spec"]["joint_resolution_rad"], claim.meta["driver"], claim.meta["cameras"]
+    del claim.meta["end"]["notes"]
     claim.meta["engine"].pop("control", None)
     for path in [path for path in claim.arrays if path.startswith("commands/") or path == "time/t_began_mono_ns"]:
         del claim.arrays[path]
 
 
+def a_person_who_drove(claim: Claim) -> None:
+    """The stranger's operator said that a script drives."""
+    claim.meta["driver"] = {"kind": "person", "name": "", "sha256": ""}
+
+
+def another_version_of_the_script(claim: Claim) -> None:
+    claim.meta["driver"] |= {"sha256": "6" * 64}
+
+
 LIES: dict[str, tuple[Callable[[Claim], None], str]] = {
+    "a person who drove": (a_person_who_drove, "TicketMismatch"),
+    "another version of the script": (another_version_of_the_script, "TicketMismatch"),
     "a success that no step shows": (failed_and_called_a_success, "SuccessMismatch"),
     "limits of a billion": (a_billion, "SpecMismatch"),
     "a rate of a hundredth": (a_hundredth, "SpecMismatch"),

@@ -259,7 +259,10 @@ EXPIRED: Final[dict[str, tuple[Sequence[str], Sequence[int]]]] = {
 }
 """What a robot's computer may do for reasons of its own: let it expire at any time."""
 SAID: Final[dict[str, tuple[Callable[[Manifest], dict[str, Any]], Refusal]]] = {
-    "version 1": (lambda said: {"version": 1, "commands": msgspec.UNSET}, refusals.ManifestDisagrees),
+    "version 1": (
+        lambda said: {"version": 1, "commands": msgspec.UNSET, "driver": msgspec.UNSET},
+        refusals.ManifestDisagrees,
+    ),
     "no commands": (lambda said: {"commands": []}, refusals.ManifestDisagrees),
     "the first epoch only": (lambda said: {"commands": said.commands[:1]}, refusals.ManifestDisagrees),
     "another last command": (

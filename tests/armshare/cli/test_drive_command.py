@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import signal
@@ -75,6 +76,7 @@ def test_the_scripted_operator_drives_signs_and_is_accepted(lifted, house, key):
         assert stage in lifted["stderr"]
     known = httpx.get(f"{house.url}/api/episodes/{episode['episode']}").json()
     assert (known["state"], known["digest"]) == ("verified", episode["digest"])
+    assert (known["driver"]["kind"], known["driver"]["name"]) == ("script", "sim.tasks.lift:Lift.expert")
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert lifted["operator"] == wallet_in(key).address
 
@@ -84,6 +86,11 @@ def test_the_policy_of_the_docs_lifts(house, key, monkeypatch):
     said = driven(house, key, "--policy", "docs.lift_policy:lift")
     assert [one["success"] for one in said["episodes"]] == [True]
     assert said["operator"] == wallet_in(key).address, "the same wallet again"
+    wanted = {"driver": "policy", "operator": said["operator"]}
+    (known,) = httpx.get(f"{house.url}/api/episodes", params=wanted).json()["episodes"]
+    lift = ROOT / "docs" / "lift_policy.py"
+    policy = {"name": "docs.lift_policy:lift", "sha256": hashlib.sha256(lift.read_bytes()).hexdigest()}
+    assert known["driver"] == {"kind": "policy", **policy}
 
 
 def test_a_recorded_episode_is_driven_again_joint_by_joint_and_is_a_copy(lifted, house, key, tmp_path):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 from playwright.sync_api import Browser, expect
 
+from recorder.file.episode import read_episode
 from tests.armshare.web.test_browser import AXE, STATE_IS, checked, opened, sign_in, take_robot
 from tests.armshare.web.test_leaving import drives
 from tests.browser import complaints
 from tests.conftest import House
 
 
-def test_a_note_is_kept_and_the_robot_is_let_go_while_it_is_written(browser: Browser, house: House) -> None:
+def test_a_note_is_kept_and_the_robot_is_let_go_while_it_is_written(
+    browser: Browser, house: House, tmp_path: Path
+) -> None:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     context.add_init_script(path=AXE)
     page = opened(context, house.url)
@@ -47,5 +52,12 @@ def test_a_note_is_kept_and_the_robot_is_let_go_while_it_is_written(browser: Bro
     (episode,) = httpx.get(f"{house.url}/api/episodes", params={"limit": 1, "driver": "person"}).json()["episodes"]
     assert (episode["state"], episode["driver"]) == ("verified", {"kind": "person", "name": "", "sha256": ""})
     assert episode["steps"] >= steps
+    (tmp_path / "episode.h5").write_bytes(
+        httpx.get(f"{house.url}/api/episodes/{episode['episode']}/files/episode.h5").content
+    )
+    found = read_episode(tmp_path / "episode.h5")
+    (note,) = found.meta.notes
+    assert note.text == "was it wax? the cube slipped"
+    assert found.t_observed_ns[0] < int(note.t_mono_ns) < found.t_observed_ns[-1]
     assert complaints(page) == []
     context.close()

@@ -48,6 +48,16 @@ def with_meta(**changes: object) -> Change:
     return change
 
 
+def with_notes(*notes: tuple[int, str]) -> Change:
+    """Return what says in `/meta` that this was noted, at these times."""
+
+    def change(file: h5py.File) -> None:
+        end = json.loads(bytes(file["meta"][:]))["end"]
+        with_meta(end=end | {"notes": [{"t_mono_ns": str(at), "text": text} for at, text in notes]})(file)
+
+    return change
+
+
 def with_spec(**changes: object) -> Change:
     """Return what says something else of the robot in `/meta`; None leaves it out."""
 
@@ -228,6 +238,26 @@ WRONG: Final[Wrong] = {
         with_spec(joint_resolution_rad=[0.0, 0.0]),
         reader.MetaInvalidError,
     ),
+    "meta without a driver's kind": (with_meta(driver={"name": "", "sha256": ""}), reader.MetaInvalidError),
+    "meta with a person who is a program": (
+        with_meta(driver={"kind": "person", "name": "a.py", "sha256": 64 * "5"}),
+        reader.MetaInvalidError,
+    ),
+    "meta with a policy that nobody could name": (
+        with_meta(driver={"kind": "policy", "name": "", "sha256": 64 * "5"}),
+        reader.MetaInvalidError,
+    ),
+    "meta with a driver whose name a terminal would obey": (
+        with_meta(driver={"kind": "policy", "name": "a\x1b[31m", "sha256": 64 * "5"}),
+        reader.MetaInvalidError,
+    ),
+    "meta with a note that a terminal would obey": (with_notes((1, "a\x1b[31mb")), reader.MetaInvalidError),
+    "meta with a note that turns what is written": (with_notes((1, "a\u202eb")), reader.MetaInvalidError),
+    "meta with a note on two lines": (with_notes((1, "a\nb")), reader.MetaInvalidError),
+    "meta with a note without words": (with_notes((1, "")), reader.MetaInvalidError),
+    "meta with a note that is too long": (with_notes((1, 281 * "x")), reader.MetaInvalidError),
+    "meta with more notes than there may be": (with_notes(*((at, "x") for at in range(101))), reader.MetaInvalidError),
+    "meta with notes in another order": (with_notes((2, "x"), (1, "x")), reader.MetaInvalidError),
     "meta with a path for an id": (with_meta(episode="../../etc"), reader.MetaInvalidError),
     "more steps than a reader takes": (say_steps(STEPS_MAX + 1), reader.TooLargeError),
     "no steps": (say_steps(0), reader.TooLargeError),

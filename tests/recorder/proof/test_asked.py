@@ -16,9 +16,10 @@ from recorder.proof.asked import SKEW_MS, SLACK_MS
 from recorder.proof.bundle import Bundle
 from recorder.proof.case import Books, SpecDiffersError, Trust
 from recorder.proof.verify import verify
+from teleop.wire.driver import PERSON, Driver, DriverKind
 from tests.recorder.bundles import Adversary, good_bundle, with_parts
 from tests.recorder.factory import fake_grant
-from tests.recorder.proof.test_verify import ASKED, HUBS, STARTED_MS, TICKET, refused_by, remade
+from tests.recorder.proof.test_verify import ASKED, HUBS, RECEIVED_MS, STARTED_MS, TICKET, refused_by, remade
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +79,39 @@ def test_an_episode_under_another_grant_of_the_same_wallet_is_not_the_leases(adv
     grant = msgspec.structs.replace(meta.grant, values=kept, signature=signature)
 
     assert refused_by(remade(adversary, msgspec.structs.replace(meta, grant=grant))) is refusals.TicketMismatch
+
+
+def by(driver: Driver) -> dict[str, Any]:
+    """What the hub asked for, if its operator said that this drives."""
+    ticket = dataclasses.replace(TICKET, asked=dataclasses.replace(ASKED, driver=driver))
+    return {"trust": dataclasses.replace(HUBS, books=Books(ticket, None, None, RECEIVED_MS))}
+
+
+DRIVERS = {
+    "a person": PERSON,
+    "a script": Driver(DriverKind.SCRIPT, "my_script.py", 64 * "5"),
+    "a policy": Driver(DriverKind.POLICY, "my_policy:act", 64 * "5"),
+    "a policy of another name": Driver(DriverKind.POLICY, "my_policy:other", 64 * "5"),
+    "a policy of another version": Driver(DriverKind.POLICY, "my_policy:act", 64 * "6"),
+}
+
+
+@pytest.mark.parametrize("said", DRIVERS)
+@pytest.mark.parametrize("told", DRIVERS)
+def test_no_host_says_that_another_drove_than_the_operator_named(adversary: Adversary, told: str, said: str) -> None:
+    bundle = remade(adversary, msgspec.structs.replace(adversary.episode.meta, driver=DRIVERS[said]))
+
+    if said == told:
+        verify(bundle, **by(DRIVERS[told]))
+    else:
+        assert refused_by(bundle, **by(DRIVERS[told])) is refusals.TicketMismatch
+    verify(bundle, HUBS)  # the ticket of an earlier release says nothing of it
+
+
+def test_the_manifest_and_the_file_name_the_same_driver(adversary: Adversary) -> None:
+    policy = DRIVERS["a policy"]
+
+    assert refused_by(adversary.say(driver=policy), **by(policy)) is refusals.ManifestDisagrees
 
 
 def test_a_simulation_that_differs_in_what_it_says_of_itself_is_refused_as_such(adversary: Adversary) -> None:
@@ -189,7 +223,7 @@ def as_version_1(adversary: Adversary) -> Bundle:
     """Return the same episode as an earlier release would have kept it, signed by everyone."""
     old = adversary.episode
     spec = msgspec.structs.replace(old.meta.spec, joint_resolution_rad=msgspec.UNSET)
-    meta = msgspec.structs.replace(old.meta, version=1, spec=spec)
+    meta = msgspec.structs.replace(old.meta, version=1, spec=spec, driver=msgspec.UNSET)
     arrays = {column.path: old.arrays[column.path] for column in meta.columns}
     return remade(
         dataclasses.replace(adversary, bundle=with_parts(adversary.bundle, episode=stripped(old, meta, arrays))), meta

@@ -11,8 +11,16 @@ import pytest
 from recorder.file.episode import Episode
 from recorder.proof import commands
 from recorder.proof import manifest as manifests
-from recorder.proof.contribute import Driven, NotOurEpisodeError, OtherCommandsError, countersign, driven_elsewhere
+from recorder.proof.contribute import (
+    Driven,
+    NotOurEpisodeError,
+    OtherCommandsError,
+    OtherDriverError,
+    countersign,
+    driven_elsewhere,
+)
 from recorder.proof.manifest import NO_PREVIOUS
+from teleop.wire.driver import PERSON, Driver, DriverKind
 from teleop.wire.messages import Command, digest_of
 from tests.recorder.bundles import Adversary, sealed_bundle, sign_as_operator
 from tests.recorder.driving import drive
@@ -58,6 +66,29 @@ def test_what_was_sent_is_signed(adversary: Adversary, client: Client) -> None:
     assert countersign(data, DRIVEN, SESSION, DOMAIN, client.sent) == sign_as_operator(data, SESSION, DOMAIN)
     assert countersign(data, DRIVEN, SESSION, DOMAIN) == sign_as_operator(data, SESSION, DOMAIN)
     assert driven_elsewhere(data, client.sent) == []
+
+
+POLICY = Driver(DriverKind.POLICY, "my_policy:act", 64 * "5")
+
+
+@pytest.mark.parametrize(("ours", "said_to_be"), [(PERSON, POLICY), (POLICY, PERSON)])
+def test_neither_host_nor_hub_makes_a_person_of_a_program_or_the_other_way_round(
+    adversary: Adversary, ours: Driver, said_to_be: Driver
+) -> None:
+    """Even if both agree on it, and so every gate passes."""
+    driven = dataclasses.replace(DRIVEN, driver=ours)
+    countersign(said(adversary, driver=ours), driven, SESSION, DOMAIN)
+
+    with pytest.raises(OtherDriverError, match="Do not sign it"):
+        countersign(said(adversary, driver=said_to_be), driven, SESSION, DOMAIN)
+    countersign(said(adversary, driver=said_to_be), DRIVEN, SESSION, DOMAIN)  # another client told it
+
+
+def test_another_version_of_a_policy_is_another_driver(adversary: Adversary) -> None:
+    newer = Driver(DriverKind.POLICY, POLICY.name, 64 * "6")
+
+    with pytest.raises(OtherDriverError):
+        countersign(said(adversary, driver=newer), dataclasses.replace(DRIVEN, driver=POLICY), SESSION, DOMAIN)
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])
@@ -118,7 +149,7 @@ def lost(episode: Episode) -> list[bool]:
 
 
 def test_a_host_that_says_nothing_of_the_commands_gets_no_signature(adversary: Adversary, client: Client) -> None:
-    data = said(adversary, version=1, commands=msgspec.UNSET)
+    data = said(adversary, version=1, commands=msgspec.UNSET, driver=msgspec.UNSET)
     assert manifests.decode(data).version == 1
 
     with pytest.raises(OtherCommandsError, match="does not say what was commanded"):

@@ -24,7 +24,7 @@ import { Idle } from './idle.svelte'
 import { Intents } from './intents.svelte'
 import { brokenBy, latched, stopOf } from './latched'
 import { review } from './review.svelte'
-import { holdsLease, Session, type View } from './session'
+import { holdsLease, PERSON, Session, type View } from './session'
 import { Sight } from './sight.svelte'
 import { Signer } from './signer'
 import { announceTurn } from './turn'
@@ -347,8 +347,7 @@ export class Drive {
   }
 
   /** An episode can be driven; `fresh`: from its beginning. */
-  #ready({ episode, lease, driver }: View, fresh: boolean): void {
-    this.#link?.tell({ type: 'intervening', on: driver !== null && driver.kind !== 'person' })
+  #ready({ episode, lease }: View, fresh: boolean): void {
     if (episode && lease) this.#ledger.begin(episode, lease.epoch, fresh)
     this.intents.ready()
     this.sight.ready(this.account.operator)
@@ -380,8 +379,8 @@ export class Drive {
   }
 
   #driven(): Driven | null {
-    const [episode, robot, driver] = [this.view?.ended?.episode, this.robot?.robot, this.view?.driver]
-    return episode && robot && driver ? { episode, robot, task: this.#task, driver, key: () => this.#signer.key() } : null
+    const [episode, robot] = [this.view?.ended?.episode, this.robot?.robot]
+    return episode && robot ? { episode, robot, task: this.#task, driver: PERSON, key: () => this.#signer.key() } : null
   }
 
   /** The visit cannot go on: the robot is given back. */

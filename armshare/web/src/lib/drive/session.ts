@@ -38,8 +38,6 @@ export interface View {
   /** How many wait while this operator holds the robot, and when it goes on to them, as the hub last told; null: nobody. */
   waiting: { length: number; leftS: number } | null
   episode: string | null
-  /** Who or what began the episode: a person, unless one comes back to what a program was driving. */
-  driver: Driver | null
   /** How many notes the open episode has, and whether one is on its way. */
   notes: number
   noting: boolean
@@ -73,7 +71,6 @@ const FIRST: View = {
   watched: null,
   waiting: null,
   episode: null,
-  driver: null,
   notes: 0,
   noting: false,
   unnoted: null,
@@ -114,7 +111,7 @@ const UNNOTED = { notes: 0, noting: false, unnoted: null } as const
 /** Where an error of the hub leaves us: what was asked for did not happen. */
 const AFTER_ERROR: Partial<Record<Phase, Phase>> = { resuming: 'welcomed', resetting: 'granted', ending: 'live' }
 
-/** This page is for people: what drives by itself says so, and uses a client of its own. */
+/** This page is for people, and goes on with what they began here; a program is a client of its own. */
 export const PERSON: Driver = { kind: 'person', name: '', sha256: '' }
 
 const HOLDING: readonly Phase[] = ['granted', 'resetting', 'live', 'ending', 'ended']
@@ -236,12 +233,12 @@ export class Session {
         return { phase: 'granted', queue: null, waiting: null, fault: null, lease: held }
       }
       case 'resumed': {
-        const { lease, epoch, robot, task, episode, steps, seq, driver } = message
+        const { lease, epoch, robot, task, episode, steps, seq } = message
         const held = { id: lease, epoch, robot: robot as unknown as Descriptor, task: task as Task | null }
-        return { phase: 'live', lease: held, episode, driver, resumed: { steps, seq }, ended: null, fault: null }
+        return { phase: 'live', lease: held, episode, resumed: { steps, seq }, ended: null, fault: null }
       }
       case 'ready':
-        return { phase: 'live', episode: message.episode, driver: PERSON, ...UNNOTED, resumed: null, ended: null, fault: null }
+        return { phase: 'live', episode: message.episode, ...UNNOTED, resumed: null, ended: null, fault: null }
       case 'noted':
         return message.episode === this.view.episode ? { ...UNNOTED, notes: message.notes } : {}
       case 'ended':

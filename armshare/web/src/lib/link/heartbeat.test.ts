@@ -116,19 +116,6 @@ test('a page that hangs counts as let go', () => {
   expect(tick().deadMan).toBe(false)
 })
 
-test('a person who drives on in place of a program says so with each press, until the next lease', () => {
-  const { heartbeat, input, send, tick } = operator()
-  expect(tick().intervention).toBeUndefined()
-  heartbeat.intervening = true
-  expect(tick()).toMatchObject({ deadMan: true, intervention: true })
-  input.neutral()
-  send()
-  expect(tick()).toMatchObject({ deadMan: false })
-  expect(tick().intervention).toBeUndefined()
-  heartbeat.lease(EPOCH + 1)
-  expect(heartbeat.intervening).toBe(false)
-})
-
 test('without a lease nothing is said', () => {
   const { heartbeat } = operator()
   heartbeat.lease(null)

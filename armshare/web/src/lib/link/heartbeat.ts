@@ -31,15 +31,13 @@ export class Heartbeat {
   #tickedMs = 0
   #twist = new Twist()
   #connection = new Connection()
-  /** Whether a person drives here in place of a program: their commands say so. */
-  intervening = false
 
   lease(epoch: number | null, hands = 1, base: BaseSpeeds | null = null): void {
     this.#epoch = epoch
     this.#chain = new Chain()
     this.#seen = 0
     this.#intent = this.#newest = null
-    this.#letGo = this.#foreign = this.intervening = false
+    this.#letGo = this.#foreign = false
     this.#twist = new Twist(hands, base)
     this.#connection = new Connection()
   }
@@ -108,7 +106,7 @@ export class Heartbeat {
     const values = wanted ? this.#twist.step({ ...wanted.value, deadMan }, elapsedS, pace) : []
     const tClientUs = BigInt(Math.round(nowMs * 1000))
     const { last, before } = this.#chain
-    const head = { epoch: this.#epoch, seq: last + 1, seen: this.#seen, tClientUs, before, deadMan, intervention: deadMan && this.intervening }
+    const head = { epoch: this.#epoch, seq: last + 1, seen: this.#seen, tClientUs, before, deadMan }
     const command = encodeCommand(deadMan ? { ...head, mode: 'ee_twist', values } : { ...head, mode: 'neutral', values: [] })
     this.#chain.push(command)
     return command

@@ -10,8 +10,6 @@ export type ToLink =
   | { type: 'open'; url: string }
   | { type: 'text'; text: string }
   | { type: 'lease'; epoch: number; hands: number; base: BaseSpeeds | null }
-  /** Whether what is driven from now on takes the place of a program's. */
-  | { type: 'intervening'; on: boolean }
   | { type: 'over' }
   /** `number` counts the intents. */
   | { type: 'intent'; intent: Intent; number: number }

@@ -102,7 +102,6 @@ self.onmessage = ({ data }: MessageEvent<ToLink>) => {
   if (data.type === 'open') open(data.url)
   else if (data.type === 'text') socket?.send(data.text)
   else if (data.type === 'lease') lease(data.epoch, data.hands, data.base)
-  else if (data.type === 'intervening') heartbeat.intervening = data.on
   else if (data.type === 'over') over()
   else if (data.type === 'hush') hush(data.hushed)
   else if (data.type === 'intent') want(data.intent, data.number)
