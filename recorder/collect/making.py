@@ -97,7 +97,9 @@ class Maker:
 
     def _sign(self, drive: Drive, bundle: Path) -> None:
         """Sign as the operator, who compares the manifest with what was driven and sent."""
-        driven = Driven(drive.episode, self._parties.operator, self._parties.robot.address, self._made.task)
+        driven = Driven(
+            drive.episode, self._parties.operator, self._parties.robot.address, self._made.task, drive.driver
+        )
         data, path = (bundle / MANIFEST_FILE).read_bytes(), bundle / SIGNATURES_FILE
         signature = countersign(data, driven, self._parties.session, NO_HUB, drive.sent)
         signatures = SIGNATURES_JSON.decode(path.read_bytes())

@@ -13,6 +13,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
@@ -132,8 +133,9 @@ def _keys(path: Path) -> list[tuple[int, int]]:
     """Return which frame each key frame is, by its time, and where it lies in the file."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
+        rate = stream.average_rate or Fraction(0)  # of a whole video, there is one
         return sorted(
-            (round(packet.pts * packet.time_base * stream.average_rate), packet.pos)
+            (round(packet.pts * packet.time_base * rate), packet.pos)
             for packet in container.demux(stream)
             if packet.is_keyframe and packet.pts is not None and packet.pos is not None
         )
