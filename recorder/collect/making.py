@@ -97,7 +97,8 @@ class Maker:
 
     def _sign(self, drive: Drive, bundle: Path) -> None:
         """Sign as the operator, who compares the manifest with what was driven and sent."""
-        driven = Driven(
+        who = self._parties.operator, self._parties.robot.address
+        driven = Driven(drive.episode, *who, self._made.task, drive.driver)
             drive.episode, self._parties.operator, self._parties.robot.address, self._made.task, drive.driver
         )
         data, path = (bundle / MANIFEST_FILE).read_bytes(), bundle / SIGNATURES_FILE
