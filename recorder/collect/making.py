@@ -99,8 +99,6 @@ class Maker:
         """Sign as the operator, who compares the manifest with what was driven and sent."""
         who = self._parties.operator, self._parties.robot.address
         driven = Driven(drive.episode, *who, self._made.task, drive.driver)
-            drive.episode, self._parties.operator, self._parties.robot.address, self._made.task, drive.driver
-        )
         data, path = (bundle / MANIFEST_FILE).read_bytes(), bundle / SIGNATURES_FILE
         signature = countersign(data, driven, self._parties.session, NO_HUB, drive.sent)
         signatures = SIGNATURES_JSON.decode(path.read_bytes())
