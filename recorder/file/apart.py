@@ -23,7 +23,7 @@ import msgspec
 import numpy as np
 
 from recorder.file import episode as files
-from recorder.file.episode import Episode, EpisodeError, map_pictures, open_episode, places
+from recorder.file.episode import Episode, EpisodeError, open_episode, places
 from recorder.file.meta import decode_meta
 from recorder.file.reader import (
     ALIGN,
@@ -36,6 +36,7 @@ from recorder.file.reader import (
     placed,
     total_bytes,
 )
+from recorder.file.storage import map_pictures
 from recorder.pictures import units
 from recorder.pictures.channel import Pictures
 from recorder.pictures.units import PictureError

@@ -5,18 +5,16 @@ Here it is read in this process; `apart.py` reads a stranger's in one of its own
 
 from __future__ import annotations
 
-import mmap
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import h5py
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,10 +36,12 @@ from recorder.file.layout import (
     CameraCounts,
     Column,
     Counts,
+    Place,
     Rows,
     camera_path,
 )
 from recorder.file.meta import EndMeta, Meta, decode_meta
+from recorder.file.storage import map_pictures, offset_of, put_pictures
 from recorder.pictures.channel import Pictures
 from recorder.pictures.units import PICTURE_BYTES_MAX
 from sim.robot import Vector
@@ -57,7 +57,6 @@ _ATTRIBUTES: Final = frozenset({"format", "version"})
 """The root's; nothing else has any."""
 _COMMENT: Final = 0x0D
 """HDF5's number of the message in an object's header that holds a comment."""
-_COPY_BYTES: Final = _CHUNK_BYTES_MAX
 _OPEN_FILES: Final = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 
 
@@ -119,10 +118,6 @@ class PicturesUncutError(EpisodeError):
 
 class TooLargeError(EpisodeError):
     """More steps, limit events, commands or bytes than a reader accepts, or more memory or time than it gives."""
-
-
-class CopyError(Exception):
-    """Packed pictures cannot be copied here, which says nothing about the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +210,7 @@ def read_episode(path: Path) -> Episode:
             arrays = {place.path: _read(found.datasets[place.path], place) for place in read}
             require_cut(arrays)
             require_pictures_cut(found.counts, arrays)
-            stored = put_pictures(found, copies.fileno())
+            stored = put_pictures(found.places, found.datasets, copies.fileno())
             arrays |= map_pictures(found.places, stored, descriptor, copies.fileno())
     finally:
         os.close(descriptor)
@@ -257,22 +252,6 @@ def open_episode(path: Path) -> int:
         raise FileMissingError(said) from error
     except NotRegularError as error:
         raise NotAFileError(str(error)) from error
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One dataset of an episode: its path, its type, and its whole shape."""
-
-    path: str
-    dtype: np.dtype
-    shape: tuple[int, ...]
-    mapped: bool = False
-    """Whether its values are not read, but stay in the file."""
-
-    @property
-    def nbytes(self) -> int:
-        """The size of its values."""
-        return self.dtype.itemsize * int(np.prod(self.shape, dtype=object))
 
 
 def places(meta: Meta, counts: Counts) -> tuple[Place, ...]:
@@ -337,69 +316,6 @@ def read_into(dataset: h5py.Dataset, array: NDArray[Any]) -> None:
     """Read all values of a dataset into an array of its shape."""
     if array.size:
         dataset.id.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
-
-
-def offset_of(dataset: h5py.Dataset, place: Place) -> int | None:
-    """Return where in the file a dataset's values begin, if they are there in one piece, as they are."""
-    made = dataset.id.get_create_plist()
-    at = dataset.id.get_offset() if made.get_layout() == h5py.h5d.CONTIGUOUS and not made.get_nfilters() else None
-    if not place.nbytes:
-        return 0
-    if at is None or dataset.id.get_storage_size() != place.nbytes:
-        return None
-    return int(at) if at + place.nbytes <= dataset.file.id.get_filesize() else None
-
-
-class Stored(msgspec.Struct, frozen=True):
-    """Where a camera's pictures are: in the episode's file, or in a copy that was made of them."""
-
-    at: int
-    copied: bool
-
-
-def put_pictures(found: Inspected, copies: int) -> dict[str, Stored]:
-    """Return where each dataset of pictures is; one that is packed or in several pieces is copied to a file."""
-    stored: dict[str, Stored] = {}
-    end = 0
-    for place in found.places:
-        if not place.mapped:
-            continue
-        dataset = found.datasets[place.path]
-        at = offset_of(dataset, place)
-        stored[place.path] = Stored(end, copied=True) if at is None else Stored(at, copied=False)
-        if at is None:
-            for start in range(0, place.shape[0], _COPY_BYTES):
-                end = _put(copies, memoryview(dataset[start : start + _COPY_BYTES]), end)
-    return stored
-
-
-def _put(descriptor: int, data: memoryview, at: int) -> int:
-    """Write to an open file at a place, and return where it ends; raise CopyError."""
-    try:
-        while data:
-            written = os.pwrite(descriptor, data, at)
-            data, at = data[written:], at + written
-    except OSError as error:
-        raise CopyError(f"packed pictures have no room on this disk: {error.strerror}") from error
-    return at
-
-
-def map_pictures(
-    places: Iterable[Place], stored: Mapping[str, Stored], file: int, copies: int
-) -> dict[str, NDArray[Any]]:
-    """Return the datasets of pictures as arrays over the file, or over the copies; ValueError if they lie beyond it."""
-    maps: dict[bool, mmap.mmap] = {}
-    arrays: dict[str, NDArray[Any]] = {}
-    for place in (place for place in places if place.mapped):
-        where = stored[place.path]
-        if not place.nbytes:
-            arrays[place.path] = np.empty(0, np.uint8)
-            arrays[place.path].flags.writeable = False
-            continue
-        if where.copied not in maps:
-            maps[where.copied] = mmap.mmap(copies if where.copied else file, 0, access=mmap.ACCESS_READ)
-        arrays[place.path] = np.frombuffer(maps[where.copied], np.uint8, place.nbytes, where.at)
-    return arrays
 
 
 def _read(dataset: h5py.Dataset, place: Place) -> NDArray[Any]:

@@ -137,6 +137,22 @@ class Column:
         return self.dtype.itemsize * int(np.prod(self.full_shape(counts), dtype=object))
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One dataset of an episode: its path, its type, and its whole shape."""
+
+    path: str
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    mapped: bool = False
+    """Whether its values are not read, but stay in the file."""
+
+    @property
+    def nbytes(self) -> int:
+        """The size of its values."""
+        return self.dtype.itemsize * int(np.prod(self.shape, dtype=object))
+
+
 def require_episode_id(text: str) -> str:
     """Return `text` if it may name an episode (and so a folder); raise EpisodeIdError otherwise."""
     if not EPISODE_ID.fullmatch(text):

@@ -32,18 +32,16 @@ import numpy as np
 from recorder.file.episode import (
     EpisodeError,
     Inspected,
-    Place,
-    Stored,
     TooLargeError,
     inspect,
     opened,
-    put_pictures,
     read_into,
     require_cut,
     require_pictures_cut,
 )
-from recorder.file.layout import META_BYTES_MAX, PICTURES_BYTES_MAX, VALUES_BYTES_MAX, Counts
+from recorder.file.layout import META_BYTES_MAX, PICTURES_BYTES_MAX, VALUES_BYTES_MAX, Counts, Place
 from recorder.file.meta import canonical
+from recorder.file.storage import Stored, put_pictures
 from recorder.pictures.channel import PictureCodec, Pictures
 from recorder.pictures.units import PictureError
 
@@ -224,7 +222,7 @@ def _read(request: Request, memory_max: int, file: int, values: int, copies: int
             _give(inspected, memory_max)
             _copy(inspected, values)
             with _no_other_file():
-                pictures = put_pictures(inspected, copies)
+                pictures = put_pictures(inspected.places, inspected.datasets, copies)
             return Answer(meta_bytes=len(inspected.meta_bytes), counts=inspected.counts, pictures=pictures)
     except EpisodeError as error:
         return Answer(error=type(error).__name__, says=str(error)[:_SAID_MAX])

@@ -195,7 +195,7 @@ def patch_of(location: str, length: int) -> bytes:
 def test_uploads_refuse_what_tus_says_they_must(tmp_path: Path, hub: Hub, web: httpx.Client) -> None:
     hub.begin("episode-1")
     assert web.options("/api/uploads").headers["Tus-Extension"] == "creation"
-    assert code(create(web, "episode-1", 3 << 30)) == (413, "upload_too_large")
+    assert code(create(web, "episode-1", 5 << 30)) == (413, "upload_too_large")
     assert code(create(web, "episode-1", 0)) == (413, "upload_too_large")
     assert code(create(web, "episode-2", 10)) == (404, "unknown_episode")
     assert code(create(web, "episode-1", 10, robot=MALLORY.address)) == (404, "unknown_episode")
