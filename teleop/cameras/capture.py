@@ -122,7 +122,8 @@ class CaptureSource:
 
     def _open(self) -> cv2.VideoCapture:
         spec, device = self._spec, self._spec.device
-        capture = cv2.VideoCapture(int(device) if device.isdecimal() else device)
+        how = cv2.CAP_V4L2 if device.startswith("/dev/") else cv2.CAP_ANY
+        capture = cv2.VideoCapture(int(device) if device.isdecimal() else device, how)
         if spec.depth:
             capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"Z16 "))
             capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)

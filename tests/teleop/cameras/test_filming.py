@@ -205,7 +205,7 @@ def filmed(monkeypatch: pytest.MonkeyPatch, spec: CameraSpec, wanted: int, *devi
     found: list[Shot] = []
     enough, left = threading.Event(), list(devices)
     monkeypatch.setattr(capture, "_RETRY_S", 0.05)
-    monkeypatch.setattr(cv2, "VideoCapture", lambda _device: left.pop(0) if left else Scripted(opens=False))
+    monkeypatch.setattr(cv2, "VideoCapture", lambda _device, _how: left.pop(0) if left else Scripted(opens=False))
 
     def tap(shot: Shot) -> None:
         found.append(shot)
