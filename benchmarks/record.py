@@ -11,7 +11,8 @@ the drives began, while the previous episode was being sealed beside it.
 Then one episode of `--film-seconds` with two cameras of 640x480 at the rate of the steps. They are films, played by the
 camera process as if they were devices. `cpu_ms_per_step`: the processor time of the recorder and of the whole camera
 process (reading, encoding, writing) for each step. `reading_ms_per_step`: the part of it that goes while the cameras
-are only open. `picture_kb`: the size of a recorded picture. `seal_ms`: by the clock, from the end to the sealed bundle.
+are only open. `picture_kb`: the size of a recorded picture. `seal_ms`: by the clock, from the end to the sealed bundle,
+with the wait for the last picture; `seal_cpu_ms`: the processor time in it.
 `ratio_vs_lerobot`: what LeRobot's streaming writer takes for the same pictures (H.264, added from memory), in units of
 `cpu_ms_per_step`; null if it is not installed in `--lerobot`, and `lerobot` then says so.
 """
@@ -262,10 +263,10 @@ def filmed(folder: Path, seconds: float, lerobot: Path) -> dict[str, Any]:
     camera_before = camera_ms(drive)
     drive.drive(steps)
     cpu_ms = (recorder_ms() - before + camera_ms(drive) - camera_before) / steps
-    ended = time.monotonic()
+    ended, sealing = time.monotonic(), recorder_ms()
     drive.session.obey(signalling.FinishOrder(EndReason.FINISHED))
     drive.sealed.acquire()
-    seal_ms = 1e3 * (time.monotonic() - ended)
+    seal_ms, seal_cpu_ms = 1e3 * (time.monotonic() - ended), recorder_ms() - sealing
     size = sum(path.stat().st_size for path in drive.folder.iterdir())
     size += sum(path.stat().st_size for path in (folder / "host" / "recording").iterdir())
     drive.close()
@@ -276,6 +277,7 @@ def filmed(folder: Path, seconds: float, lerobot: Path) -> dict[str, Any]:
         "reading_ms_per_step": round(reading_ms, 2),
         "picture_kb": round(size / (2 * steps) / 1e3, 1),
         "seal_ms": round(seal_ms, 1),
+        "seal_cpu_ms": round(seal_cpu_ms, 1),
         "lerobot": why,
         "lerobot_ms_per_step": None if theirs is None else round(theirs, 2),
         "ratio_vs_lerobot": None if theirs is None else round(theirs / cpu_ms, 2),

@@ -73,6 +73,7 @@ LATER: Final = frozenset(
         "armshare host --robot so101 --port DEVICE --calibration arm.json",
         "armshare calibrate DEVICE arm.json",
         "armshare host --robot so101 --port DEVICE --camera desk=/dev/video0 --camera wrist=2@1280x720",
+        "armshare host --robot so101 --port DEVICE --camera-file cameras.json",
         # docs/adding-a-robot.md
         "armshare run --robot NAME:reach",
         "armshare host --robot NAME:reach --hub http://127.0.0.1:8000",
@@ -108,7 +109,7 @@ LATER: Final = frozenset(
         "python benchmarks/latency.py --json --presses 20 --size 480 320",
         "python benchmarks/spectators.py --json",
         "python benchmarks/load.py --clients 16 --seconds 15 --json",
-        "python benchmarks/recording.py --json --episodes 3 --seconds 8",
+        "python benchmarks/record.py --json",
         "python benchmarks/export.py --json --steps 400 --rounds 3",
         "python benchmarks/copies.py --json --motions 1000000 --runs 20",
         "python benchmarks/world.py --beside TREE --runs 9 --json",

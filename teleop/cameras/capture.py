@@ -20,8 +20,9 @@ from teleop.cameras.spec import CameraError, CameraSpec
 
 _log = structlog.get_logger()
 _RETRY_S: Final = 1.0
-_RECENT: Final = 8
-"""How many pictures are kept for a film that is told late of an episode's start."""
+_RECENT: Final = 16
+_RECENT_BYTES: Final = 32 << 20
+"""How many pictures are kept for a film that is told late of an episode's start: as many as fit, but at least two."""
 _DELAY_MAX_NS: Final = 1_000_000_000
 """A device's time that is further away than this is of another clock."""
 _SHARE: Final = 0.9
@@ -57,7 +58,8 @@ class CaptureSource:
         """
         self._spec, self._news, self._opened = spec, news, opened
         self._turn = threading.Lock()
-        self._recent: deque[Shot] = deque(maxlen=_RECENT)
+        fitting = _RECENT_BYTES // (3 * spec.width * spec.height)
+        self._recent: deque[Shot] = deque(maxlen=max(2, min(fitting, _RECENT)))
         self._tap: Tap | None = None
         self._last_ns = 0
         self._lost = True
@@ -122,7 +124,8 @@ class CaptureSource:
 
     def _open(self) -> cv2.VideoCapture:
         spec, device = self._spec, self._spec.device
-        capture = cv2.VideoCapture(int(device) if device.isdecimal() else device)
+        how = cv2.CAP_V4L2 if device.startswith("/dev/") else cv2.CAP_ANY
+        capture = cv2.VideoCapture(int(device) if device.isdecimal() else device, how)
         if spec.depth:
             capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"Z16 "))
             capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)

@@ -22,7 +22,7 @@ from teleop.cameras.film import PICTURE_BYTES_MAX, FilmPicture, FilmWriter, Trou
 from teleop.cameras.spec import CameraSpec
 
 _log = structlog.get_logger()
-WAITING_MAX: Final = 16
+WAITING_MAX: Final = 24
 """How many pictures may wait to be encoded."""
 SYNC_S: Final = 0.5
 _SILENT_S: Final = 1.0

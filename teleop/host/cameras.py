@@ -143,8 +143,7 @@ class HostCameras:
             if self._closed.is_set():
                 ours.close()  # which ends it
                 return
-            if self._socket is not None:
-                self._socket.close()
+            self._hang_up()
             self._socket, self._process = ours, process
             self._waiting.clear()
             for order in (self._setup, self._scene, self._uplink, self._streams, self._hold):
@@ -237,11 +236,7 @@ class HostCameras:
         with self._lock:
             process, self._process = self._process, None
             films, self._films = self._films, None
-            if self._socket is not None:
-                with contextlib.suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)  # which also wakes the thread that hears it
-                self._socket.close()
-                self._socket = None
+            self._hang_up()
             if films is not None:
                 films.close()
         if process is not None:
@@ -250,6 +245,14 @@ class HostCameras:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+    def _hang_up(self) -> None:
+        """Close the socket to a process, which then ends; the thread that hears it wakes up."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket.close()
+            self._socket = None
 
     def _order(self, order: Order) -> None:
         if self._socket is not None and not self._ordered(order):

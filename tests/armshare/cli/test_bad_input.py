@@ -149,6 +149,8 @@ def test_a_hub_that_does_not_answer_is_said(here: Path, command: str, host: str)
         ("host --robot so101 --port /dev/nobody --calibration file", "`armshare calibrate DEVICE FILE` makes one"),
         ("host --robot so101 --port /dev/nobody --length 0", "An episode lasts from one step to 3600 s"),
         ("host --robot panda --camera desk", "write NAME=DEVICE"),
+        ("host --robot panda --camera desk=0 --camera desk=1", "Each camera needs a name of its own"),
+        ("host --robot panda --camera-file file", "does not describe cameras"),
         ("host --robot panda --ca file", "file holds no certificates"),
         ("hub --port 99999", "65535"),
         ("hub --port 0 --public-url nonsense", "ARMSHARE_PUBLIC_URL: 'nonsense' is no address of a hub"),

@@ -13,6 +13,7 @@ import pytest
 from recorder.file.episode import read_episode
 from recorder.host.recording import Recorder
 from recorder.pictures.decode import Decoder
+from recorder.proof.pictures import problem
 from recorder.proof.seal import SealedEpisode
 from teleop.cameras.film import films_of, read_film
 from teleop.cameras.spec import CameraSpec
@@ -83,6 +84,7 @@ async def test_the_films_of_a_drive_hold_what_the_cameras_showed_in_step_with_th
     found = [read_film(path) for path in sorted(kept.iterdir())]
     assert [film.head.name for film in found] == list(episode.pictures) == ["desk", "wrist"]
     assert list((tmp_path / "host" / "recording").iterdir()) == []
+    assert problem(episode) is None, "what the hub's gate says of the pictures"
     for film in found:
         pictures, times = episode.pictures[film.head.name], np.array([one.t_captured_ns for one in film.pictures])
         assert film.whole

@@ -41,6 +41,7 @@ class Set:
         self.path = folder / "e.desk.film"
         self.created = FilmWriter(self.path, spec.head(timed=timed))
         self.shared: list[FilmPicture] = []
+        self._news = threading.Condition()
         self.troubles: list[str] = []
         self.ended = threading.Event()
         self.film = Filming(
@@ -48,10 +49,20 @@ class Set:
             spec,
             t_first_ns,
             timed=timed,
-            share=self.shared.append,
+            share=self._share,
             troubled=self.troubles.append,
             ended=lambda _pictures: self.ended.set(),
         )
+
+    def _share(self, picture: FilmPicture) -> None:
+        with self._news:
+            self.shared.append(picture)
+            self._news.notify()
+
+    def until(self, pictures: int) -> None:
+        """Wait until so many are filmed."""
+        with self._news:
+            assert self._news.wait_for(lambda: len(self.shared) >= pictures, 30)
 
     def finish(self, t_last_ns: int) -> Film:
         """Stop, and read what was filmed."""
@@ -118,8 +129,7 @@ def test_an_encoder_that_is_behind_drops_pictures_and_that_is_said(tmp_path: Pat
     for shot in given:  # nothing is encoded yet
         made.film.offer(shot)
     made.film.start()
-    while len(made.shared) < filming.WAITING_MAX:
-        time.sleep(0.01)
+    made.until(filming.WAITING_MAX)
     last_ns = given[-1].t_captured_ns + PERIOD_NS
     made.film.offer(Shot(scene(0), last_ns, last_ns, False))
     film = made.finish(last_ns)
@@ -205,7 +215,7 @@ def filmed(monkeypatch: pytest.MonkeyPatch, spec: CameraSpec, wanted: int, *devi
     found: list[Shot] = []
     enough, left = threading.Event(), list(devices)
     monkeypatch.setattr(capture, "_RETRY_S", 0.05)
-    monkeypatch.setattr(cv2, "VideoCapture", lambda _device: left.pop(0) if left else Scripted(opens=False))
+    monkeypatch.setattr(cv2, "VideoCapture", lambda _device, _how: left.pop(0) if left else Scripted(opens=False))
 
     def tap(shot: Shot) -> None:
         found.append(shot)
@@ -282,8 +292,7 @@ def played(folder: Path, spec: CameraSpec, wanted: int) -> Film:
     assert first.wait(30)
     source.record(made.film.offer, time.monotonic_ns())
     made.film.start()
-    while len(made.shared) < wanted:
-        time.sleep(0.01)
+    made.until(wanted)
     film = made.finish(time.monotonic_ns())
     source.close()
     return film

@@ -22,6 +22,7 @@ from tests.recorder.factory import fake_start
 from tests.teleop.cameras.scenes import colour_film, decoded, nearest, scene, shown
 from tests.teleop.sessions import PANDA
 
+pytestmark = pytest.mark.slow
 REAL: RobotSpec = replace(PANDA, simulated=False)
 NOWHERE = "http://127.0.0.1:9"
 
