@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -13,13 +13,19 @@ import httpx
 
 from armshare.failures import PlatformError
 from recorder.export.demonstrations import Demonstrations
+from recorder.export.drawn import draw
 from recorder.file.episode import Episode
+from recorder.pictures.channel import Pictures
+from recorder.pictures.encoded import Plane
 from recorder.proof.case import Trust
 from recorder.proof.manifest import Manifest
 from rewards.score.kept import SCORE_FILE, as_json
 from rewards.score.score import facts_of, score
 from sim.words import listed
 from teleop.identity import Domain
+
+DEPTH_SUFFIX: Final = "_depth"
+"""`--camera front_depth` draws the depth of `front`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +133,13 @@ def gone_at(client: httpx.Client) -> Callable[[Manifest], str]:
         return "" if state == "verified" else f"the hub gives it out no longer: it is {state}"
 
     return gone
+
+
+def drawn(episode: Episode, camera: str, width: int, height: int) -> Pictures:
+    """Return what a camera of a simulated episode saw; `<camera>_depth` is its depth."""
+    name = camera.removesuffix(DEPTH_SUFFIX)
+    plane = Plane.COLOUR if name == camera else Plane.DEPTH
+    return replace(draw(episode, name, width, height, plane=plane), name=camera)
 
 
 def cameras_of(given: Sequence[str] | None) -> tuple[str, ...] | None:

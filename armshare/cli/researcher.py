@@ -129,7 +129,10 @@ def export(
     ] = "ee_twist",
     camera: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A camera's name; may be repeated. By default all that were recorded."),
+        typer.Option(
+            metavar="NAME",
+            help="A camera; may be repeated. By default all that recorded; NAME_depth draws depth.",
+        ),
     ] = None,
     size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="Of pictures that are drawn.")] = "640x480",
     all_steps: Annotated[
@@ -158,7 +161,6 @@ def export(
     """Write verified episodes in a format that training code reads."""
     from armshare import exports, researcher
     from recorder.export.demonstrations import demonstrations
-    from recorder.export.drawn import draw
 
     chosen = exports.format_of(form, target)
     shown = TextColumn("{task.description}"), TextColumn("{task.completed} of {task.total} episodes")
@@ -172,7 +174,7 @@ def export(
             cameras=exports.cameras_of(camera),
             size=_size(size),
             facts=exports.score_facts,
-            draw=draw,
+            draw=exports.drawn,
             trust=exports.trust_of(config),
             unverified=unverified,
             gone=exports.gone_at(client) if client else None,

@@ -25,6 +25,8 @@ from recorder.export.errors import CameraError
 from recorder.export.lerobot_rows import IMAGES, LANGUAGE, Column
 from recorder.export.statistics import Statistics
 from recorder.export.target import whole_folder
+from recorder.pictures import depth
+from recorder.pictures.channel import PictureCodec
 from recorder.pictures.mp4 import ENCODER, KEY_EVERY, Mp4Files, Placed
 from recorder.pictures.units import PictureError
 from sim.words import listed
@@ -104,7 +106,7 @@ class _Writer:
         self._facts: list[Mapping[str, Any]] = []
         self._statistics: list[dict[str, Statistics]] = []
         self._progress: list[pa.Table] = []
-        self._sizes: dict[str, tuple[int, int]] = {}
+        self._shapes: dict[str, tuple[int, int, int]] = {}
 
     def _video_path(self, camera: str) -> Callable[[int], Path]:
         def path(number: int) -> Path:
@@ -148,7 +150,8 @@ class _Writer:
 
     def _add_video(self, demonstration: Demonstration, camera: str) -> dict[str, Any]:
         pictures, video, key = demonstration.pictures[camera], self.videos[camera], f"videos/{IMAGES}{camera}"
-        self._sizes[camera] = pictures.width, pictures.height
+        channels = 1 if pictures.codec is PictureCodec.DEPTH16 else 3
+        self._shapes[camera] = pictures.height, pictures.width, channels
         shown = rows.shown(demonstration, camera)
         placed = video.files.add(pictures, shown)
         video.placed.append(placed)
@@ -211,32 +214,23 @@ class _Writer:
         }
 
     def _video_feature(self, camera: str, video: _Video) -> dict[str, Any]:
-        width, height = self._sizes[camera]
-        how: dict[str, Any] = {"g": None, "crf": None, "preset": None}  # not known of what a camera's own encoder made
-        if not any(one.copied for one in video.placed):
-            how = {"g": KEY_EVERY, "crf": int(ENCODER["crf"]), "preset": ENCODER["preset"]}
-        elif all(one.copied for one in video.placed) and len(video.keys_apart) == 1:
-            how["g"] = min(video.keys_apart)
+        height, width, channels = self._shapes[camera]
+        codec, pixels = _video_format(self._video_path(camera)(0))
         said: dict[str, Any] = {
             "video.height": height,
             "video.width": width,
-            "video.codec": "h264",
-            "video.pix_fmt": _pixel_format(self._video_path(camera)(0)),
+            "video.codec": codec,
+            "video.pix_fmt": pixels,
             "video.fps": self.fps,
-            "video.channels": 3,
+            "video.channels": channels,
             "has_audio": False,
-            "is_depth_map": False,
-            **{f"video.{name}": value for name, value in how.items()},
+            "is_depth_map": channels == 1,
+            **(_DEPTH_SETTINGS if channels == 1 else _settings(video)),
             "video.fast_decode": 0,
             "video.video_backend": "pyav",
-            "video.extra_options": {},
         }
-        return {
-            "dtype": "video",
-            "shape": [height, width, 3],
-            "names": ["height", "width", "channels"],
-            "info": said,
-        }
+        shape = {"shape": [height, width, channels], "names": ["height", "width", "channels"]}
+        return {"dtype": "video", **shape, "info": said}
 
     def _provenance(self) -> dict[str, Any]:
         meta, space = self._found.meta, self._found.space
@@ -252,6 +246,28 @@ class _Writer:
                 for camera, video in self.videos.items()
             },
         }
+
+
+_DEPTH_SETTINGS: Final[Mapping[str, Any]] = {
+    "video.g": KEY_EVERY,
+    "video.crf": None,
+    "video.preset": None,
+    "video.extra_options": {"x265-params": "lossless=1"},
+    "video.depth_min": depth.NEAREST_M,
+    "video.depth_max": depth.FARTHEST_M,
+    "video.shift": depth.SHIFT_M,
+    "video.use_log": True,
+}
+
+
+def _settings(video: _Video) -> dict[str, Any]:
+    """Return how the pictures were encoded; None for what is not known of a camera's own encoder."""
+    known: dict[str, Any] = {"video.g": None, "video.crf": None, "video.preset": None, "video.extra_options": {}}
+    if not any(one.copied for one in video.placed):
+        known |= {"video.g": KEY_EVERY, "video.crf": int(ENCODER["crf"]), "video.preset": ENCODER["preset"]}
+    elif all(one.copied for one in video.placed) and len(video.keys_apart) == 1:
+        known["video.g"] = min(video.keys_apart)
+    return known
 
 
 class _DataFiles:
@@ -363,11 +379,13 @@ def _write_json(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, indent=4, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _pixel_format(path: Path) -> str:
+def _video_format(path: Path) -> tuple[str, str]:
+    """Return a video's codec, and the format of its pixels."""
     import av
 
     with av.open(str(path)) as file:
-        return str(file.streams.video[0].pix_fmt)
+        stream = file.streams.video[0]
+        return stream.codec_context.codec.canonical_name, str(stream.pix_fmt)
 
 
 def _card(found: Demonstrations) -> str:

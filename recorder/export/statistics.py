@@ -1,7 +1,7 @@
 """Statistics that training code normalizes by: of an episode's numbers, of a camera's pictures, and of many episodes.
 
 Their names and shapes are LeRobot's: min, max, mean, std, count, and five quantiles; pictures have one number a colour,
-in [0, 1], as (3, 1, 1).
+in [0, 1], as (3, 1, 1), and depth one number in millimetres, as (1, 1, 1).
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from recorder.pictures.channel import Pictures
+from recorder.pictures.channel import PictureCodec, Pictures
 from recorder.pictures.decode import Decoder
+from sim.robot import Vector
 
 Statistics = dict[str, NDArray[Any]]
 
@@ -45,12 +46,15 @@ def of_pictures(pictures: Pictures, indices: NDArray[np.int64]) -> Statistics:
     some = keys if len(keys) else wanted[:1]
     some = some[np.unique(np.linspace(0, len(some) - 1, min(PICTURES_MAX, len(some))).round().astype(np.int64))]
     decoder, stride = Decoder(pictures), max(pictures.width // _WIDE, 1)
-    seen = np.zeros((3, 256), np.int64)
+    deep = pictures.codec is PictureCodec.DEPTH16
+    unit = 1000.0 * pictures.depth_unit_m if deep else 1.0 / 255.0
+    values: Vector = np.arange(1 << 16 if deep else 256, dtype=np.float64) * unit
+    seen = np.zeros((1 if deep else 3, len(values)), np.int64)
     for index in some.tolist():
-        pixels = decoder.frame(index)[::stride, ::stride]
-        for colour in range(3):
-            seen[colour] += np.bincount(pixels[..., colour].ravel(), minlength=256)
-    return _of_counts(seen) | {"count": np.array([len(some)])}
+        pixels = decoder.frame(index)[::stride, ::stride].reshape(-1, len(seen))
+        for colour in range(len(seen)):
+            seen[colour] += np.bincount(pixels[:, colour], minlength=len(values))
+    return _of_counts(seen, values) | {"count": np.array([len(some)])}
 
 
 def together(parts: Sequence[Statistics]) -> Statistics:
@@ -70,18 +74,18 @@ def together(parts: Sequence[Statistics]) -> Statistics:
     }
 
 
-def _of_counts(seen: NDArray[np.int64]) -> Statistics:
-    """Return statistics from how often each of 256 values occurred in each of three colours."""
-    values, totals = np.arange(256) / 255.0, seen.sum(axis=1)
+def _of_counts(seen: NDArray[np.int64], values: Vector) -> Statistics:
+    """Return statistics (C, 1, 1) from how often each of the values (V,) occurred in each of C colours, (C, V)."""
+    totals = seen.sum(axis=1)
     mean = (seen * values).sum(axis=1) / totals
     square = (seen * values**2).sum(axis=1) / totals
     below = np.cumsum(seen, axis=1)
     found: Statistics = {
         "min": values[(seen > 0).argmax(axis=1)],
-        "max": values[255 - (seen[:, ::-1] > 0).argmax(axis=1)],
+        "max": values[len(values) - 1 - (seen[:, ::-1] > 0).argmax(axis=1)],
         "mean": mean,
         "std": np.sqrt(np.maximum(square - mean**2, 0.0)),
     }
     for name, part in QUANTILES.items():
         found[name] = values[(below >= part * totals[:, None]).argmax(axis=1)]
-    return {name: value.reshape(3, 1, 1) for name, value in found.items()}
+    return {name: value.reshape(-1, 1, 1) for name, value in found.items()}

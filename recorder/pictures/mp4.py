@@ -1,7 +1,8 @@
 """Pictures as MP4 of a constant rate, as training code reads video: several episodes of one camera to a file.
 
-H.264 that is stored one picture to a frame is copied without being decoded. Anything else is encoded, once. A picture's
-time in the file is its number divided by the rate; when it was really taken is not in the video.
+H.264 that is stored one picture to a frame is copied without being decoded. Anything else is encoded, once: colours as
+H.264, depth as lossless HEVC of 12 bits (`depth.py`). A picture's time in the file is its number divided by the rate;
+when it was really taken is not in the video.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from recorder.pictures.channel import PictureCodec, Pictures
 from recorder.pictures.decode import Decoder
+from recorder.pictures.depth import coded
 from recorder.pictures.units import PictureError, PictureSizeError, PictureStructureError, require_unit
 
 if TYPE_CHECKING:
@@ -27,13 +29,20 @@ KEY_EVERY: Final = 10
 """Pictures from one key to the next, in video that is encoded here: few enough to read at random."""
 ENCODER: Final = {"preset": "veryfast", "crf": "20", "bf": "0", "g": str(KEY_EVERY)}
 """Of libx264, in video that is encoded here."""
+DEPTH_FORMAT: Final = "gray12le"
+"""The pixels of depth."""
+_DEPTH_ENCODER: Final = f"lossless=1:bframes=0:keyint={KEY_EVERY}:repeat-headers=1:log-level=none"
+"""Of libx265."""
 BYTES_MAX: Final = 200 << 20
 """A file that has reached this size gets no further episode."""
 
 _START: Final = b"\0\0\1"
-_SPS, _PPS = 7, 8
-_PICTURE_KINDS: Final = frozenset(range(1, 6))
-"""NAL units that belong to a picture itself; parameter sets come before them."""
+_H264_SETS: Final = frozenset({7, 8})
+_HEVC_SETS: Final = frozenset({32, 33, 34})
+"""Kinds of units that a decoder has to know before a picture: H.264's SPS and PPS; HEVC's VPS, SPS and PPS."""
+_H264_PICTURE: Final = frozenset(range(1, 6))
+_HEVC_PICTURE: Final = frozenset(range(32))
+"""Kinds of units that belong to a picture itself; parameter sets come before them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +97,30 @@ class Mp4Files:
 
     def _fitting(self, first: bytes, pictures: Pictures) -> _Mp4:
         """Return a file whose decoder these pictures can go on with: of the same parameter sets, and not yet full."""
-        sets = parameter_sets(first)
+        deep = pictures.codec is PictureCodec.DEPTH16
+        sets = parameter_sets(first, hevc=deep)
         if self._file is not None and self._file.sets == sets and self._file.size < self._bytes_max:
             return self._file
         self.close()
         self._number += 1
         path = self._path_of(self._number)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = _Mp4(path, self._fps, first, sets, pictures.name)
+        self._file = _Mp4(path, self._fps, first, sets, pictures.name, "hevc" if deep else "h264")
         return self._file
 
 
-def parameter_sets(unit: bytes) -> bytes:
-    """Return what comes before the first slice of an access unit that a decoder has to know: all its SPS and PPS."""
+def parameter_sets(unit: bytes, *, hevc: bool = False) -> bytes:
+    """Return what comes before the first slice of an access unit that a decoder has to know: its parameter sets."""
+    of_picture, of_sets = (_HEVC_PICTURE, _HEVC_SETS) if hevc else (_H264_PICTURE, _H264_SETS)
     found, at = [], unit.find(_START)
     while at >= 0:
         begin = at + len(_START)
-        kind = unit[begin] & 0x1F if begin < len(unit) else 0
-        if kind in _PICTURE_KINDS:
+        head = unit[begin] if begin < len(unit) else 0
+        kind = head >> 1 & 0x3F if hevc else head & 0x1F
+        if kind in of_picture:
             break
         at = unit.find(_START, begin)
-        if kind in (_SPS, _PPS):
+        if kind in of_sets:
             found.append(unit[begin : len(unit) if at < 0 else at].rstrip(b"\0"))
     return b"".join(b"\0" + _START + one for one in found)
 
@@ -116,17 +128,19 @@ def parameter_sets(unit: bytes) -> bytes:
 class _Mp4:
     """One open file."""
 
-    def __init__(self, path: Path, fps: int, first: bytes, sets: bytes, name: str) -> None:
+    def __init__(self, path: Path, fps: int, first: bytes, sets: bytes, name: str, codec: str) -> None:
         import av
 
         self.sets, self.size, self.count = sets, 0, 0
         self._av, self._period = av, Fraction(1, fps)
         try:
-            with av.open(BytesIO(first), format="h264") as probed:
+            with av.open(BytesIO(first), format=codec) as probed:
                 self._container = av.open(str(path), "w", format="mp4")
                 self._stream = self._container.add_stream_from_template(probed.streams.video[0])
         except (av.FFmpegError, IndexError, ValueError) as error:
-            raise PictureStructureError(f"{name}: its first picture is no H.264 that can be copied: {error}") from error
+            raise PictureStructureError(
+                f"{name}: its first picture is no {codec} that can be copied: {error}"
+            ) from error
         self._stream.time_base = self._period
 
     def append(self, unit: bytes, *, key: bool) -> None:
@@ -172,22 +186,38 @@ def _encoded(pictures: Pictures, indices: NDArray[np.int64], fps: int) -> Iterat
     if pictures.width % 2 or pictures.height % 2:
         size = f"{pictures.width}x{pictures.height}"
         raise PictureSizeError(f"{pictures.name}: a video needs an even width and height, and {size} is not")
-    encoder = _encoder(pictures, fps)
+    deep = pictures.codec is PictureCodec.DEPTH16
+    encoder = _depth_encoder(pictures, fps) if deep else _encoder(pictures, fps)
     decoder = Decoder(pictures)
     for place, index in enumerate(indices.tolist()):
-        frame = av.VideoFrame.from_ndarray(_colours(decoder.frame(index), pictures), format="rgb24")
+        pixels = decoder.frame(index)
+        if deep:
+            frame = av.VideoFrame.from_ndarray(coded(pixels.astype(np.uint16), pictures.depth_unit_m), DEPTH_FORMAT)
+        else:
+            frame = av.VideoFrame.from_ndarray(_colours(pixels, pictures), format="rgb24")
         frame.pts = place
         yield from _packets(encoder.encode(frame))
     yield from _packets(encoder.encode(None))
 
 
 def _encoder(pictures: Pictures, fps: int) -> av.VideoCodecContext:
+    made = _opened("libx264", "yuv420p", pictures, fps)
+    made.options = {**ENCODER, "x264-params": "repeat-headers=1:annexb=1:scenecut=0"}
+    return made
+
+
+def _depth_encoder(pictures: Pictures, fps: int) -> av.VideoCodecContext:
+    made = _opened("libx265", DEPTH_FORMAT, pictures, fps)
+    made.options = {"x265-params": _DEPTH_ENCODER}
+    return made
+
+
+def _opened(name: str, pixels: str, pictures: Pictures, fps: int) -> av.VideoCodecContext:
     import av
 
-    encoder: Any = av.CodecContext.create("libx264", "w")
-    encoder.width, encoder.height, encoder.pix_fmt = pictures.width, pictures.height, "yuv420p"
+    encoder: Any = av.CodecContext.create(name, "w")
+    encoder.width, encoder.height, encoder.pix_fmt = pictures.width, pictures.height, pixels
     encoder.time_base, encoder.framerate = Fraction(1, fps), Fraction(fps)
-    encoder.options = {**ENCODER, "x264-params": "repeat-headers=1:annexb=1:scenecut=0"}
     made: av.VideoCodecContext = encoder
     return made
 

@@ -1,8 +1,8 @@
 """Runs under .venv-lerobot: opens data sets with LeRobot itself, edits them with its tools, prints what it saw as JSON.
 
-    reads.py FIRST SECOND WORK
+    reads.py FIRST SECOND DEEP WORK
 
-reads FIRST, merges it with SECOND, and deletes an episode of the result, both into folders in WORK.
+reads FIRST, merges it with SECOND, and deletes an episode of the result, both into folders in WORK. DEEP has depth.
 """
 
 import json
@@ -77,12 +77,19 @@ def windows(root):
     ]
 
 
+def distances(root):
+    """Return what each frame of the first episode says of depth, in millimetres, and which cameras have it."""
+    dataset = opened(root)
+    (key,) = dataset.meta.depth_keys
+    return {"camera": key, "millimetres": [dataset[index][key].squeeze().tolist() for index in (0, 5, 11)]}
+
+
 def main():
     """Print one JSON object."""
-    first, second, work = map(Path, sys.argv[1:])
+    first, second, deep, work = map(Path, sys.argv[1:])
     merge_datasets([opened(first), opened(second)], "local/merged", output_dir=work / "merged")
     delete_episodes(opened(work / "merged"), [1], output_dir=work / "deleted", repo_id="local/deleted")
-    found = {"read": read(first), "second": read(second), "windows": windows(first)}
+    found = {"read": read(first), "second": read(second), "windows": windows(first), "deep": distances(deep)}
     found |= {name: read(work / name) for name in ("merged", "deleted")}
     sys.stdout.write("\n" + json.dumps(found))
 

@@ -48,6 +48,13 @@ def draw_apart(episode: Episode, camera: str, width: int, height: int) -> Pictur
     )
 
 
+def draw_deep(episode: Episode, camera: str, width: int, height: int) -> Pictures:
+    """Return depth, in millimetres."""
+    units = encoded(PictureCodec.DEPTH16, episode.steps + 1)
+    t_ns = episode.t_observed_ns.copy()
+    return pictures_of(units, PictureCodec.DEPTH16, name=camera, t_captured_ns=t_ns, depth_unit_m=0.001)
+
+
 def score(bundle: Path, episode: Episode) -> dict[str, Any]:
     """Return what a scorer would say."""
     return {"score": 0.5 + episode.meta.seed / 10, "score_smoothness": 0.9}

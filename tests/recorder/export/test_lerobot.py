@@ -202,7 +202,7 @@ def test_tasks_have_the_index_that_pandas_reads(folder: Path) -> None:
 
 def test_progress_is_in_the_file_that_the_visualizer_draws(folder: Path, bundles: list[Path]) -> None:
     found = pq.read_table(folder / "sarm_progress.parquet")
-    assert found.column_names == ["index", "episode_index", "frame_index", "progress_dense"]
+    assert found.column_names == ["index", "episode_index", "frame_index", "progress_dense", "progress_sparse"]
     assert found["index"].to_pylist() == list(range(55))
     expected = [one.episode.arrays["progress"][:-1] for one in made.found(bundles)]
     np.testing.assert_allclose(found["progress_dense"].to_numpy(), np.concatenate(expected), atol=1e-6)
@@ -211,17 +211,18 @@ def test_progress_is_in_the_file_that_the_visualizer_draws(folder: Path, bundles
 def test_language_is_in_lerobots_columns_and_only_if_wanted(folder: Path, bundles: list[Path], tmp_path: Path) -> None:
     table = data(folder)
     said = table["language_persistent"].to_pylist()
-    assert said[0] == [
-        {
-            "role": "user",
-            "content": "Lift the cube.",
-            "style": "task_aug",
-            "timestamp": 0.0,
-            "camera": None,
-            "tool_calls": None,
-        }
-    ]
-    assert all(one == said[0] for one in said), "every frame repeats what holds in its episode"
+    assert said[0][0] == {
+        "role": "user",
+        "content": "Lift the cube.",
+        "style": "task_aug",
+        "timestamp": 0.0,
+        "camera": None,
+        "tool_calls": None,
+    }
+    at = 0
+    for steps in made.STEPS:
+        assert all(one == said[at] for one in said[at : at + steps]), "every frame repeats what holds in its episode"
+        at += steps
     assert table["language_events"].to_pylist() == [[]] * 55
     export(made.found(bundles), tmp_path / "without", language=False)
     assert not {"language_persistent", "language_events"} & set(info(tmp_path / "without")["features"])

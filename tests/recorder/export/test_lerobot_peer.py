@@ -25,17 +25,20 @@ FRONT = "observation.images.front"
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Two data sets: the first copies its video, with pictures from before each episode, the second encodes it."""
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """The first copies its video, with pictures from before each episode; the second encodes it; the third is depth."""
     work = tmp_path_factory.mktemp("lerobot")
     one, other = made.bundles(work / "one"), made.bundles(work / "other", name="o")
     assert export(made.found(one, draw=made.draw_early), work / "first").encoded == 0
     assert export(made.found(other, draw=made.draw_apart), work / "second").copied == 0
-    return work / "first", work / "second"
+    export(made.found(one, draw=made.draw_deep, cameras=["deep"]), work / "deep")
+    return work / "first", work / "second", work / "deep"
 
 
 @pytest.fixture(scope="module", params=["pyav", "torchcodec"])
-def seen(request: pytest.FixtureRequest, folders: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Any:
+def seen(
+    request: pytest.FixtureRequest, folders: tuple[Path, Path, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Any:
     """What LeRobot saw; with FFmpeg's libraries in reach it decodes by torchcodec, else by PyAV."""
     if not PEER.exists():
         pytest.fail("LeRobot is not set up; run: tests/peers/lerobot/setup")
@@ -65,7 +68,7 @@ def blocks(pixels: np.ndarray) -> np.ndarray:
     return pixels.reshape(6, height // 6, 8, width // 8, 3).mean(axis=(1, 3))
 
 
-def test_lerobot_reads_the_first_and_last_frame_of_every_episode(seen: Any, folders: tuple[Path, Path]) -> None:
+def test_lerobot_reads_the_first_and_last_frame_of_every_episode(seen: Any, folders: tuple[Path, Path, Path]) -> None:
     found = seen["read"]
     assert (found["episodes"], found["frames"]) == (3, sum(made.STEPS))
     for demonstration, ends in zip(
@@ -115,6 +118,16 @@ def test_data_sets_merge_and_lose_an_episode_by_lerobots_own_tools(seen: Any) ->
             assert kept["action"] == was["action"]
             away = np.abs(np.array(kept["pictures"][FRONT]) - np.array(was["pictures"][FRONT]))
             assert away.mean() < 3.0, "their tool encodes again what it keeps"
+
+
+def test_depth_is_read_in_millimetres(seen: Any, folders: tuple[Path, Path, Path]) -> None:
+    assert seen["deep"]["camera"] == "observation.images.deep"
+    one = next(iter(made.found(made_bundles(folders[0]), draw=made.draw_deep, cameras=["deep"])))
+    decoder = Decoder(one.pictures["deep"])
+    for index, found in zip((0, 5, 11), seen["deep"]["millimetres"], strict=True):
+        expected = decoder.frame(index)
+        within = (expected >= 10) & (expected <= 10_000)
+        assert np.abs(np.array(found) - expected)[within].max() < 3.0
 
 
 def made_bundles(first: Path) -> list[Path]:

@@ -90,11 +90,25 @@ def test_cameras_that_differ_between_episodes_are_refused(tmp_path: Path) -> Non
         demonstrations([h264, without], **JOINTS)
 
 
-def test_depth_is_refused_by_name_and_leaves_nothing(tmp_path: Path) -> None:
-    folder = bundle(tmp_path / "bundle", [head("deep", PictureCodec.DEPTH16)])
-    with pytest.raises(CameraError, match="deep: a video holds colours"):
-        export(demonstrations([folder], **JOINTS), tmp_path / "set")
-    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+def test_depth_is_in_millimetres_and_said_to_be_depth(tmp_path: Path) -> None:
+    found = demonstrations([bundle(tmp_path, [head("deep", PictureCodec.DEPTH16)])], **JOINTS)
+    export(found, tmp_path / "set")
+    feature = info(tmp_path / "set")["features"]["observation.images.deep"]
+    assert feature["shape"] == [48, 64, 1]
+    said = {name: feature["info"][name] for name in ("is_depth_map", "video.codec", "video.pix_fmt", "video.channels")}
+    assert said == {"is_depth_map": True, "video.codec": "hevc", "video.pix_fmt": "gray12le", "video.channels": 1}
+    assert {name: feature["info"][f"video.{name}"] for name in ("depth_min", "depth_max", "shift", "use_log")} == {
+        "depth_min": 0.01,
+        "depth_max": 10.0,
+        "shift": 3.5,
+        "use_log": True,
+    }
+    (row,), (one,) = episodes(tmp_path / "set"), found
+    distances = [frame.pictures["deep"] for frame in frames(one)]
+    for name, expected in (("mean", np.mean(distances)), ("max", np.max(distances))):
+        value = np.array(row[f"stats/observation.images.deep/{name}"])
+        assert value.shape == (1, 1, 1)
+        assert value.item() == pytest.approx(expected, rel=1e-3), "millimetres"
 
 
 def test_a_simulated_and_a_real_robot_do_not_mix(tmp_path: Path) -> None:

@@ -124,9 +124,31 @@ def test_a_full_file_is_followed_by_another(tmp_path: Path) -> None:
     assert len(read(tmp_path / "file-002.mp4")) == 4
 
 
+def test_depth_becomes_codes_of_12_bits_and_loses_nothing_more(tmp_path: Path) -> None:
+    units = encoded(PictureCodec.DEPTH16, 6)
+    pictures, made = pictures_of(units, PictureCodec.DEPTH16, depth_unit_m=0.001), files(tmp_path)
+    assert made.add(pictures, order(0, 6)) == Placed(0, 0, 6, copied=False)
+    assert made.add(pictures, order(2, 3)) == Placed(0, 6, 3, copied=False)
+    made.close()
+    with av.open(str(tmp_path / "file-000.mp4")) as file:
+        assert file.streams.video[0].average_rate == FPS
+        seen = [frame.to_ndarray(format="gray12le") for frame in file.decode(video=0)]
+    decoder = Decoder(pictures)
+    for codes, index in zip(seen, [*range(6), *range(2, 5)], strict=True):
+        distance_m = decoder.frame(index) * 0.001
+        # By the formula that LeRobot turns codes back with.
+        low, high = np.log(0.01 + 3.5), np.log(10.0 + 3.5)
+        back_m = np.exp(codes / 4095 * (high - low) + low) - 3.5
+        within = (distance_m >= 0.01) & (distance_m <= 10.0)
+        assert np.abs(back_m - distance_m)[within].max() < 0.0025
+        assert (codes[distance_m < 0.01] == 0).all()
+        assert (codes[distance_m > 10.0] == 4095).all()
+
+
 def test_pictures_that_cannot_be_video_are_refused_by_name(tmp_path: Path) -> None:
+    mask = pictures_of(encoded(PictureCodec.DEPTH16, 2), PictureCodec.PNG)
     with pytest.raises(PictureStructureError, match="front: a video holds colours"):
-        files(tmp_path).add(channel(PictureCodec.DEPTH16, 2), order(0, 2))
+        files(tmp_path / "mask").add(mask, order(0, 2))
     odd = pictures_of(encoded(PictureCodec.PNG, 2, 63, 48), PictureCodec.PNG, width=63)
     with pytest.raises(PictureSizeError, match="even width and height, and 63x48 is not"):
         files(tmp_path).add(odd, order(0, 2))
