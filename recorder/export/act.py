@@ -29,6 +29,7 @@ from recorder.export.errors import CameraError, LengthError
 from recorder.export.hdf5 import action_attributes, episode_attributes, naming, new_file
 from recorder.export.target import whole_folder
 from recorder.file.episode import Episode
+from recorder.file.layout import STEPS_MAX
 from sim.robot import Vector
 
 AS_THEY_ARE: Final = 0
@@ -61,8 +62,8 @@ def export(demonstrations: Demonstrations, target: Path, *, length: int | None =
     steps = _length(lengths, length)
     with whole_folder(target) as folder:
         for one, own in zip(demonstrations, lengths, strict=True):
-            with naming(one), new_file(folder / f"episode_{one.number}.hdf5") as file:
-                _write(file, one, steps or own)
+            with naming(one), new_file(folder / f"episode_{one.number}.hdf5") as new:
+                _write(new.root, one, steps or own)
     padded = sum(max(0, (steps or own) - own) for own in lengths)
     cut = sum(max(0, own - (steps or own)) for own in lengths)
     return Exported(target, len(lengths), sum(lengths) + padded - cut, padded, cut)
@@ -71,6 +72,8 @@ def export(demonstrations: Demonstrations, target: Path, *, length: int | None =
 def _length(lengths: list[int], asked: int | None) -> int:
     """Return the length that all episodes get, or 0 if each keeps its own; raise LengthError."""
     if asked is not None:
+        if not 0 <= asked <= STEPS_MAX:
+            raise LengthError(f"An episode has at most {STEPS_MAX} steps, and not {asked}: give another --length.")
         return asked
     if len(set(lengths)) > 1:
         raise LengthError(
@@ -135,10 +138,4 @@ def _padded(values: NDArray[Any], still: NDArray[Any], added: int) -> NDArray[np
 
 
 def _attributes(one: Demonstration, own: int) -> dict[str, Any]:
-    meta = one.episode.meta
-    return episode_attributes(one) | {
-        "steps": own,
-        "control_hz": meta.spec.control_hz,
-        "instruction": meta.task.instruction,
-        **action_attributes(one.space),
-    }
+    return {**episode_attributes(one), "steps": own, **action_attributes(one.space)}

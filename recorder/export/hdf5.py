@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +24,7 @@ _GYM_TYPE: Final = 2
 class _Forgiving(FileIO):
     """A file that takes every byte, and keeps the first error of the disk for later.
 
-    HDF5 does not survive a write that fails as it closes: it crashes when the process ends. So it closes in order.
+    HDF5 does not survive a write that fails: it crashes when the process ends. So it closes in order.
     """
 
     failed: OSError | None = None
@@ -40,22 +41,38 @@ class _Forgiving(FileIO):
         return size
 
     def truncate(self, size: int | None = None, /) -> int:
-        """Set the length if the disk takes it."""
+        """Set the length if the disk takes it; say in any case that it did."""
         try:
             return super().truncate(size)
         except OSError as error:
             self.failed = self.failed or error
-            return self.tell() if size is None else size
+            return size or 0
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """An HDF5 file that is being written."""
+
+    root: h5py.File
+    _below: _Forgiving
+
+    def require_written(self) -> None:
+        """Raise the OSError that a write met, if one did."""
+        if self._below.failed is not None:
+            raise self._below.failed
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[h5py.File]:
-    """Create an HDF5 file, and close it; then raise the OSError that a write met, if one did."""
-    with _Forgiving(path, "w+b") as file:
-        with h5py.File(file, "w") as made:
-            yield made
-        if file.failed is not None:
-            raise file.failed
+def new_file(path: Path) -> Iterator[NewFile]:
+    """Create an HDF5 file, and close it; raise the OSError that a write met, if one did."""
+    with _Forgiving(path, "w+b") as below:
+        try:
+            with h5py.File(below, "w") as root:
+                yield NewFile(root, below)
+        except (RuntimeError, KeyError, ValueError) as error:  # it may read again what could not be written
+            raise below.failed or error from error
+        if below.failed is not None:
+            raise below.failed
 
 
 @contextmanager
@@ -80,7 +97,9 @@ def add_view(group: h5py.Group, name: str, stored: h5py.Dataset, rows: slice) ->
 
 def episode_attributes(one: Demonstration) -> dict[str, Any]:
     """Return what is said of an episode as a whole, as HDF5 takes it."""
-    return {name: _plain(value) for name, value in one.facts.items() if value is not None}
+    meta = one.episode.meta
+    said = {**one.facts, "instruction": meta.task.instruction, "control_hz": meta.spec.control_hz}
+    return {name: _plain(value) for name, value in said.items() if value is not None}
 
 
 def action_attributes(space: ActionSpace) -> Mapping[str, str]:
@@ -90,4 +109,5 @@ def action_attributes(space: ActionSpace) -> Mapping[str, str]:
 
 
 def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, str) else value
+    """Return a value that an attribute can have: HDF5 ends a text at its first zero."""
+    return str(value).replace("\0", "") if isinstance(value, str) else value

@@ -62,13 +62,15 @@ def export(demonstrations: Demonstrations, target: Path, *, valid_ratio: float =
     Raises an ExportError, and then leaves what was there.
     """
     written = _Written()
-    with whole_file(target) as path, new_file(path) as file:
+    with whole_file(target) as path, new_file(path) as new:
+        file = new.root
         data = file.create_group("data")
         for one in demonstrations:
             with naming(one):
                 _write_demo(data.create_group(f"demo_{one.number}"), one, written.statistics)
             written.add(one)
-        data.attrs.update(_about_all(demonstrations))
+            new.require_written()
+        data.attrs.update({"total": demonstrations.steps, **action_attributes(demonstrations.space)})
         valid = _write_masks(file, written, valid_ratio)
         for name, found in written.statistics.items():
             file.create_group(f"stats/{name}").attrs.update(together(found))
@@ -125,6 +127,10 @@ def _recorded(one: Demonstration) -> Mapping[str, NDArray[Any]]:
 def _write_pictures(demo: h5py.Group, camera: Pictures, chosen: NDArray[np.int64]) -> None:
     """Write the `chosen` (M+1,) pictures: each once, and then `obs` and `next_obs` as views of them."""
     decoder, name = Decoder(camera), f"{camera.name}_{_modality(camera)}"
+    if name in demo["obs"]:
+        raise CameraError(
+            f"The robot has an array {name!r}, which the camera {camera.name} would be called: leave it out."
+        )
     first = _channels(decoder.frame(int(chosen[0])), camera)
     shape = (len(chosen), *first.shape)
     stored = demo.create_dataset(f"pictures/{name}", shape, first.dtype, chunks=(1, *first.shape))
@@ -152,16 +158,6 @@ def _attributes(one: Demonstration) -> dict[str, Any]:
         "num_samples": len(one.steps),
         "sha256": one.manifest.files[0].sha256,
         "content_root": one.manifest.content_root,
-    }
-
-
-def _about_all(demonstrations: Demonstrations) -> dict[str, Any]:
-    meta = demonstrations.meta
-    return {
-        "total": demonstrations.steps,
-        "instruction": meta.task.instruction,
-        "control_hz": meta.spec.control_hz,
-        **action_attributes(demonstrations.space),
     }
 
 

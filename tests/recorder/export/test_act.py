@@ -125,6 +125,9 @@ def test_a_longer_episode_loses_its_end(bundles: list[Path], tmp_path: Path) -> 
 def test_what_act_cannot_learn_from_is_refused(bundles: list[Path], tmp_path: Path) -> None:
     with pytest.raises(CameraError, match="--camera"):
         export(chosen(bundles, cameras=[]), tmp_path / "out")
+    for length in (-1, 432_001):
+        with pytest.raises(LengthError, match="at most 432000 steps"):
+            export(chosen(bundles), tmp_path / "out", length=length)
     with pytest.raises(CameraError, match="front"):
         export(chosen(bundles, draw=drawn(PictureCodec.DEPTH16)), tmp_path / "out", length=9)
     assert not list(tmp_path.iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -244,6 +245,19 @@ def test_a_real_robots_pictures_are_copied_with_when_they_were_taken_and_when_th
         assert {log - publish for log, publish, _ in messages} == {3_000_000}
         assert [said.timestamp.ToNanoseconds() for _, _, said in messages] == [publish for _, publish, _ in messages]
     assert seen.log_times == sorted(seen.log_times)
+
+
+def test_a_key_carries_what_a_decoder_needs_to_begin_there(filmed: tuple[Read, Episode]) -> None:
+    """As Foxglove's schema asks: Annex B, one picture to a message, and parameter sets before each key."""
+    seen, episode = filmed
+    for index, (_, _, said) in enumerate(seen.topics["/camera/front/video"]):
+        kinds = [int(data[0]) & 31 for data in re.split(rb"\x00\x00\x01", said.data)[1:]]
+        if episode.pictures["front"].key[index]:
+            assert {7, 8, 5} <= set(kinds)
+        else:
+            assert not {7, 5} & set(kinds)
+        assert said.data.startswith((b"\x00\x00\x01", b"\x00\x00\x00\x01"))
+    assert episode.pictures["front"].key.sum() > 3
 
 
 def test_a_camera_says_where_it_is_how_it_sees_and_what_was_wrong(filmed: tuple[Read, Episode]) -> None:

@@ -22,6 +22,7 @@ from recorder.pictures.channel import PictureCodec, Pictures
 from recorder.pictures.decode import Decoder
 from recorder.proof.bundle import MANIFEST_FILE, SIGNATURES_FILE
 from recorder.proof.manifest import EPISODE_FILE
+from sim.robot import ArraySpec, Observation
 from teleop.wire.messages import Safety
 from tests.recorder.bundles import good_bundle
 from tests.recorder.export.drawn import drawn, near
@@ -289,3 +290,33 @@ def test_a_picture_that_cannot_be_decoded_names_its_episode_and_leaves_nothing(
     with pytest.raises(CameraError, match=rf"{bundles[0]}: .*front"):
         export(chosen(bundles[:1], cameras=["front"], size=SIZE, draw=torn), tmp_path / "demos.hdf5")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_array_and_a_camera_of_one_name_are_refused_by_it(bundles: list[Path], tmp_path: Path) -> None:
+    """`cube_image` is what a camera `cube` would be called, and a stranger's robot may have an array of that name."""
+    start, steps, end = fake_episode(6, episode="twice")
+    arrays = [ArraySpec(f"{one.name[:4]}_image", one.shape, one.unit, one.doc) for one in start.spec.observation[-1:]]
+    spec = dataclasses.replace(start.spec, observation=(*start.spec.observation, *arrays))
+
+    def seen(given: Observation) -> Observation:
+        return dataclasses.replace(given, values={**given.values, arrays[0].name: np.zeros(7)})
+
+    made = (
+        dataclasses.replace(start, spec=spec, initial=seen(start.initial)),
+        [dataclasses.replace(step, observed=seen(step.observed)) for step in steps],
+        end,
+    )
+    bundle = good_bundle(tmp_path, made=made)
+    with pytest.raises(CameraError, match="cube_image"):
+        export(chosen([bundle], cameras=["cube"], size=SIZE, draw=drawn()), tmp_path / "demos.hdf5")
+
+
+def test_words_that_hdf5_cannot_hold_lose_what_it_cannot(tmp_path: Path) -> None:
+    start, steps, end = fake_episode(6, episode="words")
+    task = dataclasses.replace(start.spec.task, instruction="Lift\0 the cube.")
+    bundle = good_bundle(
+        tmp_path, made=(dataclasses.replace(start, spec=dataclasses.replace(start.spec, task=task)), steps, end)
+    )
+    export(chosen([bundle]), tmp_path / "demos.hdf5")
+    with h5py.File(tmp_path / "demos.hdf5") as file:
+        assert file["data/demo_0"].attrs["instruction"] == "Lift the cube."
