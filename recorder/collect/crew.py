@@ -13,6 +13,7 @@ import signal
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -30,6 +31,7 @@ from teleop.operator.pilot import PilotMaker
 from teleop.operator.policy import load
 
 WORKERS: Final = min(os.cpu_count() or 1, 8)
+_ENDS: Final = frozenset({signal.SIGINT, signal.SIGTERM})
 _AHEAD: Final = 2
 """How many seeds a worker has waiting, so that it never waits for the next."""
 
@@ -58,8 +60,9 @@ def collect(job: Job, seeds: Iterable[int], workers: int = WORKERS) -> Iterator[
     pool = ProcessPoolExecutor(workers, fresh, _begin)
     try:
         while True:
-            for seed in islice(left, workers * _AHEAD - len(waiting)):
-                waiting.add(pool.submit(make, job, seed))
+            with _unheard():
+                for seed in islice(left, workers * _AHEAD - len(waiting)):
+                    waiting.add(pool.submit(make, job, seed))
             if not waiting:
                 return
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
@@ -97,8 +100,19 @@ def _maker(job: Job) -> tuple[Maker, PilotMaker]:
     ) if job.policy else pilot.expert
 
 
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Start processes that hear of no Ctrl-C, not even while they import: it comes to all that a terminal runs."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin() -> None:
     """Leave Ctrl-C to the process that started this one, and end with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for one in _ENDS:
+        signal.signal(one, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
     end_with_parent()

@@ -40,6 +40,9 @@ class Made(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     driver: Driver
 
 
+_MADE: Final = msgspec.json.Decoder(Made)
+
+
 class Folder:
     """Where episodes of one robot, task and driver are made. Use it within `held`."""
 
@@ -94,7 +97,7 @@ class Folder:
             write_atomic(self._made, msgspec.json.encode(made))
             return
         try:
-            found = msgspec.json.decode(self._made.read_bytes(), type=Made)
+            found = _MADE.decode(self._made.read_bytes())
         except msgspec.MsgspecError as error:
             raise CollectError(f"{self._made} is not what armshare has written. Name another folder.") from error
         if found != made:

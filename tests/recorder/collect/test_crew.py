@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -91,3 +97,29 @@ def test_a_process_that_dies_is_told_and_does_not_hang(tmp_path: Path, policies:
 def test_a_policy_is_said_by_its_name_and_the_digest_of_its_file(tmp_path: Path, policies: None) -> None:
     digest = hashlib.sha256((tmp_path / "collected_policies.py").read_bytes()).hexdigest()
     assert said("collected_policies:broken") == Driver(DriverKind.POLICY, "collected_policies:broken", digest)
+
+
+def test_ctrl_c_in_a_terminal_comes_to_every_process_and_ends_them_in_order(tmp_path: Path) -> None:
+    folder = tmp_path / "episodes"
+    words = ["record", "--task", "reach", "--expert", "--episodes", "1000", "--to", str(folder), "--json"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "armshare", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        while process.poll() is None and not any(folder.glob("reach-*")):
+            time.sleep(0.05)  # the first episode is another process's to make
+        os.killpg(process.pid, signal.SIGINT)
+        said, errors = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    report = json.loads(said)
+    assert (process.returncode, report["interrupted"]) == (1, True)
+    assert "Traceback" not in errors
+    found = sorted(folder.glob("reach-*"))
+    assert report["episodes"] == len(found) >= 1
+    for one in found:
+        verify_bundle(one, Trust(NO_HUB))

@@ -106,7 +106,7 @@ def scored(world: World, client: httpx.Client) -> dict[str, Any]:
 def test_a_score_says_how_it_came_about_and_what_it_pays(scored):
     assert set(scored["vector"]) == {"success", "path_efficiency", "smoothness", "idle", "tracking"}
     assert all(0.0 <= value <= 1.0 for value in scored["vector"].values())
-    assert (scored["episode"], scored["version"], scored["accepted"]) == ("e1", "1", True)
+    assert (scored["episode"], scored["version"], scored["accepted"]) == ("e1", "2", True)
     assert scored["score"] == scored["score_ppm"] / 1_000_000
     assert scored["pay"] == str(PRICE_WEI * scored["score_ppm"] // 1_000_000)
     assert (scored["price"], scored["paid"]) == (str(PRICE_WEI), True)
