@@ -93,7 +93,7 @@ LATER: Final = frozenset(
         "armshare export lift-expert/* --unverified --to lift-expert.hdf5",
         "armshare render EPISODE --to FOLDER --camera front --camera wrist --size 640x480 --depth --mask",
         # docs/tutorials/train.md
-        "armshare record --task lift --expert --episodes 200 --to episodes",
+        "armshare record --task lift --expert --episodes 100 --to episodes",
         "armshare export episodes/* --to lift.hdf5 --format robomimic --action ee_twist --unverified",
         "python docs/lift_bc.py lift.hdf5 --to lift.npz",
         "armshare evaluate --policy docs.lift_bc:load --checkpoint lift.npz --env armshare/Lift-Panda-v0 "
@@ -171,6 +171,9 @@ SMALLER: Final = {
     "--motions": "20000",
 }
 """What `make docs` measures with less, as it only shows that the line works: of benchmarks, and of many episodes."""
+MEASURES: Final = ("python benchmarks/", "armshare record")
+UNABRIDGED: Final = ("armshare record --task lift --expert --episodes 100 --to episodes",)
+"""What is typed with all that it has, as what a page does next is worth nothing with less."""
 ENDS: Final = {"armshare drive --hub URL --episode EPISODE_FOLDER": (0, 1, 2)}
 """How else a line may end than with 0: the same motion among things that lie elsewhere need not succeed."""
 _SERVES: Final = ("run", "hub", "host")
@@ -292,7 +295,7 @@ class Desk:
         return done.stdout + done.stderr
 
     def _globbed(self, word: str) -> list[str]:
-        found = sorted(self.folder.glob(word)) if "*" in word else []
+        found = sorted(path for path in self.folder.glob(word) if path.name[0] != ".") if "*" in word else []
         return [str(path.relative_to(self.folder)) for path in found] or [word]
 
     def _in_a_shell(self, line: str, text: str) -> str:
@@ -382,7 +385,7 @@ class Desk:
         """Return the line with the places in it filled in."""
         if line.startswith("git clone"):
             return line.replace("URL", str(ROOT))
-        if line.startswith(("python benchmarks/", "armshare record")) or "--episodes 20" in line:
+        if line not in UNABRIDGED and (line.startswith(MEASURES) or "--episodes 20" in line):
             line = re.sub(
                 r"(--\w+) \d+", lambda found: f"{found[1]} {SMALLER.get(found[1], found[0].split()[1])}", line
             )

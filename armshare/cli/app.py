@@ -32,7 +32,7 @@ _GROUPS: Final = {
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
-def _absent() -> list[str]:
+def _add_commands() -> list[str]:
     """Add the commands that this installation has; return the libraries that others lack."""
     missing = []
     for module, group in _GROUPS.items():
@@ -47,7 +47,8 @@ def _absent() -> list[str]:
     return missing
 
 
-ABSENT: Final = _absent()
+ABSENT: Final = _add_commands()
+"""Libraries that this installation was made without."""
 
 
 def _print_version(wanted: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,6 +65,19 @@ def of_drive(values, robot):
 
 def raises(seen):
     return seen["left_hand"]
+
+class Tells:
+    """Writes into the pipe `begun` when the second episode begins."""
+
+    made = 0
+
+    def __init__(self):
+        Tells.made += 1
+        if Tells.made == 2:
+            Path("begun").write_text("x")
+
+    def __call__(self, seen):
+        return STILL
 
 def dies(seen):
     os._exit(3)
@@ -281,6 +295,29 @@ def test_any_number_of_processes_gives_the_same_and_one_that_dies_is_told(tmp_pa
     assert dead.returncode == 2
     assert "A process that ran policies:dies died" in dead.stderr
     assert "Traceback" not in dead.stderr
+
+
+@pytest.mark.slow  # starts processes
+def test_ctrl_c_says_what_was_done_until_then(tmp_path, pytestconfig):
+    (tmp_path / "policies.py").write_text(POLICIES)
+    os.mkfifo(tmp_path / "begun")
+    words = ["--env", LIFT, "--seeds", "1000:1900", "--max-steps", "3", "--workers", "1", "--json"]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "armshare", "evaluate", "--policy", "policies:Tells", *words],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(pytestconfig.rootpath)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    (tmp_path / "begun").read_text()
+    running.send_signal(signal.SIGINT)
+    said, errors = running.communicate()
+    report = json.loads(said)
+    assert running.returncode == 1
+    assert report["interrupted"]
+    assert report["episodes"] < 900
+    assert "Traceback" not in errors
 
 
 def test_it_judges_in_the_environment_that_gymnasium_makes(here):
