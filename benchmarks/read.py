@@ -17,8 +17,10 @@ both against the lossless pictures.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -101,12 +103,25 @@ def write_raw(bundles: list[Path], raw: Path, lossless: PictureCache) -> None:
         )
 
 
-def call(python: str, *said: str) -> None:
+def call(python: str, work: Path, *said: str) -> None:
     """Have a peer do something; raise PeerMissingError with its last words."""
     require(python)
-    done = subprocess.run([python, str(PEER), *said], capture_output=True, text=True)
+    done = subprocess.run([python, str(PEER), *said], env=with_ffmpeg(python, work), capture_output=True, text=True)
     if done.returncode:
         raise PeerMissingError((done.stderr.strip().splitlines() or ["it said nothing"])[-1])
+
+
+def with_ffmpeg(python: str, work: Path) -> dict[str, str]:
+    """Return a peer's environment, in which torchcodec, with which it reads fastest, finds an FFmpeg: PyAV's own."""
+    folder = work / f"ffmpeg-{hashlib.sha256(python.encode()).hexdigest()[:8]}"
+    if not folder.exists():
+        folder.mkdir()
+        for file in Path(python).parents[1].glob("lib/python3*/site-packages/av.libs/*.so*"):
+            found = re.match(r"(.+)-[0-9a-f]{6,}(\.so(\.\d+)?)", file.name)
+            for name in {file.name, found[1] + found[2] if found else file.name}:
+                (folder / name).symlink_to(file)
+    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])])
+    return os.environ | {"LD_LIBRARY_PATH": path, "HF_HUB_OFFLINE": "1"}
 
 
 def require(python: str) -> None:
@@ -116,11 +131,12 @@ def require(python: str) -> None:
 
 
 @contextmanager
-def reading(python: str, kind: str, folder: Path, frames: int) -> Iterator[Read]:
-    """Start a peer's reader."""
+def reading(python: str, kind: str, folder: Path, frames: int, backends: dict[str, str]) -> Iterator[Read]:
+    """Start a peer's reader; note what it decodes with."""
     require(python)
     process = subprocess.Popen(
         [python, str(PEER), "read", kind, str(folder)],
+        env=with_ffmpeg(python, folder.parent),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -137,14 +153,16 @@ def reading(python: str, kind: str, folder: Path, frames: int) -> Iterator[Read]
         line = answers.readline()
         if not line:
             raise PeerMissingError((errors.read().strip().splitlines() or ["it said nothing"])[-1])
-        said = json.loads(line)
-        return said["seconds"], said["cpu_s"]
+        told = json.loads(line)
+        return told["seconds"], told["cpu_s"]
 
     try:
         first = answers.readline()
         if not first:
             raise PeerMissingError((errors.read().strip().splitlines() or ["it said nothing"])[-1])
-        assert json.loads(first)["frames"] == frames, "the same frames"
+        said = json.loads(first)
+        assert said["frames"] == frames, "the same frames"
+        backends[kind] = said["backend"]
         for what in ("frames", "frames_float32", "windows"):
             ask(what, [0])
         yield ask
@@ -205,7 +223,7 @@ def measure(args: argparse.Namespace, work: Path) -> dict[str, Any]:
     mine = ours(bundles, kept)
     write_raw(bundles, raw, PictureCache(work / "lossless", 10**12))
     frames = len(mine.frames)
-    steps = {"episodes": len(bundles), "frames": frames, "codec": args.codec}
+    steps = {"episodes": len(bundles), "frames": frames, "codec": args.codec, "decoders": {}}
     bytes_ours = size(kept.folder) + sum((bundle / "episode.h5").stat().st_size for bundle in bundles)
     made: dict[str, Any] = {
         **steps,
@@ -216,13 +234,13 @@ def measure(args: argparse.Namespace, work: Path) -> dict[str, Any]:
     why: dict[str, str] = {}
     with ExitStack() as stack:
         for name, make in (
-            ("lerobot", lambda: call(args.lerobot, "write", str(raw), str(work / "lerobot"), args.codec)),
-            ("lance", lambda: call(args.lance, "lance", str(work / "lerobot"), str(work / "lance"))),
+            ("lerobot", lambda: call(args.lerobot, work, "write", str(raw), str(work / "lerobot"), args.codec)),
+            ("lance", lambda: call(args.lance, work, "lance", str(work / "lerobot"), str(work / "lance"))),
         ):
             try:
                 make()
                 python = args.lerobot if name == "lerobot" else args.lance
-                readers[name] = stack.enter_context(reading(python, name, work / name, frames))
+                readers[name] = stack.enter_context(reading(python, name, work / name, frames, made["decoders"]))
                 made["bytes_per_frame"][name] = round(size(work / name) / frames)
             except PeerMissingError as error:
                 why[name] = str(error)
