@@ -17,7 +17,6 @@ both against the lossless pictures.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import re
@@ -40,6 +39,7 @@ from recorder.dataset.shelf import read
 ROOT = Path(__file__).parents[1]
 PEER = ROOT / "benchmarks" / "peers" / "lerobot_reads.py"
 CAMERAS = ("front", "wrist")
+_PYAV = "lib/python3*/site-packages/av.libs/*.so*"
 WINDOW, ROUNDS, FRAMES, WINDOWS = 10, 7, 60, 12
 Read = Callable[[str, list[int]], tuple[float, float]]
 """Reads `frames`, `frames_float32` or `windows` at some indices; wall and processor seconds."""
@@ -106,22 +106,25 @@ def write_raw(bundles: list[Path], raw: Path, lossless: PictureCache) -> None:
 def call(python: str, work: Path, *said: str) -> None:
     """Have a peer do something; raise PeerMissingError with its last words."""
     require(python)
-    done = subprocess.run([python, str(PEER), *said], env=with_ffmpeg(python, work), capture_output=True, text=True)
+    done = subprocess.run([python, str(PEER), *said], env=with_ffmpeg(work), capture_output=True, text=True)
     if done.returncode:
         raise PeerMissingError((done.stderr.strip().splitlines() or ["it said nothing"])[-1])
 
 
-def with_ffmpeg(python: str, work: Path) -> dict[str, str]:
-    """Return a peer's environment, in which torchcodec, with which it reads fastest, finds an FFmpeg: PyAV's own."""
-    folder = work / f"ffmpeg-{hashlib.sha256(python.encode()).hexdigest()[:8]}"
-    if not folder.exists():
-        folder.mkdir()
-        for file in Path(python).parents[1].glob("lib/python3*/site-packages/av.libs/*.so*"):
-            found = re.match(r"(.+)-[0-9a-f]{6,}(\.so(\.\d+)?)", file.name)
-            for name in {file.name, found[1] + found[2] if found else file.name}:
+def link_ffmpeg(work: Path, pythons: list[str]) -> None:
+    """Give torchcodec, with which peers read fastest, an FFmpeg under the names that it looks for: PyAV's own."""
+    folder = work / "ffmpeg"
+    folder.mkdir()
+    for file in (one for python in pythons for one in Path(python).parents[1].glob(_PYAV)):
+        found = re.match(r"(.+)-[0-9a-f]{6,}(\.so(\.\d+)?)", file.name)
+        for name in {file.name, found[1] + found[2] if found else file.name}:
+            if not (folder / name).exists():
                 (folder / name).symlink_to(file)
-    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])])
-    return os.environ | {"LD_LIBRARY_PATH": path, "HF_HUB_OFFLINE": "1"}
+
+
+def with_ffmpeg(work: Path) -> dict[str, str]:
+    """Return the environment of a peer."""
+    return os.environ | {"LD_LIBRARY_PATH": str(work / "ffmpeg"), "HF_HUB_OFFLINE": "1"}
 
 
 def require(python: str) -> None:
@@ -136,7 +139,7 @@ def reading(python: str, kind: str, folder: Path, frames: int, backends: dict[st
     require(python)
     process = subprocess.Popen(
         [python, str(PEER), "read", kind, str(folder)],
-        env=with_ffmpeg(python, folder.parent),
+        env=with_ffmpeg(folder.parent),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -219,6 +222,7 @@ def measure(args: argparse.Namespace, work: Path) -> dict[str, Any]:
     """Return everything."""
     kept, raw = PictureCache(work / "kept", 10**12), work / "raw"
     raw.mkdir()
+    link_ffmpeg(work, [one for one in (args.lerobot, args.lance) if Path(one).exists()])
     bundles = recorded(work / "episodes", args.episodes)
     mine = ours(bundles, kept)
     write_raw(bundles, raw, PictureCache(work / "lossless", 10**12))
