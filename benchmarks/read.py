@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -38,6 +39,7 @@ from recorder.dataset.shelf import read
 ROOT = Path(__file__).parents[1]
 PEER = ROOT / "benchmarks" / "peers" / "lerobot_reads.py"
 CAMERAS = ("front", "wrist")
+_PYAV = "lib/python3*/site-packages/av.libs/*.so*"
 WINDOW, ROUNDS, FRAMES, WINDOWS = 10, 7, 60, 12
 Read = Callable[[str, list[int]], tuple[float, float]]
 """Reads `frames`, `frames_float32` or `windows` at some indices; wall and processor seconds."""
@@ -101,12 +103,28 @@ def write_raw(bundles: list[Path], raw: Path, lossless: PictureCache) -> None:
         )
 
 
-def call(python: str, *said: str) -> None:
+def call(python: str, work: Path, *said: str) -> None:
     """Have a peer do something; raise PeerMissingError with its last words."""
     require(python)
-    done = subprocess.run([python, str(PEER), *said], capture_output=True, text=True)
+    done = subprocess.run([python, str(PEER), *said], env=with_ffmpeg(work), capture_output=True, text=True)
     if done.returncode:
         raise PeerMissingError((done.stderr.strip().splitlines() or ["it said nothing"])[-1])
+
+
+def link_ffmpeg(work: Path, pythons: list[str]) -> None:
+    """Give torchcodec, with which peers read fastest, an FFmpeg under the names that it looks for: PyAV's own."""
+    folder = work / "ffmpeg"
+    folder.mkdir()
+    for file in (one for python in pythons for one in Path(python).parents[1].glob(_PYAV)):
+        found = re.match(r"(.+)-[0-9a-f]{6,}(\.so(\.\d+)?)", file.name)
+        for name in {file.name, found[1] + found[2] if found else file.name}:
+            if not (folder / name).exists():
+                (folder / name).symlink_to(file)
+
+
+def with_ffmpeg(work: Path) -> dict[str, str]:
+    """Return the environment of a peer."""
+    return os.environ | {"LD_LIBRARY_PATH": str(work / "ffmpeg"), "HF_HUB_OFFLINE": "1"}
 
 
 def require(python: str) -> None:
@@ -116,11 +134,12 @@ def require(python: str) -> None:
 
 
 @contextmanager
-def reading(python: str, kind: str, folder: Path, frames: int) -> Iterator[Read]:
-    """Start a peer's reader."""
+def reading(python: str, kind: str, folder: Path, frames: int, backends: dict[str, str]) -> Iterator[Read]:
+    """Start a peer's reader; note what it decodes with."""
     require(python)
     process = subprocess.Popen(
         [python, str(PEER), "read", kind, str(folder)],
+        env=with_ffmpeg(folder.parent),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -137,14 +156,16 @@ def reading(python: str, kind: str, folder: Path, frames: int) -> Iterator[Read]
         line = answers.readline()
         if not line:
             raise PeerMissingError((errors.read().strip().splitlines() or ["it said nothing"])[-1])
-        said = json.loads(line)
-        return said["seconds"], said["cpu_s"]
+        told = json.loads(line)
+        return told["seconds"], told["cpu_s"]
 
     try:
         first = answers.readline()
         if not first:
             raise PeerMissingError((errors.read().strip().splitlines() or ["it said nothing"])[-1])
-        assert json.loads(first)["frames"] == frames, "the same frames"
+        said = json.loads(first)
+        assert said["frames"] == frames, "the same frames"
+        backends[kind] = said["backend"]
         for what in ("frames", "frames_float32", "windows"):
             ask(what, [0])
         yield ask
@@ -201,11 +222,12 @@ def measure(args: argparse.Namespace, work: Path) -> dict[str, Any]:
     """Return everything."""
     kept, raw = PictureCache(work / "kept", 10**12), work / "raw"
     raw.mkdir()
+    link_ffmpeg(work, [one for one in (args.lerobot, args.lance) if Path(one).exists()])
     bundles = recorded(work / "episodes", args.episodes)
     mine = ours(bundles, kept)
     write_raw(bundles, raw, PictureCache(work / "lossless", 10**12))
     frames = len(mine.frames)
-    steps = {"episodes": len(bundles), "frames": frames, "codec": args.codec}
+    steps = {"episodes": len(bundles), "frames": frames, "codec": args.codec, "decoders": {}}
     bytes_ours = size(kept.folder) + sum((bundle / "episode.h5").stat().st_size for bundle in bundles)
     made: dict[str, Any] = {
         **steps,
@@ -216,13 +238,13 @@ def measure(args: argparse.Namespace, work: Path) -> dict[str, Any]:
     why: dict[str, str] = {}
     with ExitStack() as stack:
         for name, make in (
-            ("lerobot", lambda: call(args.lerobot, "write", str(raw), str(work / "lerobot"), args.codec)),
-            ("lance", lambda: call(args.lance, "lance", str(work / "lerobot"), str(work / "lance"))),
+            ("lerobot", lambda: call(args.lerobot, work, "write", str(raw), str(work / "lerobot"), args.codec)),
+            ("lance", lambda: call(args.lance, work, "lance", str(work / "lerobot"), str(work / "lance"))),
         ):
             try:
                 make()
                 python = args.lerobot if name == "lerobot" else args.lance
-                readers[name] = stack.enter_context(reading(python, name, work / name, frames))
+                readers[name] = stack.enter_context(reading(python, name, work / name, frames, made["decoders"]))
                 made["bytes_per_frame"][name] = round(size(work / name) / frames)
             except PeerMissingError as error:
                 why[name] = str(error)

@@ -75,19 +75,35 @@ def render(
     mask: Annotated[
         bool, typer.Option("--mask", help="Also write which thing each pixel shows, as 16-bit PNG.")
     ] = False,
+    light: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|X,Y,Z", help="room (the episode's own), bright or dim, or the direction in which it shines."
+        ),
+    ] = "room",
 ) -> None:
     """Draw what cameras saw in a simulated episode: a video of each, and its geometry as JSON."""
     from armshare.pictures import render_episode
     from sim.pictures.render import workers
 
     width, height = _size(size)
-    wanted = {"width": width, "height": height, "depth": depth, "mask": mask}
+    wanted = {"width": width, "height": height, "depth": depth, "mask": mask, "light": _light(light)}
     with workers() as pool, Progress(*_SHOWN, console=err, transient=True) as progress:
         for name in camera or ["front"]:
             shown = progress.add_task(name, total=None)
             for _ in render_episode(episode, {"camera": name, **wanted}, target, pool):
                 progress.advance(shown)
     out.print(f"{', '.join(camera or ['front'])}, in {target}")
+
+
+def _light(said: str) -> str | tuple[float, ...]:
+    """Return a light's name as it is, and a direction as numbers; what there is not is refused when it is drawn."""
+    try:
+        return tuple(float(part) for part in said.split(",")) if "," in said else said
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"{said!r} is no direction: write X,Y,Z, such as 0.4,0,-1", param_hint="--light"
+        ) from error
 
 
 @cli.command()

@@ -74,7 +74,9 @@ def read(kind: str, folder: str) -> None:
         "frames_float32": opened(kind, folder, fps),
         "windows": opened(kind, folder, fps, delta_timestamps=around(fps), return_uint8=True),
     }
-    say({"frames": len(sets["frames"])})
+    one = sets["frames"]
+    backend = getattr(one, "_video_backend", None) or getattr(one, "video_backend", None) or "its own"
+    say({"frames": len(one), "backend": backend})
     for line in sys.stdin:
         order = json.loads(line)
         data, seconds, cpu_s = sets[order["what"]], time.perf_counter(), time.process_time()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 from recorder.dataset.cameras import Cameras, Wanted, cameras_of, meant, pictures_of
 from recorder.dataset.errors import NoEpisodesError
 from recorder.dataset.facts import Facts, facts_of
-from recorder.dataset.shelf import Open, Shelf, read
+from recorder.dataset.shelf import Open, Seen, Shelf, read
 from recorder.dataset.windows import PAD, offsets, rows
 from recorder.export.actions import ActionName, ActionSpace, action_space
 from recorder.export.errors import MixedRobotsError, MixedTasksError
@@ -125,18 +127,16 @@ class EpisodeDataset:
         item: dict[str, Any] = {}
         for key in self._columns:
             self._take(item, key, step, opened, partial(_values, opened, key))
+        place = self.episodes[number].first + step
+        wanted = {}
         for name, choices in self._cameras.items():
             asked = (cameras or {}).get(name)
-            wanted = (
-                self._choice(name, choices, self.episodes[number].first + step)
-                if asked is None
-                else meant(asked, opened.episode)
-            )
-            self._take(item, IMAGES + name, step, opened, partial(self._pixels, opened, wanted))
+            wanted[name] = self._choice(name, choices, place) if asked is None else meant(asked, opened.episode)
+        self._look(item, step, opened, {name: self._seen(opened, one) for name, one in wanted.items()})
         return item | {
             "frame_index": np.int64(step),
             "episode_index": np.int64(number),
-            "index": np.int64(self.episodes[number].first + step),
+            "index": np.int64(place),
             "task": self.meta.task.instruction,
         }
 
@@ -147,7 +147,7 @@ class EpisodeDataset:
         found = {key: _values(opened, key, every) for key in self._columns}
         for name, choices in self._cameras.items() if pictures else ():
             wanted = self._choice(name, choices, self.episodes[number].first)
-            found[IMAGES + name] = self._pixels(opened, wanted, every)
+            found[IMAGES + name] = self._seen(opened, wanted).at(every)
         return found
 
     @property
@@ -199,10 +199,18 @@ class EpisodeDataset:
             int(np.random.default_rng((self.seed % 2**32, self.epoch % 2**32, place, index)).integers(len(choices)))
         ]
 
-    def _pixels(self, opened: Open, wanted: Wanted, at: Steps) -> Any:
-        """Return (n, H, W, ...): what a camera saw at some steps."""
-        seen = opened.seen_by(wanted, lambda: pictures_of(opened.episode, wanted, self._kept))
-        return seen.decoder.frames(seen.newest[at])
+    def _seen(self, opened: Open, wanted: Wanted) -> Seen:
+        return opened.seen_by(wanted, lambda: pictures_of(opened.episode, wanted, self._kept))
+
+    def _look(self, item: dict[str, Any], step: int, opened: Open, seen: Mapping[str, Seen]) -> None:
+        """Decode what the cameras saw: one after the other in a worker of many, otherwise side by side."""
+        jobs = [partial(self._take, item, IMAGES + name, step, opened, one.at) for name, one in seen.items()]
+        beside = [] if len(jobs) < 2 or multiprocessing.current_process().daemon else jobs[1:]
+        waiting = [_threads(os.getpid()).submit(job) for job in beside]
+        for job in jobs[: len(jobs) - len(beside)]:
+            job()
+        for one in waiting:
+            one.result()
 
     def _take(self, item: dict[str, Any], key: str, step: int, opened: Open, values: Callable[[Steps], Any]) -> None:
         around = self._around.get(key)
@@ -215,6 +223,12 @@ class EpisodeDataset:
     def __getstate__(self) -> dict[str, Any]:
         """Leave what is open here behind: another process opens its own."""
         return {**self.__dict__, "_shelf": None, "_parents": None, "_process": None}
+
+
+@cache
+def _threads(_process: int) -> ThreadPoolExecutor:
+    """Return a process's threads, in which cameras are decoded: a fork has none of its parent's."""
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="cameras")
 
 
 def _values(opened: Open, key: str, at: Steps) -> Any:

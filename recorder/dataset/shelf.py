@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from recorder.export.errors import UnreadableBundleError
 from recorder.file.apart import reader
 from recorder.file.episode import Episode, EpisodeError
 from recorder.pictures.channel import Pictures
-from recorder.pictures.decode import Decoder
+from recorder.pictures.decode import Decoder, Pixels
 from recorder.proof.manifest import EPISODE_FILE
 
 _DECODED: Final = 8
@@ -31,6 +32,13 @@ class Seen:
     """(N,): the newest picture at each step."""
     nbytes: int
     """About the memory that the decoder takes; pictures are mapped, not read."""
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    """Whose turn it is to decode."""
+
+    def at(self, steps: NDArray[np.int64]) -> Pixels:
+        """Return what was seen at some steps: (n, H, W, 3), or (n, H, W)."""
+        with self.turn:
+            return self.decoder.frames(self.newest[steps])
 
 
 @dataclass(frozen=True, slots=True)

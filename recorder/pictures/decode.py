@@ -45,6 +45,8 @@ class Decoder:
         Raises as `frame`.
         """
         wanted = np.asarray(indices, np.int64)
+        if len(wanted) == 1:
+            return self.frame(int(wanted[0]))[None]
         made: Pixels | None = None
         before, at = -1, 0
         for place in np.argsort(wanted, kind="stable").tolist():

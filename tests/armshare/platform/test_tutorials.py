@@ -52,8 +52,8 @@ def test_a_researcher_gets_data_by_the_tutorials_own_commands(house: House, tmp_
     assert any((tmp_path / "pictures").glob("front*"))
     exported = next(text for line, text in said.items() if "--format lerobot" in line)
     assert 'The actions fit gymnasium.make("sim.gym:armshare/Lift-Panda-v0"' in " ".join(exported.split())
-    # The block with LeRobot is for Python 3.12; `make lerobot` has its calls.
-    block, _ = re.findall(r"```python\n(.*?)```", (ROOT / PAGE).read_text(), re.DOTALL)
+    # The block with LeRobot is for Python 3.12; `make lerobot` has its calls. Our own is in test_dataset.py.
+    block, _, _ = re.findall(r"```python\n(.*?)```", (ROOT / PAGE).read_text(), re.DOTALL)
     peers = [str(ROOT / ".venv-peers" / "bin" / "python"), "-W", "ignore", "-c", block]
     loaded = subprocess.run(peers, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert loaded.returncode == 0, loaded.stderr

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -34,12 +35,12 @@ from recorder.dataset import (
 )
 from recorder.export.actions import action_space
 from recorder.file.episode import read_episode
-from recorder.pictures.channel import Pictures
 from recorder.pictures.decode import Decoder
 from rewards.score.kept import keep_score
 from sim.pictures.render_scene import UnknownCameraError
 from tests.recorder.bundles import good_bundle
 from tests.recorder.dataset.world import reaching
+from tests.recorder.filming import head
 from tests.recorder.pictures.test_drawn import Here
 
 ROOT = Path(__file__).parents[3]
@@ -242,25 +243,29 @@ def test_a_camera_that_the_scene_lacks_is_refused_when_it_is_drawn(episodes: lis
         EpisodeDataset(episodes, cameras=["rear"], kept=kept)[0]
 
 
-def test_a_real_robots_cameras_are_those_that_recorded(tmp_path, monkeypatch, drawn: EpisodeDataset) -> None:
-    """The pictures come from another file's channel, at a rate of their own: each step has the newest of its time."""
-    bundle = good_bundle(tmp_path, simulated=False)
-    seen = pictures_of_a_camera(drawn)
-    times = read_episode(bundle / "episode.h5").t_observed_ns[0] + 80_000_000 * np.arange(-1, 9)
-    film = Pictures("wrist", seen.codec, 64, 48, 12.5, seen.data, seen.end[:10], times, seen.key[:10])
-    monkeypatch.setattr("recorder.dataset.cameras.recorded", lambda episode: {"wrist": film})
-    data = EpisodeDataset(bundle, cameras=["wrist"], action="joint_position")
-    decoder = Decoder(film)
-    for step, number in ((0, 1), (1, 1), (2, 2), (4, 3), (5, 4)):
-        np.testing.assert_array_equal(data[step]["observation.images.wrist"], decoder.frame(number))
+def test_a_real_robots_cameras_are_those_that_recorded(tmp_path: Path) -> None:
+    """At a rate of their own, 30 Hz beside 20: each step has the newest picture that had been taken by then."""
+    bundle = good_bundle(tmp_path, simulated=False, cameras=(head("front"), head("depth", PictureCodec.DEPTH16)))
+    episode = read_episode(bundle / "episode.h5")
+    data = EpisodeDataset(
+        bundle,
+        cameras=["front", "depth"],
+        action="joint_position",
+        delta_timestamps={"observation.images.depth": [-0.05, 0.0]},
+    )
+    for step in (0, 1, 2, 7, 39):
+        t_ns = episode.t_observed_ns[step]
+        for name, picture in (("front", data[step]["observation.images.front"]), ("depth", None)):
+            film = episode.pictures[name]
+            number = int(np.flatnonzero(film.t_captured_ns <= t_ns)[-1])
+            found = data[step]["observation.images.depth"][1] if picture is None else picture
+            np.testing.assert_array_equal(found, Decoder(film).frame(number))
+    assert data[0]["observation.images.depth_is_pad"].tolist() == [True, False]
+    assert data[5]["observation.images.depth"].dtype == np.uint16
     with pytest.raises(NoCameraError, match="real robot"):
-        EpisodeDataset(bundle, cameras={"wrist": View("wrist")})
-    with pytest.raises(NoCameraError, match="no camera 'front'"):
-        EpisodeDataset(bundle, cameras=["front"])
-
-
-def pictures_of_a_camera(drawn: EpisodeDataset) -> Pictures:
-    return reading.pictures_of(read_episode(drawn.episodes[0].bundle / "episode.h5"), FRONT, drawn._kept)
+        EpisodeDataset(bundle, cameras={"front": View("front")})
+    with pytest.raises(NoCameraError, match="no camera 'wrist'"):
+        EpisodeDataset(bundle, cameras=["wrist"])
 
 
 def test_only_so_many_episodes_stay_open(drawn: EpisodeDataset, kept: PictureCache) -> None:
@@ -353,3 +358,22 @@ def test_it_is_drawn_by_whoever_is_named(episodes: list[Path], tmp_path: Path) -
     episode = read_episode(episodes[0] / "episode.h5")
     reading.pictures_of(episode, FRONT, PictureCache(tmp_path / "p", 10**9), worker)
     assert worker.orders > 1
+
+
+def test_the_tutorials_lines_read_episodes(episodes: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "episodes").symlink_to(episodes[0].parent)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/tutorials/data.md").read_text(), re.DOTALL)
+    (block,) = [one for one in blocks if "recorder.dataset" in one]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", block],
+        cwd=tmp_path,
+        env={**os.environ, "ARMSHARE_PICTURES": str(tmp_path / "kept"), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=170,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.splitlines() == [
+        "(2, 224, 224, 3) (3, 7) [False False False]",
+        "gymnasium.make(\"sim.gym:armshare/Reach-Panda-v0\", control='ee_twist')",
+    ]
