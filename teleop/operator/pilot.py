@@ -113,9 +113,9 @@ def expert(robot: Descriptor, task: str) -> Pilot:
     return ExpertPilot(task_named(task).expert(description(robot["model"])))
 
 
-def expert_said(robot: Descriptor, task: str) -> Said:
+def expert_said(_robot: Descriptor, task: str) -> Said:
     """Return what the hub is told of the task's scripted operator; raise UnknownTaskError."""
-    return script(type(task_named(task).expert(description(robot["model"]))))
+    return script(type(task_named(task)), "expert")
 
 
 async def fly(driver: Driver, make: PilotMaker, by: Said | None = None) -> Flight:
