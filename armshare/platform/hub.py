@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 import structlog
 from eth_account.signers.local import LocalAccount
 from fastapi import FastAPI, Request
@@ -59,7 +58,7 @@ from teleop.hub.server.bodies import BodyLimit
 from teleop.hub.server.encoded import EncodedCache
 from teleop.hub.tables import LeaseRow, TicketRow
 from teleop.identity import kept_secret, load_key
-from teleop.wire.driver import Driver
+from teleop.wire.driver import Driver, DriverKind
 from teleop.wire.messages import PROTOCOL
 from teleop.wire.reasons import EndReason
 
@@ -107,9 +106,15 @@ class Access:
         if found.described is not None and row.model is not None and row.simulated is not None:
             lease, version = found.lease, _FORMATS.get(row.protocol or 1, 1)
             said = (row.model, row.simulated, found.described, lease.grant, lease.signature, row.issued_ms)
-            asked = Asked(*said, version, None if row.driver is None else msgspec.convert(row.driver, Driver))
+            asked = Asked(*said, version, _driver(row))
         live = None if row.price_wei is None else _live(heard.columns if heard else _written(row), found.lease)
         return case.Ticket(row.episode, row.robot, row.operator, row.task, row.seed, row.nonce, asked, live)
+
+
+def _driver(row: TicketRow) -> Driver | None:
+    """Return who or what drives, as the operator said; None for a ticket of an earlier release."""
+    said = row.driver
+    return None if said is None else Driver(DriverKind(said["kind"]), said["name"], said["sha256"])
 
 
 def _written(row: TicketRow) -> dict[str, Any]:
