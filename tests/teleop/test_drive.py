@@ -355,7 +355,7 @@ async def test_a_bad_control_frame_is_answered_and_the_socket_lives(house, frame
     [
         ({"type": "hello", "protocol": 99, "token": ""}, 4400, "protocol"),
         ({"type": "hello", "protocol": PROTOCOL, "token": "stolen"}, 4401, "auth"),
-        ({"type": "begin"}, 4400, "protocol"),
+        ({"type": "begin", "driver": {"kind": "person"}}, 4400, "protocol"),
     ],
 )
 async def test_a_stranger_is_refused_with_a_reason_and_closed(house, hello, close, code):
