@@ -7,6 +7,7 @@ docs/exporting.md says which to choose.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, get_args
@@ -52,7 +53,7 @@ class EnvArgs:
     def call(self) -> str:
         """The call that makes it, as Python; empty for a real robot."""
         said = "".join(f", {name}={value!r}" for name, value in self.kwargs.items())
-        return f'gymnasium.make("{self.id}"{said})' if self.id else ""
+        return f"gymnasium.make({json.dumps(self.id)}{said})" if self.id else ""  # whoever copies it runs it
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ Draw = Callable[[Episode, str, int, int], Pictures]
 Gone = Callable[[Manifest], str]
 """Says why a hub no longer gives an episode out; an empty text if it does."""
 Watch = Callable[[str, int], None]
-"""Is told what is being done (`checking`, `writing`), and of how many episodes it is done."""
+"""Is told what is being done (`checking`, `reading`, `writing`), and of how many episodes it is done."""
 
 _WHOLE: Final = ("files", "canonical", "schema", "file")
 _SIGNED: Final = ("grant", "robot_signature", "operator_signature", "receipt")
@@ -175,14 +175,17 @@ def demonstrations(
     """
     if not bundles:
         raise NothingToExportError("Name at least one episode's folder.")
-    checked = [_check(bundle, trust, unverified=unverified, gone=gone) for bundle in bundles]
+    checked = []
+    for done, bundle in enumerate(bundles):
+        watch("checking", done)
+        checked.append(_check(bundle, trust, unverified=unverified, gone=gone))
     _require_once(bundles, checked)
     first = _read(bundles[0])
     space = action_space(action, first.meta)
     wanted = tuple(dict.fromkeys(first.pictures if cameras is None else cameras))
     steps = 0
     for done, bundle in enumerate(bundles):
-        watch("checking", done)
+        watch("reading", done)
         episode = _read(bundle)
         _require_alike(first, episode)
         _require_cameras(first, episode, wanted, draw)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recorder.export.actions import ACTIONS, ActionName, action_space, driven_steps
+from recorder.export.actions import ACTIONS, ActionName, EnvArgs, action_space, driven_steps
 from recorder.export.errors import ActionError
 from recorder.file.episode import Episode, read_episode
 from sim import rotation
@@ -234,6 +235,13 @@ def test_an_action_names_the_environment_that_takes_it(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     real = recorded(tmp_path / "real", driven(spec_of("panda", simulated=False), twists(spec_of("panda"), 3)))
     assert action_space("ee_twist", real.meta).env.call == ""
+
+
+def test_a_name_that_a_stranger_chose_stays_a_name_in_the_call() -> None:
+    env = EnvArgs('sim.gym:armshare/Lift-")+print("x-v0', {"control": "ee_twist"})
+    tree = ast.parse(env.call, mode="eval").body
+    assert isinstance(tree, ast.Call)
+    assert [ast.literal_eval(one) for one in tree.args] == [env.id]
 
 
 def test_an_unknown_action_is_refused_by_name(tmp_path: Path) -> None:
