@@ -3,8 +3,10 @@
 The same scripted lifts everywhere: LeRobot's own writer, with its own settings (`--codec`: `h264`, which it reads
 faster, or `libsvtav1`, which it writes by default), has the lossless pictures; lerobot-lancedb converts what LeRobot
 wrote. Readers take turns with the same indices, round after round, each in one process, with every episode open; ratios
-are medians of the rounds. Pictures come as uint8 everywhere; LeRobot gives float32 by default
-(`ratio_vs_lerobot_float32`). A peer that is missing is null, with the reason.
+are medians of the rounds. `ratio_...` are of processor time, which is what counts with as many workers as processors
+and which other load changes less; `..._wall_ratio_...` are by the clock, with the threads that each reader has. Pictures
+come as uint8 everywhere; LeRobot gives float32 by default (`ratio_vs_lerobot_float32`). A peer that is missing is null,
+with the reason.
 
 `bytes_ratio`: all of the files that are read, ours (drawn pictures, and the episodes) over LeRobot's. `psnr_db` is of
 both against the lossless pictures.
@@ -197,7 +199,7 @@ def summed(found: dict[str, list[tuple[float, float]]], count: int, name: str) -
     for who in found:
         if who != "ours":
             pairs = list(zip(found[who], found["ours"], strict=True))
-            made[f"{name}_ratio_{who}"] = round(statistics.median(their[0] / our[0] for their, our in pairs), 2)
+            made[f"{name}_wall_ratio_{who}"] = round(statistics.median(their[0] / our[0] for their, our in pairs), 2)
             made[f"{name}_cpu_ratio_{who}"] = round(statistics.median(their[1] / our[1] for their, our in pairs), 2)
     return made
 
@@ -252,11 +254,11 @@ def measure(args: argparse.Namespace, work: Path) -> dict[str, Any]:
             made |= summed(rounds(readers, what, count, frames), count, what)
     theirs = made["bytes_per_frame"].get("lerobot")
     return {
-        "ratio_vs_lerobot": made.get("frames_ratio_lerobot"),
-        "ratio_windows_vs_lerobot": made.get("windows_ratio_lerobot"),
-        "ratio_vs_lance": made.get("frames_ratio_lance"),
-        "ratio_windows_vs_lance": made.get("windows_ratio_lance"),
-        "ratio_vs_lerobot_float32": made.get("frames_float32_ratio_lerobot"),
+        "ratio_vs_lerobot": made.get("frames_cpu_ratio_lerobot"),
+        "ratio_windows_vs_lerobot": made.get("windows_cpu_ratio_lerobot"),
+        "ratio_vs_lance": made.get("frames_cpu_ratio_lance"),
+        "ratio_windows_vs_lance": made.get("windows_cpu_ratio_lance"),
+        "ratio_vs_lerobot_float32": made.get("frames_float32_cpu_ratio_lerobot"),
         "bytes_ratio": None if theirs is None else round(bytes_ours / frames / theirs, 2),
         "missing": why,
         **made,
