@@ -83,6 +83,7 @@ WHOLE_NUMBERS = {
     ("teleop/wire/messages.py", "decode"),
     ("recorder/file/episode.py", "require_size"),
     ("recorder/file/episode.py", "nbytes"),
+    ("recorder/file/films.py", "nbytes"),
     ("recorder/file/rows.py", "__init__"),
     ("rewards/ledger/ledger.py", "_require_sound"),
     ("rewards/ledger/settle.py", "total"),

@@ -136,11 +136,11 @@ NOT_TYPED: Final[Mapping[str, str]] = {
     "make docs": "it is the run that types the pages",
     "make lint": "CI runs it before the tests",
     "make setup": "installs packages for minutes, from the network; CI begins with it",
-    "pip install torch": "installs packages for minutes, from the "
-    "network; the tests' torch is in .venv-peers",
+    "pip install torch": "installs packages for minutes, from the network; the tests' torch is in .venv-peers",
     "npm ci": "installs packages, from the network; CI begins with it, by `make setup`",
     "make lock": "asks the package index for newer versions, and rewrites requirements.lock",
     "make fuzz": "random examples, for many minutes",
+    "python benchmarks/read.py --json --episodes 2 --lance PYTHON": "needs LeRobot and Lance, of `make lerobot`",
     "make bench": "every benchmark, for half an hour; performance.md's lines are typed one by one",
     "make soak": "ten thousand connections, for four minutes of a quiet machine",
     "make lerobot": "installs LeRobot and torch, 6 GB, with a Python 3.12",

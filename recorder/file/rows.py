@@ -126,8 +126,8 @@ def stage_of(progress: float | None, stages: int) -> int:
 def stages_of(progress: NDArray[np.float64], stages: int) -> NDArray[np.int8]:
     """Return the same for each of many."""
     known = ~np.isnan(progress) if stages else np.zeros(len(progress), np.bool_)
-    done = np.floor(np.clip(np.where(known, progress, 0.0), 0.0, 1.0) * stages + STAGE_SLACK)
-    return np.where(known, done, UNKNOWN_STAGE).astype(np.int8)
+    done = (np.clip(np.where(known, progress, 0.0), 0.0, 1.0) * stages + STAGE_SLACK).astype(np.int8)  # rounds down
+    return np.where(known, done, np.int8(UNKNOWN_STAGE))
 
 
 def _success(seen: Observation) -> int:

@@ -123,10 +123,13 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cameras: tuple[CameraSpec, ...]
 
 
+_FILE: Final = msgspec.json.Decoder(_File)
+
+
 def cameras_in(path: Path) -> tuple[CameraSpec, ...]:
     """Read a JSON file of cameras (docs/hardware.md); raise CameraError, which names what is wrong."""
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=_File).cameras
+        found = _FILE.decode(path.read_bytes()).cameras
     except OSError as error:
         raise CameraError(f"{path} cannot be read: {error.strerror}.") from error
     except (msgspec.MsgspecError, UnicodeError) as error:
