@@ -26,6 +26,7 @@ from websockets.sync.client import ClientConnection, connect
 
 Arrays = dict[str, np.ndarray]
 BLOCK_ROWS = 256
+BLOCK_BYTES = 65_536
 TYPES: dict[str, list[tuple[str, str]]] = {
     "RobotRegistration": [
         ("robot", "address"), ("owner", "address"), ("name", "string"), ("model", "string"), ("simulated", "bool"),
@@ -77,8 +78,9 @@ def _leaves(path: str, array: np.ndarray) -> Iterator[bytes]:
         else "{" + ",".join(f"{name}:{one.kind}{one.itemsize}" for name, (one, _at) in fields.items()) + "}"
     )
     shape = ",".join(map(str, array.shape))
-    for block in range(max(1, -(-len(array) // BLOCK_ROWS))):
-        rows = array[block * BLOCK_ROWS : (block + 1) * BLOCK_ROWS]
+    count = BLOCK_BYTES if path.endswith("/bytes") else BLOCK_ROWS
+    for block in range(max(1, -(-len(array) // count))):
+        rows = array[block * count : (block + 1) * count]
         said = b"".join(len(one).to_bytes(4, "little") + one.encode() for one in (path, kind, shape, str(block)))
         yield hashlib.sha256(b"\x00" + said + rows.tobytes()).digest()
 
