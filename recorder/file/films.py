@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
@@ -115,7 +116,7 @@ def _footage(name: str, pictures: Sequence[FilmPicture], events: Sequence[FilmEv
     rows = [(e.t_from_ns, e.t_to_ns, e.trouble, e.pictures) for e in events[-CAMERA_EVENTS_MAX:]]
     arrays: dict[str, NDArray[Any] | Pieces] = {
         "bytes": pieces,
-        "end": np.cumsum([len(picture.data) for picture in pictures], dtype=np.int64),
+        "end": np.array([*accumulate(len(picture.data) for picture in pictures)], np.int64),
         "t_captured_mono_ns": np.array([picture.t_captured_ns for picture in pictures], np.int64),
         "t_arrived_mono_ns": np.array([picture.t_arrived_ns for picture in pictures], np.int64),
         "key": np.array([picture.key for picture in pictures], np.uint8),
