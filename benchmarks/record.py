@@ -104,7 +104,7 @@ class Drive:
         wallet, robot = new_key(), new_key()
         self.events = Events(commit_steps(self.world.spec.control_hz))
         self.session = Session(
-            self.world, robot.address, "bench", self.events, self._heard, lambda _: None, cameras=self.cameras.heads
+            self.world, robot.address, "bench", self.events, self._heard, lambda _: None, cameras=self.cameras
         )
         grant = signalling.Grant(
             operator=wallet.address,

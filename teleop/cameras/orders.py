@@ -81,6 +81,12 @@ class Opened(msgspec.Struct, frozen=True, tag=True):
     """Whether the device says when each was taken."""
 
 
+class Closed(msgspec.Struct, frozen=True, tag=True):
+    """The camera process to its host: nobody needs a real camera any more."""
+
+    camera: str
+
+
 class Troubled(msgspec.Struct, frozen=True, tag=True):
     """The camera process to its host: something is wrong with a camera's pictures, while an episode is recorded."""
 
@@ -96,7 +102,7 @@ class Filmed(msgspec.Struct, frozen=True, tag=True):
     pictures: int
 
 
-News = Opened | Troubled | Filmed
+News = Opened | Closed | Troubled | Filmed
 NEWS: Final[msgspec.json.Decoder[News]] = msgspec.json.Decoder(News)
 
 

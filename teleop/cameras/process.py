@@ -30,6 +30,7 @@ from teleop.cameras.filming import Filming
 from teleop.cameras.live import Live
 from teleop.cameras.orders import (
     ORDERS,
+    Closed,
     Filmed,
     Hold,
     News,
@@ -161,6 +162,7 @@ class CameraProcess:
             wanted |= {camera.name for camera in self._cameras.values() if camera.device}
         for name in self._sources.keys() - wanted:
             self._sources.pop(name).close()
+            self._tell(Closed(name))
         for name in wanted:
             self._source(self._cameras[name])
 

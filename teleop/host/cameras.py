@@ -25,6 +25,7 @@ from sim.robot import RobotSpec
 from teleop.cameras.orders import (
     NEWS,
     ORDER_BYTES_MAX,
+    Closed,
     Filmed,
     Hold,
     News,
@@ -75,6 +76,8 @@ class HostCameras:
         self._films: OpenFilms | None = None
         self._timed: dict[str, bool] = {}
         """Of each camera that has been opened: whether its device says when a picture was taken."""
+        self._open: frozenset[str] = frozenset()
+        """The real cameras that give pictures, or did before their device was gone."""
         self._ending: set[str] = set()
         """The cameras whose films are to end, by `_end_by_s`."""
         self._end_by_s = 0.0
@@ -88,6 +91,10 @@ class HostCameras:
         if self._simulated:
             return ()
         return tuple(camera.head(timed=self._timed.get(camera.name, False)) for camera in self._real)
+
+    def ready(self) -> bool:
+        """Whether each camera that records gives pictures."""
+        return self._simulated or all(camera.name in self._open for camera in self._real)
 
     def start(self) -> None:
         """Start the process of a real robot's cameras, so that it is there before an episode begins."""
@@ -144,7 +151,7 @@ class HostCameras:
                 ours.close()  # which ends it
                 return
             self._hang_up()
-            self._socket, self._process = ours, process
+            self._socket, self._process, self._open = ours, process, frozenset()
             self._waiting.clear()
             for order in (self._setup, self._scene, self._uplink, self._streams, self._hold):
                 self._order(order)
@@ -193,6 +200,9 @@ class HostCameras:
         match news:
             case Opened():
                 self._timed[news.camera] = news.timed
+                self._open = self._open | {news.camera}
+            case Closed():
+                self._open = self._open - {news.camera}
             case Troubled():
                 _log.warning("a camera has trouble while an episode is recorded", camera=news.camera, says=news.says)
             case Filmed():

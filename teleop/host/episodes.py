@@ -7,7 +7,7 @@ episode. When one begins or ends is `session.py`'s to say.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from sim.robot import Observation, RobotSpec
 from teleop.clock import Clock
@@ -17,6 +17,18 @@ from teleop.wire.notes import NOTES_MAX, cleaned
 from teleop.wire.reasons import EndReason
 
 _ROOM_FOR_END: Final = 1
+_OPEN_NS: Final = 5_000_000_000
+"""How long an episode waits for cameras to open; it then begins without them, and says so."""
+
+
+class Cameras(Protocol):
+    """What records beside the steps."""
+
+    def heads(self) -> tuple[FilmHead, ...]:
+        """Return the cameras that record an episode that begins now."""
+
+    def ready(self) -> bool:
+        """Whether each of them gives pictures."""
 
 
 class Episodes:
@@ -29,11 +41,12 @@ class Episodes:
         events: Events,
         report: Callable[[signalling.Message], None],
         clock: Clock,
-        cameras: Callable[[], tuple[FilmHead, ...]] = tuple,
+        cameras: Cameras | None = None,
     ) -> None:
-        """`cameras` says what records beside the steps."""
+        """`cameras` record beside the steps."""
         self._address, self._name, self._clock = address, name, clock
         self._events, self._report, self._cameras = events, report, cameras
+        self._asked_ns = 0
         self.asked: signalling.BeginOrder | None = None
         """An episode that begins once the arm is at rest."""
         self._order: signalling.BeginOrder | None = None
@@ -48,6 +61,18 @@ class Episodes:
     def open(self) -> str | None:
         """The open episode's name; None if there is none."""
         return None if self._order is None else self._order.episode
+
+    def ask(self, order: signalling.BeginOrder) -> None:
+        """Ask for an episode."""
+        self.asked, self._asked_ns = order, self._clock.monotonic_ns()
+
+    @property
+    def due(self) -> bool:
+        """Whether an episode is asked for, and its cameras are open, or do not open."""
+        if self.asked is None:
+            return False
+        waited_ns = self._clock.monotonic_ns() - self._asked_ns
+        return self._cameras is None or self._cameras.ready() or waited_ns > _OPEN_NS
 
     def begin(self, order: signalling.BeginOrder) -> None:
         """Open an episode: the robot is ready for it."""
@@ -74,7 +99,7 @@ class Episodes:
                 initial=initial,
                 t_mono_ns=self._clock.monotonic_ns(),
                 t_wall_ns=self._clock.wall_ns(),
-                cameras=self._cameras(),
+                cameras=self._cameras.heads() if self._cameras else (),
                 driver=self._order.driver,
             )
         )

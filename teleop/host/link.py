@@ -110,7 +110,7 @@ class Host:
             self._stop_file.read(),
             self._give_up,
             self.cameras.change,
-            self.cameras.heads,
+            self.cameras,
         )
         self.online, self.offline = asyncio.Event(), asyncio.Event()
         self.offline.set()

@@ -16,13 +16,14 @@ from typing import Final
 import structlog
 
 from sim.robot import Robot, RobotSpec, Tasks
+from teleop.host.episodes import Cameras
 from teleop.host.looks import LOOK_S
 from teleop.host.orders import Order, Shutdown
 from teleop.host.session import Session
 from teleop.host.supervisor import STALL_PERIODS, Supervisor
 from teleop.host.tasks import tasks_of
 from teleop.safety import Latch, fresh_stop
-from teleop.steps import Events, FilmHead
+from teleop.steps import Events
 from teleop.wire import signalling
 from teleop.wire.messages import dead_man_of
 
@@ -54,13 +55,13 @@ class ControlLoop:
         stopped: Latch | None = None,
         gave_up: Callable[[Exception], None] = lambda _error: None,
         changed: Callable[[RobotSpec], None] = lambda _spec: None,
-        cameras: Callable[[], tuple[FilmHead, ...]] = tuple,
+        cameras: Cameras | None = None,
     ) -> None:
         """`stopped`: how the robot was stopped earlier, if nobody has cleared that yet.
 
         Both are called from the loop's thread: `gave_up` if the loop broke repeatedly and has ended for good, `changed`
-        if the robot is at another task, before any state of it is published. `cameras` says, from there too, what
-        records beside an episode's steps.
+        if the robot is at another task, before any state of it is published. `cameras` record beside an
+        episode's steps.
         """
         self._session = Session(robot, address, name, events, publish, report, changed=changed, cameras=cameras)
         if stopped is not None:

@@ -21,13 +21,13 @@ from sim.robot import Action, Robot, RobotError, RobotSpec, Tasks, UnstableWorld
 from teleop.clock import Clock
 from teleop.driving import directed, relieve
 from teleop.host.commands import Commands
-from teleop.host.episodes import Episodes
+from teleop.host.episodes import Cameras, Episodes
 from teleop.host.latch import told
 from teleop.host.looks import Looks
 from teleop.host.orders import Order, Recordable, Release, Shutdown
 from teleop.host.tasks import tasks_of
 from teleop.safety import IllegalMoveError, Interlock, Latch
-from teleop.steps import CannotRecord, Events, FilmHead, Step
+from teleop.steps import CannotRecord, Events, Step
 from teleop.wire import signalling
 from teleop.wire.descriptor import flatten
 from teleop.wire.messages import LIMIT_RULES, Command, Safety, State
@@ -50,11 +50,11 @@ class Session:
         report: Callable[[signalling.Message], None],
         clock: Clock | None = None,
         changed: Callable[[RobotSpec], None] = lambda _spec: None,
-        cameras: Callable[[], tuple[FilmHead, ...]] = tuple,
+        cameras: Cameras | None = None,
     ) -> None:
         """`changed` is told the robot's spec at another task, before any state of it is published.
 
-        `cameras` says what records beside an episode's steps.
+        `cameras` record beside an episode's steps.
         """
         self.name = name
         self.running = True
@@ -150,7 +150,7 @@ class Session:
         newest, episodes = self._commands.newest, self._episodes
         driving = state is Safety.DRIVING and newest is not None
         self._change_task()
-        if episodes.asked is not None and self.at_rest and self._change_to is None:
+        if episodes.asked and episodes.due and self.at_rest and self._change_to is None:
             self._reset(episodes.asked)
         if episodes.open is not None and driving and not episodes.recording:
             self._start_recording()
@@ -378,12 +378,12 @@ class Session:
         if self._lease is None:
             return
         self._end(EndReason.REVOKED)
-        self._episodes.asked = order
+        self._episodes.ask(order)
         if self._interlock.latched:
             self._end(EndReason.ESTOPPED if self.estopped else EndReason.ROBOT_FAULT)
         elif self.unrecordable is not None:
             self._end(self.unrecordable.reason)
-        elif self.at_rest and self._change_to is None:
+        elif self._episodes.due and self.at_rest and self._change_to is None:
             self._reset(order)
 
     def _reset(self, order: signalling.BeginOrder) -> None:

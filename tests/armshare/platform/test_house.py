@@ -34,6 +34,7 @@ from teleop.operator.driver import Driver, RefusedError
 from teleop.wire.messages import Mode, Safety
 from tests.armshare.command import armshare_here
 from tests.emulators.feetech import FeetechBus
+from tests.teleop.cameras.scenes import colour_film, scene
 
 pytestmark = pytest.mark.anyio
 
@@ -368,8 +369,12 @@ async def lifted(driver: Driver) -> dict | None:
 
 
 async def test_an_emulated_so101_comes_online_by_the_command_line_and_is_driven(house, tmp_path):
+    desk = {"name": "desk", "width": 320, "height": 240, "mount": "gripper_body"}
+    desk["device"] = colour_film(tmp_path / "desk.avi", [scene(number) for number in range(40)])
+    (tmp_path / "cameras.json").write_text(json.dumps({"cameras": [desk]}))
     with FeetechBus() as bus, (tmp_path / "log").open("wb") as log:
         arguments = ["host", "--robot", "so101", "--port", bus.device, "--hub", house.url, "--data", str(tmp_path)]
+        arguments += ["--camera-file", str(tmp_path / "cameras.json")]
         host = Child("host", arguments, log)
         try:
             async with Driver(house.url, new_key()) as driver:
@@ -389,3 +394,7 @@ async def test_an_emulated_so101_comes_online_by_the_command_line_and_is_driven(
                 assert verified["state"] == "verified"
         finally:
             host.stop()
+    made = read_episode(tmp_path / "host" / "so101-1" / "uploaded" / ended["episode"] / "episode.h5")
+    assert len(made.pictures["desk"]) > 0, "what its camera recorded passed the hub's gates, too"
+    assert made.meta.recorded["desk"].mount == "gripper_body"
+
