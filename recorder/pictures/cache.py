@@ -37,6 +37,7 @@ _PART: Final = ".part"
 _PART_S: Final = 86_400.0
 """A part that is older was left by a process that was killed."""
 _MAGIC: Final = b"armshare-drawn\x00\x01"
+_HEAD: Final = msgspec.json.Decoder(dict[str, Any])
 _TAIL: Final = struct.Struct("<II")
 _LOCKS: Final = 2
 """Hex digits of a key that choose its lock: 256 files at most."""
@@ -210,7 +211,7 @@ def _read(descriptor: int, stat: os.stat_result, path: Path) -> Found | None:
         _checked().add(which)
     size, _ = _TAIL.unpack_from(data, stat.st_size - _TAIL.size)
     said = data[stat.st_size - _TAIL.size - size : stat.st_size - _TAIL.size]
-    head = msgspec.json.decode(said, type=dict[str, Any])
+    head = _HEAD.decode(said)
     count = int(head["pictures"])
     at = stat.st_size - _TAIL.size - size - 9 * count
     end = np.frombuffer(data[at : at + 8 * count], "<i8").astype(np.int64)
