@@ -17,7 +17,7 @@ from recorder.proof.manifest import Manifest, ManifestError
 Facts = Mapping[str, Any]
 """Name -> text, number or truth value."""
 SCORE_FILE: Final = "score.json"
-_FACTS: Final = msgspec.json.Decoder(dict[str, Any])
+_SAID: Final = msgspec.json.Decoder(dict[str, Any])
 
 
 def facts_of(bundle: Path) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def _scored(bundle: Path) -> dict[str, Any]:
     if data is None:
         return {}
     try:
-        said = _FACTS.decode(data)
+        said = _SAID.decode(data)
     except ValueError as error:
         raise FactsError(f"{bundle}: {SCORE_FILE} cannot be read ({error}). Compute it again, or remove it.") from error
     parts = [one for one in said.values() if isinstance(one, dict)]
