@@ -3,7 +3,7 @@
 The same scripted lifts everywhere: LeRobot's own writer, with its own settings (`--codec`: `h264`, which it reads
 faster, or `libsvtav1`, which it writes by default), has the lossless pictures; lerobot-lancedb converts what LeRobot
 wrote. Readers take turns with the same indices, round after round, each in one process, with every episode open; ratios
-are medians of the rounds. `ratio_...` are of processor time, which is what counts with as many workers as processors
+are medians of the rounds. `ratio_...` are of processor time, which is what counts with as many workers as processors,
 and which other load changes less; `..._wall_ratio_...` are by the clock, with the threads that each reader has.
 Pictures come as uint8 everywhere; LeRobot gives float32 by default (`ratio_vs_lerobot_float32`). A peer that is missing
 is null, with the reason.

@@ -34,6 +34,8 @@ LONG: Final = (
     "tests/sim/physics/test_corpus.py",
     "tests/sim/bring/test_add.py",
     "tests/sim/pictures/test_render.py",
+    "tests/recorder/dataset/test_dataset.py",
+    "tests/recorder/pictures/test_drawn.py",
 )
 """Files that take longest, beside the lanes: begun late, one of them alone would hold up the end."""
 
