@@ -21,7 +21,8 @@ H264_OPTIONS: Final = {
     "preset": "veryfast",
     "tune": "fastdecode",
     "bf": "0",
-    "crf": "23",
+    "crf": "27",
+    "x264-params": "mbtree=0",  # with it, the same pixels now and then have other bytes
     "g": str(GOP),
     "keyint_min": str(GOP),
     "sc_threshold": "0",

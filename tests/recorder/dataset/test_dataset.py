@@ -47,6 +47,7 @@ ROOT = Path(__file__).parents[3]
 PEER = ROOT / ".venv-peers" / "bin" / "python"
 SETUP = "sh tests/peers/setup"
 FRONT, SIDE = View("front", 64, 48), View("side", 64, 48)
+EXACT = View("front", 64, 48, codec=PictureCodec.PNG)
 
 
 @pytest.fixture(scope="module")
@@ -305,7 +306,7 @@ def _first_picture(data: EpisodeDataset, answers) -> None:
 def test_a_daemon_draws_what_nobody_has_drawn(episodes: list[Path], kept: PictureCache, tmp_path: Path) -> None:
     """A worker of torch's DataLoader is one: it may start no process of multiprocessing, and is often a fork."""
     other = PictureCache(tmp_path / "other", 10**9)
-    data = EpisodeDataset(episodes[0], cameras={"front": FRONT}, kept=other)
+    data = EpisodeDataset(episodes[0], cameras={"front": EXACT}, kept=other)
     context = multiprocessing.get_context("fork")
     answers = context.SimpleQueue()
     worker = context.Process(target=_first_picture, args=(data, answers), daemon=True)
@@ -313,7 +314,7 @@ def test_a_daemon_draws_what_nobody_has_drawn(episodes: list[Path], kept: Pictur
     found = answers.get()
     worker.join()
     assert (
-        found == EpisodeDataset(episodes[0], cameras={"front": FRONT}, kept=kept)[0]["observation.images.front"]
+        found == EpisodeDataset(episodes[0], cameras={"front": EXACT}, kept=kept)[0]["observation.images.front"]
     ).all()
 
 
