@@ -38,7 +38,6 @@ _PART_S: Final = 86_400.0
 """A part that is older was left by a process that was killed."""
 _HEAD: Final = msgspec.json.Decoder(dict[str, Any])
 _MAGIC: Final = b"armshare-drawn\x00\x01"
-_HEAD: Final = msgspec.json.Decoder(dict[str, Any])
 _TAIL: Final = struct.Struct("<II")
 _LOCKS: Final = 2
 """Hex digits of a key that choose its lock: 256 files at most."""
