@@ -397,4 +397,3 @@ async def test_an_emulated_so101_comes_online_by_the_command_line_and_is_driven(
     made = read_episode(tmp_path / "host" / "so101-1" / "uploaded" / ended["episode"] / "episode.h5")
     assert len(made.pictures["desk"]) > 0, "what its camera recorded passed the hub's gates, too"
     assert made.meta.recorded["desk"].mount == "gripper_body"
-
