@@ -111,7 +111,6 @@ LATER: Final = frozenset(
         "python benchmarks/load.py --clients 16 --seconds 15 --json",
         "python benchmarks/record.py --json",
         "python benchmarks/export.py --json --steps 400 --rounds 3",
-        "python benchmarks/read.py --json --episodes 2 --lance PYTHON",
         "python benchmarks/copies.py --json --motions 1000000 --runs 20",
         "python benchmarks/world.py --beside TREE --runs 9 --json",
         "python benchmarks/verify.py --beside TREE --runs 3 --episodes 4 --json",
