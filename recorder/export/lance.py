@@ -5,6 +5,8 @@ It is the LeRobot data set of `lerobot.py` with its tables and videos in three L
     frames.lance   a row for each frame, its columns named as in LeRobot, but with _ for .
     videos.lance   a row for each MP4 file, whole, with where its index and its key frames lie
     meta.lance     a row for each file of `meta/`, for readers that have no file system
+
+Lance is loaded only by what needs it: it starts threads, and a process that has them should not fork.
 """
 
 from __future__ import annotations
@@ -14,11 +16,11 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import av
-import lance
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -30,19 +32,6 @@ _STORAGE: Final = "2.2"
 """Lance's version of files: the first with columns of large objects that are read in ranges."""
 _META: Final = pa.schema([("path", pa.string()), ("data", pa.large_binary())])
 _VIDEO_BYTES: Final = "video_bytes"
-_VIDEOS: Final = pa.schema(
-    [
-        ("video_key", pa.string()),
-        ("chunk_index", pa.int64()),
-        ("file_index", pa.int64()),
-        ("file_size", pa.int64()),
-        ("moov_offset", pa.int64()),
-        ("moov_size", pa.int64()),
-        ("kf_indices", pa.list_(pa.int64())),
-        ("kf_positions", pa.list_(pa.int64())),
-        lance.blob_field(_VIDEO_BYTES),
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +70,12 @@ def _write_tables(source: Path, folder: Path) -> None:
     _write(folder / "frames.lance", schema, _frames(tables, schema))
     videos = sorted((source / "videos").rglob("*.mp4"))
     if videos:
-        _write(folder / "videos.lance", _VIDEOS, map(_video, videos))
+        _write(folder / "videos.lance", _videos(), map(_video, videos))
 
 
 def _write(to: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+    import lance
+
     lance.write_dataset(pa.RecordBatchReader.from_batches(schema, batches), to, data_storage_version=_STORAGE)
 
 
@@ -125,8 +116,30 @@ def _video(path: Path) -> pa.RecordBatch:
         "kf_indices": numbers,
         "kf_positions": positions,
     }
-    columns = [pa.array([row[field.name]], field.type) for field in _VIDEOS if field.name in row]
-    return pa.RecordBatch.from_arrays([*columns, lance.blob_array([data])], schema=_VIDEOS)
+    import lance
+
+    columns = [pa.array([row[field.name]], field.type) for field in _videos() if field.name in row]
+    return pa.RecordBatch.from_arrays([*columns, lance.blob_array([data])], schema=_videos())
+
+
+@cache
+def _videos() -> pa.Schema:
+    """Return the columns of `videos.lance`."""
+    import lance
+
+    return pa.schema(
+        [
+            ("video_key", pa.string()),
+            ("chunk_index", pa.int64()),
+            ("file_index", pa.int64()),
+            ("file_size", pa.int64()),
+            ("moov_offset", pa.int64()),
+            ("moov_size", pa.int64()),
+            ("kf_indices", pa.list_(pa.int64())),
+            ("kf_positions", pa.list_(pa.int64())),
+            lance.blob_field(_VIDEO_BYTES),
+        ]
+    )
 
 
 def _keys(path: Path) -> list[tuple[int, int]]:

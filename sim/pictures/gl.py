@@ -8,6 +8,7 @@ moves, and redraws the ground that its shadow can reach.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -43,6 +44,10 @@ _BIAS: Final = 0.001
 """An offset to the depth of a shadow map."""
 _HALVED: Final = np.array(((0.5, 0, 0, 0.5), (0, 0.5, 0, 0.5), (0, 0, 0.5, 0.5 - _BIAS), (0, 0, 0, 1.0)))
 """From clip space to a texture's."""
+
+
+_here: Final = threading.local()
+"""A context is current in one thread only, so each that draws has one of its own."""
 
 
 class NoOpenGlError(RobotError):
@@ -318,9 +323,14 @@ class _Programs:
     mask: moderngl.Program
 
 
-@cache
 def context() -> moderngl.Context:
-    """Return this process's context, made through EGL without a window; raise NoOpenGlError."""
+    """Return this thread's context, made through EGL without a window; raise NoOpenGlError."""
+    if (gl := getattr(_here, "gl", None)) is None:
+        gl = _here.gl = _opened()
+    return gl
+
+
+def _opened() -> moderngl.Context:
     os.environ.setdefault("LP_NUM_THREADS", str(max((os.cpu_count() or 1) - 1, 1)))  # one core prepares triangles
     try:
         gl = moderngl.create_context(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
@@ -162,8 +163,8 @@ def _as_they_are(pictures: list[Picture]) -> list[Picture]:
     return pictures
 
 
-class _Studio:
-    """The renderer that this process has open: one, for the newest scene, size and light."""
+class _Studio(threading.local):
+    """The renderer that this thread has open: one, for the newest scene, size and light."""
 
     def __init__(self) -> None:
         self._of: tuple[object, ...] = ()

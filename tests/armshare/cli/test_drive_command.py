@@ -21,7 +21,7 @@ import pytest
 from rich.text import Text
 
 from armshare import drive as drive_door
-from armshare.crews import OtherRobotError, RecordingPilot, recorded
+from armshare.crews import EXPERTS, OtherRobotError, RecordingPilot, recorded
 from armshare.drive import KeyFileError, NoSuchRobotError, Outcome, TaskNotOfferedError, drive, wallet_in
 from armshare.failures import PlatformError
 from armshare.handing import Episode
@@ -30,7 +30,7 @@ from sim.motion.control import Twist
 from teleop.identity import new_key
 from teleop.operator.driver import SESSION_MS, Driver
 from teleop.operator.gamepad import Axis, Button, GamepadPilot
-from teleop.operator.pilot import Ask, Crew, expert
+from teleop.operator.pilot import Ask, Crew
 from teleop.operator.policy import PolicyError, load
 from teleop.wire.messages import Safety
 from tests.armshare.command import armshare_here
@@ -212,7 +212,7 @@ def test_a_pilot_that_is_not_one_is_refused_before_anything_is_driven(house, key
 async def test_a_robot_or_task_that_is_not_there_is_said_and_nothing_is_driven(house, robot, task, error, said):
     told: list[str] = []
     with pytest.raises(error, match=said):
-        await drive(house.url, new_key(), Outcome("", robot, task, 1), Crew(expert), told.append)
+        await drive(house.url, new_key(), Outcome("", robot, task, 1), EXPERTS, told.append)
     assert told == []
 
 
@@ -220,7 +220,7 @@ async def test_a_hub_that_is_not_there_is_said():
     with pytest.raises(
         PlatformError, match=r"No hub answers at http://127.0.0.1:9 .*Start one, or name another with --hub"
     ):
-        await drive("http://127.0.0.1:9", new_key(), Outcome(""), expert, lambda _: None)
+        await drive("http://127.0.0.1:9", new_key(), Outcome(""), EXPERTS, lambda _: None)
 
 
 async def test_a_policy_that_breaks_ends_the_drive_with_one_line_and_frees_the_robot(house):

@@ -84,6 +84,7 @@ async def test_a_drive_whose_episode_waits_says_that_it_is_signed(monkeypatch: p
         wallet = session_key = new_key()
         task: dict[str, str] = {"name": "lift"}  # noqa: RUF012  as a driver has it
         domain = None
+        said: dict[str, object] = {}  # noqa: RUF012  as a driver has it
         http = httpx.AsyncClient(
             base_url="http://hub", transport=httpx.MockTransport(lambda request: httpx.Response(200, json=HELD))
         )

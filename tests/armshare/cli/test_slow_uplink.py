@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
+from armshare.crews import EXPERTS
 from armshare.drive import Outcome, drive, drive_once, lines
 from teleop.identity import load_key, new_key
 from teleop.operator.driver import Driver
-from teleop.operator.pilot import expert
 from tests.armshare.command import armshare_here
 from tests.armshare.platform.test_house import robot_of
 from tests.armshare.slow_uplink import SlowHouse, slow_house
@@ -59,7 +59,7 @@ def test_a_drive_is_signed_however_long_its_upload_takes(slow: SlowHouse, tmp_pa
         if ARRIVING in text:
             slow.widen()
 
-    asyncio.run(drive(slow.url, wallet, outcome, expert, tell))
+    asyncio.run(drive(slow.url, wallet, outcome, EXPERTS, tell))
     assert [one.accepted for one in outcome.episodes] == [True]
     assert any(ARRIVING in line for line in said), said
     assert decide(slow.url, tmp_path / "key", "--unsigned")["unsigned"] == []
@@ -77,7 +77,7 @@ def test_a_drive_that_was_interrupted_while_it_was_uploaded_is_signed_later_by_i
             if ARRIVING in text:
                 driving.cancel()
 
-        driving = asyncio.create_task(drive(slow.url, wallet, outcome, expert, tell))
+        driving = asyncio.create_task(drive(slow.url, wallet, outcome, EXPERTS, tell))
         await driving
 
     asyncio.run(interrupted())

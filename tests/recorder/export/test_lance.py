@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import av
-import lance
 import pyarrow.parquet as pq
 import pytest
 
@@ -32,6 +31,8 @@ def folders(bundles: list[Path], tmp_path_factory: pytest.TempPathFactory) -> tu
 
 
 def rows(folder: Path, table: str) -> list[dict[str, Any]]:
+    import lance
+
     found: list[dict[str, Any]] = lance.dataset(folder / f"{table}.lance").to_table().to_pylist()
     return found
 
@@ -60,6 +61,8 @@ def test_its_frames_are_lerobots_rows_in_their_order(folders: tuple[Path, Path])
 
 def test_its_videos_are_whole_files_with_where_to_begin_in_them(folders: tuple[Path, Path]) -> None:
     (path,) = (folders[1] / "videos").rglob("*.mp4")
+    import lance
+
     (row,) = lance.dataset(folders[0] / "videos.lance").to_table(columns=VIDEO_COLUMNS).to_pylist()
     (blob,) = lance.dataset(folders[0] / "videos.lance").take_blobs("video_bytes", indices=[0])
     data = path.read_bytes()
