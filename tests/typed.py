@@ -156,6 +156,8 @@ NOT_TYPED: Final[Mapping[str, str]] = {
     "make corpus-pythons ARGS='3.11 3.13'": "needs two interpreters, and compiles PyBullet for ten minutes",
     "python benchmarks/network.py --episodes 12": "six minutes of a quiet machine, whatever the number",
     "python benchmarks/render.py --json --pictures docs/renderers": "needs MuJoCo's and PyBullet's renderers, minutes",
+    "armshare drive --hub URL --policy docs.lift_policy:lift --gamepad /dev/input/js0": "needs a gamepad; "
+    "test_takeover.py stands in for one",
     "armshare drive --hub URL --gamepad /dev/input/js0": "needs a gamepad; test_gamepad.py stands in for one",
     "rsync -a --delete data/ backup/": "rsync is not among what the tests need; it is a plain copy of a folder",
 }

@@ -167,7 +167,7 @@ def _require_twists(episode: Episode, modes: NDArray[np.uint8]) -> None:
     fits = "joint_position or joint_delta" if int(Mode.JOINT_POSITION) in others else "ee_pose or ee_delta"
     raise ActionError(
         f"{episode.meta.episode} was driven by {what}, so nobody commanded a twist. "
-        f"Use --action {fits}, which is what the robot then did."
+        f"Use --action {fits}, which is what the robot then did, or leave the episode out."
     )
 
 

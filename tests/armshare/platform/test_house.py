@@ -354,7 +354,12 @@ async def lifted(driver: Driver) -> dict | None:
     The emulated bus is a thread of this process: beside other work it may answer too late for a real arm, which is then
     faulted until its owner clears that.
     """
-    ready, goal, state = await driver.begin(), None, await driver.next_state()
+    try:
+        ready = await driver.begin()
+    except RefusedError as error:
+        assert error.code == "robot_fault"
+        return None
+    goal, state = None, await driver.next_state()
     while state.safety is not Safety.FAULTED:
         height = driver.values(state)["ee_pose"][2]
         if goal is not None and height >= goal:
