@@ -145,6 +145,8 @@ NOT_TYPED: Final[Mapping[str, str]] = {
     "make soak": "ten thousand connections, for four minutes of a quiet machine",
     "make lerobot": "installs LeRobot and torch, 6 GB, with a Python 3.12",
     "make newest": "installs another robomimic; `make test` reads the same export with the one that it has",
+    "armshare export episodes/* --to lift.hdf5 --pins hub.json": _EXPORTED,
+    "armshare export episodes/* --to lift --format lerobot --camera front --size 320x240 --pins hub.json": _EXPORTED,
     "armshare export episodes/* --to lift.hdf5 --camera front --size 84x84 --pins hub.json": _EXPORTED,
     "armshare export episodes/* --to act --format act --camera front --length 400 --pins hub.json": _EXPORTED,
     "armshare export episodes/* --to mcap --format mcap --pins hub.json": _EXPORTED,

@@ -273,7 +273,8 @@ def test_the_hand_follows_a_mouse_that_drags_it_and_only_while_the_button_is_dow
     take_robot(page)
     before = numbers(page, "ee-position")
     raised = f"{HAND_Z} > {before[2] + 0.02}"
-    for _ in range(5):  # a gap in the connection expires the drive: let go, and arm again
+    missed = "!document.querySelector('[data-testid=handle]')?.matches('.held')"
+    for _ in range(TRIES):  # a gap in the connection expires the drive: let go, and arm again
         page.wait_for_function(READY)
         box = page.get_by_test_id("handle").bounding_box()
         assert box is not None
@@ -281,7 +282,7 @@ def test_the_hand_follows_a_mouse_that_drags_it_and_only_while_the_button_is_dow
         page.mouse.move(x, y)
         page.mouse.down()
         page.mouse.move(x, y - 60, steps=4)
-        page.wait_for_function(f"{raised} || {LOST}")
+        page.wait_for_function(f"{raised} || {LOST} || {missed}")  # missed: the view moved on before the press
         if page.evaluate(raised):
             break
         page.mouse.up()
