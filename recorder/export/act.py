@@ -26,9 +26,10 @@ from numpy.typing import NDArray
 from recorder.export.actions import ActionSpace
 from recorder.export.demonstrations import Demonstration, Demonstrations, frames
 from recorder.export.errors import CameraError, LengthError
-from recorder.export.hdf5 import action_attributes, episode_attributes, naming, new_file
+from recorder.export.hdf5 import action_attributes, episode_attributes, naming
 from recorder.export.target import whole_folder
 from recorder.file.episode import Episode
+from recorder.file.hdf5 import new_file
 from recorder.file.layout import STEPS_MAX
 from sim.robot import Vector
 

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from recorder.export.demonstrations import Demonstration, Demonstrations
 from recorder.export.errors import CameraError
-from recorder.export.hdf5 import action_attributes, add_view, episode_attributes, naming, new_file
+from recorder.export.hdf5 import action_attributes, add_view, episode_attributes, naming
 from recorder.export.statistics import Statistics, of_values, together
 from recorder.export.target import whole_file
+from recorder.file.hdf5 import new_file
 from recorder.pictures.channel import PictureCodec, Pictures
 from recorder.pictures.decode import Decoder
 from sim.robot import Vector

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from recorder.file.episode import EpisodeError, MetaInvalidError, UnreadableFileError, require_size
 from recorder.file.films import Pieces, lost_footage, read_footage
+from recorder.file.hdf5 import new_file
 from recorder.file.layout import FORMAT, LIMIT_TYPE, META_BYTES_MAX, PICTURES_BYTES_MAX, VERSIONS, Column, Counts, Rows
 from recorder.file.meta import EndMeta, Meta, canonical, decode_meta
 from recorder.file.rows import COMMAND_HEAD, FIRST_ROWS, STEP_ROWS, row_type
@@ -278,16 +279,17 @@ def write_clean(path: Path, meta: Meta, arrays: Stored) -> None:
     """Write a finished file, whole or not at all; the same input gives the same bytes."""
     beside = path.with_name(path.name + ".tmp")
     try:
-        with h5py.File(beside, "w") as file:
-            file.attrs["format"] = FORMAT
-            file.attrs["version"] = meta.version
-            add = _Datasets(file)
+        with new_file(beside) as new:
+            new.root.attrs["format"] = FORMAT
+            new.root.attrs["version"] = meta.version
+            add = _Datasets(new.root)
             add("meta", np.frombuffer(meta.encode(), "|u1"))
             for column in meta.columns:
                 add(column.path, arrays[column.path])
-            file.flush()
-            add.put_pieces()
-            os.fsync(file.id.get_vfd_handle())
+            new.root.flush()
+            new.require_written()
+            add.put_pieces(new.descriptor)
+            os.fsync(new.descriptor)
         move(beside, path)
     except Exception:
         beside.unlink(missing_ok=True)
@@ -324,7 +326,7 @@ class _Datasets:
         kind, space = h5py.h5t.py_create(dtype, logical=True), h5py.h5s.create_simple(shape)
         return h5py.h5d.create(self._groups[group], name.encode(), kind, space, dcpl=how)
 
-    def put_pieces(self) -> None:
+    def put_pieces(self, descriptor: int) -> None:
         """Write the pieces to where HDF5 has left room for them, without gathering them in memory first."""
         for at, pieces in self._pieces:
-            pieces.write(self._file.id.get_vfd_handle(), at)
+            pieces.write(descriptor, at)
