@@ -47,12 +47,13 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         yield House(url, data, hub, host)
 
 
-def recording(host: int, name: str) -> psutil.Process:
-    """Return the process of a host that has this robot's recording open."""
-    for process in psutil.Process(host).children(recursive=True):
-        if any(f"/host/{name}/recording/" in file.path for file in process.open_files()):
-            return process
-    raise AssertionError(f"expected a process that records {name}")
+async def recording(driver: Driver, host: int, name: str) -> psutil.Process:
+    """Drive until a process of a host has this robot's recording open, and return it."""
+    while True:
+        await moved(driver)
+        for process in psutil.Process(host).children(recursive=True):
+            if any(f"/host/{name}/recording/" in file.path for file in process.open_files()):
+                return process
 
 
 async def test_a_robot_that_crashes_comes_back_with_what_it_recorded_and_the_other_one_notices_nothing(pair):
@@ -66,7 +67,7 @@ async def test_a_robot_that_crashes_comes_back_with_what_it_recorded_and_the_oth
             await unlucky.command(Mode.EE_TWIST, [0.05, 0, 0, 0, 0, 0, 1], dead_man=True)
             await unlucky.next_state()
         driving = asyncio.create_task(drive_once(other, going_on))
-        recording(pair.host.process_id, "panda-1").send_signal(signal.SIGSEGV)
+        (await recording(unlucky, pair.host.process_id, "panda-1")).send_signal(signal.SIGSEGV)
         with pytest.raises(RefusedError, match="host_lost"):
             await unlucky.wait_for("ended")
         ended = await driving
@@ -96,8 +97,7 @@ async def test_a_stop_outlives_a_crash_until_the_owner_clears_it(pair):
         await driver.join(robot, "lift")
         await driver.begin()
         await driver.armed()
-        await moved(driver)
-        process = recording(pair.host.process_id, "panda-1")
+        process = await recording(driver, pair.host.process_id, "panda-1")
         await passer_by.send({"type": "watch", "robot": robot})
         await passer_by.wait_for("watching")
         await passer_by.send({"type": "estop", "robot": robot})
@@ -137,8 +137,7 @@ async def test_robots_go_on_and_are_kept_where_what_they_were_forked_from_is_gon
             await driver.join(robot, "lift")
             await driver.begin()
             await driver.armed()
-            await moved(driver)
-            going_on = recording(host.process_id, "panda-1")
+            going_on = await recording(driver, host.process_id, "panda-1")
             origin = going_on.parent()
             (crashing,) = (one for one in origin.children() if one != going_on)
             origin.kill()
