@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -17,6 +18,7 @@ from recorder.export.drawn import draw
 from recorder.file.episode import Episode
 from recorder.pictures.channel import Pictures
 from recorder.pictures.encoded import Plane
+from recorder.proof.bundle import read_small
 from recorder.proof.case import Trust
 from recorder.proof.manifest import Manifest
 from rewards.score.kept import SCORE_FILE, as_json
@@ -45,7 +47,7 @@ class Format:
         """Write demonstrations; return what was written, in words. Raises an ExportError."""
         done = self._exporter()(found, target, **{name: options[name] for name in self.options})
         fields = done if isinstance(done, dict) else {name: getattr(done, name) for name in type(done).__slots__}
-        return self.says.format(**fields)
+        return re.sub(r"\b1 (\w+)s\b", r"1 \1", self.says.format(**fields))
 
     def _exporter(self) -> Callable[..., Any]:
         try:
@@ -64,7 +66,7 @@ _FORMATS: Final = (
     Format(
         "act",
         "recorder.export.act",
-        "{episodes} episodes, {steps} steps, of which {padded} were added at the ends; {cut} were cut off",
+        "{episodes} episodes, {steps} steps ({padded} added at the ends, {cut} cut off)",
         options=("length",),
     ),
     Format("mcap", "recorder.export.mcap", "{files} files, {messages} messages", (".mcap",)),
@@ -96,29 +98,28 @@ def trust_of(config: Mapping[str, Any] | None) -> Trust | None:
 def score_facts(bundle: Path, episode: Episode) -> dict[str, Any]:
     """Return an episode's score and its parts, as columns; raise PlatformError if `score.json` says otherwise.
 
-    The score always follows from the file: what lies beside it is signed by nobody. Only a score by other rules than
-    those here is taken as it is said.
+    The score always follows from the file: what lies beside it is signed by nobody. What it says by other rules than
+    those here is not repeated.
     """
     computed = as_json(score(facts_of(episode)))
     said = _kept_score(bundle)
-    if said is None or said.get("version") == computed["version"]:
-        if said is not None and said.get("score") != computed["score"]:
-            raise PlatformError(
-                f"{bundle / SCORE_FILE} says {said.get('score')}, and by the same rules the episode scores "
-                f"{computed['score']}. Remove that file."
-            )
-        said = computed
-    parts = {f"score_{name}": float(value) for name, value in dict(said.get("vector", {})).items()}
-    return {"score": float(said["score"]), "score_version": str(said["version"]), **parts}
+    if said is not None and said.get("version") == computed["version"] and said.get("score") != computed["score"]:
+        raise PlatformError(
+            f"{bundle / SCORE_FILE} says {said.get('score')}, and by the same rules the episode scores "
+            f"{computed['score']}. Remove that file."
+        )
+    parts = {f"score_{name}": float(value) for name, value in computed["vector"].items()}
+    return {"score": float(computed["score"]), "score_version": str(computed["version"]), **parts}
 
 
 def _kept_score(bundle: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads((bundle / SCORE_FILE).read_bytes())
-        return dict(found) if {"score", "version"} <= found.keys() else None
-    except FileNotFoundError:
+    data = read_small(bundle / SCORE_FILE)
+    if data is None:
         return None
-    except (ValueError, OSError, AttributeError) as error:
+    try:
+        found = json.loads(data)
+        return dict(found) if {"score", "version"} <= found.keys() else None
+    except (ValueError, AttributeError, RecursionError) as error:
         raise PlatformError(f"{bundle / SCORE_FILE} cannot be read: {error}. Remove that file.") from error
 
 

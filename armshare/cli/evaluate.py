@@ -35,14 +35,16 @@ def seeds_of(said: str) -> tuple[int, ...]:
         match = re.fullmatch(r"\s*(\d{1,15})(?::(\d{1,15}))?\s*", part)
         first = int(match[1]) if match else 0
         stop = int(match[2] or first + 1) if match else 0
-        if match is None or not first < stop <= SEED_MAX or stop - first > _MOST:
+        if match is None or not first < stop <= SEED_MAX:
             raise typer.BadParameter(
-                f"{part!r} names no seeds: write FIRST:STOP, such as 1000:1020 for 1000 to 1019; several with commas",
+                f"{part!r} is not a range of seeds: write FIRST:STOP, such as 1000:1020 for 1000 to 1019; several with "
+                "commas",
                 param_hint="--seeds",
             )
-        found |= dict.fromkeys(range(first, stop))
-    if len(found) > _MOST:
-        raise typer.BadParameter(f"these are {len(found)}; at most {_MOST} at a time", param_hint="--seeds")
+        if stop - first <= _MOST:
+            found |= dict.fromkeys(range(first, stop))
+        if stop - first > _MOST or len(found) > _MOST:
+            raise typer.BadParameter(f"too many seeds: name at most {_MOST:,}", param_hint="--seeds")
     return tuple(found)
 
 

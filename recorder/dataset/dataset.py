@@ -16,15 +16,17 @@ from numpy.typing import NDArray
 
 from recorder.dataset.cameras import Cameras, Wanted, cameras_of, meant, pictures_of
 from recorder.dataset.errors import NoEpisodesError
-from recorder.dataset.facts import Facts, facts_of
+from recorder.dataset.facts import Facts, facts_of, manifest_of
 from recorder.dataset.shelf import Open, Seen, Shelf, read
 from recorder.dataset.windows import PAD, offsets, rows
 from recorder.export.actions import ActionName, ActionSpace, action_space
-from recorder.export.errors import MixedRobotsError, MixedTasksError
+from recorder.export.errors import MixedRobotsError, MixedTasksError, UnreadableBundleError
+from recorder.file.episode import Episode
 from recorder.file.meta import Meta
 from recorder.pictures.cache import PictureCache
 from recorder.pictures.drawn import View
 from recorder.proof.bundle import MANIFEST_FILE
+from recorder.proof.manifest import Manifest
 
 Steps = NDArray[np.int64]
 IMAGES: Final = "observation.images."
@@ -189,6 +191,7 @@ class EpisodeDataset:
     def _open(self, bundle: Path) -> Open:
         episode = read(bundle)
         _require_alike(self.meta, episode.meta)
+        _require_chosen(bundle, manifest_of(bundle), episode)
         return Open(episode, *self.action_space.of(episode))
 
     def _choice(self, name: str, choices: Sequence[Wanted], index: int) -> Wanted:
@@ -289,6 +292,15 @@ def _require_same(first: Facts, other: Facts) -> None:
 
 def _kind(model: str, simulated: bool, control_hz: float) -> str:
     return f"a {'simulated' if simulated else 'real'} {model} at {control_hz:g} Hz"
+
+
+def _require_chosen(bundle: Path, manifest: Manifest, episode: Episode) -> None:
+    """Raise UnreadableBundleError unless a file is the episode by whose manifest it was chosen."""
+    told = manifest.episode, manifest.steps, manifest.success, manifest.reason
+    if told != (episode.meta.episode, episode.steps, episode.end.success, episode.end.reason):
+        raise UnreadableBundleError(
+            f"{bundle}: manifest.json and episode.h5 are not of one episode, or one was changed. Fetch it again."
+        )
 
 
 def _require_alike(first: Meta, other: Meta) -> None:

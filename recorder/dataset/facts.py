@@ -47,7 +47,7 @@ def facts_of(bundle: Path) -> dict[str, Any]:
         "valid": manifest.valid,
         "end_reason": manifest.reason.value,
         "started_ms": int(manifest.started_ms),
-        "trust": _trust(bundle),
+        "trust": _trust(bundle, manifest.episode),
     }
     return {**_scored(bundle), **facts}
 
@@ -71,13 +71,18 @@ def _digest(bundle: Path) -> str:
         raise UnreadableBundleError(f"{bundle} is no whole episode: signatures.json: {error}") from error
 
 
-def _trust(bundle: Path) -> str:
+def _trust(bundle: Path, episode: str) -> str:
+    """Return the class of trust that a receipt of this very episode says."""
     data = read_small(bundle / "receipt.json")
+    if data is None:
+        return ""
     try:
-        trust = None if data is None else RECEIPT_JSON.decode(data).trust
+        receipt = RECEIPT_JSON.decode(data)
     except ValueError as error:
         raise UnreadableBundleError(f"{bundle} is no whole episode: receipt.json: {error}") from error
-    return trust.value if isinstance(trust, TrustClass) else ""
+    if (receipt.episode, receipt.digest) != (episode, _digest(bundle)):
+        raise UnreadableBundleError(f"{bundle} has the receipt of another episode. Fetch it again.")
+    return receipt.trust.value if isinstance(receipt.trust, TrustClass) else ""
 
 
 def _scored(bundle: Path) -> dict[str, Any]:
@@ -87,7 +92,7 @@ def _scored(bundle: Path) -> dict[str, Any]:
         return {}
     try:
         said = _SAID.decode(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FactsError(f"{bundle}: {SCORE_FILE} cannot be read ({error}). Compute it again, or remove it.") from error
     parts = [one for one in said.values() if isinstance(one, dict)]
     flat = {name: value for part in (said, *parts) for name, value in part.items()}

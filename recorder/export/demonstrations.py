@@ -250,7 +250,10 @@ def _check(bundle: Path, trust: Trust | None, *, unverified: bool, gone: Gone | 
 
 
 def _vouched(bundle: Path, read: Bundle, trust: Trust) -> tuple[str, str]:
-    """Return the class of trust, and the hub that signed it; raise UnverifiedError."""
+    """Return the class of trust, and the hub that signed it; raise UnverifiedError.
+
+    Anyone can call themselves a hub and sign a receipt, so a class of trust is repeated only of a hub that was named.
+    """
     if read.receipt is None:
         raise UnverifiedError(
             f"{bundle} has no receipt, so no hub has verified it. Fetch it again once it is verified, leave it out, "
@@ -262,7 +265,8 @@ def _vouched(bundle: Path, read: Bundle, trust: Trust) -> tuple[str, str]:
         require_gates(read, expected, _SIGNED + (_LOGGED if trust.log_key else ()))
     except (GateError, ValueError) as error:
         raise UnverifiedError(f"{bundle} does not stand as verified: {type(error).__name__}: {error}") from error
-    return (receipt.trust if isinstance(receipt.trust, TrustClass) else ""), receipt.hub
+    named = trust.hub and isinstance(receipt.trust, TrustClass)
+    return (str(receipt.trust) if named else ""), receipt.hub
 
 
 def _require_once(bundles: Sequence[Path], checked: Sequence[_Checked]) -> None:
@@ -319,20 +323,20 @@ def _cannot_draw(episode: Episode, camera: str) -> str:
 
 def _facts_of(checked: _Checked, episode: Episode, space: ActionSpace) -> dict[str, Any]:
     """Return what the bundle itself says of an episode as a whole."""
-    meta, manifest = episode.meta, checked.manifest
+    meta = episode.meta
     driver = meta.driven_by
     return {
         "episode": meta.episode,
         "digest": checked.digest,
-        "success": manifest.success is True,
-        "operator": manifest.operator.address,
-        "robot": manifest.robot.address,
+        "success": episode.end.success is True,
+        "operator": meta.operator.address,
+        "robot": meta.robot.address,
         "driver": driver.kind.value,
         "driver_name": driver.name,
         "driver_sha256": driver.sha256,
         "trust": checked.trust,
         "seed": meta.seed,
-        "end_reason": manifest.reason.value,
+        "end_reason": episode.end.reason.value,
         "clipped_steps": space.clipped(episode),
     }
 

@@ -43,8 +43,8 @@ from recorder.file.layout import (
 from recorder.file.meta import EndMeta, Meta, decode_meta
 from recorder.file.storage import map_pictures, offset_of, put_pictures
 from recorder.pictures.channel import Pictures
-from recorder.pictures.units import PICTURE_BYTES_MAX
 from sim.robot import Vector
+from teleop.cameras.film import PICTURE_BYTES_MAX
 from teleop.files import NotRegularError, open_regular
 
 _GROUP_MEMBERS_MAX: Final = 512
@@ -57,6 +57,9 @@ _ATTRIBUTES: Final = frozenset({"format", "version"})
 """The root's; nothing else has any."""
 _COMMENT: Final = 0x0D
 """HDF5's number of the message in an object's header that holds a comment."""
+_PACKED_TIMES_MAX: Final = 4
+"""How far pictures may be compressed once more: they hardly can be, and a reader copies them before it sees them."""
+_BLOCK_BYTES: Final = 64 << 10
 _OPEN_FILES: Final = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 
 
@@ -306,6 +309,9 @@ def inspect(file: h5py.File, *, plain: bool = False) -> Inspected:
         _require_place(datasets[place.path], place)
         if plain and place.mapped and offset_of(datasets[place.path], place) is None:
             raise ForbiddenStorageError(f"{place.path}: expected values as the writer stores them, in one piece")
+        there = datasets[place.path].id.get_storage_size()
+        if place.mapped and place.nbytes > _PACKED_TIMES_MAX * there + _BLOCK_BYTES:
+            raise ForbiddenStorageError(f"{place.path}: expected {place.nbytes} bytes, and the file has only {there}")
     inspected = Inspected(meta, meta_bytes, meta.end, counts, found, datasets)
     if plain:
         _require_nothing_beside(file, len(meta_bytes) + inspected.nbytes)

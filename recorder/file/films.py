@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from recorder.file.layout import CAMERA_EVENTS_MAX, EVENT_TYPE, PICTURES_MAX, camera_path
 from recorder.file.meta import CameraMeta, MetaError, camera_meta
-from recorder.pictures.units import PICTURE_BYTES_MAX
-from teleop.cameras.film import Film, FilmError, FilmEvent, FilmPicture, Trouble, read_film
+from teleop.cameras.film import PICTURE_BYTES_MAX, Film, FilmError, FilmEvent, FilmPicture, Trouble, read_film
 
 _TOGETHER: Final = 1024
 """How many pieces one call may write (IOV_MAX)."""

@@ -14,11 +14,11 @@ from functools import lru_cache
 from typing import Final
 
 from recorder.pictures.channel import PictureCodec
+from teleop.cameras.film import PICTURE_BYTES_MAX
 
 SIDE_MAX: Final = 4096
 """Pixels, of width and height."""
 PIXELS_MAX: Final = SIDE_MAX * 2304
-PICTURE_BYTES_MAX: Final = 4 << 20
 
 
 class PictureError(ValueError):
@@ -161,6 +161,8 @@ def _size_of(sps: bytes) -> tuple[int, int]:
         raise PictureStructureError("expected H.264 of whole frames, got fields (interlaced)")
     bits.take(1)
     left, right, top, bottom = (bits.number() for _ in range(4)) if bits.take(1) else (0, 0, 0, 0)
+    if left + right >= 8 or top + bottom >= 8:  # two pixels each: coded blocks have 16, and no decoder may need more
+        raise PictureStructureError(f"expected H.264 cut by less than a block, got {left}, {right}, {top}, {bottom}")
     return 16 * wide - 2 * (left + right), 16 * high - 2 * (top + bottom)
 
 

@@ -105,13 +105,8 @@ def another_driver(asked: Asked, manifest: Manifest) -> str | None:
     """Say whether an episode names another driver than its operator did: no host makes a person of a program."""
     if asked.driver is None or manifest.driver == asked.driver:
         return None
-    said = "nobody" if manifest.driver is msgspec.UNSET else _driver(manifest.driver)
-    return f"the operator said that {_driver(asked.driver)} drives, the episode says {said}"
-
-
-def _driver(driver: Driver) -> str:
-    named = f"{driver.name!r}, SHA-256 {driver.sha256}" if driver.name else ""
-    return f"a {driver.kind} {named}".strip()
+    said = "nobody" if manifest.driver is msgspec.UNSET else manifest.driver
+    return f"the operator said that {asked.driver} drives, the episode says {said}"
 
 
 def another_robot(asked: Asked, meta: Meta) -> str | None:
@@ -149,13 +144,13 @@ def another_robot(asked: Asked, meta: Meta) -> str | None:
 
 
 def _another_camera(described: Sequence[Mapping[str, Any]], meta: Meta) -> str | None:
-    """Say which camera has pictures that the robot did not have, or not in this size."""
-    sizes = {camera["name"]: (camera["width"], camera["height"]) for camera in described}
+    """Say which camera has pictures that the robot did not have, or not in this size, or at another rate."""
+    sizes = {camera["name"]: (camera["width"], camera["height"], float(camera["fps"])) for camera in described}
     for name, camera in meta.recorded.items():
         if name not in sizes:
             return f"cameras: the hub was told of {sorted(sizes)} before the episode began, the episode has {name!r}"
-        if sizes[name] != (camera.width, camera.height):
-            told, said = "x".join(map(str, sizes[name])), f"{camera.width}x{camera.height}"
+        if sizes[name] != (found := (camera.width, camera.height, camera.fps)):
+            told, said = ("{}x{} at {:g} a second".format(*one) for one in (sizes[name], found))
             return f"cameras.{name}: the hub was told {told} before the episode began, the episode says {said}"
     return None
 

@@ -66,7 +66,8 @@ def countersign(
     if said != driven or manifest.operator.session_key != session_key.address:
         raise NotOurEpisodeError(f"expected a manifest of {driven} by {session_key.address}, got one of {said}")
     if driven.driver is not None and manifest.driver != driven.driver:
-        told = f"{driven.episode} was driven by {driven.driver}, and its host says {manifest.driver}"
+        host = "nobody" if manifest.driver is msgspec.UNSET else manifest.driver
+        told = f"{driven.episode} was driven by {driven.driver}, and the robot's computer says {host}"
         raise OtherDriverError(f"{told}. Do not sign it; discard it")
     if sent is not None:
         _require_sent(manifest, sent)

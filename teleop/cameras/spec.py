@@ -177,8 +177,10 @@ def _wrong(camera: CameraSpec) -> Iterator[str]:
         yield f"A camera's picture has 16x16 to 1920x1080 pixels, and {size} is not within that"
     if not 1.0 <= camera.fps <= FPS_MAX:
         yield f"A camera gives 1 to {FPS_MAX:g} pictures a second, and `fps` is {camera.fps:g}"
-    if not 0 <= camera.quality <= _QUALITY_MAX[codec]:
-        yield f"The quality of {codec} is 0 to {_QUALITY_MAX[codec]}, and {camera.quality} is not"
+    if camera.quality and not _QUALITY_MAX[codec]:
+        yield f"{codec} has no `quality`: leave it out"
+    elif not 0 <= camera.quality <= _QUALITY_MAX[codec]:
+        yield f"The `quality` of {codec} must be 1 to {_QUALITY_MAX[codec]}, and it is {camera.quality}"
     if codec == "h264" and not camera._even:
         yield f"H.264 needs an even width and height, and {size} is not: choose jpeg or png"
     if not 1 <= camera.gop <= 60:
@@ -188,15 +190,15 @@ def _wrong(camera: CameraSpec) -> Iterator[str]:
     if not 0.0 < camera.depth_unit_m <= 1.0:
         yield f"`depth_unit_m` is above 0 and at most 1, and {camera.depth_unit_m:g} is not"
     if not all(math.isfinite(number) for number in numbers):
-        yield "Intrinsics and extrinsics are numbers"
+        yield "Every number in `intrinsics` and `extrinsics` must be finite"
     if len(camera.intrinsics) not in (0, 4, 8, 9, 12, 16, 18):
         yield "`intrinsics` are fx, fy, cx, cy, then 0, 4, 5, 8, 12 or 14 of OpenCV's distortion coefficients"
     elif camera.intrinsics and min(camera.intrinsics[:2]) <= 0.0:
-        yield "A focal length (`intrinsics`: fx, fy) is above 0"
+        yield "The focal lengths in `intrinsics` (fx, fy) must be above 0"
     if len(camera.extrinsics) not in (0, 7):
         yield "`extrinsics` are x, y, z in m and a quaternion x, y, z, w: seven numbers"
     elif camera.extrinsics and abs(math.hypot(*camera.extrinsics[3:]) - 1.0) > 1e-3:
-        yield "The quaternion in `extrinsics` has length 1"
+        yield "The quaternion in `extrinsics` must have length 1"
 
 
 def missing_device(camera: CameraSpec) -> str | None:

@@ -127,8 +127,8 @@ class HostCameras:
             if films is not None:
                 if self._waiting.pop(Record, None) is None:
                     self._order(Stop(films.episode, t_last_ns))
+                    self._ending, self._end_by_s = set(films.order.cameras), time.monotonic() + _END_S
                 films.close()
-                self._ending, self._end_by_s = set(films.order.cameras), time.monotonic() + _END_S
 
     @property
     def _wanted(self) -> bool:
@@ -153,6 +153,7 @@ class HostCameras:
             self._hang_up()
             self._socket, self._process, self._open = ours, process, frozenset()
             self._waiting.clear()
+            self._ending = set()  # the process before had those films, and has ended
             for order in (self._setup, self._scene, self._uplink, self._streams, self._hold):
                 self._order(order)
             if self._films is not None:

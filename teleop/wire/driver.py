@@ -28,6 +28,10 @@ class Driver(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(max_length=NAME_MAX)] = ""
     sha256: Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")] = ""
 
+    def __str__(self) -> str:
+        """Return it in words."""
+        return f"a {self.kind} {self.name!r}, SHA-256 {self.sha256}" if self.name else f"a {self.kind}"
+
     def __post_init__(self) -> None:
         if not self.name.isprintable():
             raise ValueError(f"expected a driver's name in printable characters, got {self.name!r}")

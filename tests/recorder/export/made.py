@@ -10,7 +10,7 @@ import numpy as np
 from recorder.export.demonstrations import Demonstrations, demonstrations
 from recorder.file.episode import Episode
 from recorder.pictures.channel import PictureCodec, Pictures
-from tests.recorder.bundles import good_bundle
+from tests.recorder.bundles import TRUST, good_bundle
 from tests.recorder.pictures.encoded import channel, encoded, pictures_of
 
 SIZE = (64, 48)
@@ -62,5 +62,5 @@ def score(bundle: Path, episode: Episode) -> dict[str, Any]:
 
 def found(folders: list[Path], **kwargs: Any) -> Demonstrations:
     """Return the demonstrations in bundles, by joint positions, as the fakes were driven."""
-    given = {"cameras": ["front"], "size": SIZE, "draw": draw, "facts": score} | kwargs
+    given = {"cameras": ["front"], "size": SIZE, "draw": draw, "facts": score, "trust": TRUST} | kwargs
     return demonstrations(folders, action="joint_position", **given)

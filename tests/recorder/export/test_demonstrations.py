@@ -71,6 +71,13 @@ def test_nothing_mixed_or_repeated_is_refused_by_name(bundles: list[Path], tmp_p
             demonstrations(given, action="joint_position")
 
 
+def test_a_class_of_trust_is_repeated_only_of_a_hub_that_was_named(bundles: list[Path]) -> None:
+    named = demonstrations(bundles[:1], action="joint_position", trust=TRUST)
+    anyones = demonstrations(bundles[:1], action="joint_position")
+    assert [one.facts["trust"] for one in (*named, *anyones)] == ["replayed", ""]
+    assert anyones.hubs == {HUB.address}, "whoever reads it is told whose it is"
+
+
 def test_an_episode_without_a_hubs_word_is_refused_unless_it_is_asked_for(bundles: list[Path], tmp_path: Path) -> None:
     bare = Path(shutil.copytree(bundles[1], tmp_path / "bare"))
     (bare / RECEIPT_FILE).unlink()

@@ -16,7 +16,7 @@ from recorder.export.lerobot_rows import shown
 from recorder.pictures.channel import PictureCodec
 from teleop.steps import FilmHead
 from tests.recorder import filming
-from tests.recorder.bundles import good_bundle
+from tests.recorder.bundles import TRUST, good_bundle
 from tests.recorder.export.test_lerobot import data, episodes, info, video
 from tests.recorder.filming import head, seen
 
@@ -37,7 +37,7 @@ def in_step(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("in_step")
 def test_a_picture_for_each_step_is_copied(tmp_path: Path) -> None:
-    found = demonstrations([bundle(tmp_path, [head()])], **JOINTS)
+    found = demonstrations([bundle(tmp_path, [head()])], trust=TRUST, **JOINTS)
     done = export(found, tmp_path / "set")
     assert (done.copied, done.encoded) == (1, 0)
     (row,) = episodes(tmp_path / "set")

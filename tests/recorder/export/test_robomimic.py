@@ -24,7 +24,7 @@ from recorder.proof.bundle import MANIFEST_FILE, SIGNATURES_FILE
 from recorder.proof.manifest import EPISODE_FILE
 from sim.robot import ArraySpec, Observation
 from teleop.wire.messages import Safety
-from tests.recorder.bundles import good_bundle
+from tests.recorder.bundles import TRUST, good_bundle
 from tests.recorder.export.drawn import drawn, near
 from tests.recorder.export.real import filmed_bundle
 from tests.recorder.factory import WALLET, fake_episode
@@ -173,7 +173,7 @@ def test_what_was_reached_while_nobody_drove_is_told_by_the_step_before(tmp_path
 
 
 def test_provenance_rides_along(bundles: list[Path], tmp_path: Path) -> None:
-    export(chosen(bundles), tmp_path / "demos.hdf5")
+    export(chosen(bundles, trust=TRUST), tmp_path / "demos.hdf5")
     manifest = json.loads((bundles[1] / "manifest.json").read_bytes())
     signatures = json.loads((bundles[1] / "signatures.json").read_bytes())
     with h5py.File(tmp_path / "demos.hdf5") as file:

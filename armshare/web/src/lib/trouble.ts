@@ -46,7 +46,7 @@ const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[]
   ['try_again', "Your permission to drive was not accepted. Try again.", ['grant']],
   ['try_again', "This computer's clock and the hub's differ. Set it right, then try again.", ['clock']],
   ['try_again', 'The robot cannot do that at the moment. Try again.', ['state']],
-  ['try_again', 'This note was not kept. A note needs a drive that is being recorded, and a second after the one before; there are at most 100.', ['note']],
+  ['try_again', 'This note was not kept. You can write notes only while a drive is recorded: at most one a second, and 100 in a drive.', ['note']],
   ['lobby', "The robot's computer has no room to record, so a drive would be lost. Its owner has to make room. Choose another robot.", ['cannot_record']],
   ['lobby', "Only the robot's owner can do that. You can choose another robot in the lobby.", ['not_owner']],
   ['try_again', 'The robot was not released. It may have been stopped again meanwhile. Check it, then try again.', ['clear']],

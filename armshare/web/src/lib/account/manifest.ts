@@ -2,6 +2,7 @@
 
 import { sha256, type Hex } from 'viem'
 import type { Said } from '../commands/check'
+import { drivenBy } from '../format'
 import type { Driver, Grant } from '../link/signalling'
 import type { Values } from './typed'
 
@@ -71,7 +72,7 @@ export function readManifest(bytes: Uint8Array, ours: Ours): Manifest {
 function requireDriver({ version, driver }: Manifest, ours?: Driver): void {
   const said = (one?: Driver) => JSON.stringify([one?.kind, one?.name, one?.sha256])
   if (ours && version !== 1 && said(driver) !== said(ours))
-    throw new ManifestError(`The manifest is not signed: expected the driver ${said(ours)}, it says ${said(driver)}.`)
+    throw new ManifestError(`The manifest is not signed: it was driven ${drivenBy(ours)}, and it says ${drivenBy(driver) || 'nobody'}.`)
 }
 
 /** They belong to version 2, and a manifest of it without any says that nothing moved the robot. */
