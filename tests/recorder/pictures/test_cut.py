@@ -1,4 +1,4 @@
-"""H.264 says how large its pictures are coded, and how much of that is cut away: decoding needs memory for all of it."""
+"""H.264 says how large its pictures are coded, and how much of that is cut away: all of it has to be decoded."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from tests.recorder.factory import fake_episode
 from tests.recorder.filming import head, seen
 from tests.recorder.lies import PICTURES
 from tests.recorder.make_golden import write
-from tests.recorder.pictures.encoded import encoded, pictures_of
+from tests.recorder.pictures.encoded import FPS, encoded, pictures_of
 from tests.recorder.proof.test_verify import ASKED
 
 
@@ -114,17 +114,21 @@ def asked_with(cameras: list[dict[str, Any]]) -> Asked:
     ("cameras", "says"),
     [
         ([], "the hub was told of []"),
-        ([{"name": "front", "width": 64, "height": 48}], "the episode has 'wrist'"),
+        ([{"name": "front", "width": 64, "height": 48, "fps": FPS}], "the episode has 'wrist'"),
         (
-            [{"name": "front", "width": 640, "height": 480}, {"name": "wrist", "width": 64, "height": 48}],
-            "cameras.front: the hub was told 640x480 before the episode began, the episode says 64x48",
+            [{"name": name, "width": 640, "height": 480, "fps": FPS} for name in ("front", "wrist")],
+            "cameras.front: the hub was told 640x480 at",
+        ),
+        (
+            [{"name": name, "width": 64, "height": 48, "fps": 2 * FPS} for name in ("front", "wrist")],
+            f"told 64x48 at {2 * FPS:g} a second before the episode began, the episode says 64x48 at {FPS:g}",
         ),
     ],
 )
 def test_a_camera_that_the_robot_did_not_have_is_another_robot(
     adversary: Adversary, cameras: list[dict[str, Any]], says: str
 ) -> None:
-    both = [{"name": name, "width": 64, "height": 48} for name in ("front", "wrist")]
+    both = [{"name": name, "width": 64, "height": 48, "fps": FPS} for name in ("front", "wrist")]
     assert another_robot(asked_with(both), adversary.episode.meta) is None
     assert says in str(another_robot(asked_with(cameras), adversary.episode.meta))
 
