@@ -10,7 +10,7 @@ from rewards.chain.payouts import Paid, Root
 from rewards.hub.pipeline import Statement, Verdict
 from rewards.people.operators import NOT_QUALIFIED, PRACTICE, Operator
 from rewards.people.qualification import NEEDS, Check, passed
-from rewards.score.score import ONE_PPM
+from rewards.score.verdict import ONE_PPM
 
 
 class CheckAnswer(BaseModel):

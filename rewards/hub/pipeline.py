@@ -32,7 +32,8 @@ from rewards.ledger import ledger
 from rewards.people import operators
 from rewards.people.operators import Operator
 from rewards.people.qualification import Check, appraise, from_json
-from rewards.score.score import Score, pay_wei
+from rewards.score.score import pay_wei
+from rewards.score.verdict import Score
 from rewards.tables import PracticeRow, ScoreRow, TransactionRow
 from teleop.clock import now_ms
 from teleop.hub.db import Database
@@ -255,7 +256,7 @@ class Pipeline:
             "version": scored.version,
             "score_ppm": scored.score_ppm,
             "accepted": scored.accepted,
-            "vector": scored.vector.as_dict(),
+            "vector": dict(scored.vector),
             "reasons": list(scored.reasons),
             "task": task.name,
             "operator": task.operator,

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from rewards.score.fixed import Array
 from rewards.score.metrics import CLOSED, OPEN, EpisodeFacts, unsound
-from rewards.score.score import Score, facts_of, score
+from rewards.score.score import facts_of, score
+from rewards.score.verdict import Score
 from teleop.wire.messages import Safety
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from recorder.proof.manifest import EPISODE_FILE
-from rewards.score.score import ONE_PPM, Score, recompute
+from rewards.score.score import recompute
+from rewards.score.verdict import ONE_PPM, Score
 from teleop.files import write_atomic
 
 SCORE_FILE: Final = "score.json"
@@ -19,7 +20,7 @@ def as_json(scored: Score) -> dict[str, Any]:
         "version": scored.version,
         "score": scored.score_ppm / ONE_PPM,
         "accepted": scored.accepted,
-        "vector": scored.vector.as_dict(),
+        "vector": dict(scored.vector),
         "reasons": list(scored.reasons),
     }
 

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from recorder.file.layout import RULES
 from rewards.score.fixed import Array
 from rewards.score.metrics import MOVED_M, PAUSE_S, EpisodeFacts, Metrics, idle_until_done, measure, unsound
+from rewards.score.verdict import ONE_PPM, Score
 from rewards.score.versions import measured_s, moved_s, version_of
 from sim.motion.control import SHAPING
 
 if TYPE_CHECKING:
     from recorder.file.episode import Episode
 
-ONE_PPM: Final = 1_000_000
 STEPS_MIN: Final = 10
 GAP_FRACTION_MAX: Final = 0.2
 ADVICE_BELOW_PPM: Final = 800_000
@@ -48,18 +48,6 @@ class Vector:
 WEIGHTS_PERCENT: Final = Vector(success=40, path_efficiency=20, smoothness=15, idle=15, tracking=10)
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
-    """The verdict on one episode."""
-
-    version: str
-    score_ppm: int
-    accepted: bool
-    vector: Vector
-    reasons: tuple[str, ...]
-    """First why it was not accepted, then what would raise the score. Never empty for a rejected episode."""
-
-
 def score(facts: EpisodeFacts) -> Score:
     """Return the score of `facts` by their version of the rules.
 
@@ -69,7 +57,7 @@ def score(facts: EpisodeFacts) -> Score:
     vector = components(facts, metrics)
     refusals = refused_because(facts, metrics)
     advice = () if unsound(facts) else advise(facts, metrics, vector)
-    return Score(facts.version, weigh(vector), not refusals, vector, refusals + advice)
+    return Score(facts.version, weigh(vector), not refusals, vector.as_dict(), refusals + advice)
 
 
 def recompute(episode_file: Path, version: str | None = None) -> Score:

@@ -49,7 +49,7 @@ def test_a_verified_episode_is_scored_and_paid_what_anyone_recomputes(world):
     [found] = asyncio.run(submitted(world, world.verified("e1")))
     again = recompute(world.store.path("e1", "episode.h5"))
     assert found is not None
-    assert (found.score_ppm, found.vector, found.reasons) == (again.score_ppm, again.vector.as_dict(), again.reasons)
+    assert (found.score_ppm, found.vector, found.reasons) == (again.score_ppm, dict(again.vector), again.reasons)
     assert found.pay_wei == pay_wei(again, PRICE_WEI) == earned(world) > 0
     assert found.paid
 

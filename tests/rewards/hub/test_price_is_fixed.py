@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from rewards.score.score import ONE_PPM
+from rewards.score.verdict import ONE_PPM
 from teleop.hub.tables import LeaseRow, RobotRow, TicketRow
 from tests.rewards.hub.test_pipeline import submitted
 from tests.rewards.hub.test_pipeline import world as world

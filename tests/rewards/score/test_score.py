@@ -17,9 +17,7 @@ from hypothesis.extra import numpy as hnp
 from recorder.file.episode import read_episode
 from rewards.score.metrics import EpisodeFacts
 from rewards.score.score import (
-    ONE_PPM,
     WEIGHTS_PERCENT,
-    Score,
     Vector,
     facts_of,
     pay_wei,
@@ -28,6 +26,7 @@ from rewards.score.score import (
     score,
     weigh,
 )
+from rewards.score.verdict import ONE_PPM, Score
 from rewards.score.versions import NEWEST, VERSIONS
 from sim.motion.control import Limit, LimitEvent
 from tests.recorder.factory import fake_end, fake_episode, fake_steps
@@ -65,7 +64,8 @@ def shaped(draw: st.DrawFn) -> EpisodeFacts:
 def require_sane(found: Score) -> None:
     """Hold any score to what every score promises."""
     assert 0 <= found.score_ppm <= ONE_PPM
-    assert all(0 <= getattr(found.vector, field.name) <= ONE_PPM for field in fields(Vector))
+    assert set(found.vector) == {field.name for field in fields(Vector)}
+    assert all(0.0 <= part <= 1.0 for part in found.vector.values())
     assert found.accepted or found.reasons
     assert all(re.match(r"[A-Z\d].*\.$", reason, re.DOTALL) for reason in found.reasons)
 
@@ -139,7 +139,7 @@ def test_a_failed_drive_is_rejected_and_unpaid_however_fine_it_was():
 def test_a_robot_that_cannot_know_is_not_guessed_for():
     found = score(good_drive(success=None))
     assert not found.accepted
-    assert found.vector.success == 0
+    assert found.vector["success"] == 0
 
 
 def test_an_episode_that_ended_badly_is_rejected_with_how_it_ended():
@@ -200,7 +200,7 @@ def test_a_recorded_failure_is_rejected(tmp_path):
 def test_a_recorded_pause_costs(tmp_path):
     steady = recompute(recorded(tmp_path))
     paused = recompute(recorded(tmp_path, idle=40, episode="episode-2"))
-    assert paused.vector.idle < steady.vector.idle
+    assert paused.vector["idle"] < steady.vector["idle"]
 
 
 def test_moving_the_gripper_at_full_speed_is_not_held_against_anyone(tmp_path):
