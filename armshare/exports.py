@@ -19,12 +19,10 @@ from recorder.file.episode import Episode
 from recorder.pictures.channel import Pictures
 from recorder.pictures.encoded import Plane
 from recorder.proof.bundle import read_small
-from recorder.proof.case import Trust
 from recorder.proof.manifest import Manifest
 from rewards.score.kept import SCORE_FILE, as_json
 from rewards.score.score import facts_of, score
 from sim.words import listed
-from teleop.identity import Domain
 
 DEPTH_SUFFIX: Final = "_depth"
 """`--camera front_depth` draws the depth of `front`."""
@@ -85,14 +83,6 @@ def format_of(name: str, target: Path) -> Format:
         if target.suffix in one.suffixes:
             return one
     raise PlatformError(f"Which format should {target} have? Give --format: {listed(FORMATS, 'or')}.")
-
-
-def trust_of(config: Mapping[str, Any] | None) -> Trust | None:
-    """Return whose receipts count, from a hub's `/api/config`; None if any hub's do."""
-    if config is None:
-        return None
-    domain = Domain(config["chain_id"], config["vault"])
-    return Trust(domain, hub=config["hub"], log_key=config["log_public_key"])
 
 
 def score_facts(bundle: Path, episode: Episode) -> dict[str, Any]:

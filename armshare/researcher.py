@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,37 +19,28 @@ from recorder.proof.bundle import BUNDLE_FILES, TrustClass, read_bundle
 from recorder.proof.case import Trust
 from recorder.proof.hubless import NO_HUB
 from recorder.proof.manifest import EPISODE_FILE
+from recorder.proof.named import HubKeysError, hub_keys, trust_in
 from recorder.proof.refusals import GateError
 from recorder.proof.unable import UnableError
 from recorder.proof.verify import claimed_domain, verify
 from rewards.score.kept import as_json
 from rewards.score.score import recompute
 from sim.robot import RobotError
-from sim.words import listed
-from teleop.identity import Domain, SignatureError, require_address
+from teleop.identity import SignatureError, require_address
 
 _PAGE = 200
 _TRUST = {
     TrustClass.REPLAYED: "the hub signed that it has reproduced this simulation to the last bit",
     TrustClass.WITNESSED: "the hub signed that this is a real robot's, and its host's word",
 }
-_PINS = ("chain_id", "vault", "hub", "log_public_key")
 
 
 def pins(file: Path) -> dict[str, Any]:
     """Return a saved `/api/config`; raise PlatformError if the file is not one."""
     try:
-        found = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise PlatformError(
-            f"{file} is not a hub's keys: it holds no JSON. Save them with: curl -s URL/api/config > hub.json"
-        ) from error
-    missing = [name for name in _PINS if not isinstance(found, dict) or name not in found]
-    if missing:
-        raise PlatformError(
-            f"{file} is not a hub's keys: it lacks {listed(missing)}. Save them with: curl -s URL/api/config > hub.json"
-        )
-    return dict(found)
+        return hub_keys(file)
+    except HubKeysError as error:
+        raise PlatformError(str(error)) from error
 
 
 def episode_in(folder: Path) -> Episode:
@@ -69,12 +60,8 @@ def check(bundle: Path, config: dict[str, Any] | None, *, replay: bool, score: b
     read = read_bundle(bundle)
     report: dict[str, Any] = {"bundle": str(bundle), "pinned": config is not None, "refused": None, "unable": None}
     try:
-        trust = Trust(
-            domain=Domain(config["chain_id"], config["vault"]) if config else claimed_domain(read),
-            replay=replayed if replay else None,
-            hub=config["hub"] if config else None,
-            log_key=config["log_public_key"] if config else None,
-        )
+        trust = trust_in(config) if config else Trust(claimed_domain(read))
+        trust = replace(trust, replay=replayed if replay else None)
         found = verify(read, trust)
     except GateError as error:
         return {**report, "refused": type(error).__name__, "message": str(error)}

@@ -177,6 +177,7 @@ def export(
     """Write verified episodes in a format that training code reads."""
     from armshare import exports, researcher
     from recorder.export.demonstrations import demonstrations
+    from recorder.proof.named import trust_in
 
     chosen = exports.format_of(form, target)
     shown = TextColumn("{task.description}"), TextColumn("{task.completed} of {task.total} episodes")
@@ -191,7 +192,7 @@ def export(
             size=_size(size),
             facts=exports.score_facts,
             draw=exports.drawn,
-            trust=exports.trust_of(config),
+            trust=trust_in(config) if config else None,
             unverified=unverified,
             gone=exports.gone_at(client) if client else None,
             driven_only=not all_steps,

@@ -128,7 +128,7 @@ def test_a_hub_that_does_not_answer_is_said(here: Path, command: str, host: str)
         ("verify file", "is a file"),
         ("verify nowhere", "does not exist"),
         ("verify empty --pins file", "Save them with: curl -s URL/api/config > hub.json"),
-        ("export empty --to out.hdf5", "empty is no whole episode: missing, or no regular file: episode.h5"),
+        ("export empty --to out.hdf5", "empty is not a complete episode: missing, or no regular file: episode.h5"),
         ("export empty --to out", "Which format should out have? Give --format: robomimic"),
         ("export empty --to out --format zarr", "There is no format 'zarr'. There are robomimic"),
         ("export empty --to out.hdf5 --size big", "'big' is no size: write WIDTHxHEIGHT"),
@@ -202,4 +202,4 @@ def test_an_added_robot_that_cannot_be_read_hides_no_other(here: Path):
 def test_an_empty_folder_is_refused_as_an_episode(here: Path):
     done = armshare_here("verify", "empty")
     assert (done.returncode, NOISE.search(done.stdout)) == (1, None)
-    assert "there is no whole episode in this folder" in done.stdout
+    assert "there is not a complete episode in this folder" in done.stdout
