@@ -27,8 +27,8 @@ from recorder.export.statistics import Statistics
 from recorder.export.target import whole_folder
 from recorder.pictures import depth
 from recorder.pictures.channel import PictureCodec
+from recorder.pictures.errors import PictureError
 from recorder.pictures.mp4 import ENCODER, KEY_EVERY, Mp4Files, Placed
-from recorder.pictures.units import PictureError
 from sim.words import listed
 
 VERSION: Final = "v3.0"

@@ -40,10 +40,10 @@ from recorder.file.reader import (
     total_bytes,
 )
 from recorder.file.storage import map_pictures
-from recorder.pictures import units
+from recorder.pictures import errors
 from recorder.pictures.channel import Pictures
 from recorder.pictures.cost import DECODING_NS_MAX, needed_ns
-from recorder.pictures.units import PictureError
+from recorder.pictures.errors import PictureError
 
 BOUNDS: Final = Bounds()
 _ROOT: Final = Path(__file__).parents[2]
@@ -114,7 +114,7 @@ class Reader:
         if answer.lost:
             raise ReaderLostError(answer.lost)
         if answer.error:
-            raise getattr(units, answer.error, PictureTooCostlyError)(answer.says)
+            raise getattr(errors, answer.error, PictureTooCostlyError)(answer.says)
 
     def close(self) -> None:
         """End the process. Idempotent; another read starts another one."""

@@ -43,7 +43,7 @@ from recorder.file.layout import META_BYTES_MAX, PICTURES_BYTES_MAX, VALUES_BYTE
 from recorder.file.meta import canonical
 from recorder.file.storage import Stored, put_pictures
 from recorder.pictures.channel import PictureCodec, Pictures
-from recorder.pictures.units import PictureError
+from recorder.pictures.errors import PictureError
 
 MESSAGE_BYTES_MAX: Final = 1 << 16
 ALIGN: Final = 64

@@ -12,6 +12,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from recorder.pictures.errors import PictureUndecodableError
+
 
 class PictureCodec(StrEnum):
     """How pictures are encoded."""
@@ -54,8 +56,13 @@ class Pictures:
         return bytes(self.data[int(self.end[index - 1]) if index else 0 : int(self.end[index])])
 
     def key_before(self, index: int) -> int:
-        """Return the newest picture up to `index` that can be decoded by itself."""
-        return int(np.flatnonzero(self.key[: index + 1])[-1])
+        """Return the newest picture up to `index` that can be decoded by itself; raise PictureUndecodableError."""
+        keys = np.flatnonzero(self.key[: index + 1])
+        if not len(keys):
+            raise PictureUndecodableError(
+                f"picture {index} of {self.name}: there is no key before it, so it cannot be decoded"
+            )
+        return int(keys[-1])
 
     def at(self, t_ns: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return for each time the newest picture that had been taken by then; the first one if there was none yet."""

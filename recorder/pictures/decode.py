@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recorder.pictures.channel import PictureCodec, Pictures
-from recorder.pictures.units import PictureError, PictureSizeError, PictureUndecodableError, require_exact, require_unit
+from recorder.pictures.errors import PictureError, PictureSizeError, PictureUndecodableError
+from recorder.pictures.units import require_exact, require_unit
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from recorder.pictures.channel import PictureCodec, Pictures
 from recorder.pictures.decode import Decoder
 from recorder.pictures.depth import coded
-from recorder.pictures.units import PictureError, PictureSizeError, PictureStructureError, require_unit
+from recorder.pictures.errors import PictureError, PictureSizeError, PictureStructureError
+from recorder.pictures.units import require_unit
 
 if TYPE_CHECKING:
     import av

@@ -14,27 +14,12 @@ from functools import lru_cache
 from typing import Final
 
 from recorder.pictures.channel import PictureCodec
+from recorder.pictures.errors import PictureSizeError, PictureStructureError
 from teleop.cameras.film import PICTURE_BYTES_MAX
 
 SIDE_MAX: Final = 4096
 """Pixels, of width and height."""
 PIXELS_MAX: Final = SIDE_MAX * 2304
-
-
-class PictureError(ValueError):
-    """A picture cannot be had; subclasses say why."""
-
-
-class PictureStructureError(PictureError):
-    """A picture's bytes are not what its codec allows."""
-
-
-class PictureSizeError(PictureError):
-    """A picture has another size than its camera."""
-
-
-class PictureUndecodableError(PictureError):
-    """A picture cannot be decoded."""
 
 
 @dataclass(frozen=True, slots=True)

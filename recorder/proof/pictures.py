@@ -15,7 +15,7 @@ from recorder.file.episode import Episode
 from recorder.file.layout import camera_path
 from recorder.pictures.channel import Pictures
 from recorder.pictures.cost import DECODING_NS_MAX, needed_ns
-from recorder.pictures.units import PictureError
+from recorder.pictures.errors import PictureError
 from teleop.cameras.film import Mark, Trouble
 
 FASTEST: Final = 2.0

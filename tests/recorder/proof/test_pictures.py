@@ -14,7 +14,7 @@ from recorder.file.apart import PictureTooCostlyError, Reader, _decoding_bounds
 from recorder.file.episode import Episode, MetaInvalidError, read_episode
 from recorder.file.reader import Look
 from recorder.pictures.channel import PictureCodec, Pictures
-from recorder.pictures.units import PictureError
+from recorder.pictures.errors import PictureError
 from recorder.proof import pictures as proof
 from recorder.proof import refusals
 from recorder.proof.asked import Asked, another_robot
