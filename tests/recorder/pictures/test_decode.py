@@ -11,13 +11,8 @@ import pytest
 
 from recorder.pictures.channel import PictureCodec, Pictures
 from recorder.pictures.decode import Decoder
-from recorder.pictures.units import (
-    PictureError,
-    PictureSizeError,
-    PictureStructureError,
-    PictureUndecodableError,
-    unit_of,
-)
+from recorder.pictures.errors import PictureError, PictureSizeError, PictureStructureError, PictureUndecodableError
+from recorder.pictures.units import unit_of
 from tests.recorder.pictures.encoded import HEIGHT, KEY_EVERY, WIDTH, channel, depth, encoded, pictures_of, png, scene
 
 ORDERS = [list(range(12)), [11, 0, 5, 5, 6, 1, 11], [3, 2, 1, 0], [7], []]
