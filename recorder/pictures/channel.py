@@ -28,6 +28,16 @@ class PictureCodec(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Geometry:
+    """How a camera that was drawn sees, and where it was: exactly."""
+
+    intrinsics: NDArray[np.float64]
+    """(3, 3): the camera matrix K, pixels; there is no distortion."""
+    extrinsics: NDArray[np.float64]
+    """(F, 4, 4): the camera's frame in the room at each picture, x right, y down, z along the view."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pictures:
     """F pictures of one camera, in order."""
 
@@ -46,6 +56,8 @@ class Pictures:
     key: NDArray[np.bool_]
     """(F,): whether it can be decoded by itself; the first can."""
     depth_unit_m: float = 0.0
+    geometry: Geometry | None = None
+    """Of a camera that was drawn; of one that recorded, `/meta` has what its owner measured."""
 
     def __len__(self) -> int:
         """F."""
