@@ -16,7 +16,7 @@ from armshare.client import client_of, config_of
 from sim.words import listed
 
 cli = typer.Typer()
-_SHOWN: Final = TextColumn("{task.description}"), TextColumn("{task.completed} frames"), TimeElapsedColumn()
+_SHOWN: Final = TextColumn("drawing {task.description}"), TimeElapsedColumn()
 
 
 @cli.command()
@@ -82,28 +82,33 @@ def render(
         ),
     ] = "room",
 ) -> None:
-    """Draw what cameras saw in a simulated episode: a video of each, and its geometry as JSON."""
+    """Draw what cameras saw in a simulated episode: a video of each, and its geometry as JSON.
+
+    What was drawn before, for an export or a data set too, is taken from where it is kept (ARMSHARE_PICTURES).
+    """
     from armshare.pictures import render_episode
-    from sim.pictures.render import workers
+    from recorder.pictures.drawn import View
 
     width, height = _size(size)
-    wanted = {"width": width, "height": height, "depth": depth, "mask": mask, "light": _light(light)}
-    with workers() as pool, Progress(*_SHOWN, console=err, transient=True) as progress:
+    said = _light(light)
+    with Progress(*_SHOWN, console=err, transient=True) as progress:
         for name in camera or ["front"]:
-            shown = progress.add_task(name, total=None)
-            for _ in render_episode(episode, {"camera": name, **wanted}, target, pool):
-                progress.advance(shown)
+            progress.add_task(name, total=None)
+            render_episode(episode, View(name, width, height, said), target, depth=depth, mask=mask)
     out.print(f"{', '.join(camera or ['front'])}, in {target}")
 
 
-def _light(said: str) -> str | tuple[float, ...]:
-    """Return a light's name as it is, and a direction as numbers; what there is not is refused when it is drawn."""
+def _light(said: str) -> str | tuple[float, float, float]:
+    """Return a light's name as it is, and a direction as numbers; a light that does not exist is refused later."""
+    if "," not in said:
+        return said
     try:
-        return tuple(float(part) for part in said.split(",")) if "," in said else said
+        x, y, z = (float(part) for part in said.split(","))
     except ValueError as error:
         raise typer.BadParameter(
-            f"{said!r} is no direction: write X,Y,Z, such as 0.4,0,-1", param_hint="--light"
+            f"{said!r} is not a direction: write X,Y,Z, such as 0.4,0,-1", param_hint="--light"
         ) from error
+    return x, y, z
 
 
 @cli.command()

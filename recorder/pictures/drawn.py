@@ -29,6 +29,8 @@ from recorder.pictures.painters import painters
 from sim.pictures.light import ROOM, Lighting
 from sim.robot import Vector
 
+NOTHING: Final = "nothing"
+"""What 0 is in a mask."""
 _RENDERER: Final = "renderer.json"
 
 
@@ -224,7 +226,7 @@ def _mask_names(shot: Any) -> list[str]:
     from sim.pictures.render import render_scene_of
 
     pieces = render_scene_of(shot.robot, shot.task, shot.seed, shot.height).pieces if shot.mask else ()
-    return ["nothing", *(piece.name for piece in pieces)] if pieces else []
+    return [NOTHING, *(piece.name for piece in pieces)] if pieces else []
 
 
 def _drawn(recorded: Recorded, view: View, codec: PictureCodec, found: Found) -> Drawn:

@@ -62,7 +62,7 @@ class Placed:
 class Mp4Files:
     """The videos of one camera, file after file. Close it, or they cannot be read."""
 
-    def __init__(self, path_of: Callable[[int], Path], fps: int, *, bytes_max: int = BYTES_MAX) -> None:
+    def __init__(self, path_of: Callable[[int], Path], fps: Fraction | int, *, bytes_max: int = BYTES_MAX) -> None:
         """`path_of` says where a file of a number goes; its folder is made. `fps` is the rate of all of them."""
         self._path_of, self._fps, self._bytes_max = path_of, fps, bytes_max
         self._file: _Mp4 | None = None
@@ -129,7 +129,7 @@ def parameter_sets(unit: bytes, *, hevc: bool = False) -> bytes:
 class _Mp4:
     """One open file."""
 
-    def __init__(self, path: Path, fps: int, first: bytes, sets: bytes, name: str, codec: str) -> None:
+    def __init__(self, path: Path, fps: Fraction | int, first: bytes, sets: bytes, name: str, codec: str) -> None:
         import av
 
         self.sets, self.size, self.count = sets, 0, 0
@@ -180,7 +180,7 @@ def _units(pictures: Pictures, indices: Iterable[int]) -> Iterator[tuple[bytes, 
         yield unit, key
 
 
-def _encoded(pictures: Pictures, indices: NDArray[np.int64], fps: int) -> Iterator[tuple[bytes, bool]]:
+def _encoded(pictures: Pictures, indices: NDArray[np.int64], fps: Fraction | int) -> Iterator[tuple[bytes, bool]]:
     """Yield the access units of these pictures, decoded and encoded again."""
     import av
 
@@ -201,19 +201,19 @@ def _encoded(pictures: Pictures, indices: NDArray[np.int64], fps: int) -> Iterat
     yield from _packets(encoder.encode(None))
 
 
-def _encoder(pictures: Pictures, fps: int) -> av.VideoCodecContext:
+def _encoder(pictures: Pictures, fps: Fraction | int) -> av.VideoCodecContext:
     made = _opened("libx264", "yuv420p", pictures, fps)
     made.options = {**ENCODER, "x264-params": "repeat-headers=1:annexb=1:scenecut=0"}
     return made
 
 
-def _depth_encoder(pictures: Pictures, fps: int) -> av.VideoCodecContext:
+def _depth_encoder(pictures: Pictures, fps: Fraction | int) -> av.VideoCodecContext:
     made = _opened("libx265", DEPTH_FORMAT, pictures, fps)
     made.options = {"x265-params": _DEPTH_ENCODER}
     return made
 
 
-def _opened(name: str, pixels: str, pictures: Pictures, fps: int) -> av.VideoCodecContext:
+def _opened(name: str, pixels: str, pictures: Pictures, fps: Fraction | int) -> av.VideoCodecContext:
     import av
 
     encoder: Any = av.CodecContext.create(name, "w")
