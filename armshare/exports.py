@@ -18,9 +18,9 @@ from recorder.export.drawn import draw
 from recorder.file.episode import Episode
 from recorder.pictures.channel import Pictures
 from recorder.pictures.encoded import Plane
-from recorder.proof.bundle import read_small
+from recorder.proof.bundle import SCORE_FILE, read_small
 from recorder.proof.manifest import Manifest
-from rewards.score.kept import SCORE_FILE, as_json
+from rewards.score.kept import as_json
 from rewards.score.score import facts_of, score
 from sim.words import listed
 

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 _MODULE: Final = "sim.gym:"
 """What Gymnasium puts before a name to import the module that registers it."""
-WORKERS: Final = min(os.cpu_count() or 1, 8)
 _ready: Final[dict[Job, tuple[Policy, gymnasium.Env[Any, Any]]]] = {}
 """What a worker goes on with: the policy and the environment of the job that it is at."""
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
-from armshare.cli.options import AsJson, err, out
+from armshare.cli.options import AsJson, err, out, progress_bar
 from armshare.failures import PlatformError
 from sim.seeds import JUDGING, SEED_MAX
 from sim.words import listed
@@ -84,10 +84,11 @@ def evaluate(
 
     Exit codes: 0 done; 1 fewer than --at-least succeeded, none counts, or Ctrl-C came; 2 it could not go on.
     """
-    from sim.evaluate import WORKERS, Job, environment_named
+    from sim.evaluate import Job, environment_named
     from sim.evaluate import workers as started
     from sim.motion.actions import CONTROLS
     from sim.pictures.video import Video
+    from sim.processes import WORKERS
 
     found = next((one for one in CONTROLS if one == control), None)
     if found is None:
@@ -101,7 +102,7 @@ def evaluate(
         err.print(f"[yellow]warning[/yellow]: {escape(one)}", highlight=False, soft_wrap=True)
     begun = time.perf_counter()
     count = min(workers or WORKERS, len(wanted))
-    with started(count) as pool, _bar() as progress:
+    with started(count) as pool, progress_bar() as progress:
         done, interrupted = _gathered(job, wanted, pool, progress)
     report = _report(job, seeds, done, warnings)
     report |= {"interrupted": interrupted, "workers": count, "wall_s": round(time.perf_counter() - begun, 2)}
@@ -189,8 +190,3 @@ def _tell(report: dict[str, Any], asked: int) -> None:
         out.print(f"seed {one['seed']} does not count: {escape(one['why'])}", highlight=False, soft_wrap=True)
     if report["interrupted"]:
         out.print(f"interrupted: {report['episodes']} of {asked} seeds were evaluated", highlight=False)
-
-
-def _bar() -> Progress:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    return Progress(*columns, console=err)

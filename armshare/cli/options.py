@@ -11,11 +11,18 @@ from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sim.own import DATA
 
 out, err = Console(emoji=False), Console(stderr=True, emoji=False)
 ARM: Final = 10**18
+
+
+def progress_bar() -> Progress:
+    """Return a bar of how many of the seeds are done."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    return Progress(*columns, console=err)
 
 
 def _kept_in(data: Path) -> Path:

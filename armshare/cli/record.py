@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from armshare.cli.options import AsJson, err, out
+from armshare.cli.options import AsJson, out, progress_bar
 from sim.catalogue import require_pair, task
 from sim.seeds import data_seeds
 from sim.words import listed
@@ -79,16 +78,17 @@ def record(
 
     Exit codes: 0 all of them are there; 1 some are not: they were lost, or Ctrl-C came; 2 it could not go on.
     """
-    from recorder.collect.crew import WORKERS, Job, collect
+    from recorder.collect.crew import Job, collect
     from recorder.collect.folder import Folder
     from rewards.score.kept import keep_score
+    from sim.processes import WORKERS
 
     made = _made(robot or task(task_name).robots[0], task_name, policy, expert=expert)
     folder = Folder(target)
     done = Collected(str(target), made.robot, made.task, _said(made), 0, workers=workers or WORKERS)
     job = Job(made, target.resolve(), policy, key and key.resolve(), replay, after=keep_score)
     begun = time.perf_counter()
-    with folder.held(made), _bar() as progress:
+    with folder.held(made), progress_bar() as progress:
         seeds = list(islice(data_seeds(seed), episodes))
         missing = [one for one in seeds if not folder.has(folder.name_of(made, one))]
         shown = progress.add_task("recording", total=episodes, completed=episodes - len(missing))
@@ -123,11 +123,6 @@ def _made(robot: str, task_name: str, policy: str, *, expert: bool) -> Made:
 def _said(made: Made) -> dict[str, str]:
     driver = made.driver
     return {"kind": driver.kind.value, "name": driver.name, "sha256": driver.sha256}
-
-
-def _bar() -> Progress:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    return Progress(*columns, console=err)
 
 
 def _count(done: Collected, seed: int, steps: int, seconds: float, success: bool, lost: str) -> None:

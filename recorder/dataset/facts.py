@@ -21,6 +21,7 @@ from recorder.proof.bundle import (
     MANIFEST_FILE,
     RECEIPT_FILE,
     RECEIPT_JSON,
+    SCORE_FILE,
     SIGNATURES_FILE,
     SIGNATURES_JSON,
     Bundle,
@@ -41,7 +42,6 @@ Facts = Mapping[str, Any]
 Hub = Trust | Path | str
 """A hub that is named: its keys, or the file in which they were saved (`curl -s URL/api/config > hub.json`)."""
 UNVERIFIED: Final = "unverified_"
-SCORE_FILE: Final = "score.json"
 _SCORE: Final = msgspec.json.Decoder(dict[str, Any])
 
 

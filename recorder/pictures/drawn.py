@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 
 from recorder.pictures.cache import Found, PictureCache
 from recorder.pictures.channel import Geometry, PictureCodec, Pictures
-from recorder.pictures.encoded import DEPTH_UNIT_M, Plane, codec_of, encoded, settings
+from recorder.pictures.encoded import Plane, codec_of, encoded, settings
 from recorder.pictures.painters import painters
 from sim.pictures.light import ROOM, Lighting
 from sim.robot import Vector
+from teleop.cameras.spec import DEPTH_UNIT_M
 
 NOTHING: Final = "nothing"
 """What 0 is in a mask."""

@@ -12,8 +12,8 @@ import numpy as np
 from recorder.pictures.channel import PictureCodec
 from sim.pictures.picture import Picture
 from sim.robot import RobotError, Vector
+from teleop.cameras.spec import DEPTH_UNIT_M
 
-DEPTH_UNIT_M: Final = 0.001
 _DEPTH_MAX_M: Final = 65.0
 GOP: Final = 3
 """Every third picture can be decoded by itself: two are decoded for one, on average, if it is asked for by itself."""

@@ -22,6 +22,8 @@ from teleop.identity import Domain
 MANIFEST_FILE: Final = "manifest.json"
 SIGNATURES_FILE: Final = "signatures.json"
 RECEIPT_FILE: Final = "receipt.json"
+SCORE_FILE: Final = "score.json"
+"""May lie beside them; nobody signs it."""
 BUNDLE_FILES: Final = (EPISODE_FILE, MANIFEST_FILE, SIGNATURES_FILE, RECEIPT_FILE)
 SMALL_FILE_BYTES_MAX: Final = MANIFEST_BYTES_MAX
 

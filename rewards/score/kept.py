@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from recorder.proof.bundle import SCORE_FILE
 from recorder.proof.manifest import EPISODE_FILE
 from rewards.score.score import recompute
 from rewards.score.verdict import ONE_PPM, Score
 from teleop.files import write_atomic
-
-SCORE_FILE: Final = "score.json"
 
 
 def as_json(scored: Score) -> dict[str, Any]:

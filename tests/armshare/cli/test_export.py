@@ -15,7 +15,8 @@ from armshare.exports import FORMATS, format_of, gone_at, score_facts
 from armshare.failures import PlatformError
 from recorder.file.episode import read_episode
 from recorder.proof import manifest as manifests
-from rewards.score.kept import SCORE_FILE, keep_score
+from recorder.proof.bundle import SCORE_FILE
+from rewards.score.kept import keep_score
 from tests.armshare.command import armshare_here
 from tests.recorder.bundles import LOG_KEY
 from tests.recorder.export import made
