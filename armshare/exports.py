@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import httpx
 
+from armshare.extras import command_for
 from armshare.failures import PlatformError
 from recorder.export.demonstrations import Demonstrations
 from recorder.export.drawn import draw
@@ -54,7 +55,9 @@ class Format:
             missing = error.name or ""
             if missing.partition(".")[0] in ("recorder", "teleop", "sim"):
                 raise
-            raise PlatformError(f"{self.name} needs {missing}: pip install 'armshare[export]'") from error
+            raise PlatformError(
+                f"The format {self.name} needs {missing}, which is not installed: {command_for([missing])}"
+            ) from error
         return made
 
 
@@ -121,7 +124,7 @@ def gone_at(client: httpx.Client) -> Callable[[Manifest], str]:
         if answer.status_code == httpx.codes.NOT_FOUND:
             return "the hub has no such episode"
         state = str(answer.raise_for_status().json()["state"])
-        return "" if state == "verified" else f"the hub gives it out no longer: it is {state}"
+        return "" if state == "verified" else f"the hub no longer gives it out: it is {state}"
 
     return gone
 

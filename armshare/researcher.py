@@ -146,7 +146,7 @@ def fetch(hub: str, target: Path, *, task: str, operator: str, limit: int) -> It
             require_address(operator)
         except SignatureError as error:
             what = "0x and 40 hex digits, in the capitals that the page shows"
-            raise PlatformError(f"--operator {operator!r} is no wallet's address, which is {what}.") from error
+            raise PlatformError(f"--operator {operator!r} is not a wallet's address: {what}.") from error
     wanted = {"state": "verified", "limit": str(_PAGE), "task": task, "operator": operator}
     with client_of(hub) as client:
         config_of(client)

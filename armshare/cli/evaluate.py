@@ -92,7 +92,7 @@ def evaluate(
 
     found = next((one for one in CONTROLS if one == control), None)
     if found is None:
-        raise typer.BadParameter(f"{control!r} is none; there are {listed(CONTROLS)}", param_hint="--control")
+        raise typer.BadParameter(f"{control!r} is not a control. There are {listed(CONTROLS)}.", param_hint="--control")
     wanted = seeds_of(seeds)
     video = None if videos is None else Video(videos.resolve(), camera)
     file = "" if checkpoint is None else str(checkpoint.resolve())

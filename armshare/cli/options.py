@@ -41,11 +41,11 @@ def hub_url(given: str) -> str:
     try:
         parts = urlsplit(given)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, as in http://::1:8000, or brackets that do not fit
+    except ValueError:  # a port that is not a number, as in http://::1:8000, or brackets that do not fit
         good = False
     if given and not good:
         example = f"such as {HUB}, https://example.org/arms or http://[::1]:8000"
-        raise typer.BadParameter(f"{given!r} is no address of a hub: write it with http:// or https://, {example}")
+        raise typer.BadParameter(f"{given!r} is not the address of a hub: write it with http:// or https://, {example}")
     return given.rstrip("/")
 
 

@@ -65,7 +65,7 @@ def record(
         Path | None,
         typer.Option(help="The operator's key file; by default one that is made and kept in the folder."),
     ] = None,
-    workers: Annotated[int, typer.Option(min=0, max=256, help="How many processes; 0 is one a core, at most 8.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, max=256, help="How many processes; 0 means one for each core, at most 8.")] = 0,
     replay: Annotated[
         bool, typer.Option("--replay/--no-replay", help="Whether an episode counts only once it has been replayed.")
     ] = True,
@@ -73,8 +73,8 @@ def record(
 ) -> None:
     """Make signed episodes of a simulated robot as fast as the processors allow, without a hub.
 
-    Each is marked as made by a script or a policy, scored, and replayed to the last bit before it counts. The same
-    command again goes on with what is missing. Ctrl-C leaves whole episodes only.
+    Each is marked as made by a script or a policy, scored, and replayed to the last bit before it counts. Run the
+    same command again to make what is missing. Ctrl-C leaves only complete episodes.
 
     Exit codes: 0 all of them are there; 1 some are not: they were lost, or Ctrl-C came; 2 it could not go on.
     """
@@ -142,5 +142,5 @@ def _tell(done: Collected, asked: int) -> None:
         out.print(f"lost seed {one['seed']}: {escape(str(one['why']))}", highlight=False, soft_wrap=True)
     if len(done.lost) > _LISTED:
         out.print(f"and {len(done.lost) - _LISTED} more; --json lists them", highlight=False)
-    goes_on = "" if done.episodes == asked else "; the same command goes on with the others"
+    goes_on = "" if done.episodes == asked else "; run the same command again to make the rest"
     out.print(f"{done.episodes} of {asked} are in {done.folder}{goes_on}", highlight=False, soft_wrap=True)

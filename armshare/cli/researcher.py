@@ -215,7 +215,7 @@ def export(
 def _size(given: str) -> tuple[int, int]:
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", given)
     if found is None:
-        raise typer.BadParameter(f"{given!r} is no size: write WIDTHxHEIGHT, such as 640x480", param_hint="--size")
+        raise typer.BadParameter(f"{given!r} is not a size: write WIDTHxHEIGHT, such as 640x480", param_hint="--size")
     return int(found[1]), int(found[2])
 
 

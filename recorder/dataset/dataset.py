@@ -179,7 +179,7 @@ class EpisodeDataset:
         try:
             index = range(len(self))[index]
         except IndexError as error:
-            raise IndexError(f"There are {len(self)} frames, and none is number {index}.") from error
+            raise IndexError(f"There are {len(self)} frames: there is no frame {index}.") from error
         number = int(np.searchsorted(self._ends, index, side="right"))
         return number, index - self.episodes[number].first
 
@@ -270,7 +270,7 @@ def _chosen(
     said = [(folder, facts_of(folder, hub)) for folder in folders]
     passed = [(folder, facts) for folder, facts in said if where is None or where(facts)]
     if not passed:
-        raise NoEpisodesError(f"`where` lets none of {len(said)} episodes pass. The first is {said[0][1]}.")
+        raise NoEpisodesError(f"None of the {len(said)} episodes passes `where`. The first is {said[0][1]}.")
     found, first = [], 0
     for folder, facts in passed:
         _require_same(passed[0][1], facts)

@@ -262,7 +262,7 @@ def _vouched(bundle: Path, read: Bundle, trust: Trust) -> tuple[str, str]:
         expected = Trust(trust.domain, hub=trust.hub or receipt.hub, log_key=trust.log_key)
         require_gates(read, expected, signed_gates(expected))
     except (GateError, ValueError) as error:
-        raise UnverifiedError(f"{bundle} does not stand as verified: {type(error).__name__}: {error}") from error
+        raise UnverifiedError(f"{bundle} is not a verified episode: {error}") from error
     named = trust.hub and isinstance(receipt.trust, TrustClass)
     return (str(receipt.trust) if named else ""), receipt.hub
 

@@ -72,7 +72,7 @@ class Decoder:
 
     def _seek(self, index: int) -> None:
         if not 0 <= index < len(self._pictures):
-            raise IndexError(f"{self._pictures.name} has {len(self._pictures)} pictures, and none is number {index}")
+            raise IndexError(f"{self._pictures.name} has {len(self._pictures)} pictures: there is no picture {index}")
         self._source.seek(index)
 
 
@@ -117,7 +117,7 @@ class _Alone:
 def _require_decoded(pictures: Pictures, index: int, found: Any, deep: bool) -> None:
     expected = (pictures.height, pictures.width) if deep else (pictures.height, pictures.width, 3)
     if found is None:
-        raise _of(pictures, index, PictureUndecodableError(f"it is no {pictures.codec} that can be decoded"))
+        raise _of(pictures, index, PictureUndecodableError(f"it cannot be decoded as {pictures.codec}"))
     if found.shape != expected or found.dtype != (np.uint16 if deep else np.uint8):
         raise _of(pictures, index, PictureSizeError(f"expected pixels {expected}, got {found.shape} {found.dtype}"))
 

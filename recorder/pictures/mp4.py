@@ -71,8 +71,8 @@ class Mp4Files:
     def add(self, pictures: Pictures, indices: NDArray[np.int64]) -> Placed:
         """Append an episode: the pictures numbered `indices` (n,), one to a frame; raise a PictureError.
 
-        They are copied if they follow each other. If the first of them is no key, those from the key before it on are
-        put into the file too, before the episode's start: players need them, and nobody asks for them.
+        They are copied if they follow each other. If the first is not a key, those from the key before it on are put
+        into the file too, before the episode's start: players need them, and nobody asks for them.
         """
         units = _stored(pictures, indices)
         if units is None:
@@ -139,9 +139,7 @@ class _Mp4:
                 self._container = av.open(str(path), "w", format="mp4")
                 self._stream = self._container.add_stream_from_template(probed.streams.video[0])
         except (av.FFmpegError, IndexError, ValueError) as error:
-            raise PictureStructureError(
-                f"{name}: its first picture is no {codec} that can be copied: {error}"
-            ) from error
+            raise PictureStructureError(f"{name}: its first picture cannot be copied as {codec}: {error}") from error
         self._stream.time_base = self._period
 
     def append(self, unit: bytes, *, key: bool) -> None:

@@ -57,7 +57,7 @@ def require_unit(codec: PictureCodec, data: bytes, width: int, height: int, *, k
     if found.size is not None and found.size != (width, height):
         raise PictureSizeError(f"expected a picture of {width}x{height} pixels, got {found.size[0]}x{found.size[1]}")
     if found.key is not key:
-        said, is_one = ("a key", "is none") if key else ("no key", "is one")
+        said, is_one = ("a key", "is not one") if key else ("not a key", "is one")
         raise PictureStructureError(f"the picture is called {said}, and {is_one}")
     return found
 

@@ -42,7 +42,7 @@ _EVENT: Final = struct.Struct("<qqBI")
 
 
 class FilmError(Exception):
-    """A file is no film."""
+    """A file is not a film."""
 
 
 class Kind(IntEnum):

@@ -54,7 +54,7 @@ class CameraSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     depth_unit_m: float = DEPTH_UNIT_M
     """Of `depth16`: how far away a 1 is."""
     still: bool = False
-    """Whether it may well give the same picture twice, to the last pixel: it is no sensor with noise."""
+    """Whether it may well give the same picture twice, to the last pixel: it is not a sensor with noise."""
     intrinsics: tuple[float, ...] = ()
     mount: str = ""
     extrinsics: tuple[float, ...] = ()
@@ -112,7 +112,7 @@ def camera_of(said: str) -> CameraSpec:
         device, at, size = rest, "", ""
     wide, _, high = size.partition("x")
     if not name or not equals or not device or (at and not (wide.isdecimal() and high.isdecimal())):
-        raise CameraError(f"{said!r} is no camera: write NAME=DEVICE or NAME=DEVICE@640x480.")
+        raise CameraError(f"{said!r} is not a camera: write NAME=DEVICE or NAME=DEVICE@640x480.")
     if not at:
         return required(CameraSpec(name, device=device))
     return required(CameraSpec(name, int(wide), int(high), device=device))

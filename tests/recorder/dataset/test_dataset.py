@@ -187,7 +187,7 @@ def test_facts_choose_episodes(episodes: list[Path], tmp_path: Path) -> None:
     assert "unverified_score" not in facts_of(copies[0])
     chosen = EpisodeDataset(tmp_path, where=lambda facts: facts.get("unverified_score", 0.0) > 0.0)
     assert [one.bundle for one in chosen.episodes] == [copies[1]]
-    with pytest.raises(NoEpisodesError, match="none of 3 episodes"):
+    with pytest.raises(NoEpisodesError, match="None of the 3 episodes"):
         EpisodeDataset(tmp_path, where=lambda facts: facts["operator"] == "0x0")
     (copies[1] / "score.json").write_text("{")
     with pytest.raises(FactsError, match="Compute it again"):

@@ -118,10 +118,10 @@ def test_flipped_bits_are_a_picture_or_a_named_error():
 def test_a_key_that_is_none_is_refused_and_so_is_one_that_hides():
     units = encoded(PictureCodec.H264, 2 * KEY_EVERY)
     lies = [(data, i % KEY_EVERY == 1) for i, (data, _) in enumerate(units)]
-    with pytest.raises(PictureStructureError, match="called a key, and is none"):
+    with pytest.raises(PictureStructureError, match="called a key, and is not one"):
         Decoder(pictures_of(lies, PictureCodec.H264)).check(1)
     hidden = [(data, i == 0) for i, (data, _) in enumerate(units)]
-    with pytest.raises(PictureStructureError, match="called no key, and is one"):
+    with pytest.raises(PictureStructureError, match="called not a key, and is one"):
         Decoder(pictures_of(hidden, PictureCodec.H264)).check(KEY_EVERY)
 
 
