@@ -65,7 +65,9 @@ def record(
         Path | None,
         typer.Option(help="The operator's key file; by default one that is made and kept in the folder."),
     ] = None,
-    workers: Annotated[int, typer.Option(min=0, max=256, help="How many processes; 0 means one for each core, at most 8.")] = 0,
+    workers: Annotated[
+        int, typer.Option(min=0, max=256, help="How many processes; 0 means one for each core, at most 8.")
+    ] = 0,
     replay: Annotated[
         bool, typer.Option("--replay/--no-replay", help="Whether an episode counts only once it has been replayed.")
     ] = True,
