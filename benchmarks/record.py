@@ -243,7 +243,7 @@ def films(folder: Path) -> tuple[list[CameraSpec], np.ndarray]:
 
 def camera_ms(drive: Drive) -> float:
     """Return the processor time of the camera process so far."""
-    used = psutil.Process(drive.cameras._process.pid).cpu_times()
+    used = psutil.Process(drive.cameras._child.process.pid).cpu_times()
     return 1e3 * (used.user + used.system)
 
 

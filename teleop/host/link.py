@@ -97,7 +97,7 @@ class Host:
         spec = self._tasks.robot.spec
         if cameras is None:
             cameras = cameras_of(spec) if spec.simulated else ()
-        self.cameras = HostCameras(self._hub_url, spec, cameras)
+        self.cameras = HostCameras(self._hub_url, spec, cameras, self._report)
         self._tasks.robot.connect()
         self._stop_file = StopFile(latch)
         self.loop = ControlLoop(

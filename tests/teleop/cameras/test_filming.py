@@ -42,7 +42,7 @@ class Set:
         self.created = FilmWriter(self.path, spec.head(timed=timed))
         self.shared: list[FilmPicture] = []
         self._news = threading.Condition()
-        self.troubles: list[str] = []
+        self.troubles: list[tuple[Trouble, bool]] = []
         self.ended = threading.Event()
         self.film = Filming(
             os.dup(self.created.descriptor),
@@ -50,7 +50,7 @@ class Set:
             t_first_ns,
             timed=timed,
             share=self._share,
-            troubled=self.troubles.append,
+            tell=lambda event, over: self.troubles.append((event.trouble, over)),
             ended=lambda _pictures: self.ended.set(),
         )
 
@@ -136,7 +136,7 @@ def test_an_encoder_that_is_behind_drops_pictures_and_that_is_said(tmp_path: Pat
     assert len(film.pictures) == filming.WAITING_MAX + 1
     assert film.pictures[-1].marks == Mark.LATE
     assert [(one.trouble, one.pictures) for one in film.events] == [(Trouble.DROPPED, 5)]
-    assert made.troubles == ["pictures are dropped: this computer, or its disk, is too slow for them"]
+    assert made.troubles == [(Trouble.DROPPED, True)]
 
 
 def test_a_device_that_comes_back_goes_on_in_the_same_film_with_a_key(tmp_path: Path) -> None:
