@@ -25,6 +25,8 @@ from teleop.cameras.telling import Tell, Telling
 _log = structlog.get_logger()
 WAITING_MAX: Final = 24
 """How many pictures may wait to be encoded."""
+WAITS_NS: Final = 500_000_000
+"""How long one may: if this process is killed, those that wait are lost."""
 SYNC_S: Final = 0.5
 _SILENT_S: Final = 1.0
 """After this long without a picture, that is said."""
@@ -60,7 +62,8 @@ class Filming:
         self._checks = Checks(spec.fps, t_first_ns, still=spec.still, depth=spec.depth)
         self._encoder = open_film_encoder(spec, PICTURE_BYTES_MAX)
         self._news = threading.Condition()
-        self._waiting: deque[Shot] = deque()
+        self._waiting: deque[tuple[int, Shot]] = deque()
+        """Since when each waits, by the monotonic clock."""
         self._dropped: deque[Shot] = deque()
         self._until_ns: int | None = None
         self._deadline_s = 0.0
@@ -78,9 +81,11 @@ class Filming:
         """Hand in the next picture."""
         if not self._timed:
             shot = replace(shot, t_captured_ns=shot.t_arrived_ns)
+        now_ns = time.monotonic_ns()
         with self._news:
-            if len(self._waiting) < WAITING_MAX:
-                self._waiting.append(shot)
+            behind = bool(self._waiting) and now_ns - self._waiting[0][0] > WAITS_NS
+            if len(self._waiting) < WAITING_MAX and not behind:
+                self._waiting.append((now_ns, shot))
             else:
                 self._dropped.append(replace(shot, image=shot.image[:0].copy()))
             self._news.notify()
@@ -133,7 +138,7 @@ class Filming:
         """Wait for the next picture; None after the last."""
         with self._news:
             while True:
-                shot = self._waiting.popleft() if self._waiting else None
+                shot = self._waiting.popleft()[1] if self._waiting else None
                 if shot is not None:
                     return shot if self._until_ns is None or shot.t_captured_ns <= self._until_ns else None
                 left_s = _SILENT_S if self._until_ns is None else self._deadline_s - time.monotonic()
