@@ -27,7 +27,7 @@ from recorder.file.rows import COMMAND_HEAD, FIRST_ROWS, NOTE_HEAD, STEP_ROWS, r
 from teleop.cameras.film import FilmError, film_of, films_of
 from teleop.files import move
 from teleop.records import RecordFile, RecordsError, read_head, records
-from teleop.wire.notes import NOTES_MAX
+from teleop.wire.notes import NOTE_CHARACTERS_MAX, NOTES_MAX, cleaned
 from teleop.wire.reasons import EndReason
 
 JOURNAL_SUFFIX: Final = ".journal"
@@ -168,9 +168,10 @@ def _note(body: memoryview, before: int) -> NoteMeta:
     """Return a note that so many came before; raise ValueError if it is none."""
     if before >= NOTES_MAX or len(body) <= NOTE_HEAD.size:
         raise ValueError(f"expected at most {NOTES_MAX} notes with words in them, got {before + 1}")
-    (t_mono_ns,) = NOTE_HEAD.unpack_from(body)
-    said = {"t_mono_ns": str(t_mono_ns), "text": str(body[NOTE_HEAD.size :], "utf-8")}
-    return msgspec.convert(said, NoteMeta)
+    (t_mono_ns,), text = NOTE_HEAD.unpack_from(body), str(body[NOTE_HEAD.size :], "utf-8")
+    if len(text) > NOTE_CHARACTERS_MAX or cleaned(text) != text:
+        raise ValueError(f"expected a note of at most {NOTE_CHARACTERS_MAX} characters on one line, got {len(text)}")
+    return NoteMeta(str(t_mono_ns), text)
 
 
 @dataclass(slots=True)

@@ -135,6 +135,7 @@ def damaged(folder: Path, *bodies: bytes) -> Path:
         [bytes(7) + b"x"],
         [bytes(8) + b"\xff\xfe"],
         [bytes(8) + b"x" * 281],
+        [bytes(8) + b"two\nlines"],
         [bytes(8) + b"x"] * (NOTES_MAX + 1),
     ],
 )
