@@ -29,7 +29,7 @@ from sim.catalogue import make_world
 from sim.robot import RobotSpec
 from teleop.cameras.film import Trouble, read_film
 from teleop.cameras.spec import CameraSpec
-from teleop.host.cameras import HostCameras
+from teleop.host.cameras.process import HostCameras
 from teleop.steps import EpisodeStart
 from tests.recorder.factory import fake_start
 

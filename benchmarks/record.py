@@ -42,7 +42,7 @@ from recorder.host.recording import Recorder
 from sim.catalogue import make_world
 from teleop.cameras.spec import CameraSpec
 from teleop.clock import now_ms
-from teleop.host.cameras import HostCameras
+from teleop.host.cameras.process import HostCameras
 from teleop.host.session import Session
 from teleop.identity import SESSION_GRANT, Domain, new_key
 from teleop.steps import Events

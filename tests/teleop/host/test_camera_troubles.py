@@ -9,8 +9,8 @@ import pytest
 
 from teleop.cameras.film import Trouble
 from teleop.cameras.orders import Troubled
-from teleop.host import troubles as module
-from teleop.host.troubles import Troubles
+from teleop.host.cameras import troubles as module
+from teleop.host.cameras.troubles import Troubles
 from teleop.steps import EpisodeStart
 from teleop.wire import signalling
 from tests.recorder.factory import fake_start

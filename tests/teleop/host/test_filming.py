@@ -15,8 +15,8 @@ import pytest
 from sim.robot import RobotSpec
 from teleop.cameras.film import Film, Trouble, read_film
 from teleop.cameras.spec import CameraSpec
-from teleop.host import cameras as host_cameras
-from teleop.host.cameras import HostCameras
+from teleop.host.cameras import process as host_cameras
+from teleop.host.cameras.process import HostCameras
 from teleop.steps import EpisodeStart
 from tests.recorder.factory import fake_start
 from tests.teleop.cameras.scenes import colour_film, decoded, nearest, scene, shown

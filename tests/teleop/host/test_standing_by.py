@@ -11,7 +11,7 @@ import pytest
 
 from teleop.cameras.film import Trouble
 from teleop.cameras.spec import CameraSpec
-from teleop.host.cameras import HostCameras
+from teleop.host.cameras.process import HostCameras
 from teleop.wire import signalling
 from tests.teleop.cameras.scenes import decoded
 from tests.teleop.host.test_filming import (

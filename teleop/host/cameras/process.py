@@ -37,9 +37,9 @@ from teleop.cameras.orders import (
     Uplink,
 )
 from teleop.cameras.spec import CameraSpec
-from teleop.host.camera_child import Child
-from teleop.host.films import OpenFilms
-from teleop.host.troubles import Troubles
+from teleop.host.cameras.child import Child
+from teleop.host.cameras.films import OpenFilms
+from teleop.host.cameras.troubles import Troubles
 from teleop.steps import EpisodeStart, FilmHead
 from teleop.wire.signalling import Message, Stream
 
