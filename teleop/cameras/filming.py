@@ -25,7 +25,7 @@ from teleop.cameras.telling import Tell, Telling
 _log = structlog.get_logger()
 WAITING_MAX: Final = 24
 """How many pictures may wait to be encoded."""
-WAITS_NS: Final = 500_000_000
+WAITS_NS: Final = 400_000_000
 """How long one may: if this process is killed, those that wait are lost."""
 SYNC_S: Final = 0.5
 _SILENT_S: Final = 1.0
