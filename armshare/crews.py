@@ -34,13 +34,19 @@ class OtherRobotError(DoorError):
 
 @contextlib.contextmanager
 def crewed(
-    *, policy: str, expert: bool, episode: Path | None, gamepad: Path | None, first_drive: bool
+    *,
+    policy: str,
+    expert: bool,
+    episode: Path | None,
+    gamepad: Path | None,
+    first_drive: bool,
+    checkpoint: Path | None = None,
 ) -> Iterator[Crew]:
     """Yield who drives: a program (a policy, the expert, a recorded episode, the first drive), a person, or both.
 
-    A gamepad beside a program is for a person who takes over from it.
+    A policy may have a checkpoint. A gamepad beside a program is for a person who takes over from it.
     """
-    program = _program(policy, episode, expert=expert, first_drive=first_drive)
+    program = _program(policy, episode, checkpoint, expert=expert, first_drive=first_drive)
     if gamepad is None:
         if program is None:
             raise PlatformError("Nobody drives: name a policy, an episode, a gamepad, the expert or the first drive.")
@@ -58,13 +64,15 @@ def crewed(
             yield Crew(lambda robot, task: Takeover(make(robot, task), person(robot, task)), said)
 
 
-def _program(policy: str, episode: Path | None, *, expert: bool, first_drive: bool) -> Crew | None:
+def _program(
+    policy: str, episode: Path | None, checkpoint: Path | None, *, expert: bool, first_drive: bool
+) -> Crew | None:
     if first_drive:
         return Crew(FirstDrive, lambda _robot, _task: script(FirstDrive))
     if episode is not None:
         return Crew(recorded(episode), lambda _robot, _task: script(RecordingPilot))
     if policy:
-        make, said = load(policy), policies.said(policy)
+        make, said = load(policy, checkpoint), policies.said(policy, checkpoint)
         return Crew(make, lambda _robot, _task: said)
     return EXPERTS if expert else None
 

@@ -27,6 +27,7 @@ from sim.words import listed
 from teleop.clock import monotonic_ms
 from teleop.identity import KeyContentError, load_key
 from teleop.operator import pilot
+from teleop.operator.camera_words import words_of
 from teleop.operator.driver import SESSION_MS, Driver, RefusedError
 from teleop.operator.pilot import Crew, Flight, PilotMaker
 
@@ -66,6 +67,8 @@ class Outcome:
     """Those that are signed, and that the hub cannot check yet: it checks them again by itself."""
     unsigned: list[str] = field(default_factory=list)
     """Those that were driven and not signed, because it was interrupted; they can be signed later."""
+    cameras: dict[str, list[str]] = field(default_factory=dict)
+    """By episode: what was wrong with the pictures that its robot's cameras recorded, in sentences."""
     expiries: int = 0
     """How often the robot expired during the drive because no fresh command came."""
     interrupted: bool = False
@@ -129,6 +132,7 @@ async def _session(
             tell("this wallet has qualified already: what it drives is paid")
             outcome.asked = len(outcome.episodes)
             return
+        driver.camera_told = lambda message: _camera_told(driver, outcome, message, tell)
         robot = await _choose(driver, outcome)
         renew_ms = monotonic_ms() + SESSION_MS - RENEW_MS
         try:
@@ -148,6 +152,13 @@ async def _session(
                         await driver.leave()
         except asyncio.CancelledError:
             outcome.interrupted = True
+
+
+def _camera_told(driver: Driver, outcome: Outcome, message: dict[str, Any], tell: Progress) -> None:
+    """Tell of a camera that fails, or is well again; what became of it is in the outcome."""
+    episode = message["episode"]
+    outcome.cameras[episode] = [words_of(one) for one in driver.cameras[episode].values()]
+    tell(words_of(message))
 
 
 def run(driving: Coroutine[Any, Any, None]) -> None:
@@ -187,6 +198,7 @@ def lines_of(outcome: Outcome, one: Episode) -> Iterator[str]:
     state = f"[green]{done_for}[/green]" if outcome.served(one) else "[red]not accepted[/red]"
     said = f"{one.steps} steps, {done}, score {one.score:.3f}, receipt {one.receipt_index}"
     yield f"{state}  {one.episode}  {said}"
+    yield from (f"  [yellow]camera[/yellow]  {escape(said)}" for said in outcome.cameras.get(one.episode, ()))
     if one.practice:
         yield "  " + _practised(one)
     elif not one.accepted:

@@ -42,7 +42,7 @@ from recorder.host.recording import Recorder
 from sim.catalogue import make_world
 from teleop.cameras.spec import CameraSpec
 from teleop.clock import now_ms
-from teleop.host.cameras import HostCameras
+from teleop.host.cameras.process import HostCameras
 from teleop.host.session import Session
 from teleop.identity import SESSION_GRANT, Domain, new_key
 from teleop.steps import Events
@@ -243,7 +243,7 @@ def films(folder: Path) -> tuple[list[CameraSpec], np.ndarray]:
 
 def camera_ms(drive: Drive) -> float:
     """Return the processor time of the camera process so far."""
-    used = psutil.Process(drive.cameras._process.pid).cpu_times()
+    used = psutil.Process(drive.cameras._child.process.pid).cpu_times()
     return 1e3 * (used.user + used.system)
 
 

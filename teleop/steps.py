@@ -133,10 +133,10 @@ class EpisodeEnd:
     t_mono_ns: int
     t_wall_ns: int
     notes: tuple[Note, ...] = ()
-    """At most `NOTES_MAX`, in order."""
+    """At most `NOTES_MAX`, in order: those that came between the steps."""
 
 
-EpisodeEvent = EpisodeStart | Step | EpisodeEnd
+EpisodeEvent = EpisodeStart | Step | Note | EpisodeEnd
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,7 @@ LATER: Final = frozenset(
         "python benchmarks/spectators.py --json",
         "python benchmarks/load.py --clients 16 --seconds 15 --json",
         "python benchmarks/record.py --json",
+        "python benchmarks/camera_crash.py --json",
         "python benchmarks/export.py --json --steps 400 --rounds 3",
         "python benchmarks/copies.py --json --motions 1000000 --runs 20",
         "python benchmarks/world.py --beside TREE --runs 9 --json",

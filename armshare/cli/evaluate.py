@@ -15,7 +15,7 @@ import typer
 from rich.markup import escape
 from rich.progress import Progress
 
-from armshare.cli.options import AsJson, err, out, progress_bar
+from armshare.cli.options import AsJson, Checkpoint, err, out, progress_bar
 from armshare.failures import PlatformError
 from sim.seeds import JUDGING, SEED_MAX
 from sim.words import listed
@@ -60,10 +60,7 @@ def evaluate(
         str, typer.Option(metavar="FIRST:STOP", help="Seeds to judge by, from 1000 on; STOP is not among them.")
     ] = f"{JUDGING.start}:{JUDGING.start + 50}",
     control: Annotated[str, typer.Option(help="What the policy's actions are; see docs/gymnasium.md.")] = "ee_twist",
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option(exists=True, help="A file for the policy: NAME is called with its path, and returns the policy."),
-    ] = None,
+    checkpoint: Checkpoint = None,
     max_steps: Annotated[
         int | None, typer.Option(min=1, help="The longest episode; by default the task's own limit.")
     ] = None,
@@ -89,6 +86,7 @@ def evaluate(
     from sim.motion.actions import CONTROLS
     from sim.pictures.video import Video
     from sim.processes import WORKERS
+    from sim.strangers import fingerprint
 
     found = next((one for one in CONTROLS if one == control), None)
     if found is None:
@@ -97,6 +95,7 @@ def evaluate(
     video = None if videos is None else Video(videos.resolve(), camera)
     file = "" if checkpoint is None else str(checkpoint.resolve())
     job = Job(policy, environment_named(env), found, file, max_steps, video)
+    sha256 = fingerprint(policy, checkpoint)
     warnings = _warnings(wanted)
     for one in warnings:
         err.print(f"[yellow]warning[/yellow]: {escape(one)}", highlight=False, soft_wrap=True)
@@ -105,7 +104,12 @@ def evaluate(
     with started(count) as pool, progress_bar() as progress:
         done, interrupted = _gathered(job, wanted, pool, progress)
     report = _report(job, seeds, done, warnings)
-    report |= {"interrupted": interrupted, "workers": count, "wall_s": round(time.perf_counter() - begun, 2)}
+    report |= {
+        "sha256": sha256,
+        "interrupted": interrupted,
+        "workers": count,
+        "wall_s": round(time.perf_counter() - begun, 2),
+    }
     if as_json:
         print(json.dumps(report))
     else:

@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from armshare.cli.options import HUB, AsJson, Ca, HubUrl, err, interruptible, out
+from armshare.cli.options import HUB, AsJson, Ca, Checkpoint, HubUrl, err, interruptible, of_policy, out
 from armshare.client import client_of, config_of
 from sim.words import listed
 
@@ -33,7 +33,8 @@ def drive(
         str, typer.Option(help="The task; by default that of the --episode, or the first one that the robot offers.")
     ] = "",
     episodes: Annotated[int, typer.Option(min=1, help="How many episodes to drive.")] = 1,
-    policy: Annotated[str, typer.Option(help="Drive by a policy, module:function; see docs/driving.md.")] = "",
+    policy: Annotated[str, typer.Option(help="Drive by a policy, module:name; see docs/driving.md.")] = "",
+    checkpoint: Checkpoint = None,
     expert: Annotated[bool, typer.Option("--expert", help="Drive by the task's scripted operator.")] = False,
     episode: Annotated[
         Path | None,
@@ -94,6 +95,7 @@ def drive(
     if len(programs := [name for name in named if name != "--gamepad"]) > 1:
         told = f"{listed(programs)} would all drive: choose one of {listed(given, 'or')}"
         raise typer.BadParameter(f"{told}. --gamepad may stand beside one of the others, to take over from it")
+    file = of_policy(checkpoint, policy)
     wallet = driving.wallet_in(key or driving.own_key_file())
     asked = task or crews.task_of(episode)
     outcome = driving.Outcome(wallet.address, robot, asked, episodes, qualifying=first_drive)
@@ -102,7 +104,9 @@ def drive(
         if not as_json:
             _print(driving.lines_of(outcome, one))
 
-    crewed = crews.crewed(policy=policy, expert=expert, episode=episode, gamepad=gamepad, first_drive=first_drive)
+    crewed = crews.crewed(
+        policy=policy, expert=expert, episode=episode, gamepad=gamepad, first_drive=first_drive, checkpoint=file
+    )
     with crewed as crew:
         try:
             driving.run(driving.drive(hub, wallet, outcome, crew, _say, scored))

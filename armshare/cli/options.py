@@ -82,6 +82,19 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one li
 IsChild = Annotated[bool, typer.Option("--child", hidden=True)]
 
 
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(exists=True, help="The policy's own file: NAME is called with its path, and returns the policy."),
+]
+
+
+def of_policy(checkpoint: Path | None, policy: str) -> Path | None:
+    """Return where a policy's checkpoint is, from anywhere; raise BadParameter if it is nobody's."""
+    if checkpoint is not None and not policy:
+        raise typer.BadParameter("a checkpoint is a policy's: name that with --policy", param_hint="--checkpoint")
+    return checkpoint and checkpoint.resolve()
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
     """End silently on Ctrl-C."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.markup import escape
 
-from armshare.cli.options import AsJson, out, progress_bar
+from armshare.cli.options import AsJson, Checkpoint, err, of_policy, out, progress_bar
 from sim.catalogue import require_pair, task
 from sim.seeds import data_seeds
 from sim.words import listed
@@ -55,7 +55,8 @@ def record(
     target: Annotated[Path, typer.Option("--to", "-o", file_okay=False, help="The folder to make the episodes in.")],
     task_name: Annotated[str, typer.Option("--task", metavar="NAME", help="The task.")],
     robot: Annotated[str, typer.Option(help="The robot; by default the one that the task was made for.")] = "",
-    policy: Annotated[str, typer.Option(help="Drive by a policy, module:function; see docs/driving.md.")] = "",
+    policy: Annotated[str, typer.Option(help="Drive by a policy, module:name; see docs/driving.md.")] = "",
+    checkpoint: Checkpoint = None,
     expert: Annotated[bool, typer.Option("--expert", help="Drive by the task's scripted operator.")] = False,
     episodes: Annotated[int, typer.Option(min=1, help="How many episodes: one from each seed.")] = 1,
     seed: Annotated[
@@ -85,10 +86,11 @@ def record(
     from rewards.score.kept import keep_score
     from sim.processes import WORKERS
 
-    made = _made(robot or task(task_name).robots[0], task_name, policy, expert=expert)
+    file = of_policy(checkpoint, policy)
+    made = _made(robot or task(task_name).robots[0], task_name, policy, file, expert=expert)
     folder = Folder(target)
     done = Collected(str(target), made.robot, made.task, _said(made), 0, workers=workers or WORKERS)
-    job = Job(made, target.resolve(), policy, key and key.resolve(), replay, after=keep_score)
+    job = Job(made, target.resolve(), policy, key and key.resolve(), replay, after=keep_score, checkpoint=file)
     begun = time.perf_counter()
     with folder.held(made), progress_bar() as progress:
         seeds = list(islice(data_seeds(seed), episodes))
@@ -110,7 +112,7 @@ def record(
         raise typer.Exit(1)
 
 
-def _made(robot: str, task_name: str, policy: str, *, expert: bool) -> Made:
+def _made(robot: str, task_name: str, policy: str, checkpoint: Path | None, *, expert: bool) -> Made:
     """Return what is to be made; raise UnknownRobotError, UnknownTaskError or UnknownPolicyError."""
     from recorder.collect.folder import Made
     from teleop.operator.pilot import expert_said
@@ -119,7 +121,7 @@ def _made(robot: str, task_name: str, policy: str, *, expert: bool) -> Made:
     if bool(policy) == expert:
         raise typer.BadParameter(f"say who drives: {listed(['--policy', '--expert'], 'or')}, and not both")
     require_pair(robot, task_name)
-    return Made(robot, task_name, said(policy) if policy else expert_said({"model": robot}, task_name))
+    return Made(robot, task_name, said(policy, checkpoint) if policy else expert_said({"model": robot}, task_name))
 
 
 def _said(made: Made) -> dict[str, str]:

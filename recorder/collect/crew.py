@@ -46,6 +46,8 @@ class Job:
     """The operator's own key; None: one that is kept in the folder."""
     replay: bool
     after: After | None = None
+    checkpoint: Path | None = None
+    """The policy's, whose loader is called once in each process."""
 
 
 def collect(job: Job, seeds: Iterable[int], workers: int = WORKERS) -> Iterator[Attempt]:
@@ -93,9 +95,8 @@ def _maker(job: Job) -> tuple[Maker, PilotMaker]:
     world = make_world(made.robot, made.task)
     world.connect()
     who = parties(folder.keys, made.task, job.wallet)
-    return Maker(world, who, folder, made, replay=job.replay, after=job.after), load(
-        job.policy
-    ) if job.policy else pilot.expert
+    pilots = load(job.policy, job.checkpoint) if job.policy else pilot.expert
+    return Maker(world, who, folder, made, replay=job.replay, after=job.after), pilots
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from recorder.file.writer import EpisodeWriter
 from recorder.proof.hubless import NO_NONCE
 from sim.robot import Robot, Vector
 from teleop.host.session import Session
-from teleop.steps import EpisodeEnd, EpisodeStart, Events, Step
+from teleop.steps import EpisodeEnd, EpisodeStart, Events, Note, Step
 from teleop.wire import signalling
 from teleop.wire.descriptor import describe
 from teleop.wire.driver import Driver
@@ -114,6 +114,8 @@ class Drive:
                 case Step():
                     self._open().append(event)
                     self.last = event
+                case Note():
+                    self._open().note(event)
                 case EpisodeEnd():
                     self._open().end(event)
                     self._writer = None

@@ -22,11 +22,12 @@ from recorder.file.episode import EpisodeError, MetaInvalidError, UnreadableFile
 from recorder.file.films import Pieces, Room, lost_footage, read_footage
 from recorder.file.hdf5 import new_file
 from recorder.file.layout import FORMAT, LIMIT_TYPE, META_BYTES_MAX, VERSIONS, Column, Counts, Rows
-from recorder.file.meta import EndMeta, Meta, canonical, decode_meta
-from recorder.file.rows import COMMAND_HEAD, FIRST_ROWS, STEP_ROWS, row_type
+from recorder.file.meta import EndMeta, Meta, NoteMeta, canonical, decode_meta
+from recorder.file.rows import COMMAND_HEAD, FIRST_ROWS, NOTE_HEAD, STEP_ROWS, row_type
 from teleop.cameras.film import FilmError, film_of, films_of
 from teleop.files import move
 from teleop.records import RecordFile, RecordsError, read_head, records
+from teleop.wire.notes import NOTE_CHARACTERS_MAX, NOTES_MAX, cleaned
 from teleop.wire.reasons import EndReason
 
 JOURNAL_SUFFIX: Final = ".journal"
@@ -39,7 +40,7 @@ Stored = Mapping[str, NDArray[Any] | Pieces]
 
 
 class Kind(IntEnum):
-    """What a record holds. A journal of version 1 has no commands."""
+    """What a record holds. A journal of version 1 has neither commands nor notes."""
 
     FIRST = 0
     """The observation before the first step; always the first record."""
@@ -49,6 +50,8 @@ class Kind(IntEnum):
     """`end` of /meta; always the last record."""
     COMMANDS = 3
     """The commands that the step after it takes."""
+    NOTE = 4
+    """What was said between two steps. The end says it again; without an end, these are what was said."""
 
 
 class NothingRecordedError(EpisodeError):
@@ -63,6 +66,8 @@ class Journal:
     steps: int
     end: EndMeta | None
     """None if the recording was cut off before it."""
+    notes: list[NoteMeta]
+    """What was said, up to there."""
     arrays: Arrays
 
 
@@ -91,7 +96,7 @@ def read_journal(path: Path) -> Journal:
     if not found.steps:
         raise NothingRecordedError(f"{path.name}: the recording was cut off before the first step was kept")
     require_size([column for column in columns if not column.camera], found.counts)
-    return Journal(meta, found.counts.steps, found.end, found.arrays(columns))
+    return Journal(meta, found.counts.steps, found.end, found.notes, found.arrays(columns))
 
 
 @dataclass(slots=True)
@@ -105,6 +110,7 @@ class _Found:
     steps: bytearray = field(default_factory=bytearray)
     limits: bytearray = field(default_factory=bytearray)
     end: EndMeta | None = None
+    notes: list[NoteMeta] = field(default_factory=list)
     commands: _Commands = field(default_factory=lambda: _Commands())
     next: memoryview | None = None
     """The commands that the next step takes: if that never came, they do not count."""
@@ -123,6 +129,8 @@ class _Found:
             self._step(body, size)
         elif kind == Kind.COMMANDS and self.version > 1 and self.first and self.next is None:
             self.next = body
+        elif kind == Kind.NOTE and self.version > 1 and self.first and self.next is None:
+            self.notes.append(_note(body, len(self.notes)))
         elif kind == Kind.FIRST and not self.first and len(body) == self.first_type.itemsize:
             self.first = bytes(body)
         elif kind == Kind.END and self.next is None:
@@ -154,6 +162,16 @@ class _Found:
             else:
                 made[column.path] = np.concatenate([before[column.path], rows[column.path]])
         return made
+
+
+def _note(body: memoryview, before: int) -> NoteMeta:
+    """Return a note that so many came before; raise ValueError if it is none."""
+    if before >= NOTES_MAX or len(body) <= NOTE_HEAD.size:
+        raise ValueError(f"expected at most {NOTES_MAX} notes with words in them, got {before + 1}")
+    (t_mono_ns,), text = NOTE_HEAD.unpack_from(body), str(body[NOTE_HEAD.size :], "utf-8")
+    if len(text) > NOTE_CHARACTERS_MAX or cleaned(text) != text:
+        raise ValueError(f"expected a note of at most {NOTE_CHARACTERS_MAX} characters on one line, got {len(text)}")
+    return NoteMeta(str(t_mono_ns), text)
 
 
 @dataclass(slots=True)
@@ -271,7 +289,7 @@ def _cut_off(found: Journal, reason: EndReason) -> EndMeta:
         reason=reason,
         t_mono_ns=str(found.arrays["time/t_observed_mono_ns"][-1]),
         t_wall_ns=str(found.arrays["time/t_wall_ns"][-1]),
-        notes=msgspec.UNSET if found.meta.version == 1 else [],
+        notes=msgspec.UNSET if found.meta.version == 1 else found.notes,
     )
 
 

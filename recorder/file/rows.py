@@ -14,7 +14,7 @@ from recorder.file.layout import NO_COMMAND, RULES, STAGE_SLACK, UNKNOWN_STAGE, 
 from recorder.file.meta import SpecMeta
 from sim.motion.control import LimitEvent
 from sim.robot import Observation
-from teleop.steps import EpisodeStart, Step, Taken
+from teleop.steps import EpisodeStart, Note, Step, Taken
 
 STEP_ROWS: Final = frozenset({Rows.STEP, Rows.OBSERVATION})
 """The kinds of dataset that have a row for each step."""
@@ -25,6 +25,8 @@ _LIMIT: Final = struct.Struct("<IBhdd")
 """One row of `LIMIT_TYPE`."""
 COMMAND_HEAD: Final = struct.Struct("<qBH")
 """What comes before each command in a journal: when it arrived, whether it was admitted, and its size."""
+NOTE_HEAD: Final = struct.Struct("<q")
+"""What comes before a note's text in a journal: when it came."""
 _FLOATS_FIRST: Final = {"<f8": 0, "<f4": 1}
 _CODES: Final = {"|u1": "B", "|i1": "b", "<u2": "H", "<u4": "I", "<u8": "Q", "<i8": "q"}
 """An integer's type -> its letter in a `struct` format."""
@@ -96,6 +98,11 @@ def limit_rows(index: int, limits: Sequence[LimitEvent]) -> bytes:
 def command_rows(commands: Sequence[Taken]) -> bytes:
     """Return commands as a journal has them."""
     return b"".join(COMMAND_HEAD.pack(c.arrived_ns, c.admitted, len(c.data)) + c.data for c in commands)
+
+
+def note_row(note: Note) -> bytes:
+    """Return a note as a journal has it."""
+    return NOTE_HEAD.pack(note.t_mono_ns) + note.text.encode()
 
 
 class _Row:

@@ -8,10 +8,10 @@ from typing import Final
 from recorder.file.journal import Kind, end_record, open_journal
 from recorder.file.layout import Sizes
 from recorder.file.meta import Meta, end_meta, start_meta
-from recorder.file.rows import RowEncoder, command_rows, limit_rows
+from recorder.file.rows import RowEncoder, command_rows, limit_rows, note_row
 from sim.robot import Observation
 from teleop.records import RecordFile
-from teleop.steps import EpisodeEnd, EpisodeStart, Step
+from teleop.steps import EpisodeEnd, EpisodeStart, Note, Step
 
 COMMIT_EVERY_S: Final = 0.5
 
@@ -94,6 +94,10 @@ class EpisodeWriter:
         self._steps += 1
         if self._steps % self._commit_steps == 0:
             self._commit()
+
+    def note(self, note: Note) -> None:
+        """Keep what was said; it is on disk with the steps around it."""
+        self._journal.add(Kind.NOTE, note_row(note))
 
     def end(self, end: EpisodeEnd) -> None:
         """Record how it ended, and close the journal; `journal.finish` then makes the episode's file from it."""

@@ -35,7 +35,7 @@ from recorder.proof.description import hash_description
 from recorder.proof.seal import SealedEpisode
 from sim.robot import RobotModel
 from teleop.identity import Domain
-from teleop.steps import EpisodeEnd, EpisodeEvent, EpisodeStart, Events, Step
+from teleop.steps import EpisodeEnd, EpisodeEvent, EpisodeStart, Events, Note, Step
 from teleop.wire.reasons import EndReason
 
 _log = structlog.get_logger()
@@ -117,6 +117,9 @@ class Recorder:
                 if self._writer is not None:
                     self._writer.append(event)
                     self._seen_ns = event.t_observed_ns
+            case Note():
+                if self._writer is not None:
+                    self._writer.note(event)
             case EpisodeEnd():
                 self._end(event, ended)
 

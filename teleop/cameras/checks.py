@@ -78,9 +78,14 @@ class Checks:
         return over
 
     @property
-    def under_way(self) -> set[Trouble]:
-        """What is wrong now."""
-        return set(self._open)
+    def under_way(self) -> list[FilmEvent]:
+        """What is wrong now, or was a moment ago."""
+        return list(self._open.values())
+
+    @property
+    def seen_ns(self) -> int:
+        """When the newest picture was taken; before any, the first observation's time."""
+        return max(self._seen_ns, self._t_first_ns)
 
     def _gap(self, t_ns: int, *, lost: bool) -> None:
         """Take note of the time between the newest picture and the one before it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -18,22 +18,18 @@ import structlog
 from teleop.cameras.capture import Shot
 from teleop.cameras.checks import Checks
 from teleop.cameras.encoders import open_film_encoder
-from teleop.cameras.film import PICTURE_BYTES_MAX, FilmPicture, FilmWriter, Trouble
+from teleop.cameras.film import PICTURE_BYTES_MAX, FilmEvent, FilmPicture, FilmWriter
 from teleop.cameras.spec import CameraSpec
+from teleop.cameras.telling import Tell, Telling
 
 _log = structlog.get_logger()
 WAITING_MAX: Final = 24
 """How many pictures may wait to be encoded."""
+WAITS_NS: Final = 400_000_000
+"""How long one may: if this process is killed, those that wait are lost."""
 SYNC_S: Final = 0.5
 _SILENT_S: Final = 1.0
 """After this long without a picture, that is said."""
-_SAYS: Final = {
-    Trouble.MISSING: "pictures are missing: the camera gives fewer than it was asked for",
-    Trouble.FROZEN: "its picture is frozen",
-    Trouble.BLACK: "its picture is black",
-    Trouble.DROPPED: "pictures are dropped: this computer, or its disk, is too slow for them",
-    Trouble.LOST: "it gives no pictures",
-}
 _GRACE_PERIODS: Final = 3.0
 _GRACE_S: Final = 0.2
 """How long a picture is waited for that was taken before an episode's end: this and three periods,"""
@@ -52,26 +48,26 @@ class Filming:
         *,
         timed: bool,
         share: Callable[[FilmPicture], None],
-        troubled: Callable[[str], None],
+        tell: Tell,
         ended: Callable[[int], None],
     ) -> None:
         """`descriptor` is the film's, open and locked; it is closed at the end. All three are called from a thread.
 
-        `timed`: the film gives the device's own times. `share` gets each picture as it is in the film; `troubled` a
-        sentence once something is wrong; `ended`, at the end, how many pictures there are.
+        `timed`: the film gives the device's own times. `share` gets each picture as it is in the film; `tell` what is
+        wrong with them, as `Telling` says; `ended`, at the end, how many pictures there are.
         """
         self.spec, self._timed, self._t_first_ns = spec, timed, t_first_ns
         self._descriptor = descriptor
-        self._share, self._troubled, self._ended = share, troubled, ended
+        self._share, self._ended, self._telling = share, ended, Telling(tell)
         self._checks = Checks(spec.fps, t_first_ns, still=spec.still, depth=spec.depth)
         self._encoder = open_film_encoder(spec, PICTURE_BYTES_MAX)
         self._news = threading.Condition()
-        self._waiting: deque[Shot] = deque()
+        self._waiting: deque[tuple[int, Shot]] = deque()
+        """Since when each waits, by the monotonic clock."""
         self._dropped: deque[Shot] = deque()
         self._until_ns: int | None = None
         self._deadline_s = 0.0
         self._over = threading.Event()
-        self._told: set[Trouble] = set()
         self._pictures = 0
         self._key = True
         """Whether the next picture is to be a key: what is before it is not there."""
@@ -85,9 +81,11 @@ class Filming:
         """Hand in the next picture."""
         if not self._timed:
             shot = replace(shot, t_captured_ns=shot.t_arrived_ns)
+        now_ns = time.monotonic_ns()
         with self._news:
-            if len(self._waiting) < WAITING_MAX:
-                self._waiting.append(shot)
+            behind = bool(self._waiting) and now_ns - self._waiting[0][0] > WAITS_NS
+            if len(self._waiting) < WAITING_MAX and not behind:
+                self._waiting.append((now_ns, shot))
             else:
                 self._dropped.append(replace(shot, image=shot.image[:0].copy()))
             self._news.notify()
@@ -110,7 +108,7 @@ class Filming:
             self._film()
         except Exception as error:  # noqa: BLE001  the supervisor: the film is left as it is, and that is said
             _log.exception("a camera cannot be recorded any more", camera=self.spec.name, error=str(error))
-            self._troubled(f"it cannot be recorded any more: {error}")
+            self._telling.silent(self._checks.seen_ns, time.monotonic_ns())
         finally:
             self._over.set()
             self._ended(self._pictures)
@@ -125,7 +123,9 @@ class Filming:
             while (shot := self._next()) is not None:
                 self._take(writer, shot)
             self._checks.end(self._until_ns or 0)
-            self._write_events(writer)
+            over = self._checks.take()
+            self._write_events(writer, over)
+            self._telling.ended(over)
             self._over.set()
             syncing.join()
             writer.end()
@@ -138,14 +138,14 @@ class Filming:
         """Wait for the next picture; None after the last."""
         with self._news:
             while True:
-                shot = self._waiting.popleft() if self._waiting else None
+                shot = self._waiting.popleft()[1] if self._waiting else None
                 if shot is not None:
                     return shot if self._until_ns is None or shot.t_captured_ns <= self._until_ns else None
                 left_s = _SILENT_S if self._until_ns is None else self._deadline_s - time.monotonic()
                 if left_s <= 0.0:
                     return None
                 if not self._news.wait(left_s) and self._until_ns is None:
-                    self._tell({Trouble.LOST})
+                    self._telling.silent(self._checks.seen_ns, time.monotonic_ns())
 
     def _take(self, writer: FilmWriter, shot: Shot) -> None:
         while self._dropped and self._dropped[0].t_captured_ns < shot.t_captured_ns:
@@ -160,21 +160,16 @@ class Filming:
         marks = self._checks.see(shot)
         self._key = False
         picture = FilmPicture(t_ns, shot.t_arrived_ns, key, marks, data)
-        self._write_events(writer)
+        over = self._checks.take()
+        self._write_events(writer, over)
         writer.picture(picture)
         writer.flush()
         self._pictures += 1
         self._share(picture)
-        self._tell(self._checks.under_way)
+        self._telling.seen(t_ns, self._checks.under_way, over)
 
-    def _tell(self, troubles: set[Trouble]) -> None:
-        """Report each kind of trouble once."""
-        for trouble in troubles - self._told:
-            self._troubled(_SAYS[trouble])
-        self._told |= troubles
-
-    def _write_events(self, writer: FilmWriter) -> None:
-        for event in self._checks.take():
+    def _write_events(self, writer: FilmWriter, over: Sequence[FilmEvent]) -> None:
+        for event in over:
             writer.event(event)
 
     def _sync(self, writer: FilmWriter) -> None:

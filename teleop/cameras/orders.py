@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from teleop.cameras.film import RECORDING_MAX
+from teleop.cameras.film import RECORDING_MAX, Trouble
 from teleop.cameras.spec import CameraSpec
 from teleop.wire import signalling
 from teleop.wire.messages import JSON_BYTES_MAX, STATE_BYTES_MAX
@@ -89,10 +89,18 @@ class Closed(msgspec.Struct, frozen=True, tag=True):
 
 
 class Troubled(msgspec.Struct, frozen=True, tag=True):
-    """The camera process to its host: something is wrong with a camera's pictures, while an episode is recorded."""
+    """The camera process to its host: something is wrong with a camera's pictures, while an episode is recorded.
 
+    Told once while it goes on, if it lasts, and once it is over. Times are of the host's monotonic clock.
+    """
+
+    episode: str
     camera: str
-    says: str
+    trouble: Trouble
+    t_from_ns: int
+    t_to_ns: int
+    """When it was over; until when it is known to last, if it is not over."""
+    over: bool
 
 
 class Filmed(msgspec.Struct, frozen=True, tag=True):

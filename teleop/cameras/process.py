@@ -25,7 +25,7 @@ import structlog
 
 from teleop.cameras.capture import CaptureSource
 from teleop.cameras.encoders import open_film_encoder
-from teleop.cameras.film import PICTURE_BYTES_MAX, FilmPicture
+from teleop.cameras.film import PICTURE_BYTES_MAX, FilmEvent, FilmPicture
 from teleop.cameras.filming import Filming
 from teleop.cameras.live import Live
 from teleop.cameras.orders import (
@@ -129,13 +129,17 @@ class CameraProcess:
             order.t_first_ns,
             timed=timed,
             share=partial(self._share, spec),
-            troubled=lambda says: self._tell(Troubled(spec.name, says)),
+            tell=partial(self._troubled, order.episode, spec.name),
             ended=lambda pictures: self._call(self._filmed, order.episode, spec, film, pictures),
         )
         self._films[spec.name] = order.episode, film
         self.live.film(spec, recorded=True)
         film.start()
         source.record(film.offer, order.t_first_ns)
+
+    def _troubled(self, episode: str, camera: str, event: FilmEvent, over: bool) -> None:
+        """Called from the film's thread."""
+        self._tell(Troubled(episode, camera, event.trouble, event.t_from_ns, event.t_to_ns, over))
 
     def _share(self, spec: CameraSpec, picture: FilmPicture) -> None:
         """Called from the film's thread."""

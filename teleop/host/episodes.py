@@ -109,7 +109,9 @@ class Episodes:
         said = cleaned(text)
         if self._order is None or not self.recording or not said or len(self._notes) >= NOTES_MAX:
             return
-        self._notes.append(Note(self._clock.monotonic_ns(), said))
+        note = Note(self._clock.monotonic_ns(), said)
+        self._notes.append(note)
+        self._events.put(note)
         self._report(signalling.HostNoted(self._order.episode, len(self._notes)))
 
     def add(self, step: Step, max_steps: int | None) -> EndReason | None:

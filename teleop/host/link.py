@@ -23,7 +23,7 @@ from sim.robot import Robot, RobotSpec, Tasks
 from teleop.cameras.spec import CameraSpec, cameras_of
 from teleop.clock import SAME_MS, compared, now_ms
 from teleop.dialing import websocket_url
-from teleop.host.cameras import HostCameras
+from teleop.host.cameras.process import HostCameras
 from teleop.host.dial import dial
 from teleop.host.grants import GrantUsedError, UsedGrants
 from teleop.host.hub_socket import CLOSE_S, HubSocket
@@ -97,7 +97,7 @@ class Host:
         spec = self._tasks.robot.spec
         if cameras is None:
             cameras = cameras_of(spec) if spec.simulated else ()
-        self.cameras = HostCameras(self._hub_url, spec, cameras)
+        self.cameras = HostCameras(self._hub_url, spec, cameras, self._report)
         self._tasks.robot.connect()
         self._stop_file = StopFile(latch)
         self.loop = ControlLoop(

@@ -261,6 +261,8 @@ class Hub:
                 asker, dock.clearing = dock.clearing, None
                 if asker is not None:
                     asker.outbox.signal(signalling.error("clear", f"the robot's host: {message.reason}"))
+            case signalling.CameraTroubled():
+                self._leases.troubled(dock, message)
             case signalling.CannotRecord() | signalling.CanRecord():
                 self._recordable(dock, message.reason if isinstance(message, signalling.CannotRecord) else None)
             case signalling.HostHello():

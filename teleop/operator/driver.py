@@ -129,6 +129,8 @@ class Driver:
 
     def __init__(self, hub_url: str, wallet: LocalAccount) -> None:
         self.wallet, self.session_key = wallet, new_key()
+        self.camera_told: Callable[[dict[str, Any]], None] | None = None
+        """Called with each `camera_trouble` as it comes."""
         self.http = httpx.AsyncClient(base_url=hub_url, timeout=ANSWER_S, trust_env=False, verify=trusted())
         self.config: dict[str, Any] = {}
         self.state: State | None = None
@@ -159,6 +161,8 @@ class Driver:
         """The task that was granted."""
         self.said: dict[str, Said] = {}
         """For each episode that was begun here, who or what drives it, as the hub was told."""
+        self.cameras: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
+        """For each episode, what was wrong with its cameras' pictures: the newest `camera_trouble` of each kind."""
         self.unchecked: str | None = None
         """Why the hub cannot check what is driven here, if it said so before the robot was granted."""
         self._layout: list[tuple[str, int, tuple[int, ...]]] = []
@@ -430,6 +434,12 @@ class Driver:
     def _hear(self, message: dict[str, Any]) -> None:
         if message["type"] in ("faulted", "cleared"):
             self._fault = message.get("reason", "")
+        if message["type"] == "camera_trouble":
+            of_episode = self.cameras.setdefault(message["episode"], {})
+            of_episode[message["camera"], message["trouble"]] = message
+            if self.camera_told is not None:
+                self.camera_told(message)
+            return
         self._messages.put_nowait(message)
 
     def _take(self, state: State) -> None:

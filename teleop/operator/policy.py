@@ -7,7 +7,6 @@ It is called with the observation's arrays by name and the robot's descriptor, a
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,8 @@ import numpy as np
 
 from sim.motion.control import Joints, Pose, Setpoint, Twist
 from sim.robot import ArraySpec, Vector
-from sim.strangers import PolicyError, UnknownPolicyError, call, find, short
+from sim.strangers import PolicyError, UnknownPolicyError, call, find, fingerprint, short
 from teleop.operator.pilot import Answer, Ask, Descriptor, Pilot, PilotMaker, Values
-from teleop.operator.program import program
 from teleop.wire.driver import NAME_MAX, Driver, DriverKind
 from teleop.wire.messages import State
 
@@ -45,37 +43,36 @@ class PolicyPilot:
             raise PolicyError(f"{self.name}: {error}") from error
 
 
-def load(name: str) -> PilotMaker:
-    """Return what makes pilots of the policy called `module:function`; raise UnknownPolicyError.
+def load(name: str, checkpoint: Path | None = None) -> PilotMaker:
+    """Return what makes pilots of the policy called `module:function`; raise UnknownPolicyError or PolicyError.
 
-    The module is looked up in the working directory, then on Python's path.
+    The module is looked up in the working directory, then on Python's path. With a checkpoint, the name is called once,
+    with its path; what it returns is the policy for all episodes, and if it has a `reset`, that is called before each.
     """
     found = find(name)
+    loaded = None if checkpoint is None else call(name, found, str(checkpoint))
 
     def make(robot: Descriptor, _task: str) -> Pilot:
-        policy = call(name, found) if inspect.isclass(found) else found
+        policy = loaded if checkpoint is not None else call(name, found) if inspect.isclass(found) else found
+        if checkpoint is not None and callable(reset := getattr(policy, "reset", None)):
+            call(f"{name}: reset()", reset)
         if not callable(policy):
-            raise PolicyError(f"{name}: its objects cannot be called; give the class a __call__(self, values, robot)")
+            what = "what it returned" if checkpoint is not None else "its objects"
+            raise PolicyError(f"{name}: {what} cannot be called; give the class a __call__(self, values, robot)")
         return PolicyPilot(name, policy, robot)
 
     return make
 
 
-def said(name: str) -> Driver:
-    """Return what is told of the policy called `module:function`: its name, and the SHA-256 of its module's file.
+def said(name: str, checkpoint: Path | None = None) -> Driver:
+    """Return what is told of the policy called `module:function`: its name, and the SHA-256 of what it is made of.
 
-    Raises UnknownPolicyError.
+    That is its module's file and, if it has one, its checkpoint. Raises UnknownPolicyError.
     """
     find(name)
-    module = name.partition(":")[0]
-    file = getattr(sys.modules[module], "__file__", None)
-    if file is None:
-        raise UnknownPolicyError(
-            f"{name}: {module} has no file, so nobody could say which policy drove; put it in one."
-        )
     if len(name) > NAME_MAX:
         raise UnknownPolicyError(f"{name[:NAME_MAX]}...: expected a name of at most {NAME_MAX} characters.")
-    return program(DriverKind.POLICY, name, Path(file))
+    return Driver(DriverKind.POLICY, name, fingerprint(name, checkpoint))
 
 
 def fitted(asked: object, robot: Descriptor) -> Setpoint:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from sim.strangers import sha256_of
 from teleop.wire.driver import NAME_MAX, Driver, DriverKind
 
 
 def program(kind: DriverKind, name: str, file: Path) -> Driver:
     """Return what is said of a program; raise OSError if its file cannot be read."""
-    with file.open("rb") as opened:
-        return Driver(kind, name[:NAME_MAX], hashlib.file_digest(opened, "sha256").hexdigest())
+    return Driver(kind, name[:NAME_MAX], sha256_of(file))
 
 
 def script(drives: type[Any], method: str = "") -> Driver:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -19,6 +19,11 @@ Epoch = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Count = Annotated[int, Meta(ge=0)]
 Stop = Annotated[str, Meta(pattern="^0x[0-9a-f]{64}$", min_length=66, max_length=66)]
 """The name of what is latched, a stop or a fault: 32 random bytes of its host, as 0x-hex."""
+
+Seconds = Annotated[float, Meta(ge=0, le=1e6)]
+CameraName = Annotated[str, Meta(min_length=1, max_length=64)]
+PictureTrouble = Literal["missing", "frozen", "black", "dropped", "lost"]
+"""What is wrong with a camera's pictures: the names of FORMAT.md, section 1.4."""
 
 
 class SignallingError(Exception):
@@ -228,6 +233,20 @@ class CanRecord(Message, frozen=True, tag=_snake, rename=None):
     """Host: episodes can be recorded again."""
 
 
+class CameraTroubled(Message, frozen=True, tag="camera_trouble", rename=None):
+    """Host: what is wrong, or was, with the pictures of a camera that records the open episode, or the last one."""
+
+    episode: str
+    camera: CameraName
+    trouble: PictureTrouble
+    times: Count
+    """How often it has come in this episode; the rest is about the last time."""
+    from_s: Seconds
+    """From the episode's first observation."""
+    until_s: Seconds | None
+    """None while it goes on."""
+
+
 class CameraHello(Message, frozen=True, tag="hello", rename=None):
     """Host: the first frame of /ws/host/camera; the token is that of its uploads."""
 
@@ -250,6 +269,7 @@ FromHost = (
     | NotCleared
     | CannotRecord
     | CanRecord
+    | CameraTroubled
 )
 
 
@@ -501,6 +521,20 @@ class RobotCannotCheck(Message, frozen=True, tag="cannot_check", rename=None):
     reason: str
 
 
+class RobotCameraTroubled(Message, frozen=True, tag="camera_trouble", rename=None):
+    """Hub to who drives: what is wrong, or was, with a camera's pictures; in place of what was said of it before."""
+
+    episode: str
+    camera: CameraName
+    trouble: PictureTrouble
+    times: Count
+    """How often it has come in this episode; the rest is about the last time."""
+    from_s: Seconds
+    """From the episode's first observation."""
+    until_s: Seconds | None
+    """None while it goes on."""
+
+
 class Looking(Message, frozen=True, tag=_snake, rename=None):
     """Hub to viewer: frames follow, of this camera in this codec."""
 
@@ -536,6 +570,7 @@ ToOperator = (
     | RobotCannotRecord
     | RobotCanRecord
     | RobotCannotCheck
+    | RobotCameraTroubled
     | Watching
     | Refusal
 )

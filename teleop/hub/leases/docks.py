@@ -20,7 +20,7 @@ from teleop.hub.tables import LeaseRow, TicketRow
 from teleop.wire.descriptor import at_task, plain_task
 from teleop.wire.driver import Driver
 from teleop.wire.outbox import Outbox
-from teleop.wire.signalling import EpisodeEnded, Grant, RobotCannotCheck, SignallingError, Watching
+from teleop.wire.signalling import EpisodeEnded, Grant, RobotCameraTroubled, RobotCannotCheck, SignallingError, Watching
 
 
 class LeaseState(StrEnum):
@@ -78,6 +78,10 @@ class Lease:
     """How many notes on the open episode were passed on."""
     noted_ms: int | None = None
     """When the last of them was, by the monotonic clock."""
+    filmed: str = ""
+    """The last episode that was begun."""
+    troubles: dict[tuple[str, str], RobotCameraTroubled] = field(default_factory=dict)
+    """What was wrong with its cameras' pictures, by camera and kind: its operator may come back, and is told again."""
     since_ms: int | None = None
     """When the robot was handed over, by the monotonic clock; None before that."""
     ending: Ending | None = None

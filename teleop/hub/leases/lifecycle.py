@@ -11,6 +11,7 @@ import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 
+import msgspec
 import structlog
 
 from teleop.hub.asking import Ask, asked, unavailable
@@ -103,6 +104,7 @@ class Leases:
         _require_cleared(lease.dock)
         lease.ticket, lease.driver = ticket, driver
         lease.notes, lease.noted_ms = 0, None
+        lease.filmed, lease.troubles = ticket.episode, {}
         self.hearing.begun(lease.dock.address, ticket.episode)
         order = signalling.BeginOrder(ticket.episode, ticket.seed, ticket.nonce, driver)
         lease.dock.outbox.signal(signalling.encode(order))
@@ -130,6 +132,17 @@ class Leases:
         lease = _driving(dock, message.episode)
         if lease is not None:
             lease.seat.outbox.signal(signalling.encode(signalling.Noted(message.episode, message.notes)))
+
+    def troubled(self, dock: Dock, message: signalling.CameraTroubled) -> None:
+        """Something is wrong with a camera's pictures: tell who drives, also just after the end of the episode."""
+        lease = dock.holder
+        named = {camera["name"] for camera in dock.descriptor["cameras"]}
+        if lease is None or lease.filmed != message.episode or message.camera not in named:
+            return
+        told = signalling.RobotCameraTroubled(**msgspec.structs.asdict(message))
+        lease.troubles[message.camera, message.trouble] = told
+        if lease.state is LeaseState.LIVE:
+            lease.seat.outbox.signal(signalling.encode(told))
 
     def finish(self, seat: Seat) -> None:
         """Pass on that an operator finishes the open episode; raise SignallingError if there is none."""

@@ -93,8 +93,8 @@ class Returning:
         robot = dock.described(lease.grant.task)
         told = signalling.Resumed(lease.id, message.epoch, episode, *where, robot, task, lease.driver)
         lease.seat.outbox.signal(signalling.encode(told))
-        if result is not None:
-            lease.seat.outbox.signal(signalling.encode(result))
+        for said in (*lease.troubles.values(), *([] if result is None else [result])):
+            lease.seat.outbox.signal(signalling.encode(said))
         return True
 
     def ended(self, lease: Lease, told: signalling.EpisodeEnded) -> None:

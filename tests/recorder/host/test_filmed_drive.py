@@ -18,7 +18,7 @@ from recorder.proof.seal import SealedEpisode
 from teleop.cameras.film import films_of, read_film
 from teleop.cameras.spec import CameraSpec
 from teleop.hardware.feetech import So101
-from teleop.host.cameras import HostCameras
+from teleop.host.cameras.process import HostCameras
 from teleop.operator.viewer import Looking
 from teleop.steps import EpisodeStart
 from teleop.wire.messages import Mode

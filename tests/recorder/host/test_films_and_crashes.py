@@ -20,7 +20,7 @@ from recorder.host.recording import Recorder
 from recorder.pictures.decode import Decoder
 from recorder.proof.pictures import problem
 from teleop.cameras.spec import CameraSpec
-from teleop.host.cameras import HostCameras
+from teleop.host.cameras.process import HostCameras
 from teleop.steps import Events
 from teleop.wire.reasons import EndReason
 from tests.recorder.factory import DOMAIN, ROBOT, fake_episode

@@ -19,7 +19,7 @@ from websockets.asyncio.client import connect
 from armshare.platform.processes import listen
 from teleop.cameras.encoders import open_encoder
 from teleop.cameras.spec import CameraError, CameraSpec, camera_of, missing_device
-from teleop.host import cameras as host_cameras
+from teleop.host.cameras import process as host_cameras
 from teleop.hub.cameras import Cameras
 from teleop.hub.server import serving
 from teleop.hub.server.serving import framed
@@ -225,10 +225,10 @@ async def test_nothing_is_drawn_where_nobody_looks(tmp_path):
     async with platform(tmp_path) as house, house.driver() as driver:
         robot = house.robot_key.address
         async with driven(driver, robot):
-            assert house.host.cameras._process is None
+            assert house.host.cameras._child is None
             async with Looking(house.url, token_of(driver), robot, "wrist") as looking:
                 await looking.answer(await looking.next())
-            process = house.host.cameras._process
+            process = house.host.cameras._child
             while house.host.cameras._streams.streams:
                 await driver.next_state()
             count = house.hub.counts["frames"]
@@ -237,8 +237,8 @@ async def test_nothing_is_drawn_where_nobody_looks(tmp_path):
             assert house.hub.counts["frames"] <= count + 1, "one may have been on its way"
             async with Looking(house.url, token_of(driver), robot, "side") as looking:
                 assert (await looking.next()).camera == 1
-            assert house.host.cameras._process is process
-    assert process.returncode is not None, "it ends with its host"
+            assert house.host.cameras._child is process
+    assert process.process.returncode is not None, "it ends with its host"
 
 
 async def test_a_camera_process_that_dies_is_started_again_by_itself(tmp_path, monkeypatch):
@@ -248,14 +248,14 @@ async def test_a_camera_process_that_dies_is_started_again_by_itself(tmp_path, m
         async with driven(driver, robot), Looking(house.url, token_of(driver), robot, "front") as looking:
             for _ in range(2):
                 last = await looking.read()
-                first = house.host.cameras._process
-                first.kill()
+                first = house.host.cameras._child
+                first.process.kill()
                 await asyncio.to_thread(first.wait)
                 for _ in range(5):  # the drive goes on
                     await driver.next_state()
                 while (frame := await looking.read()).seq > last.seq:  # another counts from one again
                     last = frame
-                assert house.host.cameras._process is not first
+                assert house.host.cameras._child is not first
 
 
 async def test_a_camera_process_that_dies_while_nobody_looks_is_started_by_the_next_who_does(tmp_path, monkeypatch):
@@ -267,8 +267,8 @@ async def test_a_camera_process_that_dies_while_nobody_looks_is_started_by_the_n
                 await looking.next()
             while house.host.cameras._streams.streams:
                 await driver.next_state()
-            house.host.cameras._process.kill()
-            while house.host.cameras._process is not None:
+            house.host.cameras._child.process.kill()
+            while house.host.cameras._child is not None:
                 await driver.next_state()
             async with Looking(house.url, token_of(driver), robot, "front") as looking:
                 await looking.next()

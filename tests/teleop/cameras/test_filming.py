@@ -42,7 +42,7 @@ class Set:
         self.created = FilmWriter(self.path, spec.head(timed=timed))
         self.shared: list[FilmPicture] = []
         self._news = threading.Condition()
-        self.troubles: list[str] = []
+        self.troubles: list[tuple[Trouble, bool]] = []
         self.ended = threading.Event()
         self.film = Filming(
             os.dup(self.created.descriptor),
@@ -50,7 +50,7 @@ class Set:
             t_first_ns,
             timed=timed,
             share=self._share,
-            troubled=self.troubles.append,
+            tell=lambda event, over: self.troubles.append((event.trouble, over)),
             ended=lambda _pictures: self.ended.set(),
         )
 
@@ -136,7 +136,23 @@ def test_an_encoder_that_is_behind_drops_pictures_and_that_is_said(tmp_path: Pat
     assert len(film.pictures) == filming.WAITING_MAX + 1
     assert film.pictures[-1].marks == Mark.LATE
     assert [(one.trouble, one.pictures) for one in film.events] == [(Trouble.DROPPED, 5)]
-    assert made.troubles == ["pictures are dropped: this computer, or its disk, is too slow for them"]
+    assert made.troubles == [(Trouble.DROPPED, True)]
+
+
+def test_no_picture_waits_so_long_that_a_crash_would_lose_a_second_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, given = Set(tmp_path, SPEC), shots(4)
+    with monkeypatch.context() as patched:  # nothing is encoded yet
+        for shot, waited_ns in zip(
+            given, (0, filming.WAITS_NS, filming.WAITS_NS + 1, 2 * filming.WAITS_NS), strict=True
+        ):
+            patched.setattr(filming.time, "monotonic_ns", lambda at_ns=waited_ns: at_ns)
+            made.film.offer(shot)
+    made.film.start()
+    made.until(2)
+    film = made.finish(4 * PERIOD_NS)
+    assert [one.t_captured_ns for one in film.pictures] == [shot.t_captured_ns for shot in given[:2]]
 
 
 def test_a_device_that_comes_back_goes_on_in_the_same_film_with_a_key(tmp_path: Path) -> None:

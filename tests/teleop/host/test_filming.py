@@ -15,8 +15,8 @@ import pytest
 from sim.robot import RobotSpec
 from teleop.cameras.film import Film, Trouble, read_film
 from teleop.cameras.spec import CameraSpec
-from teleop.host import cameras as host_cameras
-from teleop.host.cameras import HostCameras
+from teleop.host.cameras import process as host_cameras
+from teleop.host.cameras.process import HostCameras
 from teleop.steps import EpisodeStart
 from tests.recorder.factory import fake_start
 from tests.teleop.cameras.scenes import colour_film, decoded, nearest, scene, shown
@@ -137,8 +137,7 @@ def test_films_that_are_there_already_are_not_touched(tmp_path, specs):
     cameras.close()
 
 
-def test_a_camera_process_that_is_killed_is_started_again_and_goes_on_with_the_films(tmp_path, specs, monkeypatch):
-    monkeypatch.setattr(host_cameras, "_PAUSES_S", (0.05,))
+def test_a_camera_process_that_is_killed_is_started_again_and_goes_on_with_the_films(tmp_path, specs):
     cameras = HostCameras(NOWHERE, REAL, specs)
     try:
         open_cameras(cameras)
@@ -146,9 +145,9 @@ def test_a_camera_process_that_is_killed_is_started_again_and_goes_on_with_the_f
         cameras.record(start, tmp_path)
         paths = [film_path(tmp_path, start, head.name) for head in start.cameras]
         sizes = [until_longer(path, 20_000) for path in paths]
-        assert cameras._process is not None
+        assert cameras._child is not None
         killed_ns = time.monotonic_ns()
-        cameras._process.kill()
+        cameras._child.process.kill()
         for path, size in zip(paths, sizes, strict=True):
             until_longer(path, size + 20_000)
         cameras.end(time.monotonic_ns())
@@ -174,8 +173,8 @@ def test_a_camera_process_that_does_not_end_its_films_is_ended(tmp_path, specs, 
         cameras.record(start, tmp_path)
         until_longer(film_path(tmp_path, start, "desk"), 20_000)
         until_longer(film_path(tmp_path, start, "wrist"), 20_000)
-        assert cameras._process is not None
-        cameras._process.send_signal(signal.SIGSTOP)
+        assert cameras._child is not None
+        cameras._child.process.send_signal(signal.SIGSTOP)
         cameras.end(time.monotonic_ns())
         assert [film.whole for film in read(tmp_path, start)] == [False, False]
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from teleop.steps import EpisodeEnd, EpisodeStart
+from teleop.steps import EpisodeEnd, EpisodeStart, Note
 from teleop.wire import signalling
 from teleop.wire.driver import Driver, DriverKind
 from teleop.wire.messages import Mode
@@ -123,3 +123,13 @@ def test_an_episode_says_who_or_what_the_hub_was_told_of():
     start = bench.events.get_nowait()
     assert isinstance(start, EpisodeStart)
     assert start.driver == policy
+
+
+def test_a_note_goes_to_the_recorder_as_it_comes_not_only_at_the_end(bench):
+    drive(bench)
+    note(bench, "the cube slipped")
+    bench.tick()
+    events = [bench.events.get_nowait() for _ in range(bench.events.qsize())]
+    (at,) = (at for at, event in enumerate(events) if isinstance(event, Note))
+    assert 0 < at < len(events) - 1, "between two steps"
+    assert events[at].text == "the cube slipped"

@@ -11,7 +11,7 @@ import pytest
 from sim.catalogue import make_world
 from sim.motion.control import Joints, Pose, Twist
 from teleop.operator.pilot import Ask
-from teleop.operator.policy import PolicyError, UnknownPolicyError, fitted, load
+from teleop.operator.policy import PolicyError, UnknownPolicyError, fitted, load, said
 from teleop.wire.descriptor import describe
 
 PANDA = describe("panda-1", make_world("panda", "lift").spec)
@@ -134,3 +134,60 @@ def test_a_module_that_cannot_be_imported_says_where(module):
         load(module("def act(:") + ":act")
     with pytest.raises(UnknownPolicyError, match=r"raised ZeroDivisionError: division by zero, at .*_1.py:2"):
         load(module("\n1 / 0") + ":act")
+
+
+LOADER = """
+from pathlib import Path
+
+
+class Policy:
+    def __init__(self, path):
+        self.speed, self.resets = float(Path(path).read_text()), 0
+
+    def reset(self):
+        self.resets += 1
+
+    def __call__(self, values, robot):
+        from sim.motion.control import Twist
+        return Twist([self.speed, 0.0, 0.0, 0.0, 0.0, 0.0], [self.resets / 10])
+
+
+def load(path):
+    return Policy(path)
+
+
+def nothing(path):
+    return path
+"""
+
+
+def test_a_checkpoint_is_loaded_once_and_its_policy_is_reset_before_each_episode(module, tmp_path):
+    name, file = module(LOADER), tmp_path / "speed.txt"
+    file.write_text("0.1")
+    make = load(f"{name}:load", file)
+    file.write_text("0.2")
+    for episode in (1, 2):
+        found = make(PANDA, "lift").act(None, {})
+        assert (found.twist[0, 0], found.gripper[0]) == (0.1, episode / 10)
+
+
+def test_what_a_loader_returns_must_be_callable(module, tmp_path):
+    file = tmp_path / "speed.txt"
+    file.write_text("0.1")
+    with pytest.raises(PolicyError, match="what it returned cannot be called"):
+        load(f"{module(LOADER)}:nothing", file)(PANDA, "lift")
+
+
+def test_a_loader_that_fails_is_told_before_anything_is_driven(module, tmp_path):
+    with pytest.raises(PolicyError, match="FileNotFoundError"):
+        load(f"{module(LOADER)}:load", tmp_path / "gone.txt")
+
+
+def test_another_checkpoint_is_another_policy_for_whoever_reads_the_episode(module, tmp_path):
+    name, file = module(LOADER), tmp_path / "speed.txt"
+    file.write_text("0.1")
+    first = said(f"{name}:load", file)
+    file.write_text("0.2")
+    second = said(f"{name}:load", file)
+    assert (first.kind, first.name) == (second.kind, second.name) == ("policy", f"{name}:load")
+    assert len({first.sha256, second.sha256, said(f"{name}:load").sha256}) == 3

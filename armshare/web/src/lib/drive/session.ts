@@ -9,6 +9,7 @@
 import type { Descriptor, Task } from '../link/descriptor'
 import type { Driver, EpisodeEnded, Grant, HubToOperator, OperatorToHub } from '../link/signalling'
 import { type Trouble, troubleOf } from '../trouble'
+import { type CameraTrouble, taken } from './cameratrouble'
 
 export type Phase =
   | 'connecting'
@@ -43,6 +44,8 @@ export interface View {
   noting: boolean
   /** Why a note was not kept. */
   unnoted: Trouble | null
+  /** What is, or was, wrong with the pictures that cameras record of this episode. */
+  cameraTroubles: readonly CameraTrouble[]
   /** Of a drive that was come back to: how many steps had been recorded when state `seq` was published. */
   resumed: { steps: number; seq: number } | null
   ended: EpisodeEnded | null
@@ -74,6 +77,7 @@ const FIRST: View = {
   notes: 0,
   noting: false,
   unnoted: null,
+  cameraTroubles: [],
   resumed: null,
   ended: null,
   stoppedBy: undefined,
@@ -103,6 +107,7 @@ const HEARD_IN: Record<HubToOperator['type'], readonly Phase[] | null> = {
   cannot_record: null,
   can_record: null,
   cannot_check: null,
+  camera_trouble: null,
   error: null,
 }
 
@@ -238,7 +243,7 @@ export class Session {
         return { phase: 'live', lease: held, episode, resumed: { steps, seq }, ended: null, fault: null }
       }
       case 'ready':
-        return { phase: 'live', episode: message.episode, ...UNNOTED, resumed: null, ended: null, fault: null }
+        return { phase: 'live', episode: message.episode, ...UNNOTED, cameraTroubles: [], resumed: null, ended: null, fault: null }
       case 'noted':
         return message.episode === this.view.episode ? { ...UNNOTED, notes: message.notes } : {}
       case 'ended':
@@ -260,6 +265,8 @@ export class Session {
         return this.view.fault?.code === 'cannot_record' ? { fault: null } : {}
       case 'cannot_check':
         return { unchecked: message.reason }
+      case 'camera_trouble':
+        return message.episode === this.view.episode ? { cameraTroubles: taken(this.view.cameraTroubles, message) } : {}
       case 'error': {
         if (message.code === 'clear') return { uncleared: troubleOf(message) }
         if (message.code === 'note') return { noting: false, unnoted: troubleOf(message) }

@@ -20,6 +20,7 @@ export type HubToOperator =
   | RobotCannotRecord
   | RobotCanRecord
   | RobotCannotCheck
+  | RobotCameraTroubled
   | Watching
   | Refusal
 
@@ -230,6 +231,17 @@ export interface RobotCannotCheck {
   robot: string
   task: string
   reason: string
+}
+
+/** Hub to who drives: what is wrong, or was, with a camera's pictures; in place of what was said of it before. */
+export interface RobotCameraTroubled {
+  type: 'camera_trouble'
+  episode: string
+  camera: string
+  trouble: 'black' | 'dropped' | 'frozen' | 'lost' | 'missing'
+  times: number
+  from_s: number
+  until_s: number | null
 }
 
 /** Hub to operator: the robot's states follow, laid out as it is at this task; again when it is at another. */

@@ -1,19 +1,16 @@
 """The host's end of its camera process: that of a real robot is always there, another is started when someone looks.
 
-The control loop never waits for it. If it ends while it is needed, it is restarted automatically, after a pause that
-grows.
+The control loop never waits for it. If it ends while it is needed, another goes on: beside real cameras one stands by,
+with all that takes long behind it, so that little of what they see is lost. If that ends soon as well, pauses grow.
 """
 
 from __future__ import annotations
 
 import contextlib
 import select
-import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -38,19 +35,19 @@ from teleop.cameras.orders import (
     Streams,
     Troubled,
     Uplink,
-    send,
 )
 from teleop.cameras.spec import CameraSpec
-from teleop.host.films import OpenFilms
+from teleop.host.cameras.child import Child
+from teleop.host.cameras.films import OpenFilms
+from teleop.host.cameras.troubles import Troubles
 from teleop.steps import EpisodeStart, FilmHead
-from teleop.wire.signalling import Stream
+from teleop.wire.signalling import Message, Stream
 
 _log = structlog.get_logger()
-_STOP_S: Final = 5.0
 _END_S: Final = 5.0
 """How long a film may take to end, after which its process is ended."""
 _HEAR_MS: Final = 1000
-_PAUSES_S: Final = (0.5, 2.0, 10.0, 60.0)
+_PAUSES_S: Final = (0.0, 0.5, 2.0, 10.0, 60.0)
 """The pauses before a restart, by how many times in a row a process ended within `_STEADY_S` of its start."""
 _STEADY_S: Final = 60.0
 
@@ -61,12 +58,22 @@ class HostCameras:
     `show`, `scene`, `change` and `heads` never wait for the process or the disk.
     """
 
-    def __init__(self, hub_url: str, spec: RobotSpec, cameras: Sequence[CameraSpec]) -> None:
+    def __init__(
+        self,
+        hub_url: str,
+        spec: RobotSpec,
+        cameras: Sequence[CameraSpec],
+        report: Callable[[Message], None] = lambda _message: None,
+    ) -> None:
+        """`report` tells the hub what is wrong with pictures that are recorded; it is called from several threads."""
         self.cameras = tuple(cameras)
         self._setup = Setup(hub_url, list(cameras), spec.model.name)
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._socket: socket.socket | None = None
+        self._troubles = Troubles(report)
+        self._child: Child | None = None
+        """The process that has the cameras; None before the first, and after `close`."""
+        self._spare: Child | None = None
+        """One that has loaded everything and opened nothing, to go on if the other ends."""
         self._scene = _scene_of(spec)
         self._uplink = Uplink("")
         self._streams = Streams([])
@@ -99,7 +106,7 @@ class HostCameras:
     def start(self) -> None:
         """Start the process of a real robot's cameras, so that it is there before an episode begins."""
         with self._lock:
-            wanted = self._wanted and self._process is None and not self._closed.is_set()
+            wanted = self._wanted and self._child is None and not self._closed.is_set()
         if wanted:
             self._begin()
 
@@ -114,10 +121,14 @@ class HostCameras:
         if not start.cameras:
             return
         films = OpenFilms(start, folder)
+        self._troubles.begin(start)
         with self._lock:
             self._films = films
             self._waiting.pop(Stop, None)
             self._order(films.order)
+            alone = self._child is None or not self._child.alive
+        if alone:
+            self._lose(films)
         films.settle()
 
     def end(self, t_last_ns: int) -> None:
@@ -139,73 +150,101 @@ class HostCameras:
         with self._lock:
             self._streams = Streams(streams)
             self._order(self._streams)
-            wanted = bool(streams) and self._process is None and not self._closed.is_set()
+            wanted = bool(streams) and self._child is None and not self._closed.is_set()
         if wanted:
             self._begin()
 
     def _begin(self) -> None:
-        """Start a process, and a thread that starts another once it ends."""
-        ours, process = _start()  # without the lock, so that the control loop does not wait for it
+        """Let the process that stands by, or else a new one, have the cameras, and a thread mind it."""
+        with self._lock:
+            spare, self._spare = self._spare, None
+        if spare is not None and not spare.alive:
+            spare.hang_up()
+            spare = None
+        child = spare or Child.start()  # without the lock, so that the control loop does not wait for it
         with self._lock:
             if self._closed.is_set():
-                ours.close()  # which ends it
+                child.hang_up()
                 return
-            self._hang_up()
-            self._socket, self._process, self._open = ours, process, frozenset()
+            if self._child is not None:
+                self._child.hang_up()
+            child.started_s = time.monotonic()
+            self._child, self._open = child, frozenset()
             self._waiting.clear()
             self._ending = set()  # the process before had those films, and has ended
-            for order in (self._setup, self._scene, self._uplink, self._streams, self._hold):
+            setup = () if child is spare else (self._setup,)
+            for order in (*setup, self._scene, self._uplink, self._streams, self._hold):
                 self._order(order)
             if self._films is not None:
                 self._order(self._films.order)
-        minding = self._mind, (ours, process, time.monotonic())
-        threading.Thread(target=minding[0], args=minding[1], name="camera watch", daemon=True).start()
+        threading.Thread(target=self._mind, args=(child,), name="camera watch", daemon=True).start()
 
-    def _mind(self, ours: socket.socket, process: subprocess.Popen[bytes], started_s: float) -> None:
-        """Hear a process until it ends; if it was not told to and is needed, start another after a pause."""
-        with contextlib.suppress(OSError):  # it was told to end
-            self._hear(ours, process)
-        code = process.wait()
+    def _stand_by(self) -> None:
+        """Start a process that stands by, if there is none."""
+        if self._spare is not None:
+            return
+        spare = Child.start()
+        spare.send(msgspec.json.encode(self._setup))
         with self._lock:
-            if self._process is not process:
+            if not self._closed.is_set() and self._spare is None:
+                self._spare = spare
                 return
-            self._crashes = self._crashes + 1 if time.monotonic() - started_s < _STEADY_S else 1
+        spare.hang_up()
+        spare.end()
+
+    def _mind(self, child: Child) -> None:
+        """Hear a process until it ends; if it was not told to and is needed, let another go on."""
+        with contextlib.suppress(OSError):  # it was told to end
+            self._hear(child)
+        code = child.process.wait()
+        with self._lock:
+            if self._child is not child:
+                return
+            films = self._films
+            self._crashes = self._crashes + 1 if time.monotonic() - child.started_s < _STEADY_S else 1
             pause_s = _PAUSES_S[min(self._crashes, len(_PAUSES_S)) - 1]
-        _log.error("the camera process has ended; starting another", code=code, in_s=pause_s)
+        _log.error("the camera process has ended; another goes on", code=code, in_s=pause_s)
+        if films is not None:
+            self._lose(films)
         if self._closed.wait(pause_s):
             return
         with self._lock:
-            if self._process is not process:
+            if self._child is not child:
                 return
             wanted = self._wanted
-            self._process = None  # the next viewer starts one
+            child.hang_up()
+            self._child = None  # the next viewer starts one
         if wanted:
             self._begin()
 
-    def _hear(self, ours: socket.socket, process: subprocess.Popen[bytes]) -> None:
+    def _lose(self, films: OpenFilms) -> None:
+        self._troubles.lose(films.episode, films.order.cameras, time.monotonic_ns())
+
+    def _hear(self, child: Child) -> None:
         """Take note of what a process says, until it ends; end one that does not end its films: an episode waits."""
         hearing = select.poll()
-        hearing.register(ours, select.POLLIN)
+        hearing.register(child.socket, select.POLLIN)
         while True:
             if hearing.poll(_HEAR_MS):
-                data = ours.recv(ORDER_BYTES_MAX)
+                data = child.socket.recv(ORDER_BYTES_MAX)
                 if not data:
                     return
                 self._note(NEWS.decode(data))
             elif self._ending and time.monotonic() > self._end_by_s:
                 _log.error("the camera process does not end its films; it is ended", cameras=sorted(self._ending))
                 self._ending = set()
-                process.kill()
+                child.process.kill()
 
     def _note(self, news: News) -> None:
         match news:
             case Opened():
                 self._timed[news.camera] = news.timed
                 self._open = self._open | {news.camera}
+                self._stand_by()
             case Closed():
                 self._open = self._open - {news.camera}
             case Troubled():
-                _log.warning("a camera has trouble while an episode is recorded", camera=news.camera, says=news.says)
+                self._troubles.take(news)
             case Filmed():
                 self._ending = self._ending - {news.camera}
                 _log.info("a camera has recorded", camera=news.camera, episode=news.episode, pictures=news.pictures)
@@ -236,8 +275,8 @@ class HostCameras:
         try:
             if all(self._ordered(order) for order in self._waiting.values()):
                 self._waiting.clear()
-                if drawn:
-                    self._sent(state)
+                if drawn and self._child is not None:
+                    self._child.send(state)
         finally:
             self._lock.release()
 
@@ -245,53 +284,25 @@ class HostCameras:
         """End the process."""
         self._closed.set()
         with self._lock:
-            process, self._process = self._process, None
+            children = [child for child in (self._child, self._spare) if child is not None]
+            self._child = self._spare = None
             films, self._films = self._films, None
-            self._hang_up()
+            for child in children:
+                child.hang_up()
             if films is not None:
                 films.close()
-        if process is not None:
-            try:
-                process.wait(_STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-    def _hang_up(self) -> None:
-        """Close the socket to a process, which then ends; the thread that hears it wakes up."""
-        if self._socket is not None:
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
-            self._socket.close()
-            self._socket = None
+        for child in children:
+            child.end()
 
     def _order(self, order: Order) -> None:
-        if self._socket is not None and not self._ordered(order):
+        if self._child is not None and not self._ordered(order):
             self._waiting[type(order)] = order
 
     def _ordered(self, order: Order) -> bool:
         descriptors = self._films.descriptors if isinstance(order, Record) and self._films is not None else ()
-        return self._sent(msgspec.json.encode(order), descriptors)
-
-    def _sent(self, message: bytes, descriptors: Sequence[int] = ()) -> bool:
-        if self._socket is None:
-            return False
-        with contextlib.suppress(OSError):  # full, or ended: another is started
-            send(self._socket, message, descriptors)
-            return True
-        return False
+        return self._child is not None and self._child.send(msgspec.json.encode(order), descriptors)
 
 
 def _scene_of(spec: RobotSpec) -> Scene:
     layout = {array.name: list(array.shape) for array in spec.observation}
     return Scene(spec.task.name if spec.task else "", layout)
-
-
-def _start() -> tuple[socket.socket, subprocess.Popen[bytes]]:
-    """Return a new process, and our end of the socket that both share."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
-        command = [sys.executable, "-m", "teleop.cameras.process", str(theirs.fileno())]
-        return ours, subprocess.Popen(
-            command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, start_new_session=True
-        )
