@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.markup import escape
 
-from armshare.cli.options import AsJson, Checkpoint, err, of_policy, out, progress_bar
+from armshare.cli.options import AsJson, Checkpoint, of_policy, out, progress_bar
 from sim.catalogue import require_pair, task
 from sim.seeds import data_seeds
 from sim.words import listed
