@@ -250,7 +250,7 @@ async def test_a_camera_process_that_dies_is_started_again_by_itself(tmp_path, m
                 last = await looking.read()
                 first = house.host.cameras._child
                 first.process.kill()
-                await asyncio.to_thread(first.wait)
+                await asyncio.to_thread(first.process.wait)
                 for _ in range(5):  # the drive goes on
                     await driver.next_state()
                 while (frame := await looking.read()).seq > last.seq:  # another counts from one again
