@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,10 +17,9 @@ from recorder.export.drawn import draw
 from recorder.file.episode import Episode
 from recorder.pictures.channel import Pictures
 from recorder.pictures.encoded import Plane
-from recorder.proof.bundle import read_small
 from recorder.proof.case import Trust
 from recorder.proof.manifest import Manifest
-from rewards.score.kept import SCORE_FILE, as_json
+from rewards.score.kept import as_json, compare_score
 from rewards.score.score import facts_of, score
 from sim.words import listed
 from teleop.identity import Domain
@@ -101,26 +99,13 @@ def score_facts(bundle: Path, episode: Episode) -> dict[str, Any]:
     The score always follows from the file: what lies beside it is signed by nobody. What it says by other rules than
     those here is not repeated.
     """
-    computed = as_json(score(facts_of(episode)))
-    said = _kept_score(bundle)
-    if said is not None and said.get("version") == computed["version"] and said.get("score") != computed["score"]:
-        raise PlatformError(
-            f"{bundle / SCORE_FILE} says {said.get('score')}, and by the same rules the episode scores "
-            f"{computed['score']}. Remove that file."
-        )
+    scored = score(facts_of(episode))
+    beside = compare_score(bundle, scored)
+    if beside.standing.wrong:
+        raise PlatformError(beside.message)
+    computed = as_json(scored)
     parts = {f"score_{name}": float(value) for name, value in computed["vector"].items()}
     return {"score": float(computed["score"]), "score_version": str(computed["version"]), **parts}
-
-
-def _kept_score(bundle: Path) -> dict[str, Any] | None:
-    data = read_small(bundle / SCORE_FILE)
-    if data is None:
-        return None
-    try:
-        found = json.loads(data)
-        return dict(found) if {"score", "version"} <= found.keys() else None
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise PlatformError(f"{bundle / SCORE_FILE} cannot be read: {error}. Remove that file.") from error
 
 
 def gone_at(client: httpx.Client) -> Callable[[Manifest], str]:

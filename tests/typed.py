@@ -148,6 +148,9 @@ NOT_TYPED: Final[Mapping[str, str]] = {
     "armshare export episodes/* --to lift.hdf5 --pins hub.json": _EXPORTED,
     "armshare export episodes/* --to lift --format lerobot --camera front --size 320x240 --pins hub.json": _EXPORTED,
     "armshare export episodes/* --to lift.hdf5 --camera front --size 84x84 --pins hub.json": _EXPORTED,
+    "armshare export episodes/* --to lift --format lerobot --camera wrist --size 320x240 --pins hub.json": _EXPORTED,
+    "armshare export episodes/* --to lift-wrist --format lerobot --camera wrist --camera front_depth --size 224x224 "
+    "--pins hub.json": _EXPORTED,
     "armshare export episodes/* --to act --format act --camera front --length 400 --pins hub.json": _EXPORTED,
     "armshare export episodes/* --to mcap --format mcap --pins hub.json": _EXPORTED,
     "armshare export episodes/* --to lance --format lance --camera front --size 320x240 --pins hub.json": _EXPORTED,

@@ -28,12 +28,13 @@ def verify(
     hub: Annotated[str, typer.Option(help="Ask this hub for /api/config instead.", callback=hub_url)] = "",
     _ca: Ca = None,
     replay: Annotated[bool, typer.Option(help="Re-simulate simulated episodes, bit for bit.")] = True,
-    score: Annotated[bool, typer.Option(help="Recompute the score too.")] = False,
+    score: Annotated[bool, typer.Option(help="Recompute the score too, and compare it with score.json.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check episodes, gate by gate; the first gate that refuses is named.
 
-    Exit code 1 if any is refused, 2 if one cannot be checked here, which says nothing against it.
+    Exit code 1 if any is refused, or if its score.json lies; 2 if one cannot be checked here, which says nothing
+    against it.
     """
     from armshare import researcher
 
@@ -44,8 +45,10 @@ def verify(
     else:
         for line in (line for report in reports for line in researcher.lines(report)):
             out.print(line, highlight=False, soft_wrap=True)
-    if any(report["refused"] or report["unable"] for report in reports):
-        raise typer.Exit(1 if any(report["refused"] for report in reports) else 2)
+    if any(researcher.refused(report) for report in reports):
+        raise typer.Exit(1)
+    if any(report["unable"] for report in reports):
+        raise typer.Exit(2)
 
 
 @cli.command()
@@ -121,11 +124,13 @@ def fetch(
     columns = TextColumn("{task.completed} episodes"), TimeElapsedColumn()
     with Progress(*columns, console=err, transient=True) as progress:
         shown = progress.add_task("", total=None)
-        for _ in researcher.fetch(hub, target, task=task, operator=operator, limit=limit):
+        fetched = []
+        for episode in researcher.fetch(hub, target, task=task, operator=operator, limit=limit):
+            fetched.append(target / episode)
             progress.advance(shown)
-    if count := int(progress.tasks[0].completed):
-        out.print(f"{count} episode{'s' if count > 1 else ''}, in {target}", highlight=False, soft_wrap=True)
-    else:
+    for line in researcher.fetched_lines(hub, target, fetched):
+        out.print(line, highlight=False, soft_wrap=True, markup=False)
+    if not fetched:
         asked = [f"{name} {value}" for name, value in (("task", task), ("operator", operator)) if value]
         err.print(f"no verified episodes found{' for ' if asked else ''}{' and '.join(asked)}", highlight=False)
 

@@ -141,7 +141,7 @@ def test_a_score_beside_an_episode_counts_only_if_the_file_gives_it(bundles: lis
     assert score_facts(bundle, episode) == computed
     said = json.loads((bundle / SCORE_FILE).read_bytes())
     (bundle / SCORE_FILE).write_text(json.dumps(said | {"score": 1.0}))
-    with pytest.raises(PlatformError, match=r"says 1\.0, and by the same rules"):
+    with pytest.raises(PlatformError, match=r"says score 1\.0, and the file gives 0\.99"):
         score_facts(bundle, episode)
     (bundle / SCORE_FILE).write_text(json.dumps(said | {"score": 1.0, "version": "99"}))
     assert score_facts(bundle, episode) == computed, "rules that nobody here knows are not believed"
