@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
+from shlex import quote
 from typing import Any, Final
 
 import httpx
@@ -21,11 +22,9 @@ from recorder.proof.case import Trust
 from recorder.proof.manifest import Manifest
 from rewards.score.kept import as_json, compare_score
 from rewards.score.score import facts_of, score
+from sim.pictures.sight import eye_of
 from sim.words import listed
 from teleop.identity import Domain
-
-DEPTH_SUFFIX: Final = "_depth"
-"""`--camera front_depth` draws the depth of `front`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +122,17 @@ def gone_at(client: httpx.Client) -> Callable[[Manifest], str]:
 
 def drawn(episode: Episode, camera: str, width: int, height: int) -> Pictures:
     """Return what a camera of a simulated episode saw; `<camera>_depth` is its depth."""
-    name = camera.removesuffix(DEPTH_SUFFIX)
-    plane = Plane.COLOUR if name == camera else Plane.DEPTH
-    return replace(draw(episode, name, width, height, plane=plane), name=camera)
+    eye = eye_of(camera)
+    plane = Plane.DEPTH if eye.depth else Plane.COLOUR
+    return replace(draw(episode, eye.camera, width, height, plane=plane), name=camera)
+
+
+def judging(found: Demonstrations) -> str:
+    """Return the command that judges a policy which was trained on this: in its environment, with its cameras."""
+    env, (width, height) = found.space.env, found.size
+    words = ["armshare evaluate --policy MODULE:NAME", f"--env {quote(env.id)}", f"--control {found.space.name}"]
+    words += [f"--camera {quote(camera)}" for camera in found.cameras]
+    return " ".join([*words, f"--size {width}x{height}"] if found.cameras else words)
 
 
 def cameras_of(given: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -217,8 +217,8 @@ def fetched_lines(hub: str, target: Path, folders: Sequence[Path]) -> Iterator[s
         f"another camera as often as you like{_cameras(said)}. For example:"
     )
     yield (
-        f"    armshare export {which} --to {said.task.name} --format lerobot --action ee_delta --camera front "
-        f"--size 320x240 --hub {hub}"
+        f"    armshare export {which} --to from-front --format lerobot --action ee_delta --camera front "
+        f"--size 320x240 --hub {shlex.quote(hub)}"
     )
 
 

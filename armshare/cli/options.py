@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,3 +83,11 @@ def interruptible() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         return
+
+
+def size_of(given: str) -> tuple[int, int]:
+    """Return the width and the height of `640x480`; raise BadParameter."""
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", given)
+    if found is None:
+        raise typer.BadParameter(f"{given!r} is no size: write WIDTHxHEIGHT, such as 640x480", param_hint="--size")
+    return int(found[1]), int(found[2])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -11,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from armshare.cli.options import HUB, AsJson, Ca, Folders, HubUrl, err, hub_url, out
+from armshare.cli.options import HUB, AsJson, Ca, Folders, HubUrl, err, hub_url, out, size_of
 from armshare.client import client_of, config_of
 from sim.words import listed
 
@@ -89,7 +88,7 @@ def render(
     from armshare.pictures import render_episode
     from sim.pictures.render import workers
 
-    width, height = _size(size)
+    width, height = size_of(size)
     wanted = {"width": width, "height": height, "depth": depth, "mask": mask, "light": _light(light)}
     with workers() as pool, Progress(*_SHOWN, console=err, transient=True) as progress:
         for name in camera or ["front"]:
@@ -193,7 +192,7 @@ def export(
             bundles,
             action=action,  # type: ignore[arg-type]  # a name that it does not know is refused in words
             cameras=exports.cameras_of(camera),
-            size=_size(size),
+            size=size_of(size),
             facts=exports.score_facts,
             draw=exports.drawn,
             trust=exports.trust_of(config),
@@ -206,16 +205,11 @@ def export(
     out.print(f"{said}, in {target}", highlight=False, soft_wrap=True)
     if found.space.env.call:
         out.print(f"The actions fit {found.space.env.call}", highlight=False, soft_wrap=True, markup=False)
+        judging = exports.judging(found)
+        out.print(f"A policy is judged by {judging}", highlight=False, soft_wrap=True, markup=False)
     if config is None and found.hubs:
         whose = f"Receipts are by {listed(sorted(found.hubs))}"
         err.print(f"{whose}; --pins or --hub says whose to trust.", highlight=False, soft_wrap=True)
-
-
-def _size(given: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", given)
-    if found is None:
-        raise typer.BadParameter(f"{given!r} is no size: write WIDTHxHEIGHT, such as 640x480", param_hint="--size")
-    return int(found[1]), int(found[2])
 
 
 def _config(hub: str) -> dict[str, Any]:

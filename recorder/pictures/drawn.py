@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 
 from recorder.pictures.cache import Found, PictureCache
 from recorder.pictures.channel import PictureCodec, Pictures
-from recorder.pictures.encoded import DEPTH_UNIT_M, Plane, codec_of, encoded, settings
+from recorder.pictures.encoded import Plane, codec_of, encoded, settings
 from recorder.pictures.painters import painters
 from sim.pictures.light import ROOM, Lighting
+from sim.pictures.picture import DEPTH_UNIT_M
 from sim.robot import Vector
 
 _RENDERER: Final = "renderer.json"

@@ -10,11 +10,9 @@ from typing import Any, Final
 import numpy as np
 
 from recorder.pictures.channel import PictureCodec
-from sim.pictures.picture import Picture
+from sim.pictures.picture import Picture, depth_units
 from sim.robot import RobotError, Vector
 
-DEPTH_UNIT_M: Final = 0.001
-_DEPTH_MAX_M: Final = 65.0
 GOP: Final = 3
 """Every third picture can be decoded by itself: two are decoded for one, on average, if it is asked for by itself."""
 H264_OPTIONS: Final = {
@@ -98,9 +96,7 @@ def _image(plane: Plane, codec: PictureCodec, picture: Picture) -> bytes:
     elif plane is Plane.MASK:
         pixels = picture.mask
     else:
-        depth = np.asarray(picture.depth)
-        near = np.isfinite(depth) & (depth < _DEPTH_MAX_M)
-        pixels = np.round(np.where(near, depth, 0.0) / DEPTH_UNIT_M).astype(np.uint16)
+        pixels = depth_units(np.asarray(picture.depth))
     if codec is PictureCodec.JPEG:
         done, data = cv2.imencode(".jpg", pixels, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
     else:
