@@ -154,9 +154,8 @@ NOT_TYPED: Final[Mapping[str, str]] = {
     "armshare export episodes/* --to act --format act --camera front --length 400 --pins hub.json": _EXPORTED,
     "armshare export episodes/* --to mcap --format mcap --pins hub.json": _EXPORTED,
     "armshare export episodes/* --to lance --format lance --camera front --size 320x240 --pins hub.json": _EXPORTED,
-    "armshare evaluate --policy MODULE:NAME --env armshare/Lift-Panda-v0 --camera front --camera wrist --size 320x240": (
-        "needs a policy that sees; test_evaluate_command.py has one"
-    ),
+    "armshare evaluate --policy MODULE:NAME --env armshare/Lift-Panda-v0 --camera front --camera wrist "
+    "--size 320x240": "needs a policy that sees; test_evaluate_command.py has one",
     "python tests/peers/act_reads.py CHECKOUT act front": "ACT is in no package index",
     "python tests/peers/rerun_reads.py episode.h5 episode.rrd": "needs rerun-sdk, whose reader is experimental",
     "make mutants": "half a day",
