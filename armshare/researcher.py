@@ -132,7 +132,7 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
         yield from (f"           {reason}" for reason in score["reasons"])
     beside = report.get("score_file")
     if beside and beside["message"]:
-        mark = "[red]differs[/red]  " if refused(report) else "         "
+        mark = f"[red]{beside['standing']}[/red]  " if refused(report) else "         "
         yield f"{mark}{escape(beside['message'])}"
 
 

@@ -79,7 +79,9 @@ def evaluate(
             "first one, by default of front.",
         ),
     ] = None,
-    size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="Of what the policy sees.")] = "640x480",
+    size: Annotated[
+        str, typer.Option(metavar="WIDTHxHEIGHT", help="Of what the policy sees; by default 640x480.")
+    ] = "",
     at_least: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Exit with 1 if the success rate is below this.")
     ] = 0.0,
@@ -105,7 +107,7 @@ def evaluate(
     cameras = tuple(camera or ())
     video = None if videos is None else Video(videos.resolve(), eye_of(cameras[0]).camera if cameras else "front")
     file = "" if checkpoint is None else str(checkpoint.resolve())
-    job = Job(policy, environment_named(env), found, file, max_steps, video, cameras, size_of(size))
+    job = Job(policy, environment_named(env), found, file, max_steps, video, cameras, size_of(size, cameras))
     warnings = _warnings(wanted)
     for one in warnings:
         err.print(f"[yellow]warning[/yellow]: {escape(one)}", highlight=False, soft_wrap=True)

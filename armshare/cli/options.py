@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
@@ -17,6 +17,8 @@ from sim.own import DATA
 
 out, err = Console(emoji=False), Console(stderr=True, emoji=False)
 ARM: Final = 10**18
+_MANIFEST: Final = "manifest.json"
+"""What is in every episode's folder. The recorder says so, and its libraries are not in every installation."""
 
 
 def _kept_in(data: Path) -> Path:
@@ -69,9 +71,23 @@ Ca = Annotated[
         dir_okay=False,
     ),
 ]
-Folders = Annotated[
-    list[Path], typer.Argument(metavar="FOLDER...", help="Folders of episodes.", exists=True, file_okay=False)
-]
+
+
+def _episodes(folders: list[Path]) -> list[Path]:
+    """Return the folders that were named; raise BadParameter for what is no folder of an episode but is near one."""
+    for folder in folders:
+        if not folder.exists() and {"*", "?"} & set(str(folder)):
+            raise typer.BadParameter(f"nothing matches {folder}: `armshare fetch FOLDER` downloads episodes")
+        if not folder.exists():
+            raise typer.BadParameter(f"{folder} does not exist: name the folders of episodes, such as episodes/*")
+        if not folder.is_dir():
+            raise typer.BadParameter(f"{folder} is a file, and an episode is a folder: name that")
+        if not (folder / _MANIFEST).exists() and next(folder.glob(f"*/{_MANIFEST}"), None):
+            raise typer.BadParameter(f"{folder} holds episodes and is not one itself: name them, as {folder}/*")
+    return folders
+
+
+Folders = Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folders of episodes.", callback=_episodes)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, and nothing else.")]
 IsChild = Annotated[bool, typer.Option("--child", hidden=True)]
 
@@ -85,9 +101,18 @@ def interruptible() -> Iterator[None]:
         return
 
 
-def size_of(given: str) -> tuple[int, int]:
-    """Return the width and the height of `640x480`; raise BadParameter."""
+def size_of(given: str, cameras: Sequence[str] | None = ("any",)) -> tuple[int, int]:
+    """Return the width and the height of `320x240`, or, of an empty text, 640 and 480; raise BadParameter.
+
+    A size is of pictures that are drawn, and without a camera none are.
+    """
+    if not given:
+        return 640, 480
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", given)
     if found is None:
         raise typer.BadParameter(f"{given!r} is no size: write WIDTHxHEIGHT, such as 640x480", param_hint="--size")
+    if not cameras:
+        raise typer.BadParameter(
+            "no camera is named, so nothing is drawn: add --camera front, or leave --size out", param_hint="--size"
+        )
     return int(found[1]), int(found[2])

@@ -154,7 +154,9 @@ def export(
             help="A camera; may be repeated. By default all that recorded; NAME_depth draws depth.",
         ),
     ] = None,
-    size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="Of pictures that are drawn.")] = "640x480",
+    size: Annotated[
+        str, typer.Option(metavar="WIDTHxHEIGHT", help="Of pictures that are drawn; by default 640x480.")
+    ] = "",
     all_steps: Annotated[
         bool, typer.Option("--all-steps", help="Keep steps in which nobody drove; else they are left out.")
     ] = False,
@@ -192,7 +194,7 @@ def export(
             bundles,
             action=action,  # type: ignore[arg-type]  # a name that it does not know is refused in words
             cameras=exports.cameras_of(camera),
-            size=size_of(size),
+            size=size_of(size, camera),
             facts=exports.score_facts,
             draw=exports.drawn,
             trust=exports.trust_of(config),

@@ -68,7 +68,10 @@ def codec_of(plane: Plane, wanted: PictureCodec | None, width: int, height: int)
         raise CodecError(f"{plane} cannot be {codec}, but {' or '.join(_CODECS[plane])}.")
     if codec is PictureCodec.H264 and (width % 2 or height % 2):
         size = f"{width}x{height}"
-        raise OddSizeError(f"H.264 needs an even width and height, and {size} is not. Take another size, or PNG.")
+        even = f"{width + width % 2}x{height + height % 2}"
+        raise OddSizeError(
+            f"H.264 needs an even width and height, and {size} is not. Take {even}, or in Python PictureCodec.PNG."
+        )
     return codec
 
 

@@ -335,6 +335,7 @@ def test_a_policy_that_sees_pictures_is_judged_by_what_it_sees(here):
     [
         (["--camera", "moon"], "There is no camera 'moon'. There are front, side and wrist."),
         (["--camera", "moon_depth"], "There is no camera 'moon'. There are front, side and wrist."),
+        (["--size", "64x48"], "no camera is named, so nothing is drawn: add --camera front, or leave --size out"),
         (["--camera", "front", "--size", "big"], "'big' is no size: write WIDTHxHEIGHT, such as 640x480"),
         (
             ["--camera", "front", "--size", "0x48"],

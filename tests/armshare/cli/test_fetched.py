@@ -185,6 +185,7 @@ def test_one_that_is_no_score_is_refused_in_a_sentence(tmp_path: Path, junk: str
     (bundle / SCORE_FILE).write_bytes(junk.encode("latin-1"))
     code, report, said = verified(bundle, "--score")
     assert (code, report["score_file"]["standing"]) == (1, "unreadable")
+    assert "unreadable" in said
     assert "Remove it." in said
 
 
