@@ -7,6 +7,7 @@ import os
 import shlex
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from armshare.failures import PlatformError
 from recorder.dataset.facts import manifest_of
 from recorder.file.apart import reader
 from recorder.file.episode import Episode, EpisodeError, FileMissingError
-from recorder.proof.bundle import BUNDLE_FILES, TrustClass, read_bundle
+from recorder.proof.bundle import BUNDLE_FILES, SMALL_FILE_BYTES_MAX, TrustClass, read_bundle
 from recorder.proof.case import Trust
 from recorder.proof.hubless import NO_HUB
 from recorder.proof.manifest import EPISODE_FILE, Manifest
@@ -245,14 +246,31 @@ def _download(client: httpx.Client, episode: str, target: Path) -> None:
 
 
 def _stream(client: httpx.Client, episode: str, target: Path) -> None:
-    with client.stream("GET", f"/api/episodes/{episode}/files/{target.name}") as answer, target.open("wb") as file:
-        answer.raise_for_status()
-        for block in answer.iter_bytes():
+    with _answer(client, episode, target.name) as answer, target.open("wb") as file:
+        for block in answer.raise_for_status().iter_bytes():
             file.write(block)
 
 
 def _download_score(client: httpx.Client, episode: str, folder: Path) -> None:
     """Write `score.json`, if the hub has a score for it by now and is not too old to give one out."""
-    answer = client.get(f"/api/episodes/{episode}/files/{SCORE_FILE}")
-    if answer.status_code != httpx.codes.NOT_FOUND:
-        write_atomic(folder / SCORE_FILE, answer.raise_for_status().content)
+    with _answer(client, episode, SCORE_FILE) as answer:
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return
+        data = bytearray()
+        for block in answer.raise_for_status().iter_bytes():
+            data += block
+            if len(data) > SMALL_FILE_BYTES_MAX:
+                raise PlatformError(
+                    f"The hub's {SCORE_FILE} of {episode} has more than {SMALL_FILE_BYTES_MAX:,} bytes, so it is none. "
+                    "The episode is there, without it; tell whoever runs the hub."
+                )
+    write_atomic(folder / SCORE_FILE, bytes(data))
+
+
+@contextmanager
+def _answer(client: httpx.Client, episode: str, name: str) -> Iterator[httpx.Response]:
+    """Ask for a file of a bundle; a refusal is read whole, so that its sentence can be told."""
+    with client.stream("GET", f"/api/episodes/{episode}/files/{name}") as answer:
+        if answer.is_error:
+            answer.read()
+        yield answer

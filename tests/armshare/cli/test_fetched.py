@@ -6,14 +6,12 @@ import json
 import shlex
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from armshare import researcher
 from rewards.score.kept import SCORE_FILE, as_json, encoded, keep_score
 from rewards.score.score import recompute
 from tests.armshare.command import armshare_here
@@ -26,23 +24,33 @@ CONFIG = {"chain_id": DOMAIN.chain_id, "vault": DOMAIN.vault, "hub": HUB.address
 URL = "http://hub.example"
 
 
-class Served:
+class Served(httpx.BaseTransport):
     """A hub that gives out the bundles of a folder, and a score for each of them if `scores`."""
 
     def __init__(self, folder: Path, *, scores: bool = True) -> None:
         self.folder, self.scores = folder, scores
         self.asked: list[str] = []
+        self.gone, self.endless = "", False
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer as a hub does, in a stream, as from a socket."""
+        answer = self.answer(request)
+        return httpx.Response(answer.status_code, headers=answer.headers, stream=Blocks(answer.content))
 
     def answer(self, request: httpx.Request) -> httpx.Response:
-        """Answer as a hub does."""
+        """Return what a hub says."""
         self.asked.append(request.url.path)
         if request.url.path == "/api/config":
             return httpx.Response(200, json=CONFIG)
         if request.url.path == "/api/episodes":
             return httpx.Response(200, json={"episodes": [{"episode": one} for one in self.episodes()], "next": None})
         _, _, _, episode, _, name = request.url.path.split("/")
+        if self.gone == name:
+            return httpx.Response(410, json={"error": {"code": "episode_erased", "message": "its files were erased"}})
         if name != SCORE_FILE:
             return httpx.Response(200, content=(self.folder / episode / name).read_bytes())
+        if self.endless:
+            return httpx.Response(200, content=b" " * (3 << 20))
         if not self.scores:
             return httpx.Response(404, json={"error": {"code": "not_scored", "message": "has no score yet"}})
         return httpx.Response(200, content=encoded(recompute(self.folder / episode / "episode.h5")))
@@ -51,16 +59,23 @@ class Served:
         return sorted(one.name for one in self.folder.iterdir())
 
 
+class Blocks(httpx.SyncByteStream):
+    """A body that comes in pieces, once."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def __iter__(self) -> Iterator[bytes]:
+        for at in range(0, len(self.data), 65536):
+            yield self.data[at : at + 65536]
+
+
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Served:
     served = Served(tmp_path / "hub")
 
-    @contextmanager
-    def client(_hub: str) -> Iterator[httpx.Client]:
-        with httpx.Client(transport=httpx.MockTransport(served.answer), base_url=URL) as made_:
-            yield made_
-
-    monkeypatch.setattr(researcher, "client_of", client)
+    real = httpx.Client
+    monkeypatch.setattr(httpx, "Client", lambda **_: real(transport=served, base_url=URL))
     monkeypatch.chdir(tmp_path)
     return served
 
@@ -100,6 +115,23 @@ def test_a_score_that_was_not_there_yet_comes_with_the_next_fetch(hub: Served, t
     assert not [path for path in hub.asked if path.endswith("episode.h5")], "the rest is left as it is"
 
 
+@pytest.mark.parametrize("name", ["episode.h5", SCORE_FILE])
+def test_what_the_hub_refuses_is_told_in_its_words(hub: Served, name: str) -> None:
+    made.bundles(hub.folder)
+    hub.gone = name
+    done = armshare_here("fetch", "episodes", "--hub", URL)
+    assert (done.returncode, "its files were erased" in " ".join(done.stderr.split())) == (2, True)
+
+
+def test_a_score_without_an_end_is_not_read_to_its_end(hub: Served, tmp_path: Path) -> None:
+    made.bundles(hub.folder)
+    hub.endless = True
+    done = armshare_here("fetch", "episodes", "--hub", URL)
+    assert done.returncode == 2
+    assert "has more than 1,048,576 bytes, so it is none" in " ".join(done.stderr.split())
+    assert not list((tmp_path / "episodes").glob(f"*/{SCORE_FILE}*"))
+
+
 def test_the_last_lines_say_that_another_camera_can_be_ordered_and_how(
     hub: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,7 +146,6 @@ def test_the_last_lines_say_that_another_camera_can_be_ordered_and_how(
     monkeypatch.setattr(
         "armshare.exports.drawn", lambda *given: asked.append(given) or made.draw(given[0], "front", *made.SIZE)
     )
-    monkeypatch.setattr("armshare.cli.researcher.client_of", researcher.client_of)
     monkeypatch.setattr("armshare.exports.gone_at", lambda _client: None)
     done = armshare_here(*words[1:at], *folders, *words[at + 1 :])
     assert done.returncode == 0, done.stderr
