@@ -17,8 +17,6 @@ from sim.own import DATA
 
 out, err = Console(emoji=False), Console(stderr=True, emoji=False)
 ARM: Final = 10**18
-_MANIFEST: Final = "manifest.json"
-"""What is in every episode's folder. The recorder says so, and its libraries are not in every installation."""
 
 
 def _kept_in(data: Path) -> Path:
@@ -74,7 +72,7 @@ Ca = Annotated[
 
 
 def _episodes(folders: list[Path]) -> list[Path]:
-    """Return the folders that were named; raise BadParameter for what is no folder of an episode but is near one."""
+    """Return the folders that were named; raise BadParameter for what is no folder."""
     for folder in folders:
         if not folder.exists() and {"*", "?"} & set(str(folder)):
             raise typer.BadParameter(f"nothing matches {folder}: `armshare fetch FOLDER` downloads episodes")
@@ -82,8 +80,6 @@ def _episodes(folders: list[Path]) -> list[Path]:
             raise typer.BadParameter(f"{folder} does not exist: name the folders of episodes, such as episodes/*")
         if not folder.is_dir():
             raise typer.BadParameter(f"{folder} is a file, and an episode is a folder: name that")
-        if not (folder / _MANIFEST).exists() and next(folder.glob(f"*/{_MANIFEST}"), None):
-            raise typer.BadParameter(f"{folder} holds episodes and is not one itself: name them, as {folder}/*")
     return folders
 
 

@@ -239,9 +239,7 @@ def _check(bundle: Path, trust: Trust | None, *, unverified: bool, gone: Gone | 
         require_gates(read, _ANYONE, _WHOLE)
         domain = trust.domain if trust else claimed_domain(read)
     except GateError as error:
-        raise UnreadableBundleError(
-            f"{bundle} is no whole episode: {error}. Fetch it again, or leave it out."
-        ) from error
+        raise UnreadableBundleError(f"{bundle} is no whole episode: {error}. {_way_on(bundle)}") from error
     manifest = manifests.decode(read.manifest or b"")
     digest = manifests.digest(manifest, read.manifest or b"", domain)
     if gone is not None and (reason := gone(manifest)):
@@ -249,6 +247,13 @@ def _check(bundle: Path, trust: Trust | None, *, unverified: bool, gone: Gone | 
     if unverified:
         return _Checked(manifest, digest, "", "")
     return _Checked(manifest, digest, *_vouched(bundle, read, trust or Trust(domain)))
+
+
+def _way_on(bundle: Path) -> str:
+    """Say what to do about a folder that is no episode: people name the folder that all of theirs are in."""
+    if next(bundle.glob("*/manifest.json"), None) is not None:
+        return f"It holds episodes: name them, as {bundle}/*."
+    return "Fetch it again, or leave it out."
 
 
 def _vouched(bundle: Path, read: Bundle, trust: Trust) -> tuple[str, str]:

@@ -50,7 +50,7 @@ def test_before_sign_in_a_person_learns_what_is_earned_here_and_where_to_read_on
         re.compile(rf"armshare fetch episodes --task \w+ --hub {house.url}")
     )
     expect(page.get_by_test_id("ordering")).to_have_text(
-        re.compile(rf"armshare export episodes/\* --to \w+ .*--camera wrist .*--hub {house.url}")
+        re.compile(rf"armshare export episodes/\* --to \w+ .*--camera side .*--hub {house.url}")
     )
     assert checked(page, "front page") == []
     contract = page.get_by_role("link", name="The contract that pays, its source")
