@@ -12,19 +12,18 @@ from typing import Any, Final
 
 import httpx
 
+from armshare.extras import command_for
 from armshare.failures import PlatformError
 from recorder.export.demonstrations import Demonstrations
 from recorder.export.drawn import draw
 from recorder.file.episode import Episode
 from recorder.pictures.channel import Pictures
 from recorder.pictures.encoded import Plane
-from recorder.proof.case import Trust
 from recorder.proof.manifest import Manifest
 from rewards.score.kept import as_json, compare_score
 from rewards.score.score import facts_of, score
 from sim.pictures.sight import eye_of
 from sim.words import listed
-from teleop.identity import Domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,9 @@ class Format:
             missing = error.name or ""
             if missing.partition(".")[0] in ("recorder", "teleop", "sim"):
                 raise
-            raise PlatformError(f"{self.name} needs {missing}: pip install 'armshare[export]'") from error
+            raise PlatformError(
+                f"The format {self.name} needs {missing}, which is not installed: {command_for([missing])}"
+            ) from error
         return made
 
 
@@ -84,14 +85,6 @@ def format_of(name: str, target: Path) -> Format:
     raise PlatformError(f"Which format should {target} have? Give --format: {listed(FORMATS, 'or')}.")
 
 
-def trust_of(config: Mapping[str, Any] | None) -> Trust | None:
-    """Return whose receipts count, from a hub's `/api/config`; None if any hub's do."""
-    if config is None:
-        return None
-    domain = Domain(config["chain_id"], config["vault"])
-    return Trust(domain, hub=config["hub"], log_key=config["log_public_key"])
-
-
 def score_facts(bundle: Path, episode: Episode) -> dict[str, Any]:
     """Return an episode's score and its parts, as columns; raise PlatformError if `score.json` says otherwise.
 
@@ -115,7 +108,7 @@ def gone_at(client: httpx.Client) -> Callable[[Manifest], str]:
         if answer.status_code == httpx.codes.NOT_FOUND:
             return "the hub has no such episode"
         state = str(answer.raise_for_status().json()["state"])
-        return "" if state == "verified" else f"the hub gives it out no longer: it is {state}"
+        return "" if state == "verified" else f"the hub no longer gives it out: it is {state}"
 
     return gone
 

@@ -45,6 +45,8 @@ _ACTIONABLE: Final = (
     "recorder.file.episode.EpisodeError",
     "recorder.proof.contribute.NotOurEpisodeError",
     "recorder.export.errors.ExportError",
+    "recorder.pictures.cache.CacheError",
+    "recorder.pictures.errors.PictureError",
     "recorder.proof.refusals.GateError",
     "rewards.chain.payouts.PayoutsError",
     "rewards.chain.vault.ChainError",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -14,13 +16,18 @@ import numpy as np
 
 from armshare.failures import PlatformError
 from armshare.researcher import episode_in
+from recorder.export.drawn import draw_view
 from recorder.file.episode import Episode
+from recorder.pictures.cache import PictureCache
+from recorder.pictures.channel import Pictures
+from recorder.pictures.drawn import NOTHING, Drawn, View
+from recorder.pictures.encoded import OddSizeError, Plane
+from recorder.pictures.mp4 import Mp4Files
 from sim.catalogue import make_world, pairs, task
 from sim.check import drive
 from sim.pictures.picture import Picture, Renderer
-from sim.pictures.render import Shot, open_renderer, render, render_scene_of, require
+from sim.pictures.render import open_renderer, render_scene_of
 from sim.pictures.render_scene import RenderScene
-from sim.robot import RobotError
 from sim.scene import Camera
 
 GALLERY_SEED: Final = 7
@@ -33,73 +40,65 @@ _WHEN: Final = 0.6
 _SHEET_COLUMNS: Final = 4
 
 
-class OddSizeError(RobotError):
-    """A video needs an even width and height: its colours are stored for two pixels at a time, each way."""
+def render_episode(
+    folder: Path,
+    view: View,
+    target: Path,
+    *,
+    depth: bool = False,
+    mask: bool = False,
+    kept: PictureCache | None = None,
+    executor: Executor | None = None,
+) -> None:
+    """Write a video of one camera below `target`, its geometry as JSON, and depth and masks as PNG.
 
-
-class NotSimulatedError(RobotError):
-    """An episode of a real robot has no scene to draw."""
-
-
-def render_episode(folder: Path, shot: dict[str, Any], target: Path, executor: Executor) -> Iterator[int]:
-    """Write a video of one camera below `target`, its geometry as JSON, and depth and masks as PNG; yield each frame.
-
-    `shot` has the camera's name, width, height, depth and mask. Raises an EpisodeError, NotSimulatedError, OddSizeError
-    or what `sim.pictures.render.render` raises, before anything is written.
+    What was drawn before, for an export or a data set too, is not drawn again. Raises an EpisodeError, OddSizeError or
+    what `recorder.export.drawn.draw_view` raises, before anything is written.
     """
-    import av
-
+    if view.width % 2 or view.height % 2:
+        size = f"{view.width}x{view.height}"
+        raise OddSizeError(f"A video needs an even width and height, and {size} is not. Change --size.")
     episode = episode_in(folder)
-    meta = episode.meta
-    if not meta.robot.simulated:
-        raise NotSimulatedError(f"{meta.robot.name} is a real robot: its episodes hold no scene that could be drawn.")
-    wanted = Shot(meta.robot.model, meta.task.name, meta.seed, **shot)
-    if wanted.width % 2 or wanted.height % 2:
-        raise OddSizeError(
-            f"A video needs an even width and height, and {wanted.width}x{wanted.height} is not. Change --size."
-        )
-    require(wanted, episode.observations)
+    planes = [Plane.COLOUR, *([Plane.DEPTH] if depth else []), *([Plane.MASK] if mask else [])]
+    drawn = {plane: draw_view(episode, replace(view, plane=plane), kept=kept, executor=executor) for plane in planes}
     _make(target)
-    rate = Fraction(meta.spec.control_hz).limit_denominator(1000)
-    last: Picture | None = None
-    extrinsics = []
-    with av.open(str(target / f"{wanted.camera}.mp4"), "w") as file:
-        stream = file.add_stream("libx264", rate=rate, options={"crf": "18"})
-        stream.width, stream.height, stream.pix_fmt = wanted.width, wanted.height, "yuv420p"
-        for number, picture in enumerate(render(wanted, episode.observations, executor)):
-            last = picture
-            extrinsics.append(picture.extrinsics.tolist())
-            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture.rgb, format="rgb24")))
-            _write_planes(target, wanted.camera, number, picture)
-            yield number
-        file.mux(stream.encode(None))
-    assert last is not None, "an episode has at least one state"
-    geometry = _geometry(wanted, episode, last, extrinsics)
-    (target / f"{wanted.camera}.json").write_text(json.dumps(geometry, indent=1) + "\n")
+    _write_video(target / f"{view.camera}.mp4", drawn[Plane.COLOUR].pictures)
+    for plane in planes[1:]:
+        _write_images(target / f"{view.camera}-{plane}", drawn[plane].pictures)
+    geometry = json.dumps(_geometry(view, episode, drawn[Plane.COLOUR]), indent=1)
+    (target / f"{view.camera}.json").write_text(geometry + "\n")
 
 
-def _geometry(shot: Shot, episode: Episode, picture: Picture, extrinsics: list[Any]) -> dict[str, Any]:
-    pieces = render_scene_of(shot.robot, shot.task, shot.seed, shot.height).pieces
+def _write_video(path: Path, pictures: Pictures) -> None:
+    """Write pictures as they are kept, one to a frame."""
+    files = Mp4Files(lambda _: path, Fraction(pictures.fps).limit_denominator(1000), bytes_max=sys.maxsize)
+    try:
+        files.add(pictures, np.arange(len(pictures)))
+    finally:
+        files.close()
+
+
+def _write_images(folder: Path, pictures: Pictures) -> None:
+    """Write each picture as it is kept, a PNG."""
+    _make(folder)
+    for number in range(len(pictures)):
+        (folder / f"{number:06d}.png").write_bytes(pictures.encoded(number))
+
+
+def _geometry(view: View, episode: Episode, drawn: Drawn) -> dict[str, Any]:
+    meta = episode.meta
+    pieces = render_scene_of(meta.robot.model, meta.task.name, meta.seed, view.height).pieces
     return {
-        "episode": episode.meta.episode,
-        "camera": shot.camera,
-        "width": shot.width,
-        "height": shot.height,
-        "renderer": picture.renderer,
-        "intrinsics": picture.intrinsics.tolist(),
-        "mask_names": ["nothing", *(piece.name for piece in pieces)],
+        "episode": meta.episode,
+        "camera": view.camera,
+        "width": view.width,
+        "height": view.height,
+        "renderer": drawn.renderer,
+        "intrinsics": drawn.geometry.intrinsics.tolist(),
+        "mask_names": [NOTHING, *(piece.name for piece in pieces)],
         "t_observed_mono_ns": [str(t_ns) for t_ns in episode.t_observed_ns.tolist()],
-        "extrinsics": extrinsics,
+        "extrinsics": drawn.geometry.extrinsics.tolist(),
     }
-
-
-def _write_planes(target: Path, camera: str, number: int, picture: Picture) -> None:
-    """Write depth in millimetres (0 where there is nothing, or beyond 65 m) and the mask as 16-bit PNG."""
-    if picture.depth is not None:
-        millimetres = np.where(picture.depth < 65.0, np.round(1000.0 * picture.depth), 0.0).astype(np.uint16)
-        _write(target / f"{camera}-depth" / f"{number:06d}.png", millimetres)
-    if picture.mask is not None:
-        _write(target / f"{camera}-mask" / f"{number:06d}.png", picture.mask)
 
 
 def gallery(target: Path, executor: Executor) -> Iterator[tuple[str, str]]:

@@ -33,7 +33,7 @@ def require_public(url: str) -> str:
     except ValueError:
         good = False
     if not good or parts.query or parts.fragment or parts.username is not None:
-        raise ValueError(f"{url!r} is no address of a hub; write it like https://example.org/arms")
+        raise ValueError(f"{url!r} is not the address of a hub; write it like https://example.org/arms")
     if is_every_address(parts.hostname or ""):
         raise ValueError(f"browsers cannot reach {url!r}: name this machine instead")
     if parts.path.strip("/").partition("/")[0] in _TAKEN:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,45 +16,45 @@ from rich.markup import escape
 
 from armshare.client import client_of, config_of
 from armshare.failures import PlatformError
-from recorder.dataset.facts import manifest_of
 from recorder.file.apart import reader
 from recorder.file.episode import Episode, EpisodeError, FileMissingError
-from recorder.proof.bundle import BUNDLE_FILES, SMALL_FILE_BYTES_MAX, TrustClass, read_bundle
+from recorder.proof import manifest as manifests
+from recorder.proof.bundle import (
+    BUNDLE_FILES,
+    MANIFEST_FILE,
+    SCORE_FILE,
+    SMALL_FILE_BYTES_MAX,
+    TrustClass,
+    read_bundle,
+    read_small,
+)
 from recorder.proof.case import Trust
 from recorder.proof.hubless import NO_HUB
-from recorder.proof.manifest import EPISODE_FILE, Manifest
+from recorder.proof.manifest import EPISODE_FILE, Manifest, ManifestError
+from recorder.proof.named import HubKeysError, hub_keys, trust_in
 from recorder.proof.refusals import GateError
 from recorder.proof.unable import UnableError
 from recorder.proof.verify import claimed_domain, verify
-from rewards.score.kept import SCORE_FILE, Standing, as_json, compare_score
+from rewards.score.kept import Standing, as_json, compare_score
 from rewards.score.score import recompute
 from sim.robot import RobotError
 from sim.words import listed
 from teleop.files import write_atomic
-from teleop.identity import Domain, SignatureError, require_address
+from teleop.identity import SignatureError, require_address
 
 _PAGE = 200
 _TRUST = {
     TrustClass.REPLAYED: "the hub signed that it has reproduced this simulation to the last bit",
     TrustClass.WITNESSED: "the hub signed that this is a real robot's, and its host's word",
 }
-_PINS = ("chain_id", "vault", "hub", "log_public_key")
 
 
 def pins(file: Path) -> dict[str, Any]:
     """Return a saved `/api/config`; raise PlatformError if the file is not one."""
     try:
-        found = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise PlatformError(
-            f"{file} is not a hub's keys: it holds no JSON. Save them with: curl -s URL/api/config > hub.json"
-        ) from error
-    missing = [name for name in _PINS if not isinstance(found, dict) or name not in found]
-    if missing:
-        raise PlatformError(
-            f"{file} is not a hub's keys: it lacks {listed(missing)}. Save them with: curl -s URL/api/config > hub.json"
-        )
-    return dict(found)
+        return hub_keys(file)
+    except HubKeysError as error:
+        raise PlatformError(str(error)) from error
 
 
 def episode_in(folder: Path) -> Episode:
@@ -74,12 +74,8 @@ def check(bundle: Path, config: dict[str, Any] | None, *, replay: bool, score: b
     read = read_bundle(bundle)
     report: dict[str, Any] = {"bundle": str(bundle), "pinned": config is not None, "refused": None, "unable": None}
     try:
-        trust = Trust(
-            domain=Domain(config["chain_id"], config["vault"]) if config else claimed_domain(read),
-            replay=replayed if replay else None,
-            hub=config["hub"] if config else None,
-            log_key=config["log_public_key"] if config else None,
-        )
+        trust = trust_in(config) if config else Trust(claimed_domain(read))
+        trust = replace(trust, replay=replayed if replay else None)
         found = verify(read, trust)
     except GateError as error:
         return {**report, "refused": type(error).__name__, "message": str(error)}
@@ -183,7 +179,7 @@ def fetch(hub: str, target: Path, *, task: str, operator: str, limit: int) -> It
             require_address(operator)
         except SignatureError as error:
             what = "0x and 40 hex digits, in the capitals that the page shows"
-            raise PlatformError(f"--operator {operator!r} is no wallet's address, which is {what}.") from error
+            raise PlatformError(f"--operator {operator!r} is not a wallet's address: {what}.") from error
     wanted = {"state": "verified", "limit": str(_PAGE), "task": task, "operator": operator}
     with client_of(hub) as client:
         config_of(client)
@@ -207,7 +203,8 @@ def fetched_lines(hub: str, target: Path, folders: Sequence[Path]) -> Iterator[s
     yield f"{len(folders)} episode{'s' if len(folders) > 1 else ''}, in {target}"
     if any((folder / SCORE_FILE).exists() for folder in folders):
         yield f"Each has a {SCORE_FILE} beside it, which nobody signs: `armshare verify --score` computes it again."
-    drawn = {folder: said for folder in folders if (said := manifest_of(folder)).robot.simulated}
+    told = {folder: _manifest(folder) for folder in folders}
+    drawn = {folder: said for folder, said in told.items() if said is not None and said.robot.simulated}
     if not drawn:
         return
     one, said = next(iter(drawn.items()))
@@ -221,6 +218,15 @@ def fetched_lines(hub: str, target: Path, folders: Sequence[Path]) -> Iterator[s
         f"    armshare export {which} --to from-front --format lerobot --action ee_delta --camera front "
         f"--size 320x240 --hub {shlex.quote(hub)}"
     )
+
+
+def _manifest(folder: Path) -> Manifest | None:
+    """Return what an episode's manifest says; None if it cannot be read, which is for `armshare verify` to say."""
+    data = read_small(folder / MANIFEST_FILE)
+    try:
+        return None if data is None else manifests.decode(data)
+    except ManifestError:
+        return None
 
 
 def _cameras(manifest: Manifest) -> str:

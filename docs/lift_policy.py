@@ -16,7 +16,7 @@ SPEED_MAX_M_S = 0.2
 
 
 def lift(values: Mapping[str, NDArray[np.float64]], robot: Mapping[str, Any]) -> Twist:
-    """Return how the hand shall move now. `values` is what the robot sees, `robot` its descriptor."""
+    """Return how the hand should move now. `values` is what the robot sees, `robot` its descriptor."""
     hand, cube = values["ee_pose"][:3], values["cube_pose"][:3]
     away = cube - hand
     if np.linalg.norm(away) < 0.025 and values["gripper_position"][0] < 0.85:

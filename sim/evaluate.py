@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 _MODULE: Final = "sim.gym:"
 """What Gymnasium puts before a name to import the module that registers it."""
-WORKERS: Final = min(os.cpu_count() or 1, 8)
 _ready: Final[dict[Job, tuple[Policy, gymnasium.Env[Any, Any]]]] = {}
 """What a worker goes on with: the policy and the environment of the job that it is at."""
 
@@ -212,14 +211,14 @@ def _asked(name: str, act: Callable[[Any], Any], seen: Mapping[str, Any]) -> Any
 
 
 def _action(name: str, asked: Any, space: ArraySpec, when: str) -> NDArray[np.float32]:
-    """Return what a policy returned as an action; raise PolicyError if it is none."""
+    """Return what a policy returned as an action; raise PolicyError if it is not one."""
     try:
         return space.conform(np.asarray(asked)).astype(np.float32)
     except ArrayMismatchError as error:
         said = f"{name} returned {short(asked)} in {when}: {error}"
         raise PolicyError(f"{said}. Is --control what it was trained for?") from error
     except Exception as error:  # whatever a stranger's object does when it is made an array
-        raise PolicyError(f"{name} returned {short(asked)} in {when}, which is no array: {error}") from error
+        raise PolicyError(f"{name} returned {short(asked)} in {when}, which is not an array: {error}") from error
 
 
 def _require_one_argument(name: str, policy: Callable[..., Any]) -> None:

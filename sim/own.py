@@ -87,7 +87,7 @@ def read(folder: Path) -> OwnRobot:
     try:
         said = msgspec.structs.asdict(_DECODER.decode(path.read_bytes()))
     except (OSError, msgspec.DecodeError) as error:
-        raise OwnRobotError(f"{path} is no robot's description: {error}; mend it, or add the robot again") from error
+        raise OwnRobotError(f"{path} is not a robot's description: {error}; mend it, or add the robot again") from error
     if said["format"] != FORMAT:
         found = said["format"]
         raise OwnRobotError(f"{path} is of format {found}, and this version reads {FORMAT}; add the robot again")

@@ -6,6 +6,10 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable
+from typing import Final
+
+WORKERS: Final = min(os.cpu_count() or 1, 8)
+"""How many processes share a job unless somebody says: each has a simulation, or a policy, in its memory."""
 
 
 def end_with_parent(end: Callable[[], object] = lambda: os._exit(1)) -> None:

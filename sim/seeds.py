@@ -35,7 +35,7 @@ def require_data(seed: int) -> int:
 
 
 def data_seeds(first: int = 0) -> Iterator[int]:
-    """Yield the seeds of data from `first` on, in order; raise SeedError if that is none of them."""
+    """Yield the seeds of data from `first` on, in order; raise SeedError if it is not one of them."""
     require_data(first)
     return chain.from_iterable(range(max(one.start, first), one.stop) for one in DATA)
 

@@ -1,4 +1,4 @@
-"""A stranger's function, found by `module:function`. What it raises is told in one line, with the line of its code.
+"""A stranger's function, found by `module:function`. What it raises is reported in one line, with the line of its code.
 
 Part of sim; exports `find` and `call`, and the errors that a person can act on.
 """
@@ -17,7 +17,7 @@ class UnknownPolicyError(Exception):
 
 
 class PolicyError(Exception):
-    """A policy raised, or returned what no robot can be asked for."""
+    """A policy raised, or returned something that is not an action."""
 
 
 def find(name: str) -> Callable[..., Any]:
@@ -27,14 +27,14 @@ def find(name: str) -> Callable[..., Any]:
     """
     module, _, attribute = name.partition(":")
     if not module or not attribute.isidentifier():
-        raise UnknownPolicyError(f"{name!r} names no policy: write module:function, such as my_policy:act.")
+        raise UnknownPolicyError(f"{name!r} does not name a policy: write module:function, such as my_policy:act.")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
         found = getattr(import_module(module), attribute, None)
     except ModuleNotFoundError as error:
-        raise UnknownPolicyError(f"{name}: {error}; it is looked for in {here} and on Python's path") from error
+        raise UnknownPolicyError(f"{name}: {error}; it was looked for in {here} and on Python's path") from error
     except Exception as error:
         raise UnknownPolicyError(f"{name}: importing {module} raised {said(error)}") from error
     if callable(found):

@@ -12,11 +12,12 @@ from rich.markup import escape
 
 from armshare import logs
 from armshare.cli.options import err
+from armshare.extras import command_for
 from armshare.failures import PlatformError, actionable, words
 from armshare.logs import FORMAT_VARIABLE, LogFormat
 from armshare.platform import processes
+from sim.words import listed
 
-_WHOLE: Final = "pip install 'armshare[platform]'"
 _GROUPS: Final = {
     "platform": None,
     "operator": None,
@@ -41,7 +42,8 @@ def _add_commands() -> list[str]:
         except ModuleNotFoundError as error:
             if error.name is None or error.name.partition(".")[0] in processes.ROOMS:
                 raise
-            missing.append(error.name)
+            if error.name not in missing:
+                missing.append(error.name)
         else:
             cli.add_typer(found, name=group)
     return missing
@@ -76,8 +78,8 @@ def main() -> None:
         cli()
     except SystemExit as end:
         if end.code == 2 and ABSENT:
-            lacking = f"This installation lacks {ABSENT[0]}, and so the commands of a platform"
-            err.print(f"{lacking}. For those: {_WHOLE}", markup=False, highlight=False, soft_wrap=True)
+            lacking = f"This installation has no {listed(ABSENT)}, which other commands need"
+            err.print(f"{lacking}: {command_for(ABSENT)}", markup=False, highlight=False, soft_wrap=True)
         raise
     except Exception as error:
         found = actionable(error) or _of_a_file(error) or _of_an_extra(error)
@@ -94,7 +96,7 @@ def _of_an_extra(error: Exception) -> list[Exception]:
         return []
     if error.name.partition(".")[0] in processes.ROOMS:
         return []
-    return [PlatformError(f"This needs {error.name}, which is not installed: {_WHOLE}")]
+    return [PlatformError(f"This needs {error.name}, which is not installed: {command_for([error.name])}")]
 
 
 def _of_a_file(error: Exception) -> list[Exception]:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
-from armshare.cli.options import AsJson, err, out, size_of
+from armshare.cli.options import AsJson, err, out, progress_bar, size_of
 from armshare.failures import PlatformError
 from sim.seeds import JUDGING, SEED_MAX
 from sim.words import listed
@@ -94,15 +94,16 @@ def evaluate(
 
     Exit codes: 0 done; 1 fewer than --at-least succeeded, none counts, or Ctrl-C came; 2 it could not go on.
     """
-    from sim.evaluate import WORKERS, Job, environment_named
+    from sim.evaluate import Job, environment_named
     from sim.evaluate import workers as started
     from sim.motion.actions import CONTROLS
     from sim.pictures.sight import eye_of
     from sim.pictures.video import Video
+    from sim.processes import WORKERS
 
     found = next((one for one in CONTROLS if one == control), None)
     if found is None:
-        raise typer.BadParameter(f"{control!r} is none; there are {listed(CONTROLS)}", param_hint="--control")
+        raise typer.BadParameter(f"{control!r} is not a control. There are {listed(CONTROLS)}.", param_hint="--control")
     wanted = seeds_of(seeds)
     cameras = tuple(camera or ())
     video = None if videos is None else Video(videos.resolve(), eye_of(cameras[0]).camera if cameras else "front")
@@ -113,7 +114,7 @@ def evaluate(
         err.print(f"[yellow]warning[/yellow]: {escape(one)}", highlight=False, soft_wrap=True)
     begun = time.perf_counter()
     count = min(workers or WORKERS, len(wanted))
-    with started(count) as pool, _bar() as progress:
+    with started(count) as pool, progress_bar() as progress:
         done, interrupted = _gathered(job, wanted, pool, progress)
     report = _report(job, seeds, done, warnings)
     report |= {"interrupted": interrupted, "workers": count, "wall_s": round(time.perf_counter() - begun, 2)}
@@ -203,8 +204,3 @@ def _tell(report: dict[str, Any], asked: int) -> None:
         out.print(f"seed {one['seed']} does not count: {escape(one['why'])}", highlight=False, soft_wrap=True)
     if report["interrupted"]:
         out.print(f"interrupted: {report['episodes']} of {asked} seeds were evaluated", highlight=False)
-
-
-def _bar() -> Progress:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    return Progress(*columns, console=err)

@@ -81,18 +81,18 @@ def drive(
 
     given = {"--policy": policy, "--expert": expert, "--episode": episode, "--gamepad": gamepad}
     given["--first-drive"] = first_drive
+    named = [name for name, value in given.items() if value]
     if unsigned or sign or discard or another_look:
-        if any(given.values()):
+        if named:
             raise typer.BadParameter(
-                "--unsigned, --sign, --discard and --another-look drive nothing: leave out --expert and other pilots"
+                f"--unsigned, --sign, --discard and --another-look drive nothing: leave out {listed(named)}"
             )
         _decide(hub, key, sign or [], discard or [], another_look or [], as_json)
         return
-    named = [name for name, value in given.items() if value]
     if not named:
         raise typer.BadParameter(f"say who drives: {listed(given, 'or')}")
     if len(programs := [name for name in named if name != "--gamepad"]) > 1:
-        told = f"{listed(programs)} are {len(programs)} pilots: choose one of {listed(given, 'or')}"
+        told = f"{listed(programs)} would all drive: choose one of {listed(given, 'or')}"
         raise typer.BadParameter(f"{told}. --gamepad may stand beside one of the others, to take over from it")
     wallet = driving.wallet_in(key or driving.own_key_file())
     asked = task or crews.task_of(episode)

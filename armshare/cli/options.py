@@ -12,11 +12,18 @@ from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sim.own import DATA
 
 out, err = Console(emoji=False), Console(stderr=True, emoji=False)
 ARM: Final = 10**18
+
+
+def progress_bar() -> Progress:
+    """Return a bar of how many of the seeds are done."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    return Progress(*columns, console=err)
 
 
 def _kept_in(data: Path) -> Path:
@@ -35,11 +42,11 @@ def hub_url(given: str) -> str:
     try:
         parts = urlsplit(given)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, as in http://::1:8000, or brackets that do not fit
+    except ValueError:  # a port that is not a number, as in http://::1:8000, or brackets that do not fit
         good = False
     if given and not good:
         example = f"such as {HUB}, https://example.org/arms or http://[::1]:8000"
-        raise typer.BadParameter(f"{given!r} is no address of a hub: write it with http:// or https://, {example}")
+        raise typer.BadParameter(f"{given!r} is not the address of a hub: write it with http:// or https://, {example}")
     return given.rstrip("/")
 
 
@@ -106,7 +113,7 @@ def size_of(given: str, cameras: Sequence[str] | None = ("any",)) -> tuple[int, 
         return 640, 480
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", given)
     if found is None:
-        raise typer.BadParameter(f"{given!r} is no size: write WIDTHxHEIGHT, such as 640x480", param_hint="--size")
+        raise typer.BadParameter(f"{given!r} is not a size: write WIDTHxHEIGHT, such as 640x480", param_hint="--size")
     if not cameras:
         raise typer.BadParameter(
             "no camera is named, so nothing is drawn: add --camera front, or leave --size out", param_hint="--size"

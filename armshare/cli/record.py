@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from armshare.cli.options import AsJson, err, out
+from armshare.cli.options import AsJson, out, progress_bar
 from sim.catalogue import require_pair, task
 from sim.seeds import data_seeds
 from sim.words import listed
@@ -66,7 +65,9 @@ def record(
         Path | None,
         typer.Option(help="The operator's key file; by default one that is made and kept in the folder."),
     ] = None,
-    workers: Annotated[int, typer.Option(min=0, max=256, help="How many processes; 0 is one a core, at most 8.")] = 0,
+    workers: Annotated[
+        int, typer.Option(min=0, max=256, help="How many processes; 0 means one for each core, at most 8.")
+    ] = 0,
     replay: Annotated[
         bool, typer.Option("--replay/--no-replay", help="Whether an episode counts only once it has been replayed.")
     ] = True,
@@ -74,21 +75,22 @@ def record(
 ) -> None:
     """Make signed episodes of a simulated robot as fast as the processors allow, without a hub.
 
-    Each is marked as made by a script or a policy, scored, and replayed to the last bit before it counts. The same
-    command again goes on with what is missing. Ctrl-C leaves whole episodes only.
+    Each is marked as made by a script or a policy, scored, and replayed to the last bit before it counts. Run the
+    same command again to make what is missing. Ctrl-C leaves only complete episodes.
 
     Exit codes: 0 all of them are there; 1 some are not: they were lost, or Ctrl-C came; 2 it could not go on.
     """
-    from recorder.collect.crew import WORKERS, Job, collect
+    from recorder.collect.crew import Job, collect
     from recorder.collect.folder import Folder
     from rewards.score.kept import keep_score
+    from sim.processes import WORKERS
 
     made = _made(robot or task(task_name).robots[0], task_name, policy, expert=expert)
     folder = Folder(target)
     done = Collected(str(target), made.robot, made.task, _said(made), 0, workers=workers or WORKERS)
     job = Job(made, target.resolve(), policy, key and key.resolve(), replay, after=keep_score)
     begun = time.perf_counter()
-    with folder.held(made), _bar() as progress:
+    with folder.held(made), progress_bar() as progress:
         seeds = list(islice(data_seeds(seed), episodes))
         missing = [one for one in seeds if not folder.has(folder.name_of(made, one))]
         shown = progress.add_task("recording", total=episodes, completed=episodes - len(missing))
@@ -125,11 +127,6 @@ def _said(made: Made) -> dict[str, str]:
     return {"kind": driver.kind.value, "name": driver.name, "sha256": driver.sha256}
 
 
-def _bar() -> Progress:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    return Progress(*columns, console=err)
-
-
 def _count(done: Collected, seed: int, steps: int, seconds: float, success: bool, lost: str) -> None:
     if lost:
         done.lost.append({"seed": seed, "why": lost})
@@ -147,5 +144,5 @@ def _tell(done: Collected, asked: int) -> None:
         out.print(f"lost seed {one['seed']}: {escape(str(one['why']))}", highlight=False, soft_wrap=True)
     if len(done.lost) > _LISTED:
         out.print(f"and {len(done.lost) - _LISTED} more; --json lists them", highlight=False)
-    goes_on = "" if done.episodes == asked else "; the same command goes on with the others"
+    goes_on = "" if done.episodes == asked else "; run the same command again to make the rest"
     out.print(f"{done.episodes} of {asked} are in {done.folder}{goes_on}", highlight=False, soft_wrap=True)

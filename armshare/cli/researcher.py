@@ -15,7 +15,7 @@ from armshare.client import client_of, config_of
 from sim.words import listed
 
 cli = typer.Typer()
-_SHOWN: Final = TextColumn("{task.description}"), TextColumn("{task.completed} frames"), TimeElapsedColumn()
+_SHOWN: Final = TextColumn("drawing {task.description}"), TimeElapsedColumn()
 
 
 @cli.command()
@@ -84,28 +84,33 @@ def render(
         ),
     ] = "room",
 ) -> None:
-    """Draw what cameras saw in a simulated episode: a video of each, and its geometry as JSON."""
+    """Draw what cameras saw in a simulated episode: a video of each, and its geometry as JSON.
+
+    What was drawn before, for an export or a data set too, is taken from where it is kept (ARMSHARE_PICTURES).
+    """
     from armshare.pictures import render_episode
-    from sim.pictures.render import workers
+    from recorder.pictures.drawn import View
 
     width, height = size_of(size)
-    wanted = {"width": width, "height": height, "depth": depth, "mask": mask, "light": _light(light)}
-    with workers() as pool, Progress(*_SHOWN, console=err, transient=True) as progress:
+    said = _light(light)
+    with Progress(*_SHOWN, console=err, transient=True) as progress:
         for name in camera or ["front"]:
-            shown = progress.add_task(name, total=None)
-            for _ in render_episode(episode, {"camera": name, **wanted}, target, pool):
-                progress.advance(shown)
+            progress.add_task(name, total=None)
+            render_episode(episode, View(name, width, height, said), target, depth=depth, mask=mask)
     out.print(f"{', '.join(camera or ['front'])}, in {target}")
 
 
-def _light(said: str) -> str | tuple[float, ...]:
-    """Return a light's name as it is, and a direction as numbers; what there is not is refused when it is drawn."""
+def _light(said: str) -> str | tuple[float, float, float]:
+    """Return a light's name as it is, and a direction as numbers; a light that does not exist is refused later."""
+    if "," not in said:
+        return said
     try:
-        return tuple(float(part) for part in said.split(",")) if "," in said else said
+        x, y, z = (float(part) for part in said.split(","))
     except ValueError as error:
         raise typer.BadParameter(
-            f"{said!r} is no direction: write X,Y,Z, such as 0.4,0,-1", param_hint="--light"
+            f"{said!r} is not a direction: write X,Y,Z, such as 0.4,0,-1", param_hint="--light"
         ) from error
+    return x, y, z
 
 
 @cli.command()
@@ -183,6 +188,7 @@ def export(
     """Write verified episodes in a format that training code reads."""
     from armshare import exports, researcher
     from recorder.export.demonstrations import demonstrations
+    from recorder.proof.named import trust_in
 
     chosen = exports.format_of(form, target)
     shown = TextColumn("{task.description}"), TextColumn("{task.completed} of {task.total} episodes")
@@ -197,7 +203,7 @@ def export(
             size=size_of(size, camera),
             facts=exports.score_facts,
             draw=exports.drawn,
-            trust=exports.trust_of(config),
+            trust=trust_in(config) if config else None,
             unverified=unverified,
             gone=exports.gone_at(client) if client else None,
             driven_only=not all_steps,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -18,12 +17,11 @@ from armshare.cli.options import AsJson, err, out
 from sim.catalogue import TASKS, pairs, require_pair, task
 from sim.check import Drive, rate
 from sim.check import check as check_experts
-from sim.processes import end_with_parent
+from sim.processes import WORKERS, end_with_parent
 from sim.registry import env_id
 
 cli = typer.Typer(no_args_is_help=True, help=__doc__)
 
-_WORKERS = min(os.cpu_count() or 1, 8)
 _ALL = "all"
 
 Seeds = Annotated[int, typer.Option(min=1, max=100_000, help="How many seeds for each, from 0.")]
@@ -60,7 +58,7 @@ def check(tasks: Tasks = None, robots: Robots = None, seeds: Seeds = 50, as_json
     drives: dict[tuple[str, str], list[Drive]] = {pair: [] for pair in wanted}
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(_WORKERS, fresh, end_with_parent) as workers, Progress(*columns, console=err) as progress:
+    with ProcessPoolExecutor(WORKERS, fresh, end_with_parent) as workers, Progress(*columns, console=err) as progress:
         shown = progress.add_task("driving", total=len(wanted) * seeds)
         for pair, batch in check_experts(wanted, seeds, workers):
             drives[pair] += batch

@@ -67,7 +67,8 @@ class Wanted:
         if self.port:
             if self.kind != "so101":
                 raise UnknownRobotError(
-                    f"{self.kind!r} is no real robot that is known here, and so101 is. Without --port it is simulated."
+                    f"{self.kind!r} is not a real robot that can be driven here: so101 is. "
+                    "Without --port, the robot is simulated."
                 )
             steps = steps_in(self.length_s, CONTROL_HZ)
             named = TaskSpec(self.tasks[0], 1, self.instruction, steps)

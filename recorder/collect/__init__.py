@@ -1,1 +1,1 @@
-"""Episodes made faster than time: a program drives a simulated robot; recorded, signed and replayed, without a hub."""
+"""Episodes made faster than real time: a program drives a simulated robot, without a hub."""

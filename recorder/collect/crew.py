@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
-import os
 import signal
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -25,12 +24,11 @@ from recorder.collect.making import After, Attempt, Maker
 from recorder.collect.parties import parties
 from recorder.collect.piloted import piloted
 from sim.catalogue import make_world
-from sim.processes import end_with_parent
+from sim.processes import WORKERS, end_with_parent
 from teleop.operator import pilot
 from teleop.operator.pilot import PilotMaker
 from teleop.operator.policy import load
 
-WORKERS: Final = min(os.cpu_count() or 1, 8)
 _ENDS: Final = frozenset({signal.SIGINT, signal.SIGTERM})
 _AHEAD: Final = 2
 """How many seeds a worker has waiting, so that it never waits for the next."""

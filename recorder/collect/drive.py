@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -22,10 +22,8 @@ from teleop.steps import EpisodeEnd, EpisodeStart, Events, Step
 from teleop.wire import signalling
 from teleop.wire.descriptor import describe
 from teleop.wire.driver import Driver
-from teleop.wire.messages import FIRST, Command, Mode, State, Values, digest_of
+from teleop.wire.messages import DIGEST_BYTES, FIRST, Command, Mode, State, Values, digest_of
 from teleop.wire.reasons import EndReason
-
-_DIGEST: Final = len(FIRST)
 
 
 class Drive:
@@ -75,8 +73,8 @@ class Drive:
 
     def ask(self, mode: Mode, values: Values, *, dead_man: bool, intervention: bool = False) -> None:
         """Send one command, and let the robot do one control period. `intervention`: a person gives it."""
-        seq = len(self._sent) // _DIGEST + 1
-        before, now_us = bytes(self._sent[-_DIGEST:]) or FIRST, self._time.monotonic_ns() // 1000
+        seq = len(self._sent) // DIGEST_BYTES + 1
+        before, now_us = bytes(self._sent[-DIGEST_BYTES:]) or FIRST, self._time.monotonic_ns() // 1000
         seen = self.state.seq if seq > 1 else 0
         data = Command(mode, dead_man, EPOCH, seq, seen, now_us, values, before, intervention).encode()
         self._sent += digest_of(data)
@@ -91,7 +89,7 @@ class Drive:
 
     def sent(self, epoch: int, seq: int) -> bytes | None:
         """Return `digest_of` the command that was sent under this number; None if none was sent in that epoch."""
-        return bytes(self._sent[_DIGEST * (seq - 1) : _DIGEST * seq]) if epoch == EPOCH else None
+        return bytes(self._sent[DIGEST_BYTES * (seq - 1) : DIGEST_BYTES * seq]) if epoch == EPOCH else None
 
     def abandon(self) -> None:
         """Leave nothing of an episode but what is made of it. Idempotent."""

@@ -78,7 +78,7 @@ class RecordedEnv(gymnasium.Wrapper[Seen, Action, Seen, Action]):
         replay: bool = True,
         after: After | None = None,
     ) -> None:
-        """Record what drives `env`; raise CollectError if it is none of ours, or the folder is for something else.
+        """Record what drives `env`; raise CollectError if it is not one of ours, or the folder is for something else.
 
         `by` says who drives. `wallet` is the operator's own key; by default one is kept in the folder.
         """
@@ -86,7 +86,7 @@ class RecordedEnv(gymnasium.Wrapper[Seen, Action, Seen, Action]):
         inner = env.unwrapped
         if not isinstance(inner, TaskEnv):
             raise CollectError(
-                f"Only armshare's environments are recorded, and {env} is none; docs/gymnasium.md has them."
+                f"Only armshare's environments can be recorded, and {env} is not one. docs/gymnasium.md lists them."
             )
         made = Made(inner.world.description.model.name, inner.world.task.spec.name, by)
         held = Folder(folder)

@@ -19,11 +19,11 @@ from typing import Final
 
 import msgspec
 
+from recorder.file.layout import EPISODE_ID_MAX
 from recorder.proof.bundle import MANIFEST_FILE
 from teleop.files import move, write_atomic
 from teleop.wire.driver import Driver
 
-_ID_MAX: Final = 64
 _ROOM_FOR_SEED: Final = 20
 _HIDDEN: Final = ".record"
 
@@ -71,7 +71,7 @@ class Folder:
 
     def name_of(self, made: Made, seed: int) -> str:
         """Return the id of the episode of a seed."""
-        head = f"{made.task}-{made.robot}"[: _ID_MAX - _ROOM_FOR_SEED]
+        head = f"{made.task}-{made.robot}"[: EPISODE_ID_MAX - _ROOM_FOR_SEED]
         return f"{head}-{seed}"
 
     def has(self, episode: str) -> bool:
@@ -111,5 +111,4 @@ class Folder:
 
 
 def _said(made: Made) -> str:
-    by = f"{made.driver.name} ({made.driver.sha256[:8]})" if made.driver.name else "a person"
-    return f"{made.robot} at {made.task}, driven by {by}"
+    return f"{made.robot} at {made.task}, driven by {made.driver.brief}"

@@ -111,5 +111,4 @@ class Maker:
             verify(read, Trust(NO_HUB, replay=self._replay))
         except (GateError, UnableError) as error:
             shutil.rmtree(bundle)
-            why = f"{type(error).__name__}: {error}"
-            raise CollectError(f"{bundle.name} would not count, and is not kept: {why}") from error
+            raise CollectError(f"{bundle.name} would not count, and is not kept: {error}") from error

@@ -7,7 +7,8 @@
         cameras={"front": View("front", 224, 224), "any": [View("front"), View("side"), View("side", light="dim")]},
         action="ee_delta",
         delta_timestamps={"observation.images.front": [-0.1, 0.0], "action": [0.0, 0.05, 0.1]},
-        where=lambda facts: facts["success"],
+        where=lambda facts: facts["success"] and facts["trust"] == "replayed",
+        hub="hub.json",
     )
     data.draw()
     data[0]["observation.images.front"].shape
@@ -25,12 +26,13 @@ from recorder.dataset.errors import (
     NoEpisodesError,
     UnknownKeyError,
 )
-from recorder.dataset.facts import Facts, facts_of
+from recorder.dataset.facts import Facts, Hub, facts_of
 from recorder.export.errors import ActionError, ExportError, MixedRobotsError, MixedTasksError, UnreadableBundleError
 from recorder.pictures.cache import PictureCache
 from recorder.pictures.channel import PictureCodec
 from recorder.pictures.drawn import View
 from recorder.pictures.encoded import Plane
+from recorder.proof.named import HubKeysError
 
 __all__ = [
     "ActionError",
@@ -41,6 +43,8 @@ __all__ = [
     "ExportError",
     "Facts",
     "FactsError",
+    "Hub",
+    "HubKeysError",
     "MixedRobotsError",
     "MixedTasksError",
     "NoCameraError",

@@ -16,17 +16,16 @@ from numpy.typing import NDArray
 
 from recorder.dataset.cameras import Cameras, Wanted, cameras_of, meant, pictures_of
 from recorder.dataset.errors import NoEpisodesError
-from recorder.dataset.facts import Facts, facts_of, manifest_of
-from recorder.dataset.shelf import Open, Seen, Shelf, read
+from recorder.dataset.facts import Facts, Hub, facts_of, require_file
+from recorder.dataset.shelf import Open, Seen, Shelf
 from recorder.dataset.windows import PAD, offsets, rows
 from recorder.export.actions import ActionName, ActionSpace, action_space
-from recorder.export.errors import MixedRobotsError, MixedTasksError, UnreadableBundleError
-from recorder.file.episode import Episode
+from recorder.export.demonstrations import recording_in
+from recorder.export.errors import MixedRobotsError, MixedTasksError
 from recorder.file.meta import Meta
 from recorder.pictures.cache import PictureCache
 from recorder.pictures.drawn import View
 from recorder.proof.bundle import MANIFEST_FILE
-from recorder.proof.manifest import Manifest
 
 Steps = NDArray[np.int64]
 IMAGES: Final = "observation.images."
@@ -77,6 +76,7 @@ class EpisodeDataset:
         action: ActionName = "ee_twist",
         delta_timestamps: Mapping[str, Sequence[float]] | None = None,
         where: Callable[[Facts], bool] | None = None,
+        hub: Hub | None = None,
         seed: int = 0,
         kept: PictureCache | None = None,
         tolerance_s: float = _TOLERANCE_S,
@@ -85,7 +85,8 @@ class EpisodeDataset:
     ) -> None:
         """Find the episodes, and open the first.
 
-        `bundles` are episodes' folders, or one folder that holds such; `where` chooses among them by `facts_of`.
+        `bundles` are episodes' folders, or one folder that holds such; `where` chooses among them by `facts_of`. The
+        fact `trust` is what `hub` has signed (its keys, or the file that has them), and empty if no hub is named.
 
         `cameras` are names, or a mapping from a name to what it shows: the name of a camera, a `View` of a simulated
         episode, or several of these. Of several, each read takes one, by `seed`, the epoch (`set_epoch`) and the index,
@@ -93,12 +94,12 @@ class EpisodeDataset:
 
         Each process that reads keeps at most `open_max` episodes of `memory_bytes_max` open.
 
-        Raises NoEpisodesError, UnreadableBundleError, MixedRobotsError, MixedTasksError, ActionError, NoCameraError,
-        UnknownKeyError or DeltaTimestampsError.
+        Raises NoEpisodesError, UnreadableBundleError, HubKeysError, MixedRobotsError, MixedTasksError, ActionError,
+        NoCameraError, UnknownKeyError or DeltaTimestampsError.
         """
-        self.episodes = _chosen(_folders(bundles), where)
+        self.episodes = _chosen(_folders(bundles), where, hub)
         """The episodes that were chosen, in order."""
-        first = read(self.episodes[0].bundle)
+        first = recording_in(self.episodes[0].bundle)
         self.meta = first.meta
         """`/meta` of the first episode: robot, task, units, rate."""
         self.action_space: ActionSpace = action_space(action, first.meta)
@@ -178,7 +179,7 @@ class EpisodeDataset:
         try:
             index = range(len(self))[index]
         except IndexError as error:
-            raise IndexError(f"There are {len(self)} frames, and none is number {index}.") from error
+            raise IndexError(f"There are {len(self)} frames: there is no frame {index}.") from error
         number = int(np.searchsorted(self._ends, index, side="right"))
         return number, index - self.episodes[number].first
 
@@ -186,12 +187,13 @@ class EpisodeDataset:
         if self._process != os.getpid():  # a fork: its parent's decoders are not its own, not even to be freed
             self._parents = self._shelf
             self._shelf, self._process = Shelf(*self._bounds), os.getpid()
-        return self._shelf.get(self.episodes[number].bundle, self._open)
+        chosen = self.episodes[number]
+        return self._shelf.get(chosen.bundle, lambda bundle: self._open(bundle, chosen.facts))
 
-    def _open(self, bundle: Path) -> Open:
-        episode = read(bundle)
+    def _open(self, bundle: Path, facts: Facts) -> Open:
+        episode = recording_in(bundle)
         _require_alike(self.meta, episode.meta)
-        _require_chosen(bundle, manifest_of(bundle), episode)
+        require_file(bundle, facts, episode)
         return Open(episode, *self.action_space.of(episode))
 
     def _choice(self, name: str, choices: Sequence[Wanted], index: int) -> Wanted:
@@ -259,14 +261,16 @@ def _folders(bundles: Path | str | Iterable[Path | str]) -> list[Path]:
     return sorted(one.parent for one in folder.glob(f"*/{MANIFEST_FILE}"))
 
 
-def _chosen(folders: Sequence[Path], where: Callable[[Facts], bool] | None) -> tuple[EpisodeRange, ...]:
+def _chosen(
+    folders: Sequence[Path], where: Callable[[Facts], bool] | None, hub: Hub | None
+) -> tuple[EpisodeRange, ...]:
     """Return the episodes that `where` lets pass; raise unless there are some, alike as far as their manifests tell."""
     if not folders:
         raise NoEpisodesError("There is no episode: name folders that hold a manifest.json, or one folder of such.")
-    said = [(folder, facts_of(folder)) for folder in folders]
+    said = [(folder, facts_of(folder, hub)) for folder in folders]
     passed = [(folder, facts) for folder, facts in said if where is None or where(facts)]
     if not passed:
-        raise NoEpisodesError(f"`where` lets none of {len(said)} episodes pass. The first is {said[0][1]}.")
+        raise NoEpisodesError(f"None of the {len(said)} episodes passes `where`. The first is {said[0][1]}.")
     found, first = [], 0
     for folder, facts in passed:
         _require_same(passed[0][1], facts)
@@ -292,15 +296,6 @@ def _require_same(first: Facts, other: Facts) -> None:
 
 def _kind(model: str, simulated: bool, control_hz: float) -> str:
     return f"a {'simulated' if simulated else 'real'} {model} at {control_hz:g} Hz"
-
-
-def _require_chosen(bundle: Path, manifest: Manifest, episode: Episode) -> None:
-    """Raise UnreadableBundleError unless a file is the episode by whose manifest it was chosen."""
-    told = manifest.episode, manifest.steps, manifest.success, manifest.reason
-    if told != (episode.meta.episode, episode.steps, episode.end.success, episode.end.reason):
-        raise UnreadableBundleError(
-            f"{bundle}: manifest.json and episode.h5 are not of one episode, or one was changed. Fetch it again."
-        )
 
 
 def _require_alike(first: Meta, other: Meta) -> None:

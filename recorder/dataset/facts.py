@@ -1,4 +1,9 @@
-"""What is said of an episode as a whole, from its small files alone: to choose by, before any episode is opened."""
+"""What is said of an episode as a whole, from its small files alone: to choose by, before any episode is opened.
+
+None of these files proves itself: whoever hands a folder on can change them. So `trust` is given only if a hub is named
+and its signature holds, with those of the robot and the operator; what nobody signed has `unverified_` before its name;
+and the rest, which the manifest says, is compared with the file when that is opened.
+"""
 
 from __future__ import annotations
 
@@ -10,29 +15,73 @@ import msgspec
 
 from recorder.dataset.errors import FactsError
 from recorder.export.errors import UnreadableBundleError
+from recorder.file.episode import Episode
 from recorder.proof import manifest as manifests
-from recorder.proof.bundle import RECEIPT_JSON, SIGNATURES_JSON, TrustClass, read_small
-from recorder.proof.manifest import Manifest, ManifestError
+from recorder.proof.bundle import (
+    MANIFEST_FILE,
+    RECEIPT_FILE,
+    RECEIPT_JSON,
+    SCORE_FILE,
+    SIGNATURES_FILE,
+    SIGNATURES_JSON,
+    Bundle,
+    Receipt,
+    TrustClass,
+    hashed,
+    read_small,
+)
+from recorder.proof.case import Trust
+from recorder.proof.manifest import EPISODE_FILE, Manifest, ManifestError
+from recorder.proof.named import hub_keys, trust_in
+from recorder.proof.refusals import GateError
+from recorder.proof.verify import require_gates, signed_gates
+from teleop.identity import Domain
 
 Facts = Mapping[str, Any]
 """Name -> text, number or truth value."""
-SCORE_FILE: Final = "score.json"
-_SAID: Final = msgspec.json.Decoder(dict[str, Any])
+Hub = Trust | Path | str
+"""A hub that is named: its keys, or the file in which they were saved (`curl -s URL/api/config > hub.json`)."""
+UNVERIFIED: Final = "unverified_"
+_SCORE: Final = msgspec.json.Decoder(dict[str, Any])
 
 
-def facts_of(bundle: Path) -> dict[str, Any]:
-    """Return what is said of the episode in a folder; raise UnreadableBundleError or FactsError.
+def facts_of(bundle: Path, hub: Hub | None = None) -> dict[str, Any]:
+    """Return what is said of the episode in a folder; raise UnreadableBundleError, FactsError or HubKeysError.
 
     `episode`, `digest`, `operator`, `robot` (addresses), `model`, `simulated`, `task`, `task_version`, `instruction`,
-    `seed`, `steps`, `control_hz`, `success`, `valid`, `end_reason`, `started_ms`, and `trust`: `replayed`, `witnessed`,
-    or empty if there is no receipt. With a `score.json` beside the file, what that says: `score`, and its parts.
+    `seed`, `steps`, `control_hz`, `success`, `valid`, `end_reason`, `started_ms`, and `sha256` of the file, as the
+    manifest says; and `trust`: `replayed` or `witnessed` if `hub` vouches for it, else empty. `EpisodeDataset` compares
+    an episode's file with these when it opens it, and hashes it if there is trust.
 
-    Nothing is verified here: `armshare verify` does that.
+    With a `score.json` beside the file, what that says, its parts too: `unverified_score` and so on. Nobody signs it;
+    `armshare verify --score` and exports compute scores.
     """
-    manifest = manifest_of(bundle)
+    manifest, data = _manifest(bundle)
     facts = {
+        **_scored(bundle),
+        **_said(manifest),
+        "sha256": manifest.files[0].sha256,
+        "digest": _digest(bundle, manifest, data),
+    }
+    return {**facts, "trust": _trust(bundle, data, facts, hub)}
+
+
+def require_file(bundle: Path, facts: Facts, episode: Episode) -> None:
+    """Raise UnreadableBundleError unless the file in a folder is the episode of these facts.
+
+    If a hub vouches for it, it is that to the last byte.
+    """
+    shown = _said(manifests.of_episode(episode, size=0, sha256="", root="", previous="", software=""))
+    if any(facts[name] != value for name, value in shown.items()):
+        both = f"{MANIFEST_FILE} and {EPISODE_FILE}"
+        raise UnreadableBundleError(f"{bundle}: {both} are not of one episode, or one was changed. Fetch it again.")
+    if facts["trust"] and hashed(bundle / EPISODE_FILE)[1] != facts["sha256"]:
+        raise UnreadableBundleError(f"{bundle}: {EPISODE_FILE} is not the file that was verified. Fetch it again.")
+
+
+def _said(manifest: Manifest) -> dict[str, Any]:
+    return {
         "episode": manifest.episode,
-        "digest": _digest(bundle),
         "operator": manifest.operator.address,
         "robot": manifest.robot.address,
         "model": manifest.robot.model,
@@ -47,42 +96,62 @@ def facts_of(bundle: Path) -> dict[str, Any]:
         "valid": manifest.valid,
         "end_reason": manifest.reason.value,
         "started_ms": int(manifest.started_ms),
-        "trust": _trust(bundle, manifest.episode),
     }
-    return {**_scored(bundle), **facts}
 
 
-def manifest_of(bundle: Path) -> Manifest:
-    """Return an episode's manifest; raise UnreadableBundleError."""
-    data = read_small(bundle / "manifest.json")
+def _manifest(bundle: Path) -> tuple[Manifest, bytes]:
+    """Return an episode's manifest, and its bytes; raise UnreadableBundleError."""
+    data = read_small(bundle / MANIFEST_FILE)
     if data is None:
-        raise UnreadableBundleError(f"{bundle} is no episode: there is no manifest.json in it.")
+        raise UnreadableBundleError(f"{bundle} is not an episode: there is no {MANIFEST_FILE} in it.")
     try:
-        return manifests.decode(data)
+        return manifests.decode(data), data
     except ManifestError as error:
-        raise UnreadableBundleError(f"{bundle} is no whole episode: manifest.json: {error}") from error
+        raise UnreadableBundleError(f"{bundle} is not a complete episode: {MANIFEST_FILE}: {error}") from error
 
 
-def _digest(bundle: Path) -> str:
-    data = read_small(bundle / "signatures.json")
-    try:
-        return "" if data is None else SIGNATURES_JSON.decode(data).digest
-    except ValueError as error:
-        raise UnreadableBundleError(f"{bundle} is no whole episode: signatures.json: {error}") from error
-
-
-def _trust(bundle: Path, episode: str) -> str:
-    """Return the class of trust that a receipt of this very episode says."""
-    data = read_small(bundle / "receipt.json")
-    if data is None:
+def _digest(bundle: Path, manifest: Manifest, data: bytes) -> str:
+    """Return what robot and operator sign of this manifest, empty if nobody has; raise if they signed another."""
+    signed = read_small(bundle / SIGNATURES_FILE)
+    if signed is None:
         return ""
+    try:
+        signatures = SIGNATURES_JSON.decode(signed)
+    except ValueError as error:
+        raise UnreadableBundleError(f"{bundle} is not a complete episode: {SIGNATURES_FILE}: {error}") from error
+    domain = Domain(signatures.domain.chain_id, signatures.domain.vault)
+    if (found := manifests.digest(manifest, data, domain)) != signatures.digest:
+        both = f"{MANIFEST_FILE} and {SIGNATURES_FILE}"
+        raise UnreadableBundleError(f"{bundle}: {both} are not of one episode, or one was changed. Fetch it again.")
+    return found
+
+
+def _trust(bundle: Path, data: bytes, facts: Facts, hub: Hub | None) -> str:
+    """Return the class of trust for which a hub vouches."""
+    receipt = _receipt(bundle, facts)
+    if hub is None or receipt is None:
+        return ""
+    trust = hub if isinstance(hub, Trust) else trust_in(hub_keys(Path(hub)))
+    signatures, said = (read_small(bundle / name) for name in (SIGNATURES_FILE, RECEIPT_FILE))
+    try:
+        require_gates(Bundle(data, signatures, said, None, None, None), trust, signed_gates(trust))
+    except GateError:
+        return ""
+    return receipt.trust.value if isinstance(receipt.trust, TrustClass) else ""
+
+
+def _receipt(bundle: Path, facts: Facts) -> Receipt | None:
+    """Return the receipt, if there is one; raise UnreadableBundleError if it is of another episode."""
+    data = read_small(bundle / RECEIPT_FILE)
+    if data is None:
+        return None
     try:
         receipt = RECEIPT_JSON.decode(data)
     except ValueError as error:
-        raise UnreadableBundleError(f"{bundle} is no whole episode: receipt.json: {error}") from error
-    if (receipt.episode, receipt.digest) != (episode, _digest(bundle)):
+        raise UnreadableBundleError(f"{bundle} is not a complete episode: {RECEIPT_FILE}: {error}") from error
+    if (receipt.episode, receipt.digest) != (facts["episode"], facts["digest"]):
         raise UnreadableBundleError(f"{bundle} has the receipt of another episode. Fetch it again.")
-    return receipt.trust.value if isinstance(receipt.trust, TrustClass) else ""
+    return receipt
 
 
 def _scored(bundle: Path) -> dict[str, Any]:
@@ -91,9 +160,9 @@ def _scored(bundle: Path) -> dict[str, Any]:
     if data is None:
         return {}
     try:
-        said = _SAID.decode(data)
+        said = _SCORE.decode(data)
     except (ValueError, RecursionError) as error:
         raise FactsError(f"{bundle}: {SCORE_FILE} cannot be read ({error}). Compute it again, or remove it.") from error
     parts = [one for one in said.values() if isinstance(one, dict)]
-    flat = {name: value for part in (said, *parts) for name, value in part.items()}
+    flat = {UNVERIFIED + name: value for part in (said, *parts) for name, value in part.items()}
     return {name: value for name, value in flat.items() if isinstance(value, str | int | float | bool)}

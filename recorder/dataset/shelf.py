@@ -12,12 +12,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from recorder.export.errors import UnreadableBundleError
-from recorder.file.apart import reader
-from recorder.file.episode import Episode, EpisodeError
+from recorder.file.episode import Episode
 from recorder.pictures.channel import Pictures
 from recorder.pictures.decode import Decoder, Pixels
-from recorder.proof.manifest import EPISODE_FILE
 
 _DECODED: Final = 8
 """About how many pictures a decoder holds."""
@@ -93,11 +90,3 @@ class Shelf:
 
     def _nbytes(self) -> int:
         return sum(one.nbytes for one in self._open.values())
-
-
-def read(bundle: Path) -> Episode:
-    """Return the recording in a folder, read by a process with limits; raise UnreadableBundleError."""
-    try:
-        return reader().read(bundle / EPISODE_FILE)
-    except EpisodeError as error:
-        raise UnreadableBundleError(f"{bundle} is no whole episode: {error}") from error

@@ -35,8 +35,8 @@ def offsets(
         off_s = np.abs(frames / control_hz - wanted)
         if (off_s > tolerance_s).any():
             raise DeltaTimestampsError(
-                f"delta_timestamps of {key} has {wanted[int(off_s.argmax())]} s, which is no multiple of the control "
-                f"period, 1/{control_hz:g} s. Take multiples, or a larger tolerance_s."
+                f"delta_timestamps of {key} has {wanted[int(off_s.argmax())]} s, which is not a multiple of the "
+                f"control period, 1/{control_hz:g} s. Take multiples, or a larger tolerance_s."
             )
         found[key] = frames.astype(np.int64)
     return found

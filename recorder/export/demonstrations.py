@@ -40,7 +40,7 @@ from recorder.proof.bundle import RECEIPT_JSON, Bundle, TrustClass, read_bundle
 from recorder.proof.case import Trust
 from recorder.proof.manifest import EPISODE_FILE, Manifest
 from recorder.proof.refusals import GateError
-from recorder.proof.verify import claimed_domain, require_gates
+from recorder.proof.verify import claimed_domain, require_gates, signed_gates
 from sim.robot import Vector
 from sim.words import listed
 from teleop.identity import Domain
@@ -55,8 +55,6 @@ Watch = Callable[[str, int], None]
 """Is told what is being done (`checking`, `reading`, `writing`), and of how many episodes it is done."""
 
 _WHOLE: Final = ("files", "canonical", "schema", "file")
-_SIGNED: Final = ("grant", "robot_signature", "operator_signature", "receipt")
-_LOGGED: Final = ("inclusion",)
 _ANYONE: Final = Trust(Domain(0, "0x" + 40 * "0"))
 """For gates that look at no signature."""
 
@@ -127,7 +125,7 @@ class Demonstrations:
 
     def __iter__(self) -> Iterator[Demonstration]:
         for number, (bundle, checked) in enumerate(zip(self.bundles, self._checked, strict=True)):
-            episode = _read(bundle)
+            episode = recording_in(bundle)
             actions, driven = self.space.of(episode)
             said = self._facts(bundle, episode) if self._facts else {}
             yield Demonstration(
@@ -180,13 +178,13 @@ def demonstrations(
         watch("checking", done)
         checked.append(_check(bundle, trust, unverified=unverified, gone=gone))
     _require_once(bundles, checked)
-    first = _read(bundles[0])
+    first = recording_in(bundles[0])
     space = action_space(action, first.meta)
     wanted = tuple(dict.fromkeys(first.pictures if cameras is None else cameras))
     steps = 0
     for done, bundle in enumerate(bundles):
         watch("reading", done)
-        episode = _read(bundle)
+        episode = recording_in(bundle)
         _require_alike(first, episode)
         _require_cameras(first, episode, wanted, draw)
         driven = space.of(episode).driven
@@ -239,7 +237,7 @@ def _check(bundle: Path, trust: Trust | None, *, unverified: bool, gone: Gone | 
         require_gates(read, _ANYONE, _WHOLE)
         domain = trust.domain if trust else claimed_domain(read)
     except GateError as error:
-        raise UnreadableBundleError(f"{bundle} is no whole episode: {error}. {_way_on(bundle)}") from error
+        raise UnreadableBundleError(f"{bundle} is not a complete episode: {error}. {_way_on(bundle)}") from error
     manifest = manifests.decode(read.manifest or b"")
     digest = manifests.digest(manifest, read.manifest or b"", domain)
     if gone is not None and (reason := gone(manifest)):
@@ -269,9 +267,9 @@ def _vouched(bundle: Path, read: Bundle, trust: Trust) -> tuple[str, str]:
     try:
         receipt = RECEIPT_JSON.decode(read.receipt)
         expected = Trust(trust.domain, hub=trust.hub or receipt.hub, log_key=trust.log_key)
-        require_gates(read, expected, _SIGNED + (_LOGGED if trust.log_key else ()))
+        require_gates(read, expected, signed_gates(expected))
     except (GateError, ValueError) as error:
-        raise UnverifiedError(f"{bundle} does not stand as verified: {type(error).__name__}: {error}") from error
+        raise UnverifiedError(f"{bundle} is not a verified episode: {error}") from error
     named = trust.hub and isinstance(receipt.trust, TrustClass)
     return (str(receipt.trust) if named else ""), receipt.hub
 
@@ -349,8 +347,9 @@ def _facts_of(checked: _Checked, episode: Episode, space: ActionSpace) -> dict[s
     }
 
 
-def _read(bundle: Path) -> Episode:
+def recording_in(bundle: Path) -> Episode:
+    """Return the recording in a folder, read by a process with limits; raise UnreadableBundleError."""
     try:
         return reader().read(bundle / EPISODE_FILE)
     except EpisodeError as error:
-        raise UnreadableBundleError(f"{bundle} is no whole episode: {error}") from error
+        raise UnreadableBundleError(f"{bundle} is not a complete episode: {error}") from error

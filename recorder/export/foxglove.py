@@ -28,9 +28,10 @@ from numpy.typing import NDArray
 
 from recorder.file.episode import Episode
 from recorder.file.layout import RULES, camera_path
-from recorder.file.meta import CameraMeta, EndEffectorMeta, Meta
+from recorder.file.meta import EndEffectorMeta, Meta
 from recorder.pictures.channel import PictureCodec, Pictures
 from sim.robot import Vector
+from sim.rotation import from_matrix
 from teleop.cameras.film import Mark, Trouble
 from teleop.wire.messages import Command, Safety
 
@@ -269,10 +270,32 @@ def camera(episode: Episode, name: str) -> Iterator[Message]:
     return heapq.merge(*streams, key=lambda message: message.log_ns)
 
 
+def drawn_camera(episode: Episode, camera: Pictures) -> Iterator[Message]:
+    """Yield the calibration and place of a camera that was drawn; the place again, with each picture, if it moves."""
+    if camera.geometry is None:
+        return
+    clock, name, size = wall_clock(episode.meta), camera.name, (camera.width, camera.height)
+    matrix, places = camera.geometry.intrinsics, camera.geometry.extrinsics
+    lens = [matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]]
+    moves = bool((places != places[:1]).any())
+    poses = [(name, np.array([_pose(place) for place in (places if moves else places[:1])]))]
+    for index, mono_ns in enumerate(camera.t_captured_ns[: len(poses[0][1])].tolist()):
+        at = clock(mono_ns)
+        if index == 0:
+            yield _message(at, f"/camera/{name}/calibration", CameraCalibration, _calibrated(name, size, lens))
+        yield _message(at, "/tf", FrameTransforms, _transforms(at, index, poses))
+
+
+def _pose(frame: Vector) -> Vector:
+    """Return a frame (4, 4) as a pose (7,)."""
+    return np.concatenate([frame[:3, 3], from_matrix(frame[:3, :3])])
+
+
 def _placed(meta: Meta, name: str) -> Iterator[Message]:
     at, known = wall_clock(meta)(int(meta.t_mono_ns)), meta.recorded[name]
     if known.intrinsics:
-        yield _message(at, f"/camera/{name}/calibration", CameraCalibration, _calibrated(name, known))
+        calibrated = _calibrated(name, (known.width, known.height), known.intrinsics)
+        yield _message(at, f"/camera/{name}/calibration", CameraCalibration, calibrated)
     if known.extrinsics:
         placed = [(name, np.array([known.extrinsics]))]
         yield _message(at, "/tf", FrameTransforms, _transforms(at, 0, placed, parent=known.mount or BASE_FRAME))
@@ -297,12 +320,13 @@ def _marks(episode: Episode, name: str) -> Iterator[Message]:
         yield Message(at, at, f"/camera/{name}/marks", kind, {"picture": index, **said})
 
 
-def _calibrated(name: str, known: CameraMeta) -> CameraCalibration:
-    fx, fy, cx, cy, *distortion = known.intrinsics
+def _calibrated(name: str, size: tuple[int, int], lens: Sequence[float]) -> CameraCalibration:
+    """Return the calibration of a lens `fx, fy, cx, cy`, then its distortion."""
+    fx, fy, cx, cy, *distortion = lens
     return CameraCalibration(
         frame_id=name,
-        width=known.width,
-        height=known.height,
+        width=size[0],
+        height=size[1],
         distortion_model="plumb_bob" if len(distortion) <= 5 else "rational_polynomial",
         D=distortion,
         K=[fx, 0, cx, 0, fy, cy, 0, 0, 1],

@@ -12,7 +12,7 @@ import h5py
 from recorder.export.actions import ActionSpace
 from recorder.export.demonstrations import Demonstration
 from recorder.export.errors import CameraError
-from recorder.pictures.units import PictureError
+from recorder.pictures.errors import PictureError
 
 _GYM_TYPE: Final = 2
 """robomimic's EnvType.GYM_TYPE."""

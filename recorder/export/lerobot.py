@@ -27,8 +27,8 @@ from recorder.export.statistics import Statistics
 from recorder.export.target import whole_folder
 from recorder.pictures import depth
 from recorder.pictures.channel import PictureCodec
+from recorder.pictures.errors import PictureError
 from recorder.pictures.mp4 import ENCODER, KEY_EVERY, Mp4Files, Placed
-from recorder.pictures.units import PictureError
 from sim.words import listed
 
 VERSION: Final = "v3.0"
@@ -402,8 +402,8 @@ def _card_lines(found: Demonstrations) -> Iterator[str]:
     yield f"{len(found)} demonstrations with a {meta.robot.model}, {found.steps} frames, in LeRobot's format {VERSION}."
     yield f"Actions are `{found.space.name}` in [-1, 1]: {listed(found.space.names)}."
     if env.call:
-        yield f"They fit `{env.call}`, with `pip install armshare[sim]`."
+        yield f"They fit the environment `{env.call}` (`pip install 'armshare[sim]'`)."
     yield ""
-    yield "Columns of `meta/episodes` say who drove each episode, what it scored, and what robot and operator signed:"
-    yield '`LeRobotDatasetMetadata(...).filter_episodes(lambda episode: episode["success"])` selects by them.'
-    yield "`timestamp` is nominal; `t_observed_mono_ns` and the other `t_` columns are what the clocks showed."
+    yield "The columns of `meta/episodes` say who drove each episode, how it scored, and what was signed."
+    yield 'Select episodes by them: `LeRobotDatasetMetadata(...).filter_episodes(lambda episode: episode["success"])`.'
+    yield "`timestamp` is the nominal time; `t_observed_mono_ns` and the other `t_` columns are what the clocks showed."

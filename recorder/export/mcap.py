@@ -1,7 +1,8 @@
 """Export to MCAP (mcap.dev): a file for each episode, with the true times, in the schemas that Foxglove and Rerun draw.
 
-Pictures are copied as they are stored. The bundle's documents ride along as attachments, and what is known of the
-episode (operator, digest, score) as the metadata record `armshare`.
+Pictures are copied as they are stored, with each camera's calibration and place as far as they are known. The bundle's
+documents ride along as attachments, and what is known of the episode (operator, digest, score) as the metadata record
+`armshare`.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ def messages(one: Demonstration) -> Iterator[Message]:
         foxglove.safety(episode),
         foxglove.limits(episode),
         *(foxglove.pictures(episode, camera) for camera in one.pictures.values()),
+        *(foxglove.drawn_camera(episode, camera) for camera in one.pictures.values()),
         *(foxglove.camera(episode, name) for name in episode.meta.recorded),
     ]
     return heapq.merge(*streams, key=lambda message: message.log_ns)

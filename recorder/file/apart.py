@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import IO, Final
@@ -33,25 +34,29 @@ from recorder.file.reader import (
     Bounds,
     Look,
     Request,
+    Shown,
     placed,
+    shown_bytes,
     total_bytes,
 )
 from recorder.file.storage import map_pictures
-from recorder.pictures import units
+from recorder.pictures import errors
 from recorder.pictures.channel import Pictures
-from recorder.pictures.units import PictureError
+from recorder.pictures.cost import DECODING_NS_MAX, needed_ns
+from recorder.pictures.errors import PictureError
 
 BOUNDS: Final = Bounds()
 _ROOT: Final = Path(__file__).parents[2]
 """Where this package was found; the reader finds it there too, and not in the folder that happens to be the current."""
 _ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1"}
 """A fork copies one thread only, so there must be no other."""
-_S_A_PIXEL: Final = 6e-8
-_S_A_BYTE: Final = 1e-7
-_DECODE_S_MAX: Final = 1800
+_DECODING_TIMES: Final = 3
+"""How many times as long as decoding usually takes it may take: for a slow processor, and pictures made to be slow."""
 _WALL_TIMES: Final = 5
 _BYTES_A_PIXEL: Final = 40
 """A decoder of H.264 keeps up to 17 pictures of 1.5 bytes a pixel, one of PNG two of 6."""
+_BYTES_A_PICTURE: Final = 16
+"""Where its keys are, beside `end` and `key`."""
 _LONGER_S: Final = 30.0
 """How much longer than its child the reader may take before it counts as lost."""
 
@@ -61,7 +66,7 @@ class ReaderLostError(Exception):
 
 
 class PictureTooCostlyError(PictureError):
-    """Decoding a camera's pictures takes more memory or time than so many of them may."""
+    """Decoding an episode's pictures takes more memory or time than those of an honest episode could."""
 
 
 class Reader:
@@ -92,23 +97,24 @@ class Reader:
         finally:
             os.close(file)
 
-    def look(self, pictures: Pictures) -> None:
-        """Decode every picture of a camera; raise a PictureError if one cannot be, or takes too much.
+    def look(self, cameras: Sequence[Pictures]) -> None:
+        """Decode every picture of an episode's cameras; raise a PictureError if one cannot be, or they take too much.
 
-        What they may take follows from how many they are, and how large. Raises ReaderLostError too.
+        What they may take together follows from how many they are, and how large. Raises ReaderLostError too.
         """
-        if not len(pictures):
+        seen = [pictures for pictures in cameras if len(pictures)]
+        if not seen:
             return
-        bounds = _decoding_bounds(pictures)
-        size = pictures.width, pictures.height
-        request = Look(pictures.name, pictures.codec, *size, len(pictures), len(pictures.data), bounds)
+        bounds = _decoding_bounds(seen)
         with tempfile.TemporaryFile(buffering=0) as file:
-            _put_pictures(file, pictures)
+            for pictures in seen:
+                _put_pictures(file, pictures)
+            request = Look(tuple(_shown(pictures) for pictures in seen), bounds)
             answer = self._ask(msgspec.json.encode(request), [file.fileno()], bounds.wall_s)
         if answer.lost:
             raise ReaderLostError(answer.lost)
         if answer.error:
-            raise getattr(units, answer.error, PictureTooCostlyError)(answer.says)
+            raise getattr(errors, answer.error, PictureTooCostlyError)(answer.says)
 
     def close(self) -> None:
         """End the process. Idempotent; another read starts another one."""
@@ -184,22 +190,30 @@ def _reader_of(_process: int, _use: str) -> Reader:
     return made
 
 
-def _decoding_bounds(pictures: Pictures) -> Bounds:
-    """Return what decoding may take: several times what the slowest codec takes for so many pixels and bytes."""
-    pixels = pictures.width * pictures.height
-    seconds = len(pictures) * pixels * _S_A_PIXEL + len(pictures.data) * _S_A_BYTE
-    processor_s = min(_DECODE_S_MAX, BOUNDS.processor_s + math.ceil(seconds))
-    memory = len(pictures.data) + 26 * len(pictures) + pixels * _BYTES_A_PIXEL
-    return Bounds(BOUNDS.memory_bytes + memory, processor_s, max(BOUNDS.wall_s, _WALL_TIMES * processor_s))
+def _decoding_bounds(cameras: Sequence[Pictures]) -> Bounds:
+    """Return what decoding may take, all cameras together: one that takes more leaves less to the others."""
+    seconds = min(DECODING_NS_MAX, needed_ns(cameras)) * 1e-9
+    processor_s = BOUNDS.processor_s + math.ceil(_DECODING_TIMES * seconds)
+    mapped = sum(shown_bytes(_shown(pictures)) + _BYTES_A_PICTURE * len(pictures) for pictures in cameras)
+    decoder = max(pictures.width * pictures.height for pictures in cameras) * _BYTES_A_PIXEL
+    memory = BOUNDS.memory_bytes + mapped + decoder
+    return Bounds(memory, processor_s, max(BOUNDS.wall_s, _WALL_TIMES * processor_s))
+
+
+def _shown(pictures: Pictures) -> Shown:
+    """Return how a camera's pictures are described to the process that decodes them."""
+    size = pictures.width, pictures.height
+    return Shown(pictures.name, pictures.codec, *size, len(pictures), len(pictures.data))
 
 
 def _put_pictures(file: IO[bytes], pictures: Pictures) -> None:
-    """Write pictures, `end` and `key` into an empty file, as `Look` says; raise ReaderLostError if it has no room."""
+    """Add pictures, `end` and `key` to a file, as `Look` says; raise ReaderLostError if it has no room."""
     size = len(pictures.data)
     data, gap = np.asarray(pictures.data), np.zeros(-size % ALIGN, np.uint8)
-    parts = data.data, gap.data, pictures.end.astype(np.int64).data, pictures.key.astype(np.uint8).data
+    end, key = pictures.end.astype(np.int64), pictures.key.astype(np.uint8)
+    rest = np.zeros(-(end.nbytes + key.nbytes) % ALIGN, np.uint8)
     try:
-        for part in parts:
+        for part in (data.data, gap.data, end.data, key.data, rest.data):
             left = part.cast("B")
             while left:
                 left = left[file.write(left) :]

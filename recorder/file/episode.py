@@ -288,7 +288,7 @@ def opened(descriptor: int, name: str) -> Iterator[h5py.File]:
         with h5py.File(f"{_OPEN_FILES}/{descriptor}", "r") as file:
             yield file
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeDecodeError) as error:
-        raise UnreadableFileError(f"{name} is no whole HDF5 file: {error}") from error
+        raise UnreadableFileError(f"{name} is not a complete HDF5 file: {error}") from error
 
 
 def inspect(file: h5py.File, *, plain: bool = False) -> Inspected:

@@ -12,14 +12,32 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from recorder.file.layout import CAMERA_EVENTS_MAX, EVENT_TYPE, PICTURES_MAX, camera_path
+from recorder.file.layout import CAMERA_EVENTS_MAX, EVENT_TYPE, PICTURES_BYTES_MAX, PICTURES_MAX, camera_path
 from recorder.file.meta import CameraMeta, MetaError, camera_meta
+from recorder.pictures.cost import DECODING_NS_MAX, decoding_ns
 from teleop.cameras.film import PICTURE_BYTES_MAX, Film, FilmError, FilmEvent, FilmPicture, Trouble, read_film
 
 _TOGETHER: Final = 1024
 """How many pieces one call may write (IOV_MAX)."""
 Span = tuple[int, int]
 """The times of an episode's first and last observation, ns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much an episode has room for, of the pictures of all its cameras together."""
+
+    nbytes: int = PICTURES_BYTES_MAX
+    decoding_ns: int = DECODING_NS_MAX
+
+    def less(self, nbytes: int, decoding_ns: int) -> Room:
+        """Return what is left once something is in it; less than nothing if it does not fit."""
+        return Room(self.nbytes - nbytes, self.decoding_ns - decoding_ns)
+
+    @property
+    def fits(self) -> bool:
+        """Whether what is in it is not too much."""
+        return min(self.nbytes, self.decoding_ns) >= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +74,12 @@ class Footage:
     """Dataset path -> values."""
     nbytes: int
     """How long its pictures are together."""
+    decoding_ns: int
+    """About how long it takes to decode them."""
 
 
-def read_footage(film: Path, name: str, camera: CameraMeta, span: Span, room_bytes: int) -> Footage:
-    """Return what a film gives an episode, of at most `room_bytes`; raise FilmError or FileNotFoundError."""
+def read_footage(film: Path, name: str, camera: CameraMeta, span: Span, room: Room) -> Footage:
+    """Return what a film gives an episode, of what there is room for; raise FilmError or FileNotFoundError."""
     found = read_film(film)
     try:
         same = found.head.name == name and camera_meta(found.head) == camera
@@ -67,16 +87,16 @@ def read_footage(film: Path, name: str, camera: CameraMeta, span: Span, room_byt
         raise FilmError(f"{film.name}: {error}") from error
     if not same:
         raise FilmError(f"{film.name}: expected the film of {name!r} as the episode began with it, got {found.head}")
-    return _cut(found, name, camera, span, room_bytes)
+    return _cut(found, name, camera, span, room)
 
 
 def lost_footage(name: str, camera: CameraMeta, span: Span) -> Footage:
     """Return what an episode has of a camera without a film: nothing, and that it was lost."""
-    return _footage(name, [], _missing(span[0], span, camera, Trouble.LOST))
+    return _footage(name, camera, [], _missing(span[0], span, camera, Trouble.LOST))
 
 
-def _cut(film: Film, name: str, camera: CameraMeta, span: Span, room_bytes: int) -> Footage:
-    usable = _usable(film, room_bytes)
+def _cut(film: Film, name: str, camera: CameraMeta, span: Span, room: Room) -> Footage:
+    usable = _usable(film, camera, room)
     captured = np.array([picture.t_captured_ns for picture in film.pictures[:usable]], np.int64)
     stop = int(np.searchsorted(captured, span[1], side="right"))
     first = max(0, int(np.searchsorted(captured[:stop], span[0], side="right")) - 1)
@@ -88,16 +108,16 @@ def _cut(film: Film, name: str, camera: CameraMeta, span: Span, room_bytes: int)
         events += _missing(newest_ns, span, camera, Trouble.DROPPED)
     elif stop == usable and not film.whole:
         events += _missing(newest_ns, span, camera, Trouble.LOST)
-    return _footage(name, film.pictures[start:stop], events)
+    return _footage(name, camera, film.pictures[start:stop], events)
 
 
-def _usable(film: Film, room_bytes: int) -> int:
+def _usable(film: Film, camera: CameraMeta, room: Room) -> int:
     """Return how many pictures an episode may have of a film: up to the first that breaks its order or its bounds."""
     captured_ns, arrived_ns = -1, -1
     for index, picture in enumerate(film.pictures[:PICTURES_MAX]):
-        room_bytes -= len(picture.data)
+        room = room.less(len(picture.data), _decoding_ns(camera, 1, len(picture.data)))
         in_order = picture.t_captured_ns > captured_ns and picture.t_arrived_ns >= arrived_ns
-        if not in_order or room_bytes < 0 or not 0 < len(picture.data) <= PICTURE_BYTES_MAX:
+        if not in_order or not room.fits or not 0 < len(picture.data) <= PICTURE_BYTES_MAX:
             return index
         captured_ns, arrived_ns = picture.t_captured_ns, picture.t_arrived_ns
     return min(len(film.pictures), PICTURES_MAX)
@@ -110,7 +130,11 @@ def _missing(from_ns: int, span: Span, camera: CameraMeta, trouble: Trouble) -> 
     return [lost] if from_ns < span[1] else []
 
 
-def _footage(name: str, pictures: Sequence[FilmPicture], events: Sequence[FilmEvent]) -> Footage:
+def _decoding_ns(camera: CameraMeta, pictures: int, nbytes: int) -> int:
+    return decoding_ns(camera.codec, camera.width * camera.height, pictures, nbytes)
+
+
+def _footage(name: str, camera: CameraMeta, pictures: Sequence[FilmPicture], events: Sequence[FilmEvent]) -> Footage:
     pieces = Pieces([picture.data for picture in pictures])
     rows = [(e.t_from_ns, e.t_to_ns, e.trouble, e.pictures) for e in events[-CAMERA_EVENTS_MAX:]]
     arrays: dict[str, NDArray[Any] | Pieces] = {
@@ -122,4 +146,5 @@ def _footage(name: str, pictures: Sequence[FilmPicture], events: Sequence[FilmEv
         "marks": np.array([picture.marks for picture in pictures], np.uint8),
         "events": np.array(sorted(rows), EVENT_TYPE),
     }
-    return Footage({camera_path(name, kind): values for kind, values in arrays.items()}, pieces.nbytes)
+    takes_ns = _decoding_ns(camera, len(pictures), pieces.nbytes)
+    return Footage({camera_path(name, kind): values for kind, values in arrays.items()}, pieces.nbytes, takes_ns)

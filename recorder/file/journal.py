@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recorder.file.episode import EpisodeError, MetaInvalidError, UnreadableFileError, require_size
-from recorder.file.films import Pieces, lost_footage, read_footage
+from recorder.file.films import Pieces, Room, lost_footage, read_footage
 from recorder.file.hdf5 import new_file
-from recorder.file.layout import FORMAT, LIMIT_TYPE, META_BYTES_MAX, PICTURES_BYTES_MAX, VERSIONS, Column, Counts, Rows
+from recorder.file.layout import FORMAT, LIMIT_TYPE, META_BYTES_MAX, VERSIONS, Column, Counts, Rows
 from recorder.file.meta import EndMeta, Meta, canonical, decode_meta
 from recorder.file.rows import COMMAND_HEAD, FIRST_ROWS, STEP_ROWS, row_type
 from teleop.cameras.film import FilmError, film_of, films_of
@@ -241,7 +241,7 @@ def forget(journal: Path) -> None:
 def _footage(journal: Path, found: Journal, set_aside: Callable[[Path, Exception], None] | None) -> Stored:
     """Return the datasets of an episode's cameras."""
     seen = found.arrays["time/t_observed_mono_ns"]
-    span, left = (int(seen[0]), int(seen[-1])), PICTURES_BYTES_MAX
+    span, left = (int(seen[0]), int(seen[-1])), Room()
     made: dict[str, NDArray[Any] | Pieces] = {}
     for name, camera in found.meta.recorded.items():
         film = film_of(journal, name)
@@ -254,7 +254,7 @@ def _footage(journal: Path, found: Journal, set_aside: Callable[[Path, Exception
                 set_aside(film, error)
             footage = lost_footage(name, camera, span)
         made |= footage.arrays
-        left -= footage.nbytes
+        left = left.less(footage.nbytes, footage.decoding_ns)
     return made
 
 

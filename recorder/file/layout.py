@@ -28,7 +28,6 @@ COMMANDS_MAX: Final = 1_000_000
 META_BYTES_MAX: Final = 1 << 20
 VALUES_BYTES_MAX: Final = 512 << 20
 """Of all datasets but the pictures."""
-CAMERAS_MAX: Final = 8
 PICTURES_MAX: Final = 432_000
 """Of one camera."""
 CAMERA_EVENTS_MAX: Final = 65_536
@@ -52,7 +51,9 @@ LIMIT_TYPE: Final = np.dtype(
 )
 EVENT_TYPE: Final = np.dtype([("t_from_ns", "<i8"), ("t_to_ns", "<i8"), ("trouble", "|u1"), ("pictures", "<u4")])
 """One row of a camera's events."""
-EPISODE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+EPISODE_ID_MAX: Final = 64
+"""Characters."""
+EPISODE_ID: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{EPISODE_ID_MAX - 1}}}")
 ARRAY_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 CAMERA_NAME: Final = EPISODE_ID
 CAMERAS_GROUP: Final = "cameras"
@@ -156,7 +157,7 @@ class Place:
 def require_episode_id(text: str) -> str:
     """Return `text` if it may name an episode (and so a folder); raise EpisodeIdError otherwise."""
     if not EPISODE_ID.fullmatch(text):
-        raise EpisodeIdError(f"expected 1 to 64 letters, digits, - or _, got {text[:80]!r}")
+        raise EpisodeIdError(f"expected 1 to {EPISODE_ID_MAX} letters, digits, - or _, got {text[:80]!r}")
     return text
 
 

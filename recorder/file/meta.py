@@ -14,7 +14,6 @@ import rfc8785
 from recorder.file.layout import (
     ARRAY_NAME,
     CAMERA_NAME,
-    CAMERAS_MAX,
     FORMAT,
     HANDS_MAX,
     JOINTS_MAX,
@@ -29,6 +28,7 @@ from recorder.file.layout import (
 from recorder.pictures.channel import PictureCodec
 from recorder.pictures.units import PIXELS_MAX, SIDE_MAX
 from sim.robot import RESOLUTION_MAX_RAD, EndEffector, MobileBase, RobotSpec, TaskSpec
+from teleop.cameras.film import RECORDING_MAX
 from teleop.steps import NOTE_CHARACTERS_MAX, NOTES_MAX, PERSON, Driver, EpisodeEnd, EpisodeStart, FilmHead
 from teleop.wire.notes import cleaned
 from teleop.wire.reasons import EndReason
@@ -241,7 +241,9 @@ class Meta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end: EndMeta | None
     driver: Driver | msgspec.UnsetType = msgspec.UNSET
     """Version 1 has none."""
-    cameras: Annotated[dict[str, CameraMeta], msgspec.Meta(max_length=CAMERAS_MAX)] | msgspec.UnsetType = msgspec.UNSET
+    cameras: Annotated[dict[str, CameraMeta], msgspec.Meta(max_length=RECORDING_MAX)] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )
     """Version 1 has none."""
 
     @property
@@ -314,8 +316,8 @@ def _require_version(meta: Meta) -> None:
 def _require_cameras(meta: Meta) -> None:
     if meta.recorded and meta.robot.simulated:
         raise MetaError("expected no cameras of a simulated robot: its pictures are drawn from its states")
-    if len(meta.recorded) > CAMERAS_MAX:
-        raise MetaError(f"expected at most {CAMERAS_MAX} cameras, got {len(meta.recorded)}")
+    if len(meta.recorded) > RECORDING_MAX:
+        raise MetaError(f"expected at most {RECORDING_MAX} cameras, got {len(meta.recorded)}")
     if wrong := [name for name in meta.recorded if not CAMERA_NAME.fullmatch(name)]:
         raise MetaError(f"expected names of cameras of 1 to 64 letters, digits, - or _, got {wrong}")
 

@@ -43,7 +43,7 @@ from recorder.file.layout import META_BYTES_MAX, PICTURES_BYTES_MAX, VALUES_BYTE
 from recorder.file.meta import canonical
 from recorder.file.storage import Stored, put_pictures
 from recorder.pictures.channel import PictureCodec, Pictures
-from recorder.pictures.units import PictureError
+from recorder.pictures.errors import PictureError
 
 MESSAGE_BYTES_MAX: Final = 1 << 16
 ALIGN: Final = 64
@@ -71,9 +71,8 @@ class Request(msgspec.Struct, frozen=True, tag=True):
     bounds: Bounds
 
 
-class Look(msgspec.Struct, frozen=True, tag=True):
-    """Decode every picture of one camera: they are at the beginning of the file that comes with it, then `end` and
-    `key` as FORMAT.md says."""
+class Shown(msgspec.Struct, frozen=True):
+    """One camera's pictures in the file that comes with a `Look`: bytes, then `end` and `key` as FORMAT.md says."""
 
     name: str
     codec: PictureCodec
@@ -81,6 +80,12 @@ class Look(msgspec.Struct, frozen=True, tag=True):
     height: int
     pictures: int
     picture_bytes: int
+
+
+class Look(msgspec.Struct, frozen=True, tag=True):
+    """Decode every picture of some cameras, within bounds that are for all of them; they lie one after the other."""
+
+    cameras: tuple[Shown, ...]
     bounds: Bounds
 
 
@@ -114,6 +119,12 @@ def placed(places: tuple[Place, ...], meta_bytes: int) -> Iterator[tuple[Place, 
 def total_bytes(places: tuple[Place, ...], meta_bytes: int) -> int:
     """Return how long `/meta` and all values are together."""
     return max([meta_bytes, *(at + place.nbytes for place, at in placed(places, meta_bytes))])
+
+
+def shown_bytes(shown: Shown) -> int:
+    """Return how long a camera's part of the file of a `Look` is."""
+    index = shown.pictures * (np.dtype(np.int64).itemsize + np.dtype(np.bool_).itemsize)
+    return shown.picture_bytes + -shown.picture_bytes % ALIGN + index + -index % ALIGN
 
 
 def serve(channel: socket.socket) -> None:
@@ -165,7 +176,7 @@ def _apart(request: Request | Look, *descriptors: int) -> Answer:
     _, status = os.waitpid(child, 0)
     if said is None:
         return Answer(lost=f"reading it took longer than {request.bounds.wall_s:g} s")
-    return _ended(said, status, request.bounds)
+    return _ended(said, status, request)
 
 
 def _said(told: int, wall_s: float) -> bytes | None:
@@ -180,15 +191,24 @@ def _said(told: int, wall_s: float) -> bytes | None:
         said += more
 
 
-def _ended(said: bytes, status: int, bounds: Bounds) -> Answer:
-    code = os.waitstatus_to_exitcode(status)
+def _ended(said: bytes, status: int, request: Request | Look) -> Answer:
+    code, bounds = os.waitstatus_to_exitcode(status), request.bounds
     if code == 0:
         return ANSWER.decode(said)
+    memory, seconds = f"{bounds.memory_bytes >> 20} MiB", f"{bounds.processor_s} s of a processor"
+    if code == _OUT_OF_MEMORY and isinstance(request, Look):
+        return _too_large(f"expected to decode the pictures of {_all_of(request)} with {memory}, it takes more")
+    if code == -signal.SIGXCPU and isinstance(request, Look):
+        return _too_large(f"expected to decode the pictures of {_all_of(request)} in {seconds}, it takes longer")
     if code == _OUT_OF_MEMORY:
-        return _too_large(f"expected to read it with {bounds.memory_bytes >> 20} MiB beside its values, it takes more")
+        return _too_large(f"expected to read it with {memory} beside its values, it takes more")
     if code == -signal.SIGXCPU:
-        return _too_large(f"expected to read it in {bounds.processor_s} s of a processor, it takes longer")
+        return _too_large(f"expected to read it in {seconds}, it takes longer")
     return Answer(lost=f"the process that read it ended with {code}")
+
+
+def _all_of(request: Look) -> str:
+    return ", ".join(shown.name for shown in request.cameras)
 
 
 def _too_large(says: str) -> Answer:
@@ -247,20 +267,27 @@ def _copy(found: Inspected, values: int) -> None:
 
 def _look(request: Look, file: int) -> Answer:
     """Decode every picture; say which is the first that cannot be."""
-    decoder_of = importlib.import_module(_DECODE).Decoder
-    memory, at = mmap.mmap(file, 0, access=mmap.ACCESS_READ), request.picture_bytes
-    end = np.frombuffer(memory, np.int64, request.pictures, at + -at % ALIGN)
-    key = np.frombuffer(memory, np.bool_, request.pictures, at + -at % ALIGN + end.nbytes)
-    data, size = np.frombuffer(memory, np.uint8, at), (request.width, request.height)
-    pictures = Pictures(request.name, request.codec, *size, 0.0, data, end, end, key)
+    memory, at = mmap.mmap(file, 0, access=mmap.ACCESS_READ), 0
     try:
-        decoder = decoder_of(pictures)
-        with _no_other_file():
-            for index in range(len(pictures)):
-                decoder.check(index)
+        for shown in request.cameras:
+            _look_at(shown, memory, at)
+            at += shown_bytes(shown)
     except PictureError as error:
         return Answer(error=type(error).__name__, says=str(error)[:_SAID_MAX])
     return Answer()
+
+
+def _look_at(shown: Shown, memory: mmap.mmap, at: int) -> None:
+    count, stop = shown.pictures, at + shown.picture_bytes
+    stop += -stop % ALIGN
+    data = np.frombuffer(memory, np.uint8, shown.picture_bytes, at)
+    end = np.frombuffer(memory, np.int64, count, stop)
+    key = np.frombuffer(memory, np.bool_, count, stop + end.nbytes)
+    pictures = Pictures(shown.name, shown.codec, shown.width, shown.height, 0.0, data, end, end, key)
+    decoder = importlib.import_module(_DECODE).Decoder(pictures)
+    with _no_other_file():
+        for index in range(count):
+            decoder.check(index)
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from recorder.pictures.errors import PictureUndecodableError
+
 
 class PictureCodec(StrEnum):
     """How pictures are encoded."""
@@ -23,6 +25,16 @@ class PictureCodec(StrEnum):
     """Lossless; 8 bits for each of three colours, or 16 bits of one value (a mask)."""
     DEPTH16 = "depth16"
     """A PNG of 16 bits; 0 is nowhere, and otherwise a multiple of `depth_unit_m`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """How a camera that was drawn sees, and where it was: exactly."""
+
+    intrinsics: NDArray[np.float64]
+    """(3, 3): the camera matrix K, pixels; there is no distortion."""
+    extrinsics: NDArray[np.float64]
+    """(F, 4, 4): the camera's frame in the room at each picture, x right, y down, z along the view."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,8 @@ class Pictures:
     key: NDArray[np.bool_]
     """(F,): whether it can be decoded by itself; the first can."""
     depth_unit_m: float = 0.0
+    geometry: Geometry | None = None
+    """Of a camera that was drawn; of one that recorded, `/meta` has what its owner measured."""
 
     def __len__(self) -> int:
         """F."""
@@ -54,8 +68,13 @@ class Pictures:
         return bytes(self.data[int(self.end[index - 1]) if index else 0 : int(self.end[index])])
 
     def key_before(self, index: int) -> int:
-        """Return the newest picture up to `index` that can be decoded by itself."""
-        return int(np.flatnonzero(self.key[: index + 1])[-1])
+        """Return the newest picture up to `index` that can be decoded by itself; raise PictureUndecodableError."""
+        keys = np.flatnonzero(self.key[: index + 1])
+        if not len(keys):
+            raise PictureUndecodableError(
+                f"picture {index} of {self.name}: there is no key before it, so it cannot be decoded"
+            )
+        return int(keys[-1])
 
     def at(self, t_ns: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return for each time the newest picture that had been taken by then; the first one if there was none yet."""

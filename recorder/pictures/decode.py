@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recorder.pictures.channel import PictureCodec, Pictures
-from recorder.pictures.units import PictureError, PictureSizeError, PictureUndecodableError, require_exact, require_unit
+from recorder.pictures.errors import PictureError, PictureSizeError, PictureUndecodableError
+from recorder.pictures.units import require_exact, require_unit
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -71,7 +72,7 @@ class Decoder:
 
     def _seek(self, index: int) -> None:
         if not 0 <= index < len(self._pictures):
-            raise IndexError(f"{self._pictures.name} has {len(self._pictures)} pictures, and none is number {index}")
+            raise IndexError(f"{self._pictures.name} has {len(self._pictures)} pictures: there is no picture {index}")
         self._source.seek(index)
 
 
@@ -116,7 +117,7 @@ class _Alone:
 def _require_decoded(pictures: Pictures, index: int, found: Any, deep: bool) -> None:
     expected = (pictures.height, pictures.width) if deep else (pictures.height, pictures.width, 3)
     if found is None:
-        raise _of(pictures, index, PictureUndecodableError(f"it is no {pictures.codec} that can be decoded"))
+        raise _of(pictures, index, PictureUndecodableError(f"it cannot be decoded as {pictures.codec}"))
     if found.shape != expected or found.dtype != (np.uint16 if deep else np.uint8):
         raise _of(pictures, index, PictureSizeError(f"expected pixels {expected}, got {found.shape} {found.dtype}"))
 

@@ -23,13 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recorder.pictures.cache import Found, PictureCache
-from recorder.pictures.channel import PictureCodec, Pictures
+from recorder.pictures.channel import Geometry, PictureCodec, Pictures
 from recorder.pictures.encoded import Plane, codec_of, encoded, settings
 from recorder.pictures.painters import painters
 from sim.pictures.light import ROOM, Lighting
-from sim.pictures.picture import DEPTH_UNIT_M
 from sim.robot import Vector
+from teleop.cameras.spec import DEPTH_UNIT_M
 
+NOTHING: Final = "nothing"
+"""What 0 is in a mask."""
 _RENDERER: Final = "renderer.json"
 
 
@@ -73,10 +75,8 @@ class Drawn:
     pictures: Pictures
     renderer: str
     """The program that drew them."""
-    intrinsics: Vector
-    """(3, 3): the camera matrix K, pixels."""
-    extrinsics: Vector
-    """(N+1, 4, 4): the camera's frame in the room, x right, y down, z along the view."""
+    geometry: Geometry
+    """How the camera sees and where it was: the pictures' own."""
     mask_names: tuple[str, ...] = field(default=())
     """What the numbers of a mask mean; 0 is nothing."""
 
@@ -227,10 +227,12 @@ def _mask_names(shot: Any) -> list[str]:
     from sim.pictures.render import render_scene_of
 
     pieces = render_scene_of(shot.robot, shot.task, shot.seed, shot.height).pieces if shot.mask else ()
-    return ["nothing", *(piece.name for piece in pieces)] if pieces else []
+    return [NOTHING, *(piece.name for piece in pieces)] if pieces else []
 
 
 def _drawn(recorded: Recorded, view: View, codec: PictureCodec, found: Found) -> Drawn:
+    head = found.head
+    geometry = Geometry(np.array(head["intrinsics"]), np.array(head["extrinsics"]))
     pictures = Pictures(
         name=view.camera,
         codec=codec,
@@ -242,12 +244,6 @@ def _drawn(recorded: Recorded, view: View, codec: PictureCodec, found: Found) ->
         t_captured_ns=recorded.t_observed_ns,
         key=found.key,
         depth_unit_m=DEPTH_UNIT_M if codec is PictureCodec.DEPTH16 else 0.0,
+        geometry=geometry,
     )
-    head = found.head
-    return Drawn(
-        pictures,
-        head["renderer"],
-        np.array(head["intrinsics"]),
-        np.array(head["extrinsics"]),
-        tuple(head["mask_names"]),
-    )
+    return Drawn(pictures, head["renderer"], geometry, tuple(head["mask_names"]))

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from recorder.pictures.channel import PictureCodec, Pictures
 from recorder.pictures.decode import Decoder
 from recorder.pictures.depth import coded
-from recorder.pictures.units import PictureError, PictureSizeError, PictureStructureError, require_unit
+from recorder.pictures.errors import PictureError, PictureSizeError, PictureStructureError
+from recorder.pictures.units import require_unit
 
 if TYPE_CHECKING:
     import av
@@ -61,7 +62,7 @@ class Placed:
 class Mp4Files:
     """The videos of one camera, file after file. Close it, or they cannot be read."""
 
-    def __init__(self, path_of: Callable[[int], Path], fps: int, *, bytes_max: int = BYTES_MAX) -> None:
+    def __init__(self, path_of: Callable[[int], Path], fps: Fraction | int, *, bytes_max: int = BYTES_MAX) -> None:
         """`path_of` says where a file of a number goes; its folder is made. `fps` is the rate of all of them."""
         self._path_of, self._fps, self._bytes_max = path_of, fps, bytes_max
         self._file: _Mp4 | None = None
@@ -70,8 +71,8 @@ class Mp4Files:
     def add(self, pictures: Pictures, indices: NDArray[np.int64]) -> Placed:
         """Append an episode: the pictures numbered `indices` (n,), one to a frame; raise a PictureError.
 
-        They are copied if they follow each other. If the first of them is no key, those from the key before it on are
-        put into the file too, before the episode's start: players need them, and nobody asks for them.
+        They are copied if they follow each other. If the first is not a key, those from the key before it on are put
+        into the file too, before the episode's start: players need them, and nobody asks for them.
         """
         units = _stored(pictures, indices)
         if units is None:
@@ -128,7 +129,7 @@ def parameter_sets(unit: bytes, *, hevc: bool = False) -> bytes:
 class _Mp4:
     """One open file."""
 
-    def __init__(self, path: Path, fps: int, first: bytes, sets: bytes, name: str, codec: str) -> None:
+    def __init__(self, path: Path, fps: Fraction | int, first: bytes, sets: bytes, name: str, codec: str) -> None:
         import av
 
         self.sets, self.size, self.count = sets, 0, 0
@@ -138,9 +139,7 @@ class _Mp4:
                 self._container = av.open(str(path), "w", format="mp4")
                 self._stream = self._container.add_stream_from_template(probed.streams.video[0])
         except (av.FFmpegError, IndexError, ValueError) as error:
-            raise PictureStructureError(
-                f"{name}: its first picture is no {codec} that can be copied: {error}"
-            ) from error
+            raise PictureStructureError(f"{name}: its first picture cannot be copied as {codec}: {error}") from error
         self._stream.time_base = self._period
 
     def append(self, unit: bytes, *, key: bool) -> None:
@@ -179,7 +178,7 @@ def _units(pictures: Pictures, indices: Iterable[int]) -> Iterator[tuple[bytes, 
         yield unit, key
 
 
-def _encoded(pictures: Pictures, indices: NDArray[np.int64], fps: int) -> Iterator[tuple[bytes, bool]]:
+def _encoded(pictures: Pictures, indices: NDArray[np.int64], fps: Fraction | int) -> Iterator[tuple[bytes, bool]]:
     """Yield the access units of these pictures, decoded and encoded again."""
     import av
 
@@ -200,19 +199,19 @@ def _encoded(pictures: Pictures, indices: NDArray[np.int64], fps: int) -> Iterat
     yield from _packets(encoder.encode(None))
 
 
-def _encoder(pictures: Pictures, fps: int) -> av.VideoCodecContext:
+def _encoder(pictures: Pictures, fps: Fraction | int) -> av.VideoCodecContext:
     made = _opened("libx264", "yuv420p", pictures, fps)
     made.options = {**ENCODER, "x264-params": "repeat-headers=1:annexb=1:scenecut=0"}
     return made
 
 
-def _depth_encoder(pictures: Pictures, fps: int) -> av.VideoCodecContext:
+def _depth_encoder(pictures: Pictures, fps: Fraction | int) -> av.VideoCodecContext:
     made = _opened("libx265", DEPTH_FORMAT, pictures, fps)
     made.options = {"x265-params": _DEPTH_ENCODER}
     return made
 
 
-def _opened(name: str, pixels: str, pictures: Pictures, fps: int) -> av.VideoCodecContext:
+def _opened(name: str, pixels: str, pictures: Pictures, fps: Fraction | int) -> av.VideoCodecContext:
     import av
 
     encoder: Any = av.CodecContext.create(name, "w")

@@ -14,27 +14,12 @@ from functools import lru_cache
 from typing import Final
 
 from recorder.pictures.channel import PictureCodec
+from recorder.pictures.errors import PictureSizeError, PictureStructureError
 from teleop.cameras.film import PICTURE_BYTES_MAX
 
 SIDE_MAX: Final = 4096
 """Pixels, of width and height."""
 PIXELS_MAX: Final = SIDE_MAX * 2304
-
-
-class PictureError(ValueError):
-    """A picture cannot be had; subclasses say why."""
-
-
-class PictureStructureError(PictureError):
-    """A picture's bytes are not what its codec allows."""
-
-
-class PictureSizeError(PictureError):
-    """A picture has another size than its camera."""
-
-
-class PictureUndecodableError(PictureError):
-    """A picture cannot be decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +57,7 @@ def require_unit(codec: PictureCodec, data: bytes, width: int, height: int, *, k
     if found.size is not None and found.size != (width, height):
         raise PictureSizeError(f"expected a picture of {width}x{height} pixels, got {found.size[0]}x{found.size[1]}")
     if found.key is not key:
-        said, is_one = ("a key", "is none") if key else ("no key", "is one")
+        said, is_one = ("a key", "is not one") if key else ("not a key", "is one")
         raise PictureStructureError(f"the picture is called {said}, and {is_one}")
     return found
 

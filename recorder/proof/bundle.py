@@ -22,6 +22,8 @@ from teleop.identity import Domain
 MANIFEST_FILE: Final = "manifest.json"
 SIGNATURES_FILE: Final = "signatures.json"
 RECEIPT_FILE: Final = "receipt.json"
+SCORE_FILE: Final = "score.json"
+"""May lie beside them; nobody signs it."""
 BUNDLE_FILES: Final = (EPISODE_FILE, MANIFEST_FILE, SIGNATURES_FILE, RECEIPT_FILE)
 SMALL_FILE_BYTES_MAX: Final = MANIFEST_BYTES_MAX
 
@@ -107,7 +109,7 @@ def read_bundle(folder: Path) -> Bundle:
     Anything in a file's place that is not a regular file counts as missing.
     """
     file = folder / EPISODE_FILE
-    size, sha256 = _hashed(file)
+    size, sha256 = hashed(file)
     return Bundle(
         manifest=read_small(folder / MANIFEST_FILE),
         signatures=read_small(folder / SIGNATURES_FILE),
@@ -142,7 +144,7 @@ def unsigned(digest: str, domain: Domain, robot_signature: str) -> Signatures:
     return Signatures(digest, domain_meta(domain), None, robot_signature)
 
 
-def _hashed(path: Path) -> tuple[int | None, str | None]:
+def hashed(path: Path) -> tuple[int | None, str | None]:
     """Return the size and the SHA-256 of a file, both None if there is no regular file."""
     try:
         descriptor = open_regular(path)

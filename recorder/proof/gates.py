@@ -55,7 +55,7 @@ def _complete(case: Case) -> str | None:
     }
     if missing := sorted(name for name, found in needed.items() if found is None):
         all_of_them = f"{', '.join(needed)}, each a regular file, of at most 1 MiB (episode.h5 aside)"
-        return f"missing, or no regular file: {', '.join(missing)}; an episode has {all_of_them}"
+        return f"missing, or not a regular file: {', '.join(missing)}; an episode has {all_of_them}"
     return None
 
 

@@ -5,16 +5,17 @@ What they show is the word of the robot's host.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import numpy as np
 
-from recorder.file.apart import viewer
+from recorder.file.apart import PictureTooCostlyError, viewer
 from recorder.file.episode import Episode
 from recorder.file.layout import camera_path
 from recorder.pictures.channel import Pictures
-from recorder.pictures.units import PictureError
+from recorder.pictures.cost import DECODING_NS_MAX, needed_ns
+from recorder.pictures.errors import PictureError
 from teleop.cameras.film import Mark, Trouble
 
 FASTEST: Final = 2.0
@@ -22,8 +23,8 @@ FASTEST: Final = 2.0
 MORE: Final = 600
 """How many more pictures there may be than that gives: those before the first observation, from the last key on."""
 _MARKS: Final = int(Mark.FROZEN | Mark.BLACK | Mark.LATE)
-Look = Callable[[Pictures], None]
-"""Decodes every picture of a camera; raises PictureError."""
+Look = Callable[[Sequence[Pictures]], None]
+"""Decodes every picture of an episode's cameras; raises PictureError."""
 
 
 def problem(episode: Episode, look: Look | None = None) -> str | None:
@@ -33,12 +34,26 @@ def problem(episode: Episode, look: Look | None = None) -> str | None:
     for name, pictures in found.items():
         if says := _order(episode, name) or _amount(episode, pictures) or _events(episode, name):
             return f"{name}: {says}"
-    for pictures in found.values():
-        try:
-            decode(pictures)
-        except PictureError as error:
-            return f"{type(error).__name__}: {error}"
+    try:
+        require_decodable(found.values())
+        decode([*found.values()])
+    except PictureError as error:
+        return f"{type(error).__name__}: {error}"
     return None
+
+
+def require_decodable(cameras: Iterable[Pictures]) -> None:
+    """Raise PictureTooCostlyError if all cameras together have more pictures than a hub decodes of one episode.
+
+    How many each has follows from its rate and the episode's duration by then, its size is what the hub was told.
+    """
+    found = [*cameras]
+    if (takes_ns := needed_ns(found)) > DECODING_NS_MAX:
+        count, takes_s, most_s = sum(map(len, found)), takes_ns // 10**9, DECODING_NS_MAX // 10**9
+        raise PictureTooCostlyError(
+            f"to decode {count} pictures of {len(found)} cameras takes about {takes_s} s of a processor, and those of "
+            f"one episode may take {most_s} s: record for less long, or fewer, smaller or slower cameras"
+        )
 
 
 def _order(episode: Episode, name: str) -> str | None:

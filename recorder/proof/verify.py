@@ -89,10 +89,16 @@ def require_gates(bundle: Bundle, trust: Trust, names: Collection[str]) -> None:
             raise gate.error(problem)
 
 
+def signed_gates(trust: Trust) -> tuple[str, ...]:
+    """Return the names of the gates that check every signature below a manifest, and need no file."""
+    logged = ("inclusion",) if trust.log_key else ()
+    return ("grant", "robot_signature", "operator_signature", "receipt", *logged)
+
+
 def claimed_domain(bundle: Bundle) -> Domain:
     """Return the domain that signatures.json itself names; raise BundleIncomplete if it names none."""
     if bundle.signatures is None:
-        raise BundleIncomplete("there is no whole episode in this folder: signatures.json is missing")
+        raise BundleIncomplete("there is no complete episode in this folder: signatures.json is missing")
     try:
         found = SIGNATURES_JSON.decode(bundle.signatures).domain
     except ValueError as error:

@@ -12,11 +12,12 @@ from fastapi.concurrency import run_in_threadpool
 
 from recorder.hub.catalogue import Catalogue, UnknownEpisodeError
 from recorder.hub.states import EpisodeState
+from recorder.proof.bundle import SCORE_FILE
 from rewards.chain.payouts import NothingSettledError, RootVoidError, UnknownRootError, WrongVaultError
 from rewards.chain.vault import ChainError, ChainUnreachableError, NothingToClaimError, VaultRefusedError
 from rewards.hub.answers import BalanceAnswer, ClaimAnswer, OperatorAnswer, RootAnswer, ScoreAnswer
 from rewards.hub.pipeline import Pipeline
-from rewards.score.kept import SCORE_FILE, encoded
+from rewards.score.kept import encoded
 from teleop.hub.errors import ApiError
 from teleop.identity import SignatureError, require_address
 

@@ -10,14 +10,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from recorder.proof.bundle import read_small
+from recorder.proof.bundle import SCORE_FILE, read_small
 from recorder.proof.manifest import EPISODE_FILE
 from rewards.score.score import recompute
 from rewards.score.verdict import ONE_PPM, Score
 from rewards.score.versions import VERSIONS
 from teleop.files import write_atomic
 
-SCORE_FILE: Final = "score.json"
 _WORDS: Final = frozenset({"reasons"})
 """What is said for people, whose wording may change within a version."""
 

@@ -106,7 +106,7 @@ class CaptureSource:
             try:
                 self._take(capture, film=Path(self._spec.device).is_file())
             except (CameraError, cv2.error) as error:
-                self._say("camera gave what is no picture; opening it again", error=str(error))
+                self._say("camera gave something that is not a picture; opening it again", error=str(error))
                 self._lose()
             finally:
                 capture.release()

@@ -9,14 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from teleop.cameras.spec import CameraSpec
+from teleop.cameras.spec import H264_CRF, CameraSpec
 from teleop.wire.frames import FRAME_BYTES_MAX, Codec
 
 Image = NDArray[np.uint8] | NDArray[np.uint16]
 """(H, W, 3) uint8, blue, green and red as OpenCV has them; of depth, (H, W) uint16."""
 JPEG_QUALITY: Final = 80
 _QUALITY_STEP: Final = 10
-_CRF: Final = 23
 _FRAMES_PER_S: Final = 30
 _BUFFER_BITS: Final = 6 * FRAME_BYTES_MAX
 """x264's model of the reader's buffer, which no frame may overfill: three quarters of the largest frame."""
@@ -61,7 +60,7 @@ class H264Encoder:
     less than x264's own way of it.
     """
 
-    def __init__(self, width: int, height: int, fps: float = _FRAMES_PER_S, crf: int = _CRF, gop: int = 0) -> None:
+    def __init__(self, width: int, height: int, fps: float = _FRAMES_PER_S, crf: int = H264_CRF, gop: int = 0) -> None:
         """`width` and `height` are even: colours are stored for two pixels at a time.
 
         Every `gop`-th picture is a key; 0: only those that are asked for, and x264's own.

@@ -29,6 +29,8 @@ FILM_SUFFIX: Final = ".film"
 FILM_VERSION: Final = 1
 PICTURE_BYTES_MAX: Final = 4 << 20
 """The largest picture that an episode may hold (FORMAT.md, section 1.4)."""
+RECORDING_MAX: Final = 8
+"""How many cameras an episode may hold (FORMAT.md, section 1.4)."""
 _MAGIC: Final = b"armshare-film"
 _HEAD_BYTES_MAX: Final = 1 << 16
 _HEAD: Final = msgspec.json.Decoder(FilmHead)
@@ -40,7 +42,7 @@ _EVENT: Final = struct.Struct("<qqBI")
 
 
 class FilmError(Exception):
-    """A file is no film."""
+    """A file is not a film."""
 
 
 class Kind(IntEnum):

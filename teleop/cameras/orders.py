@@ -9,7 +9,8 @@ from typing import Final
 
 import msgspec
 
-from teleop.cameras.spec import RECORDING_MAX, CameraSpec
+from teleop.cameras.film import RECORDING_MAX
+from teleop.cameras.spec import CameraSpec
 from teleop.wire import signalling
 from teleop.wire.messages import JSON_BYTES_MAX, STATE_BYTES_MAX
 

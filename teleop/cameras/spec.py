@@ -12,6 +12,7 @@ import msgspec
 
 from sim.model.urdf import read_urdf
 from sim.robot import RobotError, RobotModel, RobotSpec
+from teleop.cameras.film import RECORDING_MAX
 from teleop.steps import FilmHead
 from teleop.wire.frames import Codec
 
@@ -21,10 +22,10 @@ FPS: Final = 30.0
 FPS_MAX: Final = 240.0
 GOP: Final = 10
 """Every tenth picture can be decoded by itself. Why: docs/decisions/0039-cameras-record.md."""
-RECORDING_MAX: Final = 8
-"""How many cameras an episode's file holds (recorder/FORMAT.md, section 1.4)."""
 DEPTH_UNIT_M: Final = 0.001
-_QUALITY: Final = {"h264": 23, "jpeg": 90, "png": 0, "depth16": 0}
+"""What a 1 of depth is, unless something else is wanted; drawn depth has it too."""
+H264_CRF: Final = 23
+_QUALITY: Final = {"h264": H264_CRF, "jpeg": 90, "png": 0, "depth16": 0}
 _QUALITY_MAX: Final = {"h264": 51, "jpeg": 100, "png": 0, "depth16": 0}
 _LOSSLESS_BYTES_MAX: Final = 4_160_000
 """A lossless picture may be as large as its pixels, and an episode's file takes pictures of up to 4 MiB."""
@@ -53,7 +54,7 @@ class CameraSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     depth_unit_m: float = DEPTH_UNIT_M
     """Of `depth16`: how far away a 1 is."""
     still: bool = False
-    """Whether it may well give the same picture twice, to the last pixel: it is no sensor with noise."""
+    """Whether it may well give the same picture twice, to the last pixel: it is not a sensor with noise."""
     intrinsics: tuple[float, ...] = ()
     mount: str = ""
     extrinsics: tuple[float, ...] = ()
@@ -111,7 +112,7 @@ def camera_of(said: str) -> CameraSpec:
         device, at, size = rest, "", ""
     wide, _, high = size.partition("x")
     if not name or not equals or not device or (at and not (wide.isdecimal() and high.isdecimal())):
-        raise CameraError(f"{said!r} is no camera: write NAME=DEVICE or NAME=DEVICE@640x480.")
+        raise CameraError(f"{said!r} is not a camera: write NAME=DEVICE or NAME=DEVICE@640x480.")
     if not at:
         return required(CameraSpec(name, device=device))
     return required(CameraSpec(name, int(wide), int(high), device=device))

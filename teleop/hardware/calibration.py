@@ -126,7 +126,7 @@ def read_calibration(path: Path) -> Calibration:
         ) from error
     except msgspec.MsgspecError as error:
         raise CalibrationError(
-            f"{path} is no calibration file: {error}; `armshare calibrate DEVICE FILE` makes one"
+            f"{path} is not a calibration file: {error}; `armshare calibrate DEVICE FILE` makes one"
         ) from error
     return checked_calibration(found, str(path))
 

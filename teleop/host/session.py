@@ -342,7 +342,7 @@ class Session:
         return True
 
     def _forget_operator(self, epoch: int) -> None:
-        """Admit only commands of this epoch; the robot must be armed anew."""
+        """Admit only commands of this epoch; the robot must be armed again."""
         self._commands.only(epoch)
         self._interlock.expire()
 

@@ -28,12 +28,22 @@ from teleop.dialing import tls_of, trusted, websocket_url
 from teleop.identity import CLEAR_ROBOT, SESSION_GRANT, Domain, new_key, session_key
 from teleop.operator.program import this_program
 from teleop.wire.driver import Driver as Said
-from teleop.wire.messages import FIRST, JSON_BYTES_MAX, PROTOCOL, Command, Mode, Safety, State, WireError, digest_of
+from teleop.wire.messages import (
+    DIGEST_BYTES,
+    FIRST,
+    JSON_BYTES_MAX,
+    PROTOCOL,
+    Command,
+    Mode,
+    Safety,
+    State,
+    WireError,
+    digest_of,
+)
 
 SESSION_MS: Final = 4 * 3_600_000
 """How long a grant lasts: a wait in a queue, and then an episode, which may take an hour."""
 ANSWER_S: Final = 30.0
-_DIGEST: Final = len(FIRST)
 
 
 class RefusedError(Exception):
@@ -344,7 +354,7 @@ class Driver:
         `intervention`: a person gives it in place of a program.
         """
         sent = self._sent.setdefault(self._epoch, bytearray())
-        before = bytes(sent[-_DIGEST:]) or FIRST
+        before = bytes(sent[-DIGEST_BYTES:]) or FIRST
         self._seq += 1
         seen = self.state.seq if self.state and self.state.epoch == self._epoch else 0
         now_us = time.monotonic_ns() // 1000
@@ -363,7 +373,7 @@ class Driver:
         It is empty if others were sent in that epoch.
         """
         found = self._sent.get(epoch)
-        return None if found is None else bytes(found[_DIGEST * (seq - 1) : _DIGEST * seq])
+        return None if found is None else bytes(found[DIGEST_BYTES * (seq - 1) : DIGEST_BYTES * seq])
 
     async def next_state(self) -> State:
         """Return the next state that comes."""

@@ -41,6 +41,7 @@ _JSIOCGNAME: Final = 0x80006A13
 _JSIOCGAXMAP: Final = 0x80406A32
 _JSIOCGBTNMAP: Final = 0x84006A34
 _NAME_BYTES: Final = 128
+_NAME_ONE: Final = "Name one such as /dev/input/js0."
 _AXES, _BUTTONS = 64, 512
 
 
@@ -182,20 +183,20 @@ def opened(path: Path) -> Iterator[Gamepad]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
-        raise GamepadError(f"{path} is no gamepad: {error.strerror}. Name one such as /dev/input/js0.") from error
+        raise GamepadError(f"{path} is not a gamepad: {error.strerror}. {_NAME_ONE}") from error
     try:
         gamepad = Gamepad(descriptor, str(path), require_gamepad(asked(descriptor, path), path))
         try:
             gamepad.poll()  # its present state
         except GamepadError as error:
-            raise GamepadError(f"{path} is no gamepad: it sends nothing. Name one such as /dev/input/js0.") from error
+            raise GamepadError(f"{path} is not a gamepad: it sends nothing. {_NAME_ONE}") from error
         yield gamepad
     finally:
         os.close(descriptor)
 
 
 def asked(descriptor: int, path: Path) -> Layout:
-    """Return what the device says it is; raise GamepadError if it is no joystick."""
+    """Return what the device says it is; raise GamepadError if it is not a joystick."""
     try:
         axes, buttons = (_ioctl(descriptor, request, 1)[0] for request in (_JSIOCGAXES, _JSIOCGBUTTONS))
         name = (
@@ -204,7 +205,7 @@ def asked(descriptor: int, path: Path) -> Layout:
         of_axes = _ioctl(descriptor, _JSIOCGAXMAP, _AXES)[:axes]
         of_buttons = struct.unpack(f"={_BUTTONS}H", _ioctl(descriptor, _JSIOCGBTNMAP, 2 * _BUTTONS))[:buttons]
     except OSError as error:
-        raise GamepadError(f"{path} is no gamepad: it is no joystick. Name one such as /dev/input/js0.") from error
+        raise GamepadError(f"{path} is not a gamepad: it is not a joystick. {_NAME_ONE}") from error
     return Layout(name, tuple(of_axes), of_buttons)
 
 

@@ -32,6 +32,11 @@ class Driver(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return it in words."""
         return f"a {self.kind} {self.name!r}, SHA-256 {self.sha256}" if self.name else f"a {self.kind}"
 
+    @property
+    def brief(self) -> str:
+        """Return it in a few words, with as much of the digest as tells two of one name apart."""
+        return f"the {self.kind} {self.name} ({self.sha256[:8]})" if self.name else f"a {self.kind}"
+
     def __post_init__(self) -> None:
         if not self.name.isprintable():
             raise ValueError(f"expected a driver's name in printable characters, got {self.name!r}")

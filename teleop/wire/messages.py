@@ -27,6 +27,8 @@ Values = NDArray[np.float32]
 _FORMATS: Final = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "f32": "f", "bytes32": "32s"}
 FIRST: Final = bytes(32)
 """`before` of the first command of an epoch, and `commands` of a state before any."""
+DIGEST_BYTES: Final = len(FIRST)
+"""The length of `digest_of` a command."""
 
 
 class WireError(Exception):

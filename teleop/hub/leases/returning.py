@@ -124,12 +124,9 @@ def _require_driver(lease: Lease, driver: Driver) -> None:
     """An open episode goes on as it began, or by a person: what its ticket says stays true of the rest of it."""
     if lease.ticket is None or driver in (PERSON, lease.driver):
         return
-    said = f"expected a person, or what began this episode ({_said(lease.driver)}), to go on with it"
-    raise SignallingError("state", f"{said}, got {_said(driver)}; go on in the page, or begin another")
-
-
-def _said(driver: Driver | None) -> str:
-    return "nobody" if driver is None else f"{driver.kind} {driver.name}".strip()
+    began = "nobody" if lease.driver is None else lease.driver.brief
+    said = f"expected a person, or what began this episode ({began}), to go on with it"
+    raise SignallingError("state", f"{said}, got {driver.brief}; go on in the page, or begin another")
 
 
 def recorded(lease: Lease) -> bool:

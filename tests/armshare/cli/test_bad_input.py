@@ -114,11 +114,11 @@ def test_a_hub_that_does_not_answer_is_said(here: Path, command: str, host: str)
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ("robots --hub 127.0.0.1:8000", "is no address of a hub"),
+        ("robots --hub 127.0.0.1:8000", "is not the address of a hub"),
         ("drive", "say who drives: --policy, --expert, --episode, --gamepad or --first-drive"),
         ("drive --policy nonsense", "write module:function"),
-        ("drive --gamepad /dev/nothing", "/dev/nothing is no gamepad: No such file"),
-        ("drive --gamepad file", "file is no gamepad: it is no joystick"),
+        ("drive --gamepad /dev/nothing", "/dev/nothing is not a gamepad: No such file"),
+        ("drive --gamepad file", "file is not a gamepad: it is not a joystick"),
         ("drive --expert --key empty", "empty cannot be used as a key file: Is a directory. Name another with --key."),
         ("drive --expert --key key", "key holds no private key"),
         ("drive --expert --key file/in/it", "cannot be used as a key file: Not a directory"),
@@ -126,7 +126,7 @@ def test_a_hub_that_does_not_answer_is_said(here: Path, command: str, host: str)
         ("drive --episode empty", "There is no episode at empty"),
         ("replay empty", "There is no episode at empty"),
         ("render empty --to out", "There is no episode at empty"),
-        ("render empty --to out --size big", "'big' is no size: write WIDTHxHEIGHT"),
+        ("render empty --to out --size big", "'big' is not a size: write WIDTHxHEIGHT"),
         ("verify file", "is a file"),
         ("verify nowhere", "does not exist: name the folders of episodes, such as episodes/*"),
         ("export nowhere/* --to out.hdf5", "nothing matches nowhere/*: `armshare fetch FOLDER` downloads episodes"),
@@ -134,11 +134,11 @@ def test_a_hub_that_does_not_answer_is_said(here: Path, command: str, host: str)
         ("export empty --to out.hdf5 --size 320x240", "no camera is named, so nothing is drawn: add --camera front"),
         ("export empty --to out.hdf5", "Fetch it again, or leave it out."),
         ("verify empty --pins file", "Save them with: curl -s URL/api/config > hub.json"),
-        ("export empty --to out.hdf5", "empty is no whole episode: missing, or no regular file: episode.h5"),
+        ("export empty --to out.hdf5", "empty is not a complete episode: missing, or not a regular file: episode.h5"),
         ("export empty --to out", "Which format should out have? Give --format: robomimic"),
         ("export empty --to out --format zarr", "There is no format 'zarr'. There are robomimic"),
-        ("export empty --to out.hdf5 --size big", "'big' is no size: write WIDTHxHEIGHT"),
-        ("fetch out --operator bob", "'bob' is no wallet's address"),
+        ("export empty --to out.hdf5 --size big", "'big' is not a size: write WIDTHxHEIGHT"),
+        ("fetch out --operator bob", "'bob' is not a wallet's address"),
         ("settle --data empty", "is not a hub's data folder"),
         ("clear panda-1 --data empty", "There is no owner's key in empty/keys/owner.key. Name"),
         ("clear panda-1 --data keys", "keys/keys/owner.key holds no private key"),
@@ -148,7 +148,7 @@ def test_a_hub_that_does_not_answer_is_said(here: Path, command: str, host: str)
         ("host --robot nobody", "There is no robot 'nobody'. There are panda,"),
         ("host --robot panda --data file", "file/keys is a file, and a folder is needed"),
         ("host --robot panda --data keys", "keys/keys/owner.key holds no private key"),
-        ("host --robot panda --port /dev/nobody", "'panda' is no real robot"),
+        ("host --robot panda --port /dev/nobody", "'panda' is not a real robot"),
         ("host --robot panda --robot iiwa --port /dev/nobody", "start a host for each"),
         ("host --robot so101 --port /dev/nobody", "is the adapter plugged in"),
         ("host --robot so101 --port /dev/nobody --calibration empty", "empty cannot be read as a calibration"),
@@ -159,7 +159,7 @@ def test_a_hub_that_does_not_answer_is_said(here: Path, command: str, host: str)
         ("host --robot panda --camera-file file", "does not describe cameras"),
         ("host --robot panda --ca file", "file holds no certificates"),
         ("hub --port 99999", "65535"),
-        ("hub --port 0 --public-url nonsense", "ARMSHARE_PUBLIC_URL: 'nonsense' is no address of a hub"),
+        ("hub --port 0 --public-url nonsense", "ARMSHARE_PUBLIC_URL: 'nonsense' is not the address of a hub"),
         ("hub --data file", "file is a file, and a folder is needed"),
         ("run --robot panda:juggle", "There is no task 'juggle'. There are reach,"),
         ("run --data file --port 0", "file is a file, and a folder is needed"),
@@ -168,8 +168,8 @@ def test_a_hub_that_does_not_answer_is_said(here: Path, command: str, host: str)
         ("robot add empty", "has no robot"),
         ("robot add file", "is not XML"),
         ("robot check nobody", "There are none yet: armshare robot add PATH"),
-        ("robot check crane --data added", "is no robot's description"),
-        ("run --robot crane --data added --port 0", "is no robot's description"),
+        ("robot check crane --data added", "is not a robot's description"),
+        ("run --robot crane --data added --port 0", "is not a robot's description"),
         ("sim check --task nobody", "There is no task 'nobody'"),
         ("sim check --robot nobody", "There is no robot 'nobody'"),
         ("sim check --robot dual_panda --task lift", "dual_panda cannot do lift. It can do handover"),
@@ -208,4 +208,4 @@ def test_an_added_robot_that_cannot_be_read_hides_no_other(here: Path):
 def test_an_empty_folder_is_refused_as_an_episode(here: Path):
     done = armshare_here("verify", "empty")
     assert (done.returncode, NOISE.search(done.stdout)) == (1, None)
-    assert "there is no whole episode in this folder" in done.stdout
+    assert "there is no complete episode in this folder" in done.stdout

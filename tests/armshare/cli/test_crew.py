@@ -124,7 +124,7 @@ def test_a_program_that_says_nothing_is_a_script_by_its_own_name():
 def test_two_programs_at_once_are_refused_with_or_without_a_gamepad(two):
     done = armshare_here("drive", *two)
     assert done.returncode == 2
-    assert "are 2 pilots: choose one of" in " ".join(done.stderr.replace("│", " ").split())
+    assert "would all drive: choose one of" in " ".join(done.stderr.replace("│", " ").split())
 
 
 def test_the_help_says_that_a_gamepad_may_stand_beside_a_policy():

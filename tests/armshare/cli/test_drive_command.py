@@ -141,7 +141,7 @@ def test_a_file_that_is_no_gamepad_is_refused_in_a_line(house, key, tmp_path):
     with device.open("r+b", buffering=0):
         done = armshare_here("drive", "--hub", house.url, "--key", str(key), "--gamepad", str(device))
     assert done.returncode == 2
-    assert done.stderr == f"error: {device} is no gamepad: it is no joystick. Name one such as /dev/input/js0.\n"
+    assert done.stderr == f"error: {device} is not a gamepad: it is not a joystick. Name one such as /dev/input/js0.\n"
 
 
 async def driven_for(house, states: int) -> None:
@@ -190,7 +190,7 @@ def test_ctrl_c_lets_go_and_gives_the_robot_back(house, key, tmp_path):
     [
         (
             ["--expert", "--policy", "a:b"],
-            "--policy and --expert are 2 pilots: choose one of --policy, --expert, --episode, --gamepad",
+            "--policy and --expert would all drive: choose one of --policy, --expert, --episode, --gamepad",
         ),
         (["--policy", "not_there:act"], "error: not_there:act: No module named 'not_there'"),
     ],

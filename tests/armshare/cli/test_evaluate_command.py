@@ -263,7 +263,7 @@ def test_a_policy_that_cannot_be_judged_is_told_what_is_wrong(here, policy, expe
             "There is no environment 'armshare/Lft-Panda-v0'. Did you mean armshare/Lift-P",
         ),
         (["--env", "CartPole-v1"], "There is no environment 'CartPole-v1'. `armshare sim list --json` lists all"),
-        (["--control", "mind"], "'mind' is none; there are ee_twist, ee_delta, ee_pose, joint_position"),
+        (["--control", "mind"], "'mind' is not a control. There are ee_twist, ee_delta, ee_pose, joint_position"),
         (["--seeds", "1020:1000"], "'1020:1000' is not a range of seeds: write FIRST:STOP"),
         (["--seeds", "many"], "'many' is not a range of seeds"),
         (["--seeds", "1000:900000"], "too many seeds: name at most"),
@@ -336,7 +336,7 @@ def test_a_policy_that_sees_pictures_is_judged_by_what_it_sees(here):
         (["--camera", "moon"], "There is no camera 'moon'. There are front, side and wrist."),
         (["--camera", "moon_depth"], "There is no camera 'moon'. There are front, side and wrist."),
         (["--size", "64x48"], "no camera is named, so nothing is drawn: add --camera front, or leave --size out"),
-        (["--camera", "front", "--size", "big"], "'big' is no size: write WIDTHxHEIGHT, such as 640x480"),
+        (["--camera", "front", "--size", "big"], "'big' is not a size: write WIDTHxHEIGHT, such as 640x480"),
         (
             ["--camera", "front", "--size", "0x48"],
             "A picture has 1 to 4096 pixels a side, and 0x48 is not within that.",

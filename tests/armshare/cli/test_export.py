@@ -15,7 +15,8 @@ from armshare.exports import FORMATS, format_of, gone_at, score_facts
 from armshare.failures import PlatformError
 from recorder.file.episode import read_episode
 from recorder.proof import manifest as manifests
-from rewards.score.kept import SCORE_FILE, keep_score
+from recorder.proof.bundle import SCORE_FILE
+from rewards.score.kept import keep_score
 from tests.armshare.command import armshare_here
 from tests.recorder.bundles import LOG_KEY
 from tests.recorder.export import made
@@ -108,7 +109,7 @@ def test_another_hubs_receipts_are_refused_by_name(bundles: list[str], tmp_path:
         "export", *bundles, "--to", str(tmp_path / "x.hdf5"), *JOINTS, "--pins", pins(tmp_path, MALLORY.address)
     )
     assert done.returncode == 2
-    assert "does not stand as verified: ReceiptInvalid: expected the hub" in words(done.stderr)
+    assert "is not a verified episode: expected the hub" in words(done.stderr)
 
 
 def test_episodes_without_a_receipt_are_taken_only_if_asked_for(bundles: list[str], tmp_path: Path) -> None:
@@ -160,7 +161,7 @@ def test_a_hub_is_asked_what_it_still_gives_out(bundles: list[str]) -> None:
             return gone_at(client)(manifest)
 
     assert gone(200, "verified") == ""
-    assert gone(200, "discarded") == "the hub gives it out no longer: it is discarded"
+    assert gone(200, "discarded") == "the hub no longer gives it out: it is discarded"
     assert gone(404, "") == "the hub has no such episode"
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from rewards.score.kept import SCORE_FILE, as_json, encoded, keep_score
+from recorder.proof.bundle import SCORE_FILE
+from rewards.score.kept import as_json, encoded, keep_score
 from rewards.score.score import recompute
 from tests.armshare.command import armshare_here
 from tests.recorder.bundles import LOG_KEY

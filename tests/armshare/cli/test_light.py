@@ -9,14 +9,14 @@ from typer.testing import CliRunner
 
 import armshare.pictures
 from armshare.cli.researcher import cli
+from recorder.pictures.drawn import View
 
 
-def render(monkeypatch: pytest.MonkeyPatch, folder: Path, *said: str) -> tuple[int, str, list[dict]]:
-    asked: list[dict] = []
+def render(monkeypatch: pytest.MonkeyPatch, folder: Path, *said: str) -> tuple[int, str, list[View]]:
+    asked: list[View] = []
 
-    def drawn(_folder, shot, _target, _pool):
-        asked.append(shot)
-        yield 0
+    def drawn(_folder, view, _target, **_):
+        asked.append(view)
 
     monkeypatch.setattr(armshare.pictures, "render_episode", drawn)
     done = CliRunner().invoke(cli, ["render", str(folder), "--to", str(folder / "out"), *said])
@@ -29,10 +29,11 @@ def render(monkeypatch: pytest.MonkeyPatch, folder: Path, *said: str) -> tuple[i
 def test_a_light_is_passed_on(monkeypatch, tmp_path, said, light):
     code, _, asked = render(monkeypatch, tmp_path, *said)
     assert code == 0
-    assert [shot["light"] for shot in asked] == [light]
+    assert [view.light for view in asked] == [light]
 
 
-def test_what_is_no_direction_is_refused(monkeypatch, tmp_path):
-    code, output, asked = render(monkeypatch, tmp_path, "--light", "up,and,down")
+@pytest.mark.parametrize("said", ["up,and,down", "0.4,-1", "0,0,-1,2"])
+def test_what_is_no_direction_is_refused(monkeypatch, tmp_path, said):
+    code, output, asked = render(monkeypatch, tmp_path, "--light", said)
     assert (code, asked) == (2, [])
     assert "write X,Y,Z" in output

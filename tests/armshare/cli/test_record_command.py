@@ -67,7 +67,7 @@ def test_ctrl_c_tells_what_is_there_and_how_to_go_on(tmp_path: Path, monkeypatch
     found = armshare_here("record", "--task", "reach", "--expert", "--to", str(tmp_path), "--episodes", "9")
     assert found.returncode == 1
     assert "1 of 9 are in" in found.stdout
-    assert "the same command goes on with the others" in found.stdout
+    assert "run the same command again to make the rest" in found.stdout
 
 
 def test_a_lost_episode_is_told_with_its_seed_and_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,7 +170,7 @@ def test_the_command_line_draws_what_any_camera_saw(walked, tmp_path):
     [
         (["--camera", "rear"], "There is no camera 'rear'. There are front, side and wrist."),
         (["--size", "0x10"], "A picture has 1 to 4096 pixels a side, and 0x10 is not within that."),
-        (["--size", "wide"], "'wide' is no size: write WIDTHxHEIGHT, such as 640x480"),
+        (["--size", "wide"], "'wide' is not a size: write WIDTHxHEIGHT, such as 640x480"),
         (["--size", "161x121"], "A video needs an even width and height, and 161x121 is not."),
     ],
 )

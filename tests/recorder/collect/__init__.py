@@ -1,1 +1,1 @@
-"""Episodes made faster than time."""
+"""Episodes made faster than real time."""

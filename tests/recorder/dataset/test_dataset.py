@@ -38,7 +38,7 @@ from recorder.file.episode import read_episode
 from recorder.pictures.decode import Decoder
 from rewards.score.kept import keep_score
 from sim.pictures.render_scene import UnknownCameraError
-from tests.recorder.bundles import good_bundle
+from tests.recorder.bundles import TRUST, good_bundle
 from tests.recorder.dataset.world import reaching
 from tests.recorder.filming import head
 from tests.recorder.pictures.test_drawn import Here
@@ -181,12 +181,13 @@ def test_facts_choose_episodes(episodes: list[Path], tmp_path: Path) -> None:
     facts = facts_of(copies[1])
     assert (facts["success"], facts["simulated"], facts["task"]) == (True, True, "reach")
     assert facts["seed"] == 1
-    assert 0.0 < facts["score"] <= 1.0
-    assert isinstance(facts["smoothness"], float)
-    assert "score" not in facts_of(copies[0])
-    chosen = EpisodeDataset(tmp_path, where=lambda facts: facts.get("score", 0.0) > 0.0)
+    assert 0.0 < facts["unverified_score"] <= 1.0
+    assert isinstance(facts["unverified_smoothness"], float)
+    assert not {"score", "smoothness"} & facts.keys(), "nobody signed them"
+    assert "unverified_score" not in facts_of(copies[0])
+    chosen = EpisodeDataset(tmp_path, where=lambda facts: facts.get("unverified_score", 0.0) > 0.0)
     assert [one.bundle for one in chosen.episodes] == [copies[1]]
-    with pytest.raises(NoEpisodesError, match="none of 3 episodes"):
+    with pytest.raises(NoEpisodesError, match="None of the 3 episodes"):
         EpisodeDataset(tmp_path, where=lambda facts: facts["operator"] == "0x0")
     (copies[1] / "score.json").write_text("{")
     with pytest.raises(FactsError, match="Compute it again"):
@@ -194,7 +195,7 @@ def test_facts_choose_episodes(episodes: list[Path], tmp_path: Path) -> None:
 
 
 def test_it_tells_an_episodes_verdict_by_its_receipt(tmp_path: Path) -> None:
-    facts = facts_of(good_bundle(tmp_path))
+    facts = facts_of(good_bundle(tmp_path), TRUST)
     assert facts["trust"] == "replayed"
     assert facts["digest"] == json.loads((tmp_path / "episode-1" / "signatures.json").read_bytes())["digest"]
 
@@ -223,7 +224,7 @@ def test_episodes_that_do_not_fit_are_refused_by_name(episodes: list[Path], tmp_
 def test_an_episode_that_is_damaged_is_named(name: str, episodes: list[Path], tmp_path: Path) -> None:
     bundle = Path(shutil.copytree(episodes[0], tmp_path / "damaged"))
     (bundle / name).write_bytes((bundle / name).read_bytes()[:100])
-    with pytest.raises(UnreadableBundleError, match="damaged is no whole episode"):
+    with pytest.raises(UnreadableBundleError, match="damaged is not a complete episode"):
         EpisodeDataset(bundle)
 
 

@@ -13,7 +13,7 @@ from recorder.dataset import EpisodeDataset
 from recorder.dataset.facts import facts_of
 from recorder.export.demonstrations import demonstrations
 from recorder.export.errors import UnreadableBundleError
-from tests.recorder.bundles import good_bundle
+from tests.recorder.bundles import TRUST, good_bundle
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_file_that_is_not_what_its_manifest_says_is_not_read(bundle: Path, sai
 
 def test_the_receipt_of_another_episode_gives_no_trust(bundle: Path, tmp_path: Path) -> None:
     other = good_bundle(tmp_path, episode="other", steps=12, seed=9)
-    assert facts_of(other)["trust"] == "replayed"
+    assert facts_of(other, TRUST)["trust"] == "replayed"
     shutil.copy(bundle / "receipt.json", other / "receipt.json")
     with pytest.raises(UnreadableBundleError, match="the receipt of another episode"):
-        facts_of(other)
+        facts_of(other, TRUST)

@@ -24,11 +24,13 @@ from recorder.file.episode import (
     UnknownDatasetError,
     read_episode,
 )
+from recorder.file.films import Room
 from recorder.file.journal import finish
 from recorder.file.layout import PICTURES_BYTES_MAX
 from recorder.file.meta import MetaError
 from recorder.file.writer import EpisodeWriter
 from recorder.pictures.channel import PictureCodec
+from recorder.pictures.cost import decoding_ns
 from recorder.pictures.decode import Decoder
 from recorder.proof.content import content_root
 from recorder.proof.description import hash_description
@@ -175,6 +177,21 @@ def test_a_film_out_of_order_is_cut_there_and_that_is_said(tmp_path: Path, what:
     (found,) = episode.pictures.values()
     assert int(found.t_captured_ns[-1]) == made[14].t_captured_ns
     assert [event[:3:2] for event in events(episode)] == [(made[14].t_captured_ns, Trouble.DROPPED)]
+
+
+def test_pictures_beyond_what_an_episode_may_have_are_dropped_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hub would refuse them, and with them the whole episode."""
+    made = pictures(H264, BEGAN_NS + 700_000_000)
+    takes_ns = sum(decoding_ns(H264, WIDTH * HEIGHT, 1, len(picture.data)) for picture in made[:16])
+    monkeypatch.setattr("recorder.file.journal.Room", lambda: Room(decoding_ns=takes_ns))
+    journal, _ = recorded(tmp_path, made=made)
+    episode = finished(journal)
+
+    (found,) = episode.pictures.values()
+    assert int(found.t_captured_ns[-1]) == made[15].t_captured_ns
+    assert [event[:3:2] for event in events(episode)] == [(made[15].t_captured_ns, Trouble.DROPPED)]
 
 
 def test_an_episode_that_a_crash_cut_off_keeps_its_pictures_up_to_there(tmp_path: Path) -> None:

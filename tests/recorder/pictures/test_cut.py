@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from recorder.pictures.units import PictureStructureError, _size_of
+from recorder.pictures.errors import PictureStructureError
+from recorder.pictures.units import _size_of
 
 
 def exp_golomb(number: int) -> str:

@@ -11,13 +11,8 @@ import pytest
 
 from recorder.pictures.channel import PictureCodec, Pictures
 from recorder.pictures.decode import Decoder
-from recorder.pictures.units import (
-    PictureError,
-    PictureSizeError,
-    PictureStructureError,
-    PictureUndecodableError,
-    unit_of,
-)
+from recorder.pictures.errors import PictureError, PictureSizeError, PictureStructureError, PictureUndecodableError
+from recorder.pictures.units import unit_of
 from tests.recorder.pictures.encoded import HEIGHT, KEY_EVERY, WIDTH, channel, depth, encoded, pictures_of, png, scene
 
 ORDERS = [list(range(12)), [11, 0, 5, 5, 6, 1, 11], [3, 2, 1, 0], [7], []]
@@ -123,10 +118,10 @@ def test_flipped_bits_are_a_picture_or_a_named_error():
 def test_a_key_that_is_none_is_refused_and_so_is_one_that_hides():
     units = encoded(PictureCodec.H264, 2 * KEY_EVERY)
     lies = [(data, i % KEY_EVERY == 1) for i, (data, _) in enumerate(units)]
-    with pytest.raises(PictureStructureError, match="called a key, and is none"):
+    with pytest.raises(PictureStructureError, match="called a key, and is not one"):
         Decoder(pictures_of(lies, PictureCodec.H264)).check(1)
     hidden = [(data, i == 0) for i, (data, _) in enumerate(units)]
-    with pytest.raises(PictureStructureError, match="called no key, and is one"):
+    with pytest.raises(PictureStructureError, match="called not a key, and is one"):
         Decoder(pictures_of(hidden, PictureCodec.H264)).check(KEY_EVERY)
 
 

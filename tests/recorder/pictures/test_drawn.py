@@ -81,7 +81,7 @@ def test_what_was_drawn_is_not_drawn_again_and_no_renderer_is_opened_for_it(reco
     assert worker.orders > 1
     assert bytes(again.pictures.data) == bytes(first.pictures.data)
     assert (again.pictures.end == first.pictures.end).all()
-    assert (again.extrinsics == first.extrinsics).all()
+    assert (again.geometry.extrinsics == first.geometry.extrinsics).all()
     assert again.renderer == first.renderer == renderer_name()
     assert (again.pictures.t_captured_ns == recorded.t_observed_ns).all()
 
@@ -107,8 +107,8 @@ def test_a_picture_is_what_the_renderer_draws_to_the_last_pixel_if_it_is_lossles
     assert len(found.pictures) == len(frames) == 31
     for step, picture in enumerate(renderer.sequence(camera, at, frames)):
         assert (decoder.frame(step) == picture.rgb).all()
-        assert (found.extrinsics[step] == picture.extrinsics).all()
-    assert (found.intrinsics == picture.intrinsics).all()
+        assert (found.geometry.extrinsics[step] == picture.extrinsics).all()
+    assert (found.geometry.intrinsics == picture.intrinsics).all()
     renderer.close()
 
 
@@ -128,7 +128,7 @@ def test_depth_is_in_millimetres_and_a_mask_says_what_each_pixel_shows(recorded,
     assert (depth.pictures.codec, depth.pictures.depth_unit_m) == (PictureCodec.DEPTH16, 0.001)
     metres, numbers = Decoder(depth.pictures).frame(0) * 0.001, Decoder(mask.pictures).frame(0)
     cube = numbers == mask.mask_names.index("cube")
-    away = np.linalg.inv(depth.extrinsics[0]) @ [*recorded.seen["cube_pose"][0, :3], 1.0]
+    away = np.linalg.inv(depth.geometry.extrinsics[0]) @ [*recorded.seen["cube_pose"][0, :3], 1.0]
     assert cube.sum() > 4
     assert abs(np.median(metres[cube]) - away[2]) < 0.04
     assert metres.dtype == np.float64

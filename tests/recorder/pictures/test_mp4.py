@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from recorder.pictures import mp4
 from recorder.pictures.channel import PictureCodec, Pictures
 from recorder.pictures.decode import Decoder
+from recorder.pictures.errors import PictureError, PictureSizeError, PictureStructureError, PictureUndecodableError
 from recorder.pictures.mp4 import Mp4Files, Placed, parameter_sets
-from recorder.pictures.units import PictureError, PictureSizeError, PictureStructureError
 from tests.recorder.pictures.encoded import KEY_EVERY, channel, encoded, pictures_of, scene
 
 FPS = 20
@@ -158,3 +158,12 @@ def test_pictures_that_cannot_be_video_are_refused_by_name(tmp_path: Path) -> No
     with pytest.raises(PictureError, match="picture 2 of front"):
         made.add(torn, order(0, 4))
     made.close()
+
+
+def test_pictures_that_begin_with_no_key_are_refused_with_a_sentence(tmp_path: Path) -> None:
+    pictures = pictures_of(encoded(PictureCodec.H264, 3)[1:], PictureCodec.H264)
+    with pytest.raises(PictureUndecodableError, match="picture 0 of front: there is no key before it"):
+        pictures.key_before(0)
+    with pytest.raises(PictureUndecodableError, match="no key before it"):
+        files(tmp_path).add(pictures, order(0, 2))
+    assert not [*tmp_path.iterdir()]

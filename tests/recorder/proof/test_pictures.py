@@ -12,7 +12,9 @@ import pytest
 
 from recorder.file.apart import PictureTooCostlyError, Reader, _decoding_bounds
 from recorder.file.episode import Episode, MetaInvalidError, read_episode
-from recorder.pictures.channel import PictureCodec
+from recorder.file.reader import Look
+from recorder.pictures.channel import PictureCodec, Pictures
+from recorder.pictures.errors import PictureError
 from recorder.proof import pictures as proof
 from recorder.proof import refusals
 from recorder.proof.asked import Asked, another_robot
@@ -81,11 +83,107 @@ def test_decoding_that_takes_more_than_it_may_is_refused_and_the_reader_lives_on
         lambda found: msgspec.structs.replace(_decoding_bounds(found), processor_s=1),
     )
     try:
-        with pytest.raises(PictureTooCostlyError, match="1 s of a processor"):
-            apart.look(many)
-        apart.look(pictures_of(encoded(PictureCodec.PNG, 2), PictureCodec.PNG))
+        with pytest.raises(PictureTooCostlyError, match="the pictures of front in 1 s of a processor"):
+            apart.look([many])
+        apart.look([pictures_of(encoded(PictureCodec.PNG, 2), PictureCodec.PNG)])
     finally:
         apart.close()
+
+
+def test_all_cameras_of_an_episode_share_what_decoding_may_take(monkeypatch: Any) -> None:
+    apart, asked = Reader(), []
+    cameras = [pictures_of(encoded(PictureCodec.PNG, 2), PictureCodec.PNG, name=f"camera{one}") for one in range(8)]
+    answer = apart._ask
+    monkeypatch.setattr(apart, "_ask", lambda *said: asked.append(said) or answer(*said))
+    try:
+        apart.look(cameras)
+        alone = _decoding_bounds(cameras[:1])
+        (request, _, wall_s) = asked[0]
+        bounds = msgspec.json.decode(request, type=Look).bounds
+        assert len(asked) == 1
+        assert (bounds.processor_s, wall_s) == (alone.processor_s, alone.wall_s)
+    finally:
+        apart.close()
+
+
+def test_cameras_that_take_too_much_only_together_are_refused(monkeypatch: Any) -> None:
+    """Each of them takes most of a second, which one alone may."""
+    apart = Reader()
+    units = encoded(PictureCodec.PNG, 2) * 5_000
+    cameras = [pictures_of(units, PictureCodec.PNG, name=f"camera{one}") for one in range(8)]
+    monkeypatch.setattr(
+        "recorder.file.apart._decoding_bounds",
+        lambda found: msgspec.structs.replace(_decoding_bounds(found), processor_s=2),
+    )
+    try:
+        apart.look(cameras[:1])
+        with pytest.raises(PictureTooCostlyError, match=r"the pictures of camera0, .*, camera7 in 2 s of a processor"):
+            apart.look(cameras)
+    finally:
+        apart.close()
+
+
+def test_a_damaged_picture_of_the_last_camera_is_found(monkeypatch: Any) -> None:
+    apart = Reader()
+    good = [pictures_of(encoded(codec, 3), codec, name=codec.value) for codec in PictureCodec]
+    (data, key), *rest = encoded(PictureCodec.PNG, 3)
+    damaged = pictures_of([*rest, (data[:-20] + bytes(20), key)], PictureCodec.PNG, name="last")
+    try:
+        apart.look(good)
+        with pytest.raises(PictureError, match="picture 2 of last"):
+            apart.look([*good, damaged])
+    finally:
+        apart.close()
+
+
+def told(width: int, height: int, fps: float, pictures: int, cameras: int = 8) -> list[Pictures]:
+    """Return cameras of such pictures that are not there: only how many there are is asked."""
+    return [
+        pictures_of(
+            [],
+            PictureCodec.H264,
+            name=f"camera{one}",
+            width=width,
+            height=height,
+            fps=fps,
+            data=np.broadcast_to(np.uint8(0), (pictures * 100,)),
+            end=np.broadcast_to(np.int64(0), (pictures,)),
+        )
+        for one in range(cameras)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "fps", "seconds"),
+    [(640, 480, 30.0, 3600), (1280, 720, 30.0, 1200), (1920, 1080, 30.0, 560)],
+)
+def test_what_eight_honest_cameras_record_may_be_decoded(width: int, height: int, fps: float, seconds: int) -> None:
+    cameras = told(width, height, fps, round(fps * seconds))
+    proof.require_decodable(cameras)
+    bounds = _decoding_bounds(cameras)
+    assert bounds.processor_s < 60 + 3 * 600 + 1
+    assert bounds.wall_s == 5 * bounds.processor_s
+
+
+def test_more_pictures_than_any_honest_episode_has_are_refused() -> None:
+    huge = told(4096, 2304, 240.0, 4500)
+
+    with pytest.raises(PictureTooCostlyError, match="36000 pictures of 8 cameras takes about 681 s"):
+        proof.require_decodable(huge)
+    proof.require_decodable(huge[:7])
+    assert _decoding_bounds(huge).processor_s == 60 + 3 * 600
+
+
+def test_an_episode_with_too_many_pictures_is_refused_before_one_is_decoded(
+    adversary: Adversary, monkeypatch: Any
+) -> None:
+    def never(_pictures: object) -> None:
+        raise AssertionError("nothing of it is decoded")
+
+    monkeypatch.setattr(proof, "DECODING_NS_MAX", 1_000_000)
+    found = proof.problem(adversary.episode, never)
+    assert found is not None
+    assert found.startswith("PictureTooCostlyError: to decode")
 
 
 def test_memory_beyond_what_such_pictures_need_is_refused(monkeypatch: Any) -> None:
@@ -93,13 +191,13 @@ def test_memory_beyond_what_such_pictures_need_is_refused(monkeypatch: Any) -> N
     huge = encoded(PictureCodec.JPEG, 1, 4096, 2304)
     pictures = pictures_of(huge, PictureCodec.JPEG, width=4096, height=2304)
     try:
-        apart.look(pictures)
+        apart.look([pictures])
         monkeypatch.setattr(
             "recorder.file.apart._decoding_bounds",
             lambda found: msgspec.structs.replace(_decoding_bounds(found), memory_bytes=16 << 20),
         )
         with pytest.raises(PictureTooCostlyError, match="with 16 MiB"):
-            apart.look(pictures)
+            apart.look([pictures])
     finally:
         apart.close()
 

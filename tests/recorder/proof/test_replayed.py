@@ -183,7 +183,7 @@ def test_a_folder_without_an_episode_and_a_file_that_is_none_are_named(tmp_path:
     ):
         read_episode(tmp_path / "episode.h5")
     (tmp_path / "episode.h5").write_text("not one")
-    with pytest.raises(UnreadableFileError, match="is no whole HDF5 file"):
+    with pytest.raises(UnreadableFileError, match="is not a complete HDF5 file"):
         read_episode(tmp_path / "episode.h5")
 
 

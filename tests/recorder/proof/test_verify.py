@@ -463,7 +463,7 @@ def test_what_is_not_a_file_is_missing_and_hangs_nobody(
     (bundle / name).unlink()
     place(bundle / name)
 
-    with pytest.raises(refusals.BundleIncomplete, match=f"no regular file: {name};"):
+    with pytest.raises(refusals.BundleIncomplete, match=f"not a regular file: {name};"):
         verify_bundle(bundle, TRUST)
 
 

@@ -315,7 +315,7 @@ def test_what_is_written_is_what_was_read(kept, tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda text: text[:-30], "is no robot's description"),
+        (lambda text: text[:-30], "is not a robot's description"),
         (lambda text: text.replace('"format": 1', '"format": 2'), "is of format 2, and this version reads 1"),
         (lambda text: text.replace('"home_rad": [', '"home_rad": [0.5,'), "one for each joint"),
         (lambda text: text.replace('"crane.urdf"', '"../crane.urdf"'), "its URDF beside the file"),

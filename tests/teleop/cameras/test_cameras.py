@@ -457,7 +457,7 @@ async def test_viewers_hear_that_the_robot_is_gone(tmp_path):
 
 @pytest.mark.parametrize("said", ["", "desk", "desk=", "=0", "desk=0@", "desk=0@640", "desk=0@9x9", "desk=0@640xhigh"])
 def test_a_camera_said_wrongly_is_refused(said):
-    with pytest.raises(CameraError, match=r"is no camera|pixels"):
+    with pytest.raises(CameraError, match=r"is not a camera|pixels"):
         camera_of(said)
 
 

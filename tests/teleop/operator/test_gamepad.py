@@ -284,8 +284,8 @@ def test_a_gamepad_that_is_gone_is_said(device):
         device.gamepad.poll()
 
 
-@pytest.mark.parametrize(("path", "why"), [("/dev/nobody", "No such file"), ("/dev/null", "it is no joystick")])
+@pytest.mark.parametrize(("path", "why"), [("/dev/nobody", "No such file"), ("/dev/null", "it is not a joystick")])
 def test_what_is_no_gamepad_is_refused_with_its_path(path, why):
-    said = f"{path} is no gamepad: {why}"
+    said = f"{path} is not a gamepad: {why}"
     with pytest.raises(GamepadError, match=said), opened(Path(path)):
         pass

@@ -115,11 +115,11 @@ def test_a_policy_that_breaks_is_named_with_its_line(module, text, said):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("", "'' names no policy: write module:function, such as my_policy:act."),
+        ("", "'' does not name a policy: write module:function, such as my_policy:act."),
         ("module", "write module:function"),
         (":act", "write module:function"),
         ("module:", "write module:function"),
-        ("not_there:act", "No module named 'not_there'; it is looked for in "),
+        ("not_there:act", "No module named 'not_there'; it was looked for in "),
         ("json:act", "json has no function called act"),
         ("json:__name__", "json has no function called __name__"),
     ],
