@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
+from shlex import quote
 from typing import Any, Final
 
 import httpx
@@ -19,14 +19,11 @@ from recorder.export.drawn import draw
 from recorder.file.episode import Episode
 from recorder.pictures.channel import Pictures
 from recorder.pictures.encoded import Plane
-from recorder.proof.bundle import SCORE_FILE, read_small
 from recorder.proof.manifest import Manifest
-from rewards.score.kept import as_json
+from rewards.score.kept import as_json, compare_score
 from rewards.score.score import facts_of, score
+from sim.pictures.sight import eye_of
 from sim.words import listed
-
-DEPTH_SUFFIX: Final = "_depth"
-"""`--camera front_depth` draws the depth of `front`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,26 +91,13 @@ def score_facts(bundle: Path, episode: Episode) -> dict[str, Any]:
     The score always follows from the file: what lies beside it is signed by nobody. What it says by other rules than
     those here is not repeated.
     """
-    computed = as_json(score(facts_of(episode)))
-    said = _kept_score(bundle)
-    if said is not None and said.get("version") == computed["version"] and said.get("score") != computed["score"]:
-        raise PlatformError(
-            f"{bundle / SCORE_FILE} says {said.get('score')}, and by the same rules the episode scores "
-            f"{computed['score']}. Remove that file."
-        )
+    scored = score(facts_of(episode))
+    beside = compare_score(bundle, scored)
+    if beside.standing.wrong:
+        raise PlatformError(beside.message)
+    computed = as_json(scored)
     parts = {f"score_{name}": float(value) for name, value in computed["vector"].items()}
     return {"score": float(computed["score"]), "score_version": str(computed["version"]), **parts}
-
-
-def _kept_score(bundle: Path) -> dict[str, Any] | None:
-    data = read_small(bundle / SCORE_FILE)
-    if data is None:
-        return None
-    try:
-        found = json.loads(data)
-        return dict(found) if {"score", "version"} <= found.keys() else None
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise PlatformError(f"{bundle / SCORE_FILE} cannot be read: {error}. Remove that file.") from error
 
 
 def gone_at(client: httpx.Client) -> Callable[[Manifest], str]:
@@ -131,9 +115,17 @@ def gone_at(client: httpx.Client) -> Callable[[Manifest], str]:
 
 def drawn(episode: Episode, camera: str, width: int, height: int) -> Pictures:
     """Return what a camera of a simulated episode saw; `<camera>_depth` is its depth."""
-    name = camera.removesuffix(DEPTH_SUFFIX)
-    plane = Plane.COLOUR if name == camera else Plane.DEPTH
-    return replace(draw(episode, name, width, height, plane=plane), name=camera)
+    eye = eye_of(camera)
+    plane = Plane.DEPTH if eye.depth else Plane.COLOUR
+    return replace(draw(episode, eye.camera, width, height, plane=plane), name=camera)
+
+
+def judging(found: Demonstrations) -> str:
+    """Return the command that judges a policy which was trained on this: in its environment, with its cameras."""
+    env, (width, height) = found.space.env, found.size
+    words = ["armshare evaluate --policy MODULE:NAME", f"--env {quote(env.id)}", f"--control {found.space.name}"]
+    words += [f"--camera {quote(camera)}" for camera in found.cameras]
+    return " ".join([*words, f"--size {width}x{height}"] if found.cameras else words)
 
 
 def cameras_of(given: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,17 +18,28 @@ from armshare.client import client_of, config_of
 from armshare.failures import PlatformError
 from recorder.file.apart import reader
 from recorder.file.episode import Episode, EpisodeError, FileMissingError
-from recorder.proof.bundle import BUNDLE_FILES, TrustClass, read_bundle
+from recorder.proof import manifest as manifests
+from recorder.proof.bundle import (
+    BUNDLE_FILES,
+    MANIFEST_FILE,
+    SCORE_FILE,
+    SMALL_FILE_BYTES_MAX,
+    TrustClass,
+    read_bundle,
+    read_small,
+)
 from recorder.proof.case import Trust
 from recorder.proof.hubless import NO_HUB
-from recorder.proof.manifest import EPISODE_FILE
+from recorder.proof.manifest import EPISODE_FILE, Manifest, ManifestError
 from recorder.proof.named import HubKeysError, hub_keys, trust_in
 from recorder.proof.refusals import GateError
 from recorder.proof.unable import UnableError
 from recorder.proof.verify import claimed_domain, verify
-from rewards.score.kept import as_json
+from rewards.score.kept import Standing, as_json, compare_score
 from rewards.score.score import recompute
 from sim.robot import RobotError
+from sim.words import listed
+from teleop.files import write_atomic
 from teleop.identity import SignatureError, require_address
 
 _PAGE = 200
@@ -71,8 +85,23 @@ def check(bundle: Path, config: dict[str, Any] | None, *, replay: bool, score: b
     report |= {"passed": list(found.passed), "skipped": list(found.skipped), "trust": found.trust}
     report["hubless"] = trust.domain == NO_HUB
     if score:
-        report["score"] = as_json(recompute(bundle / EPISODE_FILE))
+        computed = recompute(bundle / EPISODE_FILE)
+        beside = compare_score(bundle, computed)
+        report["score"] = as_json(computed)
+        report["score_file"] = {"standing": beside.standing, "message": beside.message}
+    elif os.path.lexists(bundle / SCORE_FILE):
+        unsigned = f"{SCORE_FILE} beside it was not compared: nobody signs it, and --score computes it again"
+        report["score_file"] = {"standing": "not_compared", "message": unsigned}
     return report
+
+
+def refused(report: dict[str, Any]) -> bool:
+    """Whether a report says that something is wrong: a gate refused the bundle, or its `score.json` lies."""
+    return bool(report["refused"]) or _score_file(report) in (Standing.DIFFERS, Standing.UNREADABLE)
+
+
+def _score_file(report: dict[str, Any]) -> str:
+    return str(report.get("score_file", {}).get("standing", ""))
 
 
 def lines(report: dict[str, Any]) -> Iterator[str]:
@@ -98,6 +127,10 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
         score = report["score"]
         yield f"         score {score['score']:.6f} (rules {score['version']}), accepted: {score['accepted']}"
         yield from (f"           {reason}" for reason in score["reasons"])
+    beside = report.get("score_file")
+    if beside and beside["message"]:
+        mark = f"[red]{beside['standing']}[/red]  " if refused(report) else "         "
+        yield f"{mark}{escape(beside['message'])}"
 
 
 def replay(bundle: Path) -> dict[str, Any]:
@@ -163,14 +196,87 @@ def fetch(hub: str, target: Path, *, task: str, operator: str, limit: int) -> It
                 return
 
 
+def fetched_lines(hub: str, target: Path, folders: Sequence[Path]) -> Iterator[str]:
+    """Say what came, and what can be done with it that nobody would guess; nothing if nothing came."""
+    if not folders:
+        return
+    yield f"{len(folders)} episode{'s' if len(folders) > 1 else ''}, in {target}"
+    if any((folder / SCORE_FILE).exists() for folder in folders):
+        yield f"Each has a {SCORE_FILE} beside it, which nobody signs: `armshare verify --score` computes it again."
+    told = {folder: _manifest(folder) for folder in folders}
+    drawn = {folder: said for folder, said in told.items() if said is not None and said.robot.simulated}
+    if not drawn:
+        return
+    one, said = next(iter(drawn.items()))
+    alike = len({(other.robot.model, other.task.name) for other in drawn.values()}) == 1 and len(drawn) == len(folders)
+    which = f"{shlex.quote(str(target))}/*" if alike else shlex.quote(str(one))
+    yield (
+        "Pictures of simulated robots are drawn from their states when you ask for them: order the same episodes from "
+        f"another camera as often as you like{_cameras(said)}. For example:"
+    )
+    yield (
+        f"    armshare export {which} --to from-front --format lerobot --action ee_delta --camera front "
+        f"--size 320x240 --hub {shlex.quote(hub)}"
+    )
+
+
+def _manifest(folder: Path) -> Manifest | None:
+    """Return what an episode's manifest says; None if it cannot be read, which is for `armshare verify` to say."""
+    data = read_small(folder / MANIFEST_FILE)
+    try:
+        return None if data is None else manifests.decode(data)
+    except ManifestError:
+        return None
+
+
+def _cameras(manifest: Manifest) -> str:
+    """Say which cameras an episode's scene has; nothing if its robot or task is not known here."""
+    from sim.pictures.render import scene_of  # here, so that other commands load no scenes
+
+    try:
+        scene = scene_of(manifest.robot.model, manifest.task.name, manifest.seed)
+    except RobotError:
+        return ""
+    return f" (there are {listed(camera.name for camera in scene.cameras)})"
+
+
 def _download(client: httpx.Client, episode: str, target: Path) -> None:
     folder, part = target / episode, target / f".{episode}.part"
-    if folder.exists():
-        return
-    part.mkdir(parents=True, exist_ok=True)
-    for name in BUNDLE_FILES:
-        with client.stream("GET", f"/api/episodes/{episode}/files/{name}") as answer, (part / name).open("wb") as file:
-            answer.raise_for_status()
-            for block in answer.iter_bytes():
-                file.write(block)
-    part.rename(folder)
+    if not folder.exists():
+        part.mkdir(parents=True, exist_ok=True)
+        for name in BUNDLE_FILES:
+            _stream(client, episode, part / name)
+        part.rename(folder)
+    if not os.path.lexists(folder / SCORE_FILE):
+        _download_score(client, episode, folder)
+
+
+def _stream(client: httpx.Client, episode: str, target: Path) -> None:
+    with _answer(client, episode, target.name) as answer, target.open("wb") as file:
+        for block in answer.raise_for_status().iter_bytes():
+            file.write(block)
+
+
+def _download_score(client: httpx.Client, episode: str, folder: Path) -> None:
+    """Write `score.json`, if the hub has a score for it by now and is not too old to give one out."""
+    with _answer(client, episode, SCORE_FILE) as answer:
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return
+        data = bytearray()
+        for block in answer.raise_for_status().iter_bytes():
+            data += block
+            if len(data) > SMALL_FILE_BYTES_MAX:
+                raise PlatformError(
+                    f"The hub's {SCORE_FILE} of {episode} has more than {SMALL_FILE_BYTES_MAX:,} bytes, so it is none. "
+                    "The episode is there, without it; tell whoever runs the hub."
+                )
+    write_atomic(folder / SCORE_FILE, bytes(data))
+
+
+@contextmanager
+def _answer(client: httpx.Client, episode: str, name: str) -> Iterator[httpx.Response]:
+    """Ask for a file of a bundle; a refusal is read whole, so that its sentence can be told."""
+    with client.stream("GET", f"/api/episodes/{episode}/files/{name}") as answer:
+        if answer.is_error:
+            answer.read()
+        yield answer

@@ -12,8 +12,9 @@ import atexit
 import inspect
 import multiprocessing
 import os
+import re
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,6 +60,10 @@ class Job:
     """The longest episode; None: the task's own limit."""
     video: Video | None = None
     """Videos of the episodes, such as `1003-failure.mp4`."""
+    cameras: tuple[str, ...] = ()
+    """What the policy sees with: `front` is `front_image` in its observation, `front_depth` its depth."""
+    camera_size: tuple[int, int] = (640, 480)
+    """Width and height of what it sees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +190,24 @@ def _driven(job: Job, policy: Policy, env: gymnasium.Env[Any, Any], seed: int, w
     while not over:
         if write is not None:
             write(env.render())
-        asked = _action(policy.name, call(policy.name, act, seen), space, f"step {steps} of seed {seed}")
+        asked = _action(policy.name, _asked(policy.name, act, seen), space, f"step {steps} of seed {seed}")
         seen, _, success, truncated, info = env.step(asked)
         steps, over = steps + 1, success or truncated
     hz = float(env.unwrapped.world.spec.control_hz)  # type: ignore[attr-defined]  # Gymnasium does not know our class
     return Episode(seed, success, steps, steps / hz, float(info["progress"] or 0.0), info.get("invalid", ""))
+
+
+def _asked(name: str, act: Callable[[Any], Any], seen: Mapping[str, Any]) -> Any:
+    """Return what a policy returns; raise PolicyError, which names the camera if the policy lacked its pictures."""
+    try:
+        return call(name, act, seen)
+    except PolicyError as error:
+        lacking = error.__cause__.args[0] if isinstance(error.__cause__, KeyError) and error.__cause__.args else ""
+        picture = re.fullmatch(r"(\w+)_(image|depth)", str(lacking))
+        if picture is None or lacking in seen:
+            raise
+        camera = picture[1] if picture[2] == "image" else lacking
+        raise PolicyError(f"{error}. For that picture, name its camera: --camera {camera}") from error
 
 
 def _action(name: str, asked: Any, space: ArraySpec, when: str) -> NDArray[np.float32]:
@@ -244,7 +262,7 @@ def _env(job: Job) -> gymnasium.Env[Any, Any]:
 
     import sim.gym  # noqa: F401  registers the names in this process
 
-    asked: dict[str, Any] = {"control": job.control}
+    asked: dict[str, Any] = {"control": job.control, "cameras": job.cameras, "camera_size": job.camera_size}
     if (video := job.video) is not None:
         asked |= {"render_mode": "rgb_array", "camera": video.camera, "width": video.width, "height": video.height}
     return gymnasium.make(job.env, max_episode_steps=job.max_steps, disable_env_checker=True, **asked)

@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 from sim.catalogue import make_world
 from sim.motion.actions import CONTROLS, Control, action_size, leading, setpoint_of
 from sim.motion.control import Controller, Joints, LimitEvent, Setpoint
-from sim.pictures.picture import Renderer
-from sim.pictures.render import open_renderer, require_size
-from sim.pictures.render_scene import RenderScene, camera_named
+from sim.pictures.picture import DEPTH_MAX_M
+from sim.pictures.render_scene import camera_named
+from sim.pictures.sight import Eye, Sight
 from sim.registry import register_envs
-from sim.robot import ArraySpec, Observation, Robot, UnstableWorldError, Vector
+from sim.robot import ArraySpec, Observation, Robot, UnstableWorldError
 from sim.seeds import SEED_MAX
 
 Reward = Literal["progress", "success"]
-Seen = dict[str, Vector]
+Seen = dict[str, NDArray[Any]]
+"""The robot's arrays, float64, and what the cameras see."""
 
 _FAR: Final = 10.0
 """No position and no joint in a stable world goes beyond this (m, rad)."""
@@ -63,7 +64,10 @@ class _Direct:
 class TaskEnv(gymnasium.Env[Seen, NDArray[np.float32]]):
     """One robot at one task. An episode terminates on success, and is truncated at the task's step limit.
 
-    Observations are the arrays of the robot's spec. Actions are in [-1, 1], for each end effector and in this order:
+    Observations are the arrays of the robot's spec and, if `cameras` are named, what those see: `front` gives
+    `front_image` (H, W, 3) uint8, `front_depth` gives `front_depth` (H, W, 1) float32, in metres.
+
+    Actions are in [-1, 1], for each end effector and in this order:
 
     - `ee_twist`: fractions of the 6 top speeds, and the gripper, -1 closed to 1 open; with a base, forward and turning;
     - `ee_delta`: the same as a step: fractions of what the top speeds move in a control period;
@@ -91,10 +95,13 @@ class TaskEnv(gymnasium.Env[Seen, NDArray[np.float32]]):
         camera: str = "front",
         width: int = 640,
         height: int = 480,
+        cameras: Sequence[str] = (),
+        camera_size: tuple[int, int] = (640, 480),
     ) -> None:
         """Build the world; raise UnknownRobotError, UnknownTaskError, UnknownCameraError or ValueError for a bad name.
 
-        With `rgb_array`, `render` returns `width` x `height` pixels from `camera`; raise PictureSizeError if it cannot.
+        With `rgb_array`, `render` returns `width` x `height` pixels from `camera`. `cameras` are those that the policy
+        sees with, each `camera_size` wide and high. Raises PictureSizeError for what cannot be drawn.
         """
         _require("control", control, CONTROLS)
         _require("reward", reward, ("progress", "success"))
@@ -103,16 +110,14 @@ class TaskEnv(gymnasium.Env[Seen, NDArray[np.float32]]):
         self.world.connect()
         self._control, self._reward = control, reward
         self.render_mode = render_mode
-        self._picture = camera, width, height
-        self._renderer: Renderer | None = None
-        self._drawn_seed = -1
-        require_size(width, height)
         camera_named(self.world.scene, camera)
+        self._camera, self._shown = camera, Sight(self.world, width, height)
+        self._sight = Sight(self.world, *camera_size, cameras)
         spec = self.world.spec
         self.periods: Periods = _Direct(self.world)
-        self.observation_space: spaces.Space[Seen] = spaces.Dict(  # type: ignore[assignment]  # its values are arrays
-            {array.name: _bounds(array) for array in spec.observation}
-        )
+        boxes: dict[str, spaces.Space[Any]] = {array.name: _bounds(array) for array in spec.observation}
+        boxes |= {eye.name: _pixels(eye, self._sight.shape(eye)) for eye in self._sight.eyes}
+        self.observation_space: spaces.Space[Seen] = spaces.Dict(boxes)  # type: ignore[assignment]  # its values are arrays
         self.action_space = spaces.Box(-1.0, 1.0, (action_size(spec, control),), np.float32)
         self._seen: Observation = self.world.observe()
         self._goal = self._seen.values["joint_position"]
@@ -124,7 +129,7 @@ class TaskEnv(gymnasium.Env[Seen, NDArray[np.float32]]):
         self._seed = int(self.np_random.integers(SEED_MAX)) if seed is None else seed
         self._seen = self.periods.reset(self._seed)
         self._goal = self._seen.values["joint_position"]
-        return _copied(self._seen), self._info()
+        return self._told(self._seen), self._info()
 
     def step(self, action: NDArray[np.float32]) -> tuple[Seen, float, bool, bool, dict[str, Any]]:
         """Drive for one control period."""
@@ -133,28 +138,22 @@ class TaskEnv(gymnasium.Env[Seen, NDArray[np.float32]]):
         try:
             self._seen, limits = self.periods.step(setpoint)
         except UnstableWorldError as error:
-            return _copied(before), 0.0, False, True, {**self._info(), "invalid": str(error)}
+            return self._told(before), 0.0, False, True, {**self._info(), "invalid": str(error)}
         done = bool(self._seen.success)
         gained = (self._seen.progress or 0.0) - (before.progress or 0.0)
         info = {**self._info(), "limits": [(e.rule.value, e.axis, e.requested, e.applied) for e in limits]}
-        return _copied(self._seen), gained if self._reward == "progress" else float(done), done, False, info
+        return self._told(self._seen), gained if self._reward == "progress" else float(done), done, False, info
 
     def render(self) -> NDArray[np.uint8] | None:
         """Return what the camera sees now, (H, W, 3) uint8, if the environment was made with `rgb_array`, else None."""
         if self.render_mode is None:
             return None
-        name, width, height = self._picture
-        if self._renderer is None or self._drawn_seed != self._seed:
-            self._leave_renderer()
-            self._render_scene = RenderScene(self.world.spec, self.world.scene, height)
-            self._renderer, self._drawn_seed = open_renderer(self._render_scene, width, height), self._seed
-        camera, seen = self._render_scene.camera(name), {key: value[None] for key, value in self._seen.values.items()}
-        at, frames = self._render_scene.camera_frames(camera, seen)[0], self._render_scene.frames(seen)[0]
-        return self._renderer.draw(camera, at, frames).rgb
+        return self._shown.draw(self._seed, self._seen.values, self._camera).rgb
 
     def close(self) -> None:
         """Stop the engine and the renderer."""
-        self._leave_renderer()
+        self._shown.close()
+        self._sight.close()
         self.world.disconnect()
 
     def _setpoint(self, action: NDArray[np.float32]) -> Setpoint:
@@ -165,22 +164,21 @@ class TaskEnv(gymnasium.Env[Seen, NDArray[np.float32]]):
             self._goal = setpoint.position
         return setpoint
 
-    def _leave_renderer(self) -> None:
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None
+    def _told(self, seen: Observation) -> Seen:
+        """Return what a policy is told of a state."""
+        return {name: value.copy() for name, value in seen.values.items()} | self._sight.look(self._seed, seen.values)
 
     def _info(self) -> dict[str, Any]:
         return {"seed": self._seed, "success": bool(self._seen.success), "progress": self._seen.progress}
 
 
-def _copied(seen: Observation) -> Seen:
-    return {name: value.copy() for name, value in seen.values.items()}
-
-
 def _bounds(array: ArraySpec) -> spaces.Box:
     fast = array.name.endswith(("_velocity", "finger_state"))
     return spaces.Box(-_FAST if fast else -_FAR, _FAST if fast else _FAR, array.shape, np.float64)
+
+
+def _pixels(eye: Eye, shape: tuple[int, int, int]) -> spaces.Box:
+    return spaces.Box(0.0, DEPTH_MAX_M, shape, np.float32) if eye.depth else spaces.Box(0, 255, shape, np.uint8)
 
 
 def _require(name: str, found: str | None, known: tuple[str | None, ...]) -> None:

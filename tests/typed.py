@@ -149,10 +149,16 @@ NOT_TYPED: Final[Mapping[str, str]] = {
     "armshare export episodes/* --to lift.hdf5 --pins hub.json": _EXPORTED,
     "armshare export episodes/* --to lift --format lerobot --camera front --size 320x240 --pins hub.json": _EXPORTED,
     "armshare export episodes/* --to lift.hdf5 --camera front --size 84x84 --pins hub.json": _EXPORTED,
+    "armshare export episodes/* --to lift --format lerobot --camera wrist --size 320x240 --pins hub.json": _EXPORTED,
+    "armshare export episodes/* --to lift-wrist --format lerobot --camera wrist --camera front_depth --size 224x224 "
+    "--pins hub.json": _EXPORTED,
     "armshare export episodes/* --to act --format act --camera front --length 400 --pins hub.json": _EXPORTED,
     "armshare export episodes/* --to mcap --format mcap --pins hub.json": _EXPORTED,
     "armshare export episodes/* --to lance --format lance --camera front --size 320x240 --pins hub.json": _EXPORTED,
+    "armshare evaluate --policy MODULE:NAME --env armshare/Lift-Panda-v0 --camera front --camera wrist "
+    "--size 320x240": "needs a policy that sees; test_evaluate_command.py has one",
     "python tests/peers/act_reads.py CHECKOUT act front": "ACT is in no package index",
+    "python tests/peers/rerun_reads.py episode.h5 episode.rrd": "needs rerun-sdk, whose reader is experimental",
     "make mutants": "half a day",
     "make mutants ARGS=\"'teleop.safety*'\"": "changes the code a hundred times, and runs tests for each",
     "make corpus-pythons": "needs three interpreters, and compiles PyBullet for ten minutes",

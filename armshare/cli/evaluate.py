@@ -15,7 +15,7 @@ import typer
 from rich.markup import escape
 from rich.progress import Progress
 
-from armshare.cli.options import AsJson, Checkpoint, err, out, progress_bar
+from armshare.cli.options import AsJson, Checkpoint, err, out, progress_bar, size_of
 from armshare.failures import PlatformError
 from sim.seeds import JUDGING, SEED_MAX
 from sim.words import listed
@@ -68,7 +68,17 @@ def evaluate(
     videos: Annotated[
         Path | None, typer.Option(metavar="FOLDER", file_okay=False, help="Write a video of each episode there.")
     ] = None,
-    camera: Annotated[str, typer.Option(help="The camera of the videos.")] = "front",
+    camera: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A camera that the policy sees with; may be repeated. NAME_depth is its depth. Videos are of the "
+            "first one, by default of front.",
+        ),
+    ] = None,
+    size: Annotated[
+        str, typer.Option(metavar="WIDTHxHEIGHT", help="Of what the policy sees; by default 640x480.")
+    ] = "",
     at_least: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Exit with 1 if the success rate is below this.")
     ] = 0.0,
@@ -84,6 +94,7 @@ def evaluate(
     from sim.evaluate import Job, environment_named
     from sim.evaluate import workers as started
     from sim.motion.actions import CONTROLS
+    from sim.pictures.sight import eye_of
     from sim.pictures.video import Video
     from sim.processes import WORKERS
     from sim.strangers import fingerprint
@@ -92,9 +103,10 @@ def evaluate(
     if found is None:
         raise typer.BadParameter(f"{control!r} is not a control. There are {listed(CONTROLS)}.", param_hint="--control")
     wanted = seeds_of(seeds)
-    video = None if videos is None else Video(videos.resolve(), camera)
+    cameras = tuple(camera or ())
+    video = None if videos is None else Video(videos.resolve(), eye_of(cameras[0]).camera if cameras else "front")
     file = "" if checkpoint is None else str(checkpoint.resolve())
-    job = Job(policy, environment_named(env), found, file, max_steps, video)
+    job = Job(policy, environment_named(env), found, file, max_steps, video, cameras, size_of(size, cameras))
     sha256 = fingerprint(policy, checkpoint)
     warnings = _warnings(wanted)
     for one in warnings:
@@ -165,6 +177,8 @@ def _report(job: Job, seeds: str, done: Sequence[Episode], warnings: Sequence[st
         "checkpoint": job.checkpoint,
         "env": job.env,
         "control": job.control,
+        "cameras": list(job.cameras),
+        "camera_size": list(job.camera_size) if job.cameras else None,
         "seeds": seeds,
         "episodes": len(done),
         "valid": found.valid,

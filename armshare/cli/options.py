@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
@@ -75,9 +76,21 @@ Ca = Annotated[
         dir_okay=False,
     ),
 ]
-Folders = Annotated[
-    list[Path], typer.Argument(metavar="FOLDER...", help="Folders of episodes.", exists=True, file_okay=False)
-]
+
+
+def _episodes(folders: list[Path]) -> list[Path]:
+    """Return the folders that were named; raise BadParameter for what is no folder."""
+    for folder in folders:
+        if not folder.exists() and {"*", "?"} & set(str(folder)):
+            raise typer.BadParameter(f"nothing matches {folder}: `armshare fetch FOLDER` downloads episodes")
+        if not folder.exists():
+            raise typer.BadParameter(f"{folder} does not exist: name the folders of episodes, such as episodes/*")
+        if not folder.is_dir():
+            raise typer.BadParameter(f"{folder} is a file, and an episode is a folder: name that")
+    return folders
+
+
+Folders = Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folders of episodes.", callback=_episodes)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, and nothing else.")]
 IsChild = Annotated[bool, typer.Option("--child", hidden=True)]
 
@@ -102,3 +115,20 @@ def interruptible() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         return
+
+
+def size_of(given: str, cameras: Sequence[str] | None = ("any",)) -> tuple[int, int]:
+    """Return the width and the height of `320x240`, or, of an empty text, 640 and 480; raise BadParameter.
+
+    A size is of pictures that are drawn, and without a camera none are.
+    """
+    if not given:
+        return 640, 480
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", given)
+    if found is None:
+        raise typer.BadParameter(f"{given!r} is not a size: write WIDTHxHEIGHT, such as 640x480", param_hint="--size")
+    if not cameras:
+        raise typer.BadParameter(
+            "no camera is named, so nothing is drawn: add --camera front, or leave --size out", param_hint="--size"
+        )
+    return int(found[1]), int(found[2])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -11,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from armshare.cli.options import HUB, AsJson, Ca, Folders, HubUrl, err, hub_url, out
+from armshare.cli.options import HUB, AsJson, Ca, Folders, HubUrl, err, hub_url, out, size_of
 from armshare.client import client_of, config_of
 from sim.words import listed
 
@@ -28,12 +27,13 @@ def verify(
     hub: Annotated[str, typer.Option(help="Ask this hub for /api/config instead.", callback=hub_url)] = "",
     _ca: Ca = None,
     replay: Annotated[bool, typer.Option(help="Re-simulate simulated episodes, bit for bit.")] = True,
-    score: Annotated[bool, typer.Option(help="Recompute the score too.")] = False,
+    score: Annotated[bool, typer.Option(help="Recompute the score too, and compare it with score.json.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check episodes, gate by gate; the first gate that refuses is named.
 
-    Exit code 1 if any is refused, 2 if one cannot be checked here, which says nothing against it.
+    Exit code 1 if any is refused, or if its score.json lies; 2 if one cannot be checked here, which says nothing
+    against it.
     """
     from armshare import researcher
 
@@ -44,8 +44,10 @@ def verify(
     else:
         for line in (line for report in reports for line in researcher.lines(report)):
             out.print(line, highlight=False, soft_wrap=True)
-    if any(report["refused"] or report["unable"] for report in reports):
-        raise typer.Exit(1 if any(report["refused"] for report in reports) else 2)
+    if any(researcher.refused(report) for report in reports):
+        raise typer.Exit(1)
+    if any(report["unable"] for report in reports):
+        raise typer.Exit(2)
 
 
 @cli.command()
@@ -89,7 +91,7 @@ def render(
     from armshare.pictures import render_episode
     from recorder.pictures.drawn import View
 
-    width, height = _size(size)
+    width, height = size_of(size)
     said = _light(light)
     with Progress(*_SHOWN, console=err, transient=True) as progress:
         for name in camera or ["front"]:
@@ -126,11 +128,13 @@ def fetch(
     columns = TextColumn("{task.completed} episodes"), TimeElapsedColumn()
     with Progress(*columns, console=err, transient=True) as progress:
         shown = progress.add_task("", total=None)
-        for _ in researcher.fetch(hub, target, task=task, operator=operator, limit=limit):
+        fetched = []
+        for episode in researcher.fetch(hub, target, task=task, operator=operator, limit=limit):
+            fetched.append(target / episode)
             progress.advance(shown)
-    if count := int(progress.tasks[0].completed):
-        out.print(f"{count} episode{'s' if count > 1 else ''}, in {target}", highlight=False, soft_wrap=True)
-    else:
+    for line in researcher.fetched_lines(hub, target, fetched):
+        out.print(line, highlight=False, soft_wrap=True, markup=False)
+    if not fetched:
         asked = [f"{name} {value}" for name, value in (("task", task), ("operator", operator)) if value]
         err.print(f"no verified episodes found{' for ' if asked else ''}{' and '.join(asked)}", highlight=False)
 
@@ -155,7 +159,9 @@ def export(
             help="A camera; may be repeated. By default all that recorded; NAME_depth draws depth.",
         ),
     ] = None,
-    size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="Of pictures that are drawn.")] = "640x480",
+    size: Annotated[
+        str, typer.Option(metavar="WIDTHxHEIGHT", help="Of pictures that are drawn; by default 640x480.")
+    ] = "",
     all_steps: Annotated[
         bool, typer.Option("--all-steps", help="Keep steps in which nobody drove; else they are left out.")
     ] = False,
@@ -194,7 +200,7 @@ def export(
             bundles,
             action=action,  # type: ignore[arg-type]  # a name that it does not know is refused in words
             cameras=exports.cameras_of(camera),
-            size=_size(size),
+            size=size_of(size, camera),
             facts=exports.score_facts,
             draw=exports.drawn,
             trust=trust_in(config) if config else None,
@@ -207,16 +213,11 @@ def export(
     out.print(f"{said}, in {target}", highlight=False, soft_wrap=True)
     if found.space.env.call:
         out.print(f"The actions fit {found.space.env.call}", highlight=False, soft_wrap=True, markup=False)
+        judging = exports.judging(found)
+        out.print(f"A policy is judged by {judging}", highlight=False, soft_wrap=True, markup=False)
     if config is None and found.hubs:
         whose = f"Receipts are by {listed(sorted(found.hubs))}"
         err.print(f"{whose}; --pins or --hub says whose to trust.", highlight=False, soft_wrap=True)
-
-
-def _size(given: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", given)
-    if found is None:
-        raise typer.BadParameter(f"{given!r} is not a size: write WIDTHxHEIGHT, such as 640x480", param_hint="--size")
-    return int(found[1]), int(found[2])
 
 
 def _config(hub: str) -> dict[str, Any]:

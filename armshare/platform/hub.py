@@ -187,6 +187,7 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
     if settings.path:
         app.add_middleware(SubPath, path=settings.path)
     app.include_router(teleop_router(parts.driving))
+    app.include_router(rewards_router(pipeline, catalogue, parts.driving.operator, parts.admin_token))
     app.include_router(
         recorder_router(
             access=access,
@@ -197,7 +198,6 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
             database=parts.database,
         )
     )
-    app.include_router(rewards_router(pipeline, catalogue, parts.driving.operator, parts.admin_token))
     app.get("/api/config", response_model=ConfigAnswer)(lambda: _config(parts))
     if is_built():
         app.mount("/", Page(FOLDER))

@@ -237,7 +237,7 @@ def _check(bundle: Path, trust: Trust | None, *, unverified: bool, gone: Gone | 
         require_gates(read, _ANYONE, _WHOLE)
         domain = trust.domain if trust else claimed_domain(read)
     except GateError as error:
-        raise UnreadableBundleError(f"{bundle} is not a complete episode: {error}") from error
+        raise UnreadableBundleError(f"{bundle} is not a complete episode: {error}. {_way_on(bundle)}") from error
     manifest = manifests.decode(read.manifest or b"")
     digest = manifests.digest(manifest, read.manifest or b"", domain)
     if gone is not None and (reason := gone(manifest)):
@@ -245,6 +245,13 @@ def _check(bundle: Path, trust: Trust | None, *, unverified: bool, gone: Gone | 
     if unverified:
         return _Checked(manifest, digest, "", "")
     return _Checked(manifest, digest, *_vouched(bundle, read, trust or Trust(domain)))
+
+
+def _way_on(bundle: Path) -> str:
+    """Say what to do about a folder that is no episode: people name the folder that all of theirs are in."""
+    if next(bundle.glob("*/manifest.json"), None) is not None:
+        return f"It holds episodes: name them, as {bundle}/*."
+    return "Fetch it again, or leave it out."
 
 
 def _vouched(bundle: Path, read: Bundle, trust: Trust) -> tuple[str, str]:
@@ -278,8 +285,9 @@ def _require_once(bundles: Sequence[Path], checked: Sequence[_Checked]) -> None:
 def _require_alike(first: Episode, other: Episode) -> None:
     task, found = (one.meta.task for one in (first, other))
     if (task.name, task.version) != (found.name, found.version):
-        tasks = f"{first.meta.episode} is of {task.name} {task.version}, and {other.meta.episode} of {found.name} "
-        raise MixedTasksError(f"{tasks}{found.version}. A data set holds one task: export them apart.")
+        kinds = [f"{one.name} (version {one.version})" for one in (task, found)]
+        tasks = f"{first.meta.episode} is of the task {kinds[0]}, and {other.meta.episode} of {kinds[1]}"
+        raise MixedTasksError(f"{tasks}. A data set holds one task: export them apart.")
     robot, given = (one.meta.robot for one in (first, other))
     alike = _of_any_version(first.meta.spec) == _of_any_version(other.meta.spec)
     if not alike or (robot.model, robot.simulated) != (given.model, given.simulated):

@@ -22,7 +22,7 @@ from recorder.export import lerobot_rows as rows
 from recorder.export import statistics
 from recorder.export.demonstrations import Demonstration, Demonstrations
 from recorder.export.errors import CameraError
-from recorder.export.lerobot_rows import IMAGES, LANGUAGE, Column
+from recorder.export.lerobot_rows import IMAGES, LANGUAGE, Column, sources
 from recorder.export.statistics import Statistics
 from recorder.export.target import whole_folder
 from recorder.pictures import depth
@@ -240,6 +240,7 @@ class _Writer:
             "task": {"name": meta.task.name, "version": meta.task.version, "instruction": meta.task.instruction},
             "robot": {"model": meta.robot.model, "simulated": meta.robot.simulated},
             "control_hz": meta.spec.control_hz,
+            "arrays": sources(meta),
             "receipts_signed_by": sorted(self._found.hubs),
             "videos": {
                 camera: ["copied" if one.copied else "encoded" for one in video.placed]

@@ -64,6 +64,13 @@ def columns(meta: Meta, space: ActionSpace, cameras: Sequence[str]) -> tuple[Col
     return (*vectors, *(Column(name, dtype, ()) for name, dtype in single))
 
 
+def sources(meta: Meta) -> dict[str, list[str]]:
+    """Return which of the robot's arrays each vector holds, side by side, in their order."""
+    state, around = _arrays(meta)
+    found = {"observation.state": state, "observation.environment_state": around}
+    return {name: [array.name for array in arrays] for name, arrays in found.items() if arrays}
+
+
 def values(demonstration: Demonstration, first: int, fps: int) -> dict[str, NDArray[Any]]:
     """Return a demonstration's values by column, (M,) or (M, D); `first` is how many frames come before it."""
     episode, steps = demonstration.episode, demonstration.steps

@@ -127,7 +127,8 @@ def _recorded(one: Demonstration) -> Mapping[str, NDArray[Any]]:
 
 def _write_pictures(demo: h5py.Group, camera: Pictures, chosen: NDArray[np.int64]) -> None:
     """Write the `chosen` (M+1,) pictures: each once, and then `obs` and `next_obs` as views of them."""
-    decoder, name = Decoder(camera), f"{camera.name}_{_modality(camera)}"
+    modality = _modality(camera)
+    decoder, name = Decoder(camera), f"{camera.name.removesuffix('_' + modality)}_{modality}"
     if name in demo["obs"]:
         raise CameraError(
             f"The robot has an array {name!r}, which the camera {camera.name} would be called: leave it out."

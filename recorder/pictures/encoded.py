@@ -10,11 +10,9 @@ from typing import Any, Final
 import numpy as np
 
 from recorder.pictures.channel import PictureCodec
-from sim.pictures.picture import Picture
+from sim.pictures.picture import Picture, depth_units
 from sim.robot import RobotError, Vector
-from teleop.cameras.spec import DEPTH_UNIT_M
 
-_DEPTH_MAX_M: Final = 65.0
 GOP: Final = 3
 """Every third picture can be decoded by itself: two are decoded for one, on average, if it is asked for by itself."""
 H264_OPTIONS: Final = {
@@ -70,7 +68,10 @@ def codec_of(plane: Plane, wanted: PictureCodec | None, width: int, height: int)
         raise CodecError(f"{plane} cannot be {codec}, but {' or '.join(_CODECS[plane])}.")
     if codec is PictureCodec.H264 and (width % 2 or height % 2):
         size = f"{width}x{height}"
-        raise OddSizeError(f"H.264 needs an even width and height, and {size} is not. Take another size, or PNG.")
+        even = f"{width + width % 2}x{height + height % 2}"
+        raise OddSizeError(
+            f"H.264 needs an even width and height, and {size} is not. Take {even}, or in Python PictureCodec.PNG."
+        )
     return codec
 
 
@@ -98,9 +99,7 @@ def _image(plane: Plane, codec: PictureCodec, picture: Picture) -> bytes:
     elif plane is Plane.MASK:
         pixels = picture.mask
     else:
-        depth = np.asarray(picture.depth)
-        near = np.isfinite(depth) & (depth < _DEPTH_MAX_M)
-        pixels = np.round(np.where(near, depth, 0.0) / DEPTH_UNIT_M).astype(np.uint16)
+        pixels = depth_units(np.asarray(picture.depth))
     if codec is PictureCodec.JPEG:
         done, data = cv2.imencode(".jpg", pixels, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
     else:

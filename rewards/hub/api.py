@@ -12,10 +12,12 @@ from fastapi.concurrency import run_in_threadpool
 
 from recorder.hub.catalogue import Catalogue, UnknownEpisodeError
 from recorder.hub.states import EpisodeState
+from recorder.proof.bundle import SCORE_FILE
 from rewards.chain.payouts import NothingSettledError, RootVoidError, UnknownRootError, WrongVaultError
 from rewards.chain.vault import ChainError, ChainUnreachableError, NothingToClaimError, VaultRefusedError
 from rewards.hub.answers import BalanceAnswer, ClaimAnswer, OperatorAnswer, RootAnswer, ScoreAnswer
 from rewards.hub.pipeline import Pipeline
+from rewards.score.kept import encoded
 from teleop.hub.errors import ApiError
 from teleop.identity import SignatureError, require_address
 
@@ -50,6 +52,14 @@ class _Routes:
         if found is None:
             raise await run_in_threadpool(_not_scored, self._catalogue, episode)
         return ScoreAnswer.of(found)
+
+    async def score_file(self, episode: str) -> Response:
+        """Return an episode's score as the file that lies beside it in a bundle; nobody signs it."""
+        found = await self._pipeline.verdict(episode)
+        if found is None:
+            raise await run_in_threadpool(_not_scored, self._catalogue, episode)
+        named = {"Content-Disposition": f'attachment; filename="{episode}-{SCORE_FILE}"'}
+        return Response(encoded(found.scored), media_type="application/json", headers=named)
 
     async def operator(self, address: str) -> OperatorAnswer:
         """Return whether a wallet's accepted episodes are paid."""
@@ -92,9 +102,15 @@ class _Routes:
 
 
 def router(pipeline: Pipeline, catalogue: Catalogue, signed_in: SignedIn, admin_token: str) -> APIRouter:
-    """Return the rewards routes. With an empty `admin_token`, nobody can settle by hand."""
+    """Return the rewards routes. With an empty `admin_token`, nobody can settle by hand.
+
+    They come before the recorder's, whose `/files/{name}` knows only what it has itself.
+    """
     made, routes = _Routes(pipeline, catalogue, signed_in, admin_token), APIRouter()
     routes.get("/api/episodes/{episode}/score")(made.score)
+    routes.get(f"/api/episodes/{{episode}}/files/{SCORE_FILE}", response_class=Response, responses=_DOCUMENT)(
+        made.score_file
+    )
     routes.get("/api/operators/{address}")(made.operator)
     routes.get("/api/balances/{address}")(made.balance)
     routes.get("/api/roots")(made.roots)

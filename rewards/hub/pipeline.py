@@ -65,6 +65,11 @@ class Verdict:
     awaiting_review: bool = False
     """A real robot's: that it happened as recorded is its host's word, and nothing is paid on that."""
 
+    @property
+    def scored(self) -> Score:
+        """The score alone, without what became of its pay."""
+        return Score(self.version, self.score_ppm, self.accepted, self.vector, self.reasons)
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:

@@ -1,16 +1,52 @@
-"""A score beside its episode: `score.json`, which anyone can compute again from the file."""
+"""A score beside its episode: `score.json`, which nobody signs, and which anyone can compute again from the file."""
 
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from recorder.proof.bundle import SCORE_FILE
+from recorder.proof.bundle import SCORE_FILE, read_small
 from recorder.proof.manifest import EPISODE_FILE
 from rewards.score.score import recompute
 from rewards.score.verdict import ONE_PPM, Score
+from rewards.score.versions import VERSIONS
 from teleop.files import write_atomic
+
+_WORDS: Final = frozenset({"reasons"})
+"""What is said for people, whose wording may change within a version."""
+
+
+class ScoreFileError(Exception):
+    """`score.json` is there, and is no score."""
+
+
+class Standing(StrEnum):
+    """How a `score.json` stands to the file that it lies beside."""
+
+    ABSENT = "absent"
+    AGREES = "agrees"
+    DIFFERS = "differs"
+    UNKNOWN_RULES = "unknown_rules"
+    """It is by rules that this release does not have, so it can be neither confirmed nor contradicted."""
+    UNREADABLE = "unreadable"
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the file must not stay as it is."""
+        return self in (Standing.DIFFERS, Standing.UNREADABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What came of comparing it, and a sentence for people."""
+
+    standing: Standing
+    message: str
 
 
 def as_json(scored: Score) -> dict[str, Any]:
@@ -24,7 +60,56 @@ def as_json(scored: Score) -> dict[str, Any]:
     }
 
 
+def encoded(scored: Score) -> bytes:
+    """Return the bytes of `score.json`."""
+    return json.dumps(as_json(scored)).encode()
+
+
 def keep_score(bundle: Path) -> None:
     """Write the score of the episode in a bundle's folder beside it; raise EpisodeError if there is none."""
-    said = json.dumps(as_json(recompute(bundle / EPISODE_FILE)))
-    write_atomic(bundle / SCORE_FILE, said.encode())
+    write_atomic(bundle / SCORE_FILE, encoded(recompute(bundle / EPISODE_FILE)))
+
+
+def read_score(bundle: Path) -> dict[str, Any] | None:
+    """Return what `score.json` says, which may be a lie; None if there is none. Raises ScoreFileError."""
+    file = bundle / SCORE_FILE
+    data = read_small(file)
+    if data is None:
+        if os.path.lexists(file):
+            raise ScoreFileError(f"{file} is too long, or no regular file. Remove it.")
+        return None
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ScoreFileError(f"{file} cannot be read: {error}. Remove it.") from error
+    if not isinstance(found, dict) or not {"version", "score"} <= found.keys():
+        raise ScoreFileError(f"{file} cannot be read: it is no object with a version and a score. Remove it.")
+    return found
+
+
+def compare_score(bundle: Path, computed: Score) -> Compared:
+    """Compare what `score.json` says with what the episode's file gives; `computed` is by the rules that pay.
+
+    Never raises for what the file holds.
+    """
+    try:
+        said = read_score(bundle)
+    except ScoreFileError as error:
+        return Compared(Standing.UNREADABLE, str(error))
+    if said is None:
+        return Compared(Standing.ABSENT, "")
+    version = said["version"]
+    if version not in VERSIONS:
+        what = f"{SCORE_FILE} is by rules {version!r}, which this release does not have, so it says nothing here"
+        return Compared(Standing.UNKNOWN_RULES, f"{what}. The score above is computed.")
+    by_its_rules = computed if version == computed.version else recompute(bundle / EPISODE_FILE, version)
+    return _held_against(bundle, said, as_json(by_its_rules))
+
+
+def _held_against(bundle: Path, said: Mapping[str, Any], gives: Mapping[str, Any]) -> Compared:
+    wrong = [name for name in {**gives, **said} if name not in _WORDS and said.get(name) != gives.get(name)]
+    if not wrong:
+        agrees = f"{SCORE_FILE} says the same. Nobody signs it: this is computed from the file that is signed."
+        return Compared(Standing.AGREES, agrees)
+    told = "; ".join(f"{name} {said.get(name)!r:.60}, and the file gives {gives.get(name)!r:.60}" for name in wrong[:3])
+    return Compared(Standing.DIFFERS, f"{bundle / SCORE_FILE} says {told}. Nobody signs that file: remove it.")

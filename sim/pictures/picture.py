@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,10 @@ from sim.scene import Camera
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+DEPTH_UNIT_M: Final = 0.001
+"""Depth that is kept, or that a policy sees, is a whole multiple of this."""
+DEPTH_MAX_M: Final = 65.0
+"""What is farther away than this is kept as 0, like nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +66,10 @@ def intrinsics(camera: Camera, width: int, height: int) -> Vector:
     """Return the camera matrix (3, 3) for a picture of that size: square pixels, the axis through the middle."""
     focal = 0.5 * height / np.tan(0.5 * camera.fov_y_rad)
     return np.array(((focal, 0.0, 0.5 * width), (0.0, focal, 0.5 * height), (0.0, 0.0, 1.0)))
+
+
+def depth_units(depth: Floats) -> NDArray[np.uint16]:
+    """Return depth (H, W), m, in multiples of `DEPTH_UNIT_M`; 0 for nothing, or beyond `DEPTH_MAX_M`."""
+    near = np.isfinite(depth) & (depth < DEPTH_MAX_M)
+    units: NDArray[np.uint16] = np.round(np.where(near, depth, 0.0) / DEPTH_UNIT_M).astype(np.uint16)
+    return units

@@ -57,6 +57,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv(own.DATA, str(tmp_path / "data"))
     (tmp_path / "file").write_text("text")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "several" / "one").mkdir(parents=True)
+    (tmp_path / "several" / "one" / "manifest.json").write_text("{}")
     (tmp_path / "key").write_text("0x12")
     for folder in ("keys", "token"):
         (tmp_path / folder / "keys").mkdir(parents=True)
@@ -126,7 +128,11 @@ def test_a_hub_that_does_not_answer_is_said(here: Path, command: str, host: str)
         ("render empty --to out", "There is no episode at empty"),
         ("render empty --to out --size big", "'big' is not a size: write WIDTHxHEIGHT"),
         ("verify file", "is a file"),
-        ("verify nowhere", "does not exist"),
+        ("verify nowhere", "does not exist: name the folders of episodes, such as episodes/*"),
+        ("export nowhere/* --to out.hdf5", "nothing matches nowhere/*: `armshare fetch FOLDER` downloads episodes"),
+        ("export several --to out.hdf5", "It holds episodes: name them, as several/*."),
+        ("export empty --to out.hdf5 --size 320x240", "no camera is named, so nothing is drawn: add --camera front"),
+        ("export empty --to out.hdf5", "Fetch it again, or leave it out."),
         ("verify empty --pins file", "Save them with: curl -s URL/api/config > hub.json"),
         ("export empty --to out.hdf5", "empty is not a complete episode: missing, or not a regular file: episode.h5"),
         ("export empty --to out", "Which format should out have? Give --format: robomimic"),

@@ -51,6 +51,47 @@ def lift(seen):
 def action(velocity_m_s, gripper):
     return [*(np.array(velocity_m_s) / 0.3), 0.0, 0.0, 0.0, gripper]
 
+class ByPixels:
+    """Lifts the cube as `lift` does, and knows where it is only from colours and depth of the camera on the wrist."""
+
+    def __init__(self):
+        self.cube, self.gripping = None, False
+
+    def __call__(self, seen):
+        found = cube_in(seen["wrist_image"], seen["wrist_depth"], seen["ee_pose"])
+        if found is not None:
+            self.cube = found
+        away = self.cube - seen["ee_pose"][:3]
+        self.gripping = self.gripping or np.linalg.norm(away) < 0.015
+        if self.gripping:
+            return action((0.0, 0.0, 0.1 if seen["gripper_position"][0] < 0.85 else 0.0), -1.0)
+        if np.hypot(*away[:2]) > 0.01:
+            away[2] += 0.09
+        way = 3.0 * away
+        return action(way / max(1.0, np.linalg.norm(way) / 0.2), 1.0)
+
+def cube_in(image, depth, hand):
+    """Return where the cube's middle is (3,), m: it is the only thing of a strong colour, and 4 cm high."""
+    height, width, _ = image.shape
+    coloured = np.ptp(image.astype(int), axis=2) > 60
+    if coloured.sum() < 5:
+        return None
+    v, u = np.nonzero(coloured)
+    z = depth[v, u, 0]
+    focal = 0.5 * height / np.tan(0.6)
+    seen = np.stack([(u + 0.5 - width / 2) * z / focal, (v + 0.5 - height / 2) * z / focal, z])
+    in_hand = CAMERA @ seen + np.array([[0.07], [0.0], [-0.11]])
+    points = turned(hand[3:], in_hand) + hand[:3, None]
+    top = points[:, points[2] > points[2].max() - 0.01]
+    return np.array([*top[:2].mean(1), top[2].mean() - 0.02])
+
+CAMERA = np.array(((0.0, -0.89443, -0.44721), (1.0, 0.0, 0.0), (0.0, -0.44721, 0.89443)))
+
+def turned(quaternion, points):
+    axis, w = quaternion[:3, None], quaternion[3]
+    across = 2.0 * np.cross(axis, points, axis=0)
+    return points + w * across + np.cross(axis, across, axis=0)
+
 def six(seen):
     return np.zeros(6)
 
@@ -272,6 +313,41 @@ def test_videos_are_written_when_asked_for(here):
     assert sorted(path.name for path in (here / "films").iterdir()) == ["1000-success.mp4", "1001-success.mp4"]
     with av.open(str(here / "films" / "1000-success.mp4")) as film:
         assert sum(1 for _ in film.decode(video=0)) == report["results"][0]["steps"]
+
+
+@pytest.mark.slow  # draws
+def test_a_policy_that_sees_pictures_is_judged_by_what_it_sees(here):
+    eyes = "--camera", "wrist", "--camera", "wrist_depth", "--size", "64x48"
+    code, report, said = judged(here, "ByPixels", *eyes, seeds="1000:1004")
+    assert code == 0, said
+    assert (report["successes"], report["valid"]) == (4, 4)
+    assert (report["cameras"], report["camera_size"]) == (["wrist", "wrist_depth"], [64, 48])
+    code, _, said = judged(here, "ByPixels")
+    assert code == 2
+    assert "raised KeyError: 'wrist_image'" in said
+    assert "For that picture, name its camera: --camera wrist" in said
+    code, _, said = judged(here, "ByPixels", "--camera", "wrist", "--size", "64x48")
+    assert "For that picture, name its camera: --camera wrist_depth" in said
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        (["--camera", "moon"], "There is no camera 'moon'. There are front, side and wrist."),
+        (["--camera", "moon_depth"], "There is no camera 'moon'. There are front, side and wrist."),
+        (["--size", "64x48"], "no camera is named, so nothing is drawn: add --camera front, or leave --size out"),
+        (["--camera", "front", "--size", "big"], "'big' is not a size: write WIDTHxHEIGHT, such as 640x480"),
+        (
+            ["--camera", "front", "--size", "0x48"],
+            "A picture has 1 to 4096 pixels a side, and 0x48 is not within that.",
+        ),
+        (["--camera", "front", "--size", "9999x9999"], "A picture has 1 to 4096 pixels a side"),
+    ],
+)
+def test_a_camera_that_cannot_be_seen_with_is_refused_before_anything_is_driven(here, more, expected):
+    code, _, said = judged(here, "still", *more)
+    assert code == 2
+    assert expected.replace(" ", "") in said.replace(" ", "").replace("│", "")
 
 
 @pytest.mark.slow  # starts processes

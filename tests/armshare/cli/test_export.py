@@ -142,7 +142,7 @@ def test_a_score_beside_an_episode_counts_only_if_the_file_gives_it(bundles: lis
     assert score_facts(bundle, episode) == computed
     said = json.loads((bundle / SCORE_FILE).read_bytes())
     (bundle / SCORE_FILE).write_text(json.dumps(said | {"score": 1.0}))
-    with pytest.raises(PlatformError, match=r"says 1\.0, and by the same rules"):
+    with pytest.raises(PlatformError, match=r"says score 1\.0, and the file gives 0\.99"):
         score_facts(bundle, episode)
     (bundle / SCORE_FILE).write_text(json.dumps(said | {"score": 1.0, "version": "99"}))
     assert score_facts(bundle, episode) == computed, "rules that nobody here knows are not believed"
@@ -171,3 +171,19 @@ def test_each_format_is_told_by_its_name_or_by_its_target() -> None:
     with pytest.raises(PlatformError, match="Which format"):
         format_of("", Path("a"))
     assert all(callable(one._exporter()) for one in FORMATS.values())
+
+
+def test_what_does_not_belong_together_is_refused_in_words(bundles: list[str], tmp_path: Path) -> None:
+    """Nothing is written, and what to do is said, for each mixture that people make."""
+    target = tmp_path / "x.hdf5"
+    other = made.bundles(tmp_path / "other", name="t", task="stack")
+    arm = made.bundles(tmp_path / "arm", name="a", joints=4)
+    said = {
+        "task": words(armshare_here("export", bundles[0], str(other[0]), "--to", str(target), *JOINTS).stderr),
+        "robot": words(armshare_here("export", bundles[0], str(arm[0]), "--to", str(target), *JOINTS).stderr),
+        "twice": words(armshare_here("export", bundles[0], bundles[0], "--to", str(target), *JOINTS).stderr),
+    }
+    assert "e0 is of the task lift (version 1), and t0 of stack (version 1). A data set holds one task" in said["task"]
+    assert "A data set holds one kind of robot: export them apart." in said["robot"]
+    assert "Name it once." in said["twice"]
+    assert not target.exists()

@@ -24,6 +24,7 @@ OWN_SCHEMA = {
     ("get", "/api/roots/{root}"),  # docs/payouts.md
     ("get", "/api/episodes/{episode}/manifest"),  # FORMAT.md
     ("get", "/api/episodes/{episode}/files/{name}"),  # FORMAT.md
+    ("get", "/api/episodes/{episode}/files/score.json"),  # docs/scoring.md
 }
 """Routes that give out a document as it is; another text says what is in it."""
 NO_BODY = {

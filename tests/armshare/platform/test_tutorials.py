@@ -43,12 +43,15 @@ def test_a_researcher_gets_data_by_the_tutorials_own_commands(house: House, tmp_
         if line != ". .venv/bin/activate":
             fetched = sorted((tmp_path / "episodes").glob("*"))
             said[line] = typed(line.replace("EPISODE", fetched[0].name if fetched else ""), house, tmp_path)
-    assert len(sorted((tmp_path / "episodes").glob("*"))) >= 3
+    fetched = list((tmp_path / "episodes").glob("*"))
+    assert len(fetched) >= 3
+    assert all((one / "score.json").is_file() for one in fetched), "the hub gives out what each scores"
     assert "accepted" in said["armshare drive --expert --task lift --episodes 3"]
     verified = next(text for line, text in said.items() if line.startswith("armshare verify"))
     assert verified.count("verified") >= 3
     assert verified.count("replay") >= 3
     assert verified.count("inclusion") >= 3
+    assert verified.count("score.json says the same") >= 3
     assert any((tmp_path / "pictures").glob("front*"))
     exported = next(text for line, text in said.items() if "--format lerobot" in line)
     assert 'The actions fit gymnasium.make("sim.gym:armshare/Lift-Panda-v0"' in " ".join(exported.split())

@@ -46,6 +46,12 @@ def test_before_sign_in_a_person_learns_what_is_earned_here_and_where_to_read_on
     page.get_by_test_id("live-robot").first.wait_for()
     expect(page.get_by_role("heading", name="What you earn, and how")).to_be_visible()
     expect(page.get_by_role("row", name=re.compile("Lift"))).to_contain_text("1 ARM")
+    expect(page.get_by_test_id("fetching")).to_have_text(
+        re.compile(rf"armshare fetch episodes --task \w+ --hub {house.url}")
+    )
+    expect(page.get_by_test_id("ordering")).to_have_text(
+        re.compile(rf"armshare export episodes/\* --to \w+ .*--camera side .*--hub {house.url}")
+    )
     assert checked(page, "front page") == []
     contract = page.get_by_role("link", name="The contract that pays, its source")
     source = page.request.get(contract.evaluate("(link) => link.href"))

@@ -64,7 +64,7 @@ def test_nothing_mixed_or_repeated_is_refused_by_name(bundles: list[Path], tmp_p
         ([], NothingToExportError, "at least one"),
         ([bundles[0], other], MixedRobotsError, "other is of another robot|other of another robot"),
         ([bundles[0], real], MixedRobotsError, "a real fake_arm"),
-        ([bundles[0], stack], MixedTasksError, "stack of stack 1"),
+        ([bundles[0], stack], MixedTasksError, r"stack of stack \(version 1\)"),
         ([bundles[0], again], RepeatedEpisodeError, "again is the same episode"),
     ):
         with pytest.raises(error, match=says):

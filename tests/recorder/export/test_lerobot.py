@@ -234,6 +234,10 @@ def test_the_environment_that_the_actions_fit_is_named_beside(folder: Path) -> N
     assert found["env_args"]["kwargs"] == {"control": "joint_position"}
     assert found["action"]["names"] == ["joint_1", "joint_2", "joint_3", "gripper"]
     assert found["videos"] == {"front": ["copied"] * 3}
+    assert found["arrays"]["observation.environment_state"] == ["cube_pose"]
+    features = info(folder)["features"]
+    for name, arrays in found["arrays"].items():
+        assert list(dict.fromkeys(one.partition(".")[0] for one in features[name]["names"])) == arrays
 
 
 def test_video_is_said_to_be_what_it_is(folder: Path, bundles: list[Path], tmp_path: Path) -> None:

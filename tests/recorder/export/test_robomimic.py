@@ -110,6 +110,14 @@ def test_robomimics_own_loader_reads_pictures_and_depth(bundles: list[Path], tmp
     assert (seen["shapes"]["front_depth"], seen["dtypes"]["front_depth"]) == ([10, 48, 64, 1], "float32")
 
 
+def test_depth_of_a_camera_has_the_name_by_which_it_was_asked_for(bundles: list[Path], tmp_path: Path) -> None:
+    """As `armshare export --camera front_depth` and `armshare evaluate --camera front_depth` have it."""
+    deep = chosen(bundles[:1], cameras=["front_depth"], size=SIZE, draw=drawn(PictureCodec.DEPTH16))
+    export(deep, tmp_path / "deep.hdf5")
+    with h5py.File(tmp_path / "deep.hdf5") as file:
+        assert [name for name in file["data/demo_0/obs"] if "depth" in name] == ["front_depth"]
+
+
 def test_pictures_are_stored_once_and_are_those_of_their_step(bundles: list[Path], tmp_path: Path) -> None:
     export(chosen(bundles[:1], cameras=["front"], size=SIZE, draw=drawn()), tmp_path / "demos.hdf5")
     with h5py.File(tmp_path / "demos.hdf5") as file:

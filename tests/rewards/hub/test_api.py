@@ -20,6 +20,7 @@ from recorder.hub.catalogue import Catalogue
 from recorder.hub.states import EpisodeState
 from rewards.hub.api import router
 from rewards.ledger.settle import read_payout
+from rewards.score.kept import keep_score
 from rewards.tables import APPEND_ONLY
 from teleop.hub import errors
 from teleop.hub.db import Base, open_engine
@@ -147,6 +148,16 @@ def test_a_name_that_is_no_address_is_no_operator(client):
 
 def test_an_unknown_episode_has_no_score(client):
     assert "e9" in refused(client.get("/api/episodes/e9/score"), 404, "unknown_episode")
+    refused(client.get("/api/episodes/e9/files/score.json"), 404, "unknown_episode")
+
+
+def test_a_score_is_given_out_as_the_file_that_lies_beside_an_episode(scored, world, client):
+    answer = client.get("/api/episodes/e1/files/score.json")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    assert 'filename="e1-score.json"' in answer.headers["content-disposition"]
+    file = world.store.path("e1", "episode.h5")
+    keep_score(file.parent)
+    assert answer.content == (file.parent / "score.json").read_bytes()
 
 
 def test_an_episode_that_waits_for_its_signature_says_so(world, client):
