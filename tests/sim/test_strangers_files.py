@@ -65,7 +65,7 @@ def test_a_folder_counts_with_the_names_and_bytes_of_its_files(here):
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("policy_of_files", "names no policy: write module:function"),
+        ("policy_of_files", "does not name a policy: write module:function"),
         ("no_such_module:load", "No module named 'no_such_module'; it is looked for in"),
         ("no_such.module:load", "No module named 'no_such'; it is looked for in"),
         ("sys:exit", "sys has no file, so nobody could say which policy drove"),
