@@ -29,6 +29,7 @@ GOOD: Final = {
     VERSION_1 / "good": "0x71e75ec2dc67ec50511a18f5169af22c7807419a6f98f19962a3558a7676494a",
     VERSION_2 / "good": "0xfa63ae0bcf56303fe85ac3f5ef41c4f0cf238b03c3683cbd2bf851c5b12a6a53",
     VERSION_2 / "good-expired": "0xb5c45426ab30bd2f35ef93f5a409127b632a4fa6fcb82d5ddc49b121297f0fa9",
+    VERSION_2 / "good-rules": "0xfa63ae0bcf56303fe85ac3f5ef41c4f0cf238b03c3683cbd2bf851c5b12a6a53",
     VERSION_2 / "good-seen": "0x9814716ff1b710d93d220ceebac20ef44deda72bcc4d38a3dcb50971249353b3",
 }
 BROKEN: Final = {
