@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import BaseModel
 
 from rewards.chain.payouts import Paid, Root
-from rewards.hub.pipeline import Statement, Verdict
+from rewards.hub.verdicts import Statement, Verdict
 from rewards.people.operators import NOT_QUALIFIED, PRACTICE, Operator
 from rewards.people.qualification import NEEDS, Check, passed
 from rewards.score.verdict import ONE_PPM

@@ -17,8 +17,8 @@ from sqlalchemy.exc import IntegrityError
 
 from recorder.file.episode import read_episode
 from recorder.hub.states import EpisodeState
-from rewards.hub import pipeline
-from rewards.hub.pipeline import Verdict
+from rewards.hub import paying, scoring
+from rewards.hub.verdicts import Verdict
 from rewards.ledger import ledger
 from rewards.people.operators import Operator
 from rewards.people.qualification import (
@@ -349,9 +349,9 @@ def test_practice_is_never_paid_later_neither_by_money_nor_by_new_rules(
     told(world, world.verified("e1"), practised(world, "e2"))
     world.pipeline().fund("lift", PRICE_WEI, "second")
     assert earned(world) == 0
-    real = pipeline.appraise
+    real = scoring.appraise
     monkeypatch.setattr(
-        pipeline, "appraise", lambda file: (replace(real(file)[0], version="3", accepted=True), real(file)[1])
+        scoring, "appraise", lambda file: (replace(real(file)[0], version="3", accepted=True), real(file)[1])
     )
     for asked in (True, False):
         world.qualification = asked
@@ -377,10 +377,10 @@ def test_a_crash_leaves_neither_score_nor_qualification(world: World, monkeypatc
 
     async def crashed() -> None:
         with pytest.raises(RuntimeError):
-            await world.pipeline()._score("e1")
+            await world.pipeline().scoring.score("e1")
 
     with monkeypatch.context() as broken:
-        broken.setattr(pipeline, "_pay", crash)
+        broken.setattr(paying, "_pay", crash)
         asyncio.run(crashed())
     assert not operator(world).qualified
     told(world, "e1")
