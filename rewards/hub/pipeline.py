@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
@@ -15,12 +15,16 @@ import structlog
 from recorder.hub.store import Store
 from rewards.chain.payouts import Paid, Payouts, PayoutsError, Root
 from rewards.chain.vault import ChainError
-from rewards.hub import paying
+from rewards.hub import paying, starts
+from rewards.hub.judging import Judge, judge
+from rewards.hub.rescoring import Progress, Rescoring
 from rewards.hub.scoring import Scoring
-from rewards.hub.verdicts import Statement, Verdict, verdict_of
+from rewards.hub.starts import Best
+from rewards.hub.verdicts import Statement, Unscored, Verdict, first_score, unscored_of, verdict_of
 from rewards.ledger import ledger
 from rewards.people import operators
 from rewards.people.operators import Operator
+from rewards.score.versions import VERSIONS
 from teleop.clock import now_ms
 from teleop.hub.db import Database
 
@@ -44,11 +48,13 @@ class Pipeline:
         executor: Executor | None = None,
         settle_every_s: float = 0.0,
         clock_ms: Callable[[], int] = now_ms,
+        judge: Judge = judge,
+        versions: Sequence[str] = VERSIONS,
     ) -> None:
         """`prices`: task -> wei for a score of 1, if a ticket does not say. `executor` scores (None: threads).
 
         With `settle_every_s` 0 it settles only when asked. With `qualification`, what a wallet drives is practice until
-        its drives have passed the checks.
+        its drives have passed the checks. `judge` is the rules, in these `versions`, the oldest first.
         """
         self._database, self._payouts, self._qualification = database, payouts, qualification
         self._settle_every_s, self._clock_ms = settle_every_s, clock_ms
@@ -64,7 +70,10 @@ class Pipeline:
             executor=executor,
             clock_ms=clock_ms,
             told=self._tell,
+            judge=judge,
+            versions=versions,
         )
+        self.rescoring = Rescoring(database, self.scoring.rescore, clock_ms, versions)
 
     async def __aenter__(self) -> Self:
         """Start; raise WrongVaultError if database and chain do not belong together."""
@@ -72,6 +81,7 @@ class Pipeline:
         await self._beside(self._payouts.reconcile)
         self._tasks = [asyncio.create_task(self.scoring.run(), name="scoring")]
         self._tasks.append(asyncio.create_task(self.scoring.search(), name="search for unscored episodes"))
+        self._tasks.append(asyncio.create_task(self.rescoring.run(), name="rescoring"))
         if self._settle_every_s > 0:
             self._tasks.append(asyncio.create_task(self._settle_all(), name="settling"))
         return self
@@ -108,6 +118,29 @@ class Pipeline:
             if not self._waiting[episode]:
                 del self._waiting[episode]
         return await asyncio.to_thread(self._verdict, episode)
+
+    async def unscored(self, episode: str) -> Unscored | None:
+        """Return why an episode could not be scored; None if nothing kept it from that."""
+        return await asyncio.to_thread(self._unscored, episode)
+
+    async def best(self, episode: str) -> Best | None:
+        """Return the best drive from a start like an episode's; None if there is none, or it has no score.
+
+        Raises EpisodeError if an earlier release scored it, and its file cannot be read.
+        """
+        if await asyncio.to_thread(self._needs_start, episode):
+            await self.scoring.start(episode)
+        return await asyncio.to_thread(self._best, episode)
+
+    async def rescore(self, version: str, task: str | None = None) -> Progress:
+        """Ask that every verified episode be scored by a version of the rules; raise UnknownRulesError."""
+        job = await asyncio.to_thread(self.rescoring.begin, version, task)
+        self.rescoring.wake()
+        return job
+
+    async def rescorings(self) -> list[Progress]:
+        """Return the newest jobs of rescoring, newest first."""
+        return await asyncio.to_thread(self.rescoring.jobs)
 
     async def operator(self, address: str) -> Operator:
         """Return whether a wallet is qualified, and its last practice drive."""
@@ -171,6 +204,19 @@ class Pipeline:
     def _verdict(self, episode: str) -> Verdict | None:
         with self._database() as db:
             return verdict_of(db, episode)
+
+    def _unscored(self, episode: str) -> Unscored | None:
+        with self._database() as db:
+            return unscored_of(db, episode)
+
+    def _needs_start(self, episode: str) -> bool:
+        with self._database() as db:
+            return starts.known(db, episode) is None and first_score(db, episode) is not None
+
+    def _best(self, episode: str) -> Best | None:
+        with self._database() as db:
+            like = starts.known(db, episode)
+            return None if like is None else starts.best(db, like)
 
     def _operator(self, address: str) -> Operator:
         with self._database() as db:

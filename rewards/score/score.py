@@ -70,7 +70,15 @@ def recompute(episode_file: Path, version: str | None = None) -> Score:
     """
     from recorder.file.episode import read_episode  # here, so that the rules themselves need no file format
 
-    return score(facts_of(read_episode(episode_file), version))
+    return score_of(read_episode(episode_file), version)
+
+
+def score_of(episode: Episode, version: str | None = None) -> Score:
+    """Return the score of a recorded episode; by default by the version of the rules that its file determines.
+
+    Raises UnknownRulesError.
+    """
+    return score(facts_of(episode, version))
 
 
 def facts_of(episode: Episode, version: str | None = None) -> EpisodeFacts:
