@@ -108,7 +108,9 @@ class StartRow(Base):
 
     __tablename__ = "starts"
     __table_args__ = (
-        Index("ix_starts_like", "task", "task_version", "model", "simulated", "accepted", "cell", "score_ppm"),
+        Index(
+            "ix_starts_like", "task", "task_version", "model", "simulated", "accepted", "cell", "score_ppm", "operator"
+        ),
     )
 
     episode: Mapped[str] = mapped_column(String(64), ForeignKey("episodes.episode"), primary_key=True)

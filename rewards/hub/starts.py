@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, select, union_all
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ColumnElement, CompoundSelect, select, union_all
+from sqlalchemy.orm import Session
 
 from recorder.hub.states import EpisodeState
 from recorder.hub.tables import EpisodeRow
@@ -21,7 +21,7 @@ from rewards.score.starts import LIKE_M, Start, apart_m, start_cells
 from rewards.score.versions import VERSIONS
 from rewards.tables import StartRow
 
-PER_CELL: Final = 64
+PER_CELL: Final = 32
 NEAREST: Final = 8
 
 
@@ -71,7 +71,7 @@ def best(db: Session, like: StartRow) -> Best | None:
 
 def _chosen(db: Session, like: StartRow, whose: ColumnElement[bool]) -> Best | None:
     here_m = like.things_m or []
-    found = [(apart_m(here_m, row.things_m or []), row) for row in db.scalars(_candidates(like, whose))]
+    found = [(apart_m(here_m, row.things_m or []), row) for row in db.execute(_candidates(like, whose))]
     alike = sorted((one for one in found if one[0] <= LIKE_M), key=lambda one: (one[0], one[1].episode))
     if not alike:
         return None
@@ -79,13 +79,13 @@ def _chosen(db: Session, like: StartRow, whose: ColumnElement[bool]) -> Best | N
     return Best(row.episode, row.score_ppm, row.duration_s, away_m)
 
 
-def _candidates(like: StartRow, whose: ColumnElement[bool]) -> Select[StartRow]:
+def _candidates(like: StartRow, whose: ColumnElement[bool]) -> CompoundSelect[*tuple[Any, ...]]:
     """Select the drives with the highest scores in each cell around a start."""
     same = [getattr(StartRow, name) == getattr(like, name) for name in ("task", "task_version", "model", "simulated")]
     there = EpisodeRow.episode == StartRow.episode
     verified = EpisodeRow.state == EpisodeState.VERIFIED, EpisodeRow.erased_ms.is_(None)
     cells = [
-        select(StartRow)
+        select(StartRow.episode, StartRow.things_m, StartRow.score_ppm, StartRow.duration_s)
         .join(EpisodeRow, there)
         .where(*same, StartRow.accepted, StartRow.cell == cell, StartRow.episode != like.episode, whose, *verified)
         .order_by(StartRow.score_ppm.desc())
@@ -93,5 +93,4 @@ def _candidates(like: StartRow, whose: ColumnElement[bool]) -> Select[StartRow]:
         .subquery()
         for cell in start_cells(like.things_m or [])
     ]
-    together = union_all(*(select(cell) for cell in cells)).subquery()
-    return select(aliased(StartRow, together))
+    return union_all(*(select(cell) for cell in cells))

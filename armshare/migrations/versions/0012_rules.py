@@ -60,5 +60,5 @@ def _starts() -> None:
         sa.Column("accepted", sa.Boolean, nullable=False),
         sa.Column("score_ppm", sa.Integer, nullable=False),
     )
-    like = ["task", "task_version", "model", "simulated", "accepted", "cell", "score_ppm"]
+    like = ["task", "task_version", "model", "simulated", "accepted", "cell", "score_ppm", "operator"]
     op.create_index("ix_starts_like", "starts", like)
