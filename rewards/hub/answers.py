@@ -180,12 +180,12 @@ class BestAnswer(BaseModel):
 
 
 class RescoringAsked(BaseModel):
-    """By which version of the rules to score, and of which task; null or left out: of every task."""
+    """By which version of the rules to score, and the episodes of which task; empty or left out: of every task."""
 
     model_config = ConfigDict(extra="forbid")
 
     rules: Annotated[str, Field(min_length=1, max_length=16)]
-    task: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    task: Annotated[str, Field(max_length=64)] = ""
 
 
 class RescoringAnswer(BaseModel):

@@ -92,7 +92,7 @@ class _Routes:
         """Score every verified episode by a version of the rules, beside its scores. For the platform's operator."""
         _require_admin(request, self._admin_token)
         try:
-            return RescoringAnswer.of(await self._pipeline.rescore(asked.rules, asked.task))
+            return RescoringAnswer.of(await self._pipeline.rescore(asked.rules, asked.task or None))
         except UnknownRulesError as error:
             raise ApiError(422, "unknown_rules", str(error)) from error
 

@@ -103,7 +103,9 @@ def test_rules_that_are_not_here_rescore_nothing(world: World, client: httpx.Cli
     assert client.get("/api/rescore", headers=ADMIN).json() == []
 
 
-@pytest.mark.parametrize("body", [{}, {"rules": ""}, {"rules": "x" * 17}, {"rules": "2", "task": ""}, {"rules": 2}])
+@pytest.mark.parametrize(
+    "body", [{}, {"rules": ""}, {"rules": "x" * 17}, {"rules": "2", "task": "x" * 65}, {"rules": 2}]
+)
 def test_a_request_to_rescore_is_checked(world: World, client: httpx.Client, body: dict[str, object]) -> None:
     refused(client.post("/api/rescore", json=body, headers=ADMIN), 422, "invalid")
     refused(client.post("/api/rescore", json=body | {"rules": "2", "more": 1}, headers=ADMIN), 422, "invalid")
