@@ -10,7 +10,7 @@ from typing import Any
 from recorder.file.episode import read_episode
 from rewards.hub.judging import Judged, judge
 from rewards.score.verdict import Cost, Score, Segment, SegmentKind
-from rewards.score.versions import VERSIONS, require_known
+from rewards.score.versions import SECOND, VERSIONS, require_known
 
 SHOWN = {"smoothness": -2.5, "recoveries": 1.0}
 SEGMENTS = (Segment(SegmentKind.IDLE, 0.5, 1.25), Segment(SegmentKind.RECOVERY, 2.0, 2.5))
@@ -39,7 +39,7 @@ class OtherRules:
         if version is None or version in VERSIONS:
             return judge(file, version)
         require_known(version, self.gives)
-        judged, ppm = judge(file, VERSIONS[-1]), self.gives[version]
+        judged, ppm = judge(file, SECOND), self.gives[version]
         reasons = () if ppm is not None else ("It taught nothing.",)
         said = Score(version, ppm or 0, ppm is not None, {"flow": 0.85}, reasons, COSTS, SHOWN, SEGMENTS)
         return replace(judged, score=said)

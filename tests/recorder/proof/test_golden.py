@@ -19,7 +19,7 @@ from recorder.proof import refusals
 from recorder.proof.bundle import TrustClass, opened, read_bundle
 from recorder.proof.verify import verify_bundle
 from rewards.score.score import facts_of, score
-from rewards.score.versions import FIRST, NEWEST
+from rewards.score.versions import FIRST, SECOND
 from teleop.wire.reasons import EndReason
 from tests.recorder.bundles import TRUST, good_bundle
 from tests.recorder.driving import drive
@@ -142,7 +142,7 @@ def test_an_episode_of_an_earlier_version_is_scored_like_the_same_of_a_new_one(t
     old = read_episode(VERSION_1 / "good" / "episode.h5")
 
     assert score(facts_of(old)).version == FIRST
-    assert score(facts_of(new)).version == NEWEST
+    assert score(facts_of(new)).version == SECOND
     assert score(facts_of(old)) == score(facts_of(new, FIRST))
 
 
