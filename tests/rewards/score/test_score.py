@@ -45,6 +45,7 @@ def shaped(draw: st.DrawFn) -> EpisodeFacts:
     values = st.floats(-1e6, 1e6)
     intervals = draw(hnp.arrays(np.float64, steps, elements=st.floats(1e-9, 80.0)))
     return EpisodeFacts(
+        version="2",
         episode="e",
         task="lift",
         success=draw(st.sampled_from([True, False, None])),
@@ -73,7 +74,7 @@ def require_sane(found: Score) -> None:
 @given(ANY, ANY, ANY, ANY, ANY, ANY, ANY, NUMBERS)
 def test_no_arrays_make_it_raise(t_s, hand, joints, gripper, applied, applied_gripper, limited, control_hz):
     arrays = (t_s, hand, joints, gripper, applied, applied_gripper, limited)
-    found = score(EpisodeFacts("e", "lift", True, True, "finished", control_hz, *arrays))
+    found = score(EpisodeFacts("e", "lift", True, True, "finished", control_hz, *arrays, version="2"))
     require_sane(found)
     assert pay_wei(found, 10**18) <= 10**18
 
