@@ -62,6 +62,7 @@ class Pipeline:
         self._tasks: list[asyncio.Task[None]] = []
         self._chain = ThreadPoolExecutor(CHAIN_THREADS, "payouts")
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._filling = asyncio.Lock()  # anyone may ask for a start: one file is read at a time, and once
         self.scoring = Scoring(
             database,
             store,
@@ -129,7 +130,9 @@ class Pipeline:
         Raises EpisodeError if an earlier release scored it, and its file cannot be read.
         """
         if await asyncio.to_thread(self._needs_start, episode):
-            await self.scoring.start(episode)
+            async with self._filling:
+                if await asyncio.to_thread(self._needs_start, episode):
+                    await self.scoring.start(episode)
         return await asyncio.to_thread(self._best, episode)
 
     async def rescore(self, version: str, task: str | None = None) -> Progress:

@@ -13,7 +13,7 @@ from sqlalchemy import delete, text
 from recorder.file.episode import EpisodeError
 from recorder.hub.states import EpisodeState
 from recorder.hub.tables import EpisodeRow
-from rewards.hub import starts
+from rewards.hub import judging, scoring, starts
 from rewards.hub.starts import NEAREST, PER_CELL, Best
 from rewards.hub.verdicts import scores
 from rewards.score.starts import LIKE_M, Start, start_cells
@@ -139,6 +139,28 @@ def test_the_start_of_an_episode_of_an_earlier_release_is_read_when_it_is_asked_
     assert best_episode(world) == "bobs"
     world.store.path("mine", "episode.h5").unlink()
     assert best_episode(world) == "bobs"  # its file is not read again
+
+
+def test_a_crowd_that_asks_for_an_old_start_has_its_file_read_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asyncio.run(submitted(world, world.verified("mine"), world.verified("bobs", operator=BOB, seed=9)))
+    with world.database() as db, db.begin():
+        db.execute(delete(StartRow).where(StartRow.episode == "mine"))
+    read: list[str] = []
+
+    def counted(file: Path) -> Start:
+        read.append(file.parent.name)
+        return judging.start_in(file)
+
+    monkeypatch.setattr(scoring, "start_in", counted)
+
+    async def crowd() -> list[Best | None]:
+        running = world.pipeline()
+        return list(await asyncio.gather(*(running.best("mine") for _ in range(20))))
+
+    assert {one.episode for one in asyncio.run(crowd()) if one is not None} == {"bobs"}
+    assert read == ["mine"]
 
 
 def test_rescoring_fills_in_the_starts_of_earlier_releases_and_the_newest_score_counts(world: World) -> None:
