@@ -40,17 +40,19 @@ def test_a_score_has_its_costs_with_their_moments_what_is_shown_and_its_stretche
     assert said["versions"] == [{"version": "9", "score": 0.8, "pay": pay, "paid": True, "scored_ms": 1}]
 
 
-def test_a_score_without_moments_says_so(world: World, client: httpx.Client) -> None:
+def test_a_score_without_moments_says_so(world: World) -> None:
     world.verified("e1")
-    said = client.get("/api/episodes/e1/score?wait_s=30").json()
+    with served(world) as client:
+        said = client.get("/api/episodes/e1/score?wait_s=30").json()
     assert (said["costs"], said["shown"], said["segments"]) == ([], {}, [])
     [version] = said["versions"]
     assert (version["version"], version["pay"], version["paid"]) == (said["version"], said["pay"], True)
 
 
-def test_what_has_no_score_says_why_and_when_it_is_tried_again(world: World, client: httpx.Client) -> None:
+def test_what_has_no_score_says_why_and_when_it_is_tried_again(world: World) -> None:
     world.verified("e1", rules="no-such-rules")
-    said = refused(client.get("/api/episodes/e1/score?wait_s=30"), 404, "not_scored")
+    with served(world) as client:
+        said = refused(client.get("/api/episodes/e1/score?wait_s=30"), 404, "not_scored")
     again = datetime.fromtimestamp(30, UTC).strftime("%Y-%m-%d %H:%M UTC")
     assert "could not be scored yet (UnknownRulesError: " in said
     assert "update armshare" in said
