@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
+from rewards.hub.scoring import Scoring
 from rewards.score.verdict import SegmentKind
 from tests.rewards.hub.test_api import ADMIN, refused, served
 from tests.rewards.hub.test_pipeline import submitted
@@ -49,10 +50,17 @@ def test_a_score_without_moments_says_so(world: World) -> None:
     assert (version["version"], version["pay"], version["paid"]) == (said["version"], said["pay"], True)
 
 
-def test_what_has_no_score_says_why_and_when_it_is_tried_again(world: World) -> None:
-    world.verified("e1", rules="no-such-rules")
+def test_what_has_no_score_says_why_and_when_it_is_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = world.pipeline().scoring
+    before.submit(world.verified("e1", rules="no-such-rules"))
+    asyncio.run(before.work())
+
+    async def nothing(_scoring: Scoring) -> None:
+        """Find nothing: it would be tried again as the hub starts."""
+
+    monkeypatch.setattr(Scoring, "search", nothing)
     with served(world) as client:
-        said = refused(client.get("/api/episodes/e1/score?wait_s=30"), 404, "not_scored")
+        said = refused(client.get("/api/episodes/e1/score"), 404, "not_scored")
     again = datetime.fromtimestamp(30, UTC).strftime("%Y-%m-%d %H:%M UTC")
     assert "could not be scored yet (UnknownRulesError: " in said
     assert "update armshare" in said
