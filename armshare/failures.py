@@ -50,6 +50,7 @@ _ACTIONABLE: Final = (
     "recorder.proof.refusals.GateError",
     "rewards.chain.payouts.PayoutsError",
     "rewards.chain.vault.ChainError",
+    "rewards.score.versions.UnknownRulesError",
     "sim.robot.RobotError",
     "sim.strangers.PolicyError",
     "sim.strangers.UnknownPolicyError",

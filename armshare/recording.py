@@ -9,6 +9,7 @@ import gymnasium
 
 from recorder.collect.env import Action, RecordedEnv, driver_of
 from rewards.score.kept import keep_score
+from rewards.score.versions import NEWEST
 from sim.gym import Seen
 
 
@@ -29,4 +30,4 @@ def record(
     """
     driver = driver_of(None if by is None else fspath(by))
     wallet = None if key is None else Path(key)
-    return RecordedEnv(env, Path(folder), by=driver, wallet=wallet, replay=replay, after=keep_score)
+    return RecordedEnv(env, Path(folder), by=driver, wallet=wallet, replay=replay, after=keep_score, rules=NEWEST)

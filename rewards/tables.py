@@ -1,4 +1,4 @@
-"""The rewards tables: scores, practice drives, the ledger, payout roots.
+"""The rewards tables: scores and what could not be scored, practice drives, starts, the ledger, payout roots.
 
 Foreign keys point only to this package or `recorder`. Scores and the ledger only ever grow: triggers on the tables of
 `APPEND_ONLY` refuse UPDATE and DELETE, so that no later mistake can rewrite what somebody earned.
@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Integer, String, Table, UniqueConstraint, event
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    event,
+    false,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 import recorder.hub.tables  # noqa: F401  scores refer to its episodes
@@ -22,7 +34,7 @@ PREPARED: Final = "prepared"
 
 
 class ScoreRow(Base):
-    """The verdict on one episode, which has one, under the version of the rules that its file determines."""
+    """The verdict on one episode by one version of the rules; a later version's stands beside it."""
 
     __tablename__ = "scores"
 
@@ -36,8 +48,86 @@ class ScoreRow(Base):
     operator: Mapped[str] = mapped_column(String(42))
     price_wei: Mapped[int] = mapped_column(Wei)
     pay_wei: Mapped[int] = mapped_column(Wei)
-    """What it earns; it is paid if the ledger has the transaction `episode:<episode>`."""
+    """What an episode with this score earns in all."""
     scored_ms: Mapped[int] = mapped_column(BigInteger)
+    costs: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
+    """Each a `rewards.score.verdict.Cost`; None, as `shown` and `segments`, if an earlier release scored it."""
+    shown: Mapped[dict[str, float] | None] = mapped_column(JSON(none_as_null=True))
+    segments: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
+    adds_wei: Mapped[int | None] = mapped_column(Wei)
+    """What is booked for this score: the first one's pay, and what a later one earns more than all before it.
+
+    None if an earlier release scored it: its pay.
+    """
+    rescored: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether the episode had a score already: the first one, by its own rules, is booked as `episode:<episode>`."""
+
+    @property
+    def owed_wei(self) -> int:
+        """What is to be booked for it."""
+        return self.pay_wei if self.adds_wei is None else self.adds_wei
+
+    @property
+    def key(self) -> str:
+        """Its transaction's key in the ledger."""
+        return f"episode:{self.episode}:rules-{self.version}" if self.rescored else f"episode:{self.episode}"
+
+
+class UnscoredRow(Base):
+    """A verified episode that could not be scored; it is tried again, less and less often."""
+
+    __tablename__ = "unscored"
+
+    episode: Mapped[str] = mapped_column(String(64), ForeignKey("episodes.episode"), primary_key=True)
+    reason: Mapped[str] = mapped_column(Text)
+    """The error's name, a colon and a sentence, for its operator."""
+    tries: Mapped[int]
+    next_ms: Mapped[int] = mapped_column(BigInteger, index=True)
+    """When it is tried again, at the latest; a hub that starts tries all of them."""
+
+
+class RescoringRow(Base):
+    """A job: score every verified episode by another version of the rules, in the order of the log."""
+
+    __tablename__ = "rescorings"
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    version: Mapped[str] = mapped_column(String(16))
+    task: Mapped[str | None] = mapped_column(String(64))
+    """None: of every task."""
+    after_index: Mapped[int] = mapped_column(BigInteger)
+    """The last place in the log that has been looked at; -1 at first."""
+    until_index: Mapped[int] = mapped_column(BigInteger)
+    """The last place that there was when the job began: what came later names its rules itself."""
+    began_ms: Mapped[int] = mapped_column(BigInteger)
+    ended_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class StartRow(Base):
+    """Where things stood when an episode began, to find drives from a like start. Made again from files and scores."""
+
+    __tablename__ = "starts"
+    __table_args__ = (
+        Index(
+            "ix_starts_like", "task", "task_version", "model", "simulated", "accepted", "cell", "score_ppm", "operator"
+        ),
+    )
+
+    episode: Mapped[str] = mapped_column(String(64), ForeignKey("episodes.episode"), primary_key=True)
+    task: Mapped[str] = mapped_column(String(64))
+    task_version: Mapped[int]
+    model: Mapped[str] = mapped_column(String(64))
+    simulated: Mapped[bool]
+    operator: Mapped[str] = mapped_column(String(42))
+    cell: Mapped[str] = mapped_column(String(24))
+    """Empty if nobody knows where things stood."""
+    things_m: Mapped[list[float] | None] = mapped_column(JSON(none_as_null=True))
+    """x y z of each thing in the robot's base frame, one after the other, m."""
+    duration_s: Mapped[float]
+    version: Mapped[str] = mapped_column(String(16))
+    """The newest version of the rules that it is scored by, which gives the two below."""
+    accepted: Mapped[bool]
+    score_ppm: Mapped[int]
 
 
 class PracticeRow(Base):
@@ -65,7 +155,9 @@ class TransactionRow(Base):
     episode: Mapped[str | None] = mapped_column(String(64), index=True)
     time_ms: Mapped[int] = mapped_column(BigInteger)
     content_sha256: Mapped[str] = mapped_column(String(64))
-    """Of kind, episode and postings: these must be the same if a key comes again."""
+    """Of kind, episode, postings and reason: these must be the same if a key comes again."""
+    reason: Mapped[str | None] = mapped_column(Text)
+    """Why it was booked, if the kind does not say it."""
 
 
 class PostingRow(Base):

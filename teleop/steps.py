@@ -83,6 +83,8 @@ class EpisodeStart:
     cameras: tuple[FilmHead, ...] = ()
     """Those that record: each has a film beside the journal, unless its process failed."""
     driver: Driver = PERSON
+    rules: str | None = None
+    """The version of the scoring rules that the hub named in its order; None if it named none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ LATER: Final = frozenset(
         "armshare host --robot panda --hub https://example.org/arms --data host-data",
         "armshare host --robot panda:lift,stack --robot husky:fetch --hub https://example.org/arms --data host-data",
         "armshare settle --data data",
+        "armshare rescore --rules 2 --data data",
         "armshare clear panda-1",
         "armshare remove panda-1",
         "ARMSHARE_PUBLIC_URL=https://example.org/arms armshare hub --data data",
@@ -191,7 +192,7 @@ UNABRIDGED: Final = ("armshare record --task lift --expert --episodes 100 --to e
 ENDS: Final = {"armshare drive --hub URL --episode EPISODE_FOLDER": (0, 1, 2)}
 """How else a line may end than with 0: the same motion among things that lie elsewhere need not succeed."""
 _SERVES: Final = ("run", "hub", "host")
-_OF_WHO_RUNS_IT: Final = ("armshare clear", "armshare remove", "armshare settle")
+_OF_WHO_RUNS_IT: Final = ("armshare clear", "armshare remove", "armshare settle", "armshare rescore")
 """What is typed by whoever runs the platform and its robots, and so in its folder."""
 _READY_S: Final = 90.0
 _UP: Final = np.array([[0.0, 0.0, 0.05, 0.0, 0.0, 0.0]])

@@ -1,4 +1,4 @@
-"""Commands that run a platform: run, hub, host, demo, settle."""
+"""Commands that run a platform: run, hub, host, demo."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from armshare.cli.options import ARM, HUB, AsJson, Ca, Data, HubUrl, IsChild, Port, err, interruptible, out
-from armshare.client import client_of, config_of, message_of
 from armshare.failures import PlatformError
 from armshare.logs import LogFile
 from armshare.platform import processes
@@ -256,22 +255,6 @@ def _settled(outcome: dict[str, Any]) -> Iterator[str]:
     yield f"claim    {outcome['claim_transaction']}"
     yield f"balance  {int(outcome['balance']) / ARM:.4f} ARM, read back from the chain"
     yield f"export   {outcome['export']}"
-
-
-@cli.command()
-def settle(data: Data = Path("data"), hub: HubUrl = HUB, _ca: Ca = None) -> None:
-    """Settle everything earned in a new root now, with the platform's admin token (keys/admin.token below --data)."""
-    if not (data / "keys" / "admin.token").is_file():
-        raise PlatformError(
-            f"{data} is not a hub's data folder: it has no keys/admin.token. Name the hub's with --data."
-        )
-    token = (data / "keys" / "admin.token").read_text().strip()
-    with client_of(hub) as client:
-        config_of(client)
-        answer = client.post("/api/settle", headers={"Authorization": f"Bearer {token}"})
-    if answer.is_error:
-        raise PlatformError(message_of(answer))
-    print(json.dumps(answer.json()))
 
 
 def _settings(**given: Any) -> Settings:

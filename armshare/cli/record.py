@@ -84,13 +84,15 @@ def record(
     from recorder.collect.crew import Job, collect
     from recorder.collect.folder import Folder
     from rewards.score.kept import keep_score
+    from rewards.score.versions import NEWEST
     from sim.processes import WORKERS
 
     file = of_policy(checkpoint, policy)
     made = _made(robot or task(task_name).robots[0], task_name, policy, file, expert=expert)
     folder = Folder(target)
     done = Collected(str(target), made.robot, made.task, _said(made), 0, workers=workers or WORKERS)
-    job = Job(made, target.resolve(), policy, key and key.resolve(), replay, after=keep_score, checkpoint=file)
+    own = key and key.resolve()
+    job = Job(made, target.resolve(), policy, own, replay, after=keep_score, checkpoint=file, rules=NEWEST)
     begun = time.perf_counter()
     with folder.held(made), progress_bar() as progress:
         seeds = list(islice(data_seeds(seed), episodes))

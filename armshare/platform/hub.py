@@ -108,7 +108,8 @@ class Access:
             said = (row.model, row.simulated, found.described, lease.grant, lease.signature, row.issued_ms)
             asked = Asked(*said, version, _driver(row))
         live = None if row.price_wei is None else _live(heard.columns if heard else _written(row), found.lease)
-        return case.Ticket(row.episode, row.robot, row.operator, row.task, row.seed, row.nonce, asked, live)
+        same = (row.episode, row.robot, row.operator, row.task, row.seed, row.nonce)
+        return case.Ticket(*same, asked, live, row.rules)
 
 
 def _driver(row: TicketRow) -> Driver | None:
@@ -221,7 +222,7 @@ def _parts(settings: Settings, chain: Chain, deployment: Deployment, verifiers: 
         what = f"{settings.data / 'armshare.sqlite'} cannot be used ({error.orig})"
         raise PlatformError(f"{what}. Restore it from a backup, or name another folder with --data.") from error
     database = open_database(engine)
-    registry = Registry(database, deployment.domain, prices=settings.prices)
+    registry = Registry(database, deployment.domain, prices=settings.prices, rules=SCORE_VERSION)
     checkable = partial(_unchecked, verifiers)
     hub = Hub(registry, deployment.domain, settings.lease_s, away_s=settings.away_s, checkable=checkable)
     accounts = Accounts(database, settings.url, deployment.chain_id)

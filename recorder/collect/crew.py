@@ -50,6 +50,8 @@ class Job:
     after: After | None = None
     checkpoint: Path | None = None
     """The policy's, whose loader is called once in each process."""
+    rules: str | None = None
+    """The version of the scoring rules that the episodes name."""
 
 
 def collect(job: Job, seeds: Iterable[int], workers: int = WORKERS) -> Iterator[Attempt]:
@@ -106,7 +108,7 @@ def maker_of(job: Job) -> tuple[Maker, PilotMaker]:
     world.connect()
     who = parties(folder.keys, made.task, job.wallet)
     pilots = load(job.policy, job.checkpoint) if job.policy else pilot.expert
-    return Maker(world, who, folder, made, replay=job.replay, after=job.after), pilots
+    return Maker(world, who, folder, made, replay=job.replay, after=job.after, rules=job.rules), pilots
 
 
 @contextmanager

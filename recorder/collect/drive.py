@@ -38,8 +38,12 @@ class Drive:
         driver: Driver,
         journal: Path,
         described: dict[str, str],
+        rules: str | None = None,
     ) -> None:
-        """Reset `world` (connected) to `seed`, and arm it. `described` is the SHA-256 of each of the robot's files."""
+        """Reset `world` (connected) to `seed`, and arm it. `described` is the SHA-256 of each of the robot's files.
+
+        `rules`: by which version of the scoring rules it is to be scored.
+        """
         self.episode, self.seed, self.driver, self.journal = episode, seed, driver, journal
         self._time, self._described = SimulatedTime(world.spec.control_hz), described
         self._robot, self._events = Paced(world, self._time), Events()
@@ -56,7 +60,7 @@ class Drive:
         name, address = world.spec.model.name, parties.robot.address
         self._session = Session(self._robot, address, name, self._events, self._see, self._hear, self._time.clock)
         self._session.obey(parties.lease)
-        self._session.obey(signalling.BeginOrder(episode, seed, NO_NONCE, driver))
+        self._session.obey(signalling.BeginOrder(episode, seed, NO_NONCE, driver, rules))
         self.ask(Mode.NEUTRAL, np.empty(0, np.float32), dead_man=False)
 
     @property

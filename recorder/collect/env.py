@@ -77,10 +77,12 @@ class RecordedEnv(gymnasium.Wrapper[Seen, Action, Seen, Action]):
         wallet: Path | None = None,
         replay: bool = True,
         after: After | None = None,
+        rules: str | None = None,
     ) -> None:
         """Record what drives `env`; raise CollectError if it is not one of ours, or the folder is for something else.
 
-        `by` says who drives. `wallet` is the operator's own key; by default one is kept in the folder.
+        `by` says who drives. `wallet` is the operator's own key; by default one is kept in the folder. `rules`: the
+        version of the scoring rules that its episodes name.
         """
         super().__init__(env)
         inner = env.unwrapped
@@ -92,7 +94,8 @@ class RecordedEnv(gymnasium.Wrapper[Seen, Action, Seen, Action]):
         held = Folder(folder)
         with ExitStack() as stack:
             stack.enter_context(held.held(made))
-            maker = Maker(inner.world, parties(held.keys, made.task, wallet), held, made, replay=replay, after=after)
+            who = parties(held.keys, made.task, wallet)
+            maker = Maker(inner.world, who, held, made, replay=replay, after=after, rules=rules)
             self._holding = stack.pop_all()
         self._maker, self._periods = maker, _Recorded(inner.world, maker, held, made)
         inner.periods = self._periods

@@ -55,9 +55,21 @@ class Maker:
     """Makes the episodes of one connected simulated robot at its task, one after the other."""
 
     def __init__(
-        self, world: Robot, parties: Parties, folder: Folder, made: Made, *, replay: bool, after: After | None = None
+        self,
+        world: Robot,
+        parties: Parties,
+        folder: Folder,
+        made: Made,
+        *,
+        replay: bool,
+        after: After | None = None,
+        rules: str | None = None,
     ) -> None:
-        """With `replay`, an episode counts only if it can be reproduced to the last bit."""
+        """With `replay`, an episode counts only if it can be reproduced to the last bit.
+
+        `rules` is the version of the scoring rules that its episodes name.
+        """
+        self._rules = rules
         self._world, self._parties, self._folder, self._made = world, parties, folder, made
         self._replay: Replayer | None = replayed if replay else None
         self._after = after
@@ -66,7 +78,8 @@ class Maker:
     def begin(self, episode: str, seed: int) -> Drive:
         """Begin an episode."""
         journal = self._folder.making / (episode + JOURNAL_SUFFIX)
-        return Drive(self._world, self._parties, episode, seed, self._made.driver, journal, self._described)
+        driver, described = self._made.driver, self._described
+        return Drive(self._world, self._parties, episode, seed, driver, journal, described, self._rules)
 
     def keep(self, drive: Drive) -> Attempt:
         """Keep an episode that has ended; raise CollectError if it cannot be what it says it is.

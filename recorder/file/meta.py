@@ -32,6 +32,7 @@ from teleop.cameras.film import RECORDING_MAX
 from teleop.steps import NOTE_CHARACTERS_MAX, NOTES_MAX, PERSON, Driver, EpisodeEnd, EpisodeStart, FilmHead
 from teleop.wire.notes import cleaned
 from teleop.wire.reasons import EndReason
+from teleop.wire.rules import RulesVersion
 
 Hex32 = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-f]{64}$")]
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
@@ -245,6 +246,8 @@ class Meta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.UNSET
     )
     """Version 1 has none."""
+    rules: RulesVersion | msgspec.UnsetType = msgspec.UNSET
+    """By which version of the scoring rules it is scored, as its hub said when it began; not every episode says it."""
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -311,6 +314,8 @@ def _require_version(meta: Meta) -> None:
     for name, value in newer.items():
         if (value is msgspec.UNSET) is not (meta.version == 1):
             raise MetaError(f"expected {name} from version 2 on, got {value} in version {meta.version}")
+    if meta.rules is not msgspec.UNSET and meta.version == 1:
+        raise MetaError(f"expected no rules in version 1, got {meta.rules!r}")
 
 
 def _require_cameras(meta: Meta) -> None:
@@ -386,6 +391,7 @@ def start_meta(start: EpisodeStart, urdf_sha256: dict[str, str]) -> Meta:
         end=None,
         driver=start.driver,
         cameras={head.name: camera_meta(head) for head in start.cameras},
+        rules=msgspec.UNSET if start.rules is None else start.rules,
     )
     _require_cameras(meta)
     return meta

@@ -109,6 +109,18 @@ def another_driver(asked: Asked, manifest: Manifest) -> str | None:
     return f"the operator said that {asked.driver} drives, the episode says {said}"
 
 
+def other_rules(rules: str | None, manifest: Manifest) -> str | None:
+    """Say whether an episode names other scoring rules than its hub did when it began.
+
+    `rules` None: a ticket of an earlier release named none, and nobody may choose some afterwards.
+    """
+    said = None if manifest.rules is msgspec.UNSET else manifest.rules
+    if said == rules:
+        return None
+    ordered, found = (f"the rules {one!r}" if one is not None else "no rules" for one in (rules, said))
+    return f"the hub named {ordered} when the episode began, the episode names {found}; its host must be updated"
+
+
 def another_robot(asked: Asked, meta: Meta) -> str | None:
     """Say what an episode says otherwise of its robot or its task than the hub was told before it began."""
     there = asked.described

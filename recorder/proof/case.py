@@ -38,6 +38,8 @@ class Ticket:
     """What else it fixed; None for a ticket of an earlier release, which did not note it."""
     live: Live | None = None
     """What it heard while the episode was driven; None for a ticket of an earlier release."""
+    rules: str | None = None
+    """The version of the scoring rules that it named; None for a ticket of an earlier release."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,8 +183,8 @@ def _ticket_agrees(case: Case) -> str | None:
     expected = (ticket.episode, ticket.robot, ticket.operator, ticket.task, ticket.seed)
     if found != expected:
         return f"expected episode, robot, operator, task and seed {expected}, got {found}"
-    if ticket.asked is None:
-        return None
+    if (other := facts.other_rules(ticket.rules, manifest)) or ticket.asked is None:
+        return other
     differs = facts.another_grant, facts.another_format, facts.another_driver
     return next((said for differing in differs if (said := differing(ticket.asked, manifest))), None)
 

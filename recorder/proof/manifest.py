@@ -21,6 +21,7 @@ from recorder.proof.content import content_root
 from teleop.identity import Domain, load_statements
 from teleop.wire.driver import Driver
 from teleop.wire.reasons import EndReason
+from teleop.wire.rules import RulesVersion
 
 MANIFEST_BYTES_MAX: Final = 1 << 20
 EPISODE_FILE: Final = "episode.h5"
@@ -100,6 +101,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """In order, with the last of all; version 1 does not have it."""
     driver: Driver | msgspec.UnsetType = msgspec.UNSET
     """Who or what drove, as the operator said; version 1 does not have it."""
+    rules: RulesVersion | msgspec.UnsetType = msgspec.UNSET
+    """By which version of the scoring rules it is scored, if the file says it."""
 
     def encode(self) -> bytes:
         """Return the canonical bytes."""
@@ -137,6 +140,7 @@ def of_episode(episode: Episode, *, size: int, sha256: str, root: str, previous:
         software=software,
         commands=msgspec.UNSET if meta.version == 1 else last_commands(episode),
         driver=meta.driver,
+        rules=meta.rules,
     )
 
 
@@ -194,6 +198,8 @@ def decode(data: bytes) -> Manifest:
     for name in ("commands", "driver"):
         if ((found := getattr(manifest, name)) is msgspec.UNSET) is not (manifest.version == 1):
             raise SchemaError(f"expected `{name}` from version 2 on, got {found} in {manifest.version}")
+    if manifest.rules is not msgspec.UNSET and manifest.version == 1:
+        raise SchemaError(f"expected no `rules` in version 1, got {manifest.rules!r}")
     if manifest.files[0].name != EPISODE_FILE:
         raise SchemaError(f"expected one file, {EPISODE_FILE}, got {manifest.files[0].name!r}")
     return manifest

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
+from recorder.hub.catalogue import DriverView
 from rewards.chain.payouts import Paid, Root
-from rewards.hub.pipeline import Statement, Verdict
+from rewards.hub.rescoring import Progress
+from rewards.hub.starts import Best
+from rewards.hub.verdicts import Scored, Statement, Verdict
 from rewards.people.operators import NOT_QUALIFIED, PRACTICE, Operator
 from rewards.people.qualification import NEEDS, Check, passed
-from rewards.score.verdict import ONE_PPM
+from rewards.score.verdict import ONE_PPM, Cost, Segment, SegmentKind
+from teleop.wire.driver import DriverKind
 
 
 class CheckAnswer(BaseModel):
@@ -42,8 +46,62 @@ class PracticeAnswer(BaseModel):
         return cls(reason=NOT_QUALIFIED, sentence=PRACTICE, passed=passed(checks), checks=said)
 
 
+class CostAnswer(BaseModel):
+    """What one part of the score cost, and the stretch that cost most of it."""
+
+    part: str
+    points: float
+    """Of the price of a perfect drive, in [0, 1]."""
+    sentence: str
+    from_s: float | None
+    """From the first observation, s; null, as `until_s`, if it was no moment but the whole drive."""
+    until_s: float | None
+
+    @classmethod
+    def of(cls, cost: Cost) -> Self:
+        """Return the answer for a cost."""
+        points = cost.ppm / ONE_PPM
+        return cls(part=cost.part, points=points, sentence=cost.sentence, from_s=cost.from_s, until_s=cost.until_s)
+
+
+class SegmentAnswer(BaseModel):
+    """What a stretch of an episode was; seconds from its first observation."""
+
+    kind: SegmentKind
+    from_s: float
+    until_s: float
+
+    @classmethod
+    def of(cls, segment: Segment) -> Self:
+        """Return the answer for a segment."""
+        return cls(kind=segment.kind, from_s=segment.from_s, until_s=segment.until_s)
+
+
+class VersionAnswer(BaseModel):
+    """An episode's score by one version of the rules."""
+
+    version: str
+    score: float
+    pay: str
+    """What it adds to the scores before it, in wei: the first one's pay, or what a later one pays more."""
+    paid: bool
+    """Whether that is booked."""
+    scored_ms: int
+
+    @classmethod
+    def of(cls, found: Scored) -> Self:
+        """Return the answer for a score."""
+        return cls(
+            version=found.version,
+            score=found.score_ppm / ONE_PPM,
+            pay=str(found.adds_wei),
+            paid=found.paid,
+            scored_ms=found.scored_ms,
+        )
+
+
 class ScoreAnswer(BaseModel):
-    """An episode's score and what became of its pay."""
+    """An episode's score by its own rules and what became of its pay; `versions` has those by others, too."""
 
     episode: str
     version: str
@@ -52,6 +110,13 @@ class ScoreAnswer(BaseModel):
     accepted: bool
     vector: dict[str, float]
     reasons: list[str]
+    costs: list[CostAnswer]
+    """The largest first; versions 1 and 2 of the rules have none."""
+    shown: dict[str, float]
+    """What helps an operator and is not paid by, in its own units."""
+    segments: list[SegmentAnswer]
+    versions: list[VersionAnswer]
+    """The first is the one above, then in the order in which they came."""
     price: str
     pay: str
     paid: bool
@@ -70,11 +135,93 @@ class ScoreAnswer(BaseModel):
             accepted=found.accepted,
             vector=dict(found.vector),
             reasons=list(found.reasons),
+            costs=[CostAnswer.of(one) for one in found.costs],
+            shown=dict(found.shown),
+            segments=[SegmentAnswer.of(one) for one in found.segments],
+            versions=[VersionAnswer.of(one) for one in found.versions],
             price=str(found.price_wei),
             pay=str(found.pay_wei),
             paid=found.paid,
             practice=None if found.practice is None else PracticeAnswer.of(found.practice),
             awaiting_review=found.awaiting_review,
+        )
+
+
+class DriverAnswer(BaseModel):
+    """Who or what drove, as its operator said; `name` and `sha256` are empty for a person."""
+
+    kind: DriverKind
+    name: str
+    sha256: str
+
+
+class BestAnswer(BaseModel):
+    """The best accepted drive from a like start."""
+
+    episode: str
+    score: float
+    """By the newest version of the rules that it is scored by."""
+    duration_s: float
+    apart_m: float
+    """By how much the thing that stood farthest off stood elsewhere."""
+    driver: DriverAnswer | None
+    """Null if an earlier release began it."""
+
+    @classmethod
+    def of(cls, found: Best, driver: DriverView | None) -> Self:
+        """Return the answer for a drive, and who drove it."""
+        return cls(
+            episode=found.episode,
+            score=found.score_ppm / ONE_PPM,
+            duration_s=found.duration_s,
+            apart_m=found.apart_m,
+            driver=None if driver is None else DriverAnswer(kind=driver.kind, name=driver.name, sha256=driver.sha256),
+        )
+
+
+class RescoringAsked(BaseModel):
+    """By which version of the rules to score, and the episodes of which task; empty or left out: of every task."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rules: Annotated[str, Field(min_length=1, max_length=16)]
+    task: Annotated[str, Field(max_length=64)] = ""
+
+
+class RescoringAnswer(BaseModel):
+    """A job that scores every verified episode by another version of the rules, and how far it is."""
+
+    id: int
+    rules: str
+    task: str | None
+    state: Literal["running", "done"]
+    episodes: int
+    seen: int
+    """How many of them have been looked at."""
+    failed: int
+    """How many of those could not be scored: the hub's log says why, and another job tries them again."""
+    added: int
+    """To how many of those the new score adds pay."""
+    pay: str
+    """How much it adds, in wei, booked or waiting for its pool."""
+    began_ms: int
+    ended_ms: int | None
+
+    @classmethod
+    def of(cls, found: Progress) -> Self:
+        """Return the answer for a job."""
+        return cls(
+            id=found.id,
+            rules=found.version,
+            task=found.task,
+            state="running" if found.ended_ms is None else "done",
+            episodes=found.episodes,
+            seen=found.seen,
+            failed=found.failed,
+            added=found.added,
+            pay=str(found.added_wei),
+            began_ms=found.began_ms,
+            ended_ms=found.ended_ms,
         )
 
 
@@ -119,6 +266,8 @@ class EntryAnswer(BaseModel):
     episode: str | None
     kind: str
     amount: str
+    reason: str | None
+    """Why it was booked, if the kind does not say it."""
 
 
 class BalanceAnswer(BaseModel):
@@ -141,7 +290,13 @@ class BalanceAnswer(BaseModel):
             claimed=str(found.claimed_wei),
             wallet=str(found.wallet_wei),
             entries=[
-                EntryAnswer(time_ms=one.time_ms, episode=one.episode, kind=one.kind, amount=str(one.amount_wei))
+                EntryAnswer(
+                    time_ms=one.time_ms,
+                    episode=one.episode,
+                    kind=one.kind,
+                    amount=str(one.amount_wei),
+                    reason=one.reason,
+                )
                 for one in found.entries
             ],
         )

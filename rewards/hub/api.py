@@ -5,19 +5,33 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Protocol
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
+from recorder.file.episode import EpisodeError
 from recorder.hub.catalogue import Catalogue, UnknownEpisodeError
 from recorder.hub.states import EpisodeState
 from recorder.proof.bundle import SCORE_FILE
 from rewards.chain.payouts import NothingSettledError, RootVoidError, UnknownRootError, WrongVaultError
 from rewards.chain.vault import ChainError, ChainUnreachableError, NothingToClaimError, VaultRefusedError
-from rewards.hub.answers import BalanceAnswer, ClaimAnswer, OperatorAnswer, RootAnswer, ScoreAnswer
+from rewards.hub.answers import (
+    BalanceAnswer,
+    BestAnswer,
+    ClaimAnswer,
+    OperatorAnswer,
+    RescoringAnswer,
+    RescoringAsked,
+    RootAnswer,
+    ScoreAnswer,
+)
 from rewards.hub.pipeline import Pipeline
+from rewards.hub.verdicts import Unscored
 from rewards.score.kept import encoded
+from rewards.score.starts import LIKE_M
+from rewards.score.versions import UnknownRulesError
 from teleop.hub.errors import ApiError
 from teleop.identity import SignatureError, require_address
 
@@ -50,16 +64,46 @@ class _Routes:
         """Return an episode's score, once it has one."""
         found = await self._pipeline.verdict(episode, wait_s)
         if found is None:
-            raise await run_in_threadpool(_not_scored, self._catalogue, episode)
+            raise await self._not_scored(episode)
         return ScoreAnswer.of(found)
 
     async def score_file(self, episode: str) -> Response:
         """Return an episode's score as the file that lies beside it in a bundle; nobody signs it."""
         found = await self._pipeline.verdict(episode)
         if found is None:
-            raise await run_in_threadpool(_not_scored, self._catalogue, episode)
+            raise await self._not_scored(episode)
         named = {"Content-Disposition": f'attachment; filename="{episode}-{SCORE_FILE}"'}
         return Response(encoded(found.scored), media_type="application/json", headers=named)
+
+    async def best(self, episode: str) -> BestAnswer:
+        """Return the best accepted drive of the same task and robot model from a like start, to learn from."""
+        try:
+            found = await self._pipeline.best(episode)
+        except EpisodeError as error:
+            raise ApiError(
+                404, "no_best", f"{episode} cannot be read, so nobody knows how it began: {error}"
+            ) from error
+        if found is None:
+            raise await run_in_threadpool(_no_best, self._catalogue, episode)
+        view = await run_in_threadpool(self._catalogue.get, found.episode)
+        return BestAnswer.of(found, view.driver)
+
+    async def rescore(self, request: Request, asked: RescoringAsked) -> RescoringAnswer:
+        """Score every verified episode by a version of the rules, beside its scores. For the platform's operator."""
+        _require_admin(request, self._admin_token)
+        try:
+            return RescoringAnswer.of(await self._pipeline.rescore(asked.rules, asked.task or None))
+        except UnknownRulesError as error:
+            raise ApiError(422, "unknown_rules", str(error)) from error
+
+    async def rescorings(self, request: Request) -> list[RescoringAnswer]:
+        """Return the newest of these jobs, newest first. For the platform's operator (admin token)."""
+        _require_admin(request, self._admin_token)
+        return [RescoringAnswer.of(job) for job in await self._pipeline.rescorings()]
+
+    async def _not_scored(self, episode: str) -> ApiError:
+        kept_back = await self._pipeline.unscored(episode)
+        return await run_in_threadpool(_not_scored, self._catalogue, episode, kept_back)
 
     async def operator(self, address: str) -> OperatorAnswer:
         """Return whether a wallet's accepted episodes are paid."""
@@ -115,8 +159,11 @@ def router(pipeline: Pipeline, catalogue: Catalogue, signed_in: SignedIn, admin_
     routes.get("/api/balances/{address}")(made.balance)
     routes.get("/api/roots")(made.roots)
     routes.get("/api/roots/{root}", response_class=Response, responses=_DOCUMENT)(made.document)
+    routes.get("/api/episodes/{episode}/best")(made.best)
     routes.post("/api/claim")(made.claim)
     routes.post("/api/settle")(made.settle)
+    routes.post("/api/rescore", status_code=202)(made.rescore)
+    routes.get("/api/rescore")(made.rescorings)
     return routes
 
 
@@ -127,15 +174,32 @@ def _require_address(address: str) -> None:
         raise ApiError(422, "address", str(error)) from error
 
 
-def _not_scored(catalogue: Catalogue, episode: str) -> ApiError:
+def _not_scored(catalogue: Catalogue, episode: str, kept_back: Unscored | None) -> ApiError:
     try:
         state = catalogue.get(episode).state
     except UnknownEpisodeError as error:
         return ApiError(404, "unknown_episode", str(error))
+    if state is EpisodeState.VERIFIED and kept_back is not None:
+        times = "once" if kept_back.tries == 1 else f"{kept_back.tries} times"
+        again = f"tried {times}, and again by itself, {_day(kept_back.next_ms)} at the latest"
+        return ApiError(404, "not_scored", f"{episode} could not be scored yet ({kept_back.reason}); {again}")
     if state in _COMING:
         text = f"{episode} is {state} and has no score yet; a verified one gets it in seconds"
         return ApiError(404, "not_scored", text)
     return ApiError(404, "never_scored", f"{episode} is {state}: only verified episodes are scored")
+
+
+def _no_best(catalogue: Catalogue, episode: str) -> ApiError:
+    try:
+        catalogue.get(episode)
+    except UnknownEpisodeError as error:
+        return ApiError(404, "unknown_episode", str(error))
+    near = f"within {100 * LIKE_M:.0f} cm of how {episode} began"
+    return ApiError(404, "no_best", f"no accepted drive of this task with this robot model began {near}")
+
+
+def _day(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _require_admin(request: Request, admin_token: str) -> None:

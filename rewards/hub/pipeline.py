@@ -1,85 +1,37 @@
-"""From a verified episode to pay: score it, book it, settle it.
-
-Work is found in two ways: `submit` says that an episode was just verified, and a search of the tables (at the start,
-and then every half minute) finds what was not submitted, or what a crash left. An episode's score and its pay, or the
-checks of a practice drive, are written in one database transaction.
-"""
+"""From a verified episode to pay, all of it: `scoring.py` scores it, `paying.py` books it, and it is settled here."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import structlog
-from sqlalchemy import Select, select
-from sqlalchemy.orm import Session
 
-from recorder.hub.states import EpisodeState
 from recorder.hub.store import Store
-from recorder.hub.tables import EpisodeRow
-from recorder.proof.bundle import TrustClass
-from recorder.proof.manifest import EPISODE_FILE
 from rewards.chain.payouts import Paid, Payouts, PayoutsError, Root
 from rewards.chain.vault import ChainError
+from rewards.hub import paying, starts
+from rewards.hub.judging import Judge, judge
+from rewards.hub.rescoring import Progress, Rescoring
+from rewards.hub.scoring import Scoring
+from rewards.hub.starts import Best
+from rewards.hub.verdicts import Statement, Unscored, Verdict, first_score, unscored_of, verdict_of
 from rewards.ledger import ledger
 from rewards.people import operators
 from rewards.people.operators import Operator
-from rewards.people.qualification import Check, appraise, from_json
-from rewards.score.score import pay_wei
-from rewards.score.verdict import Score
-from rewards.tables import PracticeRow, ScoreRow, TransactionRow
+from rewards.score.versions import VERSIONS
 from teleop.clock import now_ms
 from teleop.hub.db import Database
-from teleop.hub.tables import TicketRow
 
 T = TypeVar("T")
 
-SEARCH_EVERY_S: Final = 30.0
 CHAIN_THREADS: Final = 4
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """An episode's score and what became of its pay."""
-
-    episode: str
-    version: str
-    score_ppm: int
-    accepted: bool
-    vector: Mapping[str, float]
-    reasons: tuple[str, ...]
-    price_wei: int
-    pay_wei: int
-    paid: bool
-    """Whether the ledger has booked it; an accepted episode waits while its task's pool is empty."""
-    practice: tuple[Check, ...] | None
-    """The checks of a practice drive, which earns nothing; None for an episode of a qualified wallet."""
-    awaiting_review: bool = False
-    """A real robot's: that it happened as recorded is its host's word, and nothing is paid on that."""
-
-    @property
-    def scored(self) -> Score:
-        """The score alone, without what became of its pay."""
-        return Score(self.version, self.score_ppm, self.accepted, self.vector, self.reasons)
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """What an operator has earned, and where it is."""
-
-    earned_wei: int
-    settled_wei: int
-    claimed_wei: int
-    wallet_wei: int
-    entries: tuple[ledger.Entry, ...]
 
 
 class Pipeline:
@@ -96,27 +48,41 @@ class Pipeline:
         executor: Executor | None = None,
         settle_every_s: float = 0.0,
         clock_ms: Callable[[], int] = now_ms,
+        judge: Judge = judge,
+        versions: Sequence[str] = VERSIONS,
     ) -> None:
         """`prices`: task -> wei for a score of 1, if a ticket does not say. `executor` scores (None: threads).
 
         With `settle_every_s` 0 it settles only when asked. With `qualification`, what a wallet drives is practice until
-        its drives have passed the checks.
+        its drives have passed the checks. `judge` is the rules, in these `versions`, the oldest first.
         """
-        self._qualification = qualification
-        self._database, self._store, self._payouts, self._prices = database, store, payouts, prices
-        self._executor, self._settle_every_s, self._clock_ms = executor, settle_every_s, clock_ms
-        self._work: asyncio.Queue[str] = asyncio.Queue()
+        self._database, self._payouts, self._qualification = database, payouts, qualification
+        self._settle_every_s, self._clock_ms = settle_every_s, clock_ms
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._tasks: list[asyncio.Task[None]] = []
         self._chain = ThreadPoolExecutor(CHAIN_THREADS, "payouts")
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._filling = asyncio.Lock()  # anyone may ask for a start: one file is read at a time, and once
+        self.scoring = Scoring(
+            database,
+            store,
+            prices,
+            qualification=qualification,
+            executor=executor,
+            clock_ms=clock_ms,
+            told=self._tell,
+            judge=judge,
+            versions=versions,
+        )
+        self.rescoring = Rescoring(database, self.scoring.rescore, clock_ms, versions)
 
     async def __aenter__(self) -> Self:
         """Start; raise WrongVaultError if database and chain do not belong together."""
         self._loop = asyncio.get_running_loop()
         await self._beside(self._payouts.reconcile)
-        self._tasks = [asyncio.create_task(self._score_all(), name="scoring")]
-        self._tasks.append(asyncio.create_task(self._search(), name="search for unscored episodes"))
+        self._tasks = [asyncio.create_task(self.scoring.run(), name="scoring")]
+        self._tasks.append(asyncio.create_task(self.scoring.search(), name="search for unscored episodes"))
+        self._tasks.append(asyncio.create_task(self.rescoring.run(), name="rescoring"))
         if self._settle_every_s > 0:
             self._tasks.append(asyncio.create_task(self._settle_all(), name="settling"))
         return self
@@ -134,7 +100,7 @@ class Pipeline:
     def submit(self, episode: str) -> None:
         """Say that an episode was verified, from any thread. If the pipeline is not running, a search finds it."""
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._work.put_nowait, episode)
+            self._loop.call_soon_threadsafe(self.scoring.submit, episode)
 
     async def verdict(self, episode: str, wait_s: float = 0.0) -> Verdict | None:
         """Return an episode's score, waiting up to `wait_s` for it; None if there is none by then."""
@@ -153,6 +119,31 @@ class Pipeline:
             if not self._waiting[episode]:
                 del self._waiting[episode]
         return await asyncio.to_thread(self._verdict, episode)
+
+    async def unscored(self, episode: str) -> Unscored | None:
+        """Return why an episode could not be scored; None if nothing kept it from that."""
+        return await asyncio.to_thread(self._unscored, episode)
+
+    async def best(self, episode: str) -> Best | None:
+        """Return the best drive from a start like an episode's; None if there is none, or it has no score.
+
+        Raises EpisodeError if an earlier release scored it, and its file cannot be read.
+        """
+        if await asyncio.to_thread(self._needs_start, episode):
+            async with self._filling:
+                if await asyncio.to_thread(self._needs_start, episode):
+                    await self.scoring.start(episode)
+        return await asyncio.to_thread(self._best, episode)
+
+    async def rescore(self, version: str, task: str | None = None) -> Progress:
+        """Ask that every verified episode be scored by a version of the rules; raise UnknownRulesError."""
+        job = await asyncio.to_thread(self.rescoring.begin, version, task)
+        self.rescoring.wake()
+        return job
+
+    async def rescorings(self) -> list[Progress]:
+        """Return the newest jobs of rescoring, newest first."""
+        return await asyncio.to_thread(self.rescoring.jobs)
 
     async def operator(self, address: str) -> Operator:
         """Return whether a wallet is qualified, and its last practice drive."""
@@ -193,36 +184,7 @@ class Pipeline:
 
     def pay_waiting(self) -> int:
         """Pay accepted episodes that found their pool empty, oldest first; return how many. Blocks."""
-        with self._database() as db:
-            waiting = db.scalars(_unpaid()).all()
-        return sum(ledger.write(self._database, partial(_pay, row=row)) for row in waiting)
-
-    async def _score_all(self) -> None:
-        while True:
-            episode = await self._work.get()
-            try:
-                await self._score(episode)
-            except Exception:  # noqa: BLE001  the supervisor: one bad file must not stop the others
-                _log.exception("an episode was not scored; it is tried again later", episode=episode)
-
-    async def _score(self, episode: str) -> None:
-        task = await asyncio.to_thread(self._task, episode)
-        if task is None:
-            return
-        scored, checks = await asyncio.get_running_loop().run_in_executor(self._executor, appraise, task.file)
-        counts = self._qualification and not task.witnessed
-        await asyncio.to_thread(self._keep, task, scored, checks if counts else None)
-        for waiter in self._waiting.get(episode, ()):
-            waiter.set()
-
-    async def _search(self) -> None:
-        while True:
-            try:
-                for episode in await asyncio.to_thread(self._unscored):
-                    self._work.put_nowait(episode)
-            except Exception:  # noqa: BLE001  the supervisor: the database may come back
-                _log.exception("the search for unscored episodes failed")
-            await asyncio.sleep(SEARCH_EVERY_S)
+        return paying.pay_waiting(self._database)
 
     async def _settle_all(self) -> None:
         while True:
@@ -234,65 +196,30 @@ class Pipeline:
                 _log.exception("settlement failed; it is tried again", again_in_s=self._settle_every_s)
             await asyncio.sleep(self._settle_every_s)
 
+    def _tell(self, episode: str) -> None:
+        for waiter in self._waiting.get(episode, ()):
+            waiter.set()
+
     def _settle(self) -> Root | None:
         self.pay_waiting()
         return self._payouts.settle()
 
-    def _unscored(self) -> list[str]:
-        scored = select(ScoreRow.episode)
-        verified = select(EpisodeRow.episode).where(EpisodeRow.state == EpisodeState.VERIFIED)
-        with self._database() as db:
-            return list(db.scalars(verified.where(EpisodeRow.episode.not_in(scored)).order_by(EpisodeRow.log_index)))
-
-    def _task(self, episode: str) -> _Task | None:
-        with self._database() as db:
-            row = db.get(EpisodeRow, episode)
-            if row is None or row.state is not EpisodeState.VERIFIED or _scored(db, episode) is not None:
-                return None
-            fixed_wei = db.scalar(select(TicketRow.price_wei).where(TicketRow.episode == episode))
-        price_wei = self._prices.get(row.task, 0) if fixed_wei is None else fixed_wei
-        witnessed = row.trust is TrustClass.WITNESSED
-        return _Task(episode, row.task, row.operator, self._store.path(episode, EPISODE_FILE), witnessed, price_wei)
-
-    def _keep(self, task: _Task, scored: Score, checks: tuple[Check, ...] | None) -> None:
-        price_wei = task.price_wei
-        row = {
-            "episode": task.episode,
-            "version": scored.version,
-            "score_ppm": scored.score_ppm,
-            "accepted": scored.accepted,
-            "vector": dict(scored.vector),
-            "reasons": list(scored.reasons),
-            "task": task.name,
-            "operator": task.operator,
-            "price_wei": price_wei,
-            "pay_wei": 0 if task.witnessed else pay_wei(scored, price_wei),
-            "scored_ms": self._clock_ms(),
-        }
-        paid = ledger.write(self._database, lambda db: _keep(db, ScoreRow(**row), checks))
-        _log.info("scored", episode=task.episode, score_ppm=scored.score_ppm, accepted=scored.accepted, paid=paid)
-
     def _verdict(self, episode: str) -> Verdict | None:
         with self._database() as db:
-            row = _scored(db, episode)
-            trust = db.scalar(select(EpisodeRow.trust).where(EpisodeRow.episode == episode))
-            practice = db.get(PracticeRow, episode)
-            paid = row is not None and ledger.booked(db, f"episode:{episode}")
-        if row is None:
-            return None
-        return Verdict(
-            row.episode,
-            row.version,
-            row.score_ppm,
-            row.accepted,
-            row.vector,
-            tuple(row.reasons),
-            row.price_wei,
-            row.pay_wei,
-            paid,
-            None if practice is None else from_json(practice.checks),
-            trust is TrustClass.WITNESSED,
-        )
+            return verdict_of(db, episode)
+
+    def _unscored(self, episode: str) -> Unscored | None:
+        with self._database() as db:
+            return unscored_of(db, episode)
+
+    def _needs_start(self, episode: str) -> bool:
+        with self._database() as db:
+            return starts.known(db, episode) is None and first_score(db, episode) is not None
+
+    def _best(self, episode: str) -> Best | None:
+        with self._database() as db:
+            like = starts.known(db, episode)
+            return None if like is None else starts.best(db, like)
 
     def _operator(self, address: str) -> Operator:
         with self._database() as db:
@@ -307,55 +234,3 @@ class Pipeline:
     async def _beside(self, call: Callable[[], T]) -> T:
         """Run what may wait for the chain off the event loop, in threads that nothing else uses."""
         return await asyncio.get_running_loop().run_in_executor(self._chain, call)
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """One verified episode to score."""
-
-    episode: str
-    name: str
-    operator: str
-    file: Path
-    witnessed: bool
-    """Whether it rests on its host's word: it qualifies nobody, and is not paid."""
-    price_wei: int
-    """What a score of 1 pays: fixed when it began, or today's price for an episode of an earlier release."""
-
-
-def _unpaid() -> Select[Any]:
-    """Select accepted scores that the ledger has not paid, oldest first."""
-    paid = select(TransactionRow.episode).where(TransactionRow.episode.is_not(None))
-    owed = select(ScoreRow).where(ScoreRow.accepted, ScoreRow.pay_wei != 0, ScoreRow.episode.not_in(paid))
-    return owed.order_by(ScoreRow.scored_ms, ScoreRow.episode)
-
-
-def _scored(db: Session, episode: str) -> ScoreRow | None:
-    """Return an episode's only score: by the version of the rules that its file determines, whatever came later."""
-    return db.scalars(select(ScoreRow).where(ScoreRow.episode == episode)).first()
-
-
-def _keep(db: Session, row: ScoreRow, checks: tuple[Check, ...] | None) -> bool:
-    """Write a score with its pay, unless it is already written; return whether it was paid now.
-
-    If `checks` is given, the episode of a wallet that is not qualified is practice.
-    """
-    if _scored(db, row.episode) is not None:
-        return False
-    if operators.practised(db, row.episode, row.operator, checks, row.scored_ms):
-        row.pay_wei = 0
-    db.add(row)
-    db.flush()
-    return _pay(db, row)
-
-
-def _pay(db: Session, row: ScoreRow) -> bool:
-    """Book an episode's pay; return whether it was booked now. If the pool is empty, it waits."""
-    if row.pay_wei == 0:
-        return False
-    pay = ledger.episode_pay(row.episode, row.task, row.operator, row.pay_wei, row.scored_ms)
-    try:
-        return ledger.post(db, pay)
-    except ledger.PoolEmptyError as error:
-        _log.warning("a score waits for its pay", episode=row.episode, reason=str(error))
-        return False

@@ -1,7 +1,7 @@
 """The ledger: append-only, double entry, exact. Every balance is derived from postings alone.
 
-A transaction has two or more postings that sum to zero, and a key that names its event
-(`episode:<id>`, `deposit:<transaction>`), so that no event is ever booked twice. Accounts:
+A transaction has two or more postings that sum to zero, and a key that names its event (`episode:<id>`,
+`episode:<id>:rules-<version>`, `deposit:<transaction>`), so that no event is ever booked twice. Accounts:
 
     vault               where tokens enter; the only account below zero, by all that is owed to others
     pool:<task>         what is set aside to pay for a task
@@ -77,12 +77,15 @@ class Transaction:
     postings: tuple[Posting, ...]
     time_ms: int
     episode: str | None = None
+    reason: str | None = None
+    """Why, if the kind does not say it."""
 
     @property
     def content_sha256(self) -> str:
         """SHA-256 of what is booked; neither the key, the time, nor the order of postings counts."""
         postings = sorted((posting.account, str(posting.amount_wei)) for posting in self.postings)
-        return hashlib.sha256(json.dumps([self.kind, self.episode, postings]).encode()).hexdigest()
+        said = [self.kind, self.episode, postings, *([] if self.reason is None else [self.reason])]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ class Entry:
     episode: str | None
     kind: str
     amount_wei: int
+    reason: str | None = None
 
 
 def pool(task: str) -> str:
@@ -114,6 +118,14 @@ def episode_pay(episode: str, task: str, address: str, amount_wei: int, time_ms:
     """Return the transaction that pays an operator for an episode, from the task's pool."""
     postings = (Posting(pool(task), -amount_wei), Posting(operator(address), amount_wei))
     return Transaction(f"episode:{episode}", "episode", postings, time_ms, episode)
+
+
+def rescored_pay(
+    key: str, episode: str, task: str, address: str, amount_wei: int, time_ms: int, reason: str
+) -> Transaction:
+    """Return the transaction that pays an operator what later rules give for an episode beyond what it was paid."""
+    postings = (Posting(pool(task), -amount_wei), Posting(operator(address), amount_wei))
+    return Transaction(key, "rescored", postings, time_ms, episode, reason)
 
 
 def post(db: Session, transaction: Transaction) -> bool:
@@ -138,6 +150,7 @@ def post(db: Session, transaction: Transaction) -> bool:
         episode=transaction.episode,
         time_ms=transaction.time_ms,
         content_sha256=transaction.content_sha256,
+        reason=transaction.reason,
     )
     db.add(row)
     db.flush()
@@ -199,7 +212,8 @@ def entries(db: Session, account: str, limit: int = 200) -> list[Entry]:
         .order_by(PostingRow.sequence.desc())
         .limit(limit)
     )
-    return [Entry(row.time_ms, row.episode, row.kind, amount_wei) for row, amount_wei in db.execute(rows)]
+    found = db.execute(rows)
+    return [Entry(row.time_ms, row.episode, row.kind, amount_wei, row.reason) for row, amount_wei in found]
 
 
 def audit(db: Session) -> int:

@@ -21,7 +21,7 @@ from rewards.score.fixed import Array
 from rewards.score.metrics import MOVED_M, PAUSE_S, Metrics, idle_until_done, measure
 from rewards.score.teaching.rules import teaching_score
 from rewards.score.verdict import ONE_PPM, Score
-from rewards.score.versions import THIRD, measured_s, moved_s, version_of
+from rewards.score.versions import THIRD, measured_s, moved_s, require_known, version_of
 from sim.motion.control import SHAPING
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ def score(facts: EpisodeFacts) -> Score:
 
 
 def recompute(episode_file: Path, version: str | None = None) -> Score:
-    """Return the score of an episode file, from its bytes alone; raise EpisodeError if it is not an episode.
+    """Return the score of an episode file, from its bytes alone; raise EpisodeError if it is not an episode,
+    and UnknownRulesError if its rules, or those that are asked for, are not here.
 
     `version` is that of the rules; by default the one that the file determines, which is the one that pays. The
     platform runs this, and anyone can run it to check. `recorder.proof.verify` checks that the bytes are the ones that
@@ -73,16 +74,25 @@ def recompute(episode_file: Path, version: str | None = None) -> Score:
     """
     from recorder.file.episode import read_episode  # here, so that the rules themselves need no file format
 
-    return score(facts_of(read_episode(episode_file), version))
+    return score_of(read_episode(episode_file), version)
+
+
+def score_of(episode: Episode, version: str | None = None) -> Score:
+    """Return the score of a recorded episode; by default by the version of the rules that its file determines.
+
+    Raises UnknownRulesError.
+    """
+    return score(facts_of(episode, version))
 
 
 def facts_of(episode: Episode, version: str | None = None) -> EpisodeFacts:
     """Return what a version of the rules looks at in a recorded episode; by default the version that it determines.
 
-    Any rule makes a step limited except those that only smooth (`sim.motion.control.SHAPING`): opening or closing at
-    full speed, or starting at once, is not a mistake.
+    Raises UnknownRulesError. Any rule of safety makes a step limited except those that only smooth
+    (`sim.motion.control.SHAPING`): opening or closing at full speed, or starting at once, is not a mistake.
     """
-    version, steps = version or version_of(episode.meta), episode.steps
+    steps = episode.steps
+    version = version_of(episode.meta) if version is None else require_known(version)
     t_s = moved_s(episode, version)
     observed, limits = episode.observations, episode.arrays["limits"]
     counted = limits["step"][~np.isin(limits["rule"], [RULES.index(rule) for rule in SHAPING])]

@@ -1,12 +1,16 @@
 """Which version of the rules an episode is scored by: it follows from its file, the same for everybody, for good.
 
-Versions 1 and 2 differ in one thing: the clock that a simulated robot's metrics are computed on (docs/scoring.md).
+The hub names the rules in force when an episode begins, and the file repeats that name; files of earlier releases name
+none, and their format says it. Versions 1 and 2 differ in one thing: the clock that a simulated robot's metrics are
+computed on (docs/scoring.md, section 2).
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import numpy as np
 
 from rewards.score.fixed import Array
@@ -28,13 +32,37 @@ _FIRST_FORMAT: Final = 1
 """Episodes of this format were driven when the first version was the only one."""
 
 
-def version_of(meta: Meta) -> str:
-    """Return the version that an episode is scored by, whenever that is done.
+class UnknownRulesError(ValueError):
+    """There are no rules of that name here."""
 
-    A host cannot choose: a hub refuses a format older than what it asked for, and a robot that is simulated otherwise
-    than it was registered.
+    def __init__(self, version: str, known: Collection[str] = VERSIONS) -> None:
+        super().__init__(
+            f"expected one of the versions of the rules {', '.join(known)}, got {version!r}: a newer release has it, "
+            "or nobody does; update armshare"
+        )
+        self.version, self.known = version, tuple(known)
+
+    def __reduce__(self) -> tuple[type[UnknownRulesError], tuple[str, tuple[str, ...]]]:
+        """Pickle it by what it was made of, as a worker that scores does."""
+        return UnknownRulesError, (self.version, self.known)
+
+
+def version_of(meta: Meta) -> str:
+    """Return the version that an episode is scored by, whenever that is done; raise UnknownRulesError.
+
+    A host cannot choose: a hub refuses other rules than it named when the episode began, a format older than what it
+    asked for, and a robot that is simulated otherwise than it was registered.
     """
-    return FIRST if meta.version == _FIRST_FORMAT else SECOND
+    if meta.rules is msgspec.UNSET:
+        return FIRST if meta.version == _FIRST_FORMAT else SECOND
+    return require_known(meta.rules)
+
+
+def require_known(version: str, known: Collection[str] = VERSIONS) -> str:
+    """Return the version of the rules; raise UnknownRulesError if it is not one of them."""
+    if version not in known:
+        raise UnknownRulesError(version, known)
+    return version
 
 
 def measured_s(episode: Episode) -> Array:

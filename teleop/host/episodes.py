@@ -101,6 +101,7 @@ class Episodes:
                 t_wall_ns=self._clock.wall_ns(),
                 cameras=self._cameras.heads() if self._cameras else (),
                 driver=self._order.driver,
+                rules=self._order.rules,
             )
         )
 

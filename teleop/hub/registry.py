@@ -102,10 +102,11 @@ class Registry:
         domain: Domain,
         now_ms: Callable[[], int] = clock.now_ms,
         prices: Mapping[str, int] | None = None,
+        rules: str | None = None,
     ) -> None:
-        """`prices`: task -> wei for a score of 1."""
+        """`prices`: task -> wei for a score of 1. `rules`: the version of the scoring rules in force."""
         self._database, self._domain, self._now_ms = database, domain, now_ms
-        self._prices = prices or {}
+        self._prices, self._rules = prices or {}, rules
 
     def challenge(self, robot: str) -> tuple[str, int]:
         """Return a nonce for one registration of a robot, and until when it can be used; raise RegistrationError."""
@@ -247,6 +248,7 @@ class Registry:
             protocol=PROTOCOL,
             price_wei=self.price_wei(robot, task),
             driver=msgspec.to_builtins(driver),
+            rules=self._rules,
         )
         with self._database() as db, db.begin():
             db.add(ticket)

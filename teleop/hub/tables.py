@@ -122,6 +122,8 @@ class TicketRow(Base):
     """What a score of 1 pays, fixed when it began."""
     driver: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     """Who or what drives, as its operator said when it began: `kind`, `name`, `sha256`."""
+    rules: Mapped[str | None] = mapped_column(String(16))
+    """The version of the scoring rules in force when it began, which its file must name; None: it must name none."""
     ready_ms: Mapped[int | None] = mapped_column(BigInteger)
     """When the hub heard that the robot was ready; None, as what follows, if it did not hear it."""
     finish_ms: Mapped[int | None] = mapped_column(BigInteger)

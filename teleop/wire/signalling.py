@@ -14,6 +14,7 @@ from teleop.wire.driver import Driver
 from teleop.wire.messages import PROTOCOL
 from teleop.wire.notes import NoteText
 from teleop.wire.reasons import EndReason
+from teleop.wire.rules import RulesVersion
 
 Epoch = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Count = Annotated[int, Meta(ge=0)]
@@ -309,12 +310,14 @@ class LeaseOrder(Message, frozen=True, tag="lease", rename=None):
 
 
 class BeginOrder(Message, frozen=True, tag="begin", rename=None):
-    """Hub to host: reset to this seed, and record what this driver does."""
+    """Hub to host: reset to this seed, and record what this driver does, to be scored by these rules."""
 
     episode: str
     seed: Count
     nonce: str
     driver: Driver
+    rules: RulesVersion | None = None
+    """What the episode must say; null from a hub of an earlier release, whose episodes say nothing of it."""
 
 
 class NoteOrder(Message, frozen=True, tag="note", rename=None):

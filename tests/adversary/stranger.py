@@ -294,7 +294,7 @@ class Stranger:
     def adopted(self, claim: Claim, order: Mapping[str, Any]) -> Claim:
         """Write into a recording that this robot made it when the hub asked, whoever made it."""
         meta, grant = claim.meta, dict(order["grant"])
-        meta |= {name: order[name] for name in ("episode", "seed", "nonce", "driver")}
+        meta |= {name: order[name] for name in ("episode", "seed", "nonce", "driver", "rules")}
         meta["robot"] |= {"address": self.robot.address}
         meta["operator"] = {"address": self.wallet.address, "session_key": self.session.address}
         values = grant | {"notAfterMs": str(grant["notAfterMs"])}
@@ -357,6 +357,7 @@ class Stranger:
             "valid": end["reason"] in ("finished", "step_limit"),
             "files": [{"name": "episode.h5", "size": len(file), "sha256": hashlib.sha256(file).hexdigest()}],
             **({"commands": last_commands(arrays), "driver": meta["driver"]} if meta["version"] > 1 else {}),
+            **({"rules": meta["rules"]} if meta.get("rules") else {}),
             "meta_sha256": hashlib.sha256(arrays["meta"].tobytes()).hexdigest(),
             "content_root": "0x" + content_root(arrays).hex(),
             "started_ms": ms_of(meta["t_wall_ns"]),

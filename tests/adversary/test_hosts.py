@@ -204,7 +204,7 @@ def of_an_older_format(claim: Claim) -> None:
     """Version 1 kept no commands, so nothing of them could be checked."""
     claim.version = 1
     claim.meta["version"] = 1
-    del claim.meta["spec"]["joint_resolution_rad"], claim.meta["driver"], claim.meta["cameras"]
+    del claim.meta["spec"]["joint_resolution_rad"], claim.meta["driver"], claim.meta["cameras"], claim.meta["rules"]
     del claim.meta["end"]["notes"]
     claim.meta["engine"].pop("control", None)
     for path in [path for path in claim.arrays if path.startswith("commands/") or path == "time/t_began_mono_ns"]:
@@ -220,7 +220,24 @@ def another_version_of_the_script(claim: Claim) -> None:
     claim.meta["driver"] |= {"sha256": "6" * 64}
 
 
+def by_older_rules(claim: Claim) -> None:
+    """What pays its host best, if it could choose."""
+    claim.meta["rules"] = "1"
+
+
+def by_rules_that_nobody_has(claim: Claim) -> None:
+    """What no hub can score, so that whoever waits for a score waits behind it."""
+    claim.meta["rules"] = "no-such-rules"
+
+
+def by_no_rules(claim: Claim) -> None:
+    del claim.meta["rules"]
+
+
 LIES: dict[str, tuple[Callable[[Claim], None], str]] = {
+    "older rules": (by_older_rules, "TicketMismatch"),
+    "rules that nobody has": (by_rules_that_nobody_has, "TicketMismatch"),
+    "no rules": (by_no_rules, "TicketMismatch"),
     "a person who drove": (a_person_who_drove, "TicketMismatch"),
     "another version of the script": (another_version_of_the_script, "TicketMismatch"),
     "a success that no step shows": (failed_and_called_a_success, "SuccessMismatch"),

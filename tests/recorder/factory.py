@@ -115,6 +115,7 @@ def fake_start(
     t_wall_ns: int = STARTED_NS,
     cameras: tuple[FilmHead, ...] = (),
     driver: Driver = PERSON,
+    rules: str | None = None,
 ) -> EpisodeStart:
     """Return the start of an episode whose grant is good for an hour from `t_wall_ns`."""
     spec = fake_spec() if spec is None else spec
@@ -137,6 +138,7 @@ def fake_start(
         t_wall_ns=t_wall_ns,
         cameras=cameras,
         driver=driver,
+        rules=rules,
     )
 
 
@@ -301,10 +303,11 @@ def fake_episode(
     t_wall_ns: int = STARTED_NS,
     cameras: tuple[FilmHead, ...] = (),
     driver: Driver = PERSON,
+    rules: str | None = None,
 ) -> tuple[EpisodeStart, list[Step], EpisodeEnd]:
     """Return a whole episode, the same for the same arguments; only one that is not simulated has cameras."""
     spec = fake_spec(joints, simulated=simulated, gripper=gripper, task=task)
-    said = {"wallet": wallet, "session": session, "robot": robot, "cameras": cameras, "driver": driver}
+    said = {"wallet": wallet, "session": session, "robot": robot, "cameras": cameras, "driver": driver, "rules": rules}
     start = fake_start(episode, spec=spec, seed=seed, t_wall_ns=t_wall_ns, **said)
     made = fake_steps(start, steps, reach=reach, idle=idle, shake_rad=shake_rad, success=success)
     return start, made, fake_end(start, made, reason=reason, success=success)

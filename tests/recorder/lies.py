@@ -259,6 +259,7 @@ EXPIRED: Final[dict[str, tuple[Sequence[str], Sequence[int]]]] = {
 }
 """What a robot's computer may do for reasons of its own: let it expire at any time."""
 SAID: Final[dict[str, tuple[Callable[[Manifest], dict[str, Any]], Refusal]]] = {
+    "rules that the file does not name": (lambda said: {"rules": "1"}, refusals.ManifestDisagrees),
     "version 1": (
         lambda said: {"version": 1, "commands": msgspec.UNSET, "driver": msgspec.UNSET},
         refusals.ManifestDisagrees,

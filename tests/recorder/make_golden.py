@@ -37,6 +37,7 @@ KEPT: Final = {
     *("one moved to an earlier step", "one moved to a later step"),
     *("a value that is not finite", "commands that are not cut"),
     *("driven without pressing", "driven after a silence", "driven on in a new epoch", "driven before it was armed"),
+    "rules that the file does not name",
     *("version 1", "another last command", "the first epoch only"),
     *("a picture that is cut short", "what another camera saw", "a clock that goes back", "a key that hides"),
     "a picture less than there are ends",
@@ -150,6 +151,12 @@ def write_early_limit(good: Path) -> None:
     write(VERSION_2 / "EndMismatch" / "a-limit-that-was-not-reached", early)
 
 
+def write_rules() -> None:
+    """Write an episode that names the rules that it is scored by, as those of later hubs do."""
+    with TemporaryDirectory() as folder:
+        shutil.copytree(good_bundle(Path(folder), made=drive(rules="2")), VERSION_2 / "good-rules")
+
+
 def write_seen() -> None:
     """Write an episode of a real robot with cameras, and lies about its pictures."""
     good = VERSION_2 / "good-seen"
@@ -188,6 +195,7 @@ def main() -> None:
             (VERSION_2 / name / "bundle" / "episode.h5").unlink()
     write_lies(good)
     write_early_limit(good)
+    write_rules()
     write_seen()
     for name, (scripts, safety) in RECORDED.items():
         if name in KEPT:

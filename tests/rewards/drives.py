@@ -14,6 +14,7 @@ from recorder.file.journal import finish
 from recorder.file.writer import EpisodeWriter
 from rewards.score.fixed import Array
 from rewards.score.metrics import EpisodeFacts
+from rewards.score.versions import SECOND
 from teleop.steps import EpisodeEnd, EpisodeStart, Step
 from tests.recorder.factory import fake_episode
 
@@ -45,6 +46,7 @@ def facts_along(position_m: Array, gripper: Array | None = None, hz: float = HZ,
         applied_rad=joint_rad[1:],
         applied_gripper=opening[1:],
         limited=np.zeros(count - 1, dtype=bool),
+        version=SECOND,
     )
     return replace(facts, **changes)
 

@@ -106,7 +106,7 @@ class Leases:
         lease.notes, lease.noted_ms = 0, None
         lease.filmed, lease.troubles = ticket.episode, {}
         self.hearing.begun(lease.dock.address, ticket.episode)
-        order = signalling.BeginOrder(ticket.episode, ticket.seed, ticket.nonce, driver)
+        order = signalling.BeginOrder(ticket.episode, ticket.seed, ticket.nonce, driver, ticket.rules)
         lease.dock.outbox.signal(signalling.encode(order))
 
     def note(self, seat: Seat, text: str) -> None:

@@ -92,6 +92,7 @@ def said(arguments: str, code: int = 2) -> str:
         "fetch out",
         "verify empty",
         "settle --data token",
+        "rescore --rules 2 --data token",
         "export empty --to out.hdf5",
     ],
 )
@@ -140,6 +141,7 @@ def test_a_hub_that_does_not_answer_is_said(here: Path, command: str, host: str)
         ("export empty --to out.hdf5 --size big", "'big' is not a size: write WIDTHxHEIGHT"),
         ("fetch out --operator bob", "'bob' is not a wallet's address"),
         ("settle --data empty", "is not a hub's data folder"),
+        ("rescore --rules 2 --data empty", "is not a hub's data folder"),
         ("clear panda-1 --data empty", "There is no owner's key in empty/keys/owner.key. Name"),
         ("clear panda-1 --data keys", "keys/keys/owner.key holds no private key"),
         ("remove panda-1 --data keys", "keys/keys/owner.key holds no private key"),

@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
 def maker(world: World, folder: Folder) -> Callable[..., Maker]:
     """Return what returns a maker of episodes, of the world or of another robot."""
 
-    def make(robot: Robot = world, *, replay: bool = False) -> Maker:
-        return Maker(robot, parties(folder.keys, "lift"), folder, LIFT, replay=replay)
+    def make(robot: Robot = world, *, replay: bool = False, rules: str | None = None) -> Maker:
+        return Maker(robot, parties(folder.keys, "lift"), folder, LIFT, replay=replay, rules=rules)
 
     return make

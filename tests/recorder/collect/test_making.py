@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -94,6 +95,15 @@ def test_its_clock_is_the_simulations_and_its_date_the_real_one(maker: Making, f
     assert (episode.arrays["safety"] == Safety.DRIVING).all()
     assert episode.meta.nonce == NO_NONCE
     assert episode.meta.driven_by == LIFT.driver
+
+
+@pytest.mark.parametrize("rules", ["2", None])
+def test_an_episode_names_the_rules_that_it_is_to_be_scored_by(
+    maker: Making, folder: Folder, rules: str | None
+) -> None:
+    making = maker(rules=rules)
+    episode = read_episode(folder.path / making.keep(drive(making, downwards(3))).episode / "episode.h5")
+    assert episode.meta.rules == (msgspec.UNSET if rules is None else rules)
 
 
 def test_the_same_seed_and_answers_give_the_same_motion(maker: Making, folder: Folder) -> None:

@@ -19,7 +19,7 @@ from recorder.proof import refusals
 from recorder.proof.bundle import TrustClass, opened, read_bundle
 from recorder.proof.verify import verify_bundle
 from rewards.score.score import facts_of, score
-from rewards.score.versions import FIRST, NEWEST
+from rewards.score.versions import FIRST, SECOND
 from teleop.wire.reasons import EndReason
 from tests.recorder.bundles import TRUST, good_bundle
 from tests.recorder.driving import drive
@@ -29,6 +29,7 @@ GOOD: Final = {
     VERSION_1 / "good": "0x71e75ec2dc67ec50511a18f5169af22c7807419a6f98f19962a3558a7676494a",
     VERSION_2 / "good": "0xfa63ae0bcf56303fe85ac3f5ef41c4f0cf238b03c3683cbd2bf851c5b12a6a53",
     VERSION_2 / "good-expired": "0xb5c45426ab30bd2f35ef93f5a409127b632a4fa6fcb82d5ddc49b121297f0fa9",
+    VERSION_2 / "good-rules": "0xfa63ae0bcf56303fe85ac3f5ef41c4f0cf238b03c3683cbd2bf851c5b12a6a53",
     VERSION_2 / "good-seen": "0x9814716ff1b710d93d220ceebac20ef44deda72bcc4d38a3dcb50971249353b3",
 }
 BROKEN: Final = {
@@ -141,7 +142,7 @@ def test_an_episode_of_an_earlier_version_is_scored_like_the_same_of_a_new_one(t
     old = read_episode(VERSION_1 / "good" / "episode.h5")
 
     assert score(facts_of(old)).version == FIRST
-    assert score(facts_of(new)).version == NEWEST
+    assert score(facts_of(new)).version == SECOND
     assert score(facts_of(old)) == score(facts_of(new, FIRST))
 
 

@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from recorder.hub.states import EpisodeState
 from recorder.proof.bundle import TrustClass
-from rewards.hub import pipeline
-from rewards.hub.pipeline import Verdict
+from rewards.hub import paying
+from rewards.hub.verdicts import Verdict
 from rewards.ledger import ledger
 from rewards.score.score import pay_wei, recompute
 from rewards.tables import ScoreRow
@@ -99,12 +99,12 @@ def test_a_crash_between_score_and_pay_leaves_neither(world, monkeypatch):
         raise RuntimeError("the power went")
 
     with monkeypatch.context() as broken:
-        broken.setattr(pipeline.ledger, "post", crash)
+        broken.setattr(paying.ledger, "post", crash)
 
         async def crashed() -> None:
             running = world.pipeline()
             with pytest.raises(RuntimeError):
-                await running._score("e1")
+                await running.scoring.score("e1")
 
         asyncio.run(crashed())
     with world.database() as db:
@@ -136,7 +136,7 @@ def test_only_verified_episodes_are_scored(world, state):
 
     async def other() -> Verdict | None:
         async with world.pipeline() as running:
-            await running._score("e1")
+            await running.scoring.score("e1")
             return await running.verdict("e1")
 
     assert asyncio.run(other()) is None

@@ -17,8 +17,8 @@ from sqlalchemy.exc import IntegrityError
 
 from recorder.file.episode import read_episode
 from recorder.hub.states import EpisodeState
-from rewards.hub import pipeline
-from rewards.hub.pipeline import Verdict
+from rewards.hub import paying
+from rewards.hub.verdicts import Verdict
 from rewards.ledger import ledger
 from rewards.people.operators import Operator
 from rewards.people.qualification import (
@@ -35,10 +35,11 @@ from rewards.people.qualification import (
     reopenings,
 )
 from rewards.score.score import recompute
-from rewards.score.versions import NEWEST
+from rewards.score.versions import SECOND
 from teleop.wire.messages import Safety
 from tests.recorder.factory import fake_episode
 from tests.rewards.drives import HZ, facts_along, write_episode
+from tests.rewards.other_rules import OtherRules
 from tests.rewards.world import ADA, BOB, PRICE_WEI, DictVault, World, make_world
 
 WAIT_S = 20.0
@@ -343,21 +344,19 @@ def test_a_wallet_is_qualified_by_its_own_drives_only(world: World) -> None:
     assert earned(world, BOB) == 0
 
 
-def test_practice_is_never_paid_later_neither_by_money_nor_by_new_rules(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_practice_is_never_paid_later_neither_by_money_nor_by_new_rules(world: World) -> None:
     told(world, world.verified("e1"), practised(world, "e2"))
     world.pipeline().fund("lift", PRICE_WEI, "second")
     assert earned(world) == 0
-    real = pipeline.appraise
-    monkeypatch.setattr(
-        pipeline, "appraise", lambda file: (replace(real(file)[0], version="3", accepted=True), real(file)[1])
-    )
-    for asked in (True, False):
+    kinder = OtherRules({"8": 1_000_000, "9": 1_000_000})
+    for asked, version in ((True, "8"), (False, "9")):
         world.qualification = asked
+        for episode in ("e1", "e2"):
+            assert asyncio.run(world.pipeline(**kinder.options).scoring.rescore(episode, version))
         again = told(world, "e1", "e2")
-        assert [one.version for one in again] == [NEWEST, NEWEST]
+        assert [one.version for one in again] == [SECOND, SECOND]
         assert all(one.practice is not None and not one.paid for one in again)
+        assert [one.versions[-1].version for one in again] == [version, version]
     assert earned(world) == 0
 
 
@@ -377,10 +376,10 @@ def test_a_crash_leaves_neither_score_nor_qualification(world: World, monkeypatc
 
     async def crashed() -> None:
         with pytest.raises(RuntimeError):
-            await world.pipeline()._score("e1")
+            await world.pipeline().scoring.score("e1")
 
     with monkeypatch.context() as broken:
-        broken.setattr(pipeline, "_pay", crash)
+        broken.setattr(paying, "_pay", crash)
         asyncio.run(crashed())
     assert not operator(world).qualified
     told(world, "e1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from recorder.file.episode import Episode, read_episode
 from rewards.people.qualification import appraise, check, practice_of
 from rewards.score.score import facts_of, recompute, score
-from rewards.score.versions import FIRST, NEWEST, version_of
+from rewards.score.versions import FIRST, NEWEST, SECOND, VERSIONS, UnknownRulesError, version_of
 from tests.recorder.factory import fake_end, fake_episode
 from tests.rewards.drives import write_episode
 
@@ -52,7 +53,7 @@ def test_the_same_simulated_motion_has_the_same_score_however_uneven_its_host(
     found, expected = appraise(file), (score(facts_of(even)), check(practice_of(even)))
     assert found == expected
     assert found[0].accepted
-    assert found[0].version == NEWEST
+    assert found[0].version == SECOND
 
 
 def test_the_first_version_let_an_operator_pay_for_the_host(even: Episode, tmp_path: Path) -> None:
@@ -80,3 +81,35 @@ def test_an_episode_of_the_first_format_keeps_the_first_version() -> None:
     assert version_of(episode.meta) == FIRST
     assert recompute(OLD / "episode.h5") == score(facts_of(episode, FIRST))
     assert facts_of(episode).t_s.tolist() == facts_of(episode).host_s.tolist()
+
+
+@pytest.mark.parametrize("rules", VERSIONS)
+def test_an_episode_is_scored_by_the_rules_that_it_names(tmp_path: Path, rules: str) -> None:
+    start, steps, end = fake_episode(steps=60, rules=rules)
+    file = write_episode(tmp_path, start, steps, end)
+    assert version_of(read_episode(file).meta) == rules
+    assert recompute(file).version == rules
+
+
+def test_an_episode_that_names_no_rules_is_scored_as_before_there_were_names(tmp_path: Path) -> None:
+    start, steps, end = fake_episode(steps=60)
+    assert recompute(write_episode(tmp_path, start, steps, end)).version == SECOND
+
+
+def test_rules_that_are_not_here_are_refused_by_name(tmp_path: Path) -> None:
+    start, steps, end = fake_episode(steps=60, rules="x-9")
+    file = write_episode(tmp_path, start, steps, end)
+    with pytest.raises(UnknownRulesError, match=r"'x-9'.*update armshare") as refused:
+        recompute(file)
+    assert refused.value.version == "x-9"
+    with pytest.raises(UnknownRulesError, match="'x-8'"):
+        recompute(file, "x-8")
+
+
+def test_the_refusal_of_unknown_rules_outlasts_the_way_from_a_worker() -> None:
+    again = pickle.loads(pickle.dumps(UnknownRulesError("x-9")))
+    assert (type(again), again.version, str(again)) == (UnknownRulesError, "x-9", str(UnknownRulesError("x-9")))
+
+
+def test_the_rules_in_force_are_the_last_of_those_that_there_are() -> None:
+    assert VERSIONS[-1] == NEWEST

@@ -58,6 +58,7 @@ class FakeStore:
         self.robots: dict[str, RobotRow] = {}
         self.leases: dict[str, LeaseRow] = {}
         self.tickets: list[TicketRow] = []
+        self.rules: str | None = None
 
     def add(self, address: str, owner: str) -> None:
         """Register a robot."""
@@ -114,7 +115,7 @@ class FakeStore:
     def issue_ticket(self, lease: LeaseRow, task: str, _described: dict[str, Any], driver: Driver) -> TicketRow:
         number, said = len(self.tickets) + 1, msgspec.to_builtins(driver)
         named = {"episode": f"E{number}", "lease": lease.lease, "nonce": f"0x{number:064x}"}
-        ticket = TicketRow(**named, task=task, seed=number, driver=said)
+        ticket = TicketRow(**named, task=task, seed=number, driver=said, rules=self.rules)
         self.tickets.append(ticket)
         return ticket
 

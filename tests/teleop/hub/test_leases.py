@@ -742,6 +742,7 @@ async def test_what_an_operator_and_a_host_are_told_is_whole(bench):
     ticket = bench.store.tickets[0]
     person = {"kind": "person", "name": "", "sha256": ""}
     begin = {"type": "begin", "episode": "E1", "seed": ticket.seed, "nonce": ticket.nonce, "driver": person}
+    begin |= {"rules": None}
     assert (host.last("begin"), ticket.task) == (begin, "lift")
     bench.hub.from_host(dock, signalling.Ready("E1", 42))
     assert (operator.ear.last("ready")["episode"], operator.ear.last("ready")["seed"]) == ("E1", 42)

@@ -1,0 +1,108 @@
+"""From a score to its pay: both are written in one database transaction, and pay that its pool cannot give waits.
+
+An episode's first score is by its own rules, and pays. A score by later rules stands beside it, and adds what it earns
+more than all before it: so what was paid stays paid, and however often an episode is scored, it earns the highest of
+its scores once.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import Select, case, func, literal, select
+from sqlalchemy.orm import Session
+
+from recorder.hub.tables import EpisodeRow
+from rewards.hub.verdicts import first_score, scores
+from rewards.ledger import ledger
+from rewards.people import operators
+from rewards.people.qualification import Check
+from rewards.score.verdict import ONE_PPM
+from rewards.tables import PracticeRow, ScoreRow, TransactionRow
+from teleop.hub.db import Database
+
+_log = structlog.get_logger()
+_FIRST: Final = literal("episode:") + ScoreRow.episode
+_KEY: Final = case((ScoreRow.rescored, _FIRST + literal(":rules-") + ScoreRow.version), else_=_FIRST)
+"""`ScoreRow.key`, in SQL."""
+
+
+def keep(db: Session, row: ScoreRow, checks: tuple[Check, ...] | None) -> bool:
+    """Write an episode's first score, and book its pay, unless it has one; return whether the score is new.
+
+    If `checks` is given, the episode of a wallet that is not qualified is practice.
+    """
+    if first_score(db, row.episode) is not None:
+        return False
+    if operators.practised(db, row.episode, row.operator, checks, row.scored_ms):
+        row.pay_wei = 0
+    row.rescored, row.adds_wei = False, row.pay_wei
+    db.add(row)
+    db.flush()
+    _pay(db, row)
+    return True
+
+
+def keep_beside(db: Session, row: ScoreRow) -> bool:
+    """Write a score by other rules beside those that an episode has, and book what it adds; return whether it is new.
+
+    An episode without a first score gets none. What was practice stays unpaid.
+    """
+    _hold(db, row.episode)
+    before = scores(db, row.episode)
+    if not before or row.version in [one.version for one in before]:
+        return False
+    if db.get(PracticeRow, row.episode) is not None:
+        row.pay_wei = 0
+    row.rescored, row.adds_wei = True, max(0, row.pay_wei - max(one.pay_wei for one in before))
+    db.add(row)
+    db.flush()
+    _pay(db, row)
+    return True
+
+
+def pay_waiting(database: Database) -> int:
+    """Pay accepted episodes that found their pool empty, oldest first; return how many. Blocks."""
+    with database() as db:
+        waiting = db.scalars(_unpaid()).all()
+    return sum(ledger.write(database, partial(_pay, row=row)) for row in waiting)
+
+
+def _hold(db: Session, episode: str) -> None:
+    """Let nobody else write a score of this episode until the transaction is over: what it adds depends on them.
+
+    SQLite has one writer at a time anyway.
+    """
+    db.execute(select(EpisodeRow.episode).where(EpisodeRow.episode == episode).with_for_update())
+
+
+def _unpaid() -> Select[Any]:
+    """Select accepted scores that the ledger has not paid, oldest first."""
+    booked = select(TransactionRow.id).where(TransactionRow.key == _KEY).exists()
+    adds = func.coalesce(ScoreRow.adds_wei, ScoreRow.pay_wei) != "0"
+    owed = select(ScoreRow).where(ScoreRow.accepted, adds, ~booked)
+    return owed.order_by(ScoreRow.scored_ms, ScoreRow.episode, ScoreRow.version)
+
+
+def _pay(db: Session, row: ScoreRow) -> bool:
+    """Book what a score adds; return whether it was booked now. If the pool is empty, it waits."""
+    if row.owed_wei == 0:
+        return False
+    who = row.episode, row.task, row.operator, row.owed_wei, row.scored_ms
+    pay = ledger.rescored_pay(row.key, *who, _reason(row)) if row.rescored else ledger.episode_pay(*who)
+    try:
+        return ledger.post(db, pay)
+    except ledger.PoolEmptyError as error:
+        _log.warning("a score waits for its pay", episode=row.episode, version=row.version, reason=str(error))
+        return False
+
+
+def _reason(row: ScoreRow) -> str:
+    """Say why more is paid. It is made of the score alone, so that a second try says the same."""
+    before_wei, price = row.pay_wei - row.owed_wei, row.price_wei
+    return (
+        f"version {row.version} of the rules scores it {row.score_ppm / ONE_PPM:.6f}, which pays {row.pay_wei} wei of "
+        f"{price}; the best score before paid {before_wei} wei"
+    )

@@ -1,0 +1,263 @@
+"""Verified episodes are scored, one after the other, each by its own rules; and by others, if that is asked for.
+
+Work is found in two ways: `submit` says that an episode was just verified, and a search of the tables (at the start,
+and then every half minute) finds what was not submitted, or what a crash left. A score and its pay, or the checks of a
+practice drive, are written in one database transaction. What cannot be scored is noted with its reason and tried
+again: at the next start, as the software may have changed, and less and less often until then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Executor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import structlog
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.orm import Session
+
+from recorder.file.apart import ReaderLostError
+from recorder.file.episode import EpisodeError
+from recorder.hub.states import EpisodeState
+from recorder.hub.store import Store
+from recorder.hub.tables import EpisodeRow
+from recorder.proof.bundle import TrustClass
+from recorder.proof.manifest import EPISODE_FILE
+from rewards.hub import paying, starts
+from rewards.hub.judging import Judge, Judged, start_in
+from rewards.hub.verdicts import first_score
+from rewards.ledger import ledger
+from rewards.people.qualification import Check
+from rewards.score.score import pay_wei
+from rewards.score.versions import UnknownRulesError
+from rewards.tables import ScoreRow, UnscoredRow
+from teleop.hub.db import Database
+from teleop.hub.tables import TicketRow
+
+SEARCH_EVERY_S: Final = 30.0
+AGAIN_MS: Final = 30_000
+"""How long after it could not be scored an episode is tried again: this, then twice as long each time."""
+AGAIN_MAX_MS: Final = 24 * 3_600_000
+QUEUE_MAX: Final = 256
+"""How many episodes wait in memory; the tables have the others."""
+_SAID: Final = (EpisodeError, UnknownRulesError)
+"""What says something of the episode, to its operator; anything else says something of the hub."""
+_OF_THE_HUB: Final = "HubFault: the hub could not score it, and has logged why; nothing is wrong with the episode"
+_LOST: Final = (ReaderLostError, BrokenExecutor, MemoryError, OSError)
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One verified episode to score."""
+
+    episode: str
+    name: str
+    operator: str
+    file: Path
+    witnessed: bool
+    """Whether it rests on its host's word: it qualifies nobody, and is not paid."""
+    price_wei: int
+    """What a score of 1 pays: fixed when it began, or today's price for an episode of an earlier release."""
+
+
+class Scoring:
+    """Scores what is submitted and what it finds, for as long as `run` and `search` run."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: Store,
+        prices: Mapping[str, int],
+        *,
+        qualification: bool,
+        executor: Executor | None,
+        clock_ms: Callable[[], int],
+        told: Callable[[str], None],
+        judge: Judge,
+        versions: Sequence[str],
+    ) -> None:
+        """`told` is called with each episode that was scored, or could not be, in the event loop."""
+        self._database, self._store, self._prices = database, store, prices
+        self._judge, self._versions = judge, versions
+        self._qualification, self._executor, self._clock_ms, self._told = qualification, executor, clock_ms, told
+        self._work: asyncio.Queue[str] = asyncio.Queue(QUEUE_MAX)
+        self._queued: set[str] = set()
+
+    @property
+    def queued(self) -> int:
+        """How many episodes wait in memory."""
+        return len(self._queued)
+
+    def submit(self, episode: str) -> None:
+        """Say that an episode was verified. If too many wait, a search finds it later."""
+        if episode not in self._queued and not self._work.full():
+            self._queued.add(episode)
+            self._work.put_nowait(episode)
+
+    async def run(self) -> None:
+        """Score what there is to score, for ever."""
+        while True:
+            await self._try(await self._work.get())
+
+    async def work(self) -> None:
+        """Score what waits in memory."""
+        while not self._work.empty():
+            await self._try(self._work.get_nowait())
+
+    async def search(self) -> None:
+        """Find what nobody submitted, for ever."""
+        all_due = True  # what kept an episode from being scored may have changed with the software
+        while True:
+            try:
+                for episode in await asyncio.to_thread(self._unscored, all_due):
+                    self.submit(episode)
+                all_due = False
+            except Exception:  # noqa: BLE001  the supervisor: the database may come back
+                _log.exception("the search for unscored episodes failed")
+            await asyncio.sleep(SEARCH_EVERY_S)
+
+    async def score(self, episode: str) -> None:
+        """Score an episode by its own rules, unless it is scored already or not verified."""
+        task = await asyncio.to_thread(self._task, episode)
+        if task is None:
+            return
+        judged = await self._judged(task, None)
+        counts = self._qualification and not task.witnessed
+        kept = partial(self._keep, task=task, judged=judged, checks=judged.checks if counts else None)
+        new = await asyncio.to_thread(ledger.write, self._database, kept)
+        if new:
+            said = judged.score
+            _log.info("scored", episode=episode, version=said.version, score_ppm=said.score_ppm, accepted=said.accepted)
+        self._told(episode)
+
+    async def rescore(self, episode: str, version: str) -> bool:
+        """Score an episode by a version of the rules, beside the score by its own; return whether that score is new.
+
+        Raises what keeps it from being scored.
+        """
+        await self.score(episode)
+        task = await asyncio.to_thread(partial(self._task, episode, version=version))
+        if task is None:
+            return False
+        judged = await self._judged(task, version)
+        new = await asyncio.to_thread(
+            ledger.write, self._database, partial(self._keep_beside, task=task, judged=judged)
+        )
+        self._told(episode)
+        return new
+
+    async def _try(self, episode: str) -> None:
+        try:
+            await self.score(episode)
+        except Exception as error:  # noqa: BLE001  the supervisor: one bad file must not stop the others
+            await self._put_off(episode, error)
+        finally:
+            self._queued.discard(episode)
+
+    async def start(self, episode: str) -> None:
+        """Keep the start of an episode that an earlier release scored.
+
+        Raises EpisodeError, and what keeps a worker from reading it.
+        """
+        file = self._store.path(episode, EPISODE_FILE)
+        found = await asyncio.get_running_loop().run_in_executor(self._executor, start_in, file)
+        kept = partial(starts.keep, episode=episode, start=found, versions=self._versions)
+        await asyncio.to_thread(ledger.write, self._database, kept)
+
+    async def _judged(self, task: _Task, version: str | None) -> Judged:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._judge, task.file, version)
+
+    def _unscored(self, all_due: bool) -> list[str]:
+        """Return verified episodes that have no score and are due, the oldest first."""
+        waits = EpisodeRow.episode == UnscoredRow.episode
+        unscored = (
+            select(EpisodeRow.episode)
+            .outerjoin(UnscoredRow, waits)
+            .where(EpisodeRow.state == EpisodeState.VERIFIED, EpisodeRow.episode.not_in(select(ScoreRow.episode)))
+        )
+        now_ms = self._clock_ms()
+        with self._database() as db, db.begin():
+            if all_due:
+                db.execute(update(UnscoredRow).values(next_ms=now_ms))
+            due = or_(UnscoredRow.next_ms.is_(None), UnscoredRow.next_ms <= now_ms)
+            return list(db.scalars(unscored.where(due).order_by(EpisodeRow.log_index).limit(QUEUE_MAX)))
+
+    def _task(self, episode: str, version: str | None = None) -> _Task | None:
+        """Return what is to be scored: an episode without a score, or one without a score by that version."""
+        with self._database() as db:
+            row = db.get(EpisodeRow, episode)
+            first = first_score(db, episode)
+            there = first if version is None else db.get(ScoreRow, (episode, version))
+            if row is None or row.state is not EpisodeState.VERIFIED or there is not None:
+                return None
+            fixed_wei = db.scalar(select(TicketRow.price_wei).where(TicketRow.episode == episode))
+        if fixed_wei is None:
+            fixed_wei = self._prices.get(row.task, 0) if first is None else first.price_wei
+        witnessed = row.trust is TrustClass.WITNESSED
+        return _Task(episode, row.task, row.operator, self._store.path(episode, EPISODE_FILE), witnessed, fixed_wei)
+
+    def _keep(self, db: Session, *, task: _Task, judged: Judged, checks: tuple[Check, ...] | None) -> bool:
+        new = paying.keep(db, self._row(task, judged), checks)
+        db.execute(delete(UnscoredRow).where(UnscoredRow.episode == task.episode))
+        starts.keep(db, task.episode, judged.start, self._versions)
+        return new
+
+    def _keep_beside(self, db: Session, *, task: _Task, judged: Judged) -> bool:
+        new = paying.keep_beside(db, self._row(task, judged))
+        starts.keep(db, task.episode, judged.start, self._versions)
+        return new
+
+    def _row(self, task: _Task, judged: Judged) -> ScoreRow:
+        scored = judged.score
+        return ScoreRow(
+            episode=task.episode,
+            version=scored.version,
+            score_ppm=scored.score_ppm,
+            accepted=scored.accepted,
+            vector=dict(scored.vector),
+            reasons=list(scored.reasons),
+            costs=[asdict(one) for one in scored.costs],
+            shown=dict(scored.shown),
+            segments=[asdict(one) for one in scored.segments],
+            task=task.name,
+            operator=task.operator,
+            price_wei=task.price_wei,
+            pay_wei=0 if task.witnessed else pay_wei(scored, task.price_wei),
+            scored_ms=self._clock_ms(),
+        )
+
+    async def _put_off(self, episode: str, error: Exception) -> None:
+        """Note why an episode has no score, and when it is tried again."""
+        reason = f"{type(error).__name__}: {error}"
+        said = reason if isinstance(error, _SAID) else _OF_THE_HUB
+        note = partial(self._note, episode=episode, reason=said)
+        try:
+            tries, next_ms = await asyncio.to_thread(ledger.write, self._database, note)
+        except Exception:  # noqa: BLE001  the supervisor: the database may come back, and a search finds the episode
+            _log.exception("an episode was not scored, nor could that be noted", episode=episode, because=reason)
+            return
+        expected = isinstance(error, (*_SAID, *_LOST))
+        _log.log(
+            logging.WARNING if expected else logging.ERROR,
+            "an episode was not scored; it is tried again",
+            episode=episode,
+            reason=reason,
+            tries=tries,
+            again_at_ms=next_ms,
+            exc_info=None if expected else error,
+        )
+        self._told(episode)
+
+    def _note(self, db: Session, *, episode: str, reason: str) -> tuple[int, int]:
+        """Return how often it was tried, and when it is tried again."""
+        row = db.get(UnscoredRow, episode) or UnscoredRow(episode=episode, tries=0)
+        again_ms = min(AGAIN_MS << min(row.tries, 30), AGAIN_MAX_MS)
+        row.reason, row.tries, row.next_ms = reason, row.tries + 1, self._clock_ms() + again_ms
+        db.add(row)
+        return row.tries, row.next_ms
