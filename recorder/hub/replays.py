@@ -20,6 +20,7 @@ ROWS_MAX: Final = 6000
 """Of a longer episode (over five minutes), fewer a second are shown."""
 _OBSERVED: Final = "observation/"
 _SEEN_NS: Final = "time/t_observed_mono_ns"
+_PROGRESS: Final = "progress"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,10 @@ class ReplayAnswer:
     """In the order of a row."""
     t_s: list[float]
     """When each row was seen, s from the first, on the clock that the episode's motion is scored on."""
+    progress: list[float | None]
+    """How far the task was at each, in [0, 1]; None if the robot cannot know."""
+    stages: list[str]
+    """The task's, which progress counts."""
     values: str
     """The rows, one after another: base64 of little-endian float32."""
 
@@ -51,13 +56,17 @@ def replay_of(file: Path) -> ReplayAnswer:
     try:
         with opened(descriptor, file.name) as read:
             found = inspect(read)
-            wanted = [place for place in found.places if place.path.startswith(_OBSERVED) or place.path == _SEEN_NS]
+            wanted = [place for place in found.places if _is_shown(place.path)]
             arrays = {place.path: np.empty(place.shape, place.dtype) for place in wanted}
             for path, array in arrays.items():
                 read_into(found.datasets[path], array)
     finally:
         os.close(descriptor)
     return _answer(found.meta, arrays)
+
+
+def _is_shown(path: str) -> bool:
+    return path.startswith(_OBSERVED) or path in (_SEEN_NS, _PROGRESS)
 
 
 def _answer(meta: Meta, arrays: dict[str, NDArray[Any]]) -> ReplayAnswer:
@@ -71,6 +80,8 @@ def _answer(meta: Meta, arrays: dict[str, NDArray[Any]]) -> ReplayAnswer:
         model=meta.robot.model,
         arrays=[ReplayArray(one.name, list(one.shape)) for one, _ in observed],
         t_s=[round(float(t), 4) for t in t_s[kept]],
+        progress=[float(one) if math.isfinite(one) else None for one in arrays[_PROGRESS][kept]],
+        stages=list(meta.task.stages),
         values=base64.b64encode(rows.tobytes()).decode(),
     )
 

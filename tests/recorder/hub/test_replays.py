@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from pathlib import Path
 
 import httpx
@@ -34,6 +35,9 @@ def test_a_replay_has_the_values_of_the_file_at_their_times(tmp_path: Path) -> N
     assert [one.name for one in answer.arrays] == list(episode.observations)
     np.testing.assert_array_equal(rows_of(answer), whole[steps].astype(np.float32))
     assert (steps[0], steps[-1]) == (0, 200)
+    told = [math.nan if one is None else one for one in answer.progress]
+    np.testing.assert_array_equal(told, episode.arrays["progress"][steps])
+    assert answer.stages == episode.meta.task.stages
     assert np.diff(answer.t_s).min() > 0
     assert len(steps) <= 200 / hz * replays.RATE_HZ + 2
 
