@@ -263,12 +263,12 @@ export class Api {
   discard = (episode: string) => this.#call('POST', `/api/episodes/${episode}/discard`)
   anotherLook = (episode: string) => this.#json<Episode>('POST', `/api/episodes/${episode}/another-look`, {})
   score = async (episode: string): Promise<Score> => readScore(await this.#json<unknown>('GET', `/api/episodes/${episode}/score?wait_s=5`))
-  /** The best accepted drive from a start like that episode's; null if there is none, or an older hub does not tell. */
+  /** The best accepted drive from a start like that episode's; null if there is none. An older hub refuses. */
   best = async (episode: string): Promise<Best | null> =>
-    readBest(await this.#json<unknown>('GET', `/api/episodes/${encodeURIComponent(episode)}/best`).catch(unlessAbsent))
-  /** What shows a verified episode once more; null if this hub cannot. */
+    readBest(await this.#json<unknown>('GET', `/api/episodes/${encodeURIComponent(episode)}/best`).catch(unlessNone))
+  /** What shows a verified episode once more; null if it cannot be read. */
   replay = async (episode: string): Promise<ReplayAnswer | null> =>
-    readReplay(await this.#json<unknown>('GET', `/api/episodes/${encodeURIComponent(episode)}/replay`).catch(unlessAbsent))
+    readReplay(await this.#json<unknown>('GET', `/api/episodes/${encodeURIComponent(episode)}/replay`))
   episode = (episode: string) => this.#json<Episode>('GET', `/api/episodes/${encodeURIComponent(episode)}`)
   sign = (episode: string, signature: string) =>
     this.#json<Episode>('POST', `/api/episodes/${episode}/signature`, { signature })
@@ -302,9 +302,9 @@ export class Api {
   }
 }
 
-/** Null if there is no such thing, or an older hub has no such route. */
-function unlessAbsent(error: unknown): null {
-  if (error instanceof ApiError && error.status === 404) return null
+/** Null if nobody has one yet. */
+function unlessNone(error: unknown): null {
+  if (error instanceof ApiError && error.code === 'no_best') return null
   throw error
 }
 

@@ -6,7 +6,7 @@ import { stageAt } from '../link/descriptor'
 
 /** What each kind of stretch is called, and the mark that tells it without colour. */
 export const KINDS: Record<string, { word: string; mark: string }> = {
-  idle: { word: 'Idle', mark: '‖' },
+  idle: { word: 'Idle', mark: '…' },
   tail: { word: 'After it was done', mark: '■' },
   slow: { word: 'Slow', mark: '≈' },
   mistake: { word: 'Mistake', mark: '✕' },
