@@ -203,8 +203,8 @@ def lines_of(outcome: Outcome, one: Episode) -> Iterator[str]:
     if one.practice:
         yield "  " + _practised(one)
     elif not one.accepted:
-        said = {cost.sentence for cost in one.costs}
-        yield from (f"  {escape(plain(reason))}" for reason in one.reasons if plain(reason) not in said)
+        costly = {cost.sentence for cost in one.costs}
+        yield from (f"  {escape(plain(reason))}" for reason in one.reasons if plain(reason) not in costly)
     if one.costs:
         yield f"  {worst(one.costs[0])}"
     if one.awaiting_review:

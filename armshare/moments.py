@@ -84,18 +84,22 @@ def costs_of(answer: Mapping[str, Any]) -> list[Told]:
 def _told(one: object) -> Told | None:
     if not isinstance(one, Mapping):
         return None
-    part, points, sentence = one.get("part"), one.get("points"), one.get("sentence")
-    if not (
-        isinstance(part, str) and isinstance(sentence, str) and sentence and _number(points) and TOLD <= points <= 1
-    ):
+    part, sentence, points = one.get("part"), one.get("sentence"), _number(one.get("points"))
+    if not (isinstance(part, str) and isinstance(sentence, str) and sentence):
         return None
-    from_s, until_s = one.get("from_s"), one.get("until_s")
-    timed = _number(from_s) and _number(until_s) and 0 <= from_s <= until_s
-    return Told(plain(part), float(points), plain(sentence), *((from_s, until_s) if timed else (None, None)))
+    if points is None or not TOLD <= points <= 1.0:
+        return None
+    from_s, until_s = _number(one.get("from_s")), _number(one.get("until_s"))
+    if from_s is None or until_s is None or not 0.0 <= from_s <= until_s:
+        from_s = until_s = None
+    return Told(plain(part), points, plain(sentence), from_s, until_s)
 
 
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _number(value: object) -> float | None:
+    """Return a finite number, or None if it is anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
 
 
 def line_of_time(segments: Sequence[Mapping[str, Any]], length_s: float) -> str:

@@ -1,6 +1,6 @@
 // Another drive beside the one that is shown again: its robot and its things, translucent, at the same moment.
 
-import { Color, Group, Mesh, MeshLambertMaterial } from 'three'
+import { Color, Group, LineBasicMaterial, LineSegments, Mesh, MeshLambertMaterial } from 'three'
 import type { URDFRobot } from 'urdf-loader'
 import type { Descriptor, Layout, SceneBody } from '../link/descriptor'
 import { setPosture } from './posture'
@@ -15,6 +15,7 @@ export class Companion {
   readonly #descriptor: Descriptor
   readonly #things: { body: SceneBody; drawn: Group }[]
   readonly #material = new MeshLambertMaterial({ transparent: true, opacity: OPACITY, depthWrite: false, ...BEHIND })
+  readonly #edges = new LineBasicMaterial({ transparent: true, opacity: 0.8 })
   #shown: Float32Array | null = null
 
   /** Drawn like `robot` and those of `bodies` that move, which are copied as they are now. */
@@ -25,6 +26,7 @@ export class Companion {
     this.#things = moving.map(([body, drawn]) => ({ body, drawn: drawn.clone() }))
     this.group.add(this.#robot, ...this.#things.map(({ drawn }) => drawn))
     this.group.traverse((part) => {
+      if (part instanceof LineSegments) part.material = this.#edges
       if (!(part instanceof Mesh)) return
       part.material = this.#material
       part.castShadow = part.receiveShadow = false
@@ -33,6 +35,7 @@ export class Companion {
   }
 
   paint(colour: string): void {
+    this.#edges.color.set(colour)
     this.#material.color.set(colour)
     this.#material.emissive = new Color(colour).multiplyScalar(0.3)
   }
@@ -53,6 +56,7 @@ export class Companion {
   }
 
   dispose(): void {
+    this.#edges.dispose()
     this.#material.dispose()
   }
 }
