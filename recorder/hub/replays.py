@@ -7,13 +7,13 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from recorder.file.episode import inspect, open_episode, opened, read_into
-from recorder.file.meta import Meta
+from recorder.file.episode import Inspected, inspect, open_episode, opened
 
 RATE_HZ: Final = 20
 ROWS_MAX: Final = 6000
@@ -56,48 +56,43 @@ def replay_of(file: Path) -> ReplayAnswer:
     try:
         with opened(descriptor, file.name) as read:
             found = inspect(read)
-            wanted = [place for place in found.places if _is_shown(place.path)]
-            arrays = {place.path: np.empty(place.shape, place.dtype) for place in wanted}
-            for path, array in arrays.items():
-                read_into(found.datasets[path], array)
+            t_s = _t_s(found)
+            kept = _thinned(t_s)
+            observed = [_kept(found.datasets[_OBSERVED + one.name], kept) for one in found.meta.spec.observation]
+            progress = _kept(found.datasets[_PROGRESS], kept)[:, 0]
     finally:
         os.close(descriptor)
-    return _answer(found.meta, arrays)
-
-
-def _is_shown(path: str) -> bool:
-    return path.startswith(_OBSERVED) or path in (_SEEN_NS, _PROGRESS)
-
-
-def _answer(meta: Meta, arrays: dict[str, NDArray[Any]]) -> ReplayAnswer:
-    observed = [(one, arrays[_OBSERVED + one.name]) for one in meta.spec.observation]
-    t_s = _t_s(meta, arrays[_SEEN_NS])
-    kept = _thinned(t_s)
-    rows = np.hstack([array[kept].reshape(len(kept), -1) for _, array in observed]).astype("<f4")
     return ReplayAnswer(
-        episode=meta.episode,
-        task=meta.task.name,
-        model=meta.robot.model,
-        arrays=[ReplayArray(one.name, list(one.shape)) for one, _ in observed],
+        episode=found.meta.episode,
+        task=found.meta.task.name,
+        model=found.meta.robot.model,
+        arrays=[ReplayArray(one.name, list(one.shape)) for one in found.meta.spec.observation],
         t_s=[round(float(t), 4) for t in t_s[kept]],
-        progress=[float(one) if math.isfinite(one) else None for one in arrays[_PROGRESS][kept]],
-        stages=list(meta.task.stages),
-        values=base64.b64encode(rows.tobytes()).decode(),
+        progress=[float(one) if math.isfinite(one) else None for one in progress],
+        stages=list(found.meta.task.stages),
+        values=base64.b64encode(np.hstack(observed).astype("<f4").tobytes()).decode(),
     )
 
 
-def _t_s(meta: Meta, seen_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+def _t_s(found: Inspected) -> NDArray[np.float64]:
     """Return when each observation was, (N+1,): of a simulated robot in its simulation's time, else by its host."""
-    if meta.robot.simulated:
-        counted: NDArray[np.float64] = np.arange(len(seen_ns)) / meta.spec.control_hz
+    if found.meta.robot.simulated:
+        counted: NDArray[np.float64] = np.arange(found.end.steps + 1) / found.meta.spec.control_hz
         return counted
+    seen_ns = found.datasets[_SEEN_NS][:]
     measured: NDArray[np.float64] = (seen_ns - seen_ns[0]) / 1e9
     return measured
 
 
 def _thinned(t_s: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return which observations to show: evenly, the first and the last among them."""
-    length_s = float(t_s[-1])
-    most = min(len(t_s), ROWS_MAX, max(2, math.ceil(length_s * RATE_HZ) + 1))
-    wanted_s = np.linspace(0.0, length_s, most)
-    return np.unique(np.minimum(np.searchsorted(t_s, wanted_s - 1e-9), len(t_s) - 1))
+    """Return which observations to show: one of so many, and the last."""
+    most = min(ROWS_MAX - 1, max(1, math.ceil(float(t_s[-1]) * RATE_HZ)))
+    stride = -(-(len(t_s) - 1) // most)
+    return np.unique(np.append(np.arange(0, len(t_s), stride), len(t_s) - 1))
+
+
+def _kept(dataset: h5py.Dataset, kept: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Read these rows of a dataset, each flat: what is not shown of a long episode is not read into memory."""
+    evenly = dataset[:: int(kept[1] - kept[0])].reshape(-1, math.prod(dataset.shape[1:]))
+    rows: NDArray[np.float64] = np.vstack([evenly[: len(kept) - 1], dataset[-1].reshape(1, -1)])
+    return rows

@@ -27,6 +27,7 @@ CAPTIONS: Final = {
     "handing-in": "A drive is handed in",
     "result": "An accepted drive",
     "replay": "The drive once more, after its end",
+    "episode": "An older episode: what cost pay and when, beside the best drive from a like start",
     "not-accepted": "A drive that was not accepted, and why",
     "review": "Looking at a drive before it is handed in",
     "backup": "At the first pay, the page asks to save the wallet's key",
