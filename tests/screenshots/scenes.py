@@ -49,9 +49,9 @@ def newcomer(studio: Studio) -> None:
 
 def paid(studio: Studio) -> None:
     """Somebody lifts the cube, is paid, sees the best drive from a like start beside it, is asked to save the key."""
-    _driven_well(studio)
     me = studio.visitor()
     me.sign_in()
+    _driven_well(studio)
     studio.shoot(me, "lobby", whole=True)
     me.take("panda-1", "lift")
     studio.shoot(me, "start")
