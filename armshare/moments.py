@@ -11,6 +11,8 @@ from rich.markup import escape
 
 WIDTH: Final = 60
 """Letters of a line of time."""
+NOTICED_S: Final = 0.15
+"""A stretch that was shorter is noticed by nobody, unless it was a mistake or a recovery."""
 TOLD: Final = 0.0005
 """Costs below this share of the price round to 0.0 of 100."""
 SENTENCE_MAX: Final = 600
@@ -23,6 +25,7 @@ KINDS: Final = {
     "tail": ("t", "after the task was done"),
 }
 """Each kind's letter on the line of time, and its word; where stretches overlap, the first kind here is shown."""
+_ALWAYS: Final = ("mistake", "recovery")
 SHOWN: Final = {
     "duration_s": ("time", "{:.1f} s"),
     "recoveries": ("recoveries", "{:.0f}"),
@@ -100,6 +103,11 @@ def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)
+
+
+def noticed(segments: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the stretches that a person can notice."""
+    return [one for one in segments if one["kind"] in _ALWAYS or one["until_s"] - one["from_s"] >= NOTICED_S]
 
 
 def line_of_time(segments: Sequence[Mapping[str, Any]], length_s: float) -> str:

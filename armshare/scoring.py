@@ -10,7 +10,7 @@ from typing import Any, Final
 from rich.markup import escape
 
 from armshare.failures import DoorError
-from armshare.moments import Told, clock, legend, line_of_time, plain, shown_of, worst
+from armshare.moments import Told, clock, legend, line_of_time, noticed, plain, shown_of, worst
 from recorder.file.apart import reader
 from recorder.file.episode import Episode, EpisodeError, FileMissingError
 from recorder.proof.manifest import EPISODE_FILE
@@ -120,7 +120,7 @@ def _explained(found: dict[str, Any], costs: list[Told]) -> Iterator[str]:
 
 
 def _timed(found: dict[str, Any]) -> Iterator[str]:
-    segments = found["segments"]
+    segments = noticed(found["segments"])
     length_s = max([found["shown"].get("duration_s", 0.0), *(one["until_s"] for one in segments)])
     if not segments:
         return

@@ -13,7 +13,7 @@ from armshare import scoring
 from armshare.drive import Outcome
 from armshare.drive import lines as driven
 from armshare.handing import Episode
-from armshare.moments import WIDTH, Told, costs_of, legend, line_of_time, moment_of
+from armshare.moments import WIDTH, Told, costs_of, legend, line_of_time, moment_of, noticed
 from armshare.unsigned import Decided
 from armshare.unsigned import lines as decided
 from rewards.score.score import recompute
@@ -160,6 +160,11 @@ def test_a_mistake_hides_what_it_overlaps_and_a_moment_at_the_very_end_is_seen()
     over = [{"kind": "idle", "from_s": 0.0, "until_s": 10.0}, {"kind": "mistake", "from_s": 10.0, "until_s": 10.0}]
     assert line_of_time(over, 10.0) == "i" * (WIDTH - 1) + "x"
     assert line_of_time([], 10.0) == line_of_time(over, 0.0) == "." * WIDTH
+
+
+def test_what_nobody_notices_is_not_shown_but_for_mistakes_and_recoveries() -> None:
+    short = [{"kind": kind, "from_s": 1.0, "until_s": 1.05} for kind in ("tail", "mistake", "recovery", "idle")]
+    assert [one["kind"] for one in noticed(short)] == ["mistake", "recovery"]
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,6 @@ const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[]
   ['lobby', "The hub's receipt could not be verified. Keep the episode's files, and tell whoever runs the hub.", ['receipt_invalid', 'inclusion_invalid']],
   ['try_again', 'This episode has no score yet. Try again in a few seconds.', ['not_scored']],
   ['lobby', 'This episode does not count, so it gets no score.', ['never_scored']],
-  ['lobby', 'Nobody has an accepted drive from a start like this one yet. Yours can be the first.', ['no_best']],
   ['lobby', NO_PAYOUT, ['unknown_root', 'nothing_earned']],
   ['lobby', 'There is nothing to claim at the moment. What you earn is ready to claim a little later.', ['nothing_to_claim']],
   ['lobby', 'This payout was withdrawn. What you earned is still yours, and comes with the next one.', ['root_void']],

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Cost, Segment } from '../account/api'
-import { kindOf, KINDS, lengthOf, momentOf, points, rowsOf, shownOf, spanOf, stagesOf, told } from './timeline'
+import { kindOf, KINDS, lengthOf, momentOf, noticed, points, rowsOf, shownOf, spanOf, stagesOf, told } from './timeline'
 
 const cost = (points: number, from_s: number | null = null, until_s: number | null = null): Cost => ({ part: 'flow', points, sentence: 'Waited.', from_s, until_s })
 const segment = (from_s: number, until_s: number, kind = 'idle'): Segment => ({ kind, from_s, until_s })
@@ -29,6 +29,11 @@ test('the line is as long as the drive, or as what is told of it', () => {
 test('stretches that overlap are drawn in rows of their own, and a row is used again', () => {
   const rows = rowsOf([segment(0, 4), segment(2, 6), segment(4, 5), segment(7, 8)])
   expect(rows.map(({ row }) => row)).toEqual([0, 1, 0, 0])
+})
+
+test('what nobody notices is not shown, but for mistakes and recoveries', () => {
+  const found = noticed([segment(0, 0.05, 'tail'), segment(0, 0.05, 'mistake'), segment(1, 1.05, 'recovery'), segment(2, 3)])
+  expect(found.map(({ kind }) => kind)).toEqual(['mistake', 'recovery', 'idle'])
 })
 
 test('what rounds to nothing is not told', () => {

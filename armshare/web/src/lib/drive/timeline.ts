@@ -17,6 +17,8 @@ export const KINDS: Record<string, { word: string; mark: string }> = {
 export const GOOD_KIND = 'recovery'
 /** Costs below this share of the price are not told: they round to 0.0 of 100. */
 const TOLD = 0.0005
+/** A stretch that was shorter is noticed by nobody, s. */
+const NOTICED_S = 0.15
 /** A stretch is drawn at least so wide, percent, so that it can be seen. */
 const SEEN_PERCENT = 0.8
 /** A stage that was passed faster is not named. */
@@ -39,6 +41,10 @@ export function spanOf(fromS: number, untilS: number, lengthS: number): Span {
 /** How long the line is: to the end of the drive, or of what is told of it if that is later. */
 export const lengthOf = (driveS: number, segments: readonly Segment[], costs: readonly Cost[]): number =>
   Math.max(driveS, ...segments.map(({ until_s }) => until_s), ...costs.map(({ until_s }) => until_s ?? 0))
+
+/** What a person can notice: mistakes and recoveries however short they were, and all else if it lasted. */
+export const noticed = (segments: readonly Segment[]): Segment[] =>
+  segments.filter(({ kind, from_s, until_s }) => kind === 'mistake' || kind === GOOD_KIND || until_s - from_s >= NOTICED_S)
 
 /** Each stretch, and the row that it is drawn in, from 0: those that overlap are drawn one below the other. */
 export function rowsOf(segments: readonly Segment[]): { segment: Segment; row: number }[] {
