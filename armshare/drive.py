@@ -205,7 +205,7 @@ def lines_of(outcome: Outcome, one: Episode) -> Iterator[str]:
     elif not one.accepted:
         costly = {cost.sentence for cost in one.costs}
         yield from (f"  {escape(plain(reason))}" for reason in one.reasons if plain(reason) not in costly)
-    if one.costs:
+    if one.costs and not outcome.qualifying:
         yield f"  {worst(one.costs[0])}"
     if one.awaiting_review:
         yield "  awaiting review: a real robot's episode is paid only after people have reviewed it"

@@ -13,6 +13,7 @@ from armshare.failures import DoorError
 from armshare.moments import Told, clock, legend, line_of_time, noticed, plain, shown_of, worst
 from recorder.file.apart import reader
 from recorder.file.episode import Episode, EpisodeError, FileMissingError
+from recorder.file.meta import Meta
 from recorder.proof.manifest import EPISODE_FILE
 from rewards.score.score import facts_of, score
 from rewards.score.verdict import ONE_PPM
@@ -61,15 +62,14 @@ def read(path: Path) -> Episode:
 def report(path: Path, rules: str = "") -> dict[str, Any]:
     """Score one episode by a version of the rules, by default the one that pays for it; return all that they say."""
     episode = read(path)
-    paying = version_of(episode.meta)
-    found = score(facts_of(episode, rules or paying))
+    found = score(facts_of(episode, rules or version_of(episode.meta)))
     costs = [Told(one.part, one.ppm / ONE_PPM, one.sentence, one.from_s, one.until_s) for one in found.costs]
     return {
         "file": str(path),
         "episode": episode.meta.episode,
         "task": episode.meta.task.name,
         "version": found.version,
-        "pays": found.version == paying,
+        "pays": not rules or found.version == _paying(episode.meta),
         "score": found.score_ppm / ONE_PPM,
         "score_ppm": found.score_ppm,
         "accepted": found.accepted,
@@ -79,6 +79,14 @@ def report(path: Path, rules: str = "") -> dict[str, Any]:
         "shown": dict(found.shown),
         "segments": [{"kind": str(one.kind), "from_s": one.from_s, "until_s": one.until_s} for one in found.segments],
     }
+
+
+def _paying(meta: Meta) -> str | None:
+    """Return the version that pays for an episode; None if only a newer release has it."""
+    try:
+        return version_of(meta)
+    except ValueError:
+        return None
 
 
 def lines(found: dict[str, Any], *, explain: bool) -> Iterator[str]:

@@ -16,6 +16,7 @@ from armshare.handing import Episode
 from armshare.moments import WIDTH, Told, costs_of, legend, line_of_time, moment_of, noticed
 from armshare.unsigned import Decided
 from armshare.unsigned import lines as decided
+from recorder.file.meta import Meta
 from rewards.score.score import recompute
 from rewards.score.verdict import Cost, Score, Segment, SegmentKind
 from tests.armshare.command import armshare_here
@@ -78,6 +79,18 @@ def test_other_rules_are_said_not_to_be_those_that_pay(bundle: Path) -> None:
     [found] = json.loads(armshare_here("score", str(bundle), "--rules", "1", "--json").stdout)
     assert (found["version"], found["pays"]) == ("1", False)
     assert "Another version of the rules pays for it" in armshare_here("score", str(bundle), "--rules", "1").stdout
+
+
+def test_an_episode_of_newer_rules_can_still_be_scored_by_those_that_are_here(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(_meta: Meta) -> str:
+        raise ValueError("a newer release has them")
+
+    monkeypatch.setattr(scoring, "version_of", unknown)
+    with pytest.raises(ValueError, match="a newer release"):
+        scoring.report(bundle)
+    assert (scoring.report(bundle, "2")["version"], scoring.report(bundle, "2")["pays"]) == ("2", False)
 
 
 def test_it_explains_each_cost_with_its_moment_the_line_of_time_and_what_is_not_paid(explained: Path) -> None:
