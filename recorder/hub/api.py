@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Final, Protocol
 
 from fastapi import APIRouter, Body, Query, Request, Response
@@ -33,7 +34,7 @@ from recorder.hub.catalogue import (
 from recorder.hub.intake import EpisodePrivateError, Intake, Sealing
 from recorder.hub.log import Log, LogIndexError
 from recorder.hub.records import EpisodeErasedError, NotTheOperatorError
-from recorder.hub.replays import ReplayAnswer, replay_of
+from recorder.hub.replays import ReplayAnswer, Replays
 from recorder.hub.states import EpisodeState, EpisodeStateError
 from recorder.hub.store import UnknownFileError
 from recorder.hub.tables import EpisodeRow
@@ -348,13 +349,18 @@ def _add_reading(router: APIRouter, access: Access, intake: Intake, catalogue: C
             filename=f"{episode}-{name}",
         )
 
-    @router.get("/api/episodes/{episode}/replay")
-    def replay(episode: str, response: Response) -> ReplayAnswer:
-        """Return what shows a verified episode once more. Another's file may be anything: none is read before that."""
+    replays = Replays()
+
+    def verified(episode: str) -> Path:
         state = catalogue.get(episode).state
         if state is not EpisodeState.VERIFIED:
             raise EpisodeStateError(f"{episode} is {state}: only verified episodes can be replayed")
-        found = replay_of(intake.file(episode, EPISODE_FILE, lambda _row: False))
+        return intake.file(episode, EPISODE_FILE, lambda _row: False)
+
+    @router.get("/api/episodes/{episode}/replay")
+    async def replay(episode: str, response: Response) -> ReplayAnswer:
+        """Return what shows a verified episode once more. Another's file may be anything: none is read before that."""
+        found = await replays.of(episode, await run_in_threadpool(verified, episode))
         response.headers["Cache-Control"] = "max-age=3600"
         return found
 

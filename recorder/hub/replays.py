@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import math
 import os
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,6 +20,8 @@ from recorder.file.episode import Inspected, inspect, open_episode, opened
 RATE_HZ: Final = 20
 ROWS_MAX: Final = 6000
 """Of a longer episode (over five minutes), fewer a second are shown."""
+KEPT: Final = 16
+"""A replay of a minute takes a quarter of a megabyte, the longest one about one."""
 _OBSERVED: Final = "observation/"
 _SEEN_NS: Final = "time/t_observed_mono_ns"
 _PROGRESS: Final = "progress"
@@ -48,6 +52,24 @@ class ReplayAnswer:
     """The task's, which progress counts."""
     values: str
     """The rows, one after another: base64 of little-endian float32."""
+
+
+class Replays:
+    """Those that were asked for lately. Anyone may ask: one file is read at a time, and a crowd has it read once."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()  # whoever waits for it holds no thread
+        self._kept: OrderedDict[str, ReplayAnswer] = OrderedDict()
+
+    async def of(self, episode: str, file: Path) -> ReplayAnswer:
+        """Return what shows a verified episode once more; raise an EpisodeError if its file is not one any more."""
+        async with self._turn:
+            if episode not in self._kept:
+                self._kept[episode] = await asyncio.to_thread(replay_of, file)
+            self._kept.move_to_end(episode)
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+            return self._kept[episode]
 
 
 def replay_of(file: Path) -> ReplayAnswer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import math
 from pathlib import Path
@@ -70,6 +71,28 @@ def test_a_real_robots_replay_has_its_hosts_times(tmp_path: Path) -> None:
 def test_an_episode_of_one_step_is_shown(tmp_path: Path) -> None:
     answer = replay_of(record(tmp_path, fake_episode(steps=1)))
     assert len(rows_of(answer)) == len(answer.t_s) == 2
+
+
+def test_a_crowd_has_a_file_read_once_and_only_the_newest_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replays, "KEPT", 2)
+    file, read = record(tmp_path, fake_episode(steps=10)), []
+
+    def reading(path: Path) -> ReplayAnswer:
+        read.append(path)
+        return replay_of(path)
+
+    async def crowd() -> None:
+        asked = replays.Replays()
+        await asyncio.gather(*(asked.of("e1", file) for _ in range(20)))
+        assert len(read) == 1
+        for episode in ("e2", "e1", "e3", "e1", "e2"):
+            await asked.of(episode, file)
+
+    monkeypatch.setattr(replays, "replay_of", reading)
+    asyncio.run(crowd())
+    assert len(read) == 4, "e1, e2, e3, and e2 once more, which was asked for longest ago"
 
 
 def test_a_verified_episode_is_replayed_by_anyone_and_another_by_nobody(
