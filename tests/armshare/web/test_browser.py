@@ -643,7 +643,7 @@ def explained(route: Route) -> None:
     answer = route.fetch()
     said = answer.json()
     if answer.ok:
-        stretches = [(kind, 0.1 * at, 0.1 * at + 0.1) for at, kind in enumerate(KINDS)]
+        stretches = [(kind, 0.2 * at, 0.2 * at + 0.2) for at, kind in enumerate(KINDS)]
         said["segments"] = [{"kind": kind, "from_s": at, "until_s": until} for kind, at, until in stretches]
         said |= {"costs": COSTS, "shown": {"duration_s": 1.0, "recoveries": 1.0}}
     route.fulfill(response=answer, json=said)
