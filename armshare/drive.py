@@ -22,6 +22,7 @@ from websockets.exceptions import WebSocketException
 from armshare.client import no_hub, one_of
 from armshare.failures import DemoError, DoorError, PlatformError
 from armshare.handing import Episode, HandIn, Held, Progress
+from armshare.moments import plain, worst
 from armshare.patience import uncheckable
 from sim.words import listed
 from teleop.clock import monotonic_ms
@@ -202,7 +203,10 @@ def lines_of(outcome: Outcome, one: Episode) -> Iterator[str]:
     if one.practice:
         yield "  " + _practised(one)
     elif not one.accepted:
-        yield from (f"  {escape(reason)}" for reason in one.reasons)
+        costly = {cost.sentence for cost in one.costs}
+        yield from (f"  {escape(plain(reason))}" for reason in one.reasons if plain(reason) not in costly)
+    if one.costs and not outcome.qualifying:
+        yield f"  {worst(one.costs[0])}"
     if one.awaiting_review:
         yield "  awaiting review: a real robot's episode is paid only after people have reviewed it"
 

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from armshare.failures import DemoError, HeldError
+from armshare.moments import Told, costs_of
 from armshare.patience import held, manifest_of, patiently, score_of, silent
 from recorder.proof.contribute import Driven, OtherCommandsError, countersign, driven_elsewhere
 from teleop.operator.driver import Driver, refusal
@@ -35,6 +36,8 @@ class Episode:
     """Which checks of the first drive it did not pass, in words."""
     reasons: list[str] = field(default_factory=list)
     """Why it was not accepted, and what would raise the score, in the hub's words."""
+    costs: list[Told] = field(default_factory=list)
+    """What was not paid and why, the largest first; none by rules that know no moments, and of an older hub."""
     awaiting_review: bool = False
     """Whether it earns nothing before people have reviewed it: a real robot's."""
 
@@ -151,6 +154,7 @@ async def contribute(driver: Driver, ended: Mapping[str, Any], robot: str, tell:
         practice=score["practice"] is not None,
         awaiting_review=score.get("awaiting_review", False),
         reasons=list(score["reasons"]),
+        costs=costs_of(score),
         missing=[one["sentence"] for one in (score["practice"] or {"checks": []})["checks"] if not one["passed"]],
     )
 

@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from armshare.client import no_hub
 from armshare.failures import EpisodeGoneError
+from armshare.moments import costs_of, plain, worst
 from armshare.patience import Tell, arrived, held, manifest_of, patiently, score_of
 from recorder.proof import manifest as manifests
 from recorder.proof.contribute import sign_later
@@ -76,7 +77,11 @@ def lines(decided: Decided) -> Iterator[str]:
     for one in decided.signed:
         state = "[green]accepted[/green]" if one["accepted"] else "[red]not accepted[/red]"
         yield f"{state}  {one['episode']}  score {one['score']:.3f}"
-        yield from (f"  {escape(reason)}" for reason in one["reasons"] if not one["accepted"])
+        costs = costs_of(one)
+        said = {cost.sentence for cost in costs}
+        reasons = [plain(reason) for reason in one["reasons"] if not one["accepted"]]
+        yield from (f"  {escape(reason)}" for reason in reasons if reason not in said)
+        yield from (f"  {worst(cost)}" for cost in costs[:1])
     for one in decided.unsigned or ():
         yield f"not signed  {one['episode']}  {one['task']}, {_state(one)}"
     if decided.unsigned == []:

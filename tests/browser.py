@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -46,10 +47,19 @@ def chromium() -> Iterator[Browser]:
 _HEARD: dict[Page, list[str]] = {}
 
 
+_ANSWERS = re.compile(r"/api/episodes/[^/]+/best$")
+"""What a page asks for that need not be there; a browser complains of that all the same."""
+
+
 def watch(page: Page) -> None:
     """Take note of whatever a page complains of from now on."""
     heard = _HEARD.setdefault(page, [])
-    page.on("console", lambda said: heard.append(said.text) if said.type in ("error", "warning") else None)
+
+    def listen(said: ConsoleMessage) -> None:
+        if said.type in ("error", "warning") and not _ANSWERS.search(said.location["url"]):
+            heard.append(said.text)
+
+    page.on("console", listen)
     page.on("pageerror", lambda error: heard.append(str(error)))
 
 

@@ -189,8 +189,13 @@ SMALLER: Final = {
 MEASURES: Final = ("python benchmarks/", "armshare record")
 UNABRIDGED: Final = ("armshare record --task lift --expert --episodes 100 --to episodes",)
 """What is typed with all that it has, as what a page does next is worth nothing with less."""
-ENDS: Final = {"armshare drive --hub URL --episode EPISODE_FOLDER": (0, 1, 2)}
-"""How else a line may end than with 0: the same motion among things that lie elsewhere need not succeed."""
+ENDS: Final = {
+    "armshare drive --hub URL --episode EPISODE_FOLDER": (0, 1, 2),
+    "armshare score EPISODE_FOLDER --explain": (0, 1),
+    "armshare score EPISODE_FOLDER --rules 2 --json": (0, 1),
+}
+"""How else a line may end than with 0: the same motion among things that lie elsewhere need not succeed, and an episode
+that is verified need not be accepted."""
 _SERVES: Final = ("run", "hub", "host")
 _OF_WHO_RUNS_IT: Final = ("armshare clear", "armshare remove", "armshare settle", "armshare rescore")
 """What is typed by whoever runs the platform and its robots, and so in its folder."""

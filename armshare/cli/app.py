@@ -1,4 +1,4 @@
-"""The command line, `armshare`: run, hub, host, robots, drive, demo, verify, fetch, export, settle, sim and more."""
+"""The command line, `armshare`: run, hub, host, robots, drive, score, demo, verify, fetch, export, sim and more."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ _GROUPS: Final = {
     "record": None,
     "evaluate": None,
     "researcher": None,
+    "scoring": None,
     "owner": None,
     "simulation": "sim",
     "robot": "robot",

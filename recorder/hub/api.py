@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Final, Protocol
 
 from fastapi import APIRouter, Body, Query, Request, Response
@@ -33,6 +34,7 @@ from recorder.hub.catalogue import (
 from recorder.hub.intake import EpisodePrivateError, Intake, Sealing
 from recorder.hub.log import Log, LogIndexError
 from recorder.hub.records import EpisodeErasedError, NotTheOperatorError
+from recorder.hub.replays import ReplayAnswer, Replays
 from recorder.hub.states import EpisodeState, EpisodeStateError
 from recorder.hub.store import UnknownFileError
 from recorder.hub.tables import EpisodeRow
@@ -49,7 +51,7 @@ from recorder.hub.uploads import (
 )
 from recorder.proof.bundle import BUNDLE_FILES
 from recorder.proof.case import Ticket
-from recorder.proof.manifest import MANIFEST_BYTES_MAX
+from recorder.proof.manifest import EPISODE_FILE, MANIFEST_BYTES_MAX
 from recorder.proof.refusals import GateError
 from teleop.hub import errors
 from teleop.hub.accounts import NotSignedInError
@@ -346,6 +348,21 @@ def _add_reading(router: APIRouter, access: Access, intake: Intake, catalogue: C
             media_type=kind,
             filename=f"{episode}-{name}",
         )
+
+    replays = Replays()
+
+    def verified(episode: str) -> Path:
+        state = catalogue.get(episode).state
+        if state is not EpisodeState.VERIFIED:
+            raise EpisodeStateError(f"{episode} is {state}: only verified episodes can be replayed")
+        return intake.file(episode, EPISODE_FILE, lambda _row: False)
+
+    @router.get("/api/episodes/{episode}/replay")
+    async def replay(episode: str, response: Response) -> ReplayAnswer:
+        """Return what shows a verified episode once more. Another's file may be anything: none is read before that."""
+        found = await replays.of(episode, await run_in_threadpool(verified, episode))
+        response.headers["Cache-Control"] = "max-age=3600"
+        return found
 
 
 def _concerned(access: Access, request: Request, row: EpisodeRow) -> bool:

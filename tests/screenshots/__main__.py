@@ -14,7 +14,7 @@ from armshare.cli.platform import SHOWN
 from armshare.platform.processes import platform
 from tests.browser import chromium
 from tests.screenshots.captions import write_index
-from tests.screenshots.scenes import ADDED, about, added, left, newcomer, paid, people, published, wallets
+from tests.screenshots.scenes import ADDED, about, added, explained, left, newcomer, paid, people, published, wallets
 from tests.screenshots.studio import Studio
 
 TARGET = Path(__file__).parents[2] / "docs" / "screenshots"
@@ -33,6 +33,7 @@ class Set:
 SETS: Final = {
     "newcomer": Set(newcomer, robots=("panda",), first_drive=True),
     "paid": Set(paid),
+    "explained": Set(explained, robots=("panda",)),
     "people": Set(people),
     "wallets": Set(wallets),
     "left": Set(left, robots=("panda",)),

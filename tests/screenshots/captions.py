@@ -28,6 +28,8 @@ CAPTIONS: Final = {
     "result": "An accepted drive",
     "replay": "The drive once more, after its end",
     "not-accepted": "A drive that was not accepted, and why",
+    "explained": "What a drive lost and when, beside the best drive from a like start",
+    "episode": "The same of an older episode",
     "review": "Looking at a drive before it is handed in",
     "backup": "At the first pay, the page asks to save the wallet's key",
     "episodes": "Your own episodes, one of them not signed yet",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +15,7 @@ from tests.armshare.command import armshare_here
 from tests.armshare.web.test_leaving import CUT
 from tests.armshare.web.test_pads import UNKNOWN
 from tests.screenshots.person import lift
-from tests.screenshots.studio import DRIVING, Studio, Visitor
+from tests.screenshots.studio import DRAWN, DRIVING, Studio, Visitor
 
 DONE = "document.querySelector('[data-testid=guide-{}]').dataset.done === 'true'"
 HALF = "+document.querySelector('[data-testid=guide-{}]').dataset.share >= 0.5"
@@ -22,6 +24,9 @@ SIGNATURE = "**/api/episodes/*/signature"
 MESHES = re.compile(r"/assets/models/.*\.(obj|stl|dae)$")
 ADDED: Final = "xarm"
 TICK_MS: Final = 50
+BESIDE: Final = "document.querySelector('[data-testid=best]').dataset.shown === 'true'"
+GOOD_DRIVES: Final = "10"
+"""From so many starts, one is like another."""
 SHORT: Final = 30
 """Steps: a drive that did not do the task."""
 
@@ -63,6 +68,50 @@ def paid(studio: Studio) -> None:
     me.page.get_by_test_id("backup").wait_for()
     studio.shoot(me, "backup", whole=True)
     me.page.context.close()
+
+
+def explained(studio: Studio) -> None:
+    """Somebody sees what a drive lost and when, beside the best drive from a like start; at once, and again later."""
+    me = studio.visitor()
+    me.sign_in()
+    _driven_well(studio)
+    me.take("panda-1", "lift")
+    me.record(2 * SHORT)
+    me.page.get_by_test_id("finish").click()
+    _compared(me)
+    studio.shoot(me, "explained")
+    me.to_lobby()
+    me.page.get_by_test_id("look-at-it").first.click()
+    me.page.wait_for_function(DRAWN)
+    _compared(me)
+    studio.shoot(me, "episode")
+    me.page.context.close()
+
+
+def _compared(me: Visitor) -> None:
+    """Wait for the best drive, and show a moment of both."""
+    me.page.locator("[data-testid=best]:not([data-found=asking])").wait_for()
+    me.page.wait_for_function("document.querySelector('[data-testid=best]').dataset.found !== 'found' || " + BESIDE)
+    me.page.get_by_test_id("scrubber").fill("1.2")
+
+
+def _driven_well(studio: Studio) -> None:
+    """Others have lifted the cube well, from several starts."""
+    words = [
+        "drive",
+        "--hub",
+        studio.url,
+        "--expert",
+        "--robot",
+        "panda-1",
+        "--task",
+        "lift",
+        "--episodes",
+        GOOD_DRIVES,
+    ]
+    subprocess.run(
+        [sys.executable, "-m", "armshare", *words, "--key", str(studio.data / "well.key")], check=True, timeout=300
+    )
 
 
 def _dialogs(studio: Studio, me: Visitor) -> None:

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from armshare.drive import Outcome, lines
 from armshare.handing import Episode
+from armshare.moments import costs_of
 from armshare.platform.demo import demo
 from tests.armshare.platform.test_house import armshare
 from tests.armshare.web.test_browser import AXE, LOST, PATIENCE_MS, READY, TRIES, checked, opened, sign_in, take_robot
@@ -34,7 +35,9 @@ def test_a_terminal_says_what_was_practice_and_what_was_missing(untouched: House
         done = armshare("drive", "--hub", untouched.url, "--key", key, "--task", "lift", how, "--json")
         assert done.returncode == 0, done.stderr
         said = json.loads(done.stdout)
-        outcome = Outcome(**{**said, "episodes": [Episode(**one) for one in said["episodes"]]})
+        outcome = Outcome(
+            **{**said, "episodes": [Episode(**{**one, "costs": costs_of(one)}) for one in said["episodes"]]}
+        )
         return said, "\n".join(lines(outcome))
 
     lifted, text = driven("--expert")

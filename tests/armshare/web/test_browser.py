@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import httpx
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from sim.catalogue import ROBOTS, pairs
 from teleop.wire.messages import PROTOCOL
@@ -95,6 +96,12 @@ SPEAK_ANOTHER_VERSION = """([said, protocol]) => {
     }
 }"""
 """Until the page is loaded again, its messages of that type, in either direction, name that protocol."""
+KINDS = ("idle", "mistake", "recovery", "limited", "slow", "tail")
+"""What stretches of a drive are called in an answer about its score."""
+COSTS: list[dict[str, Any]] = [
+    {"part": "order", "points": 0.2, "sentence": "You <b>dropped</b> it.", "from_s": 0.2, "until_s": 0.3},
+    {"part": "flow", "points": 0.1, "sentence": "You waited.", "from_s": None, "until_s": None},
+]
 TRIES = 20
 TASK_OF = dict(pairs())
 ONLINE: list[str] = [robot for robot in ROBOTS if robot in TASK_OF]
@@ -614,14 +621,44 @@ def test_every_page_has_contrast_and_labels_in_light_and_dark_on_a_desk_and_a_ph
     page.keyboard.press("h")
     page.get_by_role("complementary").wait_for(state="detached")
     drive(page, "w", "ee-position", 0, numbers(page, "ee-position")[0] + 0.02)
+    page.route("**/api/episodes/*/score*", explained)
     page.get_by_test_id("finish").click()
-    page.get_by_test_id("score").wait_for()
+    replays_from_what_cost_most(page)
     faults += checked(page, "result")
+    page.goto(f"{house.url}/#/")
+    expect(page.get_by_test_id("episode-worst").first).to_have_text(COSTS[0]["sentence"])
+    page.get_by_test_id("look-at-it").first.click()
+    page.locator("[data-testid=drive-view][data-loaded=true]").wait_for()
+    replays_from_what_cost_most(page)
+    faults += checked(page, "episode")
     page.goto(f"{house.url}/#/watch/{robot}")
     page.get_by_test_id("driver").wait_for()
     faults += checked(page, "watch")
     assert faults == [], "\n".join(faults)
     context.close()
+
+
+def explained(route: Route) -> None:
+    """Answer with the hub's own score, and with what cost what and when."""
+    answer = route.fetch()
+    said = answer.json()
+    if answer.ok:
+        stretches = [(kind, 0.2 * at, 0.2 * at + 0.2) for at, kind in enumerate(KINDS)]
+        said["segments"] = [{"kind": kind, "from_s": at, "until_s": until} for kind, at, until in stretches]
+        said |= {"costs": COSTS, "shown": {"duration_s": 1.0, "recoveries": 1.0}}
+    route.fulfill(response=answer, json=said)
+
+
+def replays_from_what_cost_most(page: Page) -> None:
+    """Press what names the moment: the replay goes on from there, and all of it is text."""
+    page.get_by_test_id("worst").wait_for()
+    expect(page.get_by_test_id("worst")).to_contain_text(COSTS[0]["sentence"])
+    expect(page.get_by_test_id("cost")).to_have_count(1)
+    expect(page.get_by_test_id("moment")).to_have_count(len(KINDS))
+    page.get_by_test_id("scrubber").fill("0")
+    page.get_by_test_id("show-cost").first.press("Enter")
+    beyond = f"+document.querySelector('[data-testid=scrubber]').value >= {COSTS[0]['from_s']} - 0.1"
+    page.wait_for_function(beyond)
 
 
 def checked(page: Page, what: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 import { parse, type Route } from './routes'
 
-export { driveHref, lobbyHref, watchHref } from './routes'
+export { driveHref, episodeHref, lobbyHref, watchHref } from './routes'
 
 export class Router {
   route = $state.raw<Route>({ page: 'lobby' })

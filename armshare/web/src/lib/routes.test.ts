@@ -10,6 +10,7 @@ const GOOD: [string, Route][] = [
   ['#/watch/panda-1', { page: 'watch', robot: 'panda-1' }],
   ['#/watch/panda-1/', { page: 'watch', robot: 'panda-1' }],
   ['#/drive/panda-1/lift', { page: 'drive', robot: 'panda-1', task: 'lift' }],
+  ['#/episode/20260101-abc', { page: 'episode', episode: '20260101-abc' }],
   ['#/drive/my%20arm/pick_place', { page: 'drive', robot: 'my arm', task: 'pick_place' }],
 ]
 
@@ -24,6 +25,8 @@ test.each([
   '#/watch',
   '#/watch/',
   '#/watch/panda-1/lift',
+  '#/episode',
+  '#/episode/a/b',
   '#/drive',
   '#/drive/panda-1',
   '#/drive//lift',

@@ -5,6 +5,7 @@ export type Route =
   | { page: 'rules' }
   | { page: 'watch'; robot: string }
   | { page: 'drive'; robot: string; task: string }
+  | { page: 'episode'; episode: string }
   | { page: 'unknown'; address: string }
 
 /** Pages that are reached from every other one; a later page joins by its line here. */
@@ -17,6 +18,7 @@ export const lobbyHref = '#/'
 export const rulesHref = '#/rules'
 /** `robot` is an address or a name. */
 export const driveHref = (robot: string, task: string): string => `#/drive/${encodeURIComponent(robot)}/${encodeURIComponent(task)}`
+export const episodeHref = (episode: string): string => `#/episode/${encodeURIComponent(episode)}`
 export const watchHref = (robot: string): string => `#/watch/${encodeURIComponent(robot)}`
 
 /** Which page an address names. One that cannot be read, or that names no page, is `unknown`. */
@@ -29,6 +31,7 @@ export function parse(hash: string): Route {
   if (page === 'rules' && robot === undefined) return { page }
   if (page === 'watch' && robot && task === undefined) return { page, robot }
   if (page === 'drive' && robot && task && more.length === 0) return { page, robot, task }
+  if (page === 'episode' && robot && task === undefined) return { page, episode: robot }
   return { page: 'unknown', address }
 }
 

@@ -88,7 +88,7 @@ const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[]
   ['try_again', "The hub's disk is full, so nothing was saved. Try again later, and tell whoever runs it.", ['hub_full']],
   ['try_again', 'Something broke in the hub. Try again; if it happens again, tell whoever runs it.', ['internal']],
   // The page's own.
-  ['reload', NOT_UNDERSTOOD, ['session', 'wire', 'layout', 'statement']],
+  ['reload', NOT_UNDERSTOOD, ['session', 'wire', 'layout', 'statement', 'score']],
   ['lobby', 'The hub offered a recording that is not of your drive, so this page did not sign it. Drive again.', ['manifest']],
   ['lobby', OTHER_COMMANDS, ['other_commands']],
   ['lobby', COMMANDS_DIFFER, ['commands_differ']],

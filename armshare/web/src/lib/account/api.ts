@@ -4,6 +4,7 @@
 import { hubUrl } from '../hub'
 import type { Descriptor } from '../link/descriptor'
 import type { Driver } from '../link/signalling'
+import { readBest, readReplay, readScore } from './score'
 import type { DomainOf } from './typed'
 
 export interface Config extends DomainOf {
@@ -162,6 +163,59 @@ export interface Score {
   practice: Practice | null
   /** A real robot's: it is not paid before people have reviewed it. An older hub does not tell. */
   awaiting_review?: boolean
+  /** What was not paid and why, the largest first. Empty by the first two versions of the rules, and of an older hub. */
+  costs: Cost[]
+  /** What helps an operator and is not paid by, in its own units. */
+  shown: Record<string, number>
+  /** What stretches of the drive were, in order of time. */
+  segments: Segment[]
+  /** By each version of the rules that it was scored by. */
+  versions: Scoring[]
+}
+
+/** What one part of the score cost. */
+export interface Cost {
+  part: string
+  /** Of 1, a perfect drive. */
+  points: number
+  sentence: string
+  /** When, s from the first observation; null if it was the whole drive. */
+  from_s: number | null
+  until_s: number | null
+}
+
+export interface Segment {
+  /** One of `KINDS` in `drive/timeline.ts`, or what a newer hub calls it. */
+  kind: string
+  from_s: number
+  until_s: number
+}
+
+export interface Scoring {
+  version: string
+  score: number
+  pay: string
+}
+
+/** The best accepted drive from a start like another's. */
+export interface Best {
+  episode: string
+  score: number
+  duration_s: number
+  /** How far apart the starts are; null if the hub does not tell. */
+  apart_m: number | null
+  driver: { kind: Driver['kind']; name: string } | null
+}
+
+/** What is drawn of an episode: at each moment (s), a row of the arrays' values. */
+export interface ReplayAnswer {
+  arrays: { name: string; size: number }[]
+  /** How many values a row has. */
+  width: number
+  t_s: number[]
+  progress: (number | null)[]
+  stages: string[]
+  rows: Float32Array
 }
 
 export interface SignedIn {
@@ -208,7 +262,14 @@ export class Api {
   unsigned = (operator: string) => this.#json<Unsigned[]>('GET', `/api/operators/${operator}/unsigned`)
   discard = (episode: string) => this.#call('POST', `/api/episodes/${episode}/discard`)
   anotherLook = (episode: string) => this.#json<Episode>('POST', `/api/episodes/${episode}/another-look`, {})
-  score = (episode: string) => this.#json<Score>('GET', `/api/episodes/${episode}/score?wait_s=5`)
+  score = async (episode: string): Promise<Score> => readScore(await this.#json<unknown>('GET', `/api/episodes/${episode}/score?wait_s=5`))
+  /** The best accepted drive from a start like that episode's; null if there is none. An older hub refuses. */
+  best = async (episode: string): Promise<Best | null> =>
+    readBest(await this.#json<unknown>('GET', `/api/episodes/${encodeURIComponent(episode)}/best`).catch(unlessNone))
+  /** What shows a verified episode once more; null if it cannot be read. */
+  replay = async (episode: string): Promise<ReplayAnswer | null> =>
+    readReplay(await this.#json<unknown>('GET', `/api/episodes/${encodeURIComponent(episode)}/replay`))
+  episode = (episode: string) => this.#json<Episode>('GET', `/api/episodes/${encodeURIComponent(episode)}`)
   sign = (episode: string, signature: string) =>
     this.#json<Episode>('POST', `/api/episodes/${episode}/signature`, { signature })
 
@@ -239,6 +300,12 @@ export class Api {
     if (!response.ok) throw await refusal(response)
     return response
   }
+}
+
+/** Null if nobody has one yet. */
+function unlessNone(error: unknown): null {
+  if (error instanceof ApiError && error.code === 'no_best') return null
+  throw error
 }
 
 async function refusal(response: Response): Promise<ApiError> {

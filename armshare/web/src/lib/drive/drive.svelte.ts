@@ -56,14 +56,14 @@ export class Drive {
   readonly #timer: ReturnType<typeof setInterval>
   readonly #unanswer: () => void
   #link: Link | null = null
-  readonly #task: string
+  readonly task: string
   #askedMs = 0
   #hushed: ReturnType<typeof setTimeout> | null = null
 
   /** `obey` is what a device's buttons order; `kept` is a drive to go on with, or with `finishing` only to finish. */
   constructor(account: Account, task: string, obey: (order: Order) => void, kept: Kept | null = null, finishing = false) {
     this.account = account
-    this.#task = kept?.task ?? task
+    this.task = kept?.task ?? task
     this.#signer = new Signer(account, kept)
     this.#kept = kept
     this.#finishing = finishing
@@ -92,7 +92,7 @@ export class Drive {
     try {
       if (!draws()) throw new WebglError('this browser has no WebGL 2')
       const found = await this.account.api.robot(robot)
-      this.sight.appear({ ...found, descriptor: atTask(found.descriptor, this.#task) })
+      this.sight.appear({ ...found, descriptor: atTask(found.descriptor, this.task) })
       this.#link = new Link('/ws/drive', (message) => this.#heard(message))
     } catch (error) {
       this.fail(error)
@@ -220,6 +220,11 @@ export class Drive {
     return this.sight.picture(nowMs, this.#replaying)
   }
 
+  /** What to draw beside it. */
+  get other(): Float32Array | null {
+    return this.#replaying ? this.sight.other : null
+  }
+
   get #replaying(): boolean {
     return Boolean(this.view?.ended) && !this.live
   }
@@ -325,7 +330,7 @@ export class Drive {
   async #join(view: View): Promise<void> {
     const { robot, account } = this
     if (!robot || !account.wallet || !account.config || !view.nonce) throw new PlainError('You are not signed in. Sign in, then drive.', 'sign_in')
-    const { grant, signature, key } = await grantFor(account.config, account.wallet, { robot: robot.robot, task: this.#task, nonce: view.nonce })
+    const { grant, signature, key } = await grantFor(account.config, account.wallet, { robot: robot.robot, task: this.task, nonce: view.nonce })
     this.#signer.granted(grant.nonce, key)
     if (this.view?.phase === 'welcomed') this.#session.join(grant, signature)
   }
@@ -375,12 +380,12 @@ export class Drive {
     const { noted } = this.#signer
     if (!view?.lease || !robot || !account.wallet || !noted || this.foreign) return null
     const [lease, operator] = [view.lease.id, account.wallet.address]
-    return { lease, robot: robot.robot, task: this.#task, operator, ...noted, seconds: sight.seconds }
+    return { lease, robot: robot.robot, task: this.task, operator, ...noted, seconds: sight.seconds }
   }
 
   #driven(): Driven | null {
     const [episode, robot] = [this.view?.ended?.episode, this.robot?.robot]
-    return episode && robot ? { episode, robot, task: this.#task, driver: PERSON, key: () => this.#signer.key() } : null
+    return episode && robot ? { episode, robot, task: this.task, driver: PERSON, key: () => this.#signer.key() } : null
   }
 
   /** The visit cannot go on: the robot is given back. */

@@ -10,13 +10,13 @@ const descriptor = { end_effectors: [{ pose: 'ee_pose' }] } as unknown as Descri
 /** What is done, and for how long, one after another; `hz` is the robot's rate. */
 function episode(parts: ['move' | 'turn' | 'grip' | 'rest', seconds: number, succeeded?: boolean][], hz = 20): Frame[] {
   const [frames, at]: [Frame[], number[]] = [[], [0, 0, 0]]
-  let hostMs = 70_000
+  let atMs = 70_000
   for (const [what, seconds, succeeded = false] of parts)
     for (let k = 0; k < seconds * hz; k++) {
       const speeds = { move: [0.1, 0, 0], turn: [0, 0.3, 0], grip: [0, 0, 0.5], rest: [0, 0, 0] }[what]
       speeds.forEach((speed, i) => (at[i] = (at[i] ?? 0) + speed / hz))
       const [x = 0, joint = 0, opening = 0] = at
-      frames.push({ hostMs: (hostMs += 1000 / hz), values: Float32Array.of(x, 0, 0, 0, 0, 0, 1, joint, 0, opening), succeeded })
+      frames.push({ atMs: (atMs += 1000 / hz), values: Float32Array.of(x, 0, 0, 0, 0, 0, 1, joint, 0, opening), succeeded, progress: null })
     }
   return frames
 }

@@ -34,10 +34,10 @@ export const longestOf = (pauses: readonly Pause[]): Pause | null =>
 export function idleOf(frames: readonly Frame[], descriptor: Descriptor, layout: Layout): Idle {
   const [first, last] = [frames[0], frames.at(-1)]
   if (!first || !last) return { pauses: [], doneS: null, afterS: 0 }
-  const lengthS = (last.hostMs - first.hostMs) / 1000
+  const lengthS = (last.atMs - first.atMs) / 1000
   const unfinished = frames.findLastIndex((frame) => !frame.succeeded)
   const done = last.succeeded ? frames[unfinished + 1] : undefined
-  const doneS = done ? (done.hostMs - first.hostMs) / 1000 : null
+  const doneS = done ? (done.atMs - first.atMs) / 1000 : null
   const still = stillnessOf(resampled(frames, descriptor, layout))
   const pauses = runsOf(still).map(([from, to]) => {
     const atS = from / RATE_HZ
@@ -59,14 +59,14 @@ function resampled(frames: readonly Frame[], descriptor: Descriptor, layout: Lay
     [...(layout.get(values, 'joint_position') ?? [])],
     [...(layout.get(values, 'gripper_position') ?? [])],
   ]
-  const firstMs = frames[0]?.hostMs ?? 0
-  const count = Math.floor((((frames.at(-1)?.hostMs ?? 0) - firstMs) / 1000) * RATE_HZ) + 1
+  const firstMs = frames[0]?.atMs ?? 0
+  const count = Math.floor((((frames.at(-1)?.atMs ?? 0) - firstMs) / 1000) * RATE_HZ) + 1
   let next = 0
   return Array.from({ length: count }, (_, k) => {
     const atMs = firstMs + (1000 * k) / RATE_HZ
-    while (next < frames.length - 1 && (frames[next] as Frame).hostMs < atMs) next++
+    while (next < frames.length - 1 && (frames[next] as Frame).atMs < atMs) next++
     const [before, after] = [frames[Math.max(0, next - 1)] as Frame, frames[next] as Frame]
-    const part = after.hostMs > before.hostMs ? Math.min(1, Math.max(0, (atMs - before.hostMs) / (after.hostMs - before.hostMs))) : 0
+    const part = after.atMs > before.atMs ? Math.min(1, Math.max(0, (atMs - before.atMs) / (after.atMs - before.atMs))) : 0
     const [from, to] = [of(before), of(after)]
     return from.map((values, i) => values.map((value, n) => value + part * ((to[i]?.[n] ?? value) - value))) as Sample
   })

@@ -6,6 +6,7 @@ import type { State } from '../link/wire'
 import { type Pose, poseOf } from '../hands/servo'
 import { Playback } from '../view/interp'
 import { Replay } from '../view/replay.svelte'
+import { Beside } from './beside.svelte'
 import { Guide, type Lesson } from './guide'
 import { behindRad, type Hint, Hints } from './hints'
 
@@ -22,6 +23,8 @@ export class Sight {
   /** How many steps are recorded. */
   steps = $state(0)
   replay = $state.raw(new Replay())
+  /** The best drive from a like start, beside the replay. */
+  readonly beside = new Beside()
   /** What the first drive has yet to show; null if this wallet is paid already. */
   guided = $state.raw<Lesson[] | null>(null)
   layout: Layout | null = null
@@ -75,10 +78,16 @@ export class Sight {
     return (replaying ? this.replay.values(nowMs) : null) ?? this.#playback?.at(nowMs) ?? null
   }
 
+  /** What to draw beside the last episode while it is shown again: the best drive, at the same moment. */
+  get other(): Float32Array | null {
+    return this.beside.values(this.replay.episodeS)
+  }
+
   /** A new episode can begin; `operator` is who drives it. */
   ready(operator: Operator | null): void {
     this.#playback?.clear()
     this.replay.clear()
+    this.beside.clear()
     this.#hints.clear()
     this.steps = 0
     this.#firstSeq = null
@@ -112,7 +121,6 @@ export class Sight {
 
   /** Take note of a recorded state; returns whether it is the first. */
   record(state: State): boolean {
-    this.replay.push(state)
     if (this.#guide) {
       this.#guide.see(state)
       this.guided = this.#guide.steps
@@ -120,6 +128,9 @@ export class Sight {
     const first = this.#firstSeq === null
     this.#firstSeq ??= state.seq
     this.steps = state.seq - this.#firstSeq + 1
+    // A simulation does exactly one period in each step, whatever its host's clock says.
+    this.replay.push(state, this.robot?.descriptor.simulated ? 1000 * this.seconds : undefined)
+    if (this.replay.frames.length === 1) this.replay.fromS = this.seconds
     return first
   }
 }

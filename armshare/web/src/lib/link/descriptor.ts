@@ -149,6 +149,11 @@ export class Layout {
     this.places = places
   }
 
+  /** Where each array begins and ends. */
+  get ranges(): ReadonlyMap<string, readonly [start: number, end: number]> {
+    return this.#at
+  }
+
   /** The named array, or one row of seven of it; null if this robot has none. */
   get(values: Float32Array, name: string, row: number | null = null): Float32Array | null {
     if (values.length !== this.size)

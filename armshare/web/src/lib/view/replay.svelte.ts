@@ -4,9 +4,12 @@ import { blend } from './interp'
 import type { State } from '../link/wire'
 
 export interface Frame {
-  hostMs: number
+  /** On the clock that the episode's motion is scored on: of a simulated robot its simulation's, else its host's. */
+  atMs: number
   values: Float32Array
   succeeded: boolean
+  /** How far the task was; null if the robot cannot know. */
+  progress: number | null
 }
 
 export class Replay {
@@ -14,6 +17,8 @@ export class Replay {
   /** Where it is, from the episode's first state, s. */
   atS = $state(0)
   lengthS = $state(0)
+  /** When the first state was, from the episode's first observation, s: more than nothing if the page came later. */
+  fromS = $state(0)
   /** The moment that the picture shows; it may lag behind where drawing is slow. */
   shownS = $state<number | null>(null)
   #frames: Frame[] = []
@@ -33,15 +38,30 @@ export class Replay {
   clear(): void {
     this.#frames = []
     this.playing = false
-    this.atS = this.lengthS = 0
+    this.atS = this.lengthS = this.fromS = 0
   }
 
-  push(state: Pick<State, 'tHostUs' | 'values' | 'succeeded'>): void {
-    const hostMs = Number(state.tHostUs) / 1000
+  /** `atMs` is when it was by the simulation's time; of a real robot it is the host's. */
+  push({ tHostUs, values, succeeded, progress }: Pick<State, 'tHostUs' | 'values' | 'succeeded' | 'progress'>, atMs = Number(tHostUs) / 1000): void {
+    this.take({ atMs, values, succeeded, progress })
+  }
+
+  take(frame: Frame): void {
     const [first, last] = [this.#frames[0], this.#frames.at(-1)]
-    if (last && hostMs <= last.hostMs) return
-    this.#frames.push({ hostMs, values: state.values, succeeded: state.succeeded })
-    if (first) this.lengthS = (hostMs - first.hostMs) / 1000
+    if (last && frame.atMs <= last.atMs) return
+    this.#frames.push(frame)
+    if (first) this.lengthS = (frame.atMs - first.atMs) / 1000
+  }
+
+  /** Where it is, from the episode's first observation, s. */
+  get episodeS(): number {
+    return this.fromS + this.atS
+  }
+
+  /** Play from a moment of the episode, s from its first observation. */
+  playFrom(episodeS: number): void {
+    this.scrub(episodeS - this.fromS)
+    this.play()
   }
 
   /** Go on from where it is, or from the beginning if it is at the end. */
@@ -67,18 +87,19 @@ export class Replay {
       this.playing = this.atS < this.lengthS
     }
     this.#drawnMs = nowMs
-    return this.#valuesAt(this.atS)
+    return this.valuesAt(this.atS)
   }
 
-  #valuesAt(atS: number): Float32Array | null {
+  /** The values at a moment from the first state, s, between those that were recorded. */
+  valuesAt(atS: number): Float32Array | null {
     const first = this.#frames[0]
     if (!first) return null
-    const hostMs = first.hostMs + 1000 * atS
-    const next = this.#frames.findIndex((frame) => frame.hostMs >= hostMs)
+    const atMs = first.atMs + 1000 * atS
+    const next = this.#frames.findIndex((frame) => frame.atMs >= atMs)
     const [before, after] = [this.#frames[next - 1], this.#frames[next]]
     if (!after) return this.#frames.at(-1)?.values ?? null
     if (!before) return after.values
-    const part = (hostMs - before.hostMs) / (after.hostMs - before.hostMs)
+    const part = (atMs - before.atMs) / (after.atMs - before.atMs)
     return blend(before.values, after.values, part, this.#quaternions)
   }
 }

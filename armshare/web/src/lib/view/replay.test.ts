@@ -4,7 +4,7 @@ import { Replay } from './replay.svelte'
 /** Values that count 0, 10, 20... at 20 Hz. */
 function recorded(states = 21): Replay {
   const replay = new Replay()
-  for (let i = 0; i < states; i++) replay.push({ tHostUs: BigInt(7_000_000 + 50_000 * i), values: Float32Array.of(10 * i), succeeded: false })
+  for (let i = 0; i < states; i++) replay.push({ tHostUs: BigInt(7_000_000 + 50_000 * i), values: Float32Array.of(10 * i), succeeded: false, progress: null })
   return replay
 }
 
@@ -46,8 +46,27 @@ test('played again at its end, it begins again', () => {
 
 test('a state that came before does not go back in time, and another episode forgets this one', () => {
   const replay = recorded()
-  replay.push({ tHostUs: 7_000_000n, values: Float32Array.of(99), succeeded: false })
+  replay.push({ tHostUs: 7_000_000n, values: Float32Array.of(99), succeeded: false, progress: null })
   expect(replay.lengthS).toBeCloseTo(1)
   replay.clear()
   expect(replay.values(0)).toBeNull()
+})
+
+test('a replay whose clock is the simulation\'s takes its times from there, and plays from a moment of the episode', () => {
+  const replay = new Replay()
+  for (let k = 1; k <= 21; k++) replay.push({ tHostUs: BigInt(k * k * 1_000_000), values: Float32Array.of(k), succeeded: false, progress: null }, 50 * k)
+  replay.fromS = 0.05
+  expect(replay.lengthS).toBeCloseTo(1)
+  replay.playFrom(0.55)
+  expect(replay.playing).toBe(true)
+  expect(replay.episodeS).toBeCloseTo(0.55)
+  expect(value(replay)).toBeCloseTo(11)
+  replay.playFrom(0)
+  expect(replay.atS).toBe(0)
+})
+
+test('to play from the very end plays the drive from its beginning', () => {
+  const replay = recorded()
+  replay.playFrom(9)
+  expect([replay.playing, replay.atS]).toEqual([true, 0])
 })

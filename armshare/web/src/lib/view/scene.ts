@@ -23,6 +23,7 @@ import {
 } from 'three'
 import type { URDFRobot } from 'urdf-loader'
 import { basePose, type Descriptor, type EndEffector, Layout, type Part, type SceneBody, type Shape } from '../link/descriptor'
+import { Companion } from './companion'
 import { cornersOf } from './framing'
 import { Ghost } from './ghost'
 import { axesOf } from './joints'
@@ -51,6 +52,7 @@ export class Scene {
   readonly #goals: Goal[] = []
   #robot: URDFRobot | null = null
   #ghost: Ghost | null = null
+  #companion: Companion | null = null
   #palette: Palette | null = null
   /** The corners of the parts of the robot at rest, and of the floor that its hands reach. */
   #atRest: readonly Vector3[] | null = null
@@ -113,6 +115,7 @@ export class Scene {
     this.#palette = palette
     this.viewport.paint(palette)
     this.#ghost?.paint(palette.accent)
+    this.#companion?.paint(palette.other)
     for (const walls of this.#walls) walls.paint(palette.warn)
     for (const goal of this.#goals) goal.paint(palette.accent)
     for (const plumb of this.#plumbs) plumb.paint(palette.accent)
@@ -138,6 +141,16 @@ export class Scene {
     })
     this.#follow(values)
     if (!this.#framed) this.#frame()
+  }
+
+  /** Draw another drive beside it, translucent, from its values in the same order; null: no other. */
+  accompany(values: Float32Array | null): void {
+    if (!this.#companion && values && this.#robot) {
+      this.#companion = new Companion(this.#robot, this.#descriptor, this.#bodies)
+      this.#companion.paint(this.#palette?.other ?? '')
+      this.#add(this.#companion.group)
+    }
+    if (this.#companion?.pose(values, this.layout, place)) this.viewport.touch()
   }
 
   /** One frame of what comes and goes, for the values that were posed and, if the robot is driven, its newest state. */
@@ -186,6 +199,7 @@ export class Scene {
 
   dispose(): void {
     this.#ghost?.dispose()
+    this.#companion?.dispose()
     this.viewport.scene.traverse((object) => {
       if (object instanceof Mesh) object.geometry.dispose()
     })

@@ -33,12 +33,14 @@ export interface Palette {
   line: string
   accent: string
   warn: string
+  /** Of another drive beside one's own. */
+  other: string
   shadow: number
   light: number
 }
 
-export const LIGHT: Palette = { sky: '#e3e9e6', floor: '#eef2f0', line: '#9fb0a9', accent: '#0a7d66', warn: '#c47a00', shadow: 0.2, light: 1 }
-export const DARK: Palette = { sky: '#0c1211', floor: '#18211f', line: '#40524c', accent: '#59dcb8', warn: '#f3b95f', shadow: 0.5, light: 0.95 }
+export const LIGHT: Palette = { sky: '#e3e9e6', floor: '#eef2f0', line: '#9fb0a9', accent: '#0a7d66', warn: '#c47a00', other: '#5a55c8', shadow: 0.2, light: 1 }
+export const DARK: Palette = { sky: '#0c1211', floor: '#18211f', line: '#40524c', accent: '#59dcb8', warn: '#f3b95f', other: '#aaa6ff', shadow: 0.5, light: 0.95 }
 
 /** Where one looks from: over the shoulder, from behind, from the side, from above. */
 const VIEWS: readonly Vector3[] = [
