@@ -38,6 +38,7 @@ DECIDE = (
 DECIDE_NOTHING = {
     "sim/tasks/parts/expert.py": "asks like an operator; an episode holds what was then applied",
     "sim/model/links.py": "draws pictures, which nobody compares",
+    "rewards/score/starts.py": "chooses whose drive is shown beside another; nobody is paid by it",
     "rewards/score/references/making.py": "makes reference sets, which are data and have digests",
 }
 EXPERTS = {"Operator", "Puppet", "Wheels", "Script"}
@@ -91,6 +92,8 @@ WHOLE_NUMBERS = {
     ("recorder/file/episode.py", "require_size"),
     ("recorder/file/episode.py", "nbytes"),
     ("recorder/file/films.py", "nbytes"),
+    ("recorder/file/apart.py", "_decoding_bounds"),
+    ("recorder/proof/pictures.py", "require_decodable"),
     ("recorder/file/rows.py", "__init__"),
     ("rewards/ledger/ledger.py", "_require_sound"),
     ("rewards/ledger/settle.py", "total"),

@@ -284,10 +284,10 @@ def _look_at(shown: Shown, memory: mmap.mmap, at: int) -> None:
     end = np.frombuffer(memory, np.int64, count, stop)
     key = np.frombuffer(memory, np.bool_, count, stop + end.nbytes)
     pictures = Pictures(shown.name, shown.codec, shown.width, shown.height, 0.0, data, end, end, key)
-    decoder = importlib.import_module(_DECODE).Decoder(pictures)
+    check = importlib.import_module(_DECODE).check_with(pictures)
     with _no_other_file():
         for index in range(count):
-            decoder.check(index)
+            check(index)
 
 
 @contextmanager

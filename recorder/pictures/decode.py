@@ -7,7 +7,7 @@ memory or time than the camera's pictures need.
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 import cv2
@@ -74,6 +74,11 @@ class Decoder:
         if not 0 <= index < len(self._pictures):
             raise IndexError(f"{self._pictures.name} has {len(self._pictures)} pictures: there is no picture {index}")
         self._source.seek(index)
+
+
+def check_with(pictures: Pictures) -> Callable[[int], None]:
+    """Return `Decoder.check` of these pictures. After this, nothing is opened."""
+    return Decoder(pictures).check
 
 
 class _Source(Protocol):

@@ -25,7 +25,7 @@ SECOND: Final = "2"
 """A simulated robot's motion is measured in its simulation's time."""
 THIRD: Final = "3"
 """What a drive teaches: `rewards.score.teaching`."""
-NEWEST: Final = SECOND
+NEWEST: Final = THIRD
 """The rules in force: what begins now is scored by them."""
 VERSIONS: Final = (FIRST, SECOND, THIRD)
 _FIRST_FORMAT: Final = 1

@@ -1,0 +1,1 @@
+"""Reference sets: what accepted drives of each task look like, which version 3 of the rules compares with."""
