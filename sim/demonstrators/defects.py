@@ -91,8 +91,8 @@ class Page:
         self.happened = False
 
     def turn(self) -> None:
-        """From now on it is being put right."""
-        self._turn = self._diary.now
+        """From now on it is being put right, until it is closed again."""
+        self._turn, self._stop = self._diary.now, None
 
     def close(self) -> None:
         """It is over; without this it lasts until the episode ends."""

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from sim.demonstrators.defects import Kind
-from sim.demonstrators.person import Goal, Leg, Person
+from sim.demonstrators.defects import Kind, Page
+from sim.demonstrators.person import Goal, Leg, Person, Thing
 from sim.demonstrators.skill import PERIOD_S
+from sim.draws import Draws
 from sim.robot import Vector
+from sim.tasks.parts.expert import Script
 
-_FALLEN_M: Final = 0.02
-"""An object this far out of the hand is not held any more."""
 _ASIDE_M: Final = 0.02
-_OPENS_PERIODS: Final = 12
+_FALLS_M: Final = 0.008
+"""An object that goes down by this much when it is let go falls."""
+_FALLS_PERIODS: Final = 24
+_LOOSE: Final = 0.045
+"""A grip that is tighter than the held thing by this much of the opening holds it loosely."""
+_LOOSENS_PERIODS: Final = 5
+_LOOSER: Final = 0.01
+"""How much wider each try to let it slip opens the fingers than the one before."""
+_TRIES: Final = 12
+_SAVES_PERIODS: Final = 10
+_SLIPPED_M: Final = 0.003
+_LIFTED_M: Final = 0.015
+_ABOVE_M: Final = 0.002
 _SHORT_M: Final = 0.02
 
 Happening = Generator[None, None, bool]
@@ -88,21 +100,98 @@ class Drop(Midway):
     def happen(self, hand: Person, goal: Goal) -> Happening:
         """Open, see it fall, and take it again."""
         page = hand.diary.begin(Kind.DROP_AND_REGRASP)
-        page.happened = yield from fall(hand, goal)
+        yield from fall(hand, page, goal)
         page.turn()
         yield from hand.regrasp()
         page.close()
         return True
 
 
-def fall(hand: Person, goal: Goal) -> Happening:
-    """Open the hand, which goes on, until the object has left it and lies still; return whether it fell."""
+@dataclass(frozen=True, slots=True)
+class EarlyRelease:
+    """The hand lets go where it should still hold. What is wrong then, the task's script puts right."""
+
+    leg: Leg
+    part: float
+    """How much of the leg may have been gone before, in [0, 1)."""
+    height_m: float
+    """And how much may still be left."""
+
+    def due(self, _hand: Person, whole_m: float, left_m: float) -> bool:
+        """Whether the hand has come that far."""
+        return left_m <= self.height_m and 1.0 - left_m / whole_m >= self.part
+
+    def happen(self, hand: Person, goal: Goal) -> Happening:
+        """Open, and see it fall; the leg is over."""
+        page = hand.diary.begin(Kind.EARLY_RELEASE)
+        yield from fall(hand, page)
+        page.close()
+        hand.undone, hand.let_go = page, True
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class NearFailure(Midway):
+    """The object slips in a hand that holds it too loosely, and is held again before it is lost."""
+
+    slip_m: float
+
+    def happen(self, hand: Person, goal: Goal) -> Happening:
+        """Loosen the grip until it slips, then close at once. If it is lost nevertheless, it was a drop."""
+        page = hand.diary.begin(Kind.NEAR_FAILURE)
+        held, scale = hand.object_m() - hand.pose[:3], hand.operator.scale
+        wide = hand.open_now()
+        yield from _at(hand, wide - _LOOSE, _LOOSENS_PERIODS)
+        for much in range(_TRIES):
+            yield from _at(hand, wide + much * _LOOSER, 1)
+            yield from _at(hand, wide - _LOOSE, 1)
+            page.happened = page.happened or hand.slipped_m(held) > _SLIPPED_M * scale
+            if hand.slipped_m(held) >= self.slip_m * scale:
+                break
+        page.turn()
+        yield from _at(hand, 0.0, _SAVES_PERIODS)
+        if not hand.in_hand():
+            page.kind = Kind.DROP_AND_REGRASP
+            page.turn()
+            hand.opening = 1.0
+            yield from hand.regrasp()
+        page.close()
+        return True
+
+
+def _at(hand: Person, opening: float, periods: int) -> Script:
+    hand.opening = min(max(opening, 0.0), 1.0)
+    yield from hand.stay(periods)
+
+
+def wrong_object(hand: Person, others: Sequence[str], height_m: float, rng: Draws) -> Callable[[Thing], Script]:
+    """Return what is done before the first grasp: another thing is taken, lifted to a height, and put back."""
+
+    def first(thing: Thing) -> Script:
+        other = rng.choice([name for name in others if name != thing[0]])
+        page, place = hand.diary.begin(Kind.WRONG_OBJECT), hand.operator.at(other)[:3].copy()
+        scale = hand.operator.scale
+        hand.astray = True
+        yield from hand.grasp(other)
+        yield from hand.rise(float(hand.pose[2]) + height_m * scale)
+        page.happened = float((hand.object_m() - place)[2]) > _LIFTED_M * scale
+        page.turn()
+        yield from hand.place(lambda: place, high_m=height_m * scale, low_m=_ABOVE_M)
+        page.close()
+        hand.astray = False
+
+    return first
+
+
+def fall(hand: Person, page: Page, goal: Goal | None = None) -> Script:
+    """Open the hand until the object has left it and lies still; if it falls, that has happened.
+
+    The hand goes on to `goal` until then, or stays if there is none.
+    """
     held = hand.object_m() - hand.pose[:3]
     hand.opening, hand.gripped = 1.0, False
-    fell = False
-    for _ in range(2 * _OPENS_PERIODS):
-        if not fell:
+    for _ in range(_FALLS_PERIODS):
+        if goal is not None and not page.happened:
             hand.head(*goal())
         yield
-        fell = fell or hand.slipped_m(held) > _FALLEN_M * hand.operator.scale
-    return fell
+        page.happened = page.happened or hand.slipped_m(held) > _FALLS_M * hand.operator.scale

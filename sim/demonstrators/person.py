@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from sim import rotation
-from sim.demonstrators.defects import Diary
+from sim.demonstrators.defects import Diary, Page
 from sim.demonstrators.skill import PERIOD_S, Skill
 from sim.draws import Draws
 from sim.robot import Vector
@@ -33,7 +33,8 @@ _TRAVEL_M: Final = 0.05
 _SMALL_MISS_M: Final = 0.006
 """A miss smaller than this is not made."""
 _ARRIVED_M: Final = 0.012
-_RISES_M: Final = 0.015
+_RISES_M: Final = 0.03
+_IN_HAND_M: Final = 0.03
 _GRASPS: Final = 6
 
 Goal = Callable[[], tuple[Vector, Vector]]
@@ -72,10 +73,10 @@ class Person(Puppet):
     def __init__(self, operator: Operator, index: int, skill: Skill, rng: Draws, diary: Diary) -> None:
         super().__init__(operator, index)
         self.skill, self.diary, self.pace = skill, diary, skill.pace
-        self.operator = operator
+        self.operator, self._index = operator, index
         self.mishaps: list[Mishap] = []
         """What may still happen."""
-        self.before_grasp: Callable[[str, int | None], Script] | None = None
+        self.before_grasp: Callable[[Thing], Script] | None = None
         """What is done before the first grasp."""
         self._rng = rng
         self._legs: Iterator[Leg] = iter(())
@@ -83,6 +84,13 @@ class Person(Puppet):
         """What was grasped last, or is being grasped."""
         self._regrasp: Callable[[], Script] | None = None
         self.gripped = False
+        """Whether it should be holding something."""
+        self.astray = False
+        """Whether it is busy with the wrong thing: then nothing else happens to it."""
+        self.let_go = False
+        """Whether it let go too early of what it was placing: there is nothing left to place."""
+        self.undone: Page | None = None
+        """What happened, and is put right by taking the thing again."""
 
     def head(self, position: Vector, orientation: Vector, speed_m_s: float = SPEED_M_S) -> tuple[float, float]:
         """Head there for this period, at this person's pace. Return how far it is, m and rad."""
@@ -92,6 +100,10 @@ class Person(Puppet):
         moved = capped(gain * away, speed_m_s * self.pace), capped(gain * turn, TURN_RAD_S * self.pace)
         self.twist = np.concatenate(moved)
         return float(np.linalg.norm(away)), float(np.linalg.norm(turn))
+
+    def open_now(self) -> float:
+        """How far its fingers are open, in [0, 1]."""
+        return float(self.operator.values["gripper_position"][self._index])
 
     def still(self) -> None:
         """Do not move in this period."""
@@ -146,6 +158,9 @@ class Person(Puppet):
         """Go straight up."""
         self._legs = iter((Leg.LIFT if self.gripped else Leg.LEAVE,))
         yield from super().rise(height_m, near_m=near_m, speed_m_s=speed_m_s)
+        if self.undone is not None and self.gripped and self.in_hand():
+            self.undone.close()
+            self.undone = None
 
     def grasp(
         self,
@@ -161,7 +176,7 @@ class Person(Puppet):
         """Take a thing from above, a little beside its middle."""
         before, self.before_grasp = self.before_grasp, None
         if before is not None:
-            yield from before(name, row)
+            yield from before((name, row))
 
         def again() -> Script:
             aimed = self._aimed(offset)
@@ -177,12 +192,18 @@ class Person(Puppet):
             )
 
         self.thing, self._regrasp, self.gripped = (name, row), again, False
+        if self.undone is not None:
+            self.undone.turn()
         yield from again()
 
     def place(self, goal: Callable[[], Vector], *, high_m: float, low_m: float) -> Script:
         """Carry the held object over `goal()`, come down, let go, and rise."""
-        self._legs = iter((Leg.CARRY, Leg.LOWER))
-        yield from super().place(goal, high_m=high_m, low_m=low_m)
+        self._legs, self.let_go = iter((Leg.CARRY, Leg.LOWER)), False
+        for _ in super().place(goal, high_m=high_m, low_m=low_m):
+            if self.let_go:
+                yield from self.rise(float(self.pose[2]) + _RISES_M * self.operator.scale)
+                return
+            yield
 
     def regrasp(self) -> Script:
         """Take what was lost again, as often as that takes, and lift it a little; then go on as before."""
@@ -190,9 +211,8 @@ class Person(Puppet):
         assert again is not None  # only what was grasped is lost
         for _ in range(_GRASPS):
             yield from again()
-            low = self.object_m()[2]
-            yield from self.rise(float(self.pose[2]) + 2.0 * _RISES_M * self.operator.scale)
-            if self.object_m()[2] > low + _RISES_M * self.operator.scale:
+            yield from self.rise(float(self.pose[2]) + _RISES_M * self.operator.scale)
+            if self.in_hand():
                 break
             self.opening = 1.0
         self._legs = legs
@@ -202,12 +222,16 @@ class Person(Puppet):
         assert self.thing is not None
         return self.operator.at(*self.thing)[:3]
 
+    def in_hand(self) -> bool:
+        """Whether the thing is between the fingers."""
+        return float(np.linalg.norm(self.object_m() - self.pose[:3])) < _IN_HAND_M * self.operator.scale
+
     def slipped_m(self, before: Vector) -> float:
         """How far the thing has moved down in the hand since it was `before` (3,) from it."""
         return float(before[2] - (self.object_m() - self.pose[:3])[2])
 
     def _due(self, leg: Leg | None, whole_m: float, left_m: float) -> Mishap | None:
-        for mishap in self.mishaps:
+        for mishap in () if self.astray else self.mishaps:
             if mishap.leg is leg and mishap.due(self, whole_m, left_m):
                 self.mishaps.remove(mishap)
                 return mishap
