@@ -1,7 +1,7 @@
 """Many episodes at once: one process a core, each with a world, a pilot and its share of the seeds.
 
-Part of recorder; exports `Job` and `collect`. A worker that is told to end finishes the episode that it makes: there
-are only whole ones.
+Part of recorder; exports `Job`, `collect`, and `crewed` for what else is made so. A worker that is told to end finishes
+the episode that it makes: there are only whole ones.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from recorder.collect.folder import CollectError, Folder, Made
 from recorder.collect.making import After, Attempt, Maker
@@ -29,6 +29,8 @@ from teleop.operator import pilot
 from teleop.operator.pilot import PilotMaker
 from teleop.operator.policy import load
 
+Wanted = TypeVar("Wanted")
+Became = TypeVar("Became")
 _ENDS: Final = frozenset({signal.SIGINT, signal.SIGTERM})
 _AHEAD: Final = 2
 """How many seeds a worker has waiting, so that it never waits for the next."""
@@ -55,19 +57,27 @@ def collect(job: Job, seeds: Iterable[int], workers: int = WORKERS) -> Iterator[
 
     Raises CollectError, PolicyError or UnknownPolicyError, as the first worker that fails does. What is whole stays.
     """
-    waiting, left = set[Future[Attempt]](), iter(seeds)
+    return crewed(make, job, seeds, workers)
+
+
+def crewed(call: Callable[[Job, Wanted], Became], job: Job, wanted: Iterable[Wanted], workers: int) -> Iterator[Became]:
+    """Call `call(job, one)` for each one in worker processes, and yield what each returns as it is done.
+
+    Raises CollectError if a process ends, and what the first call that fails raises.
+    """
+    waiting, left = set[Future[Became]](), iter(wanted)
     fresh = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, fresh, _begin)
     try:
         while True:
             with _unheard():
-                for seed in islice(left, workers * _AHEAD - len(waiting)):
-                    waiting.add(pool.submit(make, job, seed))
+                for one in islice(left, workers * _AHEAD - len(waiting)):
+                    waiting.add(pool.submit(call, job, one))
             if not waiting:
                 return
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for one in done:
-                yield one.result()
+            for future in done:
+                yield future.result()
     except BrokenProcessPool as error:
         raise CollectError(
             "A process that made episodes ended, perhaps for lack of memory: use fewer --workers."
@@ -78,7 +88,7 @@ def collect(job: Job, seeds: Iterable[int], workers: int = WORKERS) -> Iterator[
 
 def make(job: Job, seed: int) -> Attempt:
     """Make one episode, in a worker process."""
-    maker, pilots = _maker(job)
+    maker, pilots = maker_of(job)
     drive = maker.begin(Folder(job.folder).name_of(job.made, seed), seed)
     try:
         if piloted(drive, pilots(drive.robot, job.made.task)):
@@ -89,7 +99,7 @@ def make(job: Job, seed: int) -> Attempt:
 
 
 @lru_cache(maxsize=1)
-def _maker(job: Job) -> tuple[Maker, PilotMaker]:
+def maker_of(job: Job) -> tuple[Maker, PilotMaker]:
     """Return what makes a worker's episodes: its world is built once."""
     folder, made = Folder(job.folder), job.made
     world = make_world(made.robot, made.task)

@@ -20,8 +20,8 @@ from sim.task import Task, Values
 from sim.tasks.parts.expert import Operator
 
 _TREMOR_HZ: Final = (1.5, 5.0)
-_NOISE_HZ: Final = (0.4, 4.0)
-_NOISE_M_S: Final = 0.12
+_NOISE_HZ: Final = (0.8, 4.0)
+_NOISE_M_S: Final = 0.09
 _SLOWEST: Final = 8.0
 _ABOVE: Final = 0.5
 """Up to this strength, what is let go early is at least above its place."""
