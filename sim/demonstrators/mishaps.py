@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+import math
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from sim.demonstrators.defects import Kind, Page
-from sim.demonstrators.person import Goal, Leg, Person, Thing
+from sim.demonstrators.person import Goal, Leg, Person
 from sim.demonstrators.skill import PERIOD_S
-from sim.draws import Draws
 from sim.robot import Vector
 from sim.tasks.parts.expert import Script
 
@@ -27,8 +27,6 @@ _LOOSER: Final = 0.01
 _TRIES: Final = 12
 _SAVES_PERIODS: Final = 10
 _SLIPPED_M: Final = 0.003
-_LIFTED_M: Final = 0.015
-_ABOVE_M: Final = 0.002
 _SHORT_M: Final = 0.02
 
 Happening = Generator[None, None, bool]
@@ -41,11 +39,19 @@ class Midway:
     leg: Leg
     part: float
     """In [0, 1)."""
-    strength: float
 
     def due(self, _hand: Person, whole_m: float, left_m: float) -> bool:
         """Whether the hand has come that far."""
         return whole_m > _SHORT_M and 1.0 - left_m / whole_m >= self.part
+
+
+@dataclass(frozen=True, slots=True)
+class Holding(Midway):
+    """As `Midway`, with the object in the hand."""
+
+    def due(self, hand: Person, whole_m: float, left_m: float) -> bool:
+        """Whether the hand has come that far, and holds what it should."""
+        return hand.in_hand() and Midway.due(self, hand, whole_m, left_m)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,7 @@ class Detour(Midway):
 
 
 @dataclass(frozen=True, slots=True)
-class Drop(Midway):
+class Drop(Holding):
     """The object falls out of the hand, and is taken again."""
 
     def happen(self, hand: Person, goal: Goal) -> Happening:
@@ -108,18 +114,15 @@ class Drop(Midway):
 
 
 @dataclass(frozen=True, slots=True)
-class EarlyRelease:
+class EarlyRelease(Holding):
     """The hand lets go where it should still hold. What is wrong then, the task's script puts right."""
 
-    leg: Leg
-    part: float
-    """How much of the leg may have been gone before, in [0, 1)."""
-    height_m: float
-    """And how much may still be left."""
+    left_m: float = math.inf
+    """How much of the leg may still be left."""
 
-    def due(self, _hand: Person, whole_m: float, left_m: float) -> bool:
+    def due(self, hand: Person, whole_m: float, left_m: float) -> bool:
         """Whether the hand has come that far."""
-        return left_m <= self.height_m and 1.0 - left_m / whole_m >= self.part
+        return left_m <= self.left_m and Holding.due(self, hand, whole_m, left_m)
 
     def happen(self, hand: Person, goal: Goal) -> Happening:
         """Open, and see it fall; the leg is over."""
@@ -131,7 +134,7 @@ class EarlyRelease:
 
 
 @dataclass(frozen=True, slots=True)
-class NearFailure(Midway):
+class NearFailure(Holding):
     """The object slips in a hand that holds it too loosely, and is held again before it is lost."""
 
     slip_m: float
@@ -162,25 +165,6 @@ class NearFailure(Midway):
 def _at(hand: Person, opening: float, periods: int) -> Script:
     hand.opening = min(max(opening, 0.0), 1.0)
     yield from hand.stay(periods)
-
-
-def wrong_object(hand: Person, others: Sequence[str], height_m: float, rng: Draws) -> Callable[[Thing], Script]:
-    """Return what is done before the first grasp: another thing is taken, lifted to a height, and put back."""
-
-    def first(thing: Thing) -> Script:
-        other = rng.choice([name for name in others if name != thing[0]])
-        page, place = hand.diary.begin(Kind.WRONG_OBJECT), hand.operator.at(other)[:3].copy()
-        scale = hand.operator.scale
-        hand.astray = True
-        yield from hand.grasp(other)
-        yield from hand.rise(float(hand.pose[2]) + height_m * scale)
-        page.happened = float((hand.object_m() - place)[2]) > _LIFTED_M * scale
-        page.turn()
-        yield from hand.place(lambda: place, high_m=height_m * scale, low_m=_ABOVE_M)
-        page.close()
-        hand.astray = False
-
-    return first
 
 
 def fall(hand: Person, page: Page, goal: Goal | None = None) -> Script:

@@ -35,6 +35,7 @@ _SMALL_MISS_M: Final = 0.006
 _ARRIVED_M: Final = 0.012
 _RISES_M: Final = 0.03
 _IN_HAND_M: Final = 0.03
+"""A thing that has moved farther than this in the hand is lost."""
 _GRASPS: Final = 6
 
 Goal = Callable[[], tuple[Vector, Vector]]
@@ -85,6 +86,8 @@ class Person(Puppet):
         self._regrasp: Callable[[], Script] | None = None
         self.gripped = False
         """Whether it should be holding something."""
+        self._held: Vector | None = None
+        """Where the thing was from the hand when that had closed."""
         self.astray = False
         """Whether it is busy with the wrong thing: then nothing else happens to it."""
         self.let_go = False
@@ -153,6 +156,8 @@ class Person(Puppet):
             yield from self.stay(round(self.skill.wait_s * self._rng.uniform(0.5, 1.5) / PERIOD_S))
         self.gripped = opening < 0.5
         yield from super().grip(opening)
+        if self.gripped and self.thing is not None:
+            self._held = self.object_m() - self.pose[:3]
 
     def rise(self, height_m: float, *, near_m: float = 0.01, speed_m_s: float = SPEED_M_S) -> Script:
         """Go straight up."""
@@ -223,8 +228,11 @@ class Person(Puppet):
         return self.operator.at(*self.thing)[:3]
 
     def in_hand(self) -> bool:
-        """Whether the thing is between the fingers."""
-        return float(np.linalg.norm(self.object_m() - self.pose[:3])) < _IN_HAND_M * self.operator.scale
+        """Whether the hand still holds what it closed on."""
+        if self._held is None or not self.gripped:
+            return False
+        moved = self.object_m() - self.pose[:3] - self._held
+        return float(np.linalg.norm(moved)) < _IN_HAND_M * self.operator.scale
 
     def slipped_m(self, before: Vector) -> float:
         """How far the thing has moved down in the hand since it was `before` (3,) from it."""
