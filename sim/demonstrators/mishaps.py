@@ -22,9 +22,11 @@ _FALLS_PERIODS: Final = 24
 _LOOSE: Final = 0.045
 """A grip that is tighter than the held thing by this much of the opening holds it loosely."""
 _LOOSENS_PERIODS: Final = 5
-_LOOSER: Final = 0.01
-"""How much wider each try to let it slip opens the fingers than the one before."""
-_TRIES: Final = 12
+_WIDER: Final = 0.015
+"""How much wider than the held thing the fingers open at the first try to let it slip."""
+_LOOSER: Final = 0.004
+"""How much wider at each try than at the one before."""
+_TRIES: Final = 18
 _SAVES_PERIODS: Final = 10
 _SLIPPED_M: Final = 0.003
 _SHORT_M: Final = 0.02
@@ -145,8 +147,8 @@ class NearFailure(Holding):
         held, scale = hand.object_m() - hand.pose[:3], hand.operator.scale
         wide = hand.open_now()
         yield from _at(hand, wide - _LOOSE, _LOOSENS_PERIODS)
-        for much in range(_TRIES):
-            yield from _at(hand, wide + much * _LOOSER, 1)
+        for tried in range(_TRIES):
+            yield from _at(hand, wide + _WIDER + tried * _LOOSER, 1)
             yield from _at(hand, wide - _LOOSE, 1)
             page.happened = page.happened or hand.slipped_m(held) > _SLIPPED_M * scale
             if hand.slipped_m(held) >= self.slip_m * scale:
