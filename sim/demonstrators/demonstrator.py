@@ -21,7 +21,7 @@ from sim.tasks.parts.expert import Operator
 
 _TREMOR_HZ: Final = (1.5, 5.0)
 _NOISE_HZ: Final = (0.8, 4.0)
-_NOISE_M_S: Final = 0.09
+_NOISE_M_S: Final = 0.07
 _SLOWEST: Final = 8.0
 _STREAMS: Final = ("skill", "tremor", *Kind)
 """What has random numbers of its own, so that one defect does not change how another happens."""
