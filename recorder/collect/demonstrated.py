@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from recorder.collect.crew import WORKERS, Job, crewed, maker_of
+from recorder.collect.crew import Job, crewed, maker_of
 from recorder.collect.folder import Folder, Made
 from recorder.collect.making import After, Attempt
 from recorder.collect.piloted import piloted
 from sim.catalogue import description, require_pair, task
 from sim.demonstrators.defects import Defect, Event
 from sim.demonstrators.demonstrator import Demonstrator, demonstrator
+from sim.processes import WORKERS
 from teleop.operator.pilot import ExpertPilot
 from teleop.operator.program import script
 
