@@ -15,7 +15,6 @@ from sim.demonstrators.skill import PERIOD_S, Skill
 from sim.draws import Draws
 from sim.robot import Vector
 from sim.tasks.parts.expert import (
-    ACROSS,
     GAIN_1_S,
     HOVER_M,
     SPEED_M_S,
@@ -28,12 +27,14 @@ from sim.tasks.parts.expert import (
 _RAD_M: Final = 0.1
 _NEARER_M: Final = 0.001
 _STALL_PERIODS: Final = 25
+"""As a puppet: how a turn counts in metres, what is nearer, and how long it tries to get nearer."""
 _TRAVEL_M: Final = 0.05
 """A motion shorter than this does not miss."""
 _SMALL_MISS_M: Final = 0.006
 """A miss smaller than this is not made."""
 _ARRIVED_M: Final = 0.012
 _RISES_M: Final = 0.03
+"""How far what was taken again is lifted, to see whether it is held."""
 _IN_HAND_M: Final = 0.03
 """A thing that has moved farther than this in the hand is lost."""
 _GRASPS: Final = 6
@@ -278,6 +279,3 @@ def capped(vector: Vector, most: float) -> Vector:
     """Return `vector`, no longer than `most`."""
     size = float(np.linalg.norm(vector))
     return vector if size <= most else vector * (most / size)
-
-
-__all__ = ["ACROSS", "Goal", "Leg", "Mishap", "Person", "capped"]
