@@ -11,32 +11,23 @@ An episode that cannot be measured (`unsound` says why) gets the worst value of 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rewards.score.fixed import Array, interpolated, magnitudes
-from rewards.score.versions import NEWEST
+from rewards.score.facts import DURATION_MAX_S as DURATION_MAX_S
+from rewards.score.facts import EpisodeFacts as EpisodeFacts
+from rewards.score.facts import unsound as unsound
+from rewards.score.fixed import Array, magnitudes
+from rewards.score.series import RATE_HZ, Mask, distance, joined, norms, runs, speed, summed
+from rewards.score.series import resample as resample
 
-Mask = NDArray[np.bool_]
-
-RATE_HZ: Final = 20.0
-"""The rate of the common grid."""
-DURATION_MAX_S: Final = 3900.0
-"""An hour, which is the longest that a task may take, and what a slow loop adds."""
-TICK_S: Final = 1e-9
-"""The recorded clock's resolution."""
-VALUE_MAX: Final = 1e6
-"""No position, angle or opening of a real episode is larger."""
 STILL_M_S: Final = 0.005
 STILL_RAD_S: Final = 0.02
 STILL_GRIPPER_S: Final = 0.05
-SPEED_SAMPLES: Final = 2
-"""Speeds for idleness are taken over this many samples to each side: 0.2 s, longer than an encoder's flicker."""
 STEP_M: Final = 0.001
 """A movement below this is sensor noise, and adds nothing to a path."""
 MOVED_M: Final = 0.01
@@ -51,50 +42,6 @@ PAUSE_S: Final = 0.5
 SPARC_CUTOFF_HZ: Final = 10.0
 SPARC_AMPLITUDE: Final = 0.05
 LAG_RAD: Final = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class EpisodeFacts:
-    """What scoring needs to know about an episode of N steps, as plain values."""
-
-    episode: str
-    task: str
-    success: bool | None
-    """The task's predicate at the end; None if the robot cannot know."""
-    valid: bool
-    """Whether the recorder kept the whole episode and it ended in a way that may count."""
-    end_reason: str
-    control_hz: float
-    t_s: Array
-    """(N+1,) float64, s, from the first observation: the clock that the motion is measured on."""
-    ee_position_m: Array
-    """(N+1, 3 K) float64, m, in the base frame: the K end effectors side by side; together they are one path."""
-    joint_rad: Array
-    """(N+1, J) float64, rad."""
-    gripper: Array
-    """(N+1, K) float64, the observed openings in [0, 1]; constant if there is no gripper."""
-    applied_rad: Array
-    """(N, J) float64, rad: where the joints were sent, after safety."""
-    applied_gripper: Array
-    """(N, K) float64, the openings that were sent; constant if there is no gripper."""
-    limited: Mask
-    """(N,) bool: whether a limit changed what the operator asked for."""
-    done_s: float | None = None
-    """From when on the task was done, on the clock of `t_s`; None if it was not done at the end, or nobody can know."""
-    measured_s: Array | None = None
-    """(N+1,) float64, s, from the first observation: the host's monotonic clock; None if `t_s` is that."""
-    version: str = NEWEST
-    """Which version of the rules they are for."""
-
-    @property
-    def steps(self) -> int:
-        """N."""
-        return len(self.applied_rad) if np.ndim(self.applied_rad) else 0
-
-    @property
-    def host_s(self) -> Array:
-        """(N+1,) float64, s: the host's clock."""
-        return self.t_s if self.measured_s is None else self.measured_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,45 +95,6 @@ UNMEASURED: Final = Metrics(
 """The metrics of an unsound episode."""
 
 
-def unsound(facts: EpisodeFacts) -> str | None:
-    """Return why the arrays cannot be measured, in plain words, or None if they can."""
-    steps = facts.steps
-    if steps == 0:
-        return "the episode holds no step"
-    joints, hands = np.shape(facts.applied_rad)[1:], np.shape(facts.applied_gripper)[1:]
-    shapes = {
-        "t_s": (facts.t_s, (steps + 1,)),
-        "measured_s": (facts.host_s, (steps + 1,)),
-        "ee_position_m": (facts.ee_position_m, (steps + 1, 3 * hands[0] if len(hands) == 1 else 0)),
-        "joint_rad": (facts.joint_rad, (steps + 1, *joints)),
-        "gripper": (facts.gripper, (steps + 1, *hands)),
-        "applied_rad": (facts.applied_rad, (steps, *joints)),
-        "applied_gripper": (facts.applied_gripper, (steps, *hands)),
-        "limited": (facts.limited, (steps,)),
-    }
-    if len(joints) != 1 or joints[0] == 0:
-        return f"the episode's applied_rad has shape {np.shape(facts.applied_rad)}, not (steps, joints)"
-    if len(hands) != 1 or hands[0] == 0:
-        return f"the episode's applied_gripper has shape {np.shape(facts.applied_gripper)}, not (steps, hands)"
-    for name, (array, shape) in shapes.items():
-        if np.shape(array) != shape:
-            return f"the episode's {name} has shape {np.shape(array)}, not {shape}"
-        if not np.all(np.abs(np.asarray(array, dtype=np.float64)) <= VALUE_MAX):
-            return f"the episode's {name} holds a value that no robot has (not a number, or above {VALUE_MAX:g})"
-    return _unsound_clock(facts)
-
-
-def _unsound_clock(facts: EpisodeFacts) -> str | None:
-    if not (0.0 < facts.control_hz <= VALUE_MAX):
-        return f"the control rate is {facts.control_hz}, not a positive number of hertz"
-    for clock_s in (facts.t_s, facts.host_s):
-        if not np.all(np.diff(clock_s) > TICK_S / 2.0):
-            return "the recorded clock stands still or runs backwards"
-        if clock_s[-1] - clock_s[0] > DURATION_MAX_S:
-            return f"the episode is longer than {DURATION_MAX_S:.0f} s"
-    return None
-
-
 def measure(facts: EpisodeFacts) -> Metrics:
     """Return every metric of `facts`; `UNMEASURED` if `unsound(facts)`."""
     if unsound(facts) is not None:
@@ -205,18 +113,6 @@ def measure(facts: EpisodeFacts) -> Metrics:
     )
 
 
-def resample(t_s: Array, values: Array, rate_hz: float = RATE_HZ) -> Array:
-    """Return `values` (N, ...) at t_s[0] + k / rate_hz, linearly interpolated: (M, ...), M >= 1.
-
-    Limits: what oscillates faster than half of `rate_hz` is lost; angles are taken as they are, without unwrapping.
-    """
-    count = math.floor((t_s[-1] - t_s[0]) * rate_hz) + 1
-    grid = t_s[0] + np.arange(count, dtype=np.float64) / rate_hz
-    flat = values.reshape(len(values), -1)
-    columns = [interpolated(grid, t_s, flat[:, column]) for column in range(flat.shape[1])]
-    return np.stack(columns, axis=1).reshape(count, *values.shape[1:])
-
-
 def path_length_m(position_m: Array) -> float:
     """Return the length of a path (M, D), m, counting only moves of at least 1 mm from the last counted point.
 
@@ -225,11 +121,11 @@ def path_length_m(position_m: Array) -> float:
     points: list[list[float]] = position_m.tolist()
     anchor, parts = points[0], []
     for point in points[1:]:
-        part = _distance(anchor, point)
+        part = distance(anchor, point)
         if part >= STEP_M:
             parts.append(part)
             anchor = point
-    return math.fsum([*parts, _distance(anchor, points[-1])])
+    return math.fsum([*parts, distance(anchor, points[-1])])
 
 
 def stages(t_s: Array, applied_gripper: Array, rate_hz: float = RATE_HZ) -> tuple[int, ...]:
@@ -271,14 +167,14 @@ def path_efficiency(position_m: Array, stage_ends: Iterable[int] = ()) -> float:
 
 def _two_lines_m(position_m: Array) -> float:
     first, last = position_m[0], position_m[-1]
-    chord_m = _distance(first, last)
+    chord_m = distance(first, last)
     away = position_m - first
     if chord_m >= STEP_M:
         along = (last - first) / chord_m
-        share = np.clip(_summed(away * along), 0.0, chord_m)
+        share = np.clip(summed(away * along), 0.0, chord_m)
         away = away - share[:, np.newaxis] * along
-    via = position_m[int(np.argmax(_norms(away)))]
-    return _distance(first, via) + _distance(via, last)
+    via = position_m[int(np.argmax(norms(away)))]
+    return distance(first, via) + distance(via, last)
 
 
 def sparc(speed: Array, rate_hz: float) -> float | None:
@@ -315,10 +211,10 @@ def movement_sparc(position_m: Array, rate_hz: float = RATE_HZ) -> float | None:
     rests shorter than 0.5 s belong to it. So a real pause does not count as a jerk (`idle` measures
     pauses), and tapping does not pass for many smooth movements. None if there is no movement.
     """
-    speed = _norms(np.diff(position_m, axis=0)) * rate_hz
+    speeds = norms(np.diff(position_m, axis=0)) * rate_hz
     weighted, weight = [], 0
-    for first, last in _joined(_runs(_speed(position_m, rate_hz) >= STILL_M_S), PAUSE_S * rate_hz):
-        part = speed[first : last + 1]
+    for first, last in joined(runs(speed(position_m, rate_hz) >= STILL_M_S), PAUSE_S * rate_hz):
+        part = speeds[first : last + 1]
         value = sparc(part, rate_hz) if len(part) >= MOVEMENT_S * rate_hz else None
         if value is not None:
             weighted.append(value * len(part))
@@ -334,18 +230,24 @@ def idle(position_m: Array, joint_rad: Array, gripper: Array, rate_hz: float = R
     run in s. After the static-frame tests of public data-set checkers (see lerobot#3429), with our own
     thresholds. Limits: a hand that creeps below the thresholds counts as idle.
     """
-    still = _speed(position_m, rate_hz) < STILL_M_S
-    for column in range(joint_rad.shape[1]):
-        still &= _speed(joint_rad[:, column : column + 1], rate_hz) < STILL_RAD_S
-    for column in range(gripper.shape[1]):
-        still &= _speed(gripper[:, column : column + 1], rate_hz) < STILL_GRIPPER_S
-    runs = _runs(still)
-    samples = [last - first + 1 for first, last in runs]
-    leading = samples[0] if runs and runs[0][0] == 0 else 0
-    trailing = samples[-1] if runs and runs[-1][1] == len(still) - 1 else 0
+    still = at_rest(position_m, joint_rad, gripper, rate_hz)
+    rests = runs(still)
+    samples = [last - first + 1 for first, last in rests]
+    leading = samples[0] if rests and rests[0][0] == 0 else 0
+    trailing = samples[-1] if rests and rests[-1][1] == len(still) - 1 else 0
     longest = max(samples, default=0)
-    begun = runs[samples.index(longest)][0] if runs else 0
+    begun = rests[samples.index(longest)][0] if rests else 0
     return Idle(sum(samples) / len(still), leading / rate_hz, trailing / rate_hz, longest / rate_hz, begun / rate_hz)
+
+
+def at_rest(position_m: Array, joint_rad: Array, gripper: Array, rate_hz: float = RATE_HZ) -> Mask:
+    """Return in which samples (M,) nothing moved; `idle` says what that means."""
+    still = speed(position_m, rate_hz) < STILL_M_S
+    for column in range(joint_rad.shape[1]):
+        still &= speed(joint_rad[:, column : column + 1], rate_hz) < STILL_RAD_S
+    for column in range(gripper.shape[1]):
+        still &= speed(gripper[:, column : column + 1], rate_hz) < STILL_GRIPPER_S
+    return still
 
 
 def idle_until_done(facts: EpisodeFacts) -> Idle:
@@ -386,49 +288,3 @@ def timing(t_s: Array, control_hz: float) -> Timing:
     spread_s = math.sqrt(math.fsum(away_s * away_s) / len(interval_s))
     gaps_s = math.fsum(interval_s[interval_s > 2.0 / control_hz])
     return Timing(spread_s / mean_s, min(gaps_s / total_s, 1.0), float(np.max(interval_s)), len(interval_s) / total_s)
-
-
-def _distance(a: Sequence[float] | Array, b: Sequence[float] | Array) -> float:
-    total = 0.0
-    for one, other in zip(a, b, strict=True):
-        total += float((other - one) * (other - one))
-    return math.sqrt(total)
-
-
-def _norms(rows: Array) -> Array:
-    norms: Array = np.sqrt(_summed(rows * rows))
-    return norms
-
-
-def _summed(rows: Array) -> Array:
-    """Return the sum of each row of (M, D), in a fixed order, so that every processor rounds the same way."""
-    total: Array = np.zeros(len(rows))
-    for column in range(rows.shape[1]):
-        total = total + rows[:, column]
-    return total
-
-
-def _speed(values: Array, rate_hz: float) -> Array:
-    """Return ||dx/dt|| of (M, K) over `SPEED_SAMPLES` to each side (fewer at the ends): (M,), per s."""
-    index = np.arange(len(values))
-    before, after = np.maximum(index - SPEED_SAMPLES, 0), np.minimum(index + SPEED_SAMPLES, len(values) - 1)
-    speed: Array = _norms(values[after] - values[before]) * rate_hz / np.maximum(after - before, 1)
-    return speed
-
-
-def _runs(mask: Mask) -> list[tuple[int, int]]:
-    """Return (first, last) of every run of True."""
-    edges = np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8))
-    return [
-        (int(first), int(last) - 1)
-        for first, last in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True)
-    ]
-
-
-def _joined(runs: list[tuple[int, int]], gap: float) -> list[tuple[int, int]]:
-    """Return `runs`, joined wherever fewer than `gap` samples lie between two."""
-    joined: list[tuple[int, int]] = []
-    for first, last in runs:
-        begin = joined.pop()[0] if joined and first - joined[-1][1] - 1 < gap else first
-        joined.append((begin, last))
-    return joined
