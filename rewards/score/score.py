@@ -10,16 +10,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recorder.file.layout import RULES
+from recorder.file.layout import RULES, camera_path
+from rewards.score.facts import EpisodeFacts, unsound
 from rewards.score.fixed import Array
-from rewards.score.metrics import MOVED_M, PAUSE_S, EpisodeFacts, Metrics, idle_until_done, measure, unsound
+from rewards.score.metrics import MOVED_M, PAUSE_S, Metrics, idle_until_done, measure
+from rewards.score.teaching.rules import teaching_score
 from rewards.score.verdict import ONE_PPM, Score
-from rewards.score.versions import measured_s, moved_s, version_of
+from rewards.score.versions import THIRD, measured_s, moved_s, version_of
 from sim.motion.control import SHAPING
 
 if TYPE_CHECKING:
@@ -53,6 +55,8 @@ def score(facts: EpisodeFacts) -> Score:
 
     Never raises: what cannot be measured is rejected, with the reason.
     """
+    if facts.version == THIRD:
+        return teaching_score(facts)
     metrics = measure(facts)
     vector = components(facts, metrics)
     refusals = refused_because(facts, metrics)
@@ -103,7 +107,38 @@ def facts_of(episode: Episode, version: str | None = None) -> EpisodeFacts:
         done_s=_done_s(episode.arrays["success"], t_s),
         measured_s=measured_s(episode),
         version=version,
+        poses={array.name: observed[array.name] for array in episode.meta.spec.observation if array.shape == [7]},
+        hands=tuple(end.pose for end in episode.meta.spec.end_effectors),
+        movable=_movable(episode),
+        progress=episode.arrays["progress"],
+        stages=tuple(episode.meta.task.stages),
+        task_version=episode.meta.task.version,
+        unseen=unseen(episode),
     )
+
+
+def _movable(episode: Episode) -> frozenset[str]:
+    """Return the arrays of the poses of things that have a velocity too: others cannot be moved."""
+    names = {array.name for array in episode.meta.spec.observation}
+    return frozenset(f"{name[: -len('_velocity')]}_pose" for name in names if name.endswith("_velocity")) & names
+
+
+def unseen(episode: Episode) -> dict[str, float]:
+    """Return for which share of the time each camera has no picture, or a frozen or a black one."""
+    first, last = int(episode.t_observed_ns[0]), int(episode.t_observed_ns[-1])
+    return {
+        name: min(_troubled_ns(episode.arrays[camera_path(name, "events")], first, last) / max(last - first, 1), 1.0)
+        for name in sorted(episode.meta.recorded)
+    }
+
+
+def _troubled_ns(events: NDArray[Any], first: int, last: int) -> int:
+    """Return how long `events`, in order of their beginning, last between `first` and `last`, ns."""
+    troubled, until = 0, first
+    for begin, end in zip(events["t_from_ns"].tolist(), events["t_to_ns"].tolist(), strict=True):
+        troubled += max(min(end, last) - max(begin, until), 0)
+        until = max(until, min(end, last))
+    return troubled
 
 
 def _done_s(success: NDArray[np.int8], t_s: Array) -> float | None:

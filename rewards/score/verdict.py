@@ -67,3 +67,5 @@ class Score:
     """What helps an operator and is not paid by, in its own units."""
     segments: tuple[Segment, ...] = ()
     """In order of time."""
+    refused: tuple[str, ...] = ()
+    """The gates that refused it, in the order of their sentences in `reasons`; versions 1 and 2 name no gates."""

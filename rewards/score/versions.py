@@ -19,6 +19,8 @@ FIRST: Final = "1"
 """Everything is measured on the host's clock."""
 NEWEST: Final = "2"
 """A simulated robot's motion is measured in its simulation's time."""
+THIRD: Final = "3"
+"""What a drive teaches: `rewards.score.teaching`."""
 VERSIONS: Final = (FIRST, NEWEST)
 _FIRST_FORMAT: Final = 1
 """Episodes of this format were driven when the first version was the only one."""

@@ -1,0 +1,83 @@
+"""What a drive's score cost and when, in sentences that help a person to drive better.
+
+Part of version 3 of the rules; exports `Moment` and the sentences of each part.
+"""
+
+from __future__ import annotations
+
+from rewards.score.series import RATE_HZ
+from rewards.score.teaching.control import Control
+from rewards.score.teaching.flow import Flow
+from rewards.score.teaching.order import Mistake, MistakeKind
+from rewards.score.teaching.pace import Pace
+
+
+def clock(sample: int) -> str:
+    """Return when a sample was, as a person reads it: minutes and seconds from the first observation."""
+    minutes, seconds = divmod(int(sample / RATE_HZ), 60)
+    return f"{minutes}:{seconds:02}"
+
+
+def thing_of(name: str) -> str:
+    """Return a thing's name as it is said."""
+    return f"the {name.replace('_', ' ')}"
+
+
+def of_mistake(mistake: Mistake) -> str:
+    """Say what went wrong, and how to do better."""
+    when, mended = clock(mistake.begun), clock(mistake.recovered)
+    if mistake.kind is MistakeKind.DROP:
+        thing = thing_of(mistake.thing)
+        said = f"You let {thing} go at {clock(mistake.ended)} before it was where it should be, and took it up again"
+        return f"{said} by {mended}: grip it in the middle, and open the gripper only at the goal."
+    if mistake.kind is MistakeKind.WRONG:
+        thing = thing_of(mistake.thing)
+        return f"You moved {thing} at {when}, which this task does not need: go to the right thing first."
+    return f"At {when} something that was done came undone, until {mended}: go on slowly where it is tight."
+
+
+def of_path(stage: str, from_: int, feature: str) -> str:
+    """Say which stage went another way, and in what."""
+    return f"At {clock(from_)}, while you were to {stage}, {_ODD.get(feature, 'you went another way')} {_THAN}: {_HOW}"
+
+
+_THAN = "than in drives that teach well"
+_HOW = "go straight to the next thing, and leave the others alone."
+_ODD = {
+    "along_m": "the hand was farther from the thing, or nearer to it,",
+    "above_m": "the hand was higher above the thing, or lower,",
+    "height_m": "the hand was higher or lower",
+    "upright": "the hand was tilted otherwise",
+    "opening": "the gripper was open, or closed, otherwise",
+    "to_goal_m": "the thing was elsewhere",
+    "over_goal_m": "the thing was higher or lower",
+    "thing_upright": "the thing was tilted otherwise",
+    "other_m": "the hand came nearer to another thing",
+    "towards": "the hand went in another direction",
+    "aside": "the hand went more to the side",
+    "up": "the hand rose or sank otherwise",
+    "sent": "you opened or closed the gripper otherwise",
+}
+
+
+def of_pace(stage: str, found: Pace, number: int) -> str:
+    """Say which stage was slow."""
+    taken, usual = found.moving_s[number], found.usual_s[number]
+    said = f"You moved for {taken:.1f} s to {stage}; most people need at most {usual:.1f} s"
+    return f"{said}: go faster where nothing is near, and slow down only to grip."
+
+
+def of_flow(found: Flow) -> str:
+    """Say when the operator paused."""
+    if found.longest is None:
+        return "You paused."
+    first, last = found.longest
+    long_s = (last - first + 1) / RATE_HZ
+    said = f"You stood still for {found.idle_s:.1f} s in all, the longest time {long_s:.1f} s at {clock(first)}"
+    return f"{said}: think before you begin, then drive through."
+
+
+def of_control(found: Control, first: int) -> str:
+    """Say how often the arm could not do what was asked."""
+    said = f"For {found.strained:.0%} of the time, first at {clock(first)}, you asked for more than the arm can do"
+    return f"{said}: go slower, and stay within reach."
