@@ -7,6 +7,7 @@ sums and square roots of whole arrays are IEEE 754's, one number at a time, and 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,12 @@ def magnitudes(values: Array, size: int) -> Array:
     padded[: len(values)] = values
     real: Array = padded.reshape(1, size)
     imaginary: Array = np.zeros((1, size))
-    for cosine, sine in _turns(size):
+    turns = _turns(size)
+    while len(turns) > 1 and not np.any(real[:, real.shape[1] // 2 :]):
+        # Nothing but zeros at the odd places: each half of the spectrum is that of the even ones, to the last bit.
+        half = real.shape[1] // 2
+        real, imaginary, turns = _twice(real[:, :half]), _twice(imaginary[:, :half]), turns[1:]
+    for cosine, sine in turns:
         half = real.shape[1] // 2
         even, odd = (real[:, :half], imaginary[:, :half]), (real[:, half:], imaginary[:, half:])
         turned_real = odd[0] * cosine + odd[1] * sine
@@ -48,6 +54,11 @@ def magnitudes(values: Array, size: int) -> Array:
     return found
 
 
+def _twice(rows: Array) -> Array:
+    return np.concatenate([rows, rows])
+
+
+@lru_cache(maxsize=8)
 def _turns(size: int) -> list[tuple[Array, Array]]:
     """Return cosine and sine (n, 1) of pi k / n, k = 0 to n - 1, for n = 1, 2, 4, ..., size / 2.
 

@@ -22,7 +22,7 @@ from rewards.score.facts import DURATION_MAX_S as DURATION_MAX_S
 from rewards.score.facts import EpisodeFacts as EpisodeFacts
 from rewards.score.facts import unsound as unsound
 from rewards.score.fixed import Array, magnitudes
-from rewards.score.series import RATE_HZ, Mask, distance, joined, norms, runs, speed, summed
+from rewards.score.series import RATE_HZ, Mask, distance, joined, norms, rates, runs, speed, summed
 from rewards.score.series import resample as resample
 
 STILL_M_S: Final = 0.005
@@ -243,10 +243,8 @@ def idle(position_m: Array, joint_rad: Array, gripper: Array, rate_hz: float = R
 def at_rest(position_m: Array, joint_rad: Array, gripper: Array, rate_hz: float = RATE_HZ) -> Mask:
     """Return in which samples (M,) nothing moved; `idle` says what that means."""
     still = speed(position_m, rate_hz) < STILL_M_S
-    for column in range(joint_rad.shape[1]):
-        still &= speed(joint_rad[:, column : column + 1], rate_hz) < STILL_RAD_S
-    for column in range(gripper.shape[1]):
-        still &= speed(gripper[:, column : column + 1], rate_hz) < STILL_GRIPPER_S
+    still &= np.all(rates(joint_rad, rate_hz) < STILL_RAD_S, axis=1)
+    still &= np.all(rates(gripper, rate_hz) < STILL_GRIPPER_S, axis=1)
     return still
 
 

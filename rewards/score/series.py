@@ -33,6 +33,9 @@ def resample(t_s: Array, values: Array, rate_hz: float = RATE_HZ) -> Array:
 
 def distance(a: Sequence[float] | Array, b: Sequence[float] | Array) -> float:
     """Return how far two points are apart."""
+    if len(a) == 3:  # as below, in the same order, without the cost of a loop
+        x, y, z = float(b[0] - a[0]), float(b[1] - a[1]), float(b[2] - a[2])
+        return math.sqrt(x * x + y * y + z * z)
     total = 0.0
     for one, other in zip(a, b, strict=True):
         total += float((other - one) * (other - one))
@@ -55,10 +58,21 @@ def summed(rows: Array) -> Array:
 
 def speed(values: Array, rate_hz: float) -> Array:
     """Return ||dx/dt|| of (M, K) over `SPEED_SAMPLES` to each side (fewer at the ends): (M,), per s."""
-    index = np.arange(len(values))
-    before, after = np.maximum(index - SPEED_SAMPLES, 0), np.minimum(index + SPEED_SAMPLES, len(values) - 1)
+    before, after = _around(len(values))
     speeds: Array = norms(values[after] - values[before]) * rate_hz / np.maximum(after - before, 1)
     return speeds
+
+
+def rates(values: Array, rate_hz: float) -> Array:
+    """Return |dx/dt| of each column of (M, K), as `speed` takes it: (M, K), per s."""
+    before, after = _around(len(values))
+    found: Array = np.abs(values[after] - values[before]) * rate_hz / np.maximum(after - before, 1)[:, np.newaxis]
+    return found
+
+
+def _around(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    index = np.arange(count)
+    return np.maximum(index - SPEED_SAMPLES, 0), np.minimum(index + SPEED_SAMPLES, count - 1)
 
 
 def runs(mask: Mask) -> list[tuple[int, int]]:

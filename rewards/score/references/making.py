@@ -21,7 +21,7 @@ from rewards.score.teaching.course import Course, course_of
 from rewards.score.teaching.flow import idle_s
 from rewards.score.teaching.holds import Hold, holds_of
 from rewards.score.teaching.information import mean_information
-from rewards.score.teaching.nearest import kth, squared_distances
+from rewards.score.teaching.nearest import kth, nearness, squared_distances
 from rewards.score.teaching.object_path import NEIGHBOURS
 from rewards.score.teaching.order import undone_at
 from rewards.score.teaching.pace import moving_s
@@ -47,7 +47,7 @@ class _Taken:
 
 def made(number: int, drives: Sequence[EpisodeFacts]) -> ReferenceSet:
     """Return the set of this number of successful drives of one task, in which nobody made a mistake."""
-    taken = [_take(facts) for facts in drives]
+    taken = _faultless([_take(facts) for facts in drives])
     features = names_of(len(drives[0].hands))
     values = np.concatenate([one.values for one in taken])
     stage = np.concatenate([one.picks.stage for one in taken]).astype(np.int16)
@@ -86,6 +86,15 @@ def _take(facts: EpisodeFacts) -> _Taken:
     return _Taken(course, holds, picks, states_of(course, holds, picks.at).values)
 
 
+def _faultless(taken: list[_Taken]) -> list[_Taken]:
+    """Return the drives that hold no thing more often, and undo no stage more often, than half of them do."""
+    things = taken[0].course.movable
+    held = np.array([[sum(hold.thing == name for hold in one.holds) for name in things] for one in taken])
+    undone = np.array([len(undone_at(one.course)) for one in taken])
+    good = np.all(held <= np.median(held, axis=0), axis=1) & (undone <= np.median(undone))
+    return [one for one, keep in zip(taken, good, strict=True) if keep]
+
+
 def _counts(counts: Iterable[int]) -> NDArray[np.int16]:
     return np.array(list(counts), dtype=np.int16)
 
@@ -110,7 +119,8 @@ def _information(
     whole, means = points.astype(np.int32), []
     for one in np.unique(drive):
         mine, others = drive == one, drive != one
-        mean = mean_information(whole[mine], stage[mine].astype(np.int64), whole[others], stage[others], states)
+        near = nearness(whole[mine], stage[mine].astype(np.int64), whole[others], stage[others], states)
+        mean = mean_information(near)
         means += [] if mean is None else [mean]
     return np.array([np.mean(means), np.std(means)])
 

@@ -87,6 +87,11 @@ class ReferenceSet:
     information: Array
 
     @property
+    def whole_points(self) -> NDArray[np.int32]:
+        """(P, D): the points, wide enough for squares of their differences."""
+        return self.points.astype(np.int32)
+
+    @property
     def stages(self) -> int:
         """S."""
         return len(self.share)

@@ -18,6 +18,7 @@ states (`states.py`) and against the reference set. That is our deviation, so th
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
@@ -25,44 +26,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewards.score.references.store import ReferenceSet
-from rewards.score.teaching.nearest import Whole, squared_distances
-from rewards.score.teaching.picks import Picks
+from rewards.score.teaching.nearest import Near
 
 NEIGHBOURS: Final = (5, 6, 7)
 _EULER: Final = 0.5772156649015329
 
 
-def information(whole: Whole, picks: Picks, reference: ReferenceSet) -> float | None:
+def information(near: Mapping[int, Near], reference: ReferenceSet) -> float | None:
     """Return the drive's mutual information in spreads of the reference's; None if it has no comparable sample."""
-    mean = mean_information(whole, picks.stage, reference.points.astype(np.int32), reference.stage, reference.states)
+    mean = mean_information(near)
     if mean is None:
         return None
     middle, spread = (float(value) for value in reference.information)
     return (mean - middle) / spread if spread > 0.0 else 0.0
 
 
-def mean_information(
-    mine: Whole, stage: NDArray[np.int64], theirs: Whole, their_stage: NDArray[np.int16], states: int
-) -> float | None:
-    """Return the mean of q over samples (Q, D) among others (P, D), whose first `states` columns are of states."""
+def mean_information(near: Mapping[int, Near]) -> float | None:
+    """Return the mean of q over a drive's samples; None if no stage has enough others."""
     found: list[float] = []
-    for one in range(int(np.max(stage, initial=-1)) + 1):
-        asked, among = mine[stage == one], theirs[their_stage == one]
-        if len(asked) and len(among) > max(NEIGHBOURS):
-            found += _of_samples(asked, among, states).tolist()
+    for one in near.values():
+        if len(one.among) > max(NEIGHBOURS):
+            found += _of_samples(one).tolist()
     return math.fsum(found) / len(found) if found else None
 
 
-def _of_samples(asked: Whole, among: Whole, states: int) -> NDArray[np.float64]:
+def _of_samples(near: Near) -> NDArray[np.float64]:
     """Return q of each sample (Q,)."""
-    by_state = squared_distances(asked[:, :states], among[:, :states])
-    by_action = squared_distances(asked[:, states:], among[:, states:])
-    nearest = np.partition(np.maximum(by_state, by_action), [k - 1 for k in NEIGHBOURS], axis=1)
-    psi, total = _psi(len(among) + 2), np.zeros(len(asked))
+    nearest = np.partition(np.maximum(near.by_state, near.by_action), [k - 1 for k in NEIGHBOURS], axis=1)
+    psi, total = _psi(len(near.among) + 2), np.zeros(len(near.mine))
     for k in NEIGHBOURS:
         within = nearest[:, k - 1, np.newaxis]
-        near_s = np.count_nonzero(by_state < within, axis=1)
-        near_a = np.count_nonzero(by_action < within, axis=1)
+        near_s = np.count_nonzero(near.by_state < within, axis=1)
+        near_a = np.count_nonzero(near.by_action < within, axis=1)
         total = total - (psi[near_s + 1] + psi[near_a + 1])
     return total / len(NEIGHBOURS)
 

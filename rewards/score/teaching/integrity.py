@@ -21,6 +21,7 @@ from rewards.score.references.store import (
     ReferenceVersionError,
     reference_set,
 )
+from rewards.score.series import norms
 from rewards.score.teaching.states import names_of
 
 STEPS_MIN: Final = 10
@@ -96,6 +97,8 @@ def refusals(facts: EpisodeFacts) -> tuple[Refusal, ...]:
 
 
 def _moved(facts: EpisodeFacts) -> list[Refusal]:
+    if bool(np.any(norms(facts.ee_position_m - facts.ee_position_m[0]) >= MOVED_M)):
+        return []
     way_m = path_length_m(facts.ee_position_m)
     if way_m >= MOVED_M:
         return []

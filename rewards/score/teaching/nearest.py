@@ -1,10 +1,12 @@
 """How far the samples of a drive are from those of the reference set that are nearest, in whole numbers.
 
-Part of version 3 of the rules; exports `Near`. Features are whole numbers (`ReferenceSet.whole`), so that squared
-distances are too, and no order of adding up and no processor gives others.
+Part of version 3 of the rules; exports `Near` and `nearness`. Features are whole numbers (`ReferenceSet.whole`), so
+that squared distances are too, and no order of adding up and no processor gives others.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,41 @@ def squared_distances(one: Whole, other: Whole) -> Whole:
         np.multiply(across, across, out=across)
         np.add(total, across, out=total)
     return total
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """The picked samples of one stage and the reference set's, and how far they are from each other."""
+
+    mine: NDArray[np.int64]
+    """(Q,): which picks they are."""
+    among: Whole
+    """(P, D): the reference set's samples of the stage."""
+    by_state: Whole
+    """(Q, P): squared distances in states alone."""
+    by_action: Whole
+    """(Q, P): in actions alone."""
+
+    @property
+    def squared(self) -> Whole:
+        """(Q, P): in both."""
+        both: Whole = self.by_state + self.by_action
+        return both
+
+
+def nearness(
+    whole: Whole, stage: NDArray[np.int64], theirs: Whole, their_stage: NDArray[np.int16], states: int
+) -> dict[int, Near]:
+    """Return the stages of which there are samples on both sides; the first `states` of D columns are of states."""
+    found = {}
+    for number in range(int(np.max(stage, initial=-1)) + 1):
+        mine, among = np.flatnonzero(stage == number), theirs[their_stage == number]
+        if len(mine) and len(among):
+            asked = whole[mine]
+            by_state = squared_distances(asked[:, :states], among[:, :states])
+            by_action = squared_distances(asked[:, states:], among[:, states:])
+            found[number] = Near(mine, among, by_state, by_action)
+    return found
 
 
 def kth(squared: Whole, k: int) -> NDArray[np.float64]:

@@ -20,6 +20,7 @@ nothing of how long anything took, nor of the order in which samples come within
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,8 +29,7 @@ from numpy.typing import NDArray
 
 from rewards.score.fixed import Array
 from rewards.score.references.store import ReferenceSet
-from rewards.score.teaching.nearest import Whole, kth, squared_distances
-from rewards.score.teaching.picks import Picks
+from rewards.score.teaching.nearest import Near, Whole, kth
 
 NEIGHBOURS: Final = 3
 
@@ -45,20 +45,14 @@ class Way:
     """(P,): which feature differs most from the nearest sample's."""
 
 
-def object_path(whole: Whole, picks: Picks, reference: ReferenceSet) -> Way:
+def object_path(whole: Whole, near: Mapping[int, Near], reference: ReferenceSet) -> Way:
     """Return the way of the picked samples, given their features as whole numbers (P, D)."""
     excess, feature = np.zeros(len(whole)), np.zeros(len(whole), dtype=np.int64)
     parts, weights = [], []
-    for stage in range(reference.stages):
-        mine, theirs = np.flatnonzero(picks.stage == stage), np.flatnonzero(reference.stage == stage)
-        if not len(mine) or not len(theirs):
-            continue
-        others = reference.points[theirs].astype(np.int32)
-        squared = squared_distances(whole[mine], others)
-        away = kth(squared, NEIGHBOURS) / float(reference.usual[stage])
-        excess[mine] = np.clip(away - 1.0, 0.0, 1.0)
-        nearest = others[np.argmin(squared, axis=1)]
-        feature[mine] = np.argmax(np.abs(whole[mine] - nearest), axis=1)
+    for stage, found in near.items():
+        mine, squared = found.mine, found.squared
+        excess[mine] = np.clip(kth(squared, NEIGHBOURS) / float(reference.usual[stage]) - 1.0, 0.0, 1.0)
+        feature[mine] = np.argmax(np.abs(whole[mine] - found.among[np.argmin(squared, axis=1)]), axis=1)
         weights.append(float(reference.share[stage]))
         parts.append(weights[-1] * math.fsum(excess[mine].tolist()) / len(mine))
     part = 1.0 - math.fsum(parts) / math.fsum(weights) if weights and math.fsum(weights) > 0.0 else 0.0

@@ -24,6 +24,7 @@ from rewards.score.teaching.flow import Flow, flow, idle_of
 from rewards.score.teaching.holds import holds_of
 from rewards.score.teaching.information import information
 from rewards.score.teaching.integrity import Refusal, refusals, unmeasurable
+from rewards.score.teaching.nearest import nearness
 from rewards.score.teaching.object_path import Way, object_path
 from rewards.score.teaching.order import Mistake, mistakes_of, order, stretches
 from rewards.score.teaching.pace import Pace, pace
@@ -39,6 +40,8 @@ SHOWN_FROM_PPM: Final = 2_000
 """A cost below this is not worth a sentence."""
 SLOW: Final = 1.5
 """A stage that takes so many times the usual time is marked as slow."""
+SPARSE: Final = 4
+"""Every so manieth sample is looked at for path efficiency."""
 SEGMENT_S: Final = 0.5
 """A pause or a strain shorter than this is not marked."""
 
@@ -94,6 +97,7 @@ def look(facts: EpisodeFacts, reference: ReferenceSet) -> Found:
     ordinary = course.active & ~wrong & ~mended
     picks = picked(course, ordinary)
     whole = reference.whole(states_of(course, holds, picks.at).values)
+    near = nearness(whole, picks.stage, reference.whole_points, reference.stage, reference.states)
     return Found(
         facts=facts,
         reference=reference,
@@ -103,12 +107,12 @@ def look(facts: EpisodeFacts, reference: ReferenceSet) -> Found:
         mended=mended,
         ordinary=ordinary,
         picks=picks,
-        way=object_path(whole, picks, reference),
+        way=object_path(whole, near, reference),
         order=order(course, mistakes, max(reference.usual_s, 1.0 / RATE_HZ)),
         pace=pace(course, ordinary, reference),
         flow=flow(course, ordinary, reference),
         control=control(course, ordinary, reference),
-        information=information(whole, picks, reference),
+        information=information(near, reference),
     )
 
 
@@ -192,15 +196,19 @@ def _control(found: Found) -> Said:
 
 
 def shown_of(found: Found) -> dict[str, float]:
-    """Return what helps an operator and is not paid by."""
+    """Return what helps an operator and is not paid by.
+
+    Path efficiency is that of version 2 on every fourth sample, so that a tremor of more than 2.5 Hz is no way.
+    """
     course, facts = found.course, found.facts
     hand_m = np.hstack([hand[:, :3] for hand in course.hands])[: max(min(course.done + 1, course.samples), 2)]
     sparc = movement_sparc(hand_m)
+    ends = [end // SPARSE for end in stages(facts.t_s, facts.applied_gripper)]
     shown = {
         "duration_s": float(facts.t_s[-1] - facts.t_s[0]),
         "progress": 1.0 if facts.success else float(np.max(course.progress)),
         "recoveries": float(len(found.mistakes)),
-        "path_efficiency": path_efficiency(hand_m, stages(facts.t_s, facts.applied_gripper)),
+        "path_efficiency": path_efficiency(hand_m[::SPARSE], ends),
     }
     shown |= {} if sparc is None else {"smoothness": sparc}
     shown |= {} if found.information is None else {"mutual_information": found.information}
