@@ -30,12 +30,15 @@ DECIDE = (
     "recorder/file/*.py",
     "recorder/proof/*.py",
     "rewards/score/*.py",
+    "rewards/score/teaching/*.py",
+    "rewards/score/references/*.py",
     "rewards/ledger/*.py",
     "rewards/people/qualification.py",
 )
 DECIDE_NOTHING = {
     "sim/tasks/parts/expert.py": "asks like an operator; an episode holds what was then applied",
     "sim/model/links.py": "draws pictures, which nobody compares",
+    "rewards/score/references/making.py": "makes reference sets, which are data and have digests",
 }
 EXPERTS = {"Operator", "Puppet", "Wheels", "Script"}
 """Who takes or returns one of these is part of a task's scripted operator."""
@@ -50,6 +53,9 @@ PLAIN = {
     "uint32",
     "uint64",
     "bool_",
+    "int16",
+    "int32",
+    "str_",
     "dtype",
     "finfo",
     "ndarray",
@@ -59,10 +65,11 @@ PLACING = {
     *("array", "asarray", "ascontiguousarray", "atleast_1d", "frombuffer", "empty", "zeros", "ones", "eye", "arange"),
     *("full", "append", "unique", "union1d", "isnan"),
     *("concatenate", "stack", "hstack", "vstack", "where", "argwhere", "flatnonzero", "isin", "searchsorted", "sort"),
-    *("shape", "ndim", "count_nonzero", "all", "max", "argmax", "argmin", "isfinite", "minimum", "maximum", "clip"),
+    *("shape", "ndim", "count_nonzero", "all", "any", "max", "min", "argmax", "argmin", "isfinite", "minimum"),
+    *("maximum", "clip", "partition", "empty_like", "repeat", "load", "savez_compressed"),
 }
 """These only place, pick, compare or count numbers."""
-ROUNDED = {"abs", "sqrt", "diff", "ptp"}
+ROUNDED = {"abs", "sqrt", "diff", "ptp", "floor", "add", "subtract", "multiply"}
 """One operation a number, whose every bit IEEE 754 gives."""
 SIZES = {"prod"}
 """Of shapes, which are integers."""
@@ -90,6 +97,8 @@ WHOLE_NUMBERS = {
     ("rewards/ledger/settle.py", "_require_payable"),
     ("rewards/score/score.py", "weigh"),
     ("rewards/score/metrics.py", "idle"),
+    ("rewards/score/teaching/rules.py", "weigh"),
+    ("rewards/score/references/store.py", "states"),
 }
 """(module, function) whose `sum` is of integers, or is only asked whether it is finite."""
 

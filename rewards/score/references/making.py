@@ -127,4 +127,5 @@ def _information(
 
 def _share(work_m: Sequence[tuple[float, ...]]) -> Array:
     middle = np.median(np.array(work_m), axis=0)
-    return middle / max(math.fsum(middle), 1e-9)
+    share: Array = middle / max(math.fsum(middle), 1e-9)
+    return share

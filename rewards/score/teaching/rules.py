@@ -16,7 +16,7 @@ import numpy as np
 from rewards.score.facts import EpisodeFacts
 from rewards.score.metrics import movement_sparc, path_efficiency, stages
 from rewards.score.references.store import ReferenceSet
-from rewards.score.series import RATE_HZ, Mask, runs
+from rewards.score.series import RATE_HZ, Mask, joined, runs
 from rewards.score.teaching import words
 from rewards.score.teaching.control import Control, control
 from rewards.score.teaching.course import Course, course_of
@@ -229,7 +229,7 @@ def segments_of(found: Found) -> tuple[Segment, ...]:
     segments = [
         Segment(kind, first / RATE_HZ, (last + 1) / RATE_HZ)
         for kind, mask, least in marked
-        for first, last in runs(mask)
+        for first, last in joined(runs(mask), SEGMENT_S * RATE_HZ if kind is SegmentKind.SLOW else 0.0)
         if last - first + 1 >= least
     ]
     return tuple(sorted(segments, key=lambda one: (one.from_s, one.until_s, one.kind)))

@@ -36,27 +36,28 @@ def of_mistake(mistake: Mistake) -> str:
     return f"At {when} something that was done came undone, until {mended}: go on slowly where it is tight."
 
 
-def of_path(stage: str, from_: int, feature: str) -> str:
+def of_path(stage: str, begun: int, feature: str) -> str:
     """Say which stage went another way, and in what."""
-    return f"At {clock(from_)}, while you were to {stage}, {_ODD.get(feature, 'you went another way')} {_THAN}: {_HOW}"
+    odd, better = _ODD.get(feature, _ANOTHER_WAY)
+    return f"At {clock(begun)}, while you were to {stage}, {odd} than in drives that teach well: {better}."
 
 
-_THAN = "than in drives that teach well"
-_HOW = "go straight to the next thing, and leave the others alone."
+_STRAIGHT = "go straight to the next thing"
+_ANOTHER_WAY = "things went otherwise", _STRAIGHT
 _ODD = {
-    "along_m": "the hand was farther from the thing, or nearer to it,",
-    "above_m": "the hand was higher above the thing, or lower,",
-    "height_m": "the hand was higher or lower",
-    "upright": "the hand was tilted otherwise",
-    "opening": "the gripper was open, or closed, otherwise",
-    "to_goal_m": "the thing was elsewhere",
-    "over_goal_m": "the thing was higher or lower",
-    "thing_upright": "the thing was tilted otherwise",
-    "other_m": "the hand came nearer to another thing",
-    "towards": "the hand went in another direction",
-    "aside": "the hand went more to the side",
-    "up": "the hand rose or sank otherwise",
-    "sent": "you opened or closed the gripper otherwise",
+    "along_m": ("the hand was farther from the thing, or nearer,", _STRAIGHT),
+    "above_m": ("the hand was higher above the thing, or lower,", "come down over its middle"),
+    "height_m": ("the hand was higher, or lower,", "stay only as high as you must"),
+    "upright": ("the hand was tilted more, or less,", "keep the hand straight unless the thing is not"),
+    "opening": ("the gripper was open more, or less,", "open it before you reach the thing, and close it there"),
+    "to_goal_m": ("the thing was farther from where it belongs, or nearer,", "carry it straight there"),
+    "over_goal_m": ("the thing was higher, or lower,", "lift it only as high as you must"),
+    "thing_upright": ("the thing was tilted more, or less,", "hold it as it stood"),
+    "other_m": ("the hand was nearer to another thing", "leave the others alone"),
+    "towards": ("the hand went less straight to its goal", _STRAIGHT),
+    "aside": ("the hand went more to the side", _STRAIGHT),
+    "up": ("the hand rose or sank more", "go down only over the thing, and up only with it"),
+    "sent": ("you opened or closed the gripper more", "open it at the goal, close it at the thing, and not between"),
 }
 
 
