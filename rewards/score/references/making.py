@@ -19,11 +19,12 @@ from rewards.score.references.store import ACTIONS, ReferenceSet, quantile
 from rewards.score.teaching.control import strained_share
 from rewards.score.teaching.course import Course, course_of
 from rewards.score.teaching.flow import idle_s
+from rewards.score.teaching.grips import grip_of
 from rewards.score.teaching.holds import Hold, holds_of
 from rewards.score.teaching.information import mean_information
 from rewards.score.teaching.nearest import kth, nearness, squared_distances
 from rewards.score.teaching.object_path import NEIGHBOURS
-from rewards.score.teaching.order import undone_at
+from rewards.score.teaching.order import FALL_M, SLIP_M, undone_at
 from rewards.score.teaching.pace import moving_s
 from rewards.score.teaching.picks import Picks, picked
 from rewards.score.teaching.states import names_of, states_of
@@ -75,6 +76,8 @@ def made(number: int, drives: Sequence[EpisodeFacts]) -> ReferenceSet:
         idle_s=np.array([idle_s(*both) for both in zip(courses, ordinary, strict=True)], dtype=np.float32),
         strained=np.array([strained_share(*both) for both in zip(courses, ordinary, strict=True)], dtype=np.float32),
         undone=_counts(len(undone_at(course)) for course in courses),
+        slip_m=np.array([_worst(one, "slip_m") for one in taken], dtype=np.float32),
+        fall_m=np.array([_worst(one, "fall_m") for one in taken], dtype=np.float32),
         holds=held,
         information=_information(steps, stage, drive, features),
     )
@@ -87,12 +90,21 @@ def _take(facts: EpisodeFacts) -> _Taken:
 
 
 def _faultless(taken: list[_Taken]) -> list[_Taken]:
-    """Return the drives that hold no thing more often, and undo no stage more often, than half of them do."""
+    """Return the drives that hold no thing more often, and undo no stage more often, than half of them do.
+
+    And in which nothing slips or falls much farther than in half of them.
+    """
     things = taken[0].course.movable
     held = np.array([[sum(hold.thing == name for hold in one.holds) for name in things] for one in taken])
     undone = np.array([len(undone_at(one.course)) for one in taken])
+    slip, fall = (np.array([_worst(one, name) for one in taken]) for name in ("slip_m", "fall_m"))
     good = np.all(held <= np.median(held, axis=0), axis=1) & (undone <= np.median(undone))
+    good &= (slip <= 2.0 * np.median(slip) + SLIP_M) & (fall <= np.median(fall) + 2.0 * FALL_M)
     return [one for one, keep in zip(taken, good, strict=True) if keep]
+
+
+def _worst(taken: _Taken, name: str) -> float:
+    return max((float(getattr(grip_of(taken.course, hold), name)) for hold in taken.holds), default=0.0)
 
 
 def _counts(counts: Iterable[int]) -> NDArray[np.int16]:

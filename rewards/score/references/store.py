@@ -19,6 +19,7 @@ A file is NumPy's `.npz` of R drives, P picked samples, D features and S stages:
 | `idle_s`, `strained` | (R,) | f4 | how long nothing did; the share of time in which a limit cut something |
 | `undone` | (R,) | i2 | how often a stage was undone |
 | `things` | (H,) | text | the things that can be moved |
+| `slip_m`, `fall_m` | (R,) | f4 | how far a thing slipped in the fingers, and fell when it was let go, at most |
 | `holds` | (R, H) | i2 | how often each was held |
 | `information` | (2,) | f8 | mean and spread of the drives' mutual information |
 """
@@ -83,6 +84,8 @@ class ReferenceSet:
     idle_s: NDArray[np.float32]
     strained: NDArray[np.float32]
     undone: NDArray[np.int16]
+    slip_m: NDArray[np.float32]
+    fall_m: NDArray[np.float32]
     holds: Mapping[str, NDArray[np.int16]]
     information: Array
 
@@ -110,6 +113,16 @@ class ReferenceSet:
     def undone_usual(self) -> int:
         """How often a stage is undone at most."""
         return int(quantile(self.undone, 95))
+
+    @property
+    def slip_usual_m(self) -> float:
+        """How far a thing slips at most."""
+        return quantile(self.slip_m, 95)
+
+    @property
+    def fall_usual_m(self) -> float:
+        """From how high a thing is let go at most."""
+        return quantile(self.fall_m, 95)
 
     @property
     def usual_s(self) -> float:
@@ -199,5 +212,5 @@ def packed(found: ReferenceSet) -> bytes:
 
 _PLAIN: Final = (
     *("centre", "scale", "points", "stage", "drive", "usual", "share", "moving_s", "idle_s", "strained", "undone"),
-    "information",
+    *("slip_m", "fall_m", "information"),
 )

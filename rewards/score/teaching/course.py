@@ -24,6 +24,11 @@ GRIP_M: Final = 0.05
 """So does a gripper that opens or closes all the way."""
 CREEP_M: Final = 0.00025
 """Less than this in one sample is no motion: 5 mm/s."""
+WAIT_SPAN: Final = 5
+"""So many samples to each side, half a second in all, tell whether a hand gets anywhere."""
+WAIT_M: Final = 0.005
+WAIT_RAD: Final = 0.05
+WAIT_GRIP: Final = 0.05
 STAGE_SLACK: Final = 1e-9
 """What is added to progress times stages before it is rounded down, as in the file."""
 
@@ -49,7 +54,7 @@ class Course:
     stages: int
     """S; at least 1."""
     still: Mask
-    """(M,): nothing moved."""
+    """(M,): nothing moved, or no hand got anywhere: a hand that trembles on the spot waits too."""
     work_m: Array
     """(M,): how much the hands did from the sample before to this one, turns and grips included."""
     strained: Mask
@@ -102,7 +107,7 @@ def course_of(facts: EpisodeFacts) -> Course:
     progress = np.where(np.isnan(progress), 0.0, np.clip(progress, 0.0, 1.0))
     stages = max(len(facts.stages), 1)
     lag = np.max(np.abs(facts.applied_rad - facts.joint_rad[1:]), axis=1) > LAG_RAD
-    still = at_rest(np.hstack([hand[:, :3] for hand in hands]), joints, gripper)
+    still = at_rest(np.hstack([hand[:, :3] for hand in hands]), joints, gripper) | _waiting(hands, gripper)
     moving = np.flatnonzero(~still)
     done = count if facts.done_s is None else int(np.searchsorted(at_s, facts.done_s - 1e-9))
     return Course(
@@ -120,6 +125,18 @@ def course_of(facts: EpisodeFacts) -> Course:
         first=int(moving[0]) if len(moving) else count,
         done=done,
     )
+
+
+def _waiting(hands: tuple[Array, ...], gripper: Array) -> Mask:
+    """Return in which samples (M,) nothing got anywhere in the half second around them."""
+    at = np.arange(len(gripper))
+    before, after = np.maximum(at - WAIT_SPAN, 0), np.minimum(at + WAIT_SPAN, len(gripper) - 1)
+    waits = np.all(np.abs(gripper[after] - gripper[before]) < WAIT_GRIP, axis=1)
+    for hand in hands:
+        one, other = hand[before], hand[after]
+        waits &= norms(other[:, :3] - one[:, :3]) < WAIT_M
+        waits &= np.minimum(norms(other[:, 3:] - one[:, 3:]), norms(other[:, 3:] + one[:, 3:])) < 0.5 * WAIT_RAD
+    return waits
 
 
 def _work_m(hands: tuple[Array, ...], gripper: Array) -> Array:

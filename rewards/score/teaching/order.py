@@ -1,4 +1,4 @@
-"""Drops, work that had to be undone, and things taken that nobody should take: mistakes, and how they were mended.
+"""Drops, slips, work that had to be undone, and things that nobody should take: mistakes, and how they were mended.
 
 Part of version 3 of the rules; exports `Mistake`, `mistakes_of` and `order`.
 
@@ -7,10 +7,13 @@ often a stage is undone. What goes beyond is a mistake:
 
 - `drop`: a thing was held once more than that. The mistake is from half a second before it was let go until it rested;
 - `wrong`: a thing was held that no reference drive holds. The mistake is all of it, from the last hold's end;
+- `slip`: a held thing slipped within a second by more than in the reference drives (95 of 100) and 4 mm;
+- `fall`: a thing was let go from higher than there (95 of 100) by more than 1 cm, and not taken again;
 - `undone`: a stage that was done was not any more, for half a second or longer, and neither of those says why.
 
 From a mistake's end to where the task stood before it is the *recovery*; no metric counts it. order = 1 - sum of the
-mistakes' costs (drop 0.3, wrong 0.5, undone 0.2) - the mistakes' share of the task's usual time, at least 0.
+mistakes' costs (drop 0.3, wrong 0.5, undone 0.2, fall 0.15, slip 0.1) - the mistakes' share of the task's usual time,
+at least 0.
 
 *Source.* arXiv 2606.05588 finds wrong actions by the state of objects and not by smoothness; arXiv 2509.07953 finds
 recoveries worth ten times ordinary data.
@@ -29,6 +32,7 @@ import numpy as np
 from rewards.score.references.store import ReferenceSet
 from rewards.score.series import RATE_HZ, Mask, runs
 from rewards.score.teaching.course import Course
+from rewards.score.teaching.grips import grip_of
 from rewards.score.teaching.holds import Hold
 
 BEFORE_S: Final = 0.5
@@ -42,9 +46,21 @@ class MistakeKind(StrEnum):
     DROP = "drop"
     WRONG = "wrong"
     UNDONE = "undone"
+    SLIP = "slip"
+    FALL = "fall"
 
 
-COST: Final = {MistakeKind.DROP: 0.3, MistakeKind.WRONG: 0.5, MistakeKind.UNDONE: 0.2}
+COST: Final = {
+    MistakeKind.DROP: 0.3,
+    MistakeKind.WRONG: 0.5,
+    MistakeKind.UNDONE: 0.2,
+    MistakeKind.SLIP: 0.1,
+    MistakeKind.FALL: 0.15,
+}
+SLIP_M: Final = 0.004
+"""A thing that slips by less is held."""
+FALL_M: Final = 0.01
+"""How much higher than others a thing may be let go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +108,21 @@ def _of_holds(course: Course, holds: tuple[Hold, ...], reference: ReferenceSet) 
         for hold in mine[: max(len(mine) - usual, 0)]:
             kind = MistakeKind.DROP if usual else MistakeKind.WRONG
             found.append(_mistake(course, kind, hold, holds))
+        for hold in mine[max(len(mine) - usual, 0) :]:
+            found += _loose(course, hold, reference)
+    return found
+
+
+def _loose(course: Course, hold: Hold, reference: ReferenceSet) -> list[Mistake]:
+    """Return whether a thing that was held as often as it should be slipped, or was let go too high."""
+    grip, found, around = grip_of(course, hold), [], round(BEFORE_S * RATE_HZ)
+    if grip.slip_m > reference.slip_usual_m + SLIP_M:
+        ended = min(grip.slipped + round(RATE_HZ), grip.released + 1, course.done)
+        found.append(Mistake(MistakeKind.SLIP, hold.thing, min(grip.slipped, ended), ended, ended))
+    if grip.fall_m > reference.fall_usual_m + FALL_M:
+        ended = min(hold.rested + 1, course.done)
+        begun = min(max(grip.released - around, hold.begun), ended)
+        found.append(Mistake(MistakeKind.FALL, hold.thing, begun, ended, ended))
     return found
 
 

@@ -33,7 +33,7 @@ from rewards.score.teaching.states import states_of
 from rewards.score.verdict import ONE_PPM, Cost, Score, Segment, SegmentKind
 
 REFERENCE_SET: Final = 1
-WEIGHTS_PERCENT: Final[Mapping[str, int]] = {"object_path": 35, "order": 20, "pace": 20, "flow": 15, "control": 10}
+WEIGHTS_PERCENT: Final[Mapping[str, int]] = {"object_path": 35, "order": 20, "pace": 20, "flow": 20, "control": 5}
 UNDONE_PERCENT: Final = 50
 """What a drive that did not succeed can have at most, if it had nearly got there."""
 SHOWN_FROM_PPM: Final = 2_000

@@ -33,6 +33,12 @@ def of_mistake(mistake: Mistake) -> str:
     if mistake.kind is MistakeKind.WRONG:
         thing = thing_of(mistake.thing)
         return f"You moved {thing} at {when}, which this task does not need: go to the right thing first."
+    if mistake.kind is MistakeKind.SLIP:
+        return (
+            f"At {when} {thing_of(mistake.thing)} slipped in the fingers: grip it in the middle, and keep them closed."
+        )
+    if mistake.kind is MistakeKind.FALL:
+        return f"At {when} you let {thing_of(mistake.thing)} fall: bring it down to where it goes before you open."
     return f"At {when} something that was done came undone, until {mended}: go on slowly where it is tight."
 
 
