@@ -41,6 +41,8 @@ PAUSE_S: Final = 0.5
 """A rest shorter than this does not end a movement."""
 SPARC_CUTOFF_HZ: Final = 10.0
 SPARC_AMPLITUDE: Final = 0.05
+PADDING: Final = 16
+"""To how many times its length a movement is padded with zeros before its spectrum is taken; a power of two."""
 LAG_RAD: Final = 0.1
 
 
@@ -177,7 +179,7 @@ def _two_lines_m(position_m: Array) -> float:
     return distance(first, via) + distance(via, last)
 
 
-def sparc(speed: Array, rate_hz: float) -> float | None:
+def sparc(speed: Array, rate_hz: float, padding: int = PADDING) -> float | None:
     """Return the spectral arc length of a speed profile (M,): dimensionless, negative, nearer to 0 is smoother.
 
     SPARC = -integral over [0, w_c] of sqrt((1 / w_c)^2 + (dV/dw)^2) dw, V the magnitude spectrum over its
@@ -190,7 +192,7 @@ def sparc(speed: Array, rate_hz: float) -> float | None:
     """
     if len(speed) == 0 or not np.max(speed) > 0.0:
         return None
-    padded = 16 << (len(speed) - 1).bit_length()
+    padded = padding << (len(speed) - 1).bit_length()
     spectrum = magnitudes(speed, padded)
     frequency_hz = np.arange(len(spectrum), dtype=np.float64) * (rate_hz / padded)
     kept = frequency_hz <= SPARC_CUTOFF_HZ
@@ -204,7 +206,7 @@ def sparc(speed: Array, rate_hz: float) -> float | None:
     return -math.fsum(np.sqrt(run * run + rise * rise))
 
 
-def movement_sparc(position_m: Array, rate_hz: float = RATE_HZ) -> float | None:
+def movement_sparc(position_m: Array, rate_hz: float = RATE_HZ, padding: int = PADDING) -> float | None:
     """Return the mean SPARC of the hands' movements in a path (M, D), m, each weighted by its duration.
 
     A movement is a run of samples of at least 0.3 s in which the hand is faster than 5 mm/s (over 0.2 s);
@@ -215,7 +217,7 @@ def movement_sparc(position_m: Array, rate_hz: float = RATE_HZ) -> float | None:
     weighted, weight = [], 0
     for first, last in joined(runs(speed(position_m, rate_hz) >= STILL_M_S), PAUSE_S * rate_hz):
         part = speeds[first : last + 1]
-        value = sparc(part, rate_hz) if len(part) >= MOVEMENT_S * rate_hz else None
+        value = sparc(part, rate_hz, padding) if len(part) >= MOVEMENT_S * rate_hz else None
         if value is not None:
             weighted.append(value * len(part))
             weight += len(part)

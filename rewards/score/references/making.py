@@ -22,7 +22,7 @@ from rewards.score.teaching.flow import idle_s
 from rewards.score.teaching.grips import grip_of
 from rewards.score.teaching.holds import Hold, holds_of
 from rewards.score.teaching.information import mean_information
-from rewards.score.teaching.nearest import kth, nearness, squared_distances
+from rewards.score.teaching.nearest import columns_of, kth, nearness, squared_distances
 from rewards.score.teaching.object_path import NEIGHBOURS
 from rewards.score.teaching.order import FALL_M, SLIP_M, undone_at
 from rewards.score.teaching.pace import moving_s
@@ -80,6 +80,7 @@ def made(number: int, drives: Sequence[EpisodeFacts]) -> ReferenceSet:
         fall_m=np.array([_worst(one, "fall_m") for one in taken], dtype=np.float32),
         holds=held,
         information=_information(steps, stage, drive, features),
+        columns=columns_of(steps, stage),
     )
 
 
@@ -119,7 +120,9 @@ def _usual(points: NDArray[np.int32], drive: NDArray[np.int16]) -> float:
     """Return how far 95 of 100 samples are at most from the samples of other drives."""
     if not len(points):
         return 1.0
-    away = [kth(squared_distances(points[drive == one], points[drive != one]), NEIGHBOURS) for one in np.unique(drive)]
+    away = [
+        kth(squared_distances(points[drive == one], points[drive != one].T), NEIGHBOURS) for one in np.unique(drive)
+    ]
     return max(quantile(np.concatenate(away), USUAL_PERCENT), 1.0)
 
 
@@ -131,7 +134,8 @@ def _information(
     whole, means = points.astype(np.int32), []
     for one in np.unique(drive):
         mine, others = drive == one, drive != one
-        near = nearness(whole[mine], stage[mine].astype(np.int64), whole[others], stage[others], states)
+        theirs = columns_of(points[others], stage[others])
+        near = nearness(whole[mine], stage[mine].astype(np.int64), theirs, states)
         mean = mean_information(near)
         means += [] if mean is None else [mean]
     return np.array([np.mean(means), np.std(means)])

@@ -41,6 +41,7 @@ from numpy.typing import NDArray
 
 from rewards.score.fixed import Array
 from rewards.score.references.digests import DIGESTS
+from rewards.score.teaching.nearest import columns_of
 
 STEPS_A_SPREAD: Final = 16
 """Into how many steps the spread of a feature is cut."""
@@ -88,11 +89,8 @@ class ReferenceSet:
     fall_m: NDArray[np.float32]
     holds: Mapping[str, NDArray[np.int16]]
     information: Array
-
-    @property
-    def whole_points(self) -> NDArray[np.int32]:
-        """(P, D): the points, wide enough for squares of their differences."""
-        return self.points.astype(np.int32)
+    columns: Mapping[int, NDArray[np.int32]]
+    """The points of each stage, (D, P of it): what drives are compared with."""
 
     @property
     def stages(self) -> int:
@@ -189,6 +187,7 @@ def _of(rows: Mapping[str, NDArray[Any]], task: str) -> ReferenceSet:
         task_version=int(rows["task_version"]),
         features=tuple(str(name) for name in rows["features"].tolist()),
         holds={name: rows["holds"][:, column] for column, name in enumerate(names)},
+        columns=columns_of(rows["points"], rows["stage"]),
         **{name: rows[name] for name in _PLAIN},
     )
 

@@ -45,7 +45,7 @@ def mean_information(near: Mapping[int, Near]) -> float | None:
     """Return the mean of q over a drive's samples; None if no stage has enough others."""
     found: list[float] = []
     for one in near.values():
-        if len(one.among) > max(NEIGHBOURS):
+        if one.among.shape[1] > max(NEIGHBOURS):
             found += _of_samples(one).tolist()
     return math.fsum(found) / len(found) if found else None
 
@@ -53,7 +53,7 @@ def mean_information(near: Mapping[int, Near]) -> float | None:
 def _of_samples(near: Near) -> NDArray[np.float64]:
     """Return q of each sample (Q,)."""
     nearest = np.partition(np.maximum(near.by_state, near.by_action), [k - 1 for k in NEIGHBOURS], axis=1)
-    psi, total = _psi(len(near.among) + 2), np.zeros(len(near.mine))
+    psi, total = _psi(near.among.shape[1] + 2), np.zeros(len(near.mine))
     for k in NEIGHBOURS:
         within = nearest[:, k - 1, np.newaxis]
         near_s = np.count_nonzero(near.by_state < within, axis=1)

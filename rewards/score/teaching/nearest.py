@@ -6,6 +6,7 @@ that squared distances are too, and no order of adding up and no processor gives
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,11 +16,11 @@ Whole = NDArray[np.int32]
 
 
 def squared_distances(one: Whole, other: Whole) -> Whole:
-    """Return |a - b|^2 of every row a of (Q, D) and b of (P, D), whole numbers of at most 127: (Q, P)."""
-    total: Whole = np.zeros((len(one), len(other)), dtype=np.int32)
+    """Return |a - b|^2 of every row a of (Q, D) and column b of (D, P), whole numbers of at most 127: (Q, P)."""
+    total: Whole = np.zeros((len(one), other.shape[1]), dtype=np.int32)
     across = np.empty_like(total)
     for column in range(one.shape[1]):
-        np.subtract(one[:, column, np.newaxis], other[np.newaxis, :, column], out=across)
+        np.subtract(one[:, column, np.newaxis], other[np.newaxis, column], out=across)
         np.multiply(across, across, out=across)
         np.add(total, across, out=total)
     return total
@@ -32,7 +33,7 @@ class Near:
     mine: NDArray[np.int64]
     """(Q,): which picks they are."""
     among: Whole
-    """(P, D): the reference set's samples of the stage."""
+    """(D, P): the reference set's samples of the stage, a column each."""
     by_state: Whole
     """(Q, P): squared distances in states alone."""
     by_action: Whole
@@ -45,19 +46,23 @@ class Near:
         return both
 
 
-def nearness(
-    whole: Whole, stage: NDArray[np.int64], theirs: Whole, their_stage: NDArray[np.int16], states: int
-) -> dict[int, Near]:
-    """Return the stages of which there are samples on both sides; the first `states` of D columns are of states."""
+def nearness(whole: Whole, stage: NDArray[np.int64], theirs: Mapping[int, Whole], states: int) -> dict[int, Near]:
+    """Return the stages of which there are samples on both sides; the first `states` of D features are of states."""
     found = {}
-    for number in range(int(np.max(stage, initial=-1)) + 1):
-        mine, among = np.flatnonzero(stage == number), theirs[their_stage == number]
-        if len(mine) and len(among):
+    for number, among in theirs.items():
+        mine = np.flatnonzero(stage == number)
+        if len(mine):
             asked = whole[mine]
-            by_state = squared_distances(asked[:, :states], among[:, :states])
-            by_action = squared_distances(asked[:, states:], among[:, states:])
+            by_state = squared_distances(asked[:, :states], among[:states])
+            by_action = squared_distances(asked[:, states:], among[states:])
             found[number] = Near(mine, among, by_state, by_action)
     return found
+
+
+def columns_of(points: NDArray[np.int8], stage: NDArray[np.int16]) -> dict[int, Whole]:
+    """Return the points (P, D) of each stage that has any, as columns (D, P) in one piece of memory each."""
+    every = [int(number) for number in np.unique(stage)]
+    return {number: np.ascontiguousarray(points[stage == number].T).astype(np.int32) for number in every}
 
 
 def kth(squared: Whole, k: int) -> NDArray[np.float64]:

@@ -52,7 +52,7 @@ def object_path(whole: Whole, near: Mapping[int, Near], reference: ReferenceSet)
     for stage, found in near.items():
         mine, squared = found.mine, found.squared
         excess[mine] = np.clip(kth(squared, NEIGHBOURS) / float(reference.usual[stage]) - 1.0, 0.0, 1.0)
-        feature[mine] = np.argmax(np.abs(whole[mine] - found.among[np.argmin(squared, axis=1)]), axis=1)
+        feature[mine] = np.argmax(np.abs(whole[mine] - found.among[:, np.argmin(squared, axis=1)].T), axis=1)
         weights.append(float(reference.share[stage]))
         parts.append(weights[-1] * math.fsum(excess[mine].tolist()) / len(mine))
     part = 1.0 - math.fsum(parts) / math.fsum(weights) if weights and math.fsum(weights) > 0.0 else 0.0

@@ -42,6 +42,8 @@ SLOW: Final = 1.5
 """A stage that takes so many times the usual time is marked as slow."""
 SPARSE: Final = 4
 """Every so manieth sample is looked at for path efficiency."""
+PADDING: Final = 4
+"""A fourth of version 2's: it moves SPARC by less than 0.1, and is four times as fast."""
 SEGMENT_S: Final = 0.5
 """A pause or a strain shorter than this is not marked."""
 
@@ -97,7 +99,7 @@ def look(facts: EpisodeFacts, reference: ReferenceSet) -> Found:
     ordinary = course.active & ~wrong & ~mended
     picks = picked(course, ordinary)
     whole = reference.whole(states_of(course, holds, picks.at).values)
-    near = nearness(whole, picks.stage, reference.whole_points, reference.stage, reference.states)
+    near = nearness(whole, picks.stage, reference.columns, reference.states)
     return Found(
         facts=facts,
         reference=reference,
@@ -202,7 +204,7 @@ def shown_of(found: Found) -> dict[str, float]:
     """
     course, facts = found.course, found.facts
     hand_m = np.hstack([hand[:, :3] for hand in course.hands])[: max(min(course.done + 1, course.samples), 2)]
-    sparc = movement_sparc(hand_m)
+    sparc = movement_sparc(hand_m, padding=PADDING)
     ends = [end // SPARSE for end in stages(facts.t_s, facts.applied_gripper)]
     shown = {
         "duration_s": float(facts.t_s[-1] - facts.t_s[0]),

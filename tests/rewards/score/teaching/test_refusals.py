@@ -1,4 +1,4 @@
-"""Whatever an episode holds, version 3 answers: by one of its gates' names and a sentence, and never by an exception."""
+"""Whatever an episode holds, version 3 answers, by the name of a gate and a sentence, and never by an exception."""
 
 from __future__ import annotations
 
