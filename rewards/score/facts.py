@@ -10,7 +10,7 @@ import numpy as np
 
 from rewards.score.fixed import Array
 from rewards.score.series import Mask
-from rewards.score.versions import NEWEST
+from rewards.score.versions import SECOND
 
 DURATION_MAX_S: Final = 3900.0
 """An hour, which is the longest that a task may take, and what a slow loop adds."""
@@ -50,7 +50,7 @@ class EpisodeFacts:
     """From when on the task was done, on the clock of `t_s`; None if it was not done at the end, or nobody can know."""
     measured_s: Array | None = None
     """(N+1,) float64, s, from the first observation: the host's monotonic clock; None if `t_s` is that."""
-    version: str = NEWEST
+    version: str = SECOND
     """Which version of the rules they are for."""
     poses: Mapping[str, Array] = field(default_factory=dict)
     """Name -> (N+1, 7) float64, m and quaternion: every hand and thing that has a pose. This and what follows is looked

@@ -1,6 +1,6 @@
 """Which version of the rules an episode is scored by: it follows from its file, the same for everybody, for good.
 
-Versions differ in one thing: the clock that a simulated robot's metrics are computed on (docs/scoring.md, section 2).
+Versions 1 and 2 differ in one thing: the clock that a simulated robot's metrics are computed on (docs/scoring.md).
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 FIRST: Final = "1"
 """Everything is measured on the host's clock."""
-NEWEST: Final = "2"
+SECOND: Final = "2"
 """A simulated robot's motion is measured in its simulation's time."""
 THIRD: Final = "3"
 """What a drive teaches: `rewards.score.teaching`."""
-VERSIONS: Final = (FIRST, NEWEST)
+NEWEST: Final = SECOND
+"""The rules in force: what begins now is scored by them."""
+VERSIONS: Final = (FIRST, SECOND, THIRD)
 _FIRST_FORMAT: Final = 1
 """Episodes of this format were driven when the first version was the only one."""
 
@@ -32,7 +34,7 @@ def version_of(meta: Meta) -> str:
     A host cannot choose: a hub refuses a format older than what it asked for, and a robot that is simulated otherwise
     than it was registered.
     """
-    return FIRST if meta.version == _FIRST_FORMAT else NEWEST
+    return FIRST if meta.version == _FIRST_FORMAT else SECOND
 
 
 def measured_s(episode: Episode) -> Array:

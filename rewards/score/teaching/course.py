@@ -131,7 +131,7 @@ def _waiting(hands: tuple[Array, ...], gripper: Array) -> Mask:
     """Return in which samples (M,) nothing got anywhere in the half second around them."""
     at = np.arange(len(gripper))
     before, after = np.maximum(at - WAIT_SPAN, 0), np.minimum(at + WAIT_SPAN, len(gripper) - 1)
-    waits = np.all(np.abs(gripper[after] - gripper[before]) < WAIT_GRIP, axis=1)
+    waits: Mask = np.all(np.abs(gripper[after] - gripper[before]) < WAIT_GRIP, axis=1)
     for hand in hands:
         one, other = hand[before], hand[after]
         waits &= norms(other[:, :3] - one[:, :3]) < WAIT_M

@@ -3,8 +3,8 @@
 Part of version 3 of the rules; exports `Grip` and `grip_of`.
 
 *Formula.* d is how far the thing is from its nearest hand. It was released at the last sample before it was let go at
-which d was within 3 mm of its least of the second before. The slip is the largest change of d within one second until
-then, m; the fall is how much lower the thing rested than it was when it was released, m.
+which d was within 3 mm of what it was half a second before that. The slip is the largest change of d within one second
+until then, m; the fall is how much lower the thing rested than it was when it was released, m.
 
 *Limits.* A thing that turns in the fingers about its middle does not slip.
 """
@@ -23,6 +23,7 @@ from rewards.score.teaching.holds import Hold
 
 RELEASED_M: Final = 0.003
 _SECOND: Final = round(RATE_HZ)
+_HALF_SECOND: Final = round(0.5 * RATE_HZ)
 _SETTLED: Final = 2
 """So many samples after it began to move, a thing lies in the hand as it will."""
 _RESTS: Final = 3
@@ -51,8 +52,8 @@ def grip_of(course: Course, hold: Hold) -> Grip:
     """Return how a hold went."""
     away = away_of(course, hold.thing)
     begun = min(hold.begun + _SETTLED, hold.let_go)
-    before = away[max(hold.let_go - _SECOND, begun) : hold.let_go + 1]
-    near = np.flatnonzero(before <= float(np.min(before)) + RELEASED_M)
+    before = away[max(hold.let_go - _HALF_SECOND, begun) : hold.let_go + 1]
+    near = np.flatnonzero(np.abs(before - before[0]) <= RELEASED_M)
     released = hold.let_go - len(before) + 1 + int(near[-1])
     held = away[begun : released + 1]
     lag = min(_SECOND, len(held) - 1)

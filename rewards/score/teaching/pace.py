@@ -4,7 +4,7 @@ Part of version 3 of the rules; exports `Pace` and `pace`.
 
 *Formula.* m is the time, s, for which something moved in a stage, in ordinary driving: pauses belong to `flow`, and
 mistakes and recoveries to nobody. Against q, which 90 of 100 reference drives need at most, a stage has
-g = 1 if m <= q, then falling evenly to 0 at m = 4 q. The part is the mean of g over the stages, weighed by how long
+g = 1 if m <= q, then falling evenly to 0 at m = 3 q. The part is the mean of g over the stages, weighed by how long
 they usually take (the median).
 
 *Source.* Duration outliers by task: score_lerobot_episodes; q3 + 1.5 IQR there. Ours is graded, because a drive at
@@ -26,7 +26,7 @@ from rewards.score.references.store import ReferenceSet, quantile
 from rewards.score.series import RATE_HZ, Mask
 from rewards.score.teaching.course import Course
 
-SLOWEST: Final = 4.0
+SLOWEST: Final = 3.0
 """So many times the usual time, and a stage teaches no pace any more."""
 
 

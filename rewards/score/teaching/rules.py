@@ -33,7 +33,7 @@ from rewards.score.teaching.states import states_of
 from rewards.score.verdict import ONE_PPM, Cost, Score, Segment, SegmentKind
 
 REFERENCE_SET: Final = 1
-WEIGHTS_PERCENT: Final[Mapping[str, int]] = {"object_path": 35, "order": 20, "pace": 20, "flow": 20, "control": 5}
+WEIGHTS_PERCENT: Final[Mapping[str, int]] = {"object_path": 30, "order": 15, "pace": 25, "flow": 25, "control": 5}
 UNDONE_PERCENT: Final = 50
 """What a drive that did not succeed can have at most, if it had nearly got there."""
 SHOWN_FROM_PPM: Final = 2_000
@@ -98,6 +98,8 @@ def look(facts: EpisodeFacts, reference: ReferenceSet) -> Found:
     wrong, mended = stretches(course, mistakes)
     ordinary = course.active & ~wrong & ~mended
     picks = picked(course, ordinary)
+    if not len(picks.at):  # all of it was a mistake or mended one
+        picks = picked(course, mended)
     whole = reference.whole(states_of(course, holds, picks.at).values)
     near = nearness(whole, picks.stage, reference.columns, reference.states)
     return Found(

@@ -1,4 +1,4 @@
-"""Make reference set 1 from scripted drives of seeds below 1000: `python -m rewards.score.references --to FOLDER`.
+"""Make reference set 1 from scripted drives of seeds below 1000: `python -m rewards.score.references.make --to FOLDER`.
 
 It writes `FOLDER/<task>.npz` and prints the SHA-256 of each, which `digests.py` holds. An existing file is not
 replaced: a set that is published stays as it is, and a larger one has a new number.
@@ -37,22 +37,24 @@ def main() -> None:
         if path.exists():
             sys.stderr.write(f"{path} is there, and stays as it is.\n")
             continue
-        data = packed(made(NUMBER, list(drives_of(name))))
+        data = packed(made(NUMBER, drives_of(name)))
         path.write_bytes(data)
         sys.stdout.write(f'"{name}": "{hashlib.sha256(data).hexdigest()}",\n')
 
 
-def drives_of(name: str) -> Iterator[EpisodeFacts]:
-    """Yield the successful drives of a task's set: every robot that can do it, in every manner, from seeds of data."""
+def drives_of(name: str) -> list[list[EpisodeFacts]]:
+    """Return the successful drives of a task's set: of every robot that can do it, in every manner, seeds of data."""
     robots = task(name).robots
     each = max(DRIVES // (len(robots) * len(MANNERS)), 1)
+    groups = []
     for robot in robots:
         world = make_world(robot, name)
         world.connect()
         try:
-            yield from _of_robot(world, each)
+            groups.append(list(_of_robot(world, each)))
         finally:
             world.disconnect()
+    return groups
 
 
 def _of_robot(world: World, each: int) -> Iterator[EpisodeFacts]:
