@@ -11,17 +11,22 @@ import hashlib
 import json
 import platform
 import sys
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 
-from rewards.score.metrics import EpisodeFacts, measure
+from rewards.score.facts import EpisodeFacts
+from rewards.score.metrics import measure
+from rewards.score.teaching.rules import teaching_score
 from sim.catalogue import ROBOTS, TASKS, description, make_world
+from sim.catalogue import task as make_task
 from sim.check import drive
 from sim.physics.engine import EngineMismatchError
 from sim.physics.reference import control
 from sim.physics.replay import ReplayMismatchError
 from sim.physics.stepping import CONTROL_HZ, PUBLISHED
+from sim.task import progress
 from tests.sim.make_corpus import Golden, check, load
 
 _DRIVEN_STEPS = 60
@@ -37,6 +42,7 @@ def main() -> None:
         "replayed": len(episodes) - len(differs),
         "differs": differs,
         "measured": digest(repr([measure(_facts(name, golden)) for name, golden in episodes.items()]).encode()),
+        "taught": digest(repr([teaching_score(_taught(*each)) for each in episodes.items()]).encode()),
         "driven": _driven(),
         "controlled": [control(description(robot)) for robot in ROBOTS],
     }
@@ -69,6 +75,24 @@ def _facts(name: str, golden: Golden) -> EpisodeFacts:
         applied_rad=golden.joint_position,
         applied_gripper=golden.gripper,
         limited=np.zeros(steps, dtype=np.bool_),
+    )
+
+
+def _taught(name: str, golden: Golden) -> EpisodeFacts:
+    """Return the same for version 3, which looks at things and stages as well."""
+    seen, task = golden.recorded, make_task(golden.task)
+    poses = {array: rows for array, rows in seen.items() if array.endswith("_pose") and rows.shape[1:] == (7,)}
+    steps = range(len(golden.gripper) + 1)
+    got = [progress(task.stages({array: rows[step] for array, rows in seen.items()})) for step in steps]
+    return replace(
+        _facts(name, golden),
+        version="3",
+        poses=poses,
+        hands=tuple(array for array in sorted(poses) if array.endswith("ee_pose")),
+        movable=frozenset(array for array in poses if f"{array.removesuffix('_pose')}_velocity" in seen),
+        progress=np.array(got),
+        stages=task.spec.stages,
+        task_version=task.spec.version,
     )
 
 

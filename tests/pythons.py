@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-_COMPARED = ("measured", "driven", "controlled")
+_COMPARED = ("measured", "taught", "driven", "controlled")
 
 
 def main(paths: list[Path]) -> int:
@@ -16,7 +16,7 @@ def main(paths: list[Path]) -> int:
     for one in found:
         sys.stdout.write(
             f"Python {one['python']}, NumPy {one['numpy']}: {one['replayed']} episodes replayed, measures "
-            f"{one['measured']}, motion {one['driven']}\n"
+            f"{one['measured']} and {one['taught']}, motion {one['driven']}\n"
         )
         for name, said in one["differs"].items():
             failed = True
