@@ -59,6 +59,9 @@ def unmeasurable(facts: EpisodeFacts, number: int) -> Refusal | ReferenceSet:
     broken = unsound(facts)
     if broken:
         return Refusal(Gate.UNMEASURABLE, f"The recording cannot be scored: {broken}.")
+    if facts.success is None:
+        said = "This robot cannot tell whether the task was done, so version 3 of the rules cannot accept it."
+        return Refusal(Gate.SUCCESS_UNKNOWN, said)
     if lost := _lost(facts):
         return Refusal(Gate.STREAM_MISSING, f"The recording cannot be scored: {lost}.")
     try:
@@ -84,10 +87,7 @@ def refusals(facts: EpisodeFacts) -> tuple[Refusal, ...]:
     if not facts.valid:
         said = f"The episode does not count: it ended with '{facts.end_reason}'. Finish it yourself."
         found.append(Refusal(Gate.INVALID_END, said))
-    if facts.success is None:
-        said = "This robot cannot tell whether the task was done, so version 3 of the rules cannot accept it."
-        found.append(Refusal(Gate.SUCCESS_UNKNOWN, said))
-    elif not facts.success:
+    if not facts.success:
         said = "The task was not done when the episode ended. Hold the goal for half a second, then finish."
         found.append(Refusal(Gate.NOT_DONE, said))
     if facts.steps < STEPS_MIN:

@@ -213,6 +213,11 @@ def test_a_recorded_episode_can_be_scored_by_any_version(tmp_path):
     assert found.version == "3"
 
 
+def test_a_real_robot_that_cannot_know_whether_it_succeeded_is_told_so_first(tmp_path):
+    found = recompute(recorded(tmp_path, simulated=False, success=None), "3")
+    assert found.refused == (Gate.SUCCESS_UNKNOWN.value,)
+
+
 def test_a_change_of_the_memory_that_arrays_lie_in_changes_nothing():
     turned: Callable[[np.ndarray], np.ndarray] = np.asfortranarray
     same = replace(

@@ -12,7 +12,7 @@ from tests.everywhere import _taught
 from tests.sim.make_corpus import load
 
 KNOWN = {
-    240: {
+    "240": {
         "reach": 987_500,
         "lift": 1_000_000,
         "push": 989_290,
@@ -25,7 +25,7 @@ KNOWN = {
         "handover": 986_110,
         "fetch": 999_670,
     },
-    120: {
+    "120": {
         "reach": 987_500,
         "lift": 1_000_000,
         "push": 989_140,
