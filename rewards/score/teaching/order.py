@@ -11,7 +11,8 @@ often a stage is undone. What goes beyond is a mistake:
 - `fall`: a thing was let go from higher than there (95 of 100) by more than 1 cm, and not taken again;
 - `undone`: a stage that was done was not any more, for half a second or longer, and neither of those says why.
 
-From a mistake's end to where the task stood before it is the *recovery*; no metric counts it. order = 1 - sum of the
+From a mistake's end to where the task stood before it is the *recovery*, for at most three times as long as the whole
+task usually takes; no metric counts it. order = 1 - sum of the
 mistakes' costs (drop 0.3, wrong 0.5, undone 0.2, fall 0.15, slip 0.1) - the mistakes' share of the task's usual time,
 at least 0.
 
@@ -23,7 +24,7 @@ recoveries worth ten times ordinary data.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -38,6 +39,9 @@ from rewards.score.teaching.holds import Hold
 BEFORE_S: Final = 0.5
 """How long before a thing is let go the mistake begins."""
 UNDONE_S: Final = 0.5
+RECOVERY: Final = 3.0
+"""So many times the usual time of the whole task, and what follows a mistake is ordinary driving again: nobody can buy
+the right to dawdle with a mistake."""
 
 
 class MistakeKind(StrEnum):
@@ -79,7 +83,9 @@ def mistakes_of(course: Course, holds: tuple[Hold, ...], reference: ReferenceSet
     """Return the mistakes of a drive before the task was done, in order of time."""
     found = [*_of_holds(course, holds, reference)]
     found += _undone(course, found, reference.undone_usual)
-    return tuple(sorted(found, key=lambda one: (one.begun, one.ended)))
+    longest = round(RECOVERY * reference.usual_s * RATE_HZ)
+    within = [replace(one, recovered=min(one.recovered, one.ended + longest)) for one in found]
+    return tuple(sorted(within, key=lambda one: (one.begun, one.ended)))
 
 
 def stretches(course: Course, mistakes: tuple[Mistake, ...]) -> tuple[Mask, Mask]:

@@ -86,6 +86,11 @@ def test_a_drop_on_purpose_never_raises_a_score_whatever_is_hidden_behind_it():
         assert ppm(dropped_lift(seconds).facts()) < plain - 50_000
 
 
+def test_a_drop_buys_no_right_to_dawdle_for_ever():
+    quick, long = ppm(dropped_lift(2.0).facts()), ppm(dropped_lift(30.0).facts())
+    assert long < quick - 150_000
+
+
 def test_many_drops_cost_the_more():
     lift = Lift().take()
     scores = []

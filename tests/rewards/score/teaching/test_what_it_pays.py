@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rewards.score.facts import EpisodeFacts
 from rewards.score.score import pay_wei, score
+from rewards.score.teaching.order import COST
 from rewards.score.teaching.rules import WEIGHTS_PERCENT
 from rewards.score.verdict import ONE_PPM, Score, SegmentKind
 from tests.rewards.score.teaching.lifts import (
@@ -51,8 +53,12 @@ def test_the_score_of_a_known_drive_is_this_integer_on_every_machine():
 KNOWN = 858_340
 
 
-def test_the_weights_are_a_whole():
+def test_the_weights_are_a_whole_and_are_those_that_people_are_told():
     assert sum(WEIGHTS_PERCENT.values()) == 100
+    rules = (Path(__file__).parents[4] / "docs" / "scoring.md").read_text()
+    assert f"success x ({' + '.join(f'{weight} % {name}' for name, weight in WEIGHTS_PERCENT.items())})" in rules
+    for kind, cost in COST.items():
+        assert re.search(rf"\| `{kind}` \| .* \| {cost} \|", rules)
 
 
 def test_a_pause_costs_flow_and_nothing_else_and_is_named_with_its_moment(good):
@@ -121,10 +127,10 @@ def test_a_drop_is_a_mistake_with_its_moment_and_what_follows_is_a_recovery(good
     assert found.shown["recoveries"] == 1.0
 
 
-def test_recovering_is_never_punished_however_long_it_takes():
-    quick, slow = (score(dropped_lift(seconds).facts()) for seconds in (0.0, 8.0))
+def test_recovering_is_never_punished_though_it_takes_longer_than_the_whole_task():
+    quick, slow = (score(dropped_lift(seconds).facts()) for seconds in (0.0, 4.0))
     assert slow.score_ppm == quick.score_ppm
-    assert slow.shown["duration_s"] > quick.shown["duration_s"] + 7.0
+    assert slow.shown["duration_s"] > quick.shown["duration_s"] + 3.0
 
 
 def test_a_drive_that_mends_its_mistake_is_paid_most_of_the_price(good):
