@@ -12,6 +12,10 @@ from rewards.score.teaching.order import Mistake, MistakeKind
 from rewards.score.teaching.pace import Pace
 
 
+_COLOURS = frozenset({"red", "green", "blue"})
+"""Things that are called by their colour alone."""
+
+
 def clock(sample: int) -> str:
     """Return when a sample was, as a person reads it: minutes and seconds from the first observation."""
     minutes, seconds = divmod(int(sample / RATE_HZ), 60)
@@ -20,7 +24,7 @@ def clock(sample: int) -> str:
 
 def thing_of(name: str) -> str:
     """Return a thing's name as it is said."""
-    return f"the {name.replace('_', ' ')}"
+    return f"the {name.replace('_', ' ')}{' one' if name in _COLOURS else ''}"
 
 
 def of_mistake(mistake: Mistake) -> str:
@@ -32,7 +36,7 @@ def of_mistake(mistake: Mistake) -> str:
         return f"{said} by {mended}: grip it in the middle, and open the gripper only at the goal."
     if mistake.kind is MistakeKind.WRONG:
         thing = thing_of(mistake.thing)
-        return f"You moved {thing} at {when}, which this task does not need: go to the right thing first."
+        return f"You went for {thing} from {when} on, and nobody has to move it: go to the right thing first."
     if mistake.kind is MistakeKind.SLIP:
         return (
             f"At {when} {thing_of(mistake.thing)} slipped in the fingers: grip it in the middle, and keep them closed."
