@@ -11,7 +11,6 @@ from rewards.score.teaching.flow import Flow
 from rewards.score.teaching.order import Mistake, MistakeKind
 from rewards.score.teaching.pace import Pace
 
-
 _COLOURS = frozenset({"red", "green", "blue"})
 """Things that are called by their colour alone."""
 
