@@ -1,6 +1,6 @@
 """What a drive's score cost and when, in sentences that help a person to drive better.
 
-Part of version 3 of the rules; exports `Moment` and the sentences of each part.
+Part of version 3 of the rules; exports the sentences of each part.
 """
 
 from __future__ import annotations
