@@ -3,10 +3,10 @@
 Part of version 3 of the rules; exports `Way` and `object_path`.
 
 *Formula.* Of each stage the same number of samples is taken, equally far apart along what was done (`picks.py`), of
-ordinary driving alone. Each is 13 numbers (22 of two hands; `states.py`), standardised. d is its distance to the K-th nearest
-sample of the same stage in the reference set, K = 3; u is what 95 of 100 samples of the reference drives have at most,
-each compared with the other drives. A sample's excess is (d / u - 1), from 0 to 1. A stage has 1 - mean excess, and
-the part is their mean, each weighed by its usual share of what is done.
+ordinary driving alone. Each is 13 numbers (22 of two hands; `states.py`), standardised. d is its distance to the K-th
+nearest sample of the same stage in the reference set, K = 3; u is what 95 of 100 samples of the reference drives have
+at most, each compared with the other drives. A sample's excess is (d / u - 1), from 0 to 1. A stage has 1 - mean
+excess, and the part is their mean, each weighed by its usual share of what is done.
 
 *Units.* Dimensionless; 1 if nothing was farther from accepted drives than they are from each other.
 
