@@ -23,6 +23,7 @@ _GROUPS: Final = {
     "operator": None,
     "record": None,
     "evaluate": None,
+    "study": "study",
     "researcher": None,
     "owner": None,
     "simulation": "sim",
