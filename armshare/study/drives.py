@@ -1,8 +1,8 @@
 """Drives of known quality: made through `recorder.collect`, kept as files, scored from the files, cut into lessons.
 
-What is kept in the study's folder is not made twice. What the rules say of a drive is kept under the digest of the
-rules' own files: a study that goes on after they changed scores again, and learns again only from what is chosen
-otherwise.
+What is kept in the study's folder is not made twice. Drives are kept under the digest of the demonstrators' own files,
+and what the rules say of a drive under that of theirs: a study that goes on after the rules changed scores again, and
+learns again only from what is chosen otherwise.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 
 import rewards.score
+import sim.demonstrators
 from armshare.study.learner import features, followed
 from armshare.study.measures import at_length, measures
 from armshare.study.plan import ROBOT, Wanted
@@ -58,23 +59,23 @@ class Shelf:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.rules = rules_digest()
+        self._driven = path / "driven" / demonstrators_digest()[:16]
 
     def episodes(self, task_name: str) -> Path:
         """Where the episodes of a task are."""
-        return self.path / "episodes" / task_name
+        return self._driven / "episodes" / task_name
 
     def drive(self, one: Wanted) -> Path:
         """What is kept of a drive."""
-        return self.path / "drives" / f"{one.name}.json"
+        return self._driven / "drives" / f"{one.name}.json"
 
     def lesson(self, name: str) -> Path:
         """The steps that can be learnt from."""
-        return self.path / "lessons" / f"{name}.npz"
+        return self._driven / "lessons" / f"{name}.npz"
 
     def measured(self, one: Wanted, steps: int) -> Path:
         """What the rules as they are say of a drive, and of it in so many steps."""
-        return self.path / "measured" / self.rules[:16] / f"{one.name}-{steps}.json"
+        return self._driven / "measured" / rules_digest()[:16] / f"{one.name}-{steps}.json"
 
     def learnt(self, key: str) -> Path:
         """How a policy did."""
@@ -89,10 +90,20 @@ def job_of(task_name: str, folder: Path) -> Job:
 @lru_cache(maxsize=1)
 def rules_digest() -> str:
     """Return the SHA-256 of all files that the rules of scoring are made of."""
-    whole, root = hashlib.sha256(), Path(rewards.score.__file__).parent
-    for path in sorted(root.rglob("*")):
+    return _digest(Path(rewards.score.__file__).parent)
+
+
+@lru_cache(maxsize=1)
+def demonstrators_digest() -> str:
+    """Return the SHA-256 of all files that demonstrators are made of."""
+    return _digest(Path(sim.demonstrators.__file__).parent)
+
+
+def _digest(folder: Path) -> str:
+    whole = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
         if path.suffix in (".py", ".npz", ".json"):
-            whole.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+            whole.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
     return whole.hexdigest()
 
 

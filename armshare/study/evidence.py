@@ -47,6 +47,8 @@ class Evidence:
     plan: Plan
     rules: str
     """The SHA-256 of the rules that scored."""
+    demonstrators: str
+    """That of who drove."""
     drives: tuple[Drive, ...]
     found: Mapping[str, Measured]
     """By the drive's name."""

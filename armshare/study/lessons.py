@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 import msgspec
 import numpy as np
 
+from armshare.study import learner
 from armshare.study.arms import Alone, Arm, Found, Part, alone, learnt_from, mixture
-from armshare.study.drives import Drive, Shelf
+from armshare.study.drives import Drive, Shelf, demonstrators_digest
 from armshare.study.learner import fit
 from armshare.study.plan import MIXES, ROBOT, Group, Plan
 from sim.evaluate import Job, episode
@@ -27,6 +29,10 @@ class Lesson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All that decides how a policy turns out."""
 
     task: str
+    drivers: str
+    """The SHA-256 of the demonstrators whose drives these are."""
+    learner: str
+    """That of the module that learns."""
     parts: tuple[Part, ...]
     hidden: int
     updates: int
@@ -105,6 +111,8 @@ def _lesson(plan: Plan, task_name: str, cell: int, parts: tuple[Part, ...], *, h
     longest: Mapping[str, int] = plan.longest if hurried else {}
     return Lesson(
         task_name,
+        demonstrators_digest(),
+        _learner(),
         parts,
         plan.hidden,
         plan.updates[task_name],
@@ -112,6 +120,11 @@ def _lesson(plan: Plan, task_name: str, cell: int, parts: tuple[Part, ...], *, h
         (first, first + plan.judged),
         longest.get(task_name),
     )
+
+
+@lru_cache(maxsize=1)
+def _learner() -> str:
+    return hashlib.sha256(Path(learner.__file__).read_bytes()).hexdigest()
 
 
 def _read(shelf: Shelf, parts: Sequence[Part]) -> tuple[np.ndarray, np.ndarray]:

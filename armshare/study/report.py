@@ -49,6 +49,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     rules: str
     """The version that is judged."""
     rules_sha256: str
+    demonstrators_sha256: str
     plan: Plan
     method: dict[str, float]
     claims: list[Claim]
@@ -75,6 +76,7 @@ def reported(evidence: Evidence) -> Report:
     return Report(
         rules=JUDGED,
         rules_sha256=evidence.rules,
+        demonstrators_sha256=evidence.demonstrators,
         plan=evidence.plan,
         method={"level": LEVEL, "resamples": RESAMPLES},
         claims=concluded,

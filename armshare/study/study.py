@@ -13,7 +13,7 @@ from typing import Final, Protocol, TypeVar
 
 import numpy as np
 
-from armshare.study.drives import Drive, Measured, Shelf, job_of, make, measure
+from armshare.study.drives import Drive, Measured, Shelf, demonstrators_digest, job_of, make, measure, rules_digest
 from armshare.study.evidence import Evidence
 from armshare.study.lessons import learn, pupils
 from armshare.study.plan import CLEAN_GROUPS, Plan, PlanError, Wanted, wanted
@@ -56,7 +56,9 @@ def study(plan: Plan, path: Path, count: int, shown: Shown) -> Evidence:
             learnt = _every(pool, "learning", partial(learn, path), [one.lesson for one in lessons], shown)
         except BrokenProcessPool as error:
             raise PlanError("A process of the study died, perhaps for lack of memory. Use fewer --workers.") from error
-    return Evidence(plan, shelf.rules, tuple(drives), found, tuple(zip(lessons, learnt, strict=True)))
+    return Evidence(
+        plan, rules_digest(), demonstrators_digest(), tuple(drives), found, tuple(zip(lessons, learnt, strict=True))
+    )
 
 
 def equal_steps(drives: Sequence[Drive]) -> dict[str, int]:

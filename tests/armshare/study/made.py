@@ -34,7 +34,7 @@ def evidence(
         for cell in range(plan.cells):
             arms = [(mix, arm) for mix in MIXES for arm in Arm] + [(None, kind) for kind in Alone]
             for mix, arm in arms:
-                pupil = Pupil(task, cell, mix, arm, Lesson(task, (), 1, 1, cell, (0, plan.judged), None))
+                pupil = Pupil(task, cell, mix, arm, Lesson(task, "", "", (), 1, 1, cell, (0, plan.judged), None))
                 done = tuple(bool(one) for one in rng.random(plan.judged) < taught(mix, arm))
                 learnt.append((pupil, Learnt(100, done)))
-    return Evidence(plan, "0" * 64, drives, found, tuple(learnt))
+    return Evidence(plan, "0" * 64, "0" * 64, drives, found, tuple(learnt))

@@ -81,6 +81,12 @@ def test_what_was_measured_is_kept_under_the_rules_that_measured(shelf: Shelf, m
     assert measure(shelf.path, CLEAN, 60) == Measured({"other": 1.0}, {"other": 1.0})
 
 
+def test_drives_of_other_demonstrators_are_other_drives(shelf: Shelf, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("armshare.study.drives.demonstrators_digest", lambda: "f" * 64)
+    assert not Shelf(shelf.path).drive(CLEAN).exists()
+    assert not Shelf(shelf.path).episodes("lift").exists()
+
+
 def test_a_lesson_has_a_row_for_each_step_that_was_driven(shelf: Shelf):
     drive = make(shelf.path, CLEAN)
     with np.load(shelf.lesson(CLEAN.name)) as file:
