@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -80,7 +79,7 @@ def quality(
         _write(report, target)
         draw(report, target)
     if as_json:
-        sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
+        print(msgspec.json.encode(report).decode())
     else:
         _tell(report, time.perf_counter() - begun)
 

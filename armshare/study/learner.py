@@ -82,15 +82,20 @@ def slopes(weights: Sequence[Floats], inputs: Floats, wanted: Floats) -> list[Fl
 
 
 class Policy:
-    """What was learnt, as `sim.evaluate` calls it."""
+    """What was learnt, as `sim.evaluate` calls it.
 
-    def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
-        self._mean, self._deviation = weights["mean"], weights["deviation"]
-        self._weights = [weights[str(number)] for number in range(6)]
+    Its file is read when an episode begins, so that one world judges one policy after another.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
         self.reset()
 
     def reset(self) -> None:
-        """Begin an episode."""
+        """Begin an episode with what is in the file now."""
+        with np.load(self._file) as weights:
+            self._mean, self._deviation = weights["mean"], weights["deviation"]
+            self._weights = [weights[str(number)] for number in range(6)]
         self._planned: list[NDArray[Any]] = []
 
     def __call__(self, seen: Mapping[str, Any]) -> NDArray[Any]:
@@ -111,8 +116,7 @@ class Policy:
 
 def load(path: str) -> Policy:
     """Return the policy whose weights are in a file: the entry that `sim.evaluate` finds by name."""
-    with np.load(Path(path)) as file:
-        return Policy(dict(file))
+    return Policy(Path(path))
 
 
 def _yaw(quaternion: Array) -> Array:

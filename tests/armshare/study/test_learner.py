@@ -82,6 +82,22 @@ def test_a_policy_plans_eight_actions_and_forgets_them_with_its_episode(tmp_path
     assert (policy(one) == first[0]).all()
 
 
+def test_a_policy_is_the_one_that_is_in_its_file_when_an_episode_begins(tmp_path: Path):
+    rng = np.random.default_rng(6)
+    seen, then = (
+        rng.normal(size=(50, 10)).astype(np.float32),
+        rng.uniform(-1.0, 1.0, (50, AHEAD * 7)).astype(np.float32),
+    )
+    one, other = (fit(seen, then, hidden=8, updates=5, seed=seed) for seed in (0, 1))
+    what = {"ee_pose": pose(rng), "gripper_position": np.array([0.5]), "cube_pose": pose(rng)}
+    np.savez(tmp_path / "policy.npz", **one)
+    policy = load(str(tmp_path / "policy.npz"))
+    first = policy(what)
+    np.savez(tmp_path / "policy.npz", **other)
+    policy.reset()
+    assert not (policy(what) == first).all()
+
+
 def pose(rng: np.random.Generator) -> np.ndarray:
     quaternion = rng.normal(size=4)
     return np.concatenate([rng.normal(size=3), quaternion / np.linalg.norm(quaternion)])
