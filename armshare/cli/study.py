@@ -46,7 +46,7 @@ def quality(
         bool, typer.Option("--small", help="So little of everything that it shows only that it works.")
     ] = False,
     seeds: Annotated[int, typer.Option(min=0, help="How many seeds of each task; 0 is 5, or 1 with --small.")] = 0,
-    scenes: Annotated[int, typer.Option(min=0, help="In how many scenes each policy is judged; 0 is 50.")] = 0,
+    scenes: Annotated[int, typer.Option(min=0, help="In how many scenes each policy is judged; 0 is 25.")] = 0,
     workers: Annotated[int, typer.Option(min=0, max=256, help="How many processes; 0 is one a core, at most 8.")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -99,7 +99,7 @@ def _write(report: Report, folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "quality.md").write_text(page(report))
-    (folder / "quality.json").write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+    (folder / "quality.json").write_bytes(msgspec.json.encode(report) + b"\n")
 
 
 def _tell(report: Report, seconds: float) -> None:

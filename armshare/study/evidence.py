@@ -77,10 +77,10 @@ class Evidence:
         return list(dict.fromkeys(names))
 
     def successes(self, task: str, mix: Group | None, arm: str) -> Array:
-        """Return 1 for each scene that an arm's policies did, cell by cell."""
-        rows = {
-            pupil.cell: learnt.successes
+        """Return how often each of an arm's policies did a task, cell by cell, and in each by number."""
+        rates = {
+            (pupil.cell, pupil.number): float(np.mean(learnt.successes))
             for pupil, learnt in self.learnt
             if (pupil.task, pupil.mix, pupil.arm) == (task, mix, arm)
         }
-        return np.array([done for cell in sorted(rows) for done in rows[cell]], np.float64)
+        return np.array([rates[which] for which in sorted(rates)])

@@ -54,6 +54,8 @@ class Pupil(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     task: str
     cell: int
+    number: int
+    """Which of the arm's policies."""
     mix: Group | None
     """None for one kind of drive alone."""
     arm: str
@@ -77,14 +79,22 @@ def pupils(plan: Plan, drives: Sequence[Drive], found: Found) -> Iterator[Pupil]
     for task_name in plan.tasks:
         for number in range(plan.cells):
             cell = [one for one in drives if (one.wanted.task, one.wanted.cell) == (task_name, number)]
-            for mix in MIXES:
-                whole = mixture(mix, plan.mixed[task_name], cell)
-                for arm in Arm:
-                    parts = learnt_from(arm, whole, cell, found, number)
-                    yield Pupil(task_name, number, mix, arm, _lesson(plan, task_name, number, parts, hurried=True))
-            for kind in Alone:
-                parts = alone(kind, plan.taught[task_name], cell, number)
-                yield Pupil(task_name, number, None, kind, _lesson(plan, task_name, number, parts, hurried=False))
+            for policy in range(plan.policies):
+                yield from _of_cell(plan, (task_name, number, policy), cell, found)
+
+
+def _of_cell(plan: Plan, which: tuple[str, int, int], cell: Sequence[Drive], found: Found) -> Iterator[Pupil]:
+    """Yield one policy of each arm of a cell: `which` is the task, the cell, and which of the arm's policies it is."""
+    task_name, number, policy = which
+    seed = number * plan.policies + policy
+    for mix in MIXES:
+        whole = mixture(mix, plan.mixed[task_name], cell)
+        for arm in Arm:
+            parts = learnt_from(arm, whole, cell, found, seed)
+            yield Pupil(task_name, number, policy, mix, arm, _lesson(plan, task_name, seed, parts, hurried=True))
+    for kind in Alone:
+        parts = alone(kind, plan.taught[task_name], cell, seed)
+        yield Pupil(task_name, number, policy, None, kind, _lesson(plan, task_name, seed, parts, hurried=False))
 
 
 def learn(path: Path, lesson: Lesson) -> Learnt:
@@ -104,9 +114,9 @@ def learn(path: Path, lesson: Lesson) -> Learnt:
     return done
 
 
-def _lesson(plan: Plan, task_name: str, cell: int, parts: tuple[Part, ...], *, hurried: bool) -> Lesson:
+def _lesson(plan: Plan, task_name: str, seed: int, parts: tuple[Part, ...], *, hurried: bool) -> Lesson:
     """Who learns from slow drives is slow, and is given all the time that the task gives."""
-    first = JUDGING.start + cell * plan.judged
+    first = JUDGING.start + seed * plan.judged
     longest: Mapping[str, int] = plan.longest if hurried else {}
     return Lesson(
         task_name,
@@ -115,7 +125,7 @@ def _lesson(plan: Plan, task_name: str, cell: int, parts: tuple[Part, ...], *, h
         parts,
         plan.hidden,
         plan.updates[task_name],
-        cell,
+        seed,
         (first, first + plan.judged),
         longest.get(task_name),
     )

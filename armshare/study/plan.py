@@ -81,8 +81,10 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     longest: dict[str, int] = msgspec.field(default_factory=lambda: {"lift": 400, "stack": 600})
     """Steps after which a policy has failed."""
     hidden: int = 128
-    judged: int = 50
-    """In how many scenes each policy is judged; the same ones for all of a cell."""
+    policies: int = 3
+    """How many learn from each choice: from other first weights, and where chance chooses, from other drives."""
+    judged: int = 25
+    """In how many scenes each policy is judged: the same ones for the first policy of each arm of a cell, and so on."""
 
 
 SMALL: Final = Plan(
@@ -94,6 +96,7 @@ SMALL: Final = Plan(
     updates={"lift": 40},
     longest={"lift": 40},
     hidden=16,
+    policies=1,
     judged=1,
 )
 """Shows that it works from one end to the other, and nothing else."""

@@ -88,19 +88,19 @@ def mean(rates: Sequence[Rates]) -> Rates:
 
 
 class Judged:
-    """The success rates of every arm, resampled together: the same cells and scenes for all arms of a task."""
+    """The success rates of every arm, resampled together: the same cells and policies' numbers for all of a task."""
 
     def __init__(self, evidence: Evidence) -> None:
         self.evidence, plan = evidence, evidence.plan
         self.tasks = plan.tasks
-        sizes = [plan.judged] * plan.cells
-        self._scenes = {name: drawn([sizes], salt=number)[0] for number, name in enumerate(plan.tasks)}
+        sizes = [plan.policies] * plan.cells
+        self._drawn = {name: drawn([sizes], salt=number)[0] for number, name in enumerate(plan.tasks)}
 
     def rate(self, task: str, mix: Group | None, arm: str) -> Rates:
         """Return how often an arm's policies did a task, or, with `BOTH`, all tasks."""
         if task == BOTH:
             return mean([self.rate(name, mix, arm) for name in self.tasks])
-        done, weights = self.evidence.successes(task, mix, arm), self._scenes[task]
+        done, weights = self.evidence.successes(task, mix, arm), self._drawn[task]
         return Rates(float(done.mean()), weights @ done / weights.sum(1))
 
     def where(self) -> tuple[str, ...]:
@@ -111,7 +111,8 @@ class Judged:
 def successes(judged: Judged) -> Iterator[Success]:
     """Yield the success rate of every arm."""
     for task in judged.where():
-        count = judged.evidence.plan.cells * (len(judged.tasks) if task == BOTH else 1)
+        plan = judged.evidence.plan
+        count = plan.cells * plan.policies * (len(judged.tasks) if task == BOTH else 1)
         for mix in MIXES:
             for arm in Arm:
                 yield Success(task, mix, arm, count, judged.rate(task, mix, arm).estimate())
@@ -170,10 +171,10 @@ def _pay(evidence: Evidence, task: str, kind: Alone, groups: Sequence[Group], sa
     """Return how many drives of a kind succeeded, what they are paid, and what they teach, as parts of clean ones'."""
     of, clean = evidence.cells(task, groups), evidence.cells(task, CLEAN_GROUPS)
     plan = evidence.plan
-    these, those, scenes = drawn([of.sizes, clean.sizes, [plan.judged] * plan.cells], salt=salt)
+    these, those, numbers = drawn([of.sizes, clean.sizes, [plan.policies] * plan.cells], salt=salt)
     paid = _ratio(_scores(evidence, of), _scores(evidence, clean), these, those)
     done, cleanly = (evidence.successes(task, None, one) for one in (kind, Alone.CLEAN))
-    taught = _ratio(done, cleanly, scenes, scenes)
+    taught = _ratio(done, cleanly, numbers, numbers)
     return len(of.drives), paid, taught
 
 

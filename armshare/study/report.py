@@ -27,6 +27,8 @@ from armshare.study.policies import (
 )
 from armshare.study.statistics import LEVEL, RESAMPLES, Estimate
 
+ENOUGH: Final = 5
+"""Of fewer seeds nothing is concluded."""
 COMMAND: Final = "armshare study quality --to docs/evidence"
 
 
@@ -125,7 +127,9 @@ many steps of this kind alone, given as much time as the task gives.
 def _head(report: Report, held: int) -> str:
     plan = report.plan
     drives = sum(one.drives for one in report.drives)
-    policies = plan.cells * len(plan.tasks) * (len(MIXES) * len(Arm) + len(Alone))
+    policies = plan.policies * plan.cells * len(plan.tasks) * (len(MIXES) * len(Arm) + len(Alone))
+    small = plan.cells < ENOUGH or len(plan.tasks) < len(Plan().tasks)
+    trial = "\n\nThis is a trial, of too few seeds to conclude anything from." if small else ""
     return f"""\
 # What the score says of a demonstration
 
@@ -135,7 +139,7 @@ from its file; {policies} policies, each judged in {plan.judged} scenes; {plan.c
 that no rule was fitted on. Intervals: {LEVEL:.0%}, percentiles of {RESAMPLES} resamples of seeds and what is in them.
 
 **{held} of {len(report.claims)} claims hold.** A claim holds if its value reaches the aim; *sure*, if all of its
-interval does. That one arm beats another holds only if it is sure. What does not hold stands here too."""
+interval does. That one arm beats another holds only if it is sure. What does not hold stands here too.{trial}"""
 
 
 def _row(one: Claim) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 import msgspec
 import numpy as np
@@ -33,8 +34,8 @@ def evidence(
     for task in plan.tasks:
         for cell in range(plan.cells):
             arms = [(mix, arm) for mix in MIXES for arm in Arm] + [(None, kind) for kind in Alone]
-            for mix, arm in arms:
-                pupil = Pupil(task, cell, mix, arm, Lesson(task, "", "", (), 1, 1, cell, (0, plan.judged), None))
+            for number, (mix, arm) in product(range(plan.policies), arms):
+                lesson = Lesson(task, "", "", (), 1, 1, number, (0, plan.judged), None)
                 done = tuple(bool(one) for one in rng.random(plan.judged) < taught(mix, arm))
-                learnt.append((pupil, Learnt(100, done)))
+                learnt.append((Pupil(task, cell, number, mix, arm, lesson), Learnt(100, done)))
     return Evidence(plan, "0" * 64, "0" * 64, drives, found, tuple(learnt))
