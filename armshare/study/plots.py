@@ -49,7 +49,7 @@ def _detection(report: Report) -> Figure:
         measures = list(dict.fromkeys(measure for measure, _ in found))
         values = np.array([[_value(found[measure, kind].auroc) for kind in DEFECTS] for measure in measures])
         axis.imshow(values, cmap="RdBu", vmin=0.0, vmax=1.0, aspect="auto")
-        axis.set_xticks(range(len(DEFECTS)), [kind.replace("_", "\n") for kind in DEFECTS])
+        axis.set_xticks(range(len(DEFECTS)), [kind.replace("_", "\n") for kind in DEFECTS], fontsize=7)
         axis.set_yticks(range(len(measures)), measures)
         axis.set_title(f"{task}: AUROC at equal length")
         for row, column in np.ndindex(*values.shape):
