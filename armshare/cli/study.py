@@ -62,7 +62,7 @@ def quality(
     from armshare.study.plan import SMALL, Plan
     from armshare.study.report import reported
     from armshare.study.study import study
-    from sim.evaluate import WORKERS
+    from sim.processes import WORKERS
 
     draw = None if target is None else _drawing()  # first: an hour is long to wait for a library that is not there
     plan = SMALL if small else Plan()
