@@ -37,7 +37,7 @@ class Command:
 
 def pages() -> list[Path]:
     """Return every page that people read."""
-    folders = (".", "docs", "docs/tutorials", "teleop", "recorder", "rewards/chain/contracts")
+    folders = (".", "docs", "docs/tutorials", "docs/evidence", "teleop", "recorder", "rewards/chain/contracts")
     return [page for folder in folders for page in sorted((ROOT / folder).glob("*.md")) if page.name != "CHANGELOG.md"]
 
 

@@ -146,6 +146,7 @@ NOT_TYPED: Final[Mapping[str, str]] = {
     "python -m rewards.score.references.make --to FOLDER": "drives 600 episodes, for minutes; a test makes a small set",
     "python docs/scoring_pictures.py --to docs/pictures/scoring": "redraws what is in the repository",
     "python benchmarks/score.py --json --score-lerobot CHECKOUT": "needs a checkout of score_lerobot_episodes",
+    "armshare study quality --to docs/evidence": "an hour; a test types it with --small",
     "make bench": "every benchmark, for half an hour; performance.md's lines are typed one by one",
     "make soak": "ten thousand connections, for four minutes of a quiet machine",
     "make lerobot": "installs LeRobot and torch, 6 GB, with a Python 3.12",

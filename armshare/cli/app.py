@@ -24,6 +24,7 @@ _GROUPS: Final = {
     "operator": None,
     "record": None,
     "evaluate": None,
+    "study": "study",
     "researcher": None,
     "scoring": None,
     "owner": None,

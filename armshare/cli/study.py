@@ -1,0 +1,137 @@
+"""The researcher's command that judges the score itself: study quality."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from armshare.cli.options import AsJson, err, out
+from armshare.failures import PlatformError
+
+if TYPE_CHECKING:
+    from armshare.study.claims import Claim
+    from armshare.study.report import Report
+
+cli = typer.Typer(no_args_is_help=True, help="Whether what the score says is so.")
+
+
+@cli.callback()
+def prepare() -> None:
+    """Whether what the score says is so."""
+
+
+@cli.command()
+def quality(
+    work: Annotated[
+        Path, typer.Option("--work", file_okay=False, help="The folder that drives and policies are kept in; goes on.")
+    ] = Path("study"),
+    target: Annotated[
+        Path | None, typer.Option("--to", "-o", file_okay=False, help="Write a page and its pictures into this folder.")
+    ] = None,
+    small: Annotated[
+        bool, typer.Option("--small", help="So little of everything that it shows only that it works.")
+    ] = False,
+    seeds: Annotated[int, typer.Option(min=0, help="How many seeds of each task; 0 is 5, or 1 with --small.")] = 0,
+    scenes: Annotated[int, typer.Option(min=0, help="In how many scenes each policy is judged; 0 is 25.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, max=256, help="How many processes; 0 is one a core, at most 8.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Judge the newest rules of scoring by drives of known quality, and by policies that learn from them.
+
+    Scripted demonstrators of graded skill and with injected defects drive through the recorder; each drive is scored
+    from its file. Policies learn from the halves that scores choose, and are judged in scenes that are in no drive. A
+    study that was ended goes on with the same command, and after a change of the rules with what changed. Under an hour
+    on two cores.
+
+    Exit codes: 0 the study is done, whether or not its claims hold; 1 Ctrl-C came; 2 it could not go on.
+    """
+    from armshare.study.plan import SMALL, Plan
+    from armshare.study.report import reported
+    from armshare.study.study import study
+    from sim.processes import WORKERS
+
+    draw = None if target is None else _drawing()  # first: an hour is long to wait for a library that is not there
+    plan = SMALL if small else Plan()
+    plan = msgspec.structs.replace(plan, cells=seeds or plan.cells, judged=scenes or plan.judged)
+    begun = time.perf_counter()
+    with _Bars() as bars:
+        try:
+            evidence = study(plan, work.resolve(), workers or WORKERS, bars)
+        except KeyboardInterrupt:
+            err.print("Interrupted; the same command goes on.", highlight=False)
+            raise typer.Exit(1) from None
+    report = reported(evidence)
+    if target is not None and draw is not None:
+        _write(report, target)
+        draw(report, target)
+    if as_json:
+        print(msgspec.json.encode(report).decode())
+    else:
+        _tell(report, time.perf_counter() - begun)
+
+
+def _drawing() -> Callable[[Report, Path], object]:
+    """Return what draws the pictures; raise PlatformError if its library is not there."""
+    try:
+        from armshare.study.plots import draw
+    except ModuleNotFoundError as error:
+        said = f"The pictures need {error.name}, which is not installed: pip install 'armshare[platform,study]'"
+        raise PlatformError(f"{said}. Without --to there are no pictures.") from error
+    return draw
+
+
+def _write(report: Report, folder: Path) -> None:
+    from armshare.study.report import page
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "quality.md").write_text(page(report))
+    (folder / "quality.json").write_bytes(msgspec.json.encode(report) + b"\n")
+
+
+def _tell(report: Report, seconds: float) -> None:
+    for one in report.claims:
+        out.print(f"{_held(one):>4}  {_figure(one)}  {one.says}", highlight=False, soft_wrap=True, markup=False)
+    held = sum(one.holds for one in report.claims)
+    out.print(f"{held} of {len(report.claims)} claims hold; {seconds:.0f} s", highlight=False)
+
+
+def _held(one: Claim) -> str:
+    return "sure" if one.sure else "yes" if one.holds else "no"
+
+
+def _figure(one: Claim) -> str:
+    if one.value is None:
+        return "  –   (no such drives)"
+    interval = "" if one.low is None or one.high is None else f"({one.low:5.2f} to {one.high:5.2f})"
+    return f"{one.value:5.2f} {interval}"
+
+
+class _Bars(Progress):
+    """How far each part of a study is, on the error stream."""
+
+    def __init__(self) -> None:
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        super().__init__(*columns, TimeRemainingColumn(), console=err)
+        self._now = TaskID(0)
+
+    def begin(self, what: str, total: int) -> None:
+        """Something begins that has so many parts."""
+        self._now = self.add_task(what, total=total)
+
+    def done(self) -> None:
+        """One more part is done."""
+        self.advance(self._now)
