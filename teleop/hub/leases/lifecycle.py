@@ -136,7 +136,7 @@ class Leases:
     def troubled(self, dock: Dock, message: signalling.CameraTroubled) -> None:
         """Something is wrong with a camera's pictures: tell who drives, also just after the end of the episode."""
         lease = dock.holder
-        named = {camera["name"] for camera in dock.descriptor["cameras"]}
+        named = {camera["name"] for camera in dock.descriptor.get("cameras", ())}
         if lease is None or lease.filmed != message.episode or message.camera not in named:
             return
         told = signalling.RobotCameraTroubled(**msgspec.structs.asdict(message))
