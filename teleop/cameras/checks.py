@@ -33,6 +33,8 @@ class Checks:
         self._period_ns, self._still, self._dark = 1e9 / fps, still, 0 if depth else _DARK
         self._t_first_ns, self._seen_ns, self._kept_ns = t_first_ns, t_first_ns, 0
         """When the newest picture was taken, whether it was kept or not; and the newest one that was kept."""
+        self._taken_over = False
+        """Whether no picture has come since another process ended in the middle."""
         self._image: Image | None = None
         self._open: dict[Trouble, FilmEvent] = {}
         self._over: list[FilmEvent] = []
@@ -64,6 +66,7 @@ class Checks:
     def go_on(self, last_ns: int) -> None:
         """Go on after another process ended in the middle, whose last picture was taken then."""
         self._seen_ns = self._kept_ns = last_ns
+        self._taken_over = True
 
     def end(self, t_last_ns: int) -> None:
         """Nothing more comes, and there should have been pictures until then."""
@@ -89,10 +92,12 @@ class Checks:
 
     def _gap(self, t_ns: int, *, lost: bool) -> None:
         """Take note of the time between the newest picture and the one before it."""
-        if t_ns - self._seen_ns <= _LATE_PERIODS * self._period_ns:
-            self._close(Trouble.MISSING, t_ns)
-        elif lost:
+        taken_over, self._taken_over = self._taken_over, False
+        late = t_ns - self._seen_ns > _LATE_PERIODS * self._period_ns
+        if taken_over or (late and lost):
             self._lost(t_ns)
+        elif not late:
+            self._close(Trouble.MISSING, t_ns)
         else:
             since_ns, pictures = self._missed(t_ns)
             self._go_on(Trouble.MISSING, since_ns, t_ns, pictures)

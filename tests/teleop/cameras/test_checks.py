@@ -122,3 +122,15 @@ def test_what_comes_late_in_an_episode_was_lost_before() -> None:
     found = checks()
     assert found.see(shot(10, reopened=True)) == Mark(0), "there is none before it"
     assert ended(found, 11) == [event(Trouble.LOST, 0, 10, 9)]
+
+
+@pytest.mark.parametrize("periods", [4, 6])
+def test_what_another_process_left_off_was_lost_however_short_it_was(periods):
+    found = checks()
+    found.go_on(FIRST + round(3 * PERIOD))
+    found.see(shot(periods, reopened=True))
+    found.see(shot(periods + 1))
+    (lost,) = found.take()
+    assert (lost.trouble, lost.t_from_ns, lost.t_to_ns) == (Trouble.LOST, FIRST + 3 * PERIOD, FIRST + periods * PERIOD)
+    assert lost.pictures == periods - 4
+    assert ended(found, periods + 2) == []
