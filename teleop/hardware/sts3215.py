@@ -147,6 +147,10 @@ def _reason(error: Exception) -> str:
     return os.strerror(number) if number else str(error)
 
 
+_ANSWER_BYTES: Final = 6
+"""Of an answer, without the register: two of a header, id, length, status, and a checksum at the end."""
+
+
 class Bus:
     """The servos `names` (id -> what it moves, for messages) on one port. Not thread-safe."""
 
@@ -209,9 +213,12 @@ class Bus:
         """Return one register of one servo, without a sign."""
 
         def exchange() -> tuple[int, int]:
-            data, result, _ = self._packets.readTxRx(self._port, servo, *register)
-            complete = result == scservo_sdk.COMM_SUCCESS and len(data) == register.size
-            return int.from_bytes(bytes(data), "little"), result if complete else scservo_sdk.COMM_RX_CORRUPT
+            # not readTxRx: that cuts an answer to size, also a late one to the request before, of a longer register
+            asked = [0, 0, servo, 4, scservo_sdk.INST_READ, register.address, register.size, 0]
+            answer, result, _ = self._packets.txRxPacket(self._port, asked)
+            if result == scservo_sdk.COMM_SUCCESS and len(answer) != _ANSWER_BYTES + register.size:
+                result = scservo_sdk.COMM_RX_CORRUPT
+            return int.from_bytes(bytes(answer[_ANSWER_BYTES - 1 : -1]), "little"), result
 
         return self._asked([servo], exchange)
 

@@ -403,6 +403,23 @@ def test_saved_registers_need_an_unlocked_memory(bus: FeetechBus) -> None:
     servos.close()
 
 
+def test_a_late_answer_of_a_longer_register_is_not_taken_for_the_next(bus: FeetechBus, monkeypatch) -> None:
+    servos = Bus(bus.device, {1: "one"}, answer_wait_s=10.0)
+    servos.open()
+    send, late = servos._packets.txRxPacket, []
+
+    def exchange(port: object, asked: list[int]) -> object:
+        answer = send(port, asked)
+        late.append(answer)
+        return late[0] if len(late) == 2 else answer
+
+    monkeypatch.setattr(servos._packets, "txRxPacket", exchange)
+    assert servos.read(1, Register(3, 2)) == 777
+    assert servos.read(1, Register(33, 1)) == 0, "its mode, not the first byte of its model"
+    assert servos.retried == 1
+    servos.close()
+
+
 class So101Session:
     """An arm that is connected for a while."""
 
