@@ -284,7 +284,8 @@ class Desk:
         """End what was started by `run`, `hub` or `host`, if it is running."""
         process = self._running.pop(kind, None)
         if process is not None:
-            os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself, and whoever waits for it says why
+                os.killpg(process.pid, signal.SIGINT)  # as a terminal does
             process.communicate(timeout=60)
 
     def environment(self, line: str = "") -> dict[str, str]:
