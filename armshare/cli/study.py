@@ -54,8 +54,8 @@ def quality(
 
     Scripted demonstrators of graded skill and with injected defects drive through the recorder; each drive is scored
     from its file. Policies learn from the halves that scores choose, and are judged in scenes that are in no drive. A
-    study that was ended goes on with the same command, and after a change of the rules with what changed. Under an hour
-    on two cores.
+    study that was ended goes on with the same command, and after a change of the rules with what changed. It takes
+    about an hour and a half on two cores.
 
     Exit codes: 0 the study is done, whether or not its claims hold; 1 Ctrl-C came; 2 it could not go on.
     """
