@@ -35,7 +35,7 @@ def of_mistake(mistake: Mistake) -> str:
         return f"{said} by {mended}: grip it in the middle, and open the gripper only at the goal."
     if mistake.kind is MistakeKind.WRONG:
         thing = thing_of(mistake.thing)
-        return f"You went for {thing} from {when} on, and nobody has to move it: go to the right thing first."
+        return f"From {when} on you moved {thing}, which should stay where it is: go to the right thing first."
     if mistake.kind is MistakeKind.SLIP:
         return (
             f"At {when} {thing_of(mistake.thing)} slipped in the fingers: grip it in the middle, and keep them closed."
@@ -48,32 +48,32 @@ def of_mistake(mistake: Mistake) -> str:
 def of_path(stage: str, begun: int, feature: str) -> str:
     """Say which stage went another way, and in what."""
     odd, better = _ODD.get(feature, _ANOTHER_WAY)
-    return f"At {clock(begun)}, while you were to {stage}, {odd} than in drives that teach well: {better}."
+    return f"At {clock(begun)} ({stage}) {odd} was unlike that in drives that teach well: {better}."
 
 
 _STRAIGHT = "go straight to the next thing"
-_ANOTHER_WAY = "things went otherwise", _STRAIGHT
+_ANOTHER_WAY = "the way that things went", _STRAIGHT
 _ODD = {
-    "along_m": ("the hand was farther from the thing, or nearer,", _STRAIGHT),
-    "above_m": ("the hand was higher above the thing, or lower,", "come down over its middle"),
-    "height_m": ("the hand was higher, or lower,", "stay only as high as you must"),
-    "upright": ("the hand was tilted more, or less,", "keep the hand straight unless the thing is not"),
-    "opening": ("the gripper was open more, or less,", "open it before you reach the thing, and close it there"),
-    "to_goal_m": ("the thing was farther from where it belongs, or nearer,", "carry it straight there"),
-    "over_goal_m": ("the thing was higher, or lower,", "lift it only as high as you must"),
-    "thing_upright": ("the thing was tilted more, or less,", "hold it as it stood"),
-    "other_m": ("the hand was nearer to another thing", "leave the others alone"),
-    "towards": ("the hand went less straight to its goal", _STRAIGHT),
-    "aside": ("the hand went more to the side", _STRAIGHT),
-    "up": ("the hand rose or sank more", "go down only over the thing, and up only with it"),
-    "sent": ("you opened or closed the gripper more", "open it at the goal, close it at the thing, and not between"),
+    "along_m": ("the distance from the hand to the thing", _STRAIGHT),
+    "above_m": ("the height of the hand above the thing", "come down over its middle"),
+    "height_m": ("the height of the hand", "stay only as high as you must"),
+    "upright": ("the tilt of the hand", "keep the hand straight unless the thing is not"),
+    "opening": ("the opening of the gripper", "open it before you reach the thing, and close it there"),
+    "to_goal_m": ("the distance from the thing to its goal", "carry it straight there"),
+    "over_goal_m": ("the height of the thing", "lift it only as high as you must"),
+    "thing_upright": ("the tilt of the thing", "hold it as it stood"),
+    "other_m": ("the distance from the hand to another thing", "leave the others alone"),
+    "towards": ("the direction of the hand", _STRAIGHT),
+    "aside": ("the movement of the hand to the side", _STRAIGHT),
+    "up": ("the movement of the hand up and down", "go down only over the thing, and up only with it"),
+    "sent": ("the opening or closing of the gripper", "open it at the goal, close it at the thing, and not between"),
 }
 
 
 def of_pace(stage: str, found: Pace, number: int) -> str:
     """Say which stage was slow."""
     taken, usual = found.moving_s[number], found.usual_s[number]
-    said = f"You moved for {taken:.1f} s to {stage}; most people need at most {usual:.1f} s"
+    said = f"You took {taken:.1f} s to {stage}, pauses not counted; good drives take at most {usual:.1f} s"
     return f"{said}: go faster where nothing is near, and slow down only to grip."
 
 
@@ -83,7 +83,7 @@ def of_flow(found: Flow) -> str:
         return "You paused."
     first, last = found.longest
     long_s = (last - first + 1) / RATE_HZ
-    said = f"You stood still for {found.idle_s:.1f} s in all, the longest time {long_s:.1f} s at {clock(first)}"
+    said = f"You stood still for {found.idle_s:.1f} s in all, and longest, {long_s:.1f} s, at {clock(first)}"
     return f"{said}: think before you begin, then drive through."
 
 
