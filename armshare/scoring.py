@@ -117,7 +117,9 @@ def _explained(found: dict[str, Any], costs: list[Told]) -> Iterator[str]:
         yield f"  Version {found['version']} of the rules tells no moments of it; all that it says stands above."
         return
     yield ""
-    yield "  What cost what, of 100, and how to drive better:" if costs else "  Nothing cost pay in this drive."
+    yield (
+        "  What cost what, of 100, and how to drive better:" if costs else "  Nothing in how it was driven cost pay."
+    )
     for one in costs:
         yield f"  [bold]-{100 * one.points:4.1f}[/bold]  {one.moment}  [dim]{PARTS.get(one.part, one.part)}[/dim]"
         yield f"         {escape(plain(one.sentence))}"

@@ -26,28 +26,30 @@ if TYPE_CHECKING:
     from armshare.study.claims import Claim
     from armshare.study.report import Report
 
-cli = typer.Typer(no_args_is_help=True, help="Whether what the score says is so.")
+cli = typer.Typer(no_args_is_help=True, help="Check whether scores tell what demonstrations teach.")
 
 
 @cli.callback()
 def prepare() -> None:
-    """Whether what the score says is so."""
+    """Check whether scores tell what demonstrations teach."""
 
 
 @cli.command()
 def quality(
     work: Annotated[
-        Path, typer.Option("--work", file_okay=False, help="The folder that drives and policies are kept in; goes on.")
+        Path, typer.Option("--work", file_okay=False, help="Where drives and policies are kept; run again to continue.")
     ] = Path("study"),
     target: Annotated[
         Path | None, typer.Option("--to", "-o", file_okay=False, help="Write a page and its pictures into this folder.")
     ] = None,
     small: Annotated[
-        bool, typer.Option("--small", help="So little of everything that it shows only that it works.")
+        bool, typer.Option("--small", help="Make as little as possible, only to try the command.")
     ] = False,
     seeds: Annotated[int, typer.Option(min=0, help="How many seeds of each task; 0 is 5, or 1 with --small.")] = 0,
     scenes: Annotated[int, typer.Option(min=0, help="In how many scenes each policy is judged; 0 is 25.")] = 0,
-    workers: Annotated[int, typer.Option(min=0, max=256, help="How many processes; 0 is one a core, at most 8.")] = 0,
+    workers: Annotated[
+        int, typer.Option(min=0, max=256, help="How many processes; 0 means one for each core, up to 8.")
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Judge the newest rules of scoring by drives of known quality, and by policies that learn from them.
@@ -67,17 +69,23 @@ def quality(
     draw = None if target is None else _drawing()  # first: an hour is long to wait for a library that is not there
     plan = SMALL if small else Plan()
     plan = msgspec.structs.replace(plan, cells=seeds or plan.cells, judged=scenes or plan.judged)
+    if target is not None:
+        target.mkdir(parents=True, exist_ok=True)
     begun = time.perf_counter()
     with _Bars() as bars:
         try:
             evidence = study(plan, work.resolve(), workers or WORKERS, bars)
         except KeyboardInterrupt:
-            err.print("Interrupted; the same command goes on.", highlight=False)
+            err.print("Interrupted. Run the same command again to continue.", highlight=False)
             raise typer.Exit(1) from None
     report = reported(evidence)
     if target is not None and draw is not None:
-        _write(report, target)
-        draw(report, target)
+        try:
+            _write(report, target)
+            draw(report, target)
+        except OSError as error:
+            said = f"{target} cannot be written: {error.strerror}"
+            raise PlatformError(f"{said}. Mend that, and run the same command again: what was made is kept.") from error
     if as_json:
         print(msgspec.json.encode(report).decode())
     else:
@@ -97,7 +105,6 @@ def _drawing() -> Callable[[Report, Path], object]:
 def _write(report: Report, folder: Path) -> None:
     from armshare.study.report import page
 
-    folder.mkdir(parents=True, exist_ok=True)
     (folder / "quality.md").write_text(page(report))
     (folder / "quality.json").write_bytes(msgspec.json.encode(report) + b"\n")
 

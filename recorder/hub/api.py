@@ -19,6 +19,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
+from recorder.file.episode import EpisodeError
 from recorder.file.layout import EpisodeIdError
 from recorder.file.tus import TUS_VERSION
 from recorder.hub.arriving import Arrival, Arriving, Unsigned
@@ -360,7 +361,10 @@ def _add_reading(router: APIRouter, access: Access, intake: Intake, catalogue: C
     @router.get("/api/episodes/{episode}/replay")
     async def replay(episode: str, response: Response) -> ReplayAnswer:
         """Return what shows a verified episode once more. Another's file may be anything: none is read before that."""
-        found = await replays.of(episode, await run_in_threadpool(verified, episode))
+        try:
+            found = await replays.of(episode, await run_in_threadpool(verified, episode))
+        except (EpisodeError, OSError) as error:
+            raise UnknownFileError(f"{episode} cannot be shown: its file cannot be read on this hub") from error
         response.headers["Cache-Control"] = "max-age=3600"
         return found
 

@@ -20,8 +20,10 @@ from recorder.file.episode import Inspected, inspect, open_episode, opened
 RATE_HZ: Final = 20
 ROWS_MAX: Final = 6000
 """Of a longer episode (over five minutes), fewer a second are shown."""
+VALUES_MAX: Final = 400_000
+"""Of a robot that says more of itself, fewer rows are shown: two megabytes in base64."""
 KEPT: Final = 16
-"""A replay of a minute takes a quarter of a megabyte, the longest one about one."""
+"""A replay of a minute takes a quarter of a megabyte."""
 _OBSERVED: Final = "observation/"
 _SEEN_NS: Final = "time/t_observed_mono_ns"
 _PROGRESS: Final = "progress"
@@ -79,7 +81,8 @@ def replay_of(file: Path) -> ReplayAnswer:
         with opened(descriptor, file.name) as read:
             found = inspect(read)
             t_s = _t_s(found)
-            kept = _thinned(t_s)
+            width = sum(math.prod(one.shape) for one in found.meta.spec.observation)
+            kept = _thinned(t_s, max(2, min(ROWS_MAX, VALUES_MAX // max(width, 1))))
             observed = [_kept(found.datasets[_OBSERVED + one.name], kept) for one in found.meta.spec.observation]
             progress = _kept(found.datasets[_PROGRESS], kept)[:, 0]
     finally:
@@ -106,9 +109,9 @@ def _t_s(found: Inspected) -> NDArray[np.float64]:
     return measured
 
 
-def _thinned(t_s: NDArray[np.float64]) -> NDArray[np.intp]:
+def _thinned(t_s: NDArray[np.float64], rows: int) -> NDArray[np.intp]:
     """Return which observations to show: one of so many, and the last."""
-    most = min(ROWS_MAX - 1, max(1, math.ceil(float(t_s[-1]) * RATE_HZ)))
+    most = min(rows - 1, max(1, math.ceil(float(t_s[-1]) * RATE_HZ)))
     stride = -(-(len(t_s) - 1) // most)
     return np.unique(np.append(np.arange(0, len(t_s), stride), len(t_s) - 1))
 

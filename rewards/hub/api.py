@@ -28,6 +28,7 @@ from rewards.hub.answers import (
     ScoreAnswer,
 )
 from rewards.hub.pipeline import Pipeline
+from rewards.hub.scoring import LOST
 from rewards.hub.verdicts import Unscored
 from rewards.score.kept import encoded
 from rewards.score.starts import LIKE_M
@@ -79,6 +80,8 @@ class _Routes:
         """Return the best accepted drive of the same task and robot model from a like start, to learn from."""
         try:
             found = await self._pipeline.best(episode)
+        except LOST as error:
+            raise ApiError(503, "busy", f"how {episode} began cannot be read now; try again later") from error
         except EpisodeError as error:
             raise ApiError(
                 404, "no_best", f"{episode} cannot be read, so nobody knows how it began: {error}"

@@ -48,7 +48,8 @@ QUEUE_MAX: Final = 256
 _SAID: Final = (EpisodeError, UnknownRulesError)
 """What says something of the episode, to its operator; anything else says something of the hub."""
 _OF_THE_HUB: Final = "HubFault: the hub could not score it, and has logged why; nothing is wrong with the episode"
-_LOST: Final = (ReaderLostError, BrokenExecutor, MemoryError, OSError)
+LOST: Final = (ReaderLostError, BrokenExecutor, MemoryError, OSError)
+"""What keeps a worker from reading a file, and says nothing of it."""
 _log = structlog.get_logger()
 
 
@@ -242,7 +243,7 @@ class Scoring:
         except Exception:  # noqa: BLE001  the supervisor: the database may come back, and a search finds the episode
             _log.exception("an episode was not scored, nor could that be noted", episode=episode, because=reason)
             return
-        expected = isinstance(error, (*_SAID, *_LOST))
+        expected = isinstance(error, (*_SAID, *LOST))
         _log.log(
             logging.WARNING if expected else logging.ERROR,
             "an episode was not scored; it is tried again",

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewards.score.facts import EpisodeFacts
-from rewards.score.fixed import Array
+from rewards.score.fixed import Array, interpolated
 from rewards.score.metrics import LAG_RAD, at_rest
-from rewards.score.series import RATE_HZ, Mask, norms, resample
+from rewards.score.series import RATE_HZ, Mask, norms
 
 TURN_M: Final = 0.1
 """A hand that turns by one radian does as much as one that moves so far."""
@@ -98,7 +98,10 @@ def course_of(facts: EpisodeFacts) -> Course:
     sent_at = np.minimum(seen_at, facts.steps - 1)
 
     def smooth(values: Array) -> Array:
-        return values if on_grid else resample(t_s, values)[:count]
+        if on_grid:
+            return values
+        found: Array = np.stack([interpolated(at_s, t_s, column) for column in values.T], axis=1)
+        return found
 
     poses = {name: np.hstack([smooth(row[:, :3]), row[seen_at, 3:]]) for name, row in sorted(facts.poses.items())}
     hands = tuple(poses[name] for name in facts.hands)

@@ -6,10 +6,10 @@ Part of version 3 of the rules; exports `Mistake`, `mistakes_of` and `order`.
 often a stage is undone. What goes beyond is a mistake:
 
 - `drop`: a thing was held once more than that. The mistake is from half a second before it was let go until it rested;
-- `wrong`: a thing was held that no reference drive holds. The mistake is all of it, from the last hold's end;
+- `wrong`: a thing was held that no reference drive holds. The mistake is all of it, from the end of the hold before it;
 - `slip`: a held thing slipped within a second by more than in the reference drives (95 of 100) and 4 mm;
 - `fall`: a thing was let go from higher than there (95 of 100) by more than 1 cm, and not taken again;
-- `undone`: a stage that was done was not any more, for half a second or longer, and neither of those says why.
+- `undone`: a stage that was done was not any more, for half a second or longer, and no other mistake says why.
 
 From a mistake's end to where the task stood before it is the *recovery*, for at most three times as long as the whole
 task usually takes; no metric counts it. order = 1 - sum of the
@@ -102,8 +102,13 @@ def order(course: Course, mistakes: tuple[Mistake, ...], usual_s: float) -> floa
     """Return the part in [0, 1]; `usual_s` is how long the task usually takes."""
     cost = 0.0
     for one in mistakes:
-        cost += COST[one.kind] + (one.ended - one.begun) / RATE_HZ / usual_s
+        cost += cost_of(one, usual_s)
     return max(1.0 - cost, 0.0)
+
+
+def cost_of(mistake: Mistake, usual_s: float) -> float:
+    """Return what a mistake takes from the part."""
+    return COST[mistake.kind] + (mistake.ended - mistake.begun) / RATE_HZ / usual_s
 
 
 def _of_holds(course: Course, holds: tuple[Hold, ...], reference: ReferenceSet) -> list[Mistake]:

@@ -26,7 +26,7 @@ from rewards.score.teaching.information import information
 from rewards.score.teaching.integrity import Refusal, refusals, unmeasurable
 from rewards.score.teaching.nearest import nearness
 from rewards.score.teaching.object_path import Way, object_path
-from rewards.score.teaching.order import Mistake, mistakes_of, order, stretches
+from rewards.score.teaching.order import Mistake, cost_of, mistakes_of, order, stretches
 from rewards.score.teaching.pace import Pace, pace
 from rewards.score.teaching.picks import Picks, picked
 from rewards.score.teaching.states import states_of
@@ -41,7 +41,7 @@ SHOWN_FROM_PPM: Final = 2_000
 SLOW: Final = 1.5
 """A stage that takes so many times the usual time is marked as slow."""
 SPARSE: Final = 4
-"""Every so manieth sample is looked at for path efficiency."""
+"""Path efficiency looks at one sample of so many."""
 PADDING: Final = 4
 """A fourth of version 2's: it moves SPARC by less than 0.1, and is four times as fast."""
 SEGMENT_S: Final = 0.5
@@ -165,7 +165,7 @@ Said = tuple[str, tuple[int, int] | None]
 
 def _path(found: Found) -> Said:
     excess, at = found.way.excess, found.picks.at
-    far = [run for run in runs(excess > 0.0) if found.picks.stage[run[0]] >= 0]
+    far = runs(excess > 0.0)
     if not far:
         return "The hand went another way than in drives that teach well.", None
     first, last = max(far, key=lambda run: math.fsum(excess[run[0] : run[1] + 1].tolist()))
@@ -177,7 +177,7 @@ def _path(found: Found) -> Said:
 
 
 def _order(found: Found) -> Said:
-    worst = max(found.mistakes, key=lambda one: one.ended - one.begun)
+    worst = max(found.mistakes, key=lambda one: cost_of(one, found.reference.usual_s))
     return words.of_mistake(worst), (worst.begun, worst.ended)
 
 
@@ -211,7 +211,7 @@ def shown_of(found: Found) -> dict[str, float]:
     shown = {
         "duration_s": float(facts.t_s[-1] - facts.t_s[0]),
         "progress": 1.0 if facts.success else float(np.max(course.progress)),
-        "recoveries": float(len(found.mistakes)),
+        "recoveries": float(len([one for one in found.mistakes if one.recovered > one.ended])),
         "path_efficiency": path_efficiency(hand_m[::SPARSE], ends),
     }
     shown |= {} if sparc is None else {"smoothness": sparc}

@@ -28,11 +28,10 @@ def thing_of(name: str) -> str:
 
 def of_mistake(mistake: Mistake) -> str:
     """Say what went wrong, and how to do better."""
-    when, mended = clock(mistake.begun), clock(mistake.recovered)
+    when, rested, mended = clock(mistake.begun), clock(mistake.ended), clock(mistake.recovered)
     if mistake.kind is MistakeKind.DROP:
         thing = thing_of(mistake.thing)
-        said = f"You let {thing} go at {clock(mistake.ended)} before it was where it should be, and took it up again"
-        return f"{said} by {mended}: grip it in the middle, and open the gripper only at the goal."
+        return f"At {rested} you had let go of {thing} before it was at its goal: keep hold of it until it is there."
     if mistake.kind is MistakeKind.WRONG:
         thing = thing_of(mistake.thing)
         return f"From {when} on you moved {thing}, which should stay where it is: go to the right thing first."
@@ -42,7 +41,7 @@ def of_mistake(mistake: Mistake) -> str:
         )
     if mistake.kind is MistakeKind.FALL:
         return f"At {when} you let {thing_of(mistake.thing)} fall: bring it down to where it goes before you open."
-    return f"At {when} something that was done came undone, until {mended}: go on slowly where it is tight."
+    return f"At {when} something that was done came undone, until {mended}: move slowly near what is finished."
 
 
 def of_path(stage: str, begun: int, feature: str) -> str:
@@ -83,11 +82,11 @@ def of_flow(found: Flow) -> str:
         return "You paused."
     first, last = found.longest
     long_s = (last - first + 1) / RATE_HZ
-    said = f"You stood still for {found.idle_s:.1f} s in all, and longest, {long_s:.1f} s, at {clock(first)}"
-    return f"{said}: think before you begin, then drive through."
+    said = f"You stood still for {found.idle_s:.1f} s in all; the longest pause was {long_s:.1f} s, at {clock(first)}"
+    return f"{said}: plan before you begin, then drive without stopping."
 
 
 def of_control(found: Control, first: int) -> str:
     """Say how often the arm could not do what was asked."""
-    said = f"For {found.strained:.0%} of the time, first at {clock(first)}, you asked for more than the arm can do"
-    return f"{said}: go slower, and stay within reach."
+    said = f"For {found.strained:.0%} of the time, longest at {clock(first)}, the arm could not do what you asked"
+    return f"{said}: go slower, stay within reach, and push against nothing."

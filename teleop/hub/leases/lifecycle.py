@@ -140,8 +140,9 @@ class Leases:
         if lease is None or lease.filmed != message.episode or message.camera not in named:
             return
         told = signalling.RobotCameraTroubled(**msgspec.structs.asdict(message))
+        again = lease.troubles.get((message.camera, message.trouble)) == told
         lease.troubles[message.camera, message.trouble] = told
-        if lease.state is LeaseState.LIVE:
+        if lease.state is LeaseState.LIVE and not again:
             lease.seat.outbox.signal(signalling.encode(told))
 
     def finish(self, seat: Seat) -> None:

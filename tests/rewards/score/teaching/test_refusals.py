@@ -227,3 +227,13 @@ def test_a_change_of_the_memory_that_arrays_lie_in_changes_nothing():
         ee_position_m=turned(GOOD.ee_position_m),
     )
     assert score(same) == score(GOOD)
+
+
+@pytest.mark.parametrize(("hz", "steps"), [(100 / 3, 35), (100 / 3, 45), (200 / 3, 70)])
+def test_a_control_rate_whose_end_falls_on_the_grid_by_a_hair_is_scored(hz, steps):
+    rows = np.linspace(0, GOOD.steps, steps + 1).astype(int)
+    names = ("ee_position_m", "joint_rad", "gripper", "progress")
+    cut = {name: getattr(GOOD, name)[rows] for name in names}
+    cut |= {name: getattr(GOOD, name)[rows[:-1]] for name in ("applied_rad", "applied_gripper", "limited")}
+    poses = {name: pose[rows] for name, pose in GOOD.poses.items()}
+    require_sane(score(replace(GOOD, t_s=np.arange(steps + 1) / hz, control_hz=hz, done_s=None, poses=poses, **cut)))
