@@ -81,7 +81,7 @@ class _Routes:
         try:
             found = await self._pipeline.best(episode)
         except LOST as error:
-            raise ApiError(503, "busy", f"how {episode} began cannot be read now; try again later") from error
+            raise ApiError(503, "best_unread", f"how {episode} began cannot be read now; try again later") from error
         except EpisodeError as error:
             raise ApiError(
                 404, "no_best", f"{episode} cannot be read, so nobody knows how it began: {error}"

@@ -77,6 +77,7 @@ const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[]
   ['try_again', 'This episode has no score yet. Try again in a few seconds.', ['not_scored']],
   ['lobby', 'This episode does not count, so it gets no score.', ['never_scored']],
   ['lobby', 'Nobody has an accepted drive from a start like this one yet. Yours can be the first.', ['no_best']],
+  ['try_again', 'The hub cannot look for a like drive at the moment. Try again later.', ['best_unread']],
   ['lobby', 'The hub does not have that version of the rules. Whoever runs it can name one that it has.', ['unknown_rules']],
   ['lobby', NO_PAYOUT, ['unknown_root', 'nothing_earned']],
   ['lobby', 'There is nothing to claim at the moment. What you earn is ready to claim a little later.', ['nothing_to_claim']],
