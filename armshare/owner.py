@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from armshare.client import one_of
-from armshare.drive import signed_in
 from armshare.failures import NotOnlineError, StillFaultedError
+from armshare.operator.drive import signed_in
 from teleop.identity import load_key
 from teleop.operator.driver import Driver
 

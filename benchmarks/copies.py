@@ -34,9 +34,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from recorder.hub import motions
 from recorder.hub.states import EpisodeState
 from recorder.hub.tables import EpisodeRow, MotionPathRow, MotionRow
-from recorder.proof.copies import Motion
-from recorder.proof.copies import Path as MotionPath
-from recorder.proof.paths import POINTS, pose_points
+from recorder.proof.checks.copies import Motion
+from recorder.proof.checks.copies import Path as MotionPath
+from recorder.proof.checks.paths import POINTS, pose_points
 from sim.robot import Vector
 from teleop.hub.db import Base, open_database, open_engine
 

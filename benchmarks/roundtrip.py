@@ -29,8 +29,8 @@ import numpy as np
 import psutil
 from numpy.typing import ArrayLike
 
-from armshare.drive import drive_once
-from armshare.handing import HandIn, contribute
+from armshare.operator.drive import drive_once
+from armshare.operator.handing import HandIn, contribute
 from armshare.platform.processes import Child, platform
 from teleop.identity import new_key
 from teleop.operator.driver import Driver

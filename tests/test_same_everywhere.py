@@ -93,7 +93,7 @@ WHOLE_NUMBERS = {
     ("recorder/file/episode.py", "nbytes"),
     ("recorder/file/films.py", "nbytes"),
     ("recorder/file/apart.py", "_decoding_bounds"),
-    ("recorder/proof/pictures.py", "require_decodable"),
+    ("recorder/proof/checks/pictures.py", "require_decodable"),
     ("recorder/file/rows.py", "__init__"),
     ("rewards/ledger/ledger.py", "_require_sound"),
     ("rewards/ledger/settle.py", "total"),

@@ -25,7 +25,7 @@ import httpx
 import numpy as np
 import pytest
 
-from armshare.drive import drive_once, own_key_file
+from armshare.operator.drive import drive_once, own_key_file
 from sim.motion.control import Twist
 from teleop.hardware.calibration import default_calibration
 from teleop.hardware.measure import write_calibration

@@ -18,7 +18,7 @@ from armshare.client import client_of, config_of
 from sim.words import listed
 
 if TYPE_CHECKING:
-    from armshare.handing import Episode
+    from armshare.operator.handing import Episode
 
 cli = typer.Typer()
 
@@ -77,8 +77,8 @@ def drive(
 
     Ctrl-C lets go and gives the robot back. The episode that is being driven is then kept as invalid, never scored.
     """
-    from armshare import crews
-    from armshare import drive as driving
+    from armshare.operator import crews
+    from armshare.operator import drive as driving
 
     given = {"--policy": policy, "--expert": expert, "--episode": episode, "--gamepad": gamepad}
     given["--first-drive"] = first_drive
@@ -144,8 +144,8 @@ def _plain(text: str) -> str:
 
 
 def _decide(hub: str, key: Path | None, sign: list[str], discard: list[str], look: list[str], as_json: bool) -> None:
-    from armshare import drive as driving
-    from armshare import unsigned as deciding
+    from armshare.operator import drive as driving
+    from armshare.operator import unsigned as deciding
 
     wallet = driving.wallet_in(key or driving.own_key_file())
     decided = deciding.Decided(wallet.address)

@@ -35,16 +35,16 @@ def verify(
     Exit code 1 if any is refused, or if its score.json lies; 2 if one cannot be checked here, which says nothing
     against it.
     """
-    from armshare import researcher
+    from armshare.researcher import checks
 
-    config = researcher.pins(pins) if pins else _config(hub) if hub else None
-    reports = [researcher.check(bundle, config, replay=replay, score=score) for bundle in bundles]
+    config = checks.pins(pins) if pins else _config(hub) if hub else None
+    reports = [checks.check(bundle, config, replay=replay, score=score) for bundle in bundles]
     if as_json:
         print(json.dumps(reports))
     else:
-        for line in (line for report in reports for line in researcher.lines(report)):
+        for line in (line for report in reports for line in checks.lines(report)):
             out.print(line, highlight=False, soft_wrap=True)
-    if any(researcher.refused(report) for report in reports):
+    if any(checks.refused(report) for report in reports):
         raise typer.Exit(1)
     if any(report["unable"] for report in reports):
         raise typer.Exit(2)
@@ -53,16 +53,16 @@ def verify(
 @cli.command()
 def replay(episodes: Folders, as_json: AsJson = False) -> None:
     """Re-simulate episodes and compare every state bit for bit. Exit code 1 if one differs, 2 if one cannot run."""
-    from armshare import researcher
+    from armshare.researcher import checks
 
-    found = [researcher.replay(folder) for folder in episodes]
+    found = [checks.replay(folder) for folder in episodes]
     if as_json:
         print(json.dumps(found))
     else:
         for one in found:
-            out.print(researcher.replay_line(one), highlight=False, soft_wrap=True)
+            out.print(checks.replay_line(one), highlight=False, soft_wrap=True)
     if not all(one["identical"] for one in found):
-        raise typer.Exit(1 if any(researcher.differs(one) for one in found) else 2)
+        raise typer.Exit(1 if any(checks.differs(one) for one in found) else 2)
 
 
 @cli.command()
@@ -88,7 +88,7 @@ def render(
 
     What was drawn before, for an export or a data set too, is taken from where it is kept (ARMSHARE_PICTURES).
     """
-    from armshare.pictures import render_episode
+    from armshare.researcher.pictures import render_episode
     from recorder.pictures.drawn import View
 
     width, height = size_of(size)
@@ -123,16 +123,16 @@ def fetch(
     _ca: Ca = None,
 ) -> None:
     """Download verified episodes."""
-    from armshare import researcher
+    from armshare.researcher import fetching
 
     columns = TextColumn("{task.completed} episodes"), TimeElapsedColumn()
     with Progress(*columns, console=err, transient=True) as progress:
         shown = progress.add_task("", total=None)
         fetched = []
-        for episode in researcher.fetch(hub, target, task=task, operator=operator, limit=limit):
+        for episode in fetching.fetch(hub, target, task=task, operator=operator, limit=limit):
             fetched.append(target / episode)
             progress.advance(shown)
-    for line in researcher.fetched_lines(hub, target, fetched):
+    for line in fetching.fetched_lines(hub, target, fetched):
         out.print(line, highlight=False, soft_wrap=True, markup=False)
     if not fetched:
         asked = [f"{name} {value}" for name, value in (("task", task), ("operator", operator)) if value]
@@ -186,7 +186,7 @@ def export(
     _ca: Ca = None,
 ) -> None:
     """Write verified episodes in a format that training code reads."""
-    from armshare import exports, researcher
+    from armshare.researcher import checks, exports
     from recorder.export.demonstrations import demonstrations
     from recorder.proof.named import trust_in
 
@@ -195,7 +195,7 @@ def export(
     with ExitStack() as open_, Progress(*shown, TimeElapsedColumn(), console=err, transient=True) as progress:
         bar = progress.add_task("checking", total=len(bundles))
         client = open_.enter_context(client_of(hub)) if hub else None
-        config = researcher.pins(pins) if pins else config_of(client) if client else None
+        config = checks.pins(pins) if pins else config_of(client) if client else None
         found = demonstrations(
             bundles,
             action=action,  # type: ignore[arg-type]  # a name that it does not know is refused in words

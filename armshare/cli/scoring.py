@@ -31,7 +31,7 @@ def score(
 
     Exit code 1 if one is not accepted, 2 if one cannot be scored here.
     """
-    from armshare import scoring
+    from armshare.researcher import scoring
 
     version = scoring.require_rules(rules) if rules else ""
     reports = []

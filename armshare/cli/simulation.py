@@ -82,7 +82,7 @@ def gallery(
     target: Annotated[Path, typer.Option("--to", "-o", help="The folder to write.")] = Path("docs/gallery"),
 ) -> None:
     """Write one picture of each robot at each task."""
-    from armshare.pictures import gallery as draw
+    from armshare.researcher.pictures import gallery as draw
     from sim.pictures.render import workers
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
@@ -100,7 +100,7 @@ def films(
     robots: Robots = None,
 ) -> None:
     """Write a film of each task, three seconds of a good drive, for the page's cards."""
-    from armshare.films import films as draw
+    from armshare.researcher.films import films as draw
     from sim.pictures.render import workers
 
     wanted = _wanted(tasks, robots)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from armshare.client import message_of
-from armshare.drive import drive_once
 from armshare.failures import DemoError
-from armshare.handing import Episode, HandIn, Progress, contribute
+from armshare.operator.drive import drive_once
+from armshare.operator.handing import Episode, HandIn, Progress, contribute
 from recorder.export.demonstrations import demonstrations
 from recorder.export.robomimic import export
 from recorder.proof.case import Trust

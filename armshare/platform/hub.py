@@ -35,7 +35,7 @@ from recorder.hub.store import Store
 from recorder.hub.uploads import Uploads
 from recorder.proof import case
 from recorder.proof.asked import Asked, Live, SaidEnd
-from recorder.proof.checkpoint import load_log_key
+from recorder.proof.log.checkpoint import load_log_key
 from recorder.proof.replayed import kept_from, replayed
 from recorder.proof.unable import WORDS
 from rewards.chain.anvil import EmbeddedChain
@@ -49,11 +49,11 @@ from teleop.clock import now_ms
 from teleop.hub import errors
 from teleop.hub.accounts import Accounts
 from teleop.hub.api import router as teleop_router
-from teleop.hub.checkable import Unchecked
 from teleop.hub.db import Database, open_database, open_engine
 from teleop.hub.driving import Driving
 from teleop.hub.hub import Hub
-from teleop.hub.registry import HUB_LOST, Registry, UnknownRobotAddressError
+from teleop.hub.robots.checkable import Unchecked
+from teleop.hub.robots.registry import HUB_LOST, Registry, UnknownRobotAddressError
 from teleop.hub.server.bodies import BodyLimit
 from teleop.hub.server.encoded import EncodedCache
 from teleop.hub.tables import LeaseRow, TicketRow

@@ -44,7 +44,7 @@ from recorder.proof.bundle import (
     read_bundle,
 )
 from recorder.proof.case import Replayer, Ticket, Trust
-from recorder.proof.copies import Motion, motion_of
+from recorder.proof.checks.copies import Motion, motion_of
 from recorder.proof.gates import SEAL_GATES
 from recorder.proof.manifest import EPISODE_FILE, Manifest
 from recorder.proof.refusals import GateError, OperatorSignatureInvalid

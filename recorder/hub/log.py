@@ -8,8 +8,8 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from recorder.hub.tables import LogEntry, LogHead, LogNode
-from recorder.proof import merkle
-from recorder.proof.checkpoint import Checkpoint, LogKey
+from recorder.proof.log import merkle
+from recorder.proof.log.checkpoint import Checkpoint, LogKey
 
 _LOG = 0
 

@@ -1,9 +1,9 @@
 """Finds the verified episode whose motion another repeats, among any number, and keeps each motion for the next.
 
-Exact: what `recorder/proof/copies.py` calls near is never missed. A path is projected on a few fixed unit vectors, and
-the line of each is cut into cells, three as long as a copy may be away; so a near path is at most three cells away, on
-every line. An index finds those, and only they are compared. If `NEAR`, a path or a line changes, a migration
-has to empty both tables; the hub fills them again when it starts.
+Exact: what `recorder/proof/checks/copies.py` calls near is never missed. A path is projected on a few fixed unit
+vectors, and the line of each is cut into cells, three as long as a copy may be away; so a near path is at most three
+cells away, on every line. An index finds those, and only they are compared. If `NEAR`, a path or a line changes, a
+migration has to empty both tables; the hub fills them again when it starts.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from recorder.hub.tables import MotionPathRow, MotionRow
-from recorder.proof.copies import NEAR, Motion, Path, Twin, follows
-from recorder.proof.paths import POINTS
+from recorder.proof.checks.copies import NEAR, Motion, Path, Twin, follows
+from recorder.proof.checks.paths import POINTS
 from sim.robot import Vector
 
 _FINE: Final = 3

@@ -21,7 +21,7 @@ from recorder.hub.states import EpisodeState, EpisodeStateError, require_move
 from recorder.hub.tables import EpisodeRow, MotionRow
 from recorder.proof.bundle import Bundle, TrustClass
 from recorder.proof.case import Books, Ticket, Trust
-from recorder.proof.copies import Motion, Twin
+from recorder.proof.checks.copies import Motion, Twin
 from recorder.proof.manifest import NO_PREVIOUS, Manifest, decode
 from recorder.proof.refusals import DuplicateEpisode
 from recorder.proof.seal import sign_receipt

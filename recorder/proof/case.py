@@ -9,7 +9,7 @@ from recorder.file.episode import Episode
 from recorder.proof import manifest as manifests
 from recorder.proof.asked import Asked, Live
 from recorder.proof.bundle import RECEIPT_JSON, SIGNATURES_JSON, Bundle, Receipt, Signatures
-from recorder.proof.copies import Twin
+from recorder.proof.checks.copies import Twin
 from recorder.proof.manifest import Manifest
 from sim.robot import RobotError
 from teleop.identity import Domain

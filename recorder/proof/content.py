@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from recorder.proof.merkle import root_of
+from recorder.proof.log.merkle import root_of
 
 BLOCK_ROWS: Final = 256
 BYTES_ROWS: Final = 65_536

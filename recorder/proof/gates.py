@@ -17,13 +17,14 @@ import numpy as np
 from recorder.file.episode import Episode, EpisodeError
 from recorder.file.rows import stages_of
 from recorder.proof import asked as facts
-from recorder.proof import checkpoint as checkpoints
-from recorder.proof import commands, merkle, motion, pictures
 from recorder.proof import manifest as manifests
 from recorder.proof import refusals as no
 from recorder.proof.bundle import TrustClass, domain_meta
 from recorder.proof.case import Case, SpecDiffersError, Ticket
-from recorder.proof.copies import require_own
+from recorder.proof.checks import commands, motion, pictures
+from recorder.proof.checks.copies import require_own
+from recorder.proof.log import checkpoint as checkpoints
+from recorder.proof.log import merkle
 from recorder.proof.manifest import EPISODE, Manifest
 from recorder.proof.seal import require_receipt_signed
 from recorder.proof.unable import REFUTED, unable

@@ -18,8 +18,8 @@ import numpy as np
 from recorder.file.episode import Episode
 from recorder.file.meta import Meta, spec_meta, task_meta
 from recorder.proof.case import SpecDiffersError
+from recorder.proof.checks.driven import direction
 from recorder.proof.description import hash_description
-from recorder.proof.driven import direction
 from recorder.proof.unable import UnableError, unable
 from sim.catalogue import description as describe
 from sim.catalogue import make_world, make_worlds, require_pair, tasks_of

@@ -15,7 +15,7 @@ from pathlib import Path
 from recorder.file.apart import ReaderLostError
 from recorder.proof.bundle import SIGNATURES_JSON, Bundle, TrustClass, opened, read_bundle
 from recorder.proof.case import Case, Trust
-from recorder.proof.copies import Motion, motion_of
+from recorder.proof.checks.copies import Motion, motion_of
 from recorder.proof.gates import DOCUMENT_GATES, FILE_GATES, GATES, Gate
 from recorder.proof.refusals import BundleIncomplete
 from recorder.proof.unable import unable

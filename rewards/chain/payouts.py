@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from recorder.hub.log import Log
-from recorder.proof.checkpoint import open_checkpoint
+from recorder.proof.log.checkpoint import open_checkpoint
 from rewards.chain.vault import Claim, RootRecord, Settlement, VaultRefusedError
 from rewards.ledger import ledger
 from rewards.ledger.settle import PayoutTree, RootState, build_tree, publish, require_growth

@@ -27,8 +27,8 @@ from teleop.hub.answers import (
 from teleop.hub.driving import Driving, bearer
 from teleop.hub.errors import ApiError, code_of
 from teleop.hub.leases.docks import Presence
-from teleop.hub.registrations import RegistrationError
-from teleop.hub.registry import Registry, UnknownRobotAddressError
+from teleop.hub.robots.registrations import RegistrationError
+from teleop.hub.robots.registry import Registry, UnknownRobotAddressError
 from teleop.hub.server.encoded import answer
 from teleop.hub.sockets import add_sockets
 from teleop.hub.tables import RobotRow

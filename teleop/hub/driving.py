@@ -7,7 +7,7 @@ from fastapi import Request
 from teleop.hub.accounts import Accounts, NotSignedInError
 from teleop.hub.hub import Hub
 from teleop.hub.leases.docks import Dock
-from teleop.hub.registry import Registry
+from teleop.hub.robots.registry import Registry
 from teleop.hub.server.encoded import EncodedCache
 from teleop.identity import Domain
 

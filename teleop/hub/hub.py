@@ -18,16 +18,16 @@ import structlog
 
 from teleop import clock
 from teleop.hub.asking import Ask, asked
-from teleop.hub.cameras import Cameras
-from teleop.hub.checkable import Checkable, everything
-from teleop.hub.clearing import require_clear
 from teleop.hub.leases.docks import Dock, Presence, Seat, cannot_check, watching
 from teleop.hub.leases.hearing import Heard
 from teleop.hub.leases.lifecycle import Leases
 from teleop.hub.leases.queues import Queues
 from teleop.hub.leases.returning import AWAY_S
 from teleop.hub.leases.waiting import REMEMBERED
-from teleop.hub.registry import require_registered
+from teleop.hub.robots.cameras import Cameras
+from teleop.hub.robots.checkable import Checkable, everything
+from teleop.hub.robots.clearing import require_clear
+from teleop.hub.robots.registry import require_registered
 from teleop.hub.store import Store
 from teleop.identity import HOST_HELLO, Domain
 from teleop.wire import signalling

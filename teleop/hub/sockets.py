@@ -13,11 +13,11 @@ from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from teleop.hub.accounts import NotSignedInError
-from teleop.hub.cameras import Viewer
 from teleop.hub.driving import Driving
 from teleop.hub.hub import ANYBODY, Hub
 from teleop.hub.leases.docks import Dock, Seat
-from teleop.hub.registry import UnknownRobotAddressError
+from teleop.hub.robots.cameras import Viewer
+from teleop.hub.robots.registry import UnknownRobotAddressError
 from teleop.hub.server.allowance import Allowance
 from teleop.hub.server.serving import framed, framed_socket
 from teleop.identity import SignatureError

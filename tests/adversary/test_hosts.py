@@ -14,8 +14,8 @@ import httpx
 import numpy as np
 import pytest
 
-from armshare.drive import drive_once
-from armshare.handing import contribute
+from armshare.operator.drive import drive_once
+from armshare.operator.handing import contribute
 from armshare.platform.processes import platform
 from teleop.identity import new_key
 from teleop.operator.driver import Driver

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from armshare.pictures import render_episode
+from armshare.researcher.pictures import render_episode
 from recorder.export.drawn import draw_view
 from recorder.file.episode import read_episode
 from recorder.pictures.cache import PictureCache

@@ -15,11 +15,11 @@ from recorder.file.episode import Episode
 from recorder.file.journal import finish
 from recorder.file.writer import EpisodeWriter
 from recorder.proof import manifest as manifests
-from recorder.proof import merkle
 from recorder.proof.bundle import RECEIPT_FILE, SIGNATURES_FILE, Bundle, Signatures, TrustClass, opened, read_bundle
 from recorder.proof.case import Trust
-from recorder.proof.checkpoint import Checkpoint, LogKey
 from recorder.proof.description import hash_description
+from recorder.proof.log import merkle
+from recorder.proof.log.checkpoint import Checkpoint, LogKey
 from recorder.proof.manifest import EPISODE, NO_PREVIOUS, Manifest
 from recorder.proof.seal import seal, sign_as_robot, sign_receipt
 from teleop.identity import Domain

@@ -25,7 +25,7 @@ from teleop.hub.api import router
 from teleop.hub.db import open_database, open_engine
 from teleop.hub.driving import Driving
 from teleop.hub.hub import Hub
-from teleop.hub.registry import Registry
+from teleop.hub.robots.registry import Registry
 from teleop.hub.server import serving
 from teleop.identity import Domain, new_key
 from teleop.operator.driver import Driver

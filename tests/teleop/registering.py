@@ -8,7 +8,7 @@ from eth_account.signers.local import LocalAccount
 
 from sim.robot import Robot
 from teleop.host.registration import registration, signed
-from teleop.hub.registry import Registry
+from teleop.hub.robots.registry import Registry
 
 
 def body_for(registry: Registry, owner: LocalAccount, key: LocalAccount, **changed: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from sim.robot import RobotFaultError
 from teleop.host.latch import StopFile
 from teleop.host.link import Host
 from teleop.host.orders import Release
-from teleop.hub.registrations import CLOCKS_MS, NONCE_MS
+from teleop.hub.robots.registrations import CLOCKS_MS, NONCE_MS
 from teleop.identity import CLEAR_ROBOT, Domain, new_key
 from teleop.steps import Events
 from teleop.wire import signalling

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from teleop.hub.cameras import Cameras
 from teleop.hub.leases.endings import Ending
 from teleop.hub.leases.waiting import REMEMBERED
+from teleop.hub.robots.cameras import Cameras
 from teleop.hub.tables import LeaseRow, TicketRow
 from teleop.wire.descriptor import at_task, plain_task
 from teleop.wire.driver import Driver

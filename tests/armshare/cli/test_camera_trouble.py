@@ -6,8 +6,8 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
-from armshare.drive import Outcome, _camera_told, lines
-from armshare.handing import Episode
+from armshare.operator.drive import Outcome, _camera_told, lines
+from armshare.operator.handing import Episode
 
 MESSAGE: dict[str, Any] = {
     "type": "camera_trouble",

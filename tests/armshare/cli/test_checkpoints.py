@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import sim.evaluate
-from armshare.crews import crewed
+from armshare.operator.crews import crewed
 from recorder.collect import crew
 from recorder.collect.crew import Job
 from recorder.collect.making import Attempt

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from armshare.cli import operator
-from armshare.crews import crewed
 from armshare.failures import PlatformError
+from armshare.operator.crews import crewed
 from sim.catalogue import make_world
 from teleop.operator import program, takeover
 from teleop.operator.gamepad import GamepadPilot
@@ -33,7 +33,7 @@ def sha256(path: str) -> str:
 def pad(monkeypatch):
     """A pad in place of the device that is named."""
     device = Device()
-    monkeypatch.setattr("armshare.crews.opened", lambda _path: _Opened(device))
+    monkeypatch.setattr("armshare.operator.crews.opened", lambda _path: _Opened(device))
     yield Path("/dev/input/js0")
     device.close()
 
@@ -59,7 +59,12 @@ class _Opened:
             "teleop.operator.first_drive:FirstDrive",
             "teleop/operator/first_drive.py",
         ),
-        ({"episode": GOLDEN}, DriverKind.SCRIPT, "armshare.crews:RecordingPilot", "armshare/crews.py"),
+        (
+            {"episode": GOLDEN},
+            DriverKind.SCRIPT,
+            "armshare.operator.crews:RecordingPilot",
+            "armshare/operator/crews.py",
+        ),
     ],
 )
 def test_a_program_says_its_name_and_its_files_hash(monkeypatch, who, kind, name, file):

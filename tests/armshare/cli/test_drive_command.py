@@ -20,11 +20,11 @@ import numpy as np
 import pytest
 from rich.text import Text
 
-from armshare import drive as drive_door
-from armshare.crews import EXPERTS, OtherRobotError, RecordingPilot, recorded
-from armshare.drive import KeyFileError, NoSuchRobotError, Outcome, TaskNotOfferedError, drive, wallet_in
 from armshare.failures import PlatformError
-from armshare.handing import Episode
+from armshare.operator import drive as drive_door
+from armshare.operator.crews import EXPERTS, OtherRobotError, RecordingPilot, recorded
+from armshare.operator.drive import KeyFileError, NoSuchRobotError, Outcome, TaskNotOfferedError, drive, wallet_in
+from armshare.operator.handing import Episode
 from recorder.file.episode import read_episode
 from sim.motion.control import Twist
 from teleop.identity import new_key

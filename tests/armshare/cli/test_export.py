@@ -11,8 +11,8 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
-from armshare.exports import FORMATS, format_of, gone_at, score_facts
 from armshare.failures import PlatformError
+from armshare.researcher.exports import FORMATS, format_of, gone_at, score_facts
 from recorder.file.episode import read_episode
 from recorder.proof import manifest as manifests
 from recorder.proof.bundle import SCORE_FILE

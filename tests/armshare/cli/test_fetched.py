@@ -145,9 +145,10 @@ def test_the_last_lines_say_that_another_camera_can_be_ordered_and_how(
     folders = sorted(str(one) for one in Path("episodes").iterdir())
     asked: list[tuple[Any, ...]] = []
     monkeypatch.setattr(
-        "armshare.exports.drawn", lambda *given: asked.append(given) or made.draw(given[0], "front", *made.SIZE)
+        "armshare.researcher.exports.drawn",
+        lambda *given: asked.append(given) or made.draw(given[0], "front", *made.SIZE),
     )
-    monkeypatch.setattr("armshare.exports.gone_at", lambda _client: None)
+    monkeypatch.setattr("armshare.researcher.exports.gone_at", lambda _client: None)
     done = armshare_here(*words[1:at], *folders, *words[at + 1 :])
     assert done.returncode == 0, done.stderr
     assert {given[1:] for given in asked} == {("front", 320, 240)}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import av
 
-from armshare.films import BYTES_MAX, RATE_HZ, SECONDS
+from armshare.researcher.films import BYTES_MAX, RATE_HZ, SECONDS
 from sim.catalogue import TASKS, task
 from tests.armshare.command import armshare_here
 

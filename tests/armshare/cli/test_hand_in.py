@@ -11,10 +11,10 @@ import httpx
 import pytest
 from rich.text import Text
 
-from armshare import handing as handing_door
-from armshare.drive import AHEAD, Outcome, drive, lines
 from armshare.failures import DemoError, HeldError
-from armshare.handing import Episode, HandIn, Held, contribute
+from armshare.operator import handing as handing_door
+from armshare.operator.drive import AHEAD, Outcome, drive, lines
+from armshare.operator.handing import Episode, HandIn, Held, contribute
 from teleop.identity import new_key
 from teleop.operator.driver import Driver
 from teleop.operator.pilot import Crew, expert

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from armshare import handing as driving
-from armshare import unsigned as deciding
 from armshare.failures import HeldError
-from armshare.unsigned import Decided, decide
+from armshare.operator import handing as driving
+from armshare.operator import unsigned as deciding
+from armshare.operator.unsigned import Decided, decide
 from recorder.proof.unable import WORDS
 from teleop.identity import new_key
 from teleop.operator.driver import RefusedError

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import armshare.pictures
+import armshare.researcher.pictures
 from armshare.cli.researcher import cli
 from recorder.pictures.drawn import View
 
@@ -18,7 +18,7 @@ def render(monkeypatch: pytest.MonkeyPatch, folder: Path, *said: str) -> tuple[i
     def drawn(_folder, view, _target, **_):
         asked.append(view)
 
-    monkeypatch.setattr(armshare.pictures, "render_episode", drawn)
+    monkeypatch.setattr(armshare.researcher.pictures, "render_episode", drawn)
     done = CliRunner().invoke(cli, ["render", str(folder), "--to", str(folder / "out"), *said])
     return done.exit_code, done.output, asked
 

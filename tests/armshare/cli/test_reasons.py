@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from armshare.drive import Outcome, lines
-from armshare.handing import Episode
-from armshare.unsigned import Decided
-from armshare.unsigned import lines as decided_lines
+from armshare.operator.drive import Outcome, lines
+from armshare.operator.handing import Episode
+from armshare.operator.unsigned import Decided
+from armshare.operator.unsigned import lines as decided_lines
 
 WHY = "The task was not done when the episode ended. Hold the goal for half a second, then finish."
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from armshare import scoring
-from armshare.drive import Outcome
-from armshare.drive import lines as driven
-from armshare.handing import Episode
 from armshare.moments import WIDTH, Told, costs_of, legend, line_of_time, moment_of, noticed
-from armshare.unsigned import Decided
-from armshare.unsigned import lines as decided
+from armshare.operator.drive import Outcome
+from armshare.operator.drive import lines as driven
+from armshare.operator.handing import Episode
+from armshare.operator.unsigned import Decided
+from armshare.operator.unsigned import lines as decided
+from armshare.researcher import scoring
 from recorder.file.meta import Meta
 from rewards.score.score import recompute
 from rewards.score.verdict import Cost, Score, Segment, SegmentKind

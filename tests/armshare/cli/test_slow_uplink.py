@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from armshare.crews import EXPERTS
-from armshare.drive import Outcome, drive, drive_once, lines
+from armshare.operator.crews import EXPERTS
+from armshare.operator.drive import Outcome, drive, drive_once, lines
 from teleop.identity import load_key, new_key
 from teleop.operator.driver import Driver
 from tests.armshare.command import armshare_here

@@ -15,7 +15,7 @@ from teleop.hub.accounts import Accounts
 from teleop.hub.db import open_database, open_engine
 from teleop.hub.driving import Driving
 from teleop.hub.hub import Hub
-from teleop.hub.registry import HUB_LOST, Registry
+from teleop.hub.robots.registry import HUB_LOST, Registry
 from teleop.hub.tables import LeaseRow, TicketRow
 from teleop.identity import new_key
 from teleop.wire import signalling

@@ -15,7 +15,7 @@ import pytest
 from recorder.hub.api import _STATUS
 from recorder.proof.refusals import GateError
 from teleop.hub.errors import CODE, code_of
-from teleop.hub.registrations import RegistrationError
+from teleop.hub.robots.registrations import RegistrationError
 from tests.conftest import House
 
 ROOT = Path(__file__).parents[3]

@@ -13,7 +13,7 @@ from armshare.platform.hub import UPLOAD_KEPT_MS, again_and_again
 from recorder.hub.erasing import Erasing
 from recorder.hub.uploads import Uploads
 from teleop.clock import now_ms
-from teleop.hub.registry import HUB_LOST
+from teleop.hub.robots.registry import HUB_LOST
 from tests.teleop.hub.bench import LEASE_S, Bench
 
 pytestmark = pytest.mark.anyio

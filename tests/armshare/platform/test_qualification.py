@@ -10,9 +10,9 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from armshare.drive import Outcome, lines
-from armshare.handing import Episode
 from armshare.moments import costs_of
+from armshare.operator.drive import Outcome, lines
+from armshare.operator.handing import Episode
 from armshare.platform.demo import demo
 from tests.armshare.platform.test_house import armshare
 from tests.armshare.web.test_browser import AXE, LOST, PATIENCE_MS, READY, TRIES, checked, opened, sign_in, take_robot

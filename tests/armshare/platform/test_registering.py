@@ -10,7 +10,7 @@ import pytest
 from armshare.failures import NotOnlineError
 from armshare.platform import host
 from teleop import clock
-from teleop.hub.registrations import CLOCKS_MS
+from teleop.hub.robots.registrations import CLOCKS_MS
 from teleop.identity import new_key
 from tests.teleop.platform import DOMAIN, hub_at
 from tests.teleop.sessions import PANDA, Puppet

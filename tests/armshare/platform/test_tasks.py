@@ -11,9 +11,9 @@ import pytest
 from armshare.cli.operator import _plain
 from armshare.cli.options import out
 from armshare.cli.platform import SHOWN
-from armshare.crews import task_of
-from armshare.drive import drive_once
-from armshare.handing import contribute
+from armshare.operator.crews import task_of
+from armshare.operator.drive import drive_once
+from armshare.operator.handing import contribute
 from recorder.file.episode import read_episode
 from recorder.proof.replayed import replayed
 from sim.catalogue import TASKS, offer, task

@@ -32,9 +32,9 @@ from recorder.file.writer import EpisodeWriter
 from recorder.pictures.channel import PictureCodec
 from recorder.pictures.cost import decoding_ns
 from recorder.pictures.decode import Decoder
+from recorder.proof.checks.pictures import problem
 from recorder.proof.content import content_root
 from recorder.proof.description import hash_description
-from recorder.proof.pictures import problem
 from teleop.cameras.film import FilmEvent, FilmPicture, Mark, Trouble, film_of
 from tests.recorder.bundles import record
 from tests.recorder.factory import fake_episode

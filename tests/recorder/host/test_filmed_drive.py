@@ -13,7 +13,7 @@ import pytest
 from recorder.file.episode import read_episode
 from recorder.host.recording import Recorder
 from recorder.pictures.decode import Decoder
-from recorder.proof.pictures import problem
+from recorder.proof.checks.pictures import problem
 from recorder.proof.seal import SealedEpisode
 from teleop.cameras.film import films_of, read_film
 from teleop.cameras.spec import CameraSpec

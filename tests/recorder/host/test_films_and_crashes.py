@@ -18,7 +18,7 @@ import pytest
 from recorder.file.episode import read_episode
 from recorder.host.recording import Recorder
 from recorder.pictures.decode import Decoder
-from recorder.proof.pictures import problem
+from recorder.proof.checks.pictures import problem
 from teleop.cameras.spec import CameraSpec
 from teleop.host.cameras.process import HostCameras
 from teleop.steps import Events

@@ -14,10 +14,10 @@ import msgspec
 import pytest
 
 from recorder.file.episode import Episode
-from recorder.proof import merkle
 from recorder.proof.bundle import MANIFEST_FILE, SIGNATURES_FILE, Signatures
 from recorder.proof.case import Trust
-from recorder.proof.checkpoint import open_checkpoint
+from recorder.proof.log import merkle
+from recorder.proof.log.checkpoint import open_checkpoint
 from recorder.proof.verify import verify_bundle
 from sim.physics.replay import ReplayMismatchError
 from tests.recorder.bundles import LOG_KEY, TRUST, sealed_bundle, sign_as_operator

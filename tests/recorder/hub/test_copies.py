@@ -21,10 +21,10 @@ from recorder.hub import motions
 from recorder.hub.states import EpisodeState
 from recorder.hub.tables import EpisodeRow, MotionPathRow, MotionRow
 from recorder.proof.bundle import TrustClass
-from recorder.proof.copies import NEAR, Motion, distance, motion_of
-from recorder.proof.copies import Path as MotionPath
+from recorder.proof.checks.copies import NEAR, Motion, distance, motion_of
+from recorder.proof.checks.copies import Path as MotionPath
+from recorder.proof.checks.paths import POINTS
 from recorder.proof.manifest import NO_PREVIOUS
-from recorder.proof.paths import POINTS
 from recorder.proof.refusals import GateError
 from recorder.proof.seal import seal
 from tests.recorder.bundles import record

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from armshare.migrations import migrate
 from recorder.hub import tables
 from recorder.hub.log import Log, LogIndexError, LogMissingError
-from recorder.proof import merkle
-from recorder.proof.checkpoint import open_checkpoint
+from recorder.proof.log import merkle
+from recorder.proof.log.checkpoint import open_checkpoint
 from teleop.hub.db import Base, open_database, open_engine
 from tests.recorder.bundles import LOG_KEY
 

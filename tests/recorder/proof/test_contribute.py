@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from recorder.file.episode import Episode
-from recorder.proof import commands
 from recorder.proof import manifest as manifests
+from recorder.proof.checks import commands
 from recorder.proof.contribute import (
     Driven,
     NotOurEpisodeError,

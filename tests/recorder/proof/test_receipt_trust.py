@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from armshare.researcher import check, lines
+from armshare.researcher.checks import check, lines
 from recorder.proof import refusals
 from recorder.proof.bundle import RECEIPT_JSON, Receipt, TrustClass
 from recorder.proof.manifest import OLD_RECEIPT

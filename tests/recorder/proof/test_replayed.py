@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from rich.text import Text
 
-from armshare.researcher import replay_line
+from armshare.researcher.checks import replay_line
 from recorder.file.episode import Episode, FileMissingError, UnreadableFileError, read_episode
 from recorder.file.meta import Meta
 from recorder.proof.replayed import DescriptionMismatchError, NotSimulatedError, TaskMismatchError, replayed

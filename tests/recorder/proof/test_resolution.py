@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from recorder.proof import motion, refusals
+from recorder.proof import refusals
+from recorder.proof.checks import motion
 from recorder.proof.verify import verify
 from sim.motion.control import Controller, Joints
 from sim.motion.kinematics import Hands

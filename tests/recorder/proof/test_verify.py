@@ -24,7 +24,7 @@ from recorder.proof import refusals
 from recorder.proof.asked import Asked
 from recorder.proof.bundle import Bundle, Receipt, Signatures, read_bundle
 from recorder.proof.case import Books, Ticket, Trust
-from recorder.proof.copies import Twin
+from recorder.proof.checks.copies import Twin
 from recorder.proof.gates import GATES
 from recorder.proof.manifest import NO_PREVIOUS
 from recorder.proof.refusals import GateError

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from recorder.hub.log import Log
 from recorder.hub.tables import LogHead
-from recorder.proof import merkle
-from recorder.proof.checkpoint import LogKey
+from recorder.proof.log import merkle
+from recorder.proof.log.checkpoint import LogKey
 from rewards.chain import payouts
 from rewards.chain.payouts import NothingSettledError, RootVoidError, UnknownRootError, WrongVaultError, log_head
 from rewards.chain.vault import ChainUnreachableError, NothingToClaimError

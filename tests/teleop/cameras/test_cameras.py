@@ -20,7 +20,7 @@ from armshare.platform.processes import listen
 from teleop.cameras.encoders import open_encoder
 from teleop.cameras.spec import CameraError, CameraSpec, camera_of, missing_device
 from teleop.host.cameras import process as host_cameras
-from teleop.hub.cameras import Cameras
+from teleop.hub.robots.cameras import Cameras
 from teleop.hub.server import serving
 from teleop.hub.server.serving import framed
 from teleop.hub.sockets import SEEN_PER_S

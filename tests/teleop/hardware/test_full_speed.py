@@ -15,7 +15,7 @@ from tests.emulators.feetech import FeetechBus, ManualClock
 from tests.teleop.hardware.test_feetech import let_pass, patient
 
 ROUNDED_RAD = 1e-6
-"""What the gate for an episode's speeds allows for arithmetic, `recorder.proof.motion.TOLERANCE_RAD`."""
+"""What the gate for an episode's speeds allows for arithmetic, `recorder.proof.checks.motion.TOLERANCE_RAD`."""
 
 
 @pytest.mark.parametrize("direction", [1.0, -1.0])

@@ -19,7 +19,7 @@ from sim.catalogue import make_world
 from teleop.cameras.spec import cameras_of
 from teleop.hub.hub import Hub
 from teleop.hub.leases.docks import Dock, Lease, Seat
-from teleop.hub.registry import HUB_LOST, UnknownRobotAddressError
+from teleop.hub.robots.registry import HUB_LOST, UnknownRobotAddressError
 from teleop.hub.tables import LeaseRow, RobotRow, TicketRow
 from teleop.identity import CLEAR_ROBOT, HOST_HELLO, SESSION_GRANT, Domain, new_key
 from teleop.wire import signalling

@@ -16,7 +16,7 @@ from teleop.hub.db import open_database, open_engine
 from teleop.hub.driving import Driving
 from teleop.hub.hub import Hub
 from teleop.hub.leases.docks import Dock
-from teleop.hub.registry import Registry
+from teleop.hub.robots.registry import Registry
 from teleop.identity import HOST_HELLO, new_key
 from teleop.wire import signalling
 from teleop.wire.messages import PROTOCOL

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from teleop.hub.checkable import Unchecked
 from teleop.hub.hub import Hub
+from teleop.hub.robots.checkable import Unchecked
 from tests.teleop.hub.bench import DOMAIN, LEASE_S, Bench
 
 pytestmark = pytest.mark.anyio

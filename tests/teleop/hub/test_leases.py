@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from teleop.hub.leases.docks import Lease, LeaseState
 from teleop.hub.leases.endings import PAUSES_S
 from teleop.hub.leases.grants import GRANT_MS_MAX
-from teleop.hub.registry import HUB_LOST
+from teleop.hub.robots.registry import HUB_LOST
 from teleop.identity import SESSION_GRANT, SignatureError, new_key
 from teleop.wire import signalling
 from teleop.wire.driver import PERSON

@@ -9,7 +9,7 @@ import pytest
 
 from armshare.migrations import migrate
 from teleop.hub.db import open_database, open_engine
-from teleop.hub.registry import Registry
+from teleop.hub.robots.registry import Registry
 from teleop.identity import new_key
 from teleop.steps import EpisodeStart
 from teleop.wire import signalling

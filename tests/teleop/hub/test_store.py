@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from armshare.migrations import migrate
 from teleop.hub.db import open_database, open_engine
-from teleop.hub.registry import Registry, UnknownRobotAddressError
+from teleop.hub.robots.registry import Registry, UnknownRobotAddressError
 from teleop.hub.store import Store
 from teleop.hub.tables import RobotRow
 from teleop.identity import SignatureError, new_key

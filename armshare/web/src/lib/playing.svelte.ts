@@ -3,7 +3,7 @@
 
 import { drawsBySoftware } from './view/graphics'
 
-const KEPT = 'armshare.films'
+const KEPT = 'armshare.researcher.films'
 
 class Playing {
   #chosen = $state(localStorage.getItem(KEPT))

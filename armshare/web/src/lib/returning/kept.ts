@@ -19,7 +19,7 @@ export interface Kept {
 }
 
 const STORE = 'armshare.drives'
-const MINE = 'armshare.drive'
+const MINE = 'armshare.operator.drive'
 /** No grant is good for longer. */
 const OLD_MS = 2 * 3600 * 1000
 

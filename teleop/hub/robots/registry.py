@@ -20,7 +20,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from sim.seeds import random_data_seed
 from teleop import clock
 from teleop.hub.db import Database
-from teleop.hub.registrations import NONCE_MS, RegistrationError, RegistrationNonceError, require_registration
+from teleop.hub.robots.registrations import NONCE_MS, RegistrationError, RegistrationNonceError, require_registration
 from teleop.hub.tables import DescriptionRow, LeaseRow, RobotChallenge, RobotRow, TicketRow
 from teleop.identity import Domain, SignatureError, require_address
 from teleop.wire.descriptor import require_descriptor

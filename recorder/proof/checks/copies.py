@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from recorder.file.episode import Episode
-from recorder.proof.paths import path, pose_points
+from recorder.proof.checks.paths import path, pose_points
 from recorder.proof.refusals import CopiedMotion, DuplicateEpisode
 from sim.robot import Vector
 

@@ -15,9 +15,9 @@ from recorder.file.episode import Episode, MetaInvalidError, read_episode
 from recorder.file.reader import Look
 from recorder.pictures.channel import PictureCodec, Pictures
 from recorder.pictures.errors import PictureError
-from recorder.proof import pictures as proof
 from recorder.proof import refusals
 from recorder.proof.asked import Asked, another_robot
+from recorder.proof.checks import pictures as proof
 from recorder.proof.refusals import GateError
 from recorder.proof.verify import verify_bundle
 from tests.recorder.bundles import TRUST, Adversary, good_bundle, record

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from recorder.file.commands import heads
 from recorder.file.episode import Episode, require_cut
-from recorder.proof import commands as proof
 from recorder.proof import refusals
 from recorder.proof.bundle import Bundle
+from recorder.proof.checks import commands as proof
 from recorder.proof.refusals import GateError
 from recorder.proof.verify import verify
 from teleop.safety import WATCHDOG_NS, Interlock

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from armshare.failures import PlatformError
-from armshare.pictures import GALLERY_SEED, drawn, driven, of_interest, standing
+from armshare.researcher.pictures import GALLERY_SEED, drawn, driven, of_interest, standing
 from sim.pictures.render import open_renderer, render_scene_of
 
 SECONDS: Final = 3.0

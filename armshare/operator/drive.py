@@ -21,8 +21,8 @@ from websockets.exceptions import WebSocketException
 
 from armshare.client import no_hub, one_of
 from armshare.failures import DemoError, DoorError, PlatformError
-from armshare.handing import Episode, HandIn, Held, Progress
 from armshare.moments import plain, worst
+from armshare.operator.handing import Episode, HandIn, Held, Progress
 from armshare.patience import uncheckable
 from sim.words import listed
 from teleop.clock import monotonic_ms

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from recorder.file.episode import Episode, read_episode
-from recorder.proof import copies, paths
-from recorder.proof.copies import NEAR, Motion, Twin, distance, follows, motion_of, require_own
-from recorder.proof.paths import path
+from recorder.proof.checks import copies, paths
+from recorder.proof.checks.copies import NEAR, Motion, Twin, distance, follows, motion_of, require_own
+from recorder.proof.checks.paths import path
 from recorder.proof.refusals import CopiedMotion, DuplicateEpisode
 from sim.robot import Vector
 from tests.recorder.bundles import record

@@ -20,7 +20,7 @@ from recorder.file.episode import Episode, read_episode
 from recorder.file.journal import finish
 from recorder.file.layout import LIMIT_TYPE
 from recorder.file.writer import EpisodeWriter
-from recorder.proof import commands, motion
+from recorder.proof.checks import commands, motion
 from recorder.proof.description import hash_description
 from recorder.proof.replayed import replayed
 from sim.catalogue import ROBOTS, TASKS, task, tasks_of

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from armshare.failures import DoorError, PlatformError
-from armshare.researcher import episode_in
+from armshare.researcher.checks import episode_in
 from recorder.file.episode import Episode as Recording
 from sim.motion.control import Joints
 from teleop.operator import pilot

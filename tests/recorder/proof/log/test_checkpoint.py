@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from recorder.proof.checkpoint import Checkpoint, CheckpointError, LogKey, load_log_key, open_checkpoint
+from recorder.proof.log.checkpoint import Checkpoint, CheckpointError, LogKey, load_log_key, open_checkpoint
 from tests.recorder.bundles import LOG_KEY
 
 HEAD = Checkpoint(LOG_KEY.origin, 7, hashlib.sha256(b"root").digest())

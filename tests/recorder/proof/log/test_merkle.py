@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recorder.proof import merkle
+from recorder.proof.log import merkle
 
 VECTOR_LEAVES = [
     bytes.fromhex(text)

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from armshare.failures import PlatformError
-from armshare.researcher import episode_in
+from armshare.researcher.checks import episode_in
 from recorder.export.drawn import draw_view
 from recorder.file.episode import Episode
 from recorder.pictures.cache import PictureCache

@@ -1,0 +1,1 @@
+"""Which robots there are: registered, described, cleared after a stop, and seen through their cameras."""
