@@ -34,12 +34,12 @@ from teleop.wire.notes import cleaned
 from teleop.wire.reasons import EndReason
 from teleop.wire.rules import RulesVersion
 
-Hex32 = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-f]{64}$")]
-Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
-Address = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-fA-F]{40}$")]
-Signature = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-f]{128}1[bc]$")]
+Hex32 = Annotated[str, msgspec.Meta(pattern=r"^0x[0-9a-f]{64}$(?!\n)")]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
+Address = Annotated[str, msgspec.Meta(pattern=r"^0x[0-9a-fA-F]{40}$(?!\n)")]
+Signature = Annotated[str, msgspec.Meta(pattern=r"^0x[0-9a-f]{128}1[bc]$(?!\n)")]
 """65 bytes r, s, v; v is 27 or 28."""
-Decimal = Annotated[str, msgspec.Meta(pattern="^(0|[1-9][0-9]{0,18})$")]
+Decimal = Annotated[str, msgspec.Meta(pattern=r"^(0|[1-9][0-9]{0,18})$(?!\n)")]
 Triple = tuple[float, float, float]
 SafeInt = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Resolution = Annotated[float, msgspec.Meta(ge=0, le=RESOLUTION_MAX_RAD)]
@@ -103,7 +103,7 @@ class TaskMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ArrayMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One observation array."""
 
-    name: Annotated[str, msgspec.Meta(pattern=f"^{ARRAY_NAME.pattern}$")]
+    name: Annotated[str, msgspec.Meta(pattern=rf"^{ARRAY_NAME.pattern}$(?!\n)")]
     shape: Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=4096)]], msgspec.Meta(max_length=4)]
     unit: str
     doc: str

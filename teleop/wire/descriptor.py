@@ -35,7 +35,7 @@ DESCRIPTOR_BYTES_MAX: Final = 32 * 1024
 DESCRIPTOR_WHOLE_BYTES_MAX: Final = 48 * 1024
 """With the settings of all of its tasks, as JSON: `hello` carries it in one frame."""
 
-Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$(?!\n)")]
 Said = Annotated[str, Meta(max_length=500)]
 Number = Annotated[float, Meta(ge=-1e6, le=1e6)]
 Positive = Annotated[float, Meta(gt=0, le=1e6)]
@@ -47,7 +47,7 @@ Numbers = Annotated[tuple[Number, ...], Meta(max_length=64)]
 Triple = tuple[Number, Number, Number]
 Quaternion = tuple[Number, Number, Number, Number]
 Rgba = tuple[Share, Share, Share, Share]
-Url = Annotated[str, Meta(max_length=200, pattern=r"^/assets/models/(?!.*\.\.)[\w./-]+$")]
+Url = Annotated[str, Meta(max_length=200, pattern=r"^/assets/models/(?!.*\.\.)[\w./-]+$(?!\n)")]
 """Under this hub's own models, as a page loads it without asking."""
 
 

@@ -26,7 +26,7 @@ class Driver(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     kind: DriverKind
     name: Annotated[str, Meta(max_length=NAME_MAX)] = ""
-    sha256: Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")] = ""
+    sha256: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$(?!\n)")] = ""
 
     def __str__(self) -> str:
         """Return it in words."""
