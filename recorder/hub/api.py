@@ -7,6 +7,7 @@ import base64
 import binascii
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,7 +36,7 @@ from recorder.hub.catalogue import (
 from recorder.hub.intake import EpisodePrivateError, Intake, Sealing
 from recorder.hub.log import Log, LogIndexError
 from recorder.hub.records import EpisodeErasedError, NotTheOperatorError
-from recorder.hub.replays import ReplayAnswer, Replays
+from recorder.hub.replays import ReplayAnswer, ReplayBusyError, Replays, ReplayUnreadError
 from recorder.hub.states import EpisodeState, EpisodeStateError
 from recorder.hub.store import UnknownFileError
 from recorder.hub.tables import EpisodeRow
@@ -144,7 +145,11 @@ _STATUS: Final[dict[type[Exception], int]] = {
     CursorError: 422,
     TusHeaderError: 400,
     UploadBusyError: 423,
+    ReplayBusyError: 503,
+    ReplayUnreadError: 503,
 }
+_AGAIN_S: Final = 5
+"""When to ask again for what cannot be answered at the moment."""
 
 
 class _Route(APIRoute):
@@ -170,18 +175,27 @@ def refusal(error: Exception) -> JSONResponse:
     status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
     if isinstance(error, GateError):
         return errors.answer(status, "refused", str(error), gate=type(error).__name__)
-    return errors.answer(status, errors.code_of(type(error)), str(error))
+    again_s = _AGAIN_S if status == 503 else None
+    return errors.answer(status, errors.code_of(type(error)), str(error), again_s=again_s)
 
 
 def make_router(
-    *, access: Access, intake: Intake, uploads: Uploads, catalogue: Catalogue, log: Log, database: Database
+    *,
+    access: Access,
+    intake: Intake,
+    uploads: Uploads,
+    catalogue: Catalogue,
+    log: Log,
+    database: Database,
+    executor: Executor | None = None,
 ) -> APIRouter:
-    """Return every route of the recorder."""
+    """Return every route of the recorder. `executor` reads files for replays (None: threads)."""
     router = APIRouter(route_class=_Route)
     _add_uploads(router, access, uploads, intake)
     _add_intake(router, access, intake)
     _add_arriving(router, access, intake, Arriving(database, uploads))
     _add_reading(router, access, intake, catalogue)
+    _add_replays(router, intake, catalogue, Replays(executor))
     _add_log(router, log, database)
     return router
 
@@ -350,8 +364,8 @@ def _add_reading(router: APIRouter, access: Access, intake: Intake, catalogue: C
             filename=f"{episode}-{name}",
         )
 
-    replays = Replays()
 
+def _add_replays(router: APIRouter, intake: Intake, catalogue: Catalogue, replays: Replays) -> None:
     def verified(episode: str) -> Path:
         state = catalogue.get(episode).state
         if state is not EpisodeState.VERIFIED:
@@ -363,7 +377,7 @@ def _add_reading(router: APIRouter, access: Access, intake: Intake, catalogue: C
         """Return what shows a verified episode once more. Another's file may be anything: none is read before that."""
         try:
             found = await replays.of(episode, await run_in_threadpool(verified, episode))
-        except (EpisodeError, OSError) as error:
+        except EpisodeError as error:
             raise UnknownFileError(f"{episode} cannot be shown: its file cannot be read on this hub") from error
         response.headers["Cache-Control"] = "max-age=3600"
         return found

@@ -1,4 +1,7 @@
-"""What shows a verified episode once more: its observations, at most 20 a second, and when each was."""
+"""What shows a verified episode once more: its observations, at most 20 a second, and when each was.
+
+A worker process reads the file, one at a time, so that no file keeps the hub from answering, or takes it down.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import base64
 import math
 import os
 from collections import OrderedDict
+from concurrent.futures import BrokenExecutor, Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +19,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from recorder.file.apart import ReaderLostError
 from recorder.file.episode import Inspected, inspect, open_episode, opened
 
 RATE_HZ: Final = 20
@@ -24,9 +29,21 @@ VALUES_MAX: Final = 400_000
 """Of a robot that says more of itself, fewer rows are shown: two megabytes in base64."""
 KEPT: Final = 16
 """A replay of a minute takes a quarter of a megabyte."""
+WAITING_MAX: Final = 32
+"""How many episodes may wait to be read; however many ask for one of them, it is read once."""
+_LOST: Final = (ReaderLostError, BrokenExecutor, MemoryError, OSError)
+"""What keeps a worker from reading a file, and says nothing of it."""
 _OBSERVED: Final = "observation/"
 _SEEN_NS: Final = "time/t_observed_mono_ns"
 _PROGRESS: Final = "progress"
+
+
+class ReplayBusyError(Exception):
+    """Too many episodes wait to be read."""
+
+
+class ReplayUnreadError(Exception):
+    """A file could not be read here and now, which says nothing about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +76,48 @@ class ReplayAnswer:
 class Replays:
     """Those that were asked for lately. Anyone may ask: one file is read at a time, and a crowd has it read once."""
 
-    def __init__(self) -> None:
-        self._turn = asyncio.Lock()  # whoever waits for it holds no thread
+    def __init__(self, executor: Executor | None = None) -> None:
+        """`executor` reads (None: threads)."""
+        self._executor = executor
+        self._turn = asyncio.Lock()  # whoever waits for it holds no thread, and no worker
+        self._reading: dict[str, asyncio.Task[ReplayAnswer]] = {}
         self._kept: OrderedDict[str, ReplayAnswer] = OrderedDict()
 
     async def of(self, episode: str, file: Path) -> ReplayAnswer:
-        """Return what shows a verified episode once more; raise an EpisodeError if its file is not one any more."""
-        async with self._turn:
-            if episode not in self._kept:
-                self._kept[episode] = await asyncio.to_thread(replay_of, file)
+        """Return what shows a verified episode once more.
+
+        Raises an EpisodeError if its file is not one any more, ReplayBusyError if too many wait, or ReplayUnreadError.
+        """
+        if (kept := self._kept.get(episode)) is not None:
             self._kept.move_to_end(episode)
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-            return self._kept[episode]
+            return kept
+        reading = self._reading.get(episode)
+        if reading is None:
+            if len(self._reading) >= WAITING_MAX:
+                raise ReplayBusyError(f"{WAITING_MAX} other episodes wait to be shown; try again in a few seconds")
+            reading = self._reading[episode] = asyncio.create_task(self._read(episode, file), name=f"replay {episode}")
+            reading.add_done_callback(_heard)
+        return await asyncio.shield(reading)  # whoever leaves must not take it from the others
+
+    async def _read(self, episode: str, file: Path) -> ReplayAnswer:
+        try:
+            async with self._turn:
+                found = await asyncio.get_running_loop().run_in_executor(self._executor, replay_of, file)
+        except _LOST as error:
+            said = f"{episode} cannot be read at the moment, which says nothing against it; try again in a few seconds"
+            raise ReplayUnreadError(said) from error
+        finally:
+            del self._reading[episode]
+        self._kept[episode] = found
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return found
+
+
+def _heard(reading: asyncio.Task[ReplayAnswer]) -> None:
+    """Take note of what a reading raised: everyone who asked for it may have left."""
+    if not reading.cancelled():
+        reading.exception()
 
 
 def replay_of(file: Path) -> ReplayAnswer:

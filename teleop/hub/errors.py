@@ -44,11 +44,14 @@ RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 
 
 class ApiError(Exception):
-    """An answer other than success: an HTTP status, a code, and what was expected, what came, what to do."""
+    """An answer other than success: an HTTP status, a code, and what was expected, what came, what to do.
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    `again_s`: after how many seconds to ask again, if that may help.
+    """
+
+    def __init__(self, status: int, code: str, message: str, *, again_s: int | None = None) -> None:
         super().__init__(message)
-        self.status, self.code = status, code
+        self.status, self.code, self.again_s = status, code, again_s
 
 
 def install(app: FastAPI) -> None:
@@ -63,10 +66,11 @@ def install(app: FastAPI) -> None:
     app.router.responses.update(RESPONSES)
 
 
-def answer(status: int, code: str, message: str, gate: str | None = None) -> JSONResponse:
-    """Return the error's response."""
+def answer(status: int, code: str, message: str, gate: str | None = None, again_s: int | None = None) -> JSONResponse:
+    """Return the error's response; `again_s` is its `Retry-After`."""
     said = {"code": code, "message": message}
-    return JSONResponse({"error": said if gate is None else {**said, "gate": gate}}, status)
+    headers = None if again_s is None else {"Retry-After": str(again_s)}
+    return JSONResponse({"error": said if gate is None else {**said, "gate": gate}}, status, headers)
 
 
 def code_of(kind: type[Exception]) -> str:
@@ -77,7 +81,7 @@ def code_of(kind: type[Exception]) -> str:
 async def _api_error(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, ApiError):
         return await _internal(_request, error)
-    return answer(error.status, error.code, str(error))
+    return answer(error.status, error.code, str(error), again_s=error.again_s)
 
 
 async def _not_signed_in(_request: Request, error: Exception) -> JSONResponse:

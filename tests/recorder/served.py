@@ -110,6 +110,7 @@ class Hub:
                 catalogue=self.catalogue,
                 log=self.log,
                 database=self.database,
+                executor=self.executor,
             )
         )
 

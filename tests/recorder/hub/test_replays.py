@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import math
+import multiprocessing
+import threading
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from pathlib import Path
+from unittest.mock import Mock
 
 import httpx
 import numpy as np
@@ -110,3 +114,71 @@ def test_a_verified_episode_is_replayed_by_anyone_and_another_by_nobody(
     assert answer.status_code == 200
     assert answer.json()["episode"] == bundle.name
     assert len(rows_of(ReplayAnswer(**{**answer.json(), "arrays": []}))) == len(answer.json()["t_s"])
+
+
+def test_a_replay_is_read_by_a_worker(tmp_path: Path) -> None:
+    file = record(tmp_path, fake_episode(steps=10))
+
+    async def asked() -> ReplayAnswer:
+        return await replays.Replays(workers).of("e1", file)
+
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as workers:
+        assert asyncio.run(asked()) == replay_of(file)
+
+
+def test_only_so_many_episodes_wait_and_however_many_ask_for_one_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replays, "WAITING_MAX", 3)
+    file, go_on = record(tmp_path, fake_episode(steps=10)), threading.Event()
+
+    def reading(path: Path) -> ReplayAnswer:
+        assert go_on.wait(20)
+        return replay_of(path)
+
+    async def crowd() -> None:
+        asked = replays.Replays()
+        first = [asyncio.create_task(asked.of(f"e{number % 3}", file)) for number in range(60)]
+        await asyncio.sleep(0)
+        for episode in ("e3", "e4"):
+            with pytest.raises(replays.ReplayBusyError, match="try again"):
+                await asked.of(episode, file)
+        first[0].cancel()
+        go_on.set()
+        told = await asyncio.gather(*first, return_exceptions=True)
+        assert sum(isinstance(one, ReplayAnswer) for one in told) == 59, "whoever leaves takes it from nobody"
+        assert await asked.of("e3", file)
+
+    monkeypatch.setattr(replays, "replay_of", reading)
+    asyncio.run(crowd())
+
+
+def test_a_worker_that_is_lost_says_nothing_against_the_file_and_it_may_be_asked_again(
+    tmp_path: Path, hub: Hub, web: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = handed_in(web, hub, tmp_path)
+    assert sign(web, bundle).status_code == 200
+    path = f"/api/episodes/{bundle.name}/replay"
+
+    for error in (BrokenExecutor("a worker died"), OSError(5, "I/O"), MemoryError()):
+        with monkeypatch.context() as patch:
+            patch.setattr(replays, "replay_of", Mock(side_effect=error))
+            answer = web.get(path)
+        assert code(answer) == (503, "replay_unread")
+        assert answer.headers["Retry-After"] == "5"
+
+    monkeypatch.setattr(replays, "WAITING_MAX", 0)
+    answer = web.get(path)
+    assert code(answer) == (503, "replay_busy")
+    assert answer.headers["Retry-After"] == "5"
+    monkeypatch.undo()
+    assert web.get(path).status_code == 200
+
+
+def test_a_file_that_is_no_episode_any_more_is_said_to_be_unreadable(
+    tmp_path: Path, hub: Hub, web: httpx.Client
+) -> None:
+    bundle = handed_in(web, hub, tmp_path)
+    assert sign(web, bundle).status_code == 200
+    hub.store.path(bundle.name, "episode.h5").write_bytes(b"not an episode")
+    assert code(web.get(f"/api/episodes/{bundle.name}/replay")) == (404, "unknown_file")
