@@ -51,7 +51,9 @@ class ScoreRow(Base):
     """What an episode with this score earns in all."""
     scored_ms: Mapped[int] = mapped_column(BigInteger)
     costs: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
-    """Each a `rewards.score.verdict.Cost`; None, as `shown` and `segments`, if an earlier release scored it."""
+    """Each a `rewards.score.verdict.Cost`; None, as the three below, if an earlier release scored it."""
+    refused: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    """The gates that kept it from being accepted."""
     shown: Mapped[dict[str, float] | None] = mapped_column(JSON(none_as_null=True))
     segments: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
     adds_wei: Mapped[int | None] = mapped_column(Wei)
@@ -120,7 +122,7 @@ class StartRow(Base):
     simulated: Mapped[bool]
     operator: Mapped[str] = mapped_column(String(42))
     cell: Mapped[str] = mapped_column(String(24))
-    """Empty if nobody knows where things stood."""
+    """Empty if nobody knows where things stood, or if its file cannot be read; `model` is empty too then."""
     things_m: Mapped[list[float] | None] = mapped_column(JSON(none_as_null=True))
     """x y z of each thing in the robot's base frame, one after the other, m."""
     duration_s: Mapped[float]

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from armshare.cli.options import AsJson, out
+from armshare.cli.options import AsJson, err, out
 
 cli = typer.Typer()
 
@@ -29,18 +30,24 @@ def score(
 ) -> None:
     """Score episodes from their files alone, as a hub does, and say why. Nothing is sent anywhere.
 
-    Exit code 1 if one is not accepted, 2 if one cannot be scored here.
+    One that cannot be scored here is named, and the others are scored. Exit code 2 if there is such a one, else 1 if
+    one is not accepted.
     """
     from armshare.researcher import scoring
 
     version = scoring.require_rules(rules) if rules else ""
     reports = []
     for episode in episodes:
-        reports.append(scoring.report(episode, version))
-        if not as_json:
-            for line in scoring.lines(reports[-1], explain=explain):
+        found = scoring.report_or_why_not(episode, version)
+        reports.append(found)
+        if found["unable"]:
+            err.print(f"[red]error[/red]: {escape(found['message'])}", highlight=False, soft_wrap=True)
+        elif not as_json:
+            for line in scoring.lines(found, explain=explain):
                 out.print(line, highlight=False, soft_wrap=True)
     if as_json:
         print(json.dumps(reports))
+    if any(one["unable"] for one in reports):
+        raise typer.Exit(2)
     if not all(one["accepted"] for one in reports):
         raise typer.Exit(1)

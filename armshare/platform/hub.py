@@ -197,6 +197,7 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
             catalogue=catalogue,
             log=parts.log,
             database=parts.database,
+            executor=verifiers,
         )
     )
     app.get("/api/config", response_model=ConfigAnswer)(lambda: _config(parts))

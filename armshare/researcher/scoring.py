@@ -9,15 +9,15 @@ from typing import Any, Final
 
 from rich.markup import escape
 
-from armshare.failures import DoorError
+from armshare.failures import DoorError, words
 from armshare.moments import Told, clock, legend, line_of_time, noticed, plain, shown_of, worst
-from recorder.file.apart import reader
+from recorder.file.apart import ReaderLostError, reader
 from recorder.file.episode import Episode, EpisodeError, FileMissingError
 from recorder.file.meta import Meta
 from recorder.proof.manifest import EPISODE_FILE
 from rewards.score.score import facts_of, score
 from rewards.score.verdict import ONE_PPM
-from rewards.score.versions import VERSIONS, version_of
+from rewards.score.versions import VERSIONS, UnknownRulesError, version_of
 from sim.words import listed
 
 PARTS: Final = {
@@ -59,6 +59,16 @@ def read(path: Path) -> Episode:
         raise type(error)(f"{said}. Name an episode's folder, or its {EPISODE_FILE}.") from error
 
 
+def report_or_why_not(path: Path, rules: str = "") -> dict[str, Any]:
+    """Return `report`, or in `unable` and `message` what kept this one episode from being scored here."""
+    try:
+        return report(path, rules)
+    except (EpisodeError, ReaderLostError, UnknownRulesError, OSError) as error:
+        said = words(error) if not isinstance(error, OSError) else error.strerror or str(error)
+        message = said if str(path) in said else f"{path} cannot be scored: {said}."
+        return {"file": str(path), "unable": type(error).__name__, "message": plain(message)}
+
+
 def report(path: Path, rules: str = "") -> dict[str, Any]:
     """Score one episode by a version of the rules, by default the one that pays for it; return all that they say."""
     episode = read(path)
@@ -66,6 +76,7 @@ def report(path: Path, rules: str = "") -> dict[str, Any]:
     costs = [Told(one.part, one.ppm / ONE_PPM, one.sentence, one.from_s, one.until_s) for one in found.costs]
     return {
         "file": str(path),
+        "unable": None,
         "episode": episode.meta.episode,
         "task": episode.meta.task.name,
         "version": found.version,
@@ -75,6 +86,7 @@ def report(path: Path, rules: str = "") -> dict[str, Any]:
         "accepted": found.accepted,
         "vector": dict(found.vector),
         "reasons": list(found.reasons),
+        "refused": list(found.refused),
         "costs": [asdict(one) for one in costs],
         "shown": dict(found.shown),
         "segments": [{"kind": str(one.kind), "from_s": one.from_s, "until_s": one.until_s} for one in found.segments],
@@ -99,6 +111,8 @@ def lines(found: dict[str, Any], *, explain: bool) -> Iterator[str]:
     costs = [Told(**one) for one in found["costs"]]
     said = {one.sentence for one in costs}
     yield from (f"  {escape(plain(reason))}" for reason in found["reasons"] if reason not in said)
+    if found["refused"]:
+        yield f"  [dim]refused by {', '.join(found['refused'])}[/dim]"
     if explain:
         yield from _explained(found, costs)
     elif costs:

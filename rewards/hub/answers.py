@@ -87,6 +87,8 @@ class VersionAnswer(BaseModel):
     paid: bool
     """Whether that is booked."""
     scored_ms: int
+    costs: list[CostAnswer]
+    """What cost what by that version, the largest first."""
 
     @classmethod
     def of(cls, found: Scored) -> Self:
@@ -97,6 +99,7 @@ class VersionAnswer(BaseModel):
             pay=str(found.adds_wei),
             paid=found.paid,
             scored_ms=found.scored_ms,
+            costs=[CostAnswer.of(one) for one in found.costs],
         )
 
 
@@ -110,6 +113,9 @@ class ScoreAnswer(BaseModel):
     accepted: bool
     vector: dict[str, float]
     reasons: list[str]
+    refused: list[str]
+    """The gates that kept it from being accepted, in the order of their sentences in `reasons`; docs/scoring.md names
+    them. Versions 1 and 2 of the rules name none."""
     costs: list[CostAnswer]
     """The largest first; versions 1 and 2 of the rules have none."""
     shown: dict[str, float]
@@ -135,6 +141,7 @@ class ScoreAnswer(BaseModel):
             accepted=found.accepted,
             vector=dict(found.vector),
             reasons=list(found.reasons),
+            refused=list(found.refused),
             costs=[CostAnswer.of(one) for one in found.costs],
             shown=dict(found.shown),
             segments=[SegmentAnswer.of(one) for one in found.segments],

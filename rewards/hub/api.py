@@ -11,9 +11,10 @@ from typing import Annotated, Any, Final, Protocol
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from recorder.file.episode import EpisodeError
+from recorder.file.episode import FileMissingError
 from recorder.hub.catalogue import Catalogue, UnknownEpisodeError
 from recorder.hub.states import EpisodeState
+from recorder.hub.store import UnknownFileError
 from recorder.proof.bundle import SCORE_FILE
 from rewards.chain.payouts import NothingSettledError, RootVoidError, UnknownRootError, WrongVaultError
 from rewards.chain.vault import ChainError, ChainUnreachableError, NothingToClaimError, VaultRefusedError
@@ -27,8 +28,9 @@ from rewards.hub.answers import (
     RootAnswer,
     ScoreAnswer,
 )
-from rewards.hub.pipeline import Pipeline
+from rewards.hub.pipeline import BestBusyError, Pipeline
 from rewards.hub.scoring import LOST
+from rewards.hub.starts import Known
 from rewards.hub.verdicts import Unscored
 from rewards.score.kept import encoded
 from rewards.score.starts import LIKE_M
@@ -37,6 +39,14 @@ from teleop.hub.errors import ApiError
 from teleop.identity import SignatureError, require_address
 
 WAIT_MAX_S: Final = 30.0
+_AGAIN_S: Final = 5
+"""When to ask again for what cannot be read at the moment."""
+_NO_BEST: Final = {
+    Known.WHERE: "no other accepted drive of this task with this robot model began within {near_cm:.0f} cm of how "
+    "{episode} began",
+    Known.NOT_WHERE: "nobody knows how {episode} began: its robot observes none of the task's things",
+    Known.UNREADABLE: "nobody knows how {episode} began: its file cannot be read on this hub",
+}
 _DOCUMENT: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"application/json": {}}}}
 _COMING: Final = (
     EpisodeState.RECORDING,
@@ -81,13 +91,14 @@ class _Routes:
         try:
             found = await self._pipeline.best(episode)
         except LOST as error:
-            raise ApiError(503, "best_unread", f"how {episode} began cannot be read now; try again later") from error
-        except EpisodeError as error:
-            raise ApiError(
-                404, "no_best", f"{episode} cannot be read, so nobody knows how it began: {error}"
-            ) from error
+            said = f"how {episode} began cannot be read now; try again later"
+            raise ApiError(503, "best_unread", said, again_s=_AGAIN_S) from error
+        except BestBusyError as error:
+            raise ApiError(503, "best_busy", str(error), again_s=_AGAIN_S) from error
+        except (UnknownFileError, FileMissingError) as error:
+            raise ApiError(404, "no_best", f"{episode} has no file here, so nobody knows how it began") from error
         if found is None:
-            raise await run_in_threadpool(_no_best, self._catalogue, episode)
+            raise await self._no_best(episode)
         view = await run_in_threadpool(self._catalogue.get, found.episode)
         return BestAnswer.of(found, view.driver)
 
@@ -103,6 +114,12 @@ class _Routes:
         """Return the newest of these jobs, newest first. For the platform's operator (admin token)."""
         _require_admin(request, self._admin_token)
         return [RescoringAnswer.of(job) for job in await self._pipeline.rescorings()]
+
+    async def _no_best(self, episode: str) -> ApiError:
+        known = await self._pipeline.known(episode)
+        if known is Known.NOT_YET:  # it has no score: else its start would have been read
+            return await self._not_scored(episode)
+        return ApiError(404, "no_best", _NO_BEST[known].format(episode=episode, near_cm=100 * LIKE_M))
 
     async def _not_scored(self, episode: str) -> ApiError:
         kept_back = await self._pipeline.unscored(episode)
@@ -190,15 +207,6 @@ def _not_scored(catalogue: Catalogue, episode: str, kept_back: Unscored | None) 
         text = f"{episode} is {state} and has no score yet; a verified one gets it in seconds"
         return ApiError(404, "not_scored", text)
     return ApiError(404, "never_scored", f"{episode} is {state}: only verified episodes are scored")
-
-
-def _no_best(catalogue: Catalogue, episode: str) -> ApiError:
-    try:
-        catalogue.get(episode)
-    except UnknownEpisodeError as error:
-        return ApiError(404, "unknown_episode", str(error))
-    near = f"within {100 * LIKE_M:.0f} cm of how {episode} began"
-    return ApiError(404, "no_best", f"no accepted drive of this task with this robot model began {near}")
 
 
 def _day(ms: int) -> str:

@@ -19,7 +19,7 @@ from rewards.hub import paying, starts
 from rewards.hub.judging import Judge, judge
 from rewards.hub.rescoring import Progress, Rescoring
 from rewards.hub.scoring import Scoring
-from rewards.hub.starts import Best
+from rewards.hub.starts import Best, Known
 from rewards.hub.verdicts import Statement, Unscored, Verdict, first_score, unscored_of, verdict_of
 from rewards.ledger import ledger
 from rewards.people import operators
@@ -31,7 +31,30 @@ from teleop.hub.db import Database
 T = TypeVar("T")
 
 CHAIN_THREADS: Final = 4
+FILLING_MAX: Final = 64
+"""How many may wait for the start of an old episode to be read."""
 _log = structlog.get_logger()
+
+
+class BestBusyError(Exception):
+    """Too many wait for the starts of old episodes to be read."""
+
+
+class _Line:
+    """A lock that knows how many wait for it."""
+
+    def __init__(self) -> None:
+        self._turn, self.waiting = asyncio.Lock(), 0
+
+    async def __aenter__(self) -> None:
+        self.waiting += 1
+        try:
+            await self._turn.acquire()
+        finally:
+            self.waiting -= 1
+
+    async def __aexit__(self, *_: object) -> None:
+        self._turn.release()
 
 
 class Pipeline:
@@ -62,7 +85,7 @@ class Pipeline:
         self._tasks: list[asyncio.Task[None]] = []
         self._chain = ThreadPoolExecutor(CHAIN_THREADS, "payouts")
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._filling = asyncio.Lock()  # anyone may ask for a start: one file is read at a time, and once
+        self._filling = _Line()  # anyone may ask for a start: one file is read at a time, and once
         self.scoring = Scoring(
             database,
             store,
@@ -125,15 +148,27 @@ class Pipeline:
         return await asyncio.to_thread(self._unscored, episode)
 
     async def best(self, episode: str) -> Best | None:
-        """Return the best drive from a start like an episode's; None if there is none, or it has no score.
+        """Return the best drive from a start like an episode's; None if there is none: `known` may say why.
 
-        Raises EpisodeError if an earlier release scored it, and its file cannot be read.
+        Raises UnknownFileError or FileMissingError if an earlier release scored it, and its file is gone;
+        BestBusyError if too many others wait for such a file to be read; and what keeps a worker from reading it.
         """
-        if await asyncio.to_thread(self._needs_start, episode):
-            async with self._filling:
-                if await asyncio.to_thread(self._needs_start, episode):
-                    await self.scoring.start(episode)
+        if await asyncio.to_thread(self._needs_start, episode) is not None:
+            await self._fill(episode)
         return await asyncio.to_thread(self._best, episode)
+
+    async def known(self, episode: str) -> Known:
+        """Return what is known of how an episode began."""
+        return await asyncio.to_thread(self._known, episode)
+
+    async def _fill(self, episode: str) -> None:
+        """Keep how an episode began that an earlier release scored, once it is its turn to be read."""
+        if self._filling.waiting >= FILLING_MAX:
+            raise BestBusyError(f"{FILLING_MAX} others wait to be told of the best drive; try again in a few seconds")
+        async with self._filling:
+            task = await asyncio.to_thread(self._needs_start, episode)
+            if task is not None:
+                await self.scoring.start(episode, task)
 
     async def rescore(self, version: str, task: str | None = None) -> Progress:
         """Ask that every verified episode be scored by a version of the rules; raise UnknownRulesError."""
@@ -212,14 +247,21 @@ class Pipeline:
         with self._database() as db:
             return unscored_of(db, episode)
 
-    def _needs_start(self, episode: str) -> bool:
+    def _needs_start(self, episode: str) -> str | None:
+        """Return the task of an episode that has a score and no start; None for any other."""
         with self._database() as db:
-            return starts.known(db, episode) is None and first_score(db, episode) is not None
+            if starts.known(db, episode) is not Known.NOT_YET:
+                return None
+            first = first_score(db, episode)
+            return None if first is None else first.task
 
     def _best(self, episode: str) -> Best | None:
         with self._database() as db:
-            like = starts.known(db, episode)
-            return None if like is None else starts.best(db, like)
+            return starts.best(db, episode)
+
+    def _known(self, episode: str) -> Known:
+        with self._database() as db:
+            return starts.known(db, episode)
 
     def _operator(self, address: str) -> Operator:
         with self._database() as db:

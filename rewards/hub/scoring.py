@@ -22,7 +22,7 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from recorder.file.apart import ReaderLostError
-from recorder.file.episode import EpisodeError
+from recorder.file.episode import EpisodeError, FileMissingError
 from recorder.hub.states import EpisodeState
 from recorder.hub.store import Store
 from recorder.hub.tables import EpisodeRow
@@ -161,13 +161,19 @@ class Scoring:
         finally:
             self._queued.discard(episode)
 
-    async def start(self, episode: str) -> None:
-        """Keep the start of an episode that an earlier release scored.
+    async def start(self, episode: str, task: str) -> None:
+        """Keep the start of an episode that an earlier release scored, or that its file cannot be read.
 
-        Raises EpisodeError, and what keeps a worker from reading it.
+        Raises UnknownFileError or FileMissingError if the file is gone, and what keeps a worker from reading it.
         """
         file = self._store.path(episode, EPISODE_FILE)
-        found = await asyncio.get_running_loop().run_in_executor(self._executor, start_in, file)
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(self._executor, start_in, file)
+        except FileMissingError:
+            raise  # it costs nothing to look for it again
+        except EpisodeError as error:
+            _log.warning("how an episode began cannot be read, and is not read again", episode=episode, why=str(error))
+            found = starts.unreadable(task)
         kept = partial(starts.keep, episode=episode, start=found, versions=self._versions)
         await asyncio.to_thread(ledger.write, self._database, kept)
 
@@ -223,6 +229,7 @@ class Scoring:
             accepted=scored.accepted,
             vector=dict(scored.vector),
             reasons=list(scored.reasons),
+            refused=list(scored.refused),
             costs=[asdict(one) for one in scored.costs],
             shown=dict(scored.shown),
             segments=[asdict(one) for one in scored.segments],

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, CompoundSelect, select, union_all
@@ -37,6 +38,34 @@ class Best:
     """How far apart the two starts are."""
 
 
+class Known(Enum):
+    """What is known of how an episode began."""
+
+    WHERE = auto()
+    """Where each thing stood."""
+    NOT_WHERE = auto()
+    """Its robot observes no thing of its task."""
+    UNREADABLE = auto()
+    """Its file cannot be read."""
+    NOT_YET = auto()
+    """Nobody has looked, or it has no score."""
+
+
+def unreadable(task: str) -> Start:
+    """Return what is kept as the start of an episode whose file cannot be read, so that it is not read again."""
+    return Start(task, 0, "", False, None, 0.0)
+
+
+def known(db: Session, episode: str) -> Known:
+    """Return what is known of how an episode began."""
+    row = db.get(StartRow, episode)
+    if row is None:
+        return Known.NOT_YET
+    if not row.model:
+        return Known.UNREADABLE
+    return Known.NOT_WHERE if row.things_m is None else Known.WHERE
+
+
 def keep(db: Session, episode: str, start: Start, versions: Sequence[str] = VERSIONS) -> None:
     """Keep where things stood as an episode began, with its newest score; run it in the score's transaction.
 
@@ -56,14 +85,10 @@ def keep(db: Session, episode: str, start: Start, versions: Sequence[str] = VERS
     db.add(row)
 
 
-def known(db: Session, episode: str) -> StartRow | None:
-    """Return an episode's start as it is kept."""
-    return db.get(StartRow, episode)
-
-
-def best(db: Session, like: StartRow) -> Best | None:
+def best(db: Session, episode: str) -> Best | None:
     """Return the best drive from a like start by somebody else; if there is none, by the same operator, or None."""
-    if like.things_m is None:
+    like = db.get(StartRow, episode)
+    if like is None or like.things_m is None:
         return None
     others = _chosen(db, like, StartRow.operator != like.operator)
     return others or _chosen(db, like, StartRow.operator == like.operator)

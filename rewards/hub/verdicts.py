@@ -28,6 +28,7 @@ class Scored:
     paid: bool
     """Whether the ledger has booked that."""
     scored_ms: int
+    costs: tuple[Cost, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class Verdict:
     accepted: bool
     vector: Mapping[str, float]
     reasons: tuple[str, ...]
+    refused: tuple[str, ...]
+    """The gates that kept it from being accepted; versions 1 and 2 name none."""
     costs: tuple[Cost, ...]
     shown: Mapping[str, float]
     segments: tuple[Segment, ...]
@@ -58,7 +61,7 @@ class Verdict:
     def scored(self) -> Score:
         """The score alone, without what became of its pay."""
         said = self.version, self.score_ppm, self.accepted, self.vector, self.reasons
-        return Score(*said, self.costs, self.shown, self.segments)
+        return Score(*said, self.costs, self.shown, self.segments, self.refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,8 @@ def verdict_of(db: Session, episode: str) -> Verdict | None:
         accepted=row.accepted,
         vector=row.vector,
         reasons=tuple(row.reasons),
-        costs=tuple(Cost(**one) for one in row.costs or ()),
+        refused=tuple(row.refused or ()),
+        costs=_costs(row),
         shown=row.shown or {},
         segments=tuple(_segment(one) for one in row.segments or ()),
         price_wei=row.price_wei,
@@ -127,7 +131,11 @@ def unscored_of(db: Session, episode: str) -> Unscored | None:
 
 def _scored(db: Session, row: ScoreRow) -> Scored:
     paid = ledger.booked(db, row.key)
-    return Scored(row.version, row.score_ppm, row.owed_wei, paid, row.scored_ms)
+    return Scored(row.version, row.score_ppm, row.owed_wei, paid, row.scored_ms, _costs(row))
+
+
+def _costs(row: ScoreRow) -> tuple[Cost, ...]:
+    return tuple(Cost(**one) for one in row.costs or ())
 
 
 def _segment(said: Mapping[str, Any]) -> Segment:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,12 +14,16 @@ from typing import Any, Final
 from recorder.proof.bundle import SCORE_FILE, read_small
 from recorder.proof.manifest import EPISODE_FILE
 from rewards.score.score import recompute
-from rewards.score.verdict import ONE_PPM, Score
+from rewards.score.verdict import ONE_PPM, Cost, Score
 from rewards.score.versions import VERSIONS
 from teleop.files import write_atomic
 
 _WORDS: Final = frozenset({"reasons"})
 """What is said for people, whose wording may change within a version."""
+_SINCE_VERSION_3: Final = frozenset({"refused", "costs", "shown", "segments"})
+"""Earlier releases wrote none of these; one that leaves them out says nothing of them."""
+_NEAR: Final = 1e-6
+"""What is shown and not paid by is not rounded, so the last digits of a processor's arithmetic reach it."""
 
 
 class ScoreFileError(Exception):
@@ -50,14 +55,23 @@ class Compared:
 
 
 def as_json(scored: Score) -> dict[str, Any]:
-    """Return a score as it is published: the version of its rules, the score and its parts in [0, 1], the reasons."""
+    """Return a score as it is published: by which rules, the score and its parts in [0, 1], what cost what and when."""
     return {
         "version": scored.version,
         "score": scored.score_ppm / ONE_PPM,
         "accepted": scored.accepted,
         "vector": dict(scored.vector),
         "reasons": list(scored.reasons),
+        "refused": list(scored.refused),
+        "costs": [_cost(one) for one in scored.costs],
+        "shown": dict(scored.shown),
+        "segments": [{"kind": one.kind.value, "from_s": one.from_s, "until_s": one.until_s} for one in scored.segments],
     }
+
+
+def _cost(cost: Cost) -> dict[str, Any]:
+    said = {"part": cost.part, "points": cost.ppm / ONE_PPM, "sentence": cost.sentence}
+    return {**said, "from_s": cost.from_s, "until_s": cost.until_s}
 
 
 def encoded(scored: Score) -> bytes:
@@ -107,9 +121,32 @@ def compare_score(bundle: Path, computed: Score) -> Compared:
 
 
 def _held_against(bundle: Path, said: Mapping[str, Any], gives: Mapping[str, Any]) -> Compared:
-    wrong = [name for name in {**gives, **said} if name not in _WORDS and said.get(name) != gives.get(name)]
+    left_out = _SINCE_VERSION_3 - said.keys()
+    told = [name for name in {**gives, **said} if name not in _WORDS | left_out]
+    wrong = [name for name in told if not _agree(name, said.get(name), gives.get(name))]
     if not wrong:
         agrees = f"{SCORE_FILE} says the same. Nobody signs it: this is computed from the file that is signed."
         return Compared(Standing.AGREES, agrees)
-    told = "; ".join(f"{name} {said.get(name)!r:.60}, and the file gives {gives.get(name)!r:.60}" for name in wrong[:3])
-    return Compared(Standing.DIFFERS, f"{bundle / SCORE_FILE} says {told}. Nobody signs that file: remove it.")
+    both = "; ".join(f"{name} {said.get(name)!r:.60}, and the file gives {gives.get(name)!r:.60}" for name in wrong[:3])
+    return Compared(Standing.DIFFERS, f"{bundle / SCORE_FILE} says {both}. Nobody signs that file: remove it.")
+
+
+def _agree(name: str, said: object, gives: object) -> bool:
+    """Whether what is said, which may be anything, is what the file gives under that name."""
+    if name == "costs":
+        return _wordless(said) == _wordless(gives)
+    if name == "shown" and isinstance(said, dict) and isinstance(gives, dict):
+        return said.keys() == gives.keys() and all(_near(said[one], gives[one]) for one in gives)
+    return said == gives
+
+
+def _wordless(costs: object) -> object:
+    """Return costs without their sentences, whose wording may change within a version."""
+    if not isinstance(costs, list):
+        return costs
+    return [{**one, "sentence": ""} if isinstance(one, dict) else one for one in costs]
+
+
+def _near(said: object, gives: object) -> bool:
+    both = isinstance(said, float) and isinstance(gives, float)
+    return both and math.isclose(said, gives, rel_tol=_NEAR, abs_tol=_NEAR)

@@ -41,5 +41,6 @@ class OtherRules:
         require_known(version, self.gives)
         judged, ppm = judge(file, SECOND), self.gives[version]
         reasons = () if ppm is not None else ("It taught nothing.",)
-        said = Score(version, ppm or 0, ppm is not None, {"flow": 0.85}, reasons, COSTS, SHOWN, SEGMENTS)
+        refused = () if ppm is not None else ("not_done", "too_short")
+        said = Score(version, ppm or 0, ppm is not None, {"flow": 0.85}, reasons, COSTS, SHOWN, SEGMENTS, refused)
         return replace(judged, score=said)

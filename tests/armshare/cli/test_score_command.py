@@ -237,3 +237,39 @@ def test_an_episode_that_is_signed_later_says_it_too() -> None:
         "  Not done.",
         "  cost most: [bold]-8.1[/bold] of 100, 0:04 to 0:06: You stood still: drive through.",
     ]
+
+
+def test_one_that_cannot_be_scored_is_named_and_the_others_are_scored(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_bytes(b"not an episode")
+    named = [str(bundle), str(tmp_path / "words.txt"), str(tmp_path), str(bundle)]
+    done = armshare_here("score", *named)
+    assert done.returncode == 2
+    assert done.stdout.count(f"  {bundle.name}  ") == 2
+    assert f"{tmp_path / 'words.txt'} cannot be scored" in done.stderr
+    assert f"There is no episode at {tmp_path}" in done.stderr
+
+    as_json = armshare_here("score", *named, "--json")
+    found = json.loads(as_json.stdout)
+    assert as_json.returncode == 2
+    assert [one["file"] for one in found] == named
+    assert [one["unable"] is None for one in found] == [True, False, False, True]
+    assert found[2]["unable"] == "FileMissingError"
+    assert found[1]["message"] in as_json.stderr
+
+
+def test_a_file_that_may_not_be_read_is_one_of_these(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(_path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(bundle))
+
+    monkeypatch.setattr(scoring, "read", forbidden)
+    done = armshare_here("score", str(bundle))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{bundle} cannot be scored: Permission denied." in done.stderr
+
+
+def test_the_gates_that_refused_it_are_named(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = Score("3", 0, False, {"success": 0.0}, ("It was not done.",), refused=("not_done", "too_short"))
+    monkeypatch.setattr(scoring, "score", lambda _facts: refused)
+    assert "refused by not_done, too_short" in armshare_here("score", str(bundle)).stdout
+    [found] = json.loads(armshare_here("score", str(bundle), "--json").stdout)
+    assert found["refused"] == ["not_done", "too_short"]

@@ -38,7 +38,11 @@ def test_a_score_has_its_costs_with_their_moments_what_is_shown_and_its_stretche
     recovery = {"kind": SegmentKind.RECOVERY.value, "from_s": 2.0, "until_s": 2.5}
     assert said["segments"] == [{"kind": "idle", **moment}, recovery]
     pay = str(8 * PRICE_WEI // 10)
-    assert said["versions"] == [{"version": "9", "score": 0.8, "pay": pay, "paid": True, "scored_ms": 1}]
+    costs = said["costs"]
+    assert said["refused"] == []
+    assert said["versions"] == [
+        {"version": "9", "score": 0.8, "pay": pay, "paid": True, "scored_ms": 1, "costs": costs}
+    ]
 
 
 def test_a_score_without_moments_says_so(world: World) -> None:
@@ -119,3 +123,21 @@ def test_rules_that_are_not_here_rescore_nothing(world: World, client: httpx.Cli
 def test_a_request_to_rescore_is_checked(world: World, client: httpx.Client, body: dict[str, object]) -> None:
     refused(client.post("/api/rescore", json=body, headers=ADMIN), 422, "invalid")
     refused(client.post("/api/rescore", json=body | {"rules": "2", "more": 1}, headers=ADMIN), 422, "invalid")
+
+
+def test_what_refused_an_episode_is_named_in_its_score_and_in_the_file_of_it(world: World) -> None:
+    world.verified("e1", rules="9")
+    asyncio.run(world.pipeline(**OtherRules({"9": None}).options).scoring.score("e1"))
+    with served(world) as client:
+        assert client.get("/api/episodes/e1/score").json()["refused"] == ["not_done", "too_short"]
+        file = client.get("/api/episodes/e1/files/score.json").json()
+    assert (file["refused"], len(file["costs"]), len(file["segments"])) == (["not_done", "too_short"], 2, 2)
+
+
+def test_each_version_says_what_cost_what(world: World) -> None:
+    world.verified("e1")
+    running = world.pipeline(**OtherRules({"9": 800_000}).options)
+    asyncio.run(running.scoring.rescore("e1", "9"))
+    with served(world) as client:
+        first, later = client.get("/api/episodes/e1/score").json()["versions"]
+    assert (first["costs"], [one["part"] for one in later["costs"]]) == ([], ["flow", "order"])

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, text
 
-from recorder.file.episode import EpisodeError
 from recorder.hub.states import EpisodeState
+from recorder.hub.store import UnknownFileError
 from recorder.hub.tables import EpisodeRow
 from rewards.hub import judging, scoring, starts
 from rewards.hub.starts import NEAREST, PER_CELL, Best
@@ -183,12 +183,12 @@ def test_older_rules_do_not_take_the_place_of_newer_ones(world: World) -> None:
         assert db.get_one(StartRow, "bobs").version == "2"
 
 
-def test_a_file_that_cannot_be_read_is_said_to_be(world: World) -> None:
+def test_a_file_that_is_gone_is_said_to_be(world: World) -> None:
     asyncio.run(submitted(world, world.verified("mine")))
     with world.database() as db, db.begin():
         db.execute(delete(StartRow))
-    world.store.path("mine", "episode.h5").write_bytes(b"not an episode")
-    with pytest.raises(EpisodeError):
+    world.store.path("mine", "episode.h5").unlink()
+    with pytest.raises(UnknownFileError):
         best(world)
 
 
