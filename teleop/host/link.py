@@ -248,7 +248,9 @@ class Host:
         descriptor = {**describe(self.name, *self._tasks.specs), "cameras": described}
         latch = self.loop.latch
         stop = latch.stop if latch is not None and latch.by is not None else None
-        hello = signalling.HostHello(PROTOCOL, self.key.address, signature, descriptor, stop is not None, stop)
+        hello = signalling.HostHello(
+            PROTOCOL, self.key.address, signature, descriptor, stop is not None, stop, takes_rules=True
+        )
         socket.begin(signalling.encode(hello))
         return domain
 

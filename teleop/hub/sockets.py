@@ -35,8 +35,14 @@ CONTROLS_PER_S: Final = 50
 """The same for control frames, apart, so that no flood of commands loses a stop."""
 SEEN_PER_S: Final = 250
 """Answers to camera frames."""
+TROUBLES_PER_S: Final = 50
+"""Of one host's cameras; more are dropped and counted, as who drives is told of each."""
 _DRAINED: Final = 8
 """A flood is read, and dropped, at up to this many times the allowed rate; the rest waits at its sender."""
+_TOO_OLD: Final = (
+    "expected a host that records which scoring rules an episode is paid by, got an older one, whose episodes would "
+    "all be refused; update armshare on the robot's computer"
+)
 CLOSE: Final = {"protocol": 4400, "auth": 4401, "too_large": 1009}
 
 
@@ -181,6 +187,8 @@ async def _host(driving: Driving, socket: WebSocket, outbox: Outbox) -> None:
     hello = signalling.from_host(frame)
     if not isinstance(hello, signalling.HostHello):
         raise SignallingError("protocol", "expected hello as the first message")
+    if not hello.takes_rules:
+        raise SignallingError("protocol", _TOO_OLD)
     try:
         dock = await hub.dock(hello, challenge, outbox)
     except (SignatureError, UnknownRobotAddressError, msgspec.ValidationError) as error:
@@ -200,16 +208,42 @@ async def _host_frames(hub: Hub, dock: Dock, socket: WebSocket) -> None:
         return True
 
     framed_socket(socket.scope).read = state
+    troubles, others = Allowance(TROUBLES_PER_S), Allowance(CONTROLS_PER_S)
     while True:
         frame = await _frame(socket)
         if isinstance(frame, bytes):
             hub.from_robot(dock, frame)
             continue
-        try:
-            hub.from_host(dock, signalling.from_host(frame))
-        except SignallingError as error:
-            hub.counts[f"hosts_{error.code}"] += 1
-            _log.warning("a host's message was refused", robot=dock.address, error=str(error))
+        message = _from_host(hub, dock, frame)
+        if isinstance(message, signalling.CameraTroubled) and not troubles.take():
+            hub.counts["hosts_flood"] += 1
+            await asyncio.sleep(1.0 / (_DRAINED * TROUBLES_PER_S))
+            continue
+        if message is not None:
+            _serve_host(hub, dock, message)
+        if not isinstance(message, signalling.CameraTroubled) and not others.take():
+            await asyncio.sleep(1.0 / (_DRAINED * CONTROLS_PER_S))  # nothing else is dropped: it may be a stop
+
+
+def _from_host(hub: Hub, dock: Dock, frame: str) -> signalling.FromHost | None:
+    """Return what a host says; None, counted and logged, if it is nothing that a host may say."""
+    try:
+        return signalling.from_host(frame)
+    except SignallingError as error:
+        _refuse(hub, dock, error)
+        return None
+
+
+def _serve_host(hub: Hub, dock: Dock, message: signalling.FromHost) -> None:
+    try:
+        hub.from_host(dock, message)
+    except SignallingError as error:
+        _refuse(hub, dock, error)
+
+
+def _refuse(hub: Hub, dock: Dock, error: SignallingError) -> None:
+    hub.counts[f"hosts_{error.code}"] += 1
+    _log.warning("a host's message was refused", robot=dock.address, error=str(error))
 
 
 async def _viewer(driving: Driving, socket: WebSocket) -> None:

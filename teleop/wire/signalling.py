@@ -18,9 +18,11 @@ from teleop.wire.rules import RulesVersion
 
 Epoch = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Count = Annotated[int, Meta(ge=0)]
-Stop = Annotated[str, Meta(pattern="^0x[0-9a-f]{64}$", min_length=66, max_length=66)]
+Stop = Annotated[str, Meta(pattern=r"^0x[0-9a-f]{64}$(?!\n)", min_length=66, max_length=66)]
 """The name of what is latched, a stop or a fault: 32 random bytes of its host, as 0x-hex."""
 
+TIMES_MAX: Final = 1_000_000
+Times = Annotated[int, Meta(ge=1, le=TIMES_MAX)]
 Seconds = Annotated[float, Meta(ge=0, le=1e6)]
 CameraName = Annotated[str, Meta(min_length=1, max_length=64)]
 PictureTrouble = Literal["missing", "frozen", "black", "dropped", "lost"]
@@ -153,6 +155,8 @@ class HostHello(Message, frozen=True, tag="hello", rename=None):
     estopped: bool
     stop: Stop | None = None
     """What its owner's clear must name, if it is stopped."""
+    takes_rules: bool = False
+    """Whether it records the `rules` that `begin` names; a host of an earlier release says nothing of it."""
 
 
 class Refused(Message, frozen=True, tag=_snake, rename=None):
@@ -240,8 +244,8 @@ class CameraTroubled(Message, frozen=True, tag="camera_trouble", rename=None):
     episode: str
     camera: CameraName
     trouble: PictureTrouble
-    times: Count
-    """How often it has come in this episode; the rest is about the last time."""
+    times: Times
+    """How often it has come in this episode, a million for more; the rest is about the last time."""
     from_s: Seconds
     """From the episode's first observation."""
     until_s: Seconds | None
@@ -530,8 +534,8 @@ class RobotCameraTroubled(Message, frozen=True, tag="camera_trouble", rename=Non
     episode: str
     camera: CameraName
     trouble: PictureTrouble
-    times: Count
-    """How often it has come in this episode; the rest is about the last time."""
+    times: Times
+    """How often it has come in this episode, a million for more; the rest is about the last time."""
     from_s: Seconds
     """From the episode's first observation."""
     until_s: Seconds | None

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from teleop.cameras.film import Trouble
 from teleop.cameras.orders import Troubled
 from teleop.steps import EpisodeStart
-from teleop.wire.signalling import CameraTroubled, Message, PictureTrouble
+from teleop.wire.signalling import TIMES_MAX, CameraTroubled, Message, PictureTrouble
 
 _log = structlog.get_logger()
 _SAYS: Final = {
@@ -93,7 +93,7 @@ def _told(news: Troubled, t_first_ns: int, before: CameraTroubled | None) -> Cam
     if before is None:
         return CameraTroubled(news.episode, news.camera, _NAMES[news.trouble], 1, from_s, until_s)
     again = before.until_s is not None
-    return replace(before, times=before.times + again, from_s=from_s, until_s=until_s)
+    return replace(before, times=min(before.times + again, TIMES_MAX), from_s=from_s, until_s=until_s)
 
 
 def _seconds(ns: int) -> float:

@@ -254,7 +254,7 @@ async def _dialled(house: Platform) -> ClientConnection:
     socket = await connect(house.url.replace("http", "ws") + "/ws/host", proxy=None)
     challenge = json.loads(await socket.recv())["challenge"]
     signature = HOST_HELLO.sign(key, DOMAIN, {"robot": key.address, "challenge": challenge})
-    hello = signalling.HostHello(PROTOCOL, key.address, signature, describe("bad", PANDA), False)
+    hello = signalling.HostHello(PROTOCOL, key.address, signature, describe("bad", PANDA), False, takes_rules=True)
     await socket.send(signalling.encode(hello))
     assert json.loads(await socket.recv())["type"] == "welcome"
     return socket
@@ -289,9 +289,9 @@ def test_a_host_whose_tasks_have_no_names_is_turned_away(stage, tasks):
         async with connect(house.url.replace("http", "ws") + "/ws/host", proxy=None) as socket:
             challenge = json.loads(await socket.recv())["challenge"]
             signature = HOST_HELLO.sign(key, DOMAIN, {"robot": key.address, "challenge": challenge})
-            await socket.send(
-                signalling.encode(signalling.HostHello(PROTOCOL, key.address, signature, {"tasks": tasks}, False))
-            )
+            said = {"tasks": tasks}
+            hello = signalling.HostHello(PROTOCOL, key.address, signature, said, False, takes_rules=True)
+            await socket.send(signalling.encode(hello))
             assert json.loads(await socket.recv())["code"] == "malformed"
 
     stage.portal.call(dial)
