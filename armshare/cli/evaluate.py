@@ -64,7 +64,9 @@ def evaluate(
     max_steps: Annotated[
         int | None, typer.Option(min=1, help="The longest episode; by default the task's own limit.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=0, max=256, help="How many processes; 0 is one a core, at most 8.")] = 0,
+    workers: Annotated[
+        int, typer.Option(min=0, max=256, help="How many processes; 0 means one for each core, at most 8.")
+    ] = 0,
     videos: Annotated[
         Path | None, typer.Option(metavar="FOLDER", file_okay=False, help="Write a video of each episode there.")
     ] = None,

@@ -41,12 +41,11 @@ from teleop.identity import SignatureError, require_address
 WAIT_MAX_S: Final = 30.0
 _AGAIN_S: Final = 5
 """When to ask again for what cannot be read at the moment."""
-_NO_BEST: Final = {
-    Known.WHERE: "no other accepted drive of this task with this robot model began within {near_cm:.0f} cm of how "
-    "{episode} began",
-    Known.NOT_WHERE: "nobody knows how {episode} began: its robot observes none of the task's things",
-    Known.UNREADABLE: "nobody knows how {episode} began: its file cannot be read on this hub",
+_UNKNOWN: Final = {
+    Known.NOT_WHERE: "its robot observes none of the task's things",
+    Known.UNREADABLE: "its file cannot be read on this hub",
 }
+"""Why nobody knows how an episode began."""
 _DOCUMENT: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"application/json": {}}}}
 _COMING: Final = (
     EpisodeState.RECORDING,
@@ -96,7 +95,7 @@ class _Routes:
         except BestBusyError as error:
             raise ApiError(503, "best_busy", str(error), again_s=_AGAIN_S) from error
         except (UnknownFileError, FileMissingError) as error:
-            raise ApiError(404, "no_best", f"{episode} has no file here, so nobody knows how it began") from error
+            raise _start_unknown(episode, "this hub does not have its file any more") from error
         if found is None:
             raise await self._no_best(episode)
         view = await run_in_threadpool(self._catalogue.get, found.episode)
@@ -119,7 +118,10 @@ class _Routes:
         known = await self._pipeline.known(episode)
         if known is Known.NOT_YET:  # it has no score: else its start would have been read
             return await self._not_scored(episode)
-        return ApiError(404, "no_best", _NO_BEST[known].format(episode=episode, near_cm=100 * LIKE_M))
+        if known is Known.WHERE:
+            near = f"within {100 * LIKE_M:.0f} cm of how {episode} began"
+            return ApiError(404, "no_best", f"no other accepted drive of this task with this robot model began {near}")
+        return _start_unknown(episode, _UNKNOWN[known])
 
     async def _not_scored(self, episode: str) -> ApiError:
         kept_back = await self._pipeline.unscored(episode)
@@ -207,6 +209,10 @@ def _not_scored(catalogue: Catalogue, episode: str, kept_back: Unscored | None) 
         text = f"{episode} is {state} and has no score yet; a verified one gets it in seconds"
         return ApiError(404, "not_scored", text)
     return ApiError(404, "never_scored", f"{episode} is {state}: only verified episodes are scored")
+
+
+def _start_unknown(episode: str, why: str) -> ApiError:
+    return ApiError(404, "start_unknown", f"nobody knows how {episode} began: {why}")
 
 
 def _day(ms: int) -> str:

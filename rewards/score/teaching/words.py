@@ -13,6 +13,8 @@ from rewards.score.teaching.pace import Pace
 
 _COLOURS = frozenset({"red", "green", "blue"})
 """Things that are called by their colour alone."""
+_STAGES = {"sort the second": "sort the second cube", "sort the third": "sort the third cube"}
+"""Stages whose names, which are in every file, are whole only beside the one before them."""
 
 
 def clock(sample: int) -> str:
@@ -24,6 +26,11 @@ def clock(sample: int) -> str:
 def thing_of(name: str) -> str:
     """Return a thing's name as it is said."""
     return f"the {name.replace('_', ' ')}{' one' if name in _COLOURS else ''}"
+
+
+def stage_of(name: str) -> str:
+    """Return a stage's name as it is said alone."""
+    return _STAGES.get(name, name)
 
 
 def of_mistake(mistake: Mistake) -> str:
@@ -47,7 +54,7 @@ def of_mistake(mistake: Mistake) -> str:
 def of_path(stage: str, begun: int, feature: str) -> str:
     """Say which stage went another way, and in what."""
     odd, better = _ODD.get(feature, _ANOTHER_WAY)
-    return f"At {clock(begun)} ({stage}) {odd} was unlike that in drives that teach well: {better}."
+    return f"At {clock(begun)} ({stage_of(stage)}) {odd} was unlike that in drives that teach well: {better}."
 
 
 _STRAIGHT = "go straight to the next thing"
@@ -72,17 +79,16 @@ _ODD = {
 def of_pace(stage: str, found: Pace, number: int) -> str:
     """Say which stage was slow."""
     taken, usual = found.moving_s[number], found.usual_s[number]
-    said = f"You took {taken:.1f} s to {stage}, pauses not counted; good drives take at most {usual:.1f} s"
+    said = f"You took {taken:.1f} s to {stage_of(stage)}, pauses not counted; good drives take at most {usual:.1f} s"
     return f"{said}: go faster where nothing is near, and slow down only to grip."
 
 
 def of_flow(found: Flow) -> str:
-    """Say when the operator paused."""
-    if found.longest is None:
-        return "You paused."
-    first, last = found.longest
-    long_s = (last - first + 1) / RATE_HZ
-    said = f"You stood still for {found.idle_s:.1f} s in all; the longest pause was {long_s:.1f} s, at {clock(first)}"
+    """Say for how long the operator stood still, and when most."""
+    said = f"You stood still for {found.idle_s:.1f} s in all"
+    if found.longest is not None:
+        first, last = found.longest
+        said += f"; the longest pause was {(last - first + 1) / RATE_HZ:.1f} s, at {clock(first)}"
     return f"{said}: plan before you begin, then drive without stopping."
 
 

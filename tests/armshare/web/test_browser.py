@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from sim.catalogue import ROBOTS, pairs
 from teleop.wire.messages import PROTOCOL
+from tests.armshare.web.better import somebody_drove_better
 from tests.browser import complaints, watch
 from tests.conftest import House
 
@@ -524,6 +525,7 @@ def test_an_operator_who_wants_to_sees_the_replay_first_then_discards_or_hands_i
     context = browser.new_context(viewport={"width": 800, "height": 600})
     context.add_init_script("localStorage.setItem('armshare.review', 'first')")
     page = opened(context, house.url)
+    somebody_drove_better(page)
     sign_in(page)
     take_robot(page)
     for decision in ("discard", "submit"):
@@ -543,8 +545,22 @@ def test_an_operator_who_wants_to_sees_the_replay_first_then_discards_or_hands_i
             page.get_by_test_id("again").click()
             expect(page.get_by_test_id("step-count")).to_have_text("0", timeout=PATIENCE_MS)
     page.get_by_test_id("score").wait_for()
+    the_best_is_seen_beside_it(page)
     assert complaints(page) == []
     context.close()
+
+
+def the_best_is_seen_beside_it(page: Page) -> None:
+    """Check that the best drive is named, and drawn in the picture for as long as it is wanted there."""
+    best = page.get_by_test_id("best")
+    expect(best).to_have_attribute("data-found", "found", timeout=PATIENCE_MS)
+    expect(page.get_by_test_id("best-score")).to_have_text("98.7")
+    expect(best).to_have_attribute("data-shown", "true", timeout=PATIENCE_MS)
+    end = str(page.get_by_test_id("scrubber").get_attribute("max"))
+    beside = picture_at(page, end)
+    page.get_by_test_id("beside").uncheck()
+    picture_at(page, "0")
+    assert picture_at(page, end) != beside
 
 
 def picture_at(page: Page, at_s: str) -> bytes:

@@ -61,7 +61,7 @@ def test_a_file_that_cannot_be_read_is_read_once_and_said_to_be_unreadable(world
     old_and_bad(world, "mine")
     with served(world) as client:
         for _ in range(3):
-            said = refused(client.get("/api/episodes/mine/best"), 404, "no_best")
+            said = refused(client.get("/api/episodes/mine/best"), 404, "start_unknown")
             assert said == "nobody knows how mine began: its file cannot be read on this hub"
     assert read == ["mine"]
 
@@ -93,7 +93,7 @@ def test_a_start_that_nobody_knows_is_said_to_be_unknown(world: World) -> None:
     drove(world, "mine", operator=ADA, things_m=None, cell="", simulated=False)
     drove(world, "alone", 5.0, operator=ADA)
     with served(world) as client:
-        said = refused(client.get("/api/episodes/mine/best"), 404, "no_best")
+        said = refused(client.get("/api/episodes/mine/best"), 404, "start_unknown")
         assert said == "nobody knows how mine began: its robot observes none of the task's things"
         assert "no other accepted drive" in refused(client.get("/api/episodes/alone/best"), 404, "no_best")
 
@@ -102,8 +102,8 @@ def test_a_file_that_is_gone_is_said_to_be_gone(world: World) -> None:
     old_and_bad(world, "mine")
     world.store.path("mine", "episode.h5").unlink()
     with served(world) as client:
-        said = refused(client.get("/api/episodes/mine/best"), 404, "no_best")
-    assert said == "mine has no file here, so nobody knows how it began"
+        said = refused(client.get("/api/episodes/mine/best"), 404, "start_unknown")
+    assert said == "nobody knows how mine began: this hub does not have its file any more"
 
 
 def test_a_worker_that_is_lost_says_nothing_against_the_file(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
