@@ -28,6 +28,8 @@ KINDS: Final = {
 _ALWAYS: Final = ("mistake", "recovery")
 SHOWN: Final = {
     "duration_s": ("time", "{:.1f} s"),
+    "idle_s": ("stood still", "{:.1f} s"),
+    "limited": ("reduced by a safety limit", "{:.0%}"),
     "recoveries": ("recoveries", "{:.0f}"),
     "progress": ("how far the task was", "{:.0%}"),
     "path_efficiency": ("directness of the path", "{:.0%}"),

@@ -8,7 +8,7 @@ arithmetic do not reach the score.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recorder.file.layout import RULES, camera_path
+from rewards.score import unjudged
 from rewards.score.facts import EpisodeFacts, unsound
 from rewards.score.fixed import Array
 from rewards.score.metrics import MOVED_M, PAUSE_S, Metrics, idle_until_done, measure
+from rewards.score.teaching.integrity import Gate
 from rewards.score.teaching.rules import teaching_score
 from rewards.score.verdict import ONE_PPM, Score
 from rewards.score.versions import THIRD, measured_s, moved_s, require_known, version_of
@@ -56,12 +58,21 @@ def score(facts: EpisodeFacts) -> Score:
     Never raises: what cannot be measured is rejected, with the reason.
     """
     if facts.version == THIRD:
-        return teaching_score(facts)
+        found = teaching_score(facts)
+        return _told_anyway(found, facts) if Gate.SUCCESS_UNKNOWN in found.refused else found
     metrics = measure(facts)
     vector = components(facts, metrics)
     refusals = refused_because(facts, metrics)
     advice = () if unsound(facts) else advise(facts, metrics, vector)
     return Score(facts.version, weigh(vector), not refusals, vector.as_dict(), refusals + advice)
+
+
+def _told_anyway(found: Score, facts: EpisodeFacts) -> Score:
+    """Add what helps whoever drove a robot that cannot tell whether the task was done; nothing is paid by it."""
+    metrics = measure(facts)
+    advice = advise(facts, metrics, components(facts, metrics))
+    shown, segments = unjudged.shown_of(metrics), unjudged.segments_of(facts)
+    return replace(found, reasons=(*found.reasons, unjudged.FOR_YOU, *advice), shown=shown, segments=segments)
 
 
 def recompute(episode_file: Path, version: str | None = None) -> Score:

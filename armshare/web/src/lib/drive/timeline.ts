@@ -97,6 +97,8 @@ const SHOWN: Record<string, { word: string; write: (value: number) => string }> 
   path_efficiency: { word: 'Directness of the path', write: percent },
   mutual_information: { word: 'Consistency with good drives', write: (value) => value.toFixed(2).replace('-', '−') },
   duration_s: { word: 'Time', write: (value) => `${value.toFixed(1)} s` },
+  idle_s: { word: 'Stood still', write: (value) => `${value.toFixed(1)} s` },
+  limited: { word: 'Reduced by a safety limit', write: percent },
   recoveries: { word: 'Recoveries', write: (value) => value.toFixed(0) },
   progress: { word: 'How far the task was', write: percent },
 }
