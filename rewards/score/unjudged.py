@@ -14,8 +14,8 @@ from rewards.score.series import RATE_HZ, Mask, joined, resample, runs
 from rewards.score.verdict import Segment, SegmentKind
 
 FOR_YOU: Final = (
-    "The drive waits for people to review it. Until then nothing is paid for it, and what is said here of how you drove "
-    "is for you alone."
+    "The drive waits for people to review it. Until then nothing is paid for it, and what is said here of how you "
+    "drove is for you alone."
 )
 _SEGMENT_S: Final = 0.5
 """A pause or a strain shorter than this is not marked."""
