@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Iterator
 from enum import Enum, auto
-from typing import Final, Protocol
+from typing import Final, Protocol, Unpack
 
 import numpy as np
 
@@ -16,9 +16,9 @@ from sim.draws import Draws
 from sim.robot import Vector
 from sim.tasks.parts.expert import (
     GAIN_1_S,
-    HOVER_M,
     SPEED_M_S,
     TURN_RAD_S,
+    Grasp,
     Operator,
     Puppet,
     Script,
@@ -168,17 +168,7 @@ class Person(Puppet):
             self.undone.close()
             self.undone = None
 
-    def grasp(
-        self,
-        name: str,
-        *,
-        row: int | None = None,
-        offset: Vector | None = None,
-        period_rad: float = 0.5 * np.pi,
-        opening: float = 1.0,
-        hover_m: float = HOVER_M,
-        deep_m: float = 0.0,
-    ) -> Script:
+    def grasp(self, name: str, *, row: int | None = None, offset: Vector | None = None, **how: Unpack[Grasp]) -> Script:
         """Take a thing from above, a little beside its middle."""
         before, self.before_grasp = self.before_grasp, None
         if before is not None:
@@ -187,15 +177,7 @@ class Person(Puppet):
         def again() -> Script:
             aimed = self._aimed(offset)
             self._legs = iter((Leg.REACH, Leg.DESCEND))
-            yield from super(Person, self).grasp(
-                name,
-                row=row,
-                offset=aimed,
-                period_rad=period_rad,
-                opening=opening,
-                hover_m=hover_m,
-                deep_m=deep_m,
-            )
+            yield from super(Person, self).grasp(name, row=row, offset=aimed, **how)
 
         self.thing, self._regrasp, self.gripped = (name, row), again, False
         if self.undone is not None:

@@ -11,7 +11,7 @@ A script is a generator that yields once each control period, after it has set w
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from typing import Final
+from typing import Final, TypedDict
 
 import numpy as np
 
@@ -62,6 +62,15 @@ class Operator:
         """Return the pose (7,) in an array, or in one row of it."""
         value = self.values[name]
         return value if row is None else value[row]
+
+
+class Grasp(TypedDict, total=False):
+    """How to take a thing from above, as `Puppet.grasp` says."""
+
+    period_rad: float
+    opening: float
+    hover_m: float
+    deep_m: float
 
 
 class Puppet:
