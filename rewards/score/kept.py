@@ -148,5 +148,6 @@ def _wordless(costs: object) -> object:
 
 
 def _near(said: object, gives: object) -> bool:
-    both = isinstance(said, float) and isinstance(gives, float)
-    return both and math.isclose(said, gives, rel_tol=_NEAR, abs_tol=_NEAR)
+    if not (isinstance(said, float) and isinstance(gives, float)):
+        return False
+    return math.isclose(said, gives, rel_tol=_NEAR, abs_tol=_NEAR)

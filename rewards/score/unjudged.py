@@ -36,8 +36,8 @@ def shown_of(metrics: Metrics) -> dict[str, float]:
 def segments_of(facts: EpisodeFacts) -> tuple[Segment, ...]:
     """Return where nothing moved between the first motion and the last, and where a limit cut what was asked for."""
     t_s = facts.t_s - facts.t_s[0]
-    arrays = (facts.ee_position_m, facts.joint_rad, facts.gripper)
-    still = at_rest(*(resample(t_s, array) for array in arrays))
+    hands_m, joints_rad = resample(t_s, facts.ee_position_m), resample(t_s, facts.joint_rad)
+    still = at_rest(hands_m, joints_rad, resample(t_s, facts.gripper), RATE_HZ)
     rests = [(first / RATE_HZ, last / RATE_HZ) for first, last in runs(still) if first > 0 and last < len(still) - 1]
     found = [Segment(SegmentKind.IDLE, *rest) for rest in rests]
     found += [Segment(SegmentKind.LIMITED, float(t_s[first]), float(t_s[last + 1])) for first, last in _limited(facts)]
