@@ -558,6 +558,8 @@ def the_best_is_seen_beside_it(page: Page) -> None:
     expect(best).to_have_attribute("data-shown", "true", timeout=PATIENCE_MS)
     end = str(page.get_by_test_id("scrubber").get_attribute("max"))
     beside = picture_at(page, end)
+    picture_at(page, "0")
+    assert picture_at(page, end) == beside, "nothing else changes the picture"
     page.get_by_test_id("beside").uncheck()
     picture_at(page, "0")
     assert picture_at(page, end) != beside
