@@ -258,6 +258,7 @@ class Stranger:
             "signature": self.signed(self.robot, "HostHello", values),
             "descriptor": dict(descriptor),
             "estopped": False,
+            "takes_rules": True,
         }
         host.send(json.dumps(hello))
         return str(_heard(host, "welcome")["upload_token"])
