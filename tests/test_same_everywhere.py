@@ -100,7 +100,7 @@ WHOLE_NUMBERS = {
     ("rewards/ledger/settle.py", "_require_payable"),
     ("rewards/score/score.py", "weigh"),
     ("rewards/score/metrics.py", "idle"),
-    ("rewards/score/teaching/rules.py", "weigh"),
+    ("rewards/score/teaching/rules.py", "_added"),
     ("rewards/score/references/store.py", "states"),
 }
 """(module, function) whose `sum` is of integers, or is only asked whether it is finite."""

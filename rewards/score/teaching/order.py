@@ -7,7 +7,8 @@ often a stage is undone. What goes beyond is a mistake:
 
 - `drop`: a thing was held once more than that. The mistake is from half a second before it was let go until it rested;
 - `wrong`: a thing was held that no reference drive holds. The mistake is all of it, from the end of the hold before it;
-- `slip`: a held thing slipped within a second by more than in the reference drives (95 of 100) and 4 mm;
+- `slip`: a held thing slipped within a second by more than in the reference drives (95 of 100) and 4 mm; or by more
+  than 4 mm in a grip that was loosened and closed again, however far things slip in a robot's tight fingers;
 - `fall`: a thing was let go from higher than there (95 of 100) by more than 1 cm, and not taken again;
 - `undone`: a stage that was done was not any more, for half a second or longer, and no other mistake says why.
 
@@ -127,9 +128,12 @@ def _of_holds(course: Course, holds: tuple[Hold, ...], reference: ReferenceSet) 
 def _loose(course: Course, hold: Hold, reference: ReferenceSet) -> list[Mistake]:
     """Return whether a thing that was held as often as it should be slipped, or was let go too high."""
     grip, found, around = grip_of(course, hold), [], round(BEFORE_S * RATE_HZ)
-    if grip.slip_m > reference.slip_usual_m + SLIP_M:
-        ended = min(grip.slipped + round(RATE_HZ), grip.released + 1, course.done)
-        found.append(Mistake(MistakeKind.SLIP, hold.thing, min(grip.slipped, ended), ended, ended))
+    slipped = grip.slipped if grip.slip_m > reference.slip_usual_m + SLIP_M else None
+    if slipped is None and grip.loose_m > SLIP_M:
+        slipped = grip.loosened
+    if slipped is not None:
+        ended = min(slipped + round(RATE_HZ), grip.released + 1, course.done)
+        found.append(Mistake(MistakeKind.SLIP, hold.thing, min(slipped, ended), ended, ended))
     if grip.fall_m > reference.fall_usual_m + FALL_M:
         ended = min(hold.rested + 1, course.done)
         begun = min(max(grip.released - around, hold.begun), ended)

@@ -4,11 +4,12 @@ Part of version 3 of the rules; exports `Pace` and `pace`.
 
 *Formula.* m is the time, s, for which something moved in a stage, in ordinary driving: pauses belong to `flow`, and
 mistakes and recoveries to nobody. Against q, which 90 of 100 reference drives need at most, a stage has
-g = 1 if m <= q, then falling evenly to 0 at m = 3 q. The part is the mean of g over the stages, weighed by how long
+g = 1 if m <= q, then falling evenly to 0 at m = 2 q. The part is the mean of g over the stages, weighed by how long
 they usually take (the median).
 
-*Source.* Duration outliers by task: score_lerobot_episodes; q3 + 1.5 IQR there. Ours is graded, because a drive at
-half the speed still teaches, and one at an eighth taught a policy nothing (docs/scoring.md).
+*Source.* Duration outliers by task: score_lerobot_episodes; q3 + 1.5 IQR there. Ours is graded, and multiplies:
+policies learnt from drives at 0.73 of the speed most of what they learn from clean ones, at 0.54 a tenth of it or
+nothing, and at 0.39 nothing (docs/scoring.md has the numbers).
 
 *Limits.* A scene whose things lie far apart takes longer than one whose things lie near; the distribution is over both.
 Being faster than everybody costs nothing: limits keep the arm from it.
@@ -26,7 +27,7 @@ from rewards.score.references.store import ReferenceSet, quantile
 from rewards.score.series import RATE_HZ, Mask
 from rewards.score.teaching.course import Course
 
-SLOWEST: Final = 3.0
+SLOWEST: Final = 2.0
 """So many times the usual time, and a stage teaches no pace any more."""
 
 

@@ -33,7 +33,11 @@ from rewards.score.teaching.states import states_of
 from rewards.score.verdict import ONE_PPM, Cost, Score, Segment, SegmentKind
 
 REFERENCE_SET: Final = 1
-WEIGHTS_PERCENT: Final[Mapping[str, int]] = {"object_path": 30, "order": 15, "pace": 25, "flow": 25, "control": 5}
+PACE: Final = "pace"
+WEIGHTS_PERCENT: Final[Mapping[str, int]] = {"object_path": 40, "order": 20, "flow": 33, "control": 7}
+"""Of the parts that are added up. Success and pace multiply them: who learns from drives that were too slow learns
+nothing, however neat they were."""
+PARTS: Final = ("object_path", "order", PACE, "flow", "control")
 UNDONE_PERCENT: Final = 50
 """What a drive that did not succeed can have at most, if it had nearly got there."""
 SHOWN_FROM_PPM: Final = 2_000
@@ -45,7 +49,7 @@ SPARSE: Final = 4
 PADDING: Final = 4
 """A fourth of version 2's: it moves SPARC by less than 0.1, and is four times as fast."""
 SEGMENT_S: Final = 0.5
-"""A pause or a strain shorter than this is not marked."""
+"""A pause, a strain or a tail shorter than this is not marked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ def teaching_score(facts: EpisodeFacts) -> Score:
     """Return the score of `facts` by version 3. Never raises: what cannot be measured is refused, with the reason."""
     reference = unmeasurable(facts, REFERENCE_SET)
     if isinstance(reference, Refusal):
-        nothing = {"success": 0.0, **dict.fromkeys(WEIGHTS_PERCENT, 0.0)}
+        nothing = {"success": 0.0, **dict.fromkeys(PARTS, 0.0)}
         return Score(facts.version, 0, False, nothing, (reference.sentence,), refused=(reference.gate.value,))
     found, refused = look(facts, reference), refusals(facts)
     vector = parts_of(found)
@@ -141,17 +145,25 @@ def rounded_ppm(part: float) -> int:
 
 
 def weigh(vector: Mapping[str, int]) -> int:
-    """Return floor(success * sum of weight * part), in ppm."""
-    weighed: int = sum(weight * vector[name] for name, weight in WEIGHTS_PERCENT.items())
-    return vector["success"] * weighed // (100 * ONE_PPM)
+    """Return floor(success * pace * sum of weight * part), in ppm."""
+    return vector["success"] * vector[PACE] * _added(vector) // (100 * ONE_PPM * ONE_PPM)
+
+
+def _added(vector: Mapping[str, int]) -> int:
+    """Return the sum of weight * part, in hundredths of a ppm."""
+    return sum(weight * vector[name] for name, weight in WEIGHTS_PERCENT.items())
 
 
 def costs_of(found: Found, vector: Mapping[str, int]) -> tuple[Cost, ...]:
-    """Return what each part cost of the price of a perfect drive, the largest first."""
+    """Return what each part cost of the price of a perfect drive, the largest first.
+
+    Pace costs its share of what the other parts left over, so that all costs add up to what the score lacks.
+    """
     said = {"object_path": _path, "order": _order, "pace": _pace, "flow": _flow, "control": _control}
     costs = []
     for name, say in said.items():
-        ppm = WEIGHTS_PERCENT[name] * (ONE_PPM - vector[name]) // 100
+        most_ppm = _added(vector) // 100 if name == PACE else WEIGHTS_PERCENT[name] * ONE_PPM // 100
+        ppm = most_ppm * (ONE_PPM - vector[name]) // ONE_PPM
         if ppm >= SHOWN_FROM_PPM:
             sentence, stretch = say(found)
             from_s, until_s = (None, None) if stretch is None else (stretch[0] / RATE_HZ, stretch[1] / RATE_HZ)
@@ -228,7 +240,7 @@ def segments_of(found: Found) -> tuple[Segment, ...]:
         (SegmentKind.IDLE, idle_of(course, found.ordinary), round(SEGMENT_S * RATE_HZ)),
         (SegmentKind.LIMITED, course.strained & found.ordinary, round(SEGMENT_S * RATE_HZ)),
         (SegmentKind.SLOW, _slow(found), 1),
-        (SegmentKind.TAIL, np.arange(course.samples) >= course.done, 1),
+        (SegmentKind.TAIL, np.arange(course.samples) >= course.done, round(SEGMENT_S * RATE_HZ)),
     ]
     segments = [
         Segment(kind, first / RATE_HZ, (last + 1) / RATE_HZ)

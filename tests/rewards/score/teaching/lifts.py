@@ -142,6 +142,17 @@ def dropped_lift(mending_s: float = 0.0) -> Lift:
     return begun.rest(mending_s).to(CUBE_M, 0.7).grasp().to(HIGH_M, 0.9).rest(0.6)
 
 
+def slipped_lift(slip_m: float, *, loosened: bool) -> Lift:
+    """Return one in which the cube slips on its way up: in fingers that opened and closed again, or in tight ones."""
+    lift = Lift().take().to(CUBE_M + np.array((0.0, 0.0, 0.07)), 0.6)
+    lift.closed = not loosened
+    for _ in range(2):
+        lift._add(lift.hand[-1], lift.opening[-1])
+        lift.cube[-1] = lift.cube[-1] - np.array((0.0, 0.0, 0.5 * slip_m))
+    lift.closed = True
+    return lift.to(HIGH_M, 0.9).rest(0.6)
+
+
 def detoured_lift(aside_m: float) -> Lift:
     """Return one that goes round by somewhere else."""
     begun = Lift().to(START_M + np.array((-0.5, 1.0, 0.2)) * aside_m, 1.0)

@@ -11,10 +11,14 @@ import pytest
 
 from rewards.score.facts import EpisodeFacts
 from rewards.score.score import pay_wei, score
+from rewards.score.teaching.course import course_of
+from rewards.score.teaching.grips import grip_of
+from rewards.score.teaching.holds import holds_of
 from rewards.score.teaching.order import COST
-from rewards.score.teaching.rules import WEIGHTS_PERCENT
+from rewards.score.teaching.rules import PARTS, WEIGHTS_PERCENT, weigh
 from rewards.score.verdict import ONE_PPM, Score, SegmentKind
 from tests.rewards.score.teaching.lifts import (
+    HIGH_M,
     HZ,
     Lift,
     detoured_lift,
@@ -22,6 +26,7 @@ from tests.rewards.score.teaching.lifts import (
     good_lift,
     paused_lift,
     shaken,
+    slipped_lift,
     slowed,
 )
 
@@ -43,20 +48,20 @@ def test_a_good_drive_is_accepted_near_the_top(good):
     assert good.refused == ()
     assert good.score_ppm > 970_000
     assert good.version == "3"
-    assert set(good.vector) == {"success", *WEIGHTS_PERCENT}
+    assert set(good.vector) == {"success", *PARTS}
 
 
 def test_the_score_of_a_known_drive_is_this_integer_on_every_machine():
     assert score(shaken(dropped_lift(1.0).facts(), 0.003)).score_ppm == KNOWN
 
 
-KNOWN = 858_340
+KNOWN = 811_120
 
 
 def test_the_weights_are_a_whole_and_are_those_that_people_are_told():
     assert sum(WEIGHTS_PERCENT.values()) == 100
     rules = (Path(__file__).parents[4] / "docs" / "scoring.md").read_text()
-    assert f"success x ({' + '.join(f'{weight} % {name}' for name, weight in WEIGHTS_PERCENT.items())})" in rules
+    assert f"success x pace x ({' + '.join(f'{weight} % {name}' for name, weight in WEIGHTS_PERCENT.items())})" in rules
     for kind, cost in COST.items():
         assert re.search(rf"\| `{kind}` \| .* \| {cost} \|", rules)
 
@@ -135,6 +140,42 @@ def test_recovering_is_never_punished_though_it_takes_longer_than_the_whole_task
 
 def test_a_drive_that_mends_its_mistake_is_paid_most_of_the_price(good):
     assert score(dropped_lift().facts()).score_ppm > 0.85 * good.score_ppm
+
+
+def test_a_thing_that_slips_in_a_loosened_grip_is_a_mistake_and_in_tight_fingers_it_is_the_robots(good):
+    """4 mm are much in a hand that holds; how far things slip in tight fingers depends on the robot."""
+    loosened, tight = (score(slipped_lift(0.005, loosened=one).facts()) for one in (True, False))
+    only(loosened, good, "order", 0.1)
+    assert SegmentKind.MISTAKE in [one.kind for one in loosened.segments]
+    (cost,) = [one for one in loosened.costs if one.part == "order"]
+    assert "slipped in the fingers" in cost.sentence
+    assert tight.vector["order"] == 1.0
+    assert score(slipped_lift(0.003, loosened=True).facts()).vector["order"] == 1.0
+
+
+def test_letting_go_is_not_loosening():
+    course = course_of(dropped_lift().facts())
+    assert [grip_of(course, hold).loose_m for hold in holds_of(course)] == [0.0, 0.0]
+
+
+def test_a_tail_is_marked_only_if_somebody_waited():
+    """An operator who finishes within half a second has not waited."""
+    whole = good_lift().facts()
+    assert whole.done_s is not None
+    until_done_s = 0.6 - (whole.t_s[-1] - whole.done_s)
+    for waited_s, kinds in ((0.05, []), (0.3, []), (2.0, [SegmentKind.TAIL])):
+        found = score(Lift().take().to(HIGH_M, 0.9).rest(until_done_s + waited_s).facts())
+        assert found.accepted
+        assert [one.kind for one in found.segments] == kinds
+
+
+def test_a_drive_of_no_pace_is_paid_nothing_however_neat_it_was_and_nothing_else_takes_all():
+    neat = dict.fromkeys(("success", *PARTS), ONE_PPM)
+    assert weigh(neat) == ONE_PPM
+    assert weigh({**neat, "pace": ONE_PPM // 2}) == ONE_PPM // 2
+    assert weigh({**neat, "pace": 0}) == 0
+    for name, percent in WEIGHTS_PERCENT.items():
+        assert weigh({**neat, name: 0}) == ONE_PPM * (100 - percent) // 100
 
 
 def test_limits_and_lag_cost_control(good):
