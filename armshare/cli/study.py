@@ -46,7 +46,9 @@ def quality(
         bool, typer.Option("--small", help="Make as little as possible, only to try the command.")
     ] = False,
     seeds: Annotated[int, typer.Option(min=0, help="How many seeds of each task; 0 is 5, or 1 with --small.")] = 0,
-    scenes: Annotated[int, typer.Option(min=0, help="In how many scenes each policy is judged; 0 is 25.")] = 0,
+    scenes: Annotated[
+        int, typer.Option(min=0, help="In how many scenes each policy is judged; 0 is 25 at lift, 15 at stack.")
+    ] = 0,
     workers: Annotated[
         int, typer.Option(min=0, max=256, help="How many processes; 0 means one for each core, up to 8.")
     ] = 0,
@@ -57,7 +59,7 @@ def quality(
     Scripted demonstrators of graded skill and with injected defects drive through the recorder; each drive is scored
     from its file. Policies learn from the halves that scores choose, and are judged in scenes that are in no drive. A
     study that was ended goes on with the same command, and after a change of the rules with what changed. It takes
-    about an hour and a half on two cores.
+    about 50 minutes on two cores.
 
     Exit codes: 0 the study is done, whether or not its claims hold; 1 Ctrl-C came; 2 it could not go on.
     """
@@ -68,7 +70,8 @@ def quality(
 
     draw = None if target is None else _drawing()  # first: an hour is long to wait for a library that is not there
     plan = SMALL if small else Plan()
-    plan = msgspec.structs.replace(plan, cells=seeds or plan.cells, judged=scenes or plan.judged)
+    judged = dict.fromkeys(plan.tasks, scenes) if scenes else plan.judged
+    plan = msgspec.structs.replace(plan, cells=seeds or plan.cells, judged=judged)
     if target is not None:
         target.mkdir(parents=True, exist_ok=True)
     begun = time.perf_counter()
@@ -110,14 +113,19 @@ def _write(report: Report, folder: Path) -> None:
 
 
 def _tell(report: Report, seconds: float) -> None:
+    from armshare.study.claims import could_be_tested
+
     for one in report.claims:
-        out.print(f"{_held(one):>4}  {_figure(one)}  {one.says}", highlight=False, soft_wrap=True, markup=False)
-    held = sum(one.holds for one in report.claims)
-    out.print(f"{held} of {len(report.claims)} claims hold; {seconds:.0f} s", highlight=False)
+        why = f" Cannot be tested here: {one.untested}." if one.untested else ""
+        out.print(f"{_held(one):>4}  {_figure(one)}  {one.says}{why}", highlight=False, soft_wrap=True, markup=False)
+    could = could_be_tested(report.claims)
+    held = sum(one.holds for one in could)
+    rest = len(report.claims) - len(could)
+    out.print(f"{held} of {len(could)} claims hold; {rest} cannot be tested; {seconds:.0f} s", highlight=False)
 
 
 def _held(one: Claim) -> str:
-    return "sure" if one.sure else "yes" if one.holds else "no"
+    return "–" if one.untested else "sure" if one.sure else "yes" if one.holds else "no"
 
 
 def _figure(one: Claim) -> str:

@@ -41,7 +41,6 @@ class Alone(StrEnum):
     CLEAN = "clean"
     SLOW = "slow"
     RECOVERING = "recovering"
-    HALF = "half recovering"
 
 
 _RANKED: Final[Mapping[Arm, tuple[str, float]]] = {
@@ -87,8 +86,6 @@ def alone(kind: Alone, most: int, cell: Sequence[Drive], seed: int) -> tuple[Par
             return filled(slow, budget)
         case Alone.RECOVERING:
             return filled(recovering, budget)
-        case Alone.HALF:
-            return filled(clean, budget - budget // 2) + filled(recovering, budget // 2)
 
 
 def ranked(drives: Sequence[Drive], measure: str, sign: float, found: Found, seed: int) -> list[Drive]:

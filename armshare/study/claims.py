@@ -1,4 +1,7 @@
-"""What is claimed of the score, one by one: what was found, how sure that is, what was aimed at, whether it holds."""
+"""What is claimed of the score, one by one: what was found, how sure that is, what was aimed at, whether it holds.
+
+What cannot be tested neither holds nor fails, and says why.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import msgspec
 from armshare.study.arms import Arm
 from armshare.study.detection import Detection, Following
 from armshare.study.measures import SCORE
-from armshare.study.plan import Group
+from armshare.study.plan import Group, possible
 from armshare.study.policies import BOTH, Contrast, Pay, Recovered
 from armshare.study.statistics import Estimate
 from sim.demonstrators.defects import Kind
@@ -22,7 +25,10 @@ _SAID: Final = {Group.SUBTLE: "subtle defects", Group.WRONG: "wrong actions"}
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """One claim. It holds if the value reaches the aim; it is sure if all of its interval does."""
+    """One claim. It holds if the value reaches the aim; it is sure if all of its interval does.
+
+    One that cannot be tested is neither.
+    """
 
     id: str
     says: str
@@ -35,6 +41,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     beside: dict[str, Estimate] = {}
     """The same, found in another way."""
     note: str = ""
+    untested: str = ""
+    """Why it cannot be tested here; empty if it was."""
 
 
 def claim(
@@ -46,9 +54,11 @@ def claim(
     beats: bool = False,
     beside: dict[str, Estimate] | None = None,
     note: str = "",
+    untested: str = "",
 ) -> Claim:
     """Return a claim; one that something `beats` something holds only if that is sure: the aim is left out then."""
-    reaches = found.value is not None and (found.value > aim if beats else found.value >= aim)
+    tested = found.value is not None and not untested
+    reaches = tested and found.value is not None and (found.value > aim if beats else found.value >= aim)
     sure = reaches and found.low is not None and (found.low > aim if beats else found.low >= aim)
     return Claim(
         id=id_,
@@ -61,7 +71,13 @@ def claim(
         sure=sure,
         beside=beside or {},
         note=note,
+        untested=untested or ("" if tested else "there is nothing to say it of"),
     )
+
+
+def could_be_tested(claims: Sequence[Claim]) -> list[Claim]:
+    """Return those that could be tested."""
+    return [one for one in claims if not one.untested]
 
 
 def of_detection(found: Sequence[Detection]) -> Iterator[Claim]:
@@ -75,11 +91,21 @@ def of_detection(found: Sequence[Detection]) -> Iterator[Claim]:
             for other in ("as_driven", "matched")
             if (task, kind, other) in scores
         }
-        note = "" if one.defective else "Not one drive with this defect ended in success, or it cannot be at this task."
-        if kind is Kind.SLOW:
-            note = "At equal length a slow drive is a clean one: that it is told apart is aimed at as driven only."
         says = f"At {task}, the score tells {kind.replace('_', ' ')} from clean drives, at equal length (AUROC)."
-        yield claim(f"a.{task}.{kind}", says, one.auroc, FOUND_AIM, beside=beside, note=note)
+        untested = _untested(task, kind, one.defective, beside["as_driven"])
+        yield claim(f"a.{task}.{kind}", says, one.auroc, FOUND_AIM, beside=beside, untested=untested)
+
+
+def _untested(task: str, kind: Kind, defective: int, as_driven: Estimate) -> str:
+    """Return why it cannot be tested whether a defect is told at equal length; empty if it can."""
+    if not possible(task, kind):
+        return f"this defect cannot be at {task}"
+    if not defective:
+        return "not one drive with this defect ended in success"
+    if kind is Kind.SLOW:
+        found = "" if as_driven.value is None else f"; as driven it is told with {as_driven.value:.2f}"
+        return f"at equal length a slow drive is a clean one{found}"
+    return ""
 
 
 def of_policies(contrasts: Sequence[Contrast], recovered: Sequence[Recovered]) -> Iterator[Claim]:

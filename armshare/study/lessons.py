@@ -22,6 +22,9 @@ from sim.registry import env_id
 from sim.seeds import JUDGING
 from teleop.files import write_atomic
 
+APART: Final = 25
+"""So many scenes lie between the first of one policy's number and the first of the next one's, at least: who is judged
+in fewer scenes is judged in the first of the same ones."""
 _POLICY: Final = "armshare.study.learner:load"
 
 
@@ -116,7 +119,8 @@ def learn(path: Path, lesson: Lesson) -> Learnt:
 
 def _lesson(plan: Plan, task_name: str, seed: int, parts: tuple[Part, ...], *, hurried: bool) -> Lesson:
     """Who learns from slow drives is slow, and is given all the time that the task gives."""
-    first = JUDGING.start + seed * plan.judged
+    judged = plan.judged[task_name]
+    first = JUDGING.start + seed * max(judged, APART)
     longest: Mapping[str, int] = plan.longest if hurried else {}
     return Lesson(
         task_name,
@@ -126,7 +130,7 @@ def _lesson(plan: Plan, task_name: str, seed: int, parts: tuple[Part, ...], *, h
         plan.hidden,
         plan.updates[task_name],
         seed,
-        (first, first + plan.judged),
+        (first, first + judged),
         longest.get(task_name),
     )
 

@@ -10,6 +10,7 @@ import msgspec
 from armshare.study import claims
 from armshare.study.arms import Alone, Arm
 from armshare.study.claims import Claim
+from armshare.study.curating import curating
 from armshare.study.detection import DEFECTS, Detection, Following, Way, detections, followings
 from armshare.study.evidence import Evidence
 from armshare.study.measures import JUDGED
@@ -94,9 +95,9 @@ def reported(evidence: Evidence) -> Report:
 
 def page(report: Report) -> str:
     """Return the report as a page in Markdown."""
-    held = sum(one.holds for one in report.claims)
-    parts = [_head(report, held)]
+    parts = [_head(report)]
     parts.append(_table(("claim", "found", "aim", "holds"), (_row(one) for one in report.claims)))
+    parts += ["## What this means for who curates", curating(report)]
     parts += ["## How well each measure tells each defect", _DETECTION, *_detection_tables(report)]
     parts += ["## What policies learnt", _LEARNT, _success_table(report), _recovered_table(report)]
     parts += ["## Score and skill", "![Score against skill](skill.svg)", _following_table(report)]
@@ -124,8 +125,10 @@ many steps of this kind alone, given as much time as the task gives.
 ![What is paid and what is taught](pay.svg)"""
 
 
-def _head(report: Report, held: int) -> str:
-    plan = report.plan
+def _head(report: Report) -> str:
+    plan, could = report.plan, claims.could_be_tested(report.claims)
+    held, rest = sum(one.holds for one in could), len(report.claims) - len(could)
+    scenes = " and ".join(f"{plan.judged[task]} of {task}" for task in plan.tasks)
     drives = sum(one.drives for one in report.drives)
     policies = plan.policies * plan.cells * len(plan.tasks) * (len(MIXES) * len(Arm) + len(Alone))
     small = plan.cells < ENOUGH or len(plan.tasks) < len(Plan().tasks)
@@ -135,16 +138,19 @@ def _head(report: Report, held: int) -> str:
 
 Made by `{COMMAND}`, which needs `pip install 'armshare[study]'`; do not edit. Version
 {report.rules} of the rules (SHA-256 `{report.rules_sha256[:16]}`). {drives} drives through the recorder, each scored
-from its file; {policies} policies, each judged in {plan.judged} scenes; {plan.cells} seeds of each task, from drives
+from its file; {policies} policies, each judged in scenes ({scenes}); {plan.cells} seeds of each task, from drives
 that no rule was fitted on. Intervals: {LEVEL:.0%}, percentiles of {RESAMPLES} resamples of seeds and what is in them.
 
-**{held} of {len(report.claims)} claims hold.** A claim holds if its value reaches the aim; *sure*, if all of its
-interval does. That one arm beats another holds only if it is sure. What does not hold stands here too.{trial}"""
+**{held} of {len(could)} claims hold; {rest} more cannot be tested here.** A claim holds if its value reaches the aim;
+*sure*, if all of its interval does. That one arm beats another holds only if it is sure. What does not hold stands here
+too, and what cannot be tested says why; it counts on neither side.{trial}"""
 
 
 def _row(one: Claim) -> tuple[str, ...]:
     says = one.says + (f" {one.note}" if one.note else "")
     holds = "sure" if one.sure else "yes" if one.holds else "**no**"
+    if one.untested:
+        holds = f"cannot be tested here: {one.untested}"
     return says, _said(Estimate(one.value, one.low, one.high)), f"{one.aim:g}", holds
 
 

@@ -15,7 +15,7 @@ from armshare.study.lessons import Learnt, Lesson, Pupil
 from armshare.study.measures import SCORE
 from armshare.study.plan import MIXES, Group, Plan, Wanted, wanted
 
-PLAN = msgspec.structs.replace(Plan(), tasks=("lift",), cells=5, judged=40)
+PLAN = msgspec.structs.replace(Plan(), tasks=("lift",), cells=5, judged={"lift": 40})
 Scored = Callable[[Wanted, np.random.Generator], float]
 Taught = Callable[[Group | None, str], float]
 
@@ -24,7 +24,7 @@ def evidence(
     scored: Scored, taught: Taught, plan: Plan = PLAN, succeeds: Callable[[Wanted], bool] = lambda _: True
 ) -> Evidence:
     """Return evidence in which each drive's score and success, and each arm's chance of success, are as told."""
-    rng = np.random.default_rng(7)
+    rng = np.random.default_rng(8)
     drives = tuple(Drive(one, 60, succeeds(one), True) for one in wanted(plan))
     found = {}
     for drive in drives:
@@ -35,7 +35,7 @@ def evidence(
         for cell in range(plan.cells):
             arms = [(mix, arm) for mix in MIXES for arm in Arm] + [(None, kind) for kind in Alone]
             for number, (mix, arm) in product(range(plan.policies), arms):
-                lesson = Lesson(task, "", "", (), 1, 1, number, (0, plan.judged), None)
-                done = tuple(bool(one) for one in rng.random(plan.judged) < taught(mix, arm))
+                lesson = Lesson(task, "", "", (), 1, 1, number, (0, plan.judged[task]), None)
+                done = tuple(bool(one) for one in rng.random(plan.judged[task]) < taught(mix, arm))
                 learnt.append((Pupil(task, cell, number, mix, arm, lesson), Learnt(100, done)))
     return Evidence(plan, "0" * 64, "0" * 64, drives, found, tuple(learnt))

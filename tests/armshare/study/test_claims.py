@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 
 from armshare.study.arms import Alone, Arm
-from armshare.study.claims import Claim, claim
+from armshare.study.claims import Claim, claim, could_be_tested
+from armshare.study.curating import curating
 from armshare.study.plan import Group, Wanted
 from armshare.study.report import Report, page, reported
 from armshare.study.statistics import Estimate
@@ -30,7 +31,7 @@ def shuffled(_one: Wanted, rng: np.random.Generator) -> float:
 def by_quality(mix: Group | None, arm: str) -> float:
     """What arms teach if the score is honest."""
     if mix is None:
-        return {Alone.CLEAN: 0.8, Alone.SLOW: 0.2, Alone.RECOVERING: 0.6, Alone.HALF: 0.85}[Alone(arm)]
+        return {Alone.CLEAN: 0.8, Alone.SLOW: 0.2, Alone.RECOVERING: 0.6}[Alone(arm)]
     return {Arm.TOP: 0.85, Arm.CLEAN: 0.85, Arm.BOTTOM: 0.2}.get(Arm(arm), 0.5)
 
 
@@ -53,7 +54,7 @@ def test_a_planted_effect_is_found_in_every_claim():
     found = claims(honestly())
     assert found["a.lift.noise"].sure
     assert found["a.lift.drop_and_regrasp"].sure
-    assert not found["a.lift.slow"].holds
+    assert "a slow drive is a clean one" in found["a.lift.slow"].untested
     for mix in ("subtle", "wrong"):
         assert found[f"b.{mix}.lift.beats-bottom"].holds
         assert found[f"b.{mix}.lift.beats-random"].holds
@@ -84,7 +85,30 @@ def test_a_defect_that_never_ends_in_success_is_no_evidence():
     found = claims(reported(evidence(honest, by_quality, succeeds=lambda one: one.kind is not Kind.EARLY_RELEASE)))
     released = found["a.lift.early_release"]
     assert (released.value, released.holds) == (None, False)
-    assert "Not one" in released.note
+    assert "not one drive" in released.untested
+
+
+def test_what_cannot_be_tested_neither_holds_nor_fails_and_says_why():
+    report = honestly()
+    found = {one.id: one for one in report.claims}
+    assert found["a.lift.wrong_object"].untested == "this defect cannot be at lift"
+    rest = {one.id for one in report.claims if one.untested}
+    assert rest == {"a.lift.wrong_object", "a.lift.slow"}
+    assert not any(one.holds or one.sure for one in report.claims if one.untested)
+    could = could_be_tested(report.claims)
+    assert len(could) == len(report.claims) - 2
+    held = sum(one.holds for one in could)
+    assert f"**{held} of {len(could)} claims hold; 2 more cannot be tested here.**" in page(report)
+
+
+def test_who_curates_is_told_how_the_null_does_and_how_all_of_the_mix_does():
+    """Here the top half teaches more than both, and then no more than either."""
+    better, same = curating(honestly()), curating(reported(evidence(honest, all_the_same)))
+    assert better.count("the score is better, by") == 4
+    assert "the score is better" not in same
+    for text in (better, same):
+        assert "the shortest half" in text
+        assert "all of it" in text
 
 
 def test_one_arm_beats_another_only_if_that_is_sure():
