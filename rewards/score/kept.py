@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -150,4 +149,4 @@ def _wordless(costs: object) -> object:
 def _near(said: object, gives: object) -> bool:
     if not (isinstance(said, float) and isinstance(gives, float)):
         return False
-    return math.isclose(said, gives, rel_tol=_NEAR, abs_tol=_NEAR)
+    return abs(said - gives) <= _NEAR * max(1.0, abs(gives))
