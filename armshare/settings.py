@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from armshare.public_url import is_every_address, named, own_address, require_public
+
+_BUCKET: Final = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._-]+)*/?"
 
 
 class Settings(BaseSettings):
@@ -19,6 +22,11 @@ class Settings(BaseSettings):
 
     data: Path = Path("data")
     """Accounts, episodes, keys, the log and the chain's state live here."""
+    store: str = ""
+    """Where episodes' files are kept: `s3://bucket/prefix`, with its endpoint and keys in `AWS_...`; empty means below
+    `data`."""
+    store_cache_bytes: int = Field(20 << 30, ge=0)
+    """How many bytes of downloads from there are kept below `data`, beside those in use."""
     host: str = "127.0.0.1"
     """The address that the hub listens on."""
     port: int = Field(8000, ge=0, le=65535)
@@ -65,6 +73,15 @@ class Settings(BaseSettings):
     }
     """The most that one accepted episode of a task pays, in the token's smallest unit."""
 
+    @field_validator("store")
+    @classmethod
+    def _a_bucket(cls, store: str) -> str:
+        if store and not re.fullmatch(_BUCKET, store):
+            raise ValueError(
+                f"expected s3://BUCKET or s3://BUCKET/PREFIX, got {store[:200]!r}; leave it out for a folder"
+            )
+        return store.rstrip("/")
+
     @field_validator("public_url")
     @classmethod
     def _one_place(cls, url: str, info: ValidationInfo) -> str:
@@ -102,6 +119,11 @@ class Settings(BaseSettings):
     def uploads(self) -> Path:
         """Where unfinished uploads wait."""
         return self.data / "uploads"
+
+    @property
+    def store_cache(self) -> Path:
+        """Where downloads from a bucket are kept."""
+        return self.data / "store-cache"
 
     @property
     def keys(self) -> Path:

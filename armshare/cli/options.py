@@ -33,6 +33,25 @@ def _kept_in(data: Path) -> Path:
 
 
 Data = Annotated[Path, typer.Option(help="The folder that everything is kept in.", envvar=DATA, callback=_kept_in)]
+
+
+def _files_in(given: str) -> str:
+    """Let this process and its children keep files there."""
+    if given:
+        os.environ["ARMSHARE_STORE"] = given
+    return given
+
+
+StoreUrl = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        metavar="s3://BUCKET/PREFIX",
+        help="The bucket to keep episodes' files in, with its endpoint and keys in AWS_...; by default, below --data.",
+        envvar="ARMSHARE_STORE",
+        callback=_files_in,
+    ),
+]
 Port = Annotated[
     int, typer.Option(min=0, max=65535, help="The hub's port; 0 takes a free one.", envvar="ARMSHARE_PORT")
 ]

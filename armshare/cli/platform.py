@@ -23,7 +23,7 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from armshare.cli.options import ARM, HUB, AsJson, Ca, Data, HubUrl, IsChild, Port, err, interruptible, out
+from armshare.cli.options import ARM, HUB, AsJson, Ca, Data, HubUrl, IsChild, Port, StoreUrl, err, interruptible, out
 from armshare.failures import PlatformError
 from armshare.logs import LogFile
 from armshare.platform import processes
@@ -50,9 +50,12 @@ def run(
             help="A robot to simulate, with all of its tasks or some: panda:lift,stack; may be repeated.",
         ),
     ] = None,
+    store: StoreUrl = "",
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Start a chain, a hub and a host with simulated robots (three by default, for all tasks); Ctrl-C ends all."""
+    if store:
+        _settings(store=store)  # to say it at once if that is no bucket
     wanted = robot or [*SHOWN]
     for one in wanted:
         offer(one)
@@ -101,6 +104,7 @@ def hub(
         str,
         typer.Option(help="JSON-RPC URL of an EVM chain; by default the embedded one.", envvar="ARMSHARE_CHAIN_URL"),
     ] = "",
+    store: StoreUrl = "",
     child: IsChild = False,
     listener: Annotated[int | None, typer.Option(hidden=True, help="The listening socket that was inherited.")] = None,
 ) -> None:
@@ -110,7 +114,7 @@ def hub(
 
     if child:
         processes.end_with_parent()
-    settings = _settings(data=data, host=host, port=port, public_url=public_url, chain_url=chain_url)
+    settings = _settings(data=data, host=host, port=port, public_url=public_url, chain_url=chain_url, store=store)
     with interruptible(), processes.locked(data, "hub"), opened_workers() as workers, ExitStack() as stack:
         taken = processes.listening(host, port) if listener is None else socket.socket(fileno=listener)
         listening = stack.enter_context(taken)

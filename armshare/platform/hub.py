@@ -31,7 +31,10 @@ from recorder.hub.erasing import DAY_MS, Erasing
 from recorder.hub.intake import Intake
 from recorder.hub.log import Log
 from recorder.hub.records import Records
-from recorder.hub.store import Store
+from recorder.hub.store import StoreLostError
+from recorder.hub.store.cache import Cache
+from recorder.hub.store.objects import Objects
+from recorder.hub.store.opening import Opened, in_bucket, in_folder
 from recorder.hub.uploads import Uploads
 from recorder.proof import case
 from recorder.proof.asked import Asked, Live, SaidEnd
@@ -148,7 +151,7 @@ class Parts:
     hub: Hub
     driving: Driving
     log: Log
-    store: Store
+    files: Opened
     models: EncodedCache
 
 
@@ -157,12 +160,12 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
     parts = _parts(settings, chain, deployment, verifiers)
     catalogue = Catalogue(parts.database)
     records = Records(parts.database, parts.log, deployment.domain, parts.key, now_ms)
-    uploads = Uploads(settings.uploads, parts.database, now_ms)
+    uploads = Uploads(parts.files.pieces, parts.database, now_ms)
     pipeline = _pipeline(parts, verifiers)
-    erasing = Erasing(parts.database, parts.store, now_ms, round(settings.erase_after_days * DAY_MS))
+    erasing = Erasing(parts.database, parts.files.store, now_ms, round(settings.erase_after_days * DAY_MS))
     intake = Intake(
         records=records,
-        store=parts.store,
+        store=parts.files.store,
         uploads=uploads,
         domain=deployment.domain,
         executor=verifiers,
@@ -179,6 +182,7 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
             await stack.enter_async_context(_expiring(parts.hub, uploads, erasing))
             await stack.enter_async_context(_checking(intake, access))
             await stack.enter_async_context(_remembering(intake))
+            await stack.enter_async_context(_moving(parts.files))
             yield
 
     app = FastAPI(title="armshare", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -239,9 +243,23 @@ def _parts(settings: Settings, chain: Chain, deployment: Deployment, verifiers: 
         hub=hub,
         driving=Driving(accounts, registry, hub, deployment.domain, models),
         log=Log(load_log_key(settings.keys / "log.key", "armshare/log")),
-        store=Store(settings.episodes),
+        files=_files(settings, database),
         models=models,
     )
+
+
+def _files(settings: Settings, database: Database) -> Opened:
+    """Open where episodes' files are kept; raise PlatformError if that is a bucket which does not answer."""
+    if not settings.store:
+        return in_folder(settings.episodes, settings.uploads)
+    objects, cache = Objects.at(settings.store), Cache(settings.store_cache, settings.store_cache_bytes)
+    try:
+        objects.size("objects/none")
+    except StoreLostError as error:
+        what = f"{settings.store}, where episodes' files are to be kept, cannot be used: {error}"
+        todo = "Check its name, and AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        raise PlatformError(f"{what}. {todo}") from error
+    return in_bucket(objects, database, cache, now_ms, settings.episodes)
 
 
 def _pipeline(parts: Parts, scorers: Executor) -> Pipeline:
@@ -255,7 +273,7 @@ def _pipeline(parts: Parts, scorers: Executor) -> Pipeline:
     payouts.reconcile()  # before there is a server, which would say it by a traceback
     pipeline = Pipeline(
         parts.database,
-        parts.store,
+        parts.files.store,
         payouts,
         settings.prices,
         qualification=settings.qualification,
@@ -328,6 +346,25 @@ async def _remembering(intake: Intake) -> AsyncIterator[None]:
             _log.exception("motions of earlier episodes were not read; that is tried again at the next start")
 
     task = asyncio.create_task(keep_motions(), name="motions of earlier episodes")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _moving(files: Opened) -> AsyncIterator[None]:
+    """Move files that are in the folder into the bucket, if there is one, once, beside everything else."""
+
+    async def move_in() -> None:
+        try:
+            if moved := await asyncio.to_thread(files.move_in):
+                _log.info("what was in the folder is in the bucket now", episodes=moved)
+        except Exception:  # noqa: BLE001  a supervisor: it is reported, and what is left is read where it is
+            _log.exception("not all files are in the bucket yet; that is tried again at the next start")
+
+    task = asyncio.create_task(move_in(), name="move of files into the bucket")
     try:
         yield
     finally:

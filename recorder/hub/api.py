@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, Final, Protocol
 
+import structlog
 from fastapi import APIRouter, Body, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 from starlette.types import Scope
@@ -35,10 +35,11 @@ from recorder.hub.catalogue import (
 )
 from recorder.hub.intake import EpisodePrivateError, Intake, Sealing
 from recorder.hub.log import Log, LogIndexError
+from recorder.hub.ranges import RangeError, file_answer
 from recorder.hub.records import EpisodeErasedError, NotTheOperatorError
 from recorder.hub.replays import ReplayAnswer, ReplayBusyError, Replays, ReplayUnreadError
 from recorder.hub.states import EpisodeState, EpisodeStateError
-from recorder.hub.store import UnknownFileError
+from recorder.hub.store import StoredFile, StoreLostError, UnknownFileError
 from recorder.hub.tables import EpisodeRow
 from recorder.hub.uploads import (
     OffsetMismatchError,
@@ -67,12 +68,17 @@ WAIT_S_MAX: Final = 30.0
 BODY_BYTES_MAX: Final = 2 * MANIFEST_BYTES_MAX
 """The limit of a host's `seal`: a manifest, escaped, with its signature."""
 _MANIFEST: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"application/json": {}}}}
+_CONTENT: Final[dict[str, Any]] = {"content": {"application/x-hdf5": {}, "application/json": {}}}
 _FILE: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"content": {"application/x-hdf5": {}, "application/json": {}}},
+    200: _CONTENT,
+    206: {**_CONTENT, "description": "The range that was asked for"},
+    304: {"description": "It is what `If-None-Match` names"},
 }
 _TEXT: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 _UPLOAD: Final = re.compile(r"/api/uploads/[^/]+")
 _SEALING: Final = re.compile(r"/api/episodes/[^/]+/seal")
+_log = structlog.get_logger()
+_LOST: Final = "the place where the hub keeps its files does not answer as it should; nothing is lost, try again later"
 _OCTETS: Final = "application/offset+octet-stream"
 
 
@@ -144,9 +150,11 @@ _STATUS: Final[dict[type[Exception], int]] = {
     GateError: 422,
     CursorError: 422,
     TusHeaderError: 400,
+    RangeError: 416,
     UploadBusyError: 423,
     ReplayBusyError: 503,
     ReplayUnreadError: 503,
+    StoreLostError: 503,
 }
 _AGAIN_S: Final = 5
 """When to ask again for what cannot be answered at the moment."""
@@ -163,6 +171,8 @@ class _Route(APIRoute):
                 return await handle(request)
             except tuple(_STATUS) as error:
                 response = refusal(error)
+                if isinstance(error, RangeError):
+                    response.headers["Content-Range"] = f"bytes */{error.size}"
                 if "Tus-Resumable" in request.headers:
                     response.headers.update({"Tus-Resumable": TUS_VERSION, "Tus-Version": TUS_VERSION})
                 return response
@@ -176,6 +186,9 @@ def refusal(error: Exception) -> JSONResponse:
     if isinstance(error, GateError):
         return errors.answer(status, "refused", str(error), gate=type(error).__name__)
     again_s = _AGAIN_S if status == 503 else None
+    if isinstance(error, StoreLostError):
+        _log.warning("the store does not answer as it should", reason=str(error))
+        return errors.answer(status, "store_lost", _LOST, again_s=again_s)
     return errors.answer(status, errors.code_of(type(error)), str(error), again_s=again_s)
 
 
@@ -352,21 +365,19 @@ def _add_reading(router: APIRouter, access: Access, intake: Intake, catalogue: C
         """Return one episode."""
         return catalogue.get(episode)
 
-    @router.get("/api/episodes/{episode}/files/{name}", response_class=FileResponse, responses=_FILE)
-    def file(episode: str, name: str, request: Request) -> FileResponse:
-        """Return one file of a bundle; before the episode is verified, only to its operator and its robot's owner."""
+    @router.get("/api/episodes/{episode}/files/{name}", response_class=Response, responses=_FILE)
+    @router.head("/api/episodes/{episode}/files/{name}", response_class=Response, responses=_FILE)
+    def file(episode: str, name: str, request: Request) -> Response:
+        """Return one file of a bundle, or a range; before it is verified, only to its operator and its robot's owner."""
         if name not in BUNDLE_FILES:
             raise UnknownFileError(f"expected one of {', '.join(BUNDLE_FILES)}, got {name[:80]!r}")
         kind = "application/x-hdf5" if name.endswith(".h5") else "application/json"
-        return FileResponse(
-            intake.file(episode, name, partial(_concerned, access, request)),
-            media_type=kind,
-            filename=f"{episode}-{name}",
-        )
+        found = intake.file(episode, name, partial(_concerned, access, request))
+        return file_answer(request, found, kind, f"{episode}-{name}")
 
 
 def _add_replays(router: APIRouter, intake: Intake, catalogue: Catalogue, replays: Replays) -> None:
-    def verified(episode: str) -> Path:
+    def verified(episode: str) -> StoredFile:
         state = catalogue.get(episode).state
         if state is not EpisodeState.VERIFIED:
             raise EpisodeStateError(f"{episode} is {state}: only verified episodes can be replayed")

@@ -40,6 +40,7 @@ class Erasing:
 
     def sweep(self) -> list[str]:
         """Erase what is due, and return which episodes that was. It may be interrupted at any moment, and repeated."""
+        self._store.sweep()
         erased = list(self._discard_late())
         for episode in self._due():
             if not self._given_up(episode):

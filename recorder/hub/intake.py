@@ -15,7 +15,6 @@ from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -28,7 +27,7 @@ from recorder.hub.arrivals import Arrivals
 from recorder.hub.catalogue import EpisodeView, view
 from recorder.hub.records import Records, require_files
 from recorder.hub.states import EpisodeState, EpisodeStateError, require_move
-from recorder.hub.store import Store
+from recorder.hub.store import Store, StoredFile, StoreLostError, UnknownFileError
 from recorder.hub.tables import EpisodeRow
 from recorder.hub.uploads import Uploads
 from recorder.proof import manifest as manifests
@@ -41,7 +40,7 @@ from recorder.proof.bundle import (
     Signatures,
     TrustClass,
     domain_meta,
-    read_bundle,
+    hashed,
 )
 from recorder.proof.case import Replayer, Ticket, Trust
 from recorder.proof.checks.copies import Motion, motion_of
@@ -174,10 +173,18 @@ class Intake:
     async def keep_motions(self) -> None:
         """Keep the motions of the episodes that an earlier release verified, so that their copies are found too."""
         for episode in await asyncio.to_thread(self._records.without_motion):
-            folder, loop = self._store.folder(episode), asyncio.get_running_loop()
+            loop = asyncio.get_running_loop()
             try:
-                motion = await loop.run_in_executor(self._executor, _motion, folder)
-            except (EpisodeError, ReaderLostError, BrokenExecutor, MemoryError) as error:
+                file = await asyncio.to_thread(self._store.file, episode, EPISODE_FILE)
+                motion = await loop.run_in_executor(self._executor, _motion, file)
+            except (
+                EpisodeError,
+                UnknownFileError,
+                StoreLostError,
+                ReaderLostError,
+                BrokenExecutor,
+                MemoryError,
+            ) as error:
                 _log.warning(
                     "a motion was not read; that is tried again at the next start", episode=episode, error=error
                 )
@@ -189,9 +196,9 @@ class Intake:
         async with self._lock(episode):
             return view(await asyncio.to_thread(self._discard, episode, operator, ticket))
 
-    def file(self, episode: str, name: str, concerned: Callable[[EpisodeRow], bool]) -> Path:
-        """Return the path of a bundle's file; raise UnknownFileError, EpisodeIdError, EpisodeErasedError or
-        EpisodePrivateError. Blocking.
+    def file(self, episode: str, name: str, concerned: Callable[[EpisodeRow], bool]) -> StoredFile:
+        """Return a bundle's file; raise UnknownFileError, EpisodeIdError, EpisodeErasedError, EpisodePrivateError or
+        StoreLostError. Blocking.
 
         Until an episode is verified, only those whom it concerns get its files: anybody else could hand them in first.
         """
@@ -204,7 +211,7 @@ class Intake:
             self._heal(row)
         elif row is not None and not concerned(row):
             raise EpisodePrivateError(f"only its operator and its robot's owner get {episode} before it is verified")
-        return self._store.path(episode, name)
+        return self._store.file(episode, name)
 
     def _lock(self, episode: str) -> asyncio.Lock:
         return self._locks.setdefault(episode, asyncio.Lock())
@@ -226,10 +233,10 @@ class Intake:
         manifest, signatures = self._require_sealable(episode, robot, ticket, sealing)
         if row is not None and row.state is EpisodeState.REJECTED:
             raise EpisodeStateError(f"{episode} was refused when it came first ({row.reason}); that is final")
-        file = self._uploads.finished(sealing.upload, robot, episode)
-        self._store.write(episode, MANIFEST_FILE, sealing.manifest.encode())
-        self._store.write(episode, SIGNATURES_FILE, signatures.encode())
-        self._store.adopt(episode, EPISODE_FILE, file)
+        with self._uploads.finished(sealing.upload, robot, episode) as file:
+            self._store.write(episode, MANIFEST_FILE, sealing.manifest.encode())
+            self._store.write(episode, SIGNATURES_FILE, signatures.encode())
+            self._store.adopt(episode, EPISODE_FILE, file)
         driver = None if ticket is None or ticket.asked is None else ticket.asked.driver
         said = sealing.manifest, signatures.digest, sealing.robot_signature
         row = self._records.seal(manifest, *said, driver)
@@ -263,20 +270,24 @@ class Intake:
         manifest = manifests.decode((row.manifest or "").encode())
         books = await asyncio.to_thread(self._records.books, manifest, ticket, row.sealed_ms)
         trust = Trust(self._domain, books=books, replay=self._replay, plain=True)
-        report = await self._verify(row.episode, signatures, trust)
+        report = await self._verify(row, signatures, trust)
         rests_on = TrustClass.REPLAYED if "replay" in report.passed else TrustClass.WITNESSED
         motion = report.motion
         if motion is None:
             raise TypeError("expected the motion, which is compared because there are books")
         return await asyncio.to_thread(self._keep, row.episode, signature, signatures, rests_on, motion)
 
-    async def _verify(self, episode: str, signatures: bytes, trust: Trust) -> Report:
+    async def _verify(self, row: EpisodeRow, signatures: bytes, trust: Trust) -> Report:
         """Verify in a worker; raise a GateError or UnableError."""
-        folder, loop = self._store.folder(episode), asyncio.get_running_loop()
+        episode, loop = row.episode, asyncio.get_running_loop()
+        documents = Bundle((row.manifest or "").encode(), signatures, None, None, None, None)
         try:
-            return await loop.run_in_executor(self._executor, _verify_signed, folder, signatures, trust)
+            file = await asyncio.to_thread(self._store.file, episode, EPISODE_FILE)
+            return await loop.run_in_executor(self._executor, _verify_signed, documents, file, trust)
         except (GateError, UnableError):
             raise
+        except (StoreLostError, UnknownFileError) as error:  # it was taken in, so it must be there
+            raise UnableError("StoreLost", str(error)) from error
         except BrokenExecutor as error:
             raise UnableError("WorkerLost", str(error)) from error
         except Exception as error:
@@ -306,8 +317,11 @@ class Intake:
 
     def _keep(self, episode: str, signature: str, signatures: bytes, trust: TrustClass, motion: Motion) -> EpisodeRow:
         row = self._records.verified(episode, signature, trust, motion)
-        self._store.write(episode, SIGNATURES_FILE, signatures)
-        self._store.write(episode, RECEIPT_FILE, _receipt(row))
+        try:
+            self._store.write(episode, SIGNATURES_FILE, signatures)
+            self._store.write(episode, RECEIPT_FILE, _receipt(row))
+        except StoreLostError as error:  # it is in the log, and `_heal` writes what is missing
+            _log.warning("receipt not stored yet", episode=episode, reason=str(error))
         _log.info("episode verified", episode=episode, log_index=row.log_index, digest=row.digest)
         return row
 
@@ -335,10 +349,18 @@ def _plain(error: UnableError) -> str:
     return f"{error.reason}: {WORDS[error.reason]}"
 
 
-def _verify_signed(folder: Path, signatures: bytes, trust: Trust) -> Report:
-    """Run in a worker: verify a stored bundle together with signatures that are not stored yet."""
-    return verify(dataclasses.replace(read_bundle(folder), signatures=signatures), trust)
+def _verify_signed(documents: Bundle, file: StoredFile, trust: Trust) -> Report:
+    """Run in a worker: verify a stored recording together with documents, of which some are not stored yet.
+
+    What differs from what was taken in is the store's doing: that raises StoreLostError, and no gate.
+    """
+    with file.local() as path:
+        size, sha256 = hashed(path)
+        if size is None or file.sha256 not in (None, sha256):
+            raise StoreLostError(f"{path} was {file.sha256} when it was taken in, and is now {sha256 or 'gone'}")
+        return verify(dataclasses.replace(documents, size=size, sha256=sha256, file=path), trust)
 
 
-def _motion(folder: Path) -> Motion:
-    return motion_of(reader().read(folder / EPISODE_FILE))
+def _motion(file: StoredFile) -> Motion:
+    with file.local() as path:
+        return motion_of(reader().read(path))

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from recorder.file.apart import ReaderLostError
 from recorder.file.episode import Inspected, inspect, open_episode, opened
+from recorder.hub.store import StoredFile
 
 RATE_HZ: Final = 20
 ROWS_MAX: Final = 6000
@@ -83,7 +84,7 @@ class Replays:
         self._reading: dict[str, asyncio.Task[ReplayAnswer]] = {}
         self._kept: OrderedDict[str, ReplayAnswer] = OrderedDict()
 
-    async def of(self, episode: str, file: Path) -> ReplayAnswer:
+    async def of(self, episode: str, file: StoredFile) -> ReplayAnswer:
         """Return what shows a verified episode once more.
 
         Raises an EpisodeError if its file is not one any more, ReplayBusyError if too many wait, or ReplayUnreadError.
@@ -99,10 +100,10 @@ class Replays:
             reading.add_done_callback(_heard)
         return await asyncio.shield(reading)  # whoever leaves must not take it from the others
 
-    async def _read(self, episode: str, file: Path) -> ReplayAnswer:
+    async def _read(self, episode: str, file: StoredFile) -> ReplayAnswer:
         try:
             async with self._turn:
-                found = await asyncio.get_running_loop().run_in_executor(self._executor, replay_of, file)
+                found = await asyncio.get_running_loop().run_in_executor(self._executor, _replay_of, file)
         except _LOST as error:
             said = f"{episode} cannot be read at the moment, which says nothing against it; try again in a few seconds"
             raise ReplayUnreadError(said) from error
@@ -118,6 +119,11 @@ def _heard(reading: asyncio.Task[ReplayAnswer]) -> None:
     """Take note of what a reading raised: everyone who asked for it may have left."""
     if not reading.cancelled():
         reading.exception()
+
+
+def _replay_of(file: StoredFile) -> ReplayAnswer:
+    with file.local() as path:
+        return replay_of(path)
 
 
 def replay_of(file: Path) -> ReplayAnswer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Boolean, Enum, ForeignKey, Index, Integer, LargeBinary, String, Text
@@ -111,6 +112,54 @@ class UploadRow(Base):
     robot: Mapped[str] = mapped_column(String(42))
     length: Mapped[int] = mapped_column(BigInteger)
     created_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class ObjectState(StrEnum):
+    """The state of an object in the bucket."""
+
+    COMING = "coming"
+    """It is being sent there; if that is interrupted, it is removed."""
+    THERE = "there"
+    LEAVING = "leaving"
+    """No file has it, and none will: it is being removed."""
+
+
+_OBJECT_STATES = Enum(
+    ObjectState, native_enum=False, length=8, values_callable=lambda states: [state.value for state in states]
+)
+
+
+class ObjectRow(Base):
+    """One object in the bucket, under a key that no other ever had: what removes it removes nothing else."""
+
+    __tablename__ = "stored_objects"
+
+    key: Mapped[str] = mapped_column(String(128), primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64), index=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[ObjectState] = mapped_column(_OBJECT_STATES, index=True)
+    changed_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class FileRow(Base):
+    """One file of an episode in the bucket; several may have one object."""
+
+    __tablename__ = "stored_files"
+
+    episode: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    key: Mapped[str] = mapped_column(ForeignKey("stored_objects.key"), index=True)
+
+
+class PieceRow(Base):
+    """One piece of an upload in the bucket; they follow each other without a gap."""
+
+    __tablename__ = "upload_pieces"
+
+    upload: Mapped[str] = mapped_column(String(32), primary_key=True)
+    start: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    length: Mapped[int] = mapped_column(BigInteger)
+    key: Mapped[str] = mapped_column(String(128))
 
 
 class LogHead(Base):

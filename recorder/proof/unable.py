@@ -21,6 +21,7 @@ WORDS: Final = {
     "UnknownTask": "this task is not here",
     "OutOfMemory": "the worker that checked it ran out of memory",
     "ReaderLost": "the process that read the recording was interrupted",
+    "StoreLost": "the place where the hub keeps its files does not answer as it should",
     "WorkerLost": "the worker that checked it was interrupted",
     "VerifierBroke": "something broke in the check itself",
 }

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -24,7 +23,7 @@ from sqlalchemy.orm import Session
 from recorder.file.apart import ReaderLostError
 from recorder.file.episode import EpisodeError, FileMissingError
 from recorder.hub.states import EpisodeState
-from recorder.hub.store import Store
+from recorder.hub.store import Store, StoredFile
 from recorder.hub.tables import EpisodeRow
 from recorder.proof.bundle import TrustClass
 from recorder.proof.manifest import EPISODE_FILE
@@ -34,6 +33,7 @@ from rewards.hub.verdicts import first_score
 from rewards.ledger import ledger
 from rewards.people.qualification import Check
 from rewards.score.score import pay_wei
+from rewards.score.starts import Start
 from rewards.score.versions import UnknownRulesError
 from rewards.tables import ScoreRow, UnscoredRow
 from teleop.hub.db import Database
@@ -60,7 +60,7 @@ class _Task:
     episode: str
     name: str
     operator: str
-    file: Path
+    file: StoredFile
     witnessed: bool
     """Whether it rests on its host's word: it qualifies nobody, and is not paid."""
     price_wei: int
@@ -166,9 +166,9 @@ class Scoring:
 
         Raises UnknownFileError or FileMissingError if the file is gone, and what keeps a worker from reading it.
         """
-        file = self._store.path(episode, EPISODE_FILE)
+        file = await asyncio.to_thread(self._store.file, episode, EPISODE_FILE)
         try:
-            found = await asyncio.get_running_loop().run_in_executor(self._executor, start_in, file)
+            found = await asyncio.get_running_loop().run_in_executor(self._executor, _start_in, file)
         except FileMissingError:
             raise  # it costs nothing to look for it again
         except EpisodeError as error:
@@ -178,7 +178,8 @@ class Scoring:
         await asyncio.to_thread(ledger.write, self._database, kept)
 
     async def _judged(self, task: _Task, version: str | None) -> Judged:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._judge, task.file, version)
+        judging = partial(_judged, self._judge, task.file, version)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, judging)
 
     def _unscored(self, all_due: bool) -> list[str]:
         """Return verified episodes that have no score and are due, the oldest first."""
@@ -207,7 +208,7 @@ class Scoring:
         if fixed_wei is None:
             fixed_wei = self._prices.get(row.task, 0) if first is None else first.price_wei
         witnessed = row.trust is TrustClass.WITNESSED
-        return _Task(episode, row.task, row.operator, self._store.path(episode, EPISODE_FILE), witnessed, fixed_wei)
+        return _Task(episode, row.task, row.operator, self._store.file(episode, EPISODE_FILE), witnessed, fixed_wei)
 
     def _keep(self, db: Session, *, task: _Task, judged: Judged, checks: tuple[Check, ...] | None) -> bool:
         new = paying.keep(db, self._row(task, judged), checks)
@@ -269,3 +270,15 @@ class Scoring:
         row.reason, row.tries, row.next_ms = reason, row.tries + 1, self._clock_ms() + again_ms
         db.add(row)
         return row.tries, row.next_ms
+
+
+def _judged(judge: Judge, file: StoredFile, version: str | None) -> Judged:
+    """Run in a worker: judge a stored episode; raises what `judge` raises, and StoreLostError."""
+    with file.local() as path:
+        return judge(path, version)
+
+
+def _start_in(file: StoredFile) -> Start:
+    """Run in a worker: return a stored episode's start; raise EpisodeError if it is no episode, or StoreLostError."""
+    with file.local() as path:
+        return start_in(path)

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.recorder.served import Hub
+from tests.s3 import s3
+
+__all__ = ["s3"]
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from recorder.hub.catalogue import Catalogue
 from recorder.hub.intake import Intake
 from recorder.hub.log import Log
 from recorder.hub.records import Records
-from recorder.hub.store import Store
+from recorder.hub.store import FolderStore
 from recorder.hub.uploads import IDLE_S, Uploads
 from recorder.proof.case import Replayer, Ticket
 from teleop.hub import errors
@@ -86,7 +86,7 @@ class Hub:
         clock = itertools.count(1_750_000_200_000)
         self.log = Log(LOG_KEY)
         self.records = Records(self.database, self.log, DOMAIN, HUB, lambda: next(clock))
-        self.store = Store(folder / "episodes")
+        self.store = FolderStore(folder / "episodes")
         self.uploads = Uploads(folder / "uploads", self.database, lambda: next(clock), idle_s=idle_s)
         self.executor = executor or ThreadPoolExecutor(2)
         self.catalogue = Catalogue(self.database)

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session, sessionmaker
 
 from recorder.hub.states import EpisodeState
-from recorder.hub.store import Store
+from recorder.hub.store import FolderStore
 from recorder.hub.tables import EpisodeRow
 from recorder.proof.bundle import TrustClass
 from rewards.chain.payouts import Payouts, Vault
@@ -108,7 +108,7 @@ class World:
     vault: Vault
     domain: Domain
     database: sessionmaker[Session]
-    store: Store
+    store: FolderStore
     prices: dict[str, int] = field(default_factory=lambda: {"lift": PRICE_WEI})
     qualification: bool = False
     log_size: int = 0
@@ -153,4 +153,4 @@ def make_world(folder: Path, vault: Vault, domain: Domain = DOMAIN) -> World:
     folder.mkdir(parents=True, exist_ok=True)
     engine = open_engine(f"sqlite:///{folder / 'armshare.sqlite'}")
     Base.metadata.create_all(engine)
-    return World(folder, vault, domain, open_database(engine), Store(folder / "episodes"))
+    return World(folder, vault, domain, open_database(engine), FolderStore(folder / "episodes"))

@@ -148,7 +148,7 @@ def test_a_cut_connection_keeps_what_arrived_and_the_upload_goes_on(
     hub.begin(bundle.name)
     data = (bundle / "episode.h5").read_bytes()
     location = create(web, bundle.name, len(data)).headers["Location"]
-    writing = hub.uploads.path(location.rpartition("/")[2])
+    writing = tmp_path / "hub" / "uploads" / location.rpartition("/")[2]
 
     with socket.create_connection((web.base_url.host, web.base_url.port)) as cut:
         cut.sendall(patch_of(location, len(data)) + data[:100_000])
@@ -415,9 +415,9 @@ def test_uploads_that_came_to_nothing_leave_nothing(tmp_path: Path, hub: Hub, we
     create(web, "episode-1", 10)
     first = hub.uploads.create("episode-2", ROBOT.address, 10)
     second = hub.uploads.create("episode-2", ROBOT.address, 10)
-    assert not hub.uploads.path(first.upload).exists()
+    assert not (tmp_path / "hub" / "uploads" / first.upload).exists()
     hub.uploads.forget(second.upload, MALLORY.address)
-    assert hub.uploads.path(second.upload).exists()
+    assert (tmp_path / "hub" / "uploads" / second.upload).exists()
 
     assert sorted(hub.uploads.expire(before_ms=1 << 60)) == ["episode-1", "episode-2"]
     assert list((tmp_path / "hub" / "uploads").iterdir()) == []

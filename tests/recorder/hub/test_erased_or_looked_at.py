@@ -13,7 +13,7 @@ from recorder.hub.erasing import Erasing
 from recorder.hub.records import EpisodeErasedError
 from recorder.hub.rows import require_owned
 from recorder.hub.states import EpisodeState
-from recorder.hub.store import Store
+from recorder.hub.store import FolderStore
 from recorder.hub.tables import EpisodeRow
 from recorder.proof.seal import read_sealed
 from tests.recorder.bundles import sealed_bundle, sign_as_operator
@@ -23,7 +23,7 @@ from tests.recorder.hub.test_erasing import KEPT_MS, Clock, kept, row_of
 from tests.recorder.served import Hub, bearer, code
 
 
-class Watched(Store):
+class Watched(FolderStore):
     """Does something just before it erases."""
 
     def __init__(self, root: Path, before: Callable[[str], None]) -> None:

@@ -18,6 +18,7 @@ import pytest
 from recorder.file.episode import read_episode
 from recorder.hub import replays
 from recorder.hub.replays import ReplayAnswer, replay_of
+from recorder.hub.store.folder import FileInFolder
 from tests.recorder.bundles import record
 from tests.recorder.factory import MALLORY, WALLET, fake_episode
 from tests.recorder.hub.test_api import handed_in, sign
@@ -88,11 +89,11 @@ def test_a_crowd_has_a_file_read_once_and_only_the_newest_are_kept(
         return replay_of(path)
 
     async def crowd() -> None:
-        asked = replays.Replays()
-        await asyncio.gather(*(asked.of("e1", file) for _ in range(20)))
+        asked, stored = replays.Replays(), FileInFolder(file, file.stat().st_size, None)
+        await asyncio.gather(*(asked.of("e1", stored) for _ in range(20)))
         assert len(read) == 1
         for episode in ("e2", "e1", "e3", "e1", "e2"):
-            await asked.of(episode, file)
+            await asked.of(episode, stored)
 
     monkeypatch.setattr(replays, "replay_of", reading)
     asyncio.run(crowd())

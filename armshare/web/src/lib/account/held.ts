@@ -11,6 +11,7 @@ const WHY: Record<string, string> = {
   UnknownTask: 'the hub does not have the task',
   OutOfMemory: 'the hub ran out of memory',
   ReaderLost: 'the check was interrupted',
+  StoreLost: 'the place where the hub keeps its files does not answer',
   WorkerLost: 'the check was interrupted',
   VerifierBroke: 'something broke in the check',
 }
