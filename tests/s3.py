@@ -24,6 +24,7 @@ KEYS: Final = {"accessKey": "tests", "secretKey": "of the tests"}
 START_S: Final = 60.0
 _PORTS: Final = ("master", "volume", "filer", "s3", "admin")
 _WITHOUT: Final = ("-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0")
+Ports = dict[str, tuple[int, int]]
 
 
 @dataclass
@@ -33,6 +34,7 @@ class S3:
     url: str
     filer: str
     process: subprocess.Popen[bytes]
+    ports: Ports
 
     @property
     def environment(self) -> dict[str, str]:
@@ -61,13 +63,13 @@ class S3:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[S3]:
-    """Yield a server of its own, which answers; end it."""
+def serving(folder: Path, ports: Ports | None = None) -> Iterator[S3]:
+    """Yield a server of its own, which answers; end it. With its folder and its ports it goes on where it was."""
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "s3.json"
     identity = {"name": "tests", "credentials": [KEYS], "actions": ["Admin", "Read", "Write", "List"]}
     config.write_text(json.dumps({"identities": [identity]}))
-    ports = {name: (free_port(), free_port()) for name in _PORTS}
+    ports = ports or {name: (free_port(), free_port()) for name in _PORTS}
     listening = [f"-{name}.port{end}={ports[name][kind]}" for name in _PORTS for kind, end in enumerate(("", ".grpc"))]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -87,7 +89,7 @@ def serving(folder: Path) -> Iterator[S3]:
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-    server = S3(f"http://127.0.0.1:{ports['s3'][0]}", f"http://127.0.0.1:{ports['filer'][0]}", process)
+    server = S3(f"http://127.0.0.1:{ports['s3'][0]}", f"http://127.0.0.1:{ports['filer'][0]}", process, ports)
     try:
         with pytest.MonkeyPatch.context() as environment:
             for name, value in server.environment.items():

@@ -40,7 +40,6 @@ class Erasing:
 
     def sweep(self) -> list[str]:
         """Erase what is due, and return which episodes that was. It may be interrupted at any moment, and repeated."""
-        self._store.sweep()
         erased = list(self._discard_late())
         for episode in self._due():
             if not self._given_up(episode):
@@ -49,6 +48,7 @@ class Erasing:
             with self._database() as db, db.begin():
                 require_owned(db, episode).size = None
             erased.append(episode)
+        self._store.sweep()
         if erased:
             _log.info("erased what nobody keeps", episodes=len(set(erased)))
         return sorted(set(erased))

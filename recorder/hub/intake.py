@@ -28,6 +28,7 @@ from recorder.hub.catalogue import EpisodeView, view
 from recorder.hub.records import Records, require_files
 from recorder.hub.states import EpisodeState, EpisodeStateError, require_move
 from recorder.hub.store import Store, StoredFile, StoreLostError, UnknownFileError
+from recorder.hub.store.folder import known
 from recorder.hub.tables import EpisodeRow
 from recorder.hub.uploads import Uploads
 from recorder.proof import manifest as manifests
@@ -211,7 +212,10 @@ class Intake:
             self._heal(row)
         elif row is not None and not concerned(row):
             raise EpisodePrivateError(f"only its operator and its robot's owner get {episode} before it is verified")
-        return self._store.file(episode, name)
+        file = self._store.file(episode, name)
+        if row is not None and row.state is EpisodeState.VERIFIED and name == EPISODE_FILE:
+            return known(file, row.sha256)
+        return file
 
     def _lock(self, episode: str) -> asyncio.Lock:
         return self._locks.setdefault(episode, asyncio.Lock())

@@ -23,7 +23,9 @@ from recorder.hub.catalogue import Catalogue
 from recorder.hub.intake import Intake
 from recorder.hub.log import Log
 from recorder.hub.records import Records
-from recorder.hub.store import FolderStore
+from recorder.hub.store.cache import Cache
+from recorder.hub.store.objects import Objects
+from recorder.hub.store.opening import in_bucket, in_folder
 from recorder.hub.uploads import IDLE_S, Uploads
 from recorder.proof.case import Replayer, Ticket
 from teleop.hub import errors
@@ -78,16 +80,24 @@ class Hub:
         replay: Replayer | None = None,
         executor: Executor | None = None,
         idle_s: float = IDLE_S,
+        database_folder: Path | None = None,
+        objects: Objects | None = None,
     ) -> None:
+        """`objects`: the bucket that files are kept in; `database_folder`: that of another hub, to be a second one."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.engine: Engine = open_engine(f"sqlite:///{folder / 'hub.sqlite'}")
+        self.engine: Engine = open_engine(f"sqlite:///{(database_folder or folder) / 'hub.sqlite'}")
         migrate(self.engine)
         self.database = open_database(self.engine)
         clock = itertools.count(1_750_000_200_000)
         self.log = Log(LOG_KEY)
         self.records = Records(self.database, self.log, DOMAIN, HUB, lambda: next(clock))
-        self.store = FolderStore(folder / "episodes")
-        self.uploads = Uploads(folder / "uploads", self.database, lambda: next(clock), idle_s=idle_s)
+        if objects is None:
+            files = in_folder(folder / "episodes", folder / "uploads")
+        else:
+            cache = Cache(folder / "cache")
+            files = in_bucket(objects, self.database, cache, lambda: next(clock), folder / "episodes")
+        self.store: Any = files.store  # most tests know that it is a folder
+        self.uploads = Uploads(files.pieces, self.database, lambda: next(clock), idle_s=idle_s)
         self.executor = executor or ThreadPoolExecutor(2)
         self.catalogue = Catalogue(self.database)
         self.door = OpenDoor()

@@ -6,6 +6,7 @@ counts who has it. The digest is beside it, in the form that `sha256sum -c` read
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import secrets
@@ -19,7 +20,8 @@ from typing import Final
 import structlog
 
 from recorder.file.layout import require_episode_id
-from recorder.hub.store.store import StoreLostError, UnknownFileError, require_named
+from recorder.hub.store.store import StoredFile, StoreLostError, UnknownFileError, require_named
+from recorder.proof.manifest import EPISODE_FILE
 from teleop.files import move, sync_file, sync_folder, write_atomic
 
 _log = structlog.get_logger()
@@ -71,7 +73,10 @@ class FolderStore:
         """Return a file; raise UnknownFileError if the bundle does not have it."""
         path = self.path(episode, name)
         try:
-            return FileInFolder(path, path.stat().st_size, _digest_of(path))
+            sha256 = _digest_of(path)
+            if sha256 is None and name != EPISODE_FILE:
+                sha256 = digest(path)  # of a document, which is small
+            return FileInFolder(path, path.stat().st_size, sha256)
         except FileNotFoundError as error:  # erased meanwhile
             raise UnknownFileError(f"{episode} has no {name} any more") from error
 
@@ -155,6 +160,13 @@ class FolderStore:
             folder.mkdir()
             sync_folder(self._root)
         return folder
+
+
+def known(file: StoredFile, sha256: str | None) -> StoredFile:
+    """Return a file with the digest that the gates compared it with, if an earlier release noted none."""
+    if isinstance(file, FileInFolder) and file.sha256 is None:
+        return dataclasses.replace(file, sha256=sha256)
+    return file
 
 
 def digest(path: Path) -> str:
