@@ -24,9 +24,14 @@ from recorder.dataset.errors import (
     FactsError,
     NoCameraError,
     NoEpisodesError,
+    RemoteChangedError,
+    RemoteCutError,
+    RemoteError,
+    RemoteUnreachableError,
     UnknownKeyError,
 )
 from recorder.dataset.facts import Facts, Hub, facts_of
+from recorder.dataset.remote.ranged import RangedFile
 from recorder.export.errors import ActionError, ExportError, MixedRobotsError, MixedTasksError, UnreadableBundleError
 from recorder.pictures.cache import PictureCache
 from recorder.pictures.channel import PictureCodec
@@ -52,6 +57,11 @@ __all__ = [
     "PictureCache",
     "PictureCodec",
     "Plane",
+    "RangedFile",
+    "RemoteChangedError",
+    "RemoteCutError",
+    "RemoteError",
+    "RemoteUnreachableError",
     "UnknownKeyError",
     "UnreadableBundleError",
     "View",

@@ -16,29 +16,34 @@ from numpy.typing import NDArray
 
 from recorder.dataset.cameras import Cameras, Wanted, cameras_of, meant, pictures_of
 from recorder.dataset.errors import NoEpisodesError
-from recorder.dataset.facts import Facts, Hub, facts_of, require_file
+from recorder.dataset.facts import Facts, Hub, Place, facts_of, require_file
+from recorder.dataset.remote.bundle import RemoteBundle, bundles_at, is_remote
+from recorder.dataset.remote.reading import recording_at, whole_recording_at
 from recorder.dataset.shelf import Open, Seen, Shelf
 from recorder.dataset.windows import PAD, offsets, rows
 from recorder.export.actions import ActionName, ActionSpace, action_space
 from recorder.export.demonstrations import recording_in
 from recorder.export.errors import MixedRobotsError, MixedTasksError
+from recorder.file.episode import Episode
 from recorder.file.meta import Meta
 from recorder.pictures.cache import PictureCache
 from recorder.pictures.drawn import View
-from recorder.proof.bundle import MANIFEST_FILE
+from recorder.proof.bundle import MANIFEST_FILE, hashed
+from recorder.proof.manifest import EPISODE_FILE
 
 Steps = NDArray[np.int64]
 IMAGES: Final = "observation.images."
 _TOLERANCE_S: Final = 1e-4
 """As LeRobot's."""
+_ASKED_AT_ONCE: Final = 8
 _GB: Final = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class EpisodeRange:
-    """One episode of a data set: its folder, what is said of it, and its frames [first, end)."""
+    """One episode of a data set: its folder or its URL, what is said of it, and its frames [first, end)."""
 
-    bundle: Path
+    bundle: Place
     facts: Facts
     first: int
     end: int
@@ -85,7 +90,10 @@ class EpisodeDataset:
     ) -> None:
         """Find the episodes, and open the first.
 
-        `bundles` are episodes' folders, or one folder that holds such; `where` chooses among them by `facts_of`. The
+        `bundles` are episodes' folders, or one folder that holds such, or URLs: `https://HUB`, a search of a hub
+        (`https://HUB/api/episodes?task=lift`), an episode there, or `s3://BUCKET/PREFIX`. At a URL only what is read is
+        fetched, and a file is opened in the reading process; one that `hub` vouches for is fetched whole, and checked.
+        `where` chooses among them by `facts_of`. The
         fact `trust` is what `hub` has signed (its keys, or the file that has them), and empty if no hub is named.
 
         `cameras` are names, or a mapping from a name to what it shows: the name of a camera, a `View` of a simulated
@@ -95,11 +103,11 @@ class EpisodeDataset:
         Each process that reads keeps at most `open_max` episodes of `memory_bytes_max` open.
 
         Raises NoEpisodesError, UnreadableBundleError, HubKeysError, MixedRobotsError, MixedTasksError, ActionError,
-        NoCameraError, UnknownKeyError or DeltaTimestampsError.
+        NoCameraError, UnknownKeyError, DeltaTimestampsError or RemoteError.
         """
-        self.episodes = _chosen(_folders(bundles), where, hub)
+        self.episodes = _chosen(_places(bundles), where, hub)
         """The episodes that were chosen, in order."""
-        first = recording_in(self.episodes[0].bundle)
+        first = _recording(self.episodes[0].bundle)
         self.meta = first.meta
         """`/meta` of the first episode: robot, task, units, rate."""
         self.action_space: ActionSpace = action_space(action, first.meta)
@@ -190,10 +198,15 @@ class EpisodeDataset:
         chosen = self.episodes[number]
         return self._shelf.get(chosen.bundle, lambda bundle: self._open(bundle, chosen.facts))
 
-    def _open(self, bundle: Path, facts: Facts) -> Open:
-        episode = recording_in(bundle)
+    def _open(self, bundle: Place, facts: Facts) -> Open:
+        if isinstance(bundle, RemoteBundle) and facts["trust"]:
+            episode, found = whole_recording_at(bundle)
+            sha256: Callable[[], str | None] = partial(str, found)
+        else:
+            episode = _recording(bundle)
+            sha256 = partial(_sha256, bundle)
         _require_alike(self.meta, episode.meta)
-        require_file(bundle, facts, episode)
+        require_file(bundle, facts, episode, sha256)
         return Open(episode, *self.action_space.of(episode))
 
     def _choice(self, name: str, choices: Sequence[Wanted], index: int) -> Wanted:
@@ -252,22 +265,44 @@ def _values(opened: Open, key: str, at: Steps) -> Any:
     return episode.observation(key.removeprefix("observation."))[at].astype(np.float32)
 
 
-def _folders(bundles: Path | str | Iterable[Path | str]) -> list[Path]:
+def _recording(bundle: Place) -> Episode:
+    return recording_at(bundle) if isinstance(bundle, RemoteBundle) else recording_in(bundle)
+
+
+def _sha256(bundle: Place) -> str | None:
+    return None if isinstance(bundle, RemoteBundle) else hashed(bundle / EPISODE_FILE)[1]
+
+
+def _places(bundles: Path | str | Iterable[Path | str]) -> list[Place]:
+    if isinstance(bundles, str) and is_remote(bundles):
+        return [*bundles_at(bundles)]
     if not isinstance(bundles, str | Path):
-        return [Path(one) for one in bundles]
+        named = list(bundles)
+        at_urls = {one: bundles_at(one) for one in named if isinstance(one, str) and is_remote(one)}
+        return [place for one in named for place in (at_urls[str(one)] if one in at_urls else [Path(one)])]
     folder = Path(bundles)
     if (folder / MANIFEST_FILE).is_file():
         return [folder]
     return sorted(one.parent for one in folder.glob(f"*/{MANIFEST_FILE}"))
 
 
+def _said(places: Sequence[Place], hub: Hub | None) -> list[tuple[Place, dict[str, Any]]]:
+    """Return each with its facts; those at URLs side by side, as each takes a few round trips."""
+    if not any(isinstance(one, RemoteBundle) for one in places):
+        return [(place, facts_of(place, hub)) for place in places]
+    with ThreadPoolExecutor(_ASKED_AT_ONCE, thread_name_prefix="facts") as threads:
+        return list(zip(places, threads.map(lambda place: facts_of(place, hub), places), strict=True))
+
+
 def _chosen(
-    folders: Sequence[Path], where: Callable[[Facts], bool] | None, hub: Hub | None
+    places: Sequence[Place], where: Callable[[Facts], bool] | None, hub: Hub | None
 ) -> tuple[EpisodeRange, ...]:
     """Return the episodes that `where` lets pass; raise unless there are some, alike as far as their manifests tell."""
-    if not folders:
-        raise NoEpisodesError("There is no episode: name folders that hold a manifest.json, or one folder of such.")
-    said = [(folder, facts_of(folder, hub)) for folder in folders]
+    if not places:
+        raise NoEpisodesError(
+            "There is no episode: name folders that hold a manifest.json, one folder of such, or a URL of some."
+        )
+    said = _said(places, hub)
     passed = [(folder, facts) for folder, facts in said if where is None or where(facts)]
     if not passed:
         raise NoEpisodesError(f"None of the {len(said)} episodes passes `where`. The first is {said[0][1]}.")

@@ -29,3 +29,19 @@ class NoCameraError(DatasetError):
 
 class FactsError(DatasetError):
     """`score.json` is there and cannot be read."""
+
+
+class RemoteError(DatasetError):
+    """What a URL is answered with is not the file, or not what a hub or a bucket answers."""
+
+
+class RemoteUnreachableError(RemoteError):
+    """A server cannot be reached, or cannot answer now."""
+
+
+class RemoteCutError(RemoteError):
+    """An answer was cut short, again and again."""
+
+
+class RemoteChangedError(RemoteError):
+    """A file was changed while it was read."""

@@ -7,13 +7,14 @@ and the rest, which the manifest says, is compared with the file when that is op
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from recorder.dataset.errors import FactsError
+from recorder.dataset.remote.bundle import RemoteBundle
 from recorder.export.errors import UnreadableBundleError
 from recorder.file.episode import Episode
 from recorder.proof import manifest as manifests
@@ -27,7 +28,6 @@ from recorder.proof.bundle import (
     Bundle,
     Receipt,
     TrustClass,
-    hashed,
     read_small,
 )
 from recorder.proof.case import Trust
@@ -37,6 +37,8 @@ from recorder.proof.refusals import GateError
 from recorder.proof.verify import require_gates, signed_gates
 from teleop.identity import Domain
 
+Place = Path | RemoteBundle
+"""Where an episode is: in a folder, or at a URL."""
 Facts = Mapping[str, Any]
 """Name -> text, number or truth value."""
 Hub = Trust | Path | str
@@ -45,8 +47,8 @@ UNVERIFIED: Final = "unverified_"
 _SCORE: Final = msgspec.json.Decoder(dict[str, Any])
 
 
-def facts_of(bundle: Path, hub: Hub | None = None) -> dict[str, Any]:
-    """Return what is said of the episode in a folder; raise UnreadableBundleError, FactsError or HubKeysError.
+def facts_of(bundle: Place, hub: Hub | None = None) -> dict[str, Any]:
+    """Return what is said of an episode; raise UnreadableBundleError, FactsError, HubKeysError or RemoteError.
 
     `episode`, `digest`, `operator`, `robot` (addresses), `model`, `simulated`, `task`, `task_version`, `instruction`,
     `seed`, `steps`, `control_hz`, `success`, `valid`, `end_reason`, `started_ms`, and `sha256` of the file, as the
@@ -66,16 +68,16 @@ def facts_of(bundle: Path, hub: Hub | None = None) -> dict[str, Any]:
     return {**facts, "trust": _trust(bundle, data, facts, hub)}
 
 
-def require_file(bundle: Path, facts: Facts, episode: Episode) -> None:
+def require_file(bundle: Place, facts: Facts, episode: Episode, sha256: Callable[[], str | None]) -> None:
     """Raise UnreadableBundleError unless the file in a folder is the episode of these facts.
 
-    If a hub vouches for it, it is that to the last byte.
+    If a hub vouches for it, it is that to the last byte: then `sha256` is asked for.
     """
     shown = _said(manifests.of_episode(episode, size=0, sha256="", root="", previous="", software=""))
     if any(facts[name] != value for name, value in shown.items()):
         both = f"{MANIFEST_FILE} and {EPISODE_FILE}"
         raise UnreadableBundleError(f"{bundle}: {both} are not of one episode, or one was changed. Fetch it again.")
-    if facts["trust"] and hashed(bundle / EPISODE_FILE)[1] != facts["sha256"]:
+    if facts["trust"] and sha256() != facts["sha256"]:
         raise UnreadableBundleError(f"{bundle}: {EPISODE_FILE} is not the file that was verified. Fetch it again.")
 
 
@@ -99,9 +101,13 @@ def _said(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _manifest(bundle: Path) -> tuple[Manifest, bytes]:
+def _document(bundle: Place, name: str) -> bytes | None:
+    return bundle.document(name) if isinstance(bundle, RemoteBundle) else read_small(bundle / name)
+
+
+def _manifest(bundle: Place) -> tuple[Manifest, bytes]:
     """Return an episode's manifest, and its bytes; raise UnreadableBundleError."""
-    data = read_small(bundle / MANIFEST_FILE)
+    data = _document(bundle, MANIFEST_FILE)
     if data is None:
         raise UnreadableBundleError(f"{bundle} is not an episode: there is no {MANIFEST_FILE} in it.")
     try:
@@ -110,9 +116,9 @@ def _manifest(bundle: Path) -> tuple[Manifest, bytes]:
         raise UnreadableBundleError(f"{bundle} is not a complete episode: {MANIFEST_FILE}: {error}") from error
 
 
-def _digest(bundle: Path, manifest: Manifest, data: bytes) -> str:
+def _digest(bundle: Place, manifest: Manifest, data: bytes) -> str:
     """Return what robot and operator sign of this manifest, empty if nobody has; raise if they signed another."""
-    signed = read_small(bundle / SIGNATURES_FILE)
+    signed = _document(bundle, SIGNATURES_FILE)
     if signed is None:
         return ""
     try:
@@ -126,13 +132,13 @@ def _digest(bundle: Path, manifest: Manifest, data: bytes) -> str:
     return found
 
 
-def _trust(bundle: Path, data: bytes, facts: Facts, hub: Hub | None) -> str:
+def _trust(bundle: Place, data: bytes, facts: Facts, hub: Hub | None) -> str:
     """Return the class of trust for which a hub vouches."""
     receipt = _receipt(bundle, facts)
     if hub is None or receipt is None:
         return ""
     trust = hub if isinstance(hub, Trust) else trust_in(hub_keys(Path(hub)))
-    signatures, said = (read_small(bundle / name) for name in (SIGNATURES_FILE, RECEIPT_FILE))
+    signatures, said = (_document(bundle, name) for name in (SIGNATURES_FILE, RECEIPT_FILE))
     try:
         require_gates(Bundle(data, signatures, said, None, None, None), trust, signed_gates(trust))
     except GateError:
@@ -140,9 +146,9 @@ def _trust(bundle: Path, data: bytes, facts: Facts, hub: Hub | None) -> str:
     return receipt.trust.value if isinstance(receipt.trust, TrustClass) else ""
 
 
-def _receipt(bundle: Path, facts: Facts) -> Receipt | None:
+def _receipt(bundle: Place, facts: Facts) -> Receipt | None:
     """Return the receipt, if there is one; raise UnreadableBundleError if it is of another episode."""
-    data = read_small(bundle / RECEIPT_FILE)
+    data = _document(bundle, RECEIPT_FILE)
     if data is None:
         return None
     try:
@@ -154,9 +160,9 @@ def _receipt(bundle: Path, facts: Facts) -> Receipt | None:
     return receipt
 
 
-def _scored(bundle: Path) -> dict[str, Any]:
+def _scored(bundle: Place) -> dict[str, Any]:
     """Return what `score.json` says, its parts too, if it is there."""
-    data = read_small(bundle / SCORE_FILE)
+    data = _document(bundle, SCORE_FILE)
     if data is None:
         return {}
     try:

@@ -6,12 +6,13 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recorder.dataset.facts import Place
+from recorder.dataset.remote.reading import ArraysAtUrl
 from recorder.file.episode import Episode
 from recorder.pictures.channel import Pictures
 from recorder.pictures.decode import Decoder, Pixels
@@ -61,8 +62,9 @@ class Open:
     @property
     def nbytes(self) -> int:
         """The memory of its arrays and decoders."""
-        arrays = sum(array.nbytes for array in self.episode.arrays.values())
-        return arrays + sum(one.nbytes for one in self.seen.values())
+        arrays = self.episode.arrays
+        here = arrays.nbytes_here if isinstance(arrays, ArraysAtUrl) else sum(one.nbytes for one in arrays.values())
+        return here + sum(one.nbytes for one in self.seen.values())
 
 
 class Shelf:
@@ -70,12 +72,12 @@ class Shelf:
 
     def __init__(self, most: int, bytes_max: int) -> None:
         self._most, self._bytes_max = most, bytes_max
-        self._open: OrderedDict[Path, Open] = OrderedDict()
+        self._open: OrderedDict[Place, Open] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def get(self, bundle: Path, open_it: Callable[[Path], Open]) -> Open:
+    def get(self, bundle: Place, open_it: Callable[[Place], Open]) -> Open:
         """Return an episode, opened if it was not; raise what `open_it` raises."""
         found = self._open.get(bundle)
         if found is None:
