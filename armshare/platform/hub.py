@@ -243,18 +243,18 @@ def _parts(settings: Settings, chain: Chain, deployment: Deployment, verifiers: 
         hub=hub,
         driving=Driving(accounts, registry, hub, deployment.domain, models),
         log=Log(load_log_key(settings.keys / "log.key", "armshare/log")),
-        files=_files(settings, database),
+        files=files_of(settings, database),
         models=models,
     )
 
 
-def _files(settings: Settings, database: Database) -> Opened:
+def files_of(settings: Settings, database: Database) -> Opened:
     """Open where episodes' files are kept; raise PlatformError if that is a bucket which does not answer."""
     if not settings.store:
         return in_folder(settings.episodes, settings.uploads)
     objects, cache = Objects.at(settings.store), Cache(settings.store_cache, settings.store_cache_bytes)
     try:
-        objects.size("objects/none")
+        objects.require()
     except StoreLostError as error:
         what = f"{settings.store}, where episodes' files are to be kept, cannot be used: {error}"
         todo = "Check its name, and AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."

@@ -368,7 +368,7 @@ def _add_reading(router: APIRouter, access: Access, intake: Intake, catalogue: C
     @router.get("/api/episodes/{episode}/files/{name}", response_class=Response, responses=_FILE)
     @router.head("/api/episodes/{episode}/files/{name}", response_class=Response, responses=_FILE)
     def file(episode: str, name: str, request: Request) -> Response:
-        """Return one file of a bundle, or a range; before it is verified, only to its operator and its robot's owner."""
+        """Return a bundle's file, or a range; before it is verified, only to its operator and its robot's owner."""
         if name not in BUNDLE_FILES:
             raise UnknownFileError(f"expected one of {', '.join(BUNDLE_FILES)}, got {name[:80]!r}")
         kind = "application/x-hdf5" if name.endswith(".h5") else "application/json"

@@ -164,11 +164,19 @@ class Uploads:
         self._pieces.remove(upload)
 
     def expire(self, before_ms: int) -> list[str]:
-        """Forget the uploads that were begun before this time and never sealed; return their episodes."""
+        """Forget the uploads that were begun before this time and never sealed; return their episodes.
+
+        Remove also what is here of uploads that were forgotten while it could not be removed.
+        """
         with self._database() as db:
             old = list(db.scalars(select(UploadRow).where(UploadRow.created_ms < before_ms)))
         for row in old:
             self.forget(row.upload, row.robot)
+        here = self._pieces.uploads()  # before the rows are read: a row is there before anything has come
+        with self._database() as db:
+            known = set(db.scalars(select(UploadRow.upload)))
+        for upload in here - known:
+            self._pieces.remove(upload)
         return [row.episode for row in old]
 
     def _size(self, row: UploadRow) -> int:

@@ -55,6 +55,10 @@ class Objects:
         """Return objects that last as long as this process."""
         return Objects(MemoryStore(), "memory:")
 
+    def require(self) -> None:
+        """Raise StoreLostError unless there is such a bucket, which answers."""
+        next(self.keys("objects/"), None)
+
     def put(self, key: str, data: bytes | Path) -> None:
         """Keep bytes, or those of a file, whole or not at all."""
         with _lost(f"{key} was not kept"):

@@ -64,6 +64,9 @@ class Pieces(Protocol):
     def remove(self, upload: str) -> None:
         """Remove what has come. Idempotent."""
 
+    def uploads(self) -> set[str]:
+        """Return the uploads of which something is here, also those that were forgotten."""
+
 
 @dataclass(frozen=True, slots=True)
 class FolderPieces:
@@ -106,6 +109,10 @@ class FolderPieces:
     def remove(self, upload: str) -> None:
         """Remove the file."""
         self.path(upload).unlink(missing_ok=True)
+
+    def uploads(self) -> set[str]:
+        """Return the names of the files."""
+        return {path.name for path in self.folder.iterdir()}
 
     def path(self, upload: str) -> Path:
         """Return where an upload's bytes are."""
@@ -178,6 +185,10 @@ class BucketPieces:
         with self.database() as db, db.begin():
             db.execute(delete(PieceRow).where(PieceRow.upload == upload))
         self.objects.delete(list(self.objects.keys(f"{_PREFIX}{upload}/")))
+
+    def uploads(self) -> set[str]:
+        """Return what the keys begin with."""
+        return {key.split("/")[1] for key in self.objects.keys(_PREFIX)}
 
     def put(self, upload: str, start: int, data: bytes) -> None:
         """Keep one piece; raise PiecesTakenError unless it continues where the others end."""

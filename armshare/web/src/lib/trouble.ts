@@ -90,6 +90,8 @@ const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[]
   ['try_again', 'The hub cannot be reached. Check the connection.', ['unreachable']],
   ['try_again', 'The hub could not save that just now. Try again in a moment.', ['unavailable']],
   ['try_again', "The hub's disk is full, so nothing was saved. Try again later, and tell whoever runs it.", ['hub_full']],
+  ['try_again', 'The place where the hub keeps its files does not answer. Nothing is lost. Try again later.', ['store_lost']],
+  ['reload', 'The hub has less of this file than was asked for. Reload the page.', ['range']],
   ['try_again', 'Something broke in the hub. Try again; if it happens again, tell whoever runs it.', ['internal']],
   // The page's own.
   ['reload', NOT_UNDERSTOOD, ['session', 'wire', 'layout', 'statement', 'score']],
