@@ -366,7 +366,7 @@ def _add_reading(router: APIRouter, access: Access, intake: Intake, catalogue: C
         return catalogue.get(episode)
 
     @router.get("/api/episodes/{episode}/files/{name}", response_class=Response, responses=_FILE)
-    @router.head("/api/episodes/{episode}/files/{name}", response_class=Response, responses=_FILE)
+    @router.head("/api/episodes/{episode}/files/{name}", response_class=Response)
     def file(episode: str, name: str, request: Request) -> Response:
         """Return a bundle's file, or a range; before it is verified, only to its operator and its robot's owner."""
         if name not in BUNDLE_FILES:

@@ -177,6 +177,7 @@ def router(pipeline: Pipeline, catalogue: Catalogue, signed_in: SignedIn, admin_
     routes.get(f"/api/episodes/{{episode}}/files/{SCORE_FILE}", response_class=Response, responses=_DOCUMENT)(
         made.score_file
     )
+    routes.head(f"/api/episodes/{{episode}}/files/{SCORE_FILE}", response_class=Response)(made.score_file)
     routes.get("/api/operators/{address}")(made.operator)
     routes.get("/api/balances/{address}")(made.balance)
     routes.get("/api/roots")(made.roots)

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from sqlalchemy import and_, delete, select, update
+from sqlalchemy import Exists, and_, delete, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from recorder.file.layout import require_episode_id
 from recorder.hub.store.cache import Cache
@@ -123,10 +122,10 @@ class BucketStore:
     def erase(self, episode: str) -> None:
         """Remove an episode's files. Idempotent: what the bucket keeps for now, a repetition or `sweep` removes."""
         with self.database() as db, db.begin():
-            keys = list(db.scalars(select(FileRow.key).where(FileRow.episode == require_episode_id(episode))))
+            keys = set(db.scalars(select(FileRow.key).where(FileRow.episode == require_episode_id(episode))))
             db.execute(delete(FileRow).where(FileRow.episode == episode))
-            for key in sorted(keys):
-                _leave(db, key, self.now_ms())
+        for key in keys:
+            self._leave(key)
         if self.earlier is not None:
             self.earlier.erase(episode)
         self._remove(self._leaving())
@@ -137,6 +136,10 @@ class BucketStore:
         with self.database() as db, db.begin():
             stuck = and_(ObjectRow.state == ObjectState.COMING, ObjectRow.changed_ms < before_ms)
             db.execute(update(ObjectRow).where(stuck).values(state=ObjectState.LEAVING))
+            alone = ObjectRow.state == ObjectState.THERE, ~_had()
+            left = list(db.scalars(select(ObjectRow.key).where(*alone)))  # by a call that was interrupted
+        for key in left:
+            self._leave(key)
         while keys := self._leaving():
             self._remove(keys)
 
@@ -201,21 +204,33 @@ class BucketStore:
     def _take(self, episode: str, name: str, key: str) -> bool:
         """Let a file have an object; return False if that is being removed."""
         stays = and_(ObjectRow.key == key, ObjectRow.state != ObjectState.LEAVING)
+        before = None
         try:
             with self.database() as db, db.begin():
                 taken = update(ObjectRow).where(stays).values(state=ObjectState.THERE).returning(ObjectRow.key)
                 if db.scalar(taken) is None:
                     return False
-                row = db.get(FileRow, (episode, name))
+                row = db.get(FileRow, (episode, name), with_for_update=True)
                 if row is None:
                     db.add(FileRow(episode=episode, name=name, key=key))
                 elif row.key != key:
                     before, row.key = row.key, key
-                    db.flush()
-                    _leave(db, before, self.now_ms())
         except IntegrityError:  # another hub has brought it at the same moment
             return self._take(episode, name, key)
+        if before is not None:
+            self._leave(before)
         return True
+
+    def _leave(self, key: str) -> None:
+        """Let an object leave unless a file has it: in a transaction of its own, so that no two wait for each other.
+
+        Its row is written before the files are read: nobody takes it in between.
+        """
+        with self.database() as db, db.begin():
+            db.execute(update(ObjectRow).where(ObjectRow.key == key).values(size=ObjectRow.size))
+            alone = and_(ObjectRow.key == key, ObjectRow.state == ObjectState.THERE, ~_had())
+            leaving = {"state": ObjectState.LEAVING, "changed_ms": self.now_ms()}
+            db.execute(update(ObjectRow).where(alone).values(leaving).execution_options(synchronize_session=False))
 
     def _leaving(self) -> list[str]:
         with self.database() as db:
@@ -231,9 +246,6 @@ class BucketStore:
             db.execute(delete(ObjectRow).where(gone))
 
 
-def _leave(db: Session, key: str, now_ms: int) -> None:
-    """Let an object leave unless a file has it. Its row is written before the files are read: nobody takes it then."""
-    db.execute(update(ObjectRow).where(ObjectRow.key == key).values(size=ObjectRow.size))
-    had = select(FileRow.key).where(FileRow.key == key).exists()
-    alone = and_(ObjectRow.key == key, ObjectRow.state == ObjectState.THERE, ~had)
-    db.execute(update(ObjectRow).where(alone).values(state=ObjectState.LEAVING, changed_ms=now_ms))
+def _had() -> Exists:
+    """Whether a file has an object."""
+    return select(FileRow.key).where(FileRow.key == ObjectRow.key).exists()

@@ -205,7 +205,7 @@ def test_what_the_bucket_has_lost_is_brought_again(bucket: BucketStore, tmp_path
     assert read_whole(bucket.file("episode-2", "episode.h5")) == RECORDING
 
 
-class InterruptedBringingError(Exception):
+class CutError(Exception):
     pass
 
 
@@ -215,10 +215,10 @@ def test_an_interrupted_sending_is_swept_away_after_a_day(database: Database, tm
 
     def cut(self: Objects, key: str, data: bytes) -> None:
         put(self, key, data)
-        raise InterruptedBringingError
+        raise CutError
 
     monkeypatch.setattr(Objects, "put", cut)
-    with pytest.raises(InterruptedBringingError):
+    with pytest.raises(CutError):
         store.write("episode-1", "manifest.json", b"{}")
     monkeypatch.undo()
     assert not store.has("episode-1", "manifest.json")
@@ -268,7 +268,7 @@ def test_a_folder_moves_into_the_bucket_and_may_be_interrupted(
         nonlocal left
         left -= 1
         if left < 0:
-            raise InterruptedBringingError
+            raise CutError
         put(self, key, data)
 
     def all_there() -> None:
@@ -278,7 +278,7 @@ def test_a_folder_moves_into_the_bucket_and_may_be_interrupted(
 
     all_there()
     monkeypatch.setattr(Objects, "put", cut)
-    with pytest.raises(InterruptedBringingError):
+    with pytest.raises(CutError):
         store.move_in()
     all_there()
     monkeypatch.undo()
@@ -320,3 +320,22 @@ def test_a_download_without_room_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_url_of_no_bucket_is_named(url: str) -> None:
     with pytest.raises(StoreUrlError, match="expected s3://BUCKET"):
         Objects.at(url)
+
+
+def test_what_an_interrupted_erasure_left_is_swept_away(database: Database, tmp_path: Path, monkeypatch) -> None:
+    store = in_bucket(Objects.in_memory(), database, tmp_path)
+    for episode in ("episode-1", "episode-2"):
+        store.adopt(episode, "episode.h5", recorded(tmp_path / episode, episode.encode()))
+
+    def cut(*_: object) -> None:
+        raise CutError
+
+    monkeypatch.setattr(BucketStore, "_leave", cut)
+    with pytest.raises(CutError):
+        store.erase("episode-1")
+    monkeypatch.undo()
+    assert len(list(store.objects.keys("objects/"))) == 2
+
+    store.sweep()
+    assert len(list(store.objects.keys("objects/"))) == 1
+    assert read_whole(store.file("episode-2", "episode.h5")) == b"episode-2"

@@ -153,6 +153,7 @@ def test_an_unknown_episode_has_no_score(client):
 
 def test_a_score_is_given_out_as_the_file_that_lies_beside_an_episode(scored, world, client):
     answer = client.get("/api/episodes/e1/files/score.json")
+    assert client.head("/api/episodes/e1/files/score.json").headers["Content-Length"] == str(len(answer.content))
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
     assert 'filename="e1-score.json"' in answer.headers["content-disposition"]
     file = world.store.path("e1", "episode.h5")
