@@ -29,6 +29,10 @@ def rows_of(answer: ReplayAnswer) -> np.ndarray:
     return np.frombuffer(base64.b64decode(answer.values), "<f4").reshape(len(answer.t_s), -1)
 
 
+def stored(file: Path) -> FileInFolder:
+    return FileInFolder(file, file.stat().st_size, None)
+
+
 def test_a_replay_has_the_values_of_the_file_at_their_times(tmp_path: Path) -> None:
     file = record(tmp_path, fake_episode(steps=200))
     episode = read_episode(file)
@@ -89,11 +93,11 @@ def test_a_crowd_has_a_file_read_once_and_only_the_newest_are_kept(
         return replay_of(path)
 
     async def crowd() -> None:
-        asked, stored = replays.Replays(), FileInFolder(file, file.stat().st_size, None)
-        await asyncio.gather(*(asked.of("e1", stored) for _ in range(20)))
+        asked = replays.Replays()
+        await asyncio.gather(*(asked.of("e1", stored(file)) for _ in range(20)))
         assert len(read) == 1
         for episode in ("e2", "e1", "e3", "e1", "e2"):
-            await asked.of(episode, stored)
+            await asked.of(episode, stored(file))
 
     monkeypatch.setattr(replays, "replay_of", reading)
     asyncio.run(crowd())
@@ -121,7 +125,7 @@ def test_a_replay_is_read_by_a_worker(tmp_path: Path) -> None:
     file = record(tmp_path, fake_episode(steps=10))
 
     async def asked() -> ReplayAnswer:
-        return await replays.Replays(workers).of("e1", file)
+        return await replays.Replays(workers).of("e1", stored(file))
 
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as workers:
         assert asyncio.run(asked()) == replay_of(file)
@@ -139,16 +143,16 @@ def test_only_so_many_episodes_wait_and_however_many_ask_for_one_of_them(
 
     async def crowd() -> None:
         asked = replays.Replays()
-        first = [asyncio.create_task(asked.of(f"e{number % 3}", file)) for number in range(60)]
+        first = [asyncio.create_task(asked.of(f"e{number % 3}", stored(file))) for number in range(60)]
         await asyncio.sleep(0)
         for episode in ("e3", "e4"):
             with pytest.raises(replays.ReplayBusyError, match="try again"):
-                await asked.of(episode, file)
+                await asked.of(episode, stored(file))
         first[0].cancel()
         go_on.set()
         told = await asyncio.gather(*first, return_exceptions=True)
         assert sum(isinstance(one, ReplayAnswer) for one in told) == 59, "whoever leaves takes it from nobody"
-        assert await asked.of("e3", file)
+        assert await asked.of("e3", stored(file))
 
     monkeypatch.setattr(replays, "replay_of", reading)
     asyncio.run(crowd())
