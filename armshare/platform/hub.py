@@ -44,6 +44,8 @@ from rewards.chain.payouts import Payouts
 from rewards.chain.vault import ARM, Deployment, DeploymentError, VaultTerms
 from rewards.hub.api import router as rewards_router
 from rewards.hub.pipeline import Pipeline
+from rewards.hub.search import Search
+from rewards.hub.search_api import router as search_router
 from rewards.score.versions import NEWEST as SCORE_VERSION
 from teleop.clock import now_ms
 from teleop.hub import errors
@@ -189,6 +191,7 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
         app.add_middleware(SubPath, path=settings.path)
     app.include_router(teleop_router(parts.driving))
     app.include_router(rewards_router(pipeline, catalogue, parts.driving.operator, parts.admin_token))
+    app.include_router(search_router(Search(parts.database)))
     app.include_router(
         recorder_router(
             access=access,

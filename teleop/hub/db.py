@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
 
-from sqlalchemy import Dialect, Engine, String, create_engine, event
+from sqlalchemy import Dialect, Engine, String, create_engine, event, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
 Database = Callable[[], Session]
+_STEPS: Final = 20_000
+"""After how many of SQLite's instructions the time is looked at: every millisecond or so."""
+_CANCELED: Final = "57014"
+"""PostgreSQL's state of a statement that took too long."""
+
+
+class SlowQueryError(Exception):
+    """What was asked of the database takes longer than it may."""
 
 
 class Base(DeclarativeBase):
@@ -47,3 +58,27 @@ def _sqlite_pragmas(connection: Any, _record: object) -> None:
 def open_database(engine: Engine) -> sessionmaker[Session]:
     """Return a factory of database sessions; use each as `with database() as db, db.begin():`."""
     return sessionmaker(engine, expire_on_commit=False)
+
+
+@contextmanager
+def ending_in(db: Session, seconds: float) -> Iterator[None]:
+    """End what is asked of the database in here once it takes longer; it then raises SlowQueryError.
+
+    PostgreSQL counts each statement, SQLite all of them. It is for sessions that only read.
+    """
+    connection = db.connection()
+    if connection.dialect.name == "postgresql":
+        db.execute(text(f"SET LOCAL statement_timeout = {max(1, round(1000 * seconds))}"))
+    raw = connection.connection.driver_connection if connection.dialect.name == "sqlite" else None
+    if raw is not None:
+        until_s = time.monotonic() + seconds
+        raw.set_progress_handler(lambda: int(time.monotonic() > until_s), _STEPS)
+    try:
+        yield
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", "") == _CANCELED or "interrupted" in str(error.orig):
+            raise SlowQueryError(f"it took longer than {seconds:g} s") from error
+        raise
+    finally:
+        if raw is not None:
+            raw.set_progress_handler(None, 0)
