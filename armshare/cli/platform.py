@@ -23,7 +23,7 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from armshare.cli.options import ARM, HUB, AsJson, Ca, Data, HubUrl, IsChild, Port, err, interruptible, out
+from armshare.cli.options import ARM, HUB, AsJson, Ca, Data, DatabaseUrl, HubUrl, IsChild, Port, err, interruptible, out
 from armshare.failures import PlatformError
 from armshare.logs import LogFile
 from armshare.platform import processes
@@ -43,6 +43,7 @@ SHOWN: Final = ("panda", "dual_panda", "husky")
 def run(
     data: Data = Path("data"),
     port: Port = 8000,
+    _database: DatabaseUrl = "",
     robot: Annotated[
         list[str] | None,
         typer.Option(
@@ -101,6 +102,7 @@ def hub(
         str,
         typer.Option(help="JSON-RPC URL of an EVM chain; by default the embedded one.", envvar="ARMSHARE_CHAIN_URL"),
     ] = "",
+    database: DatabaseUrl = "",
     child: IsChild = False,
     listener: Annotated[int | None, typer.Option(hidden=True, help="The listening socket that was inherited.")] = None,
 ) -> None:
@@ -110,7 +112,8 @@ def hub(
 
     if child:
         processes.end_with_parent()
-    settings = _settings(data=data, host=host, port=port, public_url=public_url, chain_url=chain_url)
+    given = {"host": host, "port": port, "public_url": public_url, "chain_url": chain_url, "database": database}
+    settings = _settings(data=data, **given)
     with interruptible(), processes.locked(data, "hub"), opened_workers() as workers, ExitStack() as stack:
         taken = processes.listening(host, port) if listener is None else socket.socket(fileno=listener)
         listening = stack.enter_context(taken)

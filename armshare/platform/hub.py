@@ -223,8 +223,8 @@ def _parts(settings: Settings, chain: Chain, deployment: Deployment, verifiers: 
     try:
         migrate(engine)
     except DatabaseError as error:
-        what = f"{settings.data / 'armshare.sqlite'} cannot be used ({error.orig})"
-        raise PlatformError(f"{what}. Restore it from a backup, or name another folder with --data.") from error
+        engine.dispose()
+        raise _unusable(settings, error) from error
     database = open_database(engine)
     registry = Registry(database, deployment.domain, prices=settings.prices, rules=SCORE_VERSION)
     checkable = partial(_unchecked, verifiers)
@@ -245,6 +245,16 @@ def _parts(settings: Settings, chain: Chain, deployment: Deployment, verifiers: 
         store=Store(settings.episodes),
         models=models,
     )
+
+
+def _unusable(settings: Settings, error: DatabaseError) -> PlatformError:
+    said = " ".join(str(error.orig).split())
+    if not settings.database:
+        what = f"{settings.database_named} cannot be used ({said})"
+        return PlatformError(f"{what}. Restore it from a backup, or name another folder with --data.")
+    what = f"The database {settings.database_named} cannot be used ({said})"
+    how = "Start it, or name another with --database; it must exist, and its user must be allowed to make tables there"
+    return PlatformError(f"{what}. {how}.")
 
 
 def _pipeline(parts: Parts, scorers: Executor) -> Pipeline:

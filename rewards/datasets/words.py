@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
@@ -41,6 +41,7 @@ _AFTER_MAX: Final = 120
 _DURATION_MAX_S: Final = 1e9
 _NUMBER: Final = re.compile(r"\d{1,12}(\.\d{0,9})?|\.\d{1,9}", re.ASCII)
 _PPM: Final = 1_000_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Order(StrEnum):
@@ -223,7 +224,7 @@ def _moment(value: str) -> int:
         else:
             moment = datetime.fromisoformat(value.replace(" ", "+") if "T" in value else value)
             moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return math.floor(moment.timestamp() * 1000)
+        return (moment - _EPOCH) // timedelta(milliseconds=1)
     except (ValueError, OverflowError) as error:
         raise ValueError(expected) from error
 

@@ -17,6 +17,7 @@ from recorder.hub.log import Log, LogIndexError, LogMissingError
 from recorder.proof.log import merkle
 from recorder.proof.log.checkpoint import open_checkpoint
 from teleop.hub.db import Base, open_database, open_engine
+from tests.databases import url_below
 from tests.recorder.bundles import LOG_KEY
 
 LOG = Log(LOG_KEY)
@@ -24,7 +25,7 @@ LOG = Log(LOG_KEY)
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    made = open_engine(f"sqlite:///{tmp_path / 'log.sqlite'}")
+    made = open_engine(url_below(tmp_path, "log"))
     migrate(made)
     yield made
     made.dispose()

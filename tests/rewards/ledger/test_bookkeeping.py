@@ -34,6 +34,7 @@ from rewards.ledger.ledger import (
 )
 from rewards.tables import PostingRow, TransactionRow
 from teleop.hub.db import Base, open_database, open_engine
+from tests.databases import url_below
 from tests.recorder.factory import fixed_key
 
 ADA = fixed_key("ada").address
@@ -43,7 +44,7 @@ Database = sessionmaker[Session]
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     """A fresh ledger on disk."""
-    engine = open_engine(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    engine = open_engine(url_below(tmp_path, "ledger"))
     Base.metadata.create_all(engine)
     yield open_database(engine)
     engine.dispose()

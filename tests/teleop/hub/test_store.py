@@ -16,6 +16,7 @@ from teleop.hub.tables import RobotRow
 from teleop.identity import SignatureError, new_key
 from teleop.wire.driver import PERSON, Driver, DriverKind
 from teleop.wire.signalling import Grant
+from tests.databases import url_below
 from tests.teleop.hub.bench import DOMAIN, FakeStore, descriptor
 from tests.teleop.registering import register
 
@@ -43,7 +44,7 @@ def registered(registry: Registry, **changed: object) -> str:
 
 @pytest.fixture
 def registry(tmp_path: Path, clock: Clock) -> Iterator[Registry]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'armshare.sqlite'}")
+    engine = open_engine(url_below(tmp_path))
     migrate(engine)
     yield Registry(open_database(engine), DOMAIN, clock)
     engine.dispose()
