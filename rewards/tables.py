@@ -161,6 +161,7 @@ class SearchedRow(Base):
         Index("ix_searched_duration", "duration_ms", "episode"),
         Index("ix_searched_task", "task", "state", "created_ms", "episode"),
         Index("ix_searched_operator", "operator", "state", "created_ms", "episode"),
+        Index("ix_searched_robot", "robot", "state", "created_ms", "episode"),
     )
 
     episode: Mapped[str] = mapped_column(

@@ -126,7 +126,7 @@ class Words:
                 raise FilterValueError(f"{name} is given twice; give it once")
             given[name] = value
         read = {name: WORDS[name].read(name, value) for name, value in given.items()}
-        plain = {into: value for name, value in read.items() if (into := WORDS[name].into)}
+        plain: dict[str, Any] = {into: value for name, value in read.items() if (into := WORDS[name].into)}
         return cls(parts=_parts(read), **plain)
 
 

@@ -6,12 +6,12 @@ row, not after a count. However wide a stranger's search is, it ends in `SEARCH_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from dataclasses import replace as changed
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session, defer
 
 from recorder.hub import motions
@@ -30,7 +30,7 @@ VALUES_MAX: Final = 100
 SEARCH_MAX_S: Final = 2.0
 """What takes longer is ended; at a hundred thousand episodes a search takes a tenth of it."""
 NEAREST: Final = 8
-Members = Callable[[Session, DatasetName], "Select[tuple[str]]"]
+Members = Callable[[Session, DatasetName], Select[str]]
 """Selects the episodes of a data set; raises FilterValueError if there is none."""
 
 
@@ -132,16 +132,8 @@ _SAME: Final[Mapping[str, _Column]] = {
     "driver": SearchedRow.driver_kind,
     "practice": SearchedRow.practice,
 }
-_LEAST: Final[Mapping[str, _Column]] = {
-    "score_min_ppm": SearchedRow.score_ppm,
-    "duration_min_ms": SearchedRow.duration_ms,
-    "since_ms": SearchedRow.created_ms,
-}
-_MOST: Final[Mapping[str, _Column]] = {
-    "score_max_ppm": SearchedRow.score_ppm,
-    "duration_max_ms": SearchedRow.duration_ms,
-}
 _COUNTED: Final = tuple(one.name for one in fields(Values))
+_ANY: Final = Words()
 
 
 class Search:
@@ -154,28 +146,27 @@ class Search:
     def page(self, words: Words) -> FoundPage:
         """Return a page; raise CursorError, FilterValueError (an unknown data set), or SlowQueryError."""
         with self._database() as db, ending_in(db, self._max_s):
-            where = self.where(db, words)
-            key, falls = _KEYS[words.order]
-            shown = select(SearchedRow).where(*where, *_after(words, key, falls))
-            ends = [key, SearchedRow.episode]
-            shown = shown.order_by(*(end.desc() if falls else end for end in ends)).limit(words.limit + 1)
-            rows = db.scalars(shown).all()
-            many = _count(db, where)
+            many = _count(db, self.where(db, words, walked=False))
+            rows = db.scalars(self._ordered(db, words, walked=many > TOTAL_MAX).limit(words.limit + 1)).all()
             found = _found(db, rows[: words.limit])
         return FoundPage(found, _next(words, rows), min(many, TOTAL_MAX), many > TOTAL_MAX)
 
     def values(self, words: Words) -> Values:
         """Return the values that there are of each word under the others; raises as `page` does."""
+        said = [name for name in _COUNTED if getattr(words, name) is not None]
         with self._database() as db, ending_in(db, self._max_s):
-            return Values(**{name: self._counted(db, words, name) for name in _COUNTED})
+            found = self._counted(db, words, [name for name in _COUNTED if name not in said])
+            for name in said:
+                without: dict[str, Any] = {name: None}
+                found |= self._counted(db, changed(words, **without), [name])
+        return Values(**{name: found[name] for name in _COUNTED})
 
     def episodes(self, words: Words, limit: int) -> list[str]:
-        """Return the first `limit` episodes that are found, in their order, whatever `after` says; raises as `page`."""
+        """Return the first `limit` episodes that are found, in their order; raises as `page` does."""
         with self._database() as db, ending_in(db, self._max_s):
-            key, falls = _KEYS[words.order]
-            ends = [end.desc() if falls else end for end in (key, SearchedRow.episode)]
-            found = select(SearchedRow.episode).where(*self.where(db, words)).order_by(*ends).limit(limit)
-            return list(db.scalars(found))
+            many = _count(db, self.where(db, words, walked=False))
+            rows = db.scalars(self._ordered(db, words, walked=many > TOTAL_MAX).limit(limit))
+            return [row.episode for row in rows]
 
     def neighbours(self, episode: str) -> Neighbours:
         """Return what is beside an episode; raise UnknownEpisodeError, or SlowQueryError."""
@@ -189,37 +180,70 @@ class Search:
                 motion=[Near(one.episode, one.distance) for one in motions.nearest(db, episode, NEAREST)],
             )
 
-    def where(self, db: Session, words: Words) -> list[ColumnElement[bool]]:
-        """Return what is true of a row that the words find; raise FilterValueError if they name no data set."""
-        said = {name: getattr(words, name) for name in (*_SAME, *_LEAST, *_MOST)}
+    def where(self, db: Session, words: Words, *, walked: bool) -> list[ColumnElement[bool]]:
+        """Return what is true of a row that the words find; raise FilterValueError if they name no data set.
+
+        `walked`: whether the rows are taken in their order until there are enough, so that an index may be walked.
+        """
         found: list[ColumnElement[bool]] = []
-        found += [column == said[name] for name, column in _SAME.items() if said[name] is not None]
-        found += [column >= said[name] for name, column in _LEAST.items() if said[name] is not None]
-        found += [column <= said[name] for name, column in _MOST.items() if said[name] is not None]
-        for one in words.parts:
-            column = getattr(SearchedRow, f"{one.part}_ppm")
-            found += [column >= one.min_ppm] if one.min_ppm is not None else []
-            found += [column <= one.max_ppm] if one.max_ppm is not None else []
-        if words.until_ms is not None:
-            found.append(SearchedRow.created_ms < words.until_ms)
+        found += [column == said for name, column in _SAME.items() if (said := getattr(words, name)) is not None]
+        for column, least, most in _ranges(words):
+            at = column if walked or column is SearchedRow.created_ms else _unindexed(column)
+            found += [at >= least] if least is not None else []
+            found += [at <= most] if most is not None else []
         if words.dataset is not None:
             found.append(SearchedRow.episode.in_(self._of_dataset(db, words.dataset)))
         if _KEYS[words.order][0] is not SearchedRow.created_ms:
             found.append(_KEYS[words.order][0].is_not(None))
         return found
 
-    def _of_dataset(self, db: Session, name: DatasetName) -> Select[tuple[str]]:
+    def _ordered(self, db: Session, words: Words, *, walked: bool) -> Select[SearchedRow]:
+        """Select what is found after the cursor, in its order.
+
+        If it is much, so that a page's is soon found, an index is walked; of little, all is found first, and sorted.
+        """
+        key, falls = _KEYS[words.order]
+        at: ColumnElement[Any] = key.expression if walked else _unindexed(key)
+        found = select(SearchedRow).where(*self.where(db, words, walked=walked), *_after(words, at, falls))
+        return found.order_by(*(end.desc() if falls else end for end in (at, SearchedRow.episode)))
+
+    def _of_dataset(self, db: Session, name: DatasetName) -> Select[str]:
         if self._members is None:
             raise FilterValueError(f"dataset must be one of this hub's; there are none, got {str(name)!r}")
         return self._members(db, name)
 
-    def _counted(self, db: Session, words: Words, name: str) -> list[Value]:
-        """Count the episodes of each value of a word, under the other words."""
-        column, count = _SAME[name], func.count()
-        where = self.where(db, changed(words, **{name: None}))
-        counted = select(column, count).where(*where, column.is_not(None), column != "").group_by(column)
-        rows = db.execute(counted.order_by(count.desc(), column).limit(VALUES_MAX))
-        return [Value(str(value), many) for value, many in rows]
+    def _counted(self, db: Session, words: Words, names: Sequence[str]) -> dict[str, list[Value]]:
+        """Count the episodes of each value of some words, by what is found once, or of all from their indexes."""
+        if not names:
+            return {}
+        columns = {name: _SAME[name].label(name) for name in names}
+        where = self.where(db, words, walked=False)
+        plain = changed(words, state=None) == _ANY
+        few = None if plain else select(*columns.values()).where(*where).cte("few")
+        parts = []
+        for name in names:
+            value = columns[name].element if few is None else few.c[name]
+            counted = select(literal(name).label("word"), value.label("value"), func.count().label("many"))
+            counted = counted.where(*(where if few is None else ()), value.is_not(None), value != "").group_by(value)
+            parts.append(counted.order_by(func.count().desc(), value).limit(VALUES_MAX).subquery())
+        found: dict[str, list[Value]] = {name: [] for name in names}
+        for word, text, many in db.execute(union_all(*(select(part) for part in parts))):
+            found[word].append(Value(text, many))
+        return {name: sorted(some, key=lambda one: (-one.episodes, one.value)) for name, some in found.items()}
+
+
+def _ranges(words: Words) -> Iterator[tuple[_Column, int | None, int | None]]:
+    """Yield what has to lie between what, both ends included."""
+    yield SearchedRow.score_ppm, words.score_min_ppm, words.score_max_ppm
+    yield SearchedRow.duration_ms, words.duration_min_ms, words.duration_max_ms
+    yield SearchedRow.created_ms, words.since_ms, None if words.until_ms is None else words.until_ms - 1
+    for one in words.parts:
+        yield getattr(SearchedRow, f"{one.part}_ppm"), one.min_ppm, one.max_ppm
+
+
+def _unindexed(column: _Column) -> ColumnElement[Any]:
+    """Return a column's value without its index: a range that holds much of the table is read faster row by row."""
+    return column + literal(0)
 
 
 def _count(db: Session, where: Sequence[ColumnElement[bool]]) -> int:
@@ -227,7 +251,7 @@ def _count(db: Session, where: Sequence[ColumnElement[bool]]) -> int:
     return db.scalar(select(func.count()).select_from(some)) or 0
 
 
-def _after(words: Words, key: _Column, falls: bool) -> list[ColumnElement[bool]]:
+def _after(words: Words, key: ColumnElement[Any], falls: bool) -> list[ColumnElement[bool]]:
     """Return what is true of a row after the cursor."""
     if words.after is None:
         return []

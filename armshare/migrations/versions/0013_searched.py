@@ -86,6 +86,7 @@ def upgrade() -> None:
     op.create_index("ix_searched_duration", "searched", ["duration_ms", "episode"])
     op.create_index("ix_searched_task", "searched", ["task", "state", "created_ms", "episode"])
     op.create_index("ix_searched_operator", "searched", ["operator", "state", "created_ms", "episode"])
+    op.create_index("ix_searched_robot", "searched", ["robot", "state", "created_ms", "episode"])
     _copy()
 
 

@@ -307,7 +307,7 @@ def test_a_search_that_takes_too_long_is_ended(world):
     endless = "SELECT count(*) FROM episodes a, episodes b, episodes c, episodes d"
 
     class Slow(Search):
-        def where(self, db, words):
+        def where(self, db, words, *, walked):
             db.execute(text(endless))
             return []
 
