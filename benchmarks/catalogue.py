@@ -339,12 +339,12 @@ def table(found: Mapping[str, Any]) -> Iterator[str]:
 def main() -> None:
     """Print one JSON object on the last line."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--episodes", type=int, default=100_000)
+    options.add_argument("--rows", type=int, default=100_000, help="how many episodes there are")
     options.add_argument("--runs", type=int, default=5, help="how often each is asked; the median counts")
     options.add_argument("--json", action="store_true", help="only the JSON object")
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = measured(Path(folder), chosen.episodes, chosen.runs)
+        found = measured(Path(folder), chosen.rows, chosen.runs)
     if not chosen.json:
         print("command:", " ".join(sys.argv))
         for line in table(found):

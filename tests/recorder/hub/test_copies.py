@@ -33,6 +33,8 @@ from tests.recorder.hub.test_api import seal as seal_at
 from tests.recorder.hub.test_api import sign, upload
 from tests.recorder.served import Hub, bearer, code
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 COPIES: dict[str, tuple[dict[str, Any], str]] = {
     "of another day": ({"t_wall_ns": 1_760_000_000_000_000_000}, "DuplicateEpisode"),
     "at half the pace": ({"steps": 80}, "CopiedMotion"),

@@ -27,6 +27,8 @@ from tests.recorder.factory import DOMAIN, MALLORY, SESSION, WALLET
 from tests.recorder.hub.test_api import handed_in, seal, sign, upload
 from tests.recorder.served import Hub, bearer, code
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 
 class Simulator:
     """Raises what it is told to, and counts."""

@@ -20,6 +20,8 @@ from teleop.hub.db import Base, open_database, open_engine
 from tests.databases import url_below
 from tests.recorder.bundles import LOG_KEY
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 LOG = Log(LOG_KEY)
 
 

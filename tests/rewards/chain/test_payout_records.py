@@ -25,6 +25,8 @@ from tests.rewards.chain.test_payouts import earn
 from tests.rewards.stranger import root_of
 from tests.rewards.world import ADA, BOB, DictVault, World, make_world
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 SENT = "0x" + "01" * 32
 """The transaction with which a `DictVault` took a root."""
 

@@ -26,6 +26,8 @@ from tests.rewards.hub.test_price_is_fixed import begun
 from tests.rewards.other_rules import COSTS, SEGMENTS, SHOWN, OtherRules
 from tests.rewards.world import ADA, BOB, PRICE_WEI, DictVault, World, make_world
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 BEST, WORST = {"9": 1_000_000}, {"9": 100_000}
 
 

@@ -37,6 +37,8 @@ from teleop.hub.db import Base, open_database, open_engine
 from tests.databases import url_below
 from tests.recorder.factory import fixed_key
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 ADA = fixed_key("ada").address
 Database = sessionmaker[Session]
 

@@ -16,6 +16,8 @@ from teleop.hub.tables import SignIn, Token
 from teleop.identity import SignatureError, new_key
 from tests.databases import url_below
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 MINUTE_MS, DAY_MS = 60_000, 24 * 3_600_000
 
 

@@ -20,6 +20,8 @@ from tests.databases import url_below
 from tests.teleop.hub.bench import DOMAIN, FakeStore, descriptor
 from tests.teleop.registering import register
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 
 class Clock:
     """Stands until it is set on."""

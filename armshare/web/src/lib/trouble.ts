@@ -88,7 +88,10 @@ const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[]
   ['try_again', 'The contract refused the payout. What you earned is still yours. Try again later.', ['vault_refused']],
   ['try_again', 'The blockchain did not answer. What you earned is still yours. Try again later.', ['chain', 'chain_unreachable', 'wrong_vault']],
   ['try_again', 'The hub cannot be reached. Check the connection.', ['unreachable']],
-  ['try_again', 'The hub could not save that just now. Try again in a moment.', ['unavailable']],
+  ['try_again', "The hub's database does not answer at the moment, so nothing was changed. Try again in a moment.", ['unavailable']],
+  ['try_again', 'Many people are searching at the moment. Try again in a moment.', ['search_busy']],
+  ['try_again', 'This search takes too long. Search for less: add a task, or a date.', ['search_slow']],
+  ['lobby', 'This search asks for something that there is not. Choose from the filters that are shown.', ['unknown_filter', 'filter_value']],
   ['try_again', "The hub's disk is full, so nothing was saved. Try again later, and tell whoever runs it.", ['hub_full']],
   ['try_again', 'Something broke in the hub. Try again; if it happens again, tell whoever runs it.', ['internal']],
   // The page's own.
