@@ -71,9 +71,10 @@ class Settings(BaseSettings):
     @classmethod
     def _known(cls, url: str) -> str:
         if url:
-            from teleop.hub.db import database_url  # here, so that commands without a database load none
+            from teleop.hub.db import EXAMPLE, database_url  # here, so that commands without a database load none
 
-            database_url(url)
+            if database_url(url).get_backend_name() != "postgresql":
+                raise ValueError(f"expected the URL of a PostgreSQL database, such as {EXAMPLE}; a file is in --data")
         return url
 
     @field_validator("public_url")

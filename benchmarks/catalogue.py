@@ -7,7 +7,8 @@ episodes themselves and their JSON.
 
 `page_ms`: the next 200 episodes of a list, from its beginning and from its middle; `search_ms`: searches by one word
 and by many, by what is frequent and by what there is not; `words_ms`: which values there are; `neighbours_ms`. Each is
-a median of `--runs`; of each kind the worst question and the median one. `searches` has all of them.
+a median of `--runs`; of each kind the worst question and the median one. `searches` has all of them. `processor_..` is
+the same in time of a core, of this process and of PostgreSQL's together, which other load on the machine changes less.
 
     .venv/bin/python benchmarks/catalogue.py --json
 
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import psutil
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, bindparam, insert, text, update
@@ -255,10 +257,23 @@ def questions(rows: Rows) -> dict[str, dict[str, Mapping[str, str]]]:
     }
 
 
+def worked_s(server: int | None) -> float:
+    """Return how much of a core this process has used, and a server and its children."""
+    total = time.process_time()
+    for process in () if server is None else (psutil.Process(server), *psutil.Process(server).children()):
+        taken = process.cpu_times()
+        total += taken.user + taken.system + taken.children_user + taken.children_system
+    return total
+
+
 class Asking:
     """Asks one database through the routes."""
 
-    def __init__(self, database: sessionmaker[Session], rows: Rows, runs: int) -> None:
+    def __init__(self, database: sessionmaker[Session], rows: Rows, runs: int, server: int | None) -> None:
+        """`server`: the process of the database, if it has one."""
+        self._server = server
+        self.worked: dict[str, dict[str, float]] = {}
+        """How much of a core each question takes, ms, by kind."""
         self._app = FastAPI()
         errors.install(self._app)
         self._app.include_router(router(Search(database)))
@@ -269,12 +284,15 @@ class Asking:
         with TestClient(self._app) as client:
             found: dict[str, dict[str, float]] = {}
             for kind, asked in questions(self._rows).items():
-                found[kind] = {}
+                found[kind], self.worked[kind] = {}, {}
                 for name, words in asked.items():
-                    found[kind][name] = self._one(client, kind, words)
+                    self._note(found, client, kind, name, words)
                     if kind == "page":
-                        found[kind][f"{name}, from the middle"] = self._one(client, kind, self._middle(client, words))
+                        self._note(found, client, kind, f"{name}, from the middle", self._middle(client, words))
             return found
+
+    def _note(self, found: Any, client: TestClient, kind: str, name: str, words: Mapping[str, str]) -> None:
+        found[kind][name], self.worked[kind][name] = self._one(client, kind, words)
 
     def _middle(self, client: TestClient, words: Mapping[str, str]) -> Mapping[str, str]:
         """Return the words with the cursor of the middle of what they find, as a reader has it who has come so far."""
@@ -284,7 +302,7 @@ class Asking:
         middle = int(np.median(column.get(order, self._rows.created_ms)))
         return {**words, "after": f"{order}.{middle}.{'8' * len(key)}"}
 
-    def _one(self, client: TestClient, kind: str, words: Mapping[str, str]) -> float:
+    def _one(self, client: TestClient, kind: str, words: Mapping[str, str]) -> tuple[float, float]:
         path, params = "/api/episodes", {**words}
         if kind in ("page", "search"):
             params["limit"] = "200"
@@ -293,18 +311,22 @@ class Asking:
         else:
             path = f"/api/episodes/{self._rows.middle}/neighbours"
         taken = []
+        client.get(path, params=params).raise_for_status()
+        before_s = worked_s(self._server)
         for _ in range(self._runs):
             begun = time.perf_counter()
             answer = client.get(path, params=params)
             taken.append(1e3 * (time.perf_counter() - begun))
             answer.raise_for_status()
-        return round(statistics.median(taken), 1)
+        worked_ms = 1e3 * (worked_s(self._server) - before_s) / self._runs
+        return round(statistics.median(taken), 1), round(worked_ms, 1)
 
 
 def measured(folder: Path, count: int, runs: int) -> dict[str, Any]:
     """Fill both databases with the same, and ask both the same."""
     rows = Rows(count)
     found: dict[str, dict[str, dict[str, float]]] = {}
+    worked: dict[str, dict[str, dict[str, float]]] = {}
     filled_s: dict[str, float] = {}
     with postgres() as server:
         urls = {"sqlite": f"sqlite:///{folder / 'armshare.sqlite'}", "postgresql": server.url(server.create())}
@@ -312,17 +334,34 @@ def measured(folder: Path, count: int, runs: int) -> dict[str, Any]:
             engine, begun = open_engine(url), time.perf_counter()
             database = fill(engine, rows)
             filled_s[name] = round(time.perf_counter() - begun, 1)
-            found[name] = Asking(database, rows, runs).all()
+            asking = Asking(database, rows, runs, server.process_id if name == "postgresql" else None)
+            found[name], worked[name] = asking.all(), asking.worked
             engine.dispose()
-    kinds = {
-        f"{kind}_ms": {name: _ends(list(found[name][kind].values())) for name in found} for kind in found["sqlite"]
+    return {
+        "episodes": count,
+        "runs": runs,
+        **_by_kind(found, ""),
+        **_by_kind(worked, "processor_"),
+        "filled_s": filled_s,
+        "searches": _by_name(found),
+        "processor_searches": _by_name(worked),
     }
-    by_name = {
-        f"{kind}: {name}": {db: found[db][kind][name] for db in found}
+
+
+def _by_kind(found: Mapping[str, Mapping[str, Mapping[str, float]]], before: str) -> dict[str, Any]:
+    kinds = found["sqlite"]
+    return {
+        f"{before}{kind}_ms": {name: _ends(list(taken[kind].values())) for name, taken in found.items()}
+        for kind in kinds
+    }
+
+
+def _by_name(found: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
+    return {
+        f"{kind}: {name}": {database: taken[kind][name] for database, taken in found.items()}
         for kind, asked in found["sqlite"].items()
         for name in asked
     }
-    return {"episodes": count, "runs": runs, **kinds, "filled_s": filled_s, "searches": by_name}
 
 
 def _ends(taken_ms: Sequence[float]) -> dict[str, float]:
@@ -331,9 +370,12 @@ def _ends(taken_ms: Sequence[float]) -> dict[str, float]:
 
 def table(found: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines that show both databases beside each other."""
-    yield f"{'ms, of ' + format(found['episodes'], ',') + ' episodes':<48}{'SQLite':>10}{'PostgreSQL':>12}"
+    yield f"{'ms, of ' + format(found['episodes'], ',') + ' episodes':<48}{'SQLite':>10}{'PostgreSQL':>12}   of a core"
     for name, taken in found["searches"].items():
-        yield f"{name:<48}{taken['sqlite']:>10}{taken['postgresql']:>12}"
+        worked = found["processor_searches"][name]
+        yield (
+            f"{name:<48}{taken['sqlite']:>10}{taken['postgresql']:>12}{worked['sqlite']:>12}{worked['postgresql']:>8}"
+        )
 
 
 def main() -> None:

@@ -9,10 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import Pool
 
 from armshare.migrations import migrate
 from teleop.hub.db import open_engine
 from tests.postgres import Postgres
+
+ON_SQLITE: Final = pytest.mark.parametrize("either_database", ["sqlite"], indirect=True)
+"""Marks a test that is about SQLite itself."""
 
 
 class Cluster:
@@ -46,11 +55,19 @@ _cluster: Cluster | None = None
 def using(cluster: Cluster) -> Iterator[None]:
     """Have every database be one of this server's."""
     global _cluster
-    _cluster = cluster
+    _cluster, opened = cluster, []
+
+    def note(connection: Any, _record: object) -> None:
+        opened.append(connection)
+
+    event.listen(Pool, "connect", note)
     try:
         yield
     finally:
+        event.remove(Pool, "connect", note)
         _cluster = None
+        for connection in opened:
+            connection.close()  # a test that is over may have left its engine to the garbage collector
         cluster.forget()
 
 
@@ -58,3 +75,11 @@ def url_below(folder: Path, name: str = "armshare") -> str:
     """Return the URL of a test's database: a file below `folder`, or what stands for it."""
     file = folder / f"{name}.sqlite"
     return f"sqlite:///{file}" if _cluster is None else _cluster.url(file)
+
+
+def unguard(db: Session, table: str) -> None:
+    """Take away what keeps an append-only table from being changed, as whoever holds the disk can."""
+    if db.get_bind().dialect.name == "postgresql":
+        db.execute(text(f"DROP TRIGGER {table}_append_only ON {table}"))
+    else:
+        db.execute(text(f"DROP TRIGGER {table}_no_update"))

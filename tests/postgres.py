@@ -66,6 +66,13 @@ class Postgres:
             self._reader.join(START_S)
             self._reader = None
 
+    @property
+    def process_id(self) -> int:
+        """The server's process, whose children serve the connections."""
+        if self._process is None:
+            raise PostgresError("the server does not run")
+        return self._process.pid
+
     def url(self, name: str) -> str:
         """Return a database's URL, as a person writes it."""
         return f"postgresql://{USER}@/{name}?host={self._folder}"

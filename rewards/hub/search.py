@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from dataclasses import replace as changed
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, func, literal, or_, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session, defer
 
 from recorder.hub import motions
@@ -261,7 +261,7 @@ def _after(words: Words, key: ColumnElement[Any], falls: bool) -> list[ColumnEle
         raise CursorError(
             f"expected the `next` of an earlier page with the same words, the order too, got {words.after[:80]!r}"
         )
-    at = int(number)
+    at = literal(int(number), BigInteger)  # whatever a stranger makes up, it is no error of the database's
     if falls:
         return [key <= at, or_(key < at, and_(key == at, SearchedRow.episode < episode))]
     return [key >= at, or_(key > at, and_(key == at, SearchedRow.episode > episode))]

@@ -76,7 +76,7 @@ def database_url(url: str | URL) -> URL:
         return made.set(drivername=_DRIVER)
     if made.drivername in ("sqlite", "sqlite+pysqlite"):
         return made
-    raise ValueError(f"expected a database's URL that begins with postgresql:// or sqlite:///, such as {EXAMPLE}")
+    raise ValueError(f"expected a database's URL that begins with postgresql://, such as {EXAMPLE}")
 
 
 def _sqlite_pragmas(connection: Any, _record: object) -> None:

@@ -85,6 +85,7 @@ async def test_a_database_that_goes_away_in_the_middle_of_a_drive_loses_nothing(
         ("", 'database "nothing" does not exist). Start it, or name another with --database'),
         ("postgresql://me:secret@127.0.0.1:1/arms", "me:***@127.0.0.1:1/arms cannot be used (connection failed"),
         ("mysql://127.0.0.1/arms", "ARMSHARE_DATABASE: expected a database's URL that begins with postgresql://"),
+        ("sqlite:///arms", "ARMSHARE_DATABASE: expected the URL of a PostgreSQL database, such as postgresql://"),
         ("arms", "ARMSHARE_DATABASE: expected a database's URL, such as postgresql://"),
     ],
 )

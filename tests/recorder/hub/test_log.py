@@ -17,7 +17,7 @@ from recorder.hub.log import Log, LogIndexError, LogMissingError
 from recorder.proof.log import merkle
 from recorder.proof.log.checkpoint import open_checkpoint
 from teleop.hub.db import Base, open_database, open_engine
-from tests.databases import url_below
+from tests.databases import ON_SQLITE, url_below
 from tests.recorder.bundles import LOG_KEY
 
 pytestmark = pytest.mark.usefixtures("either_database")
@@ -105,6 +105,7 @@ def test_a_database_without_migrations_is_named() -> None:
     engine.dispose()
 
 
+@ON_SQLITE
 def test_the_migration_makes_the_tables_that_the_code_uses(engine: Engine) -> None:
     found = inspect(engine)
     for table in ("EpisodeRow", "UploadRow", "LogHead", "LogEntry", "LogNode"):

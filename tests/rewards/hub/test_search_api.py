@@ -21,7 +21,7 @@ from tests.rewards.world import ADA, DictVault, World, make_world
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, either_database: str) -> Iterator[World]:
     made = make_world(tmp_path, DictVault())
     yield made
     made.database.kw["bind"].dispose()
