@@ -65,7 +65,7 @@ def nearest(db: Session, episode: str, count: int) -> list[Twin]:
     if own is None:
         return []
     path = Path(own.kind, own.width, own.points)
-    rows: Sequence[Row[tuple[str, bytes]]] = []
+    rows: Sequence[Row[str, bytes]] = []
     for reach in _REACHES:
         rows = db.execute(_around(own, reach)).all()
         if len(rows) >= _LOOKED_AT:
@@ -75,7 +75,7 @@ def nearest(db: Session, episode: str, count: int) -> list[Twin]:
     return [Twin(other, path.kind, away) for away, other in found[:count]]
 
 
-def _around(own: MotionPathRow, reach: int) -> Select[tuple[str, bytes]]:
+def _around(own: MotionPathRow, reach: int) -> Select[str, bytes]:
     """Select the paths within `reach` cells on every line, those first that are nearest by cells."""
     cells = ("cell_0", "cell_1", "cell_2", "cell_3")
     pairs = [(getattr(MotionPathRow, cell), getattr(own, cell)) for cell in cells]
