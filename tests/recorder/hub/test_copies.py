@@ -33,8 +33,6 @@ from tests.recorder.hub.test_api import seal as seal_at
 from tests.recorder.hub.test_api import sign, upload
 from tests.recorder.served import Hub, bearer, code
 
-pytestmark = pytest.mark.usefixtures("either_database")
-
 COPIES: dict[str, tuple[dict[str, Any], str]] = {
     "of another day": ({"t_wall_ns": 1_760_000_000_000_000_000}, "DuplicateEpisode"),
     "at half the pace": ({"steps": 80}, "CopiedMotion"),
@@ -139,6 +137,7 @@ def test_a_replayed_motion_may_be_near_one_of_a_world_near_its_own(
         assert shown(web, "near")["state"] == state
 
 
+@pytest.mark.usefixtures("either_database")
 def test_simulations_that_fail_alike_are_no_copies_but_a_success_is_one_of_a_failure(
     tmp_path: Path, replaying: Hub
 ) -> None:

@@ -26,8 +26,6 @@ from tests.rewards.hub.test_price_is_fixed import begun
 from tests.rewards.other_rules import COSTS, SEGMENTS, SHOWN, OtherRules
 from tests.rewards.world import ADA, BOB, PRICE_WEI, DictVault, World, make_world
 
-pytestmark = pytest.mark.usefixtures("either_database")
-
 BEST, WORST = {"9": 1_000_000}, {"9": 100_000}
 
 
@@ -316,7 +314,7 @@ def test_the_reason_is_part_of_what_is_booked() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _audited(world: World) -> Iterator[None]:
+def _audited(either_database: str, world: World) -> Iterator[None]:
     yield
     with world.database() as db:
         ledger.audit(db)
