@@ -11,7 +11,7 @@ STAMPS := .setup
 WEB := $(shell find armshare/web/src -type f 2>/dev/null) $(wildcard armshare/web/*.ts armshare/web/*.js armshare/web/*.json armshare/web/*.html armshare/web/public/*) teleop/wire/wire.json teleop/typed_data.json recorder/typed_data.json $(wildcard docs/gallery/*.jpg)
 
 .PHONY: help run test check docs fuzz setup lint ruff mypy import-linter svelte-check static pytest vitest bench soak mutants peers lerobot newest \
-	corpus-pythons screenshots lock clean tools chromium nginx opengl
+	corpus-pythons screenshots lock clean tools chromium nginx postgres opengl
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/'
@@ -19,12 +19,12 @@ help: ## print this list
 run: setup ## set up what is missing, start the platform, print and open its URL
 	@exec $(BIN)/armshare run --open $(ARGS)
 
-test: setup peers chromium nginx opengl ## set up what is missing, run every check
+test: setup peers chromium nginx postgres opengl ## set up what is missing, run every check
 	@$(MAKE) --no-print-directory static
 	@$(MAKE) --no-print-directory pytest
 
 # Lint beside the tests: alone, neither keeps two cores busy. Its output comes after theirs, in one piece.
-check: setup peers nginx opengl ## run lint and the fast half of the tests, for daily work
+check: setup peers nginx postgres opengl ## run lint and the fast half of the tests, for daily work
 	@lint=$$(mktemp); trap 'rm -f "$$lint"' EXIT; \
 	$(MAKE) --no-print-directory static >"$$lint" 2>&1 & linting=$$!; failed=0; \
 	$(BIN)/python -m pytest -n $$(($(WORKERS) + 1)) -m "not slow and not docs and not lerobot and not newest" $(ARGS) || failed=1; \
@@ -119,6 +119,15 @@ nginx:
 	@PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null \
 		|| { [ "$$(id -u)" = 0 ] && [ -n "$${CI:-}" ] && { apt-get update -qq; DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends nginx >/dev/null; }; } \
 		|| { echo "nginx is missing, for the tests behind a proxy: apt-get install nginx"; exit 1; }
+
+# Its programs alone, as with nginx: without a cluster there is no service. Tests make their own, in a temporary folder.
+postgres:
+	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 \
+		|| { [ "$$(id -u)" = 0 ] && [ -n "$${CI:-}" ] && { apt-get update -qq; export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1; \
+			apt-get install -y -qq --no-install-recommends postgresql-common >/dev/null \
+			&& sed -Ei 's/^#?create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf \
+			&& apt-get install -y -qq --no-install-recommends postgresql >/dev/null; }; } \
+		|| { echo "PostgreSQL is missing, for the tests of the tables: apt-get install postgresql"; exit 1; }
 
 opengl:
 	@ldconfig -p | grep -q libEGL.so.1 && ls /usr/share/glvnd/egl_vendor.d/*.json >/dev/null 2>&1 \

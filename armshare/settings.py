@@ -27,6 +27,8 @@ class Settings(BaseSettings):
     `data`."""
     store_cache_bytes: int = Field(20 << 30, ge=0)
     """How many bytes of downloads from there are kept below `data`, beside those in use."""
+    database: str = ""
+    """The URL of a PostgreSQL database for accounts, episodes and the ledger; empty keeps them in a file of `data`."""
     host: str = "127.0.0.1"
     """The address that the hub listens on."""
     port: int = Field(8000, ge=0, le=65535)
@@ -82,6 +84,16 @@ class Settings(BaseSettings):
             )
         return store.rstrip("/")
 
+    @field_validator("database")
+    @classmethod
+    def _known(cls, url: str) -> str:
+        if url:
+            from teleop.hub.db import EXAMPLE, database_url  # here, so that commands without a database load none
+
+            if database_url(url).get_backend_name() != "postgresql":
+                raise ValueError(f"expected the URL of a PostgreSQL database, such as {EXAMPLE}; a file is in --data")
+        return url
+
     @field_validator("public_url")
     @classmethod
     def _one_place(cls, url: str, info: ValidationInfo) -> str:
@@ -107,8 +119,17 @@ class Settings(BaseSettings):
 
     @property
     def database_url(self) -> str:
-        """SQLAlchemy's URL of the embedded database."""
-        return f"sqlite:///{self.data / 'armshare.sqlite'}"
+        """The URL of the database."""
+        return self.database or f"sqlite:///{self.data / 'armshare.sqlite'}"
+
+    @property
+    def database_named(self) -> str:
+        """What to call the database in a sentence: its file, or its URL without the password."""
+        if not self.database:
+            return str(self.data / "armshare.sqlite")
+        from teleop.hub.db import database_url
+
+        return database_url(self.database).set(drivername="postgresql").render_as_string(hide_password=True)
 
     @property
     def episodes(self) -> Path:

@@ -1,7 +1,8 @@
-"""The rewards tables: scores and what could not be scored, practice drives, starts, the ledger, payout roots.
+"""The rewards tables: scores and what could not be scored, practice drives, starts, what is searched, the ledger.
 
 Foreign keys point only to this package or `recorder`. Scores and the ledger only ever grow: triggers on the tables of
-`APPEND_ONLY` refuse UPDATE and DELETE, so that no later mistake can rewrite what somebody earned.
+`APPEND_ONLY` refuse UPDATE and DELETE, so that no later mistake can rewrite what somebody earned. Triggers on the
+episodes keep the table that is searched as they are, whoever writes them.
 """
 
 from __future__ import annotations
@@ -146,6 +147,69 @@ class PracticeRow(Base):
     checked_ms: Mapped[int] = mapped_column(BigInteger)
 
 
+class SearchedRow(Base):
+    """What an episode is searched by, in one narrow row: a search reads no manifests.
+
+    The database copies the columns of `COPIED` from the episode, in the same transaction (`copying_statements`);
+    `rewards.hub.searched` writes the others when it is scored.
+    """
+
+    __tablename__ = "searched"
+    __table_args__ = (
+        Index("ix_searched_created", "created_ms", "episode"),
+        Index("ix_searched_score", "score_ppm", "episode"),
+        Index("ix_searched_duration", "duration_ms", "episode"),
+        Index("ix_searched_task", "task", "state", "created_ms", "episode"),
+        Index("ix_searched_operator", "operator", "state", "created_ms", "episode"),
+        Index("ix_searched_robot", "robot", "state", "created_ms", "episode"),
+    )
+
+    episode: Mapped[str] = mapped_column(
+        String(64), ForeignKey("episodes.episode", ondelete="CASCADE"), primary_key=True
+    )
+    state: Mapped[str] = mapped_column(String(16))
+    robot: Mapped[str] = mapped_column(String(42))
+    operator: Mapped[str] = mapped_column(String(42))
+    task: Mapped[str] = mapped_column(String(64))
+    model: Mapped[str | None] = mapped_column(String(64))
+    driver_kind: Mapped[str | None] = mapped_column(String(8))
+    trust: Mapped[str | None] = mapped_column(String(16))
+    success: Mapped[bool | None]
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+    duration_ms: Mapped[int | None] = mapped_column(BigInteger)
+    practice: Mapped[bool] = mapped_column(default=False, server_default=false())
+    rules: Mapped[str | None] = mapped_column(String(16))
+    """The newest version of the rules that it is scored by, which gives everything below; None before it is scored."""
+    score_ppm: Mapped[int | None]
+    accepted: Mapped[bool | None]
+    success_ppm: Mapped[int | None]
+    """A part of the score's vector, as all that follow; None if those rules do not have it."""
+    object_path_ppm: Mapped[int | None]
+    order_ppm: Mapped[int | None]
+    pace_ppm: Mapped[int | None]
+    flow_ppm: Mapped[int | None]
+    control_ppm: Mapped[int | None]
+    path_efficiency_ppm: Mapped[int | None]
+    smoothness_ppm: Mapped[int | None]
+    idle_ppm: Mapped[int | None]
+    tracking_ppm: Mapped[int | None]
+
+
+COPIED: Final = (
+    "state",
+    "robot",
+    "operator",
+    "task",
+    "model",
+    "driver_kind",
+    "trust",
+    "success",
+    "created_ms",
+    "duration_ms",
+)
+"""What the database copies from an episode into the row that is searched."""
+
+
 class TransactionRow(Base):
     """One event of money; its postings sum to zero."""
 
@@ -235,3 +299,36 @@ def _guard(table: Table, connection: Any, **_: object) -> None:
 
 for _name in APPEND_ONLY:
     event.listen(Base.metadata.tables[_name], "after_create", _guard)
+
+
+def copying_statements(dialect: str) -> tuple[str, ...]:
+    """Return the SQL statements that make the database keep `searched` as the episodes are."""
+    names, new = ", ".join(("episode", *COPIED)), ", ".join(f"NEW.{name}" for name in ("episode", *COPIED))
+    inserted = f"INSERT INTO searched ({names}) VALUES ({new})"
+    updated = f"UPDATE searched SET {', '.join(f'{name} = NEW.{name}' for name in COPIED)} WHERE episode = NEW.episode"
+    verbs = ("insert", "INSERT", inserted), ("update", f"UPDATE OF {', '.join(COPIED)}", updated)
+    if dialect == "sqlite":
+        return tuple(
+            f"CREATE TRIGGER episodes_searched_{name} AFTER {verb} ON episodes BEGIN {statement}; END"
+            for name, verb, statement in verbs
+        )
+    if dialect == "postgresql":
+        return tuple(
+            part
+            for name, verb, statement in verbs
+            for part in (
+                f"CREATE OR REPLACE FUNCTION armshare_searched_{name}() RETURNS trigger LANGUAGE plpgsql AS "
+                f"$$ BEGIN {statement}; RETURN NULL; END $$",
+                f"CREATE TRIGGER episodes_searched_{name} AFTER {verb} ON episodes "
+                f"FOR EACH ROW EXECUTE FUNCTION armshare_searched_{name}()",
+            )
+        )
+    return ()
+
+
+def _copy(_table: Table, connection: Any, **_: object) -> None:
+    for statement in copying_statements(connection.dialect.name):
+        connection.exec_driver_sql(statement)
+
+
+event.listen(Base.metadata.tables["searched"], "after_create", _copy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 from armshare.logs import LogFormat, processors
 from armshare.platform.processes import Child
+from tests.databases import Cluster, using
 from tests.lanes import LANES, lane_of, turn_of
+from tests.postgres import Postgres, postgres
 
 # A test must not be slowed or changed by what the machine's owner has set.
 for name in list(os.environ):
@@ -67,6 +70,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """One PostgreSQL for a worker's tests, started by the first that asks."""
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def cluster(postgres_server: Postgres) -> Cluster:
+    """Its databases."""
+    return Cluster(postgres_server)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either_database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run the test on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        yield "sqlite"
+        return
+    with using(request.getfixturevalue("cluster")):
+        yield "postgresql"
 
 
 @dataclass(frozen=True)

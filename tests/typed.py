@@ -70,6 +70,9 @@ LATER: Final = frozenset(
         "ARMSHARE_PUBLIC_URL=https://example.org/arms armshare hub --data data",
         "armshare host --robot panda --hub https://hub.lan --ca lan-ca.pem --data host-data",
         "armshare drive --hub https://hub.lan --ca lan-ca.pem --expert",
+        # docs/catalogue.md
+        "armshare episodes --task lift --success true --score-min 0.8 --order best --hub URL",
+        "armshare fetch episodes --task lift --success true --score-min 0.8 --hub URL",
         # docs/hardware.md
         "armshare host --robot so101 --port DEVICE --calibration arm.json",
         "armshare calibrate DEVICE arm.json",
@@ -114,6 +117,7 @@ LATER: Final = frozenset(
         "python benchmarks/camera_crash.py --json",
         "python benchmarks/export.py --json --steps 400 --rounds 3",
         "python benchmarks/copies.py --json --motions 1000000 --runs 20",
+        "python benchmarks/catalogue.py --rows 100000 --json",
         "python benchmarks/world.py --beside TREE --runs 9 --json",
         "python benchmarks/verify.py --beside TREE --runs 3 --episodes 4 --json",
         "python benchmarks/verify.py --beside TREE --runs 3 --episodes 8 --no-replay --json",
@@ -127,6 +131,8 @@ _EXPORTED: Final = (
 )
 NOT_TYPED: Final[Mapping[str, str]] = {
     "armshare drive --another-look EPISODE": "needs an episode that a gate refused; `test_held.py` has one",
+    "armshare hub --data data --database postgresql://armshare@localhost/armshare": "needs a server that is called so; "
+    "`test_postgresql.py` has one of its own",
     "make test": "it is the run that this test is part of",
     "make check": "half of the run that this test is part of",
     "time make check": "half of the run that this test is part of",
@@ -185,6 +191,7 @@ SMALLER: Final = {
     "--rounds": "1",
     "--steps": "40",
     "--motions": "20000",
+    "--rows": "2000",
 }
 """What `make docs` measures with less, as it only shows that the line works: of benchmarks, and of many episodes."""
 MEASURES: Final = ("python benchmarks/", "armshare record")

@@ -52,6 +52,25 @@ StoreUrl = Annotated[
         callback=_files_in,
     ),
 ]
+
+
+def _database_of_all(url: str) -> str:
+    """Let the hub that this process starts find its database; a URL with a password is no argument of a process."""
+    if url:
+        os.environ["ARMSHARE_DATABASE"] = url
+    return url
+
+
+DatabaseUrl = Annotated[
+    str,
+    typer.Option(
+        "--database",
+        metavar="URL",
+        help="A PostgreSQL database, postgresql://...; by default a file in --data.",
+        envvar="ARMSHARE_DATABASE",
+        callback=_database_of_all,
+    ),
+]
 Port = Annotated[
     int, typer.Option(min=0, max=65535, help="The hub's port; 0 takes a free one.", envvar="ARMSHARE_PORT")
 ]

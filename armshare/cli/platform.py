@@ -23,7 +23,21 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from armshare.cli.options import ARM, HUB, AsJson, Ca, Data, HubUrl, IsChild, Port, StoreUrl, err, interruptible, out
+from armshare.cli.options import (
+    ARM,
+    HUB,
+    AsJson,
+    Ca,
+    Data,
+    DatabaseUrl,
+    HubUrl,
+    IsChild,
+    Port,
+    StoreUrl,
+    err,
+    interruptible,
+    out,
+)
 from armshare.failures import PlatformError
 from armshare.logs import LogFile
 from armshare.platform import processes
@@ -43,6 +57,7 @@ SHOWN: Final = ("panda", "dual_panda", "husky")
 def run(
     data: Data = Path("data"),
     port: Port = 8000,
+    _database: DatabaseUrl = "",
     robot: Annotated[
         list[str] | None,
         typer.Option(
@@ -105,6 +120,7 @@ def hub(
         typer.Option(help="JSON-RPC URL of an EVM chain; by default the embedded one.", envvar="ARMSHARE_CHAIN_URL"),
     ] = "",
     store: StoreUrl = "",
+    database: DatabaseUrl = "",
     child: IsChild = False,
     listener: Annotated[int | None, typer.Option(hidden=True, help="The listening socket that was inherited.")] = None,
 ) -> None:
@@ -114,7 +130,8 @@ def hub(
 
     if child:
         processes.end_with_parent()
-    settings = _settings(data=data, host=host, port=port, public_url=public_url, chain_url=chain_url, store=store)
+    given = {"host": host, "port": port, "public_url": public_url, "chain_url": chain_url}
+    settings = _settings(data=data, database=database, store=store, **given)
     with interruptible(), processes.locked(data, "hub"), opened_workers() as workers, ExitStack() as stack:
         taken = processes.listening(host, port) if listener is None else socket.socket(fileno=listener)
         listening = stack.enter_context(taken)

@@ -1,4 +1,4 @@
-"""The researcher's commands: verify, replay, render, fetch, export."""
+"""The researcher's commands: verify, replay, render, episodes, fetch, export."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from armshare.cli.options import HUB, AsJson, Ca, Folders, HubUrl, err, hub_url, out, size_of
+from armshare.cli.words import searching
 from armshare.client import client_of, config_of
 from sim.words import listed
 
@@ -114,29 +115,54 @@ def _light(said: str) -> str | tuple[float, float, float]:
 
 
 @cli.command()
+@searching
+def episodes(
+    hub: HubUrl = HUB,
+    limit: Annotated[int, typer.Option(min=1, help="The most episodes to list.")] = 50,
+    _ca: Ca = None,
+    as_json: AsJson = False,
+    *,
+    words: dict[str, str],
+) -> None:
+    """List a hub's episodes: all, or those that the words find; the newest first, unless --order says otherwise."""
+    from armshare.researcher import finding
+
+    with client_of(hub) as client:
+        config_of(client)
+        found = finding.find(client, words, limit)
+        if as_json:
+            print(json.dumps(found))
+            return
+        if found["episodes"]:
+            out.print(finding.table(found))
+        for line in finding.said(client, words, found):
+            err.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+@cli.command()
+@searching
 def fetch(
     target: Annotated[Path, typer.Argument(help="The folder to write to; each episode gets a folder in it.")],
     hub: HubUrl = HUB,
-    task: Annotated[str, typer.Option(help="Only episodes of this task.")] = "",
-    operator: Annotated[str, typer.Option(help="Only episodes of this operator, by address.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="The most episodes to download.")] = 1000,
     _ca: Ca = None,
+    *,
+    words: dict[str, str],
 ) -> None:
-    """Download verified episodes."""
+    """Download verified episodes: all, or those that the words find."""
     from armshare.researcher import fetching
 
     columns = TextColumn("{task.completed} episodes"), TimeElapsedColumn()
     with Progress(*columns, console=err, transient=True) as progress:
         shown = progress.add_task("", total=None)
         fetched = []
-        for episode in fetching.fetch(hub, target, task=task, operator=operator, limit=limit):
+        for episode in fetching.fetch(hub, target, words, limit):
             fetched.append(target / episode)
             progress.advance(shown)
     for line in fetching.fetched_lines(hub, target, fetched):
         out.print(line, highlight=False, soft_wrap=True, markup=False)
     if not fetched:
-        asked = [f"{name} {value}" for name, value in (("task", task), ("operator", operator)) if value]
-        err.print(f"no verified episodes found{' for ' if asked else ''}{' and '.join(asked)}", highlight=False)
+        err.print(fetching.nothing_line(hub, words), highlight=False, soft_wrap=True, markup=False)
 
 
 @cli.command()

@@ -47,6 +47,8 @@ from rewards.chain.payouts import Payouts
 from rewards.chain.vault import ARM, Deployment, DeploymentError, VaultTerms
 from rewards.hub.api import router as rewards_router
 from rewards.hub.pipeline import Pipeline
+from rewards.hub.search import Search
+from rewards.hub.search_api import router as search_router
 from rewards.score.versions import NEWEST as SCORE_VERSION
 from teleop.clock import now_ms
 from teleop.hub import errors
@@ -193,6 +195,7 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
         app.add_middleware(SubPath, path=settings.path)
     app.include_router(teleop_router(parts.driving))
     app.include_router(rewards_router(pipeline, catalogue, parts.driving.operator, parts.admin_token))
+    app.include_router(search_router(Search(parts.database)))
     app.include_router(
         recorder_router(
             access=access,
@@ -224,8 +227,8 @@ def _parts(settings: Settings, chain: Chain, deployment: Deployment, verifiers: 
     try:
         migrate(engine)
     except DatabaseError as error:
-        what = f"{settings.data / 'armshare.sqlite'} cannot be used ({error.orig})"
-        raise PlatformError(f"{what}. Restore it from a backup, or name another folder with --data.") from error
+        engine.dispose()
+        raise _unusable(settings, error) from error
     database = open_database(engine)
     registry = Registry(database, deployment.domain, prices=settings.prices, rules=SCORE_VERSION)
     checkable = partial(_unchecked, verifiers)
@@ -260,6 +263,16 @@ def files_of(settings: Settings, database: Database) -> Opened:
         todo = "Check its name, and AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
         raise PlatformError(f"{what}. {todo}") from error
     return in_bucket(objects, database, cache, now_ms, settings.episodes)
+
+
+def _unusable(settings: Settings, error: DatabaseError) -> PlatformError:
+    said = " ".join(str(error.orig).split())
+    if not settings.database:
+        what = f"{settings.database_named} cannot be used ({said})"
+        return PlatformError(f"{what}. Restore it from a backup, or name another folder with --data.")
+    what = f"The database {settings.database_named} cannot be used ({said})"
+    how = "Start it, or name another with --database; it must exist, and its user must be allowed to make tables there"
+    return PlatformError(f"{what}. {how}.")
 
 
 def _pipeline(parts: Parts, scorers: Executor) -> Pipeline:

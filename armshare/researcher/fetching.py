@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import httpx
 
 from armshare.client import client_of, config_of
 from armshare.failures import PlatformError
+from armshare.researcher.finding import for_words, pages, there_are
 from recorder.proof import manifest as manifests
 from recorder.proof.bundle import (
     BUNDLE_FILES,
@@ -24,36 +26,34 @@ from recorder.proof.manifest import Manifest, ManifestError
 from sim.robot import RobotError
 from sim.words import listed
 from teleop.files import write_atomic
-from teleop.identity import SignatureError, require_address
 
-_PAGE = 200
+_VERIFIED: Final = "verified"
 
 
-def fetch(hub: str, target: Path, *, task: str, operator: str, limit: int) -> Iterator[str]:
-    """Download verified episodes' bundles below `target`, yielding each id; what is there already is left alone.
+def fetch(hub: str, target: Path, words: Mapping[str, str], limit: int) -> Iterator[str]:
+    """Download the bundles of verified episodes that the words find below `target`, yielding each id.
 
-    Raises PlatformError if `operator` is not an address, or if there is no hub.
+    What is there already is left alone. Raises PlatformError if there is no hub, or if the words ask for episodes that
+    are not verified, whose files are not everybody's.
     """
-    if operator:
-        try:
-            require_address(operator)
-        except SignatureError as error:
-            what = "0x and 40 hex digits, in the capitals that the page shows"
-            raise PlatformError(f"--operator {operator!r} is not a wallet's address: {what}.") from error
-    wanted = {"state": "verified", "limit": str(_PAGE), "task": task, "operator": operator}
+    if words.get("state", _VERIFIED) != _VERIFIED:
+        raise PlatformError(
+            f"--state {words['state']} cannot be downloaded: only the files of verified episodes are everybody's. "
+            "Leave --state out."
+        )
     with client_of(hub) as client:
         config_of(client)
-        after, left = "", limit
-        while left > 0:
-            query = {name: value for name, value in {**wanted, "after": after}.items() if value}
-            page = client.get("/api/episodes", params=query).raise_for_status().json()
-            for one in page["episodes"][:left]:
+        for page in pages(client, {**words, "state": _VERIFIED}, limit):
+            for one in page["episodes"]:
                 _download(client, one["episode"], target)
                 yield one["episode"]
-            left -= len(page["episodes"])
-            after = page["next"]
-            if not after:
-                return
+
+
+def nothing_line(hub: str, words: Mapping[str, str]) -> str:
+    """Say that nothing was found, and what could be."""
+    with client_of(hub) as client:
+        there = there_are(client, {**words, "state": _VERIFIED})
+    return f"no verified episodes found{for_words(words)}{there}"
 
 
 def fetched_lines(hub: str, target: Path, folders: Sequence[Path]) -> Iterator[str]:

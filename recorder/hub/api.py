@@ -24,15 +24,7 @@ from recorder.file.episode import EpisodeError
 from recorder.file.layout import EpisodeIdError
 from recorder.file.tus import TUS_VERSION
 from recorder.hub.arriving import Arrival, Arriving, Unsigned
-from recorder.hub.catalogue import (
-    PAGE_DEFAULT,
-    Catalogue,
-    CursorError,
-    EpisodeView,
-    Page,
-    UnknownEpisodeError,
-    Wanted,
-)
+from recorder.hub.catalogue import Catalogue, EpisodeView, UnknownEpisodeError
 from recorder.hub.intake import EpisodePrivateError, Intake, Sealing
 from recorder.hub.log import Log, LogIndexError
 from recorder.hub.ranges import RangeError, file_answer
@@ -62,7 +54,6 @@ from teleop.hub.db import Database
 from teleop.hub.server import bodies
 from teleop.hub.server.bodies import BytesMax
 from teleop.identity import SignatureError, require_address
-from teleop.wire.driver import DriverKind
 
 WAIT_S_MAX: Final = 30.0
 BODY_BYTES_MAX: Final = 2 * MANIFEST_BYTES_MAX
@@ -148,7 +139,6 @@ _STATUS: Final[dict[type[Exception], int]] = {
     UploadTooLargeError: 413,
     MediaTypeError: 415,
     GateError: 422,
-    CursorError: 422,
     TusHeaderError: 400,
     RangeError: 416,
     UploadBusyError: 423,
@@ -346,19 +336,6 @@ def _add_reading(router: APIRouter, access: Access, intake: Intake, catalogue: C
         if found is None:
             raise UnknownEpisodeError(f"{episode[:80]!r} has not been sealed within {wait_s} s; ask again")
         return Response(found, media_type="application/json")
-
-    @router.get("/api/episodes")
-    def episodes(
-        task: str | None = None,
-        operator: str | None = None,
-        robot: str | None = None,
-        state: EpisodeState | None = None,
-        driver: DriverKind | None = None,
-        limit: Annotated[int, Query(ge=1, le=200)] = PAGE_DEFAULT,
-        after: str | None = None,
-    ) -> Page:
-        """Return a page of episodes, newest first."""
-        return catalogue.page(Wanted(task, operator, robot, state, driver), limit, after)
 
     @router.get("/api/episodes/{episode}")
     def episode(episode: str) -> EpisodeView:

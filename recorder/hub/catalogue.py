@@ -1,12 +1,10 @@
-"""Listing and searching episodes, newest first, page by page: a page continues after a row, not after a count."""
+"""An episode as anyone may see it. Searching for episodes is `rewards`', which knows their scores."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
-
-from sqlalchemy import Select, and_, or_, select
+from typing import Any
 
 from recorder.hub.states import EpisodeState
 from recorder.hub.tables import EpisodeRow
@@ -14,16 +12,9 @@ from recorder.proof.bundle import TrustClass
 from teleop.hub.db import Database
 from teleop.wire.driver import DriverKind
 
-PAGE_DEFAULT: Final = 50
-PAGE_MAX: Final = 200
-
 
 class UnknownEpisodeError(LookupError):
     """The hub has no such episode."""
-
-
-class CursorError(ValueError):
-    """`after` is not what an earlier page gave as `next`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +38,10 @@ class EpisodeView:
     task: str
     driver: DriverView | None
     """None if an earlier release began it."""
+    model: str | None
+    """The robot's, as `duration_s` by what its host sealed; None until then."""
+    duration_s: float | None
+    """In a simulation's own time, or on the host's clock."""
     steps: int | None
     success: bool | None
     valid: bool | None
@@ -67,25 +62,6 @@ class EpisodeView:
     """The episode that it repeats, if it is rejected for that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What to list; None matches anything."""
-
-    task: str | None = None
-    operator: str | None = None
-    robot: str | None = None
-    state: EpisodeState | None = None
-    driver: DriverKind | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some episodes, and the cursor of the next page, or None at the end."""
-
-    episodes: list[EpisodeView]
-    next: str | None
-
-
 class Catalogue:
     """The hub's episodes, read only."""
 
@@ -100,22 +76,6 @@ class Catalogue:
             raise UnknownEpisodeError(f"expected an episode of this hub, got {episode[:80]!r}")
         return view(row)
 
-    def page(self, wanted: Wanted, limit: int = PAGE_DEFAULT, after: str | None = None) -> Page:
-        """Return at most `limit` (up to 200) episodes, newest first, after a cursor; raise CursorError if it is bad."""
-        limit = min(max(1, limit), PAGE_MAX)
-        newest_first = (EpisodeRow.created_ms.desc(), EpisodeRow.episode.desc())
-        query = _filtered(wanted).order_by(*newest_first).limit(limit + 1)
-        if after is not None:
-            created_ms, episode = _read_cursor(after)
-            older = EpisodeRow.created_ms < created_ms
-            same = and_(EpisodeRow.created_ms == created_ms, EpisodeRow.episode < episode)
-            query = query.where(or_(older, same))
-        with self._database() as db:
-            rows = list(db.scalars(query))
-        shown = rows[:limit]
-        more = f"{shown[-1].created_ms}.{shown[-1].episode}" if len(rows) > limit else None
-        return Page([view(row) for row in shown], more)
-
 
 def view(row: EpisodeRow) -> EpisodeView:
     """Return what anyone may see of a row."""
@@ -126,6 +86,8 @@ def view(row: EpisodeRow) -> EpisodeView:
         operator=row.operator,
         task=row.task,
         driver=_driver(row),
+        model=row.model,
+        duration_s=None if row.duration_ms is None else row.duration_ms / 1000,
         steps=row.steps,
         success=row.success,
         valid=row.valid,
@@ -152,19 +114,3 @@ def _driver(row: EpisodeRow) -> DriverView | None:
 def _may_be_looked_at(row: EpisodeRow) -> bool:
     there = row.size is not None and row.erased_ms is None
     return there and row.state is EpisodeState.REJECTED and row.looked_again_ms is None
-
-
-def _filtered(wanted: Wanted) -> Select[EpisodeRow]:
-    query = select(EpisodeRow)
-    for name in ("task", "operator", "robot", "state"):
-        value = getattr(wanted, name)
-        if value is not None:
-            query = query.where(getattr(EpisodeRow, name) == value)
-    return query if wanted.driver is None else query.where(EpisodeRow.driver_kind == wanted.driver)
-
-
-def _read_cursor(after: str) -> tuple[int, str]:
-    created_ms, _, episode = after.partition(".")
-    if not (created_ms.isascii() and created_ms.isdecimal() and len(created_ms) <= 18 and episode):
-        raise CursorError(f"expected the `next` of an earlier page, got {after[:80]!r}")
-    return int(created_ms), episode

@@ -8,11 +8,12 @@ migration has to empty both tables; the hub fills them again when it starts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import Row, Select, literal, select
 from sqlalchemy.orm import Session
 
 from recorder.hub.tables import MotionPathRow, MotionRow
@@ -24,6 +25,10 @@ _FINE: Final = 3
 """How many cells there are in `NEAR`: the more, the fewer paths are compared, and the more cells are looked up."""
 _SLACK: Final = 1.0 + 1e-9
 """How much longer cells are, for the rounding of sums."""
+_REACHES: Final = (8, 32, 128, 1024)
+"""How many cells away, from 13 mm to 1.7 m, the nearest are looked for until there are enough."""
+_LOOKED_AT: Final = 128
+"""How many of the nearest by cells are compared, point by point."""
 
 
 def add(db: Session, episode: str, motion: Motion, *, replayed: bool) -> None:
@@ -49,6 +54,36 @@ def twin(db: Session, motion: Motion, *, replayed: bool) -> Twin | None:
     world = motion.world if replayed else None
     near = [found for path in motion.paths if (found := _nearest(db, path, world)) is not None]
     return min(near, key=lambda one: one.distance / NEAR[one.kind], default=None)
+
+
+def nearest(db: Session, episode: str, count: int) -> list[Twin]:
+    """Return the verified episodes whose hands went a way most like this one's, the nearest first; never itself.
+
+    Of those whose cells are nearest, `_LOOKED_AT` are looked at. Empty if no path of its hands is kept.
+    """
+    own = db.get(MotionPathRow, (episode, "hands"))
+    if own is None:
+        return []
+    path = Path(own.kind, own.width, own.points)
+    rows: Sequence[Row[str, bytes]] = []
+    for reach in _REACHES:
+        rows = db.execute(_around(own, reach)).all()
+        if len(rows) >= _LOOKED_AT:
+            break
+    apart = ((float(np.linalg.norm(Path(path.kind, path.width, row.points).vector - path.vector)), row) for row in rows)
+    found = sorted((away, row.episode) for away, row in apart)
+    return [Twin(other, path.kind, away) for away, other in found[:count]]
+
+
+def _around(own: MotionPathRow, reach: int) -> Select[str, bytes]:
+    """Select the paths within `reach` cells on every line, those first that are nearest by cells."""
+    cells = ("cell_0", "cell_1", "cell_2", "cell_3")
+    pairs = [(getattr(MotionPathRow, cell), getattr(own, cell)) for cell in cells]
+    beside = [column.between(here - reach, here + reach) for column, here in pairs]
+    away = sum(((column - here) * (column - here) for column, here in pairs), start=literal(0))
+    same = (MotionPathRow.kind == own.kind, MotionPathRow.width == own.width, MotionPathRow.episode != own.episode)
+    wanted = select(MotionPathRow.episode, MotionPathRow.points).where(*same, *beside)
+    return wanted.order_by(away, MotionPathRow.episode).limit(_LOOKED_AT)
 
 
 def cells_of(path: Path) -> tuple[int, ...]:

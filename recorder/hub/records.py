@@ -22,7 +22,7 @@ from recorder.hub.tables import EpisodeRow, MotionRow
 from recorder.proof.bundle import Bundle, TrustClass
 from recorder.proof.case import Books, Ticket, Trust
 from recorder.proof.checks.copies import Motion, Twin
-from recorder.proof.manifest import NO_PREVIOUS, Manifest, decode
+from recorder.proof.manifest import NO_PREVIOUS, Manifest, decode, duration_ms
 from recorder.proof.refusals import DuplicateEpisode
 from recorder.proof.seal import sign_receipt
 from recorder.proof.verify import require_gates
@@ -33,6 +33,8 @@ from teleop.wire.driver import Driver
 AGAIN_FIRST_S: Final = 5.0
 AGAIN_GROWS: Final = 4.0
 AGAIN_MOST_S: Final = 24 * 3600.0
+MODEL_MAX: Final = 64
+"""Characters of a model's name, as a robot registers it."""
 
 
 class NotTheOperatorError(Exception):
@@ -103,6 +105,7 @@ class Records:
                 db.add(row)
             row.state = _along(row, EpisodeState.SEALED, then)
             row.task, row.steps, row.success = manifest.task.name, manifest.steps, manifest.success
+            row.model, row.duration_ms = searchable_model(manifest), duration_ms(manifest)
             _note_driver(row, driver)
             row.valid, row.reason, row.previous = manifest.valid, manifest.reason.value, manifest.previous
             row.digest, row.content_root = digest, manifest.content_root
@@ -258,6 +261,12 @@ class Records:
 def _note_driver(row: EpisodeRow, driver: Driver | None) -> None:
     if driver is not None:
         row.driver_kind, row.driver_name, row.driver_sha256 = driver.kind, driver.name, driver.sha256
+
+
+def searchable_model(manifest: Manifest) -> str | None:
+    """Return the model of the robot; None if that is no name that a search could have."""
+    model = manifest.robot.model
+    return model if 0 < len(model) <= MODEL_MAX and model.isprintable() else None
 
 
 def require_files(row: EpisodeRow) -> None:

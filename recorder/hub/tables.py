@@ -38,6 +38,10 @@ class EpisodeRow(Base):
     """Who or what drove; None, as its name and its file's SHA-256, if an earlier release began it."""
     driver_name: Mapped[str | None] = mapped_column(String(NAME_MAX))
     driver_sha256: Mapped[str | None] = mapped_column(String(64))
+    model: Mapped[str | None] = mapped_column(String(64))
+    """The robot's, as the manifest says; None, as `duration_ms`, until that is here."""
+    duration_ms: Mapped[int | None] = mapped_column(BigInteger)
+    """How long it took: a simulation's own time, or what passed on the host's clock."""
     steps: Mapped[int | None] = mapped_column(Integer)
     success: Mapped[bool | None] = mapped_column(Boolean)
     valid: Mapped[bool | None] = mapped_column(Boolean)

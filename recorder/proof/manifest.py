@@ -24,6 +24,8 @@ from teleop.wire.reasons import EndReason
 from teleop.wire.rules import RulesVersion
 
 MANIFEST_BYTES_MAX: Final = 1 << 20
+DURATION_MAX_MS: Final = 10**12
+"""Whatever took longer is said to have taken this: 32 years."""
 EPISODE_FILE: Final = "episode.h5"
 NO_PREVIOUS: Final = "0x" + 64 * "0"
 _STATEMENTS: Final = load_statements("recorder")
@@ -170,6 +172,18 @@ def root_hex(episode: Episode) -> str:
 def ms_of_ns(decimal_ns: str) -> str:
     """Return nanoseconds as milliseconds, floored; both are decimal strings."""
     return str(int(decimal_ns) // 1_000_000)
+
+
+def duration_ms(manifest: Manifest) -> int:
+    """Return how long an episode took, ms: a simulation's own time, or what passed on its host's wall clock.
+
+    It is between 0 and `DURATION_MAX_MS`, whatever the manifest says.
+    """
+    if manifest.robot.simulated:
+        took_ms = min(1000 * manifest.steps / manifest.control_hz, DURATION_MAX_MS)
+    else:
+        took_ms = int(manifest.ended_ms) - int(manifest.started_ms)
+    return round(min(max(0, took_ms), DURATION_MAX_MS))
 
 
 def require_canonical(data: bytes) -> None:

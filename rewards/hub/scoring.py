@@ -27,7 +27,7 @@ from recorder.hub.store import Store, StoredFile
 from recorder.hub.tables import EpisodeRow
 from recorder.proof.bundle import TrustClass
 from recorder.proof.manifest import EPISODE_FILE
-from rewards.hub import paying, starts
+from rewards.hub import paying, searched, starts
 from rewards.hub.judging import Judge, Judged, start_in
 from rewards.hub.verdicts import first_score
 from rewards.ledger import ledger
@@ -214,11 +214,13 @@ class Scoring:
         new = paying.keep(db, self._row(task, judged), checks)
         db.execute(delete(UnscoredRow).where(UnscoredRow.episode == task.episode))
         starts.keep(db, task.episode, judged.start, self._versions)
+        searched.keep(db, task.episode, self._versions)
         return new
 
     def _keep_beside(self, db: Session, *, task: _Task, judged: Judged) -> bool:
         new = paying.keep_beside(db, self._row(task, judged))
         starts.keep(db, task.episode, judged.start, self._versions)
+        searched.keep(db, task.episode, self._versions)
         return new
 
     def _row(self, task: _Task, judged: Judged) -> ScoreRow:

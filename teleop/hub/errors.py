@@ -11,10 +11,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
-from teleop.hub import full
+from teleop.hub import away, full
 from teleop.hub.accounts import NotSignedInError
+from teleop.hub.asking import UNAVAILABLE
 
 _log = structlog.get_logger()
 CODE: Final = r"[a-z][a-z0-9]*(_[a-z0-9]+)*"
@@ -61,7 +63,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(OSError, _full)
-    app.add_exception_handler(DBAPIError, _full)
+    app.add_exception_handler(DBAPIError, _database)
+    app.add_exception_handler(PoolTimeoutError, _database)
     app.add_exception_handler(Exception, _internal)
     app.router.responses.update(RESPONSES)
 
@@ -106,6 +109,14 @@ async def _full(_request: Request, error: Exception) -> JSONResponse:
         raise error
     _log.error("the hub's disk is full", error=str(error))
     return answer(507, "hub_full", full.FULL)
+
+
+async def _database(request: Request, error: Exception) -> JSONResponse:
+    """Answer if the database is away; any other error of its goes on."""
+    if not away.is_away(error):
+        return await _full(request, error)
+    _log.warning("the database did not answer", error=str(error))
+    return answer(503, "unavailable", UNAVAILABLE)
 
 
 async def _internal(_request: Request, _error: Exception) -> JSONResponse:

@@ -26,6 +26,7 @@ from rewards.hub.pipeline import Pipeline
 from rewards.ledger.settle import PayoutTree, RootState, leaf
 from teleop.hub.db import Base, open_database, open_engine
 from teleop.identity import Domain
+from tests.databases import url_below
 from tests.recorder.factory import DOMAIN, WALLET, fixed_key
 from tests.rewards.drives import recorded
 from tests.rewards.stranger import climbs
@@ -151,6 +152,6 @@ class World:
 def make_world(folder: Path, vault: Vault, domain: Domain = DOMAIN) -> World:
     """Return a fresh world below `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    engine = open_engine(f"sqlite:///{folder / 'armshare.sqlite'}")
+    engine = open_engine(url_below(folder))
     Base.metadata.create_all(engine)
     return World(folder, vault, domain, open_database(engine), FolderStore(folder / "episodes"))

@@ -30,6 +30,7 @@ from teleop.hub.server import serving
 from teleop.identity import Domain, new_key
 from teleop.operator.driver import Driver
 from teleop.steps import Events
+from tests.databases import url_below
 from tests.teleop.registering import register_robot
 
 DOMAIN = Domain(31337, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
@@ -65,7 +66,7 @@ async def hub_at(
     data: Path, lease_s: float = 900.0, port: int = 0, now_ms: Callable[[], int] = now_ms, away_s: float = 0.0
 ) -> AsyncIterator[tuple[str, Hub, Registry]]:
     """Serve a hub from the database in `data`; it keeps no drive of an operator who is lost, unless told so."""
-    engine = open_engine(f"sqlite:///{data / 'armshare.sqlite'}")
+    engine = open_engine(url_below(data))
     migrate(engine)
     database = open_database(engine)
     registry = Registry(database, DOMAIN, now_ms, {"lift": 10**18})

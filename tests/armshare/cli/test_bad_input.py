@@ -139,7 +139,7 @@ def test_a_hub_that_does_not_answer_is_said(here: Path, command: str, host: str)
         ("export empty --to out", "Which format should out have? Give --format: robomimic"),
         ("export empty --to out --format zarr", "There is no format 'zarr'. There are robomimic"),
         ("export empty --to out.hdf5 --size big", "'big' is not a size: write WIDTHxHEIGHT"),
-        ("fetch out --operator bob", "'bob' is not a wallet's address"),
+        ("fetch out --operator bob", "operator must be an address"),
         ("settle --data empty", "is not a hub's data folder"),
         ("rescore --rules 2 --data empty", "is not a hub's data folder"),
         ("clear panda-1 --data empty", "There is no owner's key in empty/keys/owner.key. Name"),

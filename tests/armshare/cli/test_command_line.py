@@ -53,7 +53,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("drive --episode {episode} --hub {hub}", 2, "error: {episode}: episode.h5 is not a complete"),
         ("drive --expert --hub nonsense", 2, "'nonsense' is not the address of a hub"),
         ("drive --expert --hub {tls}", 2, "try http://"),
-        ("fetch {file} --hub {hub} --operator bob", 2, "--operator 'bob' is not a wallet's address"),
+        ("fetch {file} --hub {hub} --operator bob", 2, "operator must be an address"),
         ("fetch {missing} --hub {hub} --task nosuch", 0, "no verified episodes found for task nosuch"),
         ("demo --data {file}", 2, "{file} is a file, and a folder is needed"),
     ],

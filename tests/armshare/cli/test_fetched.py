@@ -31,6 +31,7 @@ class Served(httpx.BaseTransport):
     def __init__(self, folder: Path, *, scores: bool = True) -> None:
         self.folder, self.scores = folder, scores
         self.asked: list[str] = []
+        self.wanted: list[dict[str, str]] = []
         self.gone, self.endless = "", False
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -44,7 +45,10 @@ class Served(httpx.BaseTransport):
         if request.url.path == "/api/config":
             return httpx.Response(200, json=CONFIG)
         if request.url.path == "/api/episodes":
+            self.wanted.append(dict(request.url.params))
             return httpx.Response(200, json={"episodes": [{"episode": one} for one in self.episodes()], "next": None})
+        if request.url.path == "/api/episodes/words":
+            return httpx.Response(200, json={"task": [{"value": "lift", "episodes": 3}]})
         _, _, _, episode, _, name = request.url.path.split("/")
         if self.gone == name:
             return httpx.Response(410, json={"error": {"code": "episode_erased", "message": "its files were erased"}})
@@ -114,6 +118,26 @@ def test_a_score_that_was_not_there_yet_comes_with_the_next_fetch(hub: Served, t
     assert "score.json" in fetched()
     assert len(list((tmp_path / "episodes").glob(f"*/{SCORE_FILE}"))) == 3
     assert not [path for path in hub.asked if path.endswith("episode.h5")], "the rest is left as it is"
+
+
+def test_the_words_are_asked_of_the_hub_and_only_what_is_verified_is(hub: Served) -> None:
+    made.bundles(hub.folder)
+    fetched("--task", "lift", "--score-min", "0.8", "--object-path-min", "0.5", "--success", "true", "--order", "best")
+    words = {"task": "lift", "score_min": "0.8", "object_path_min": "0.5", "success": "true", "order": "best"}
+    assert hub.wanted == [{**words, "state": "verified", "limit": "200"}]
+
+
+def test_what_is_not_verified_cannot_be_downloaded(hub: Served) -> None:
+    done = armshare_here("fetch", "episodes", "--hub", URL, "--state", "rejected")
+    assert (done.returncode, hub.wanted) == (2, [])
+    assert "only the files of verified episodes are everybody's" in " ".join(done.stderr.split())
+
+
+def test_if_nothing_is_found_the_values_that_there_are_are_said(hub: Served) -> None:
+    hub.folder.mkdir()
+    done = armshare_here("fetch", "episodes", "--hub", URL, "--task", "lft", "--success", "true")
+    said = "no verified episodes found for task lft and success true; of task there are lift"
+    assert (done.returncode, done.stderr.strip()) == (0, said)
 
 
 @pytest.mark.parametrize("name", ["episode.h5", SCORE_FILE])

@@ -137,6 +137,7 @@ def test_a_replayed_motion_may_be_near_one_of_a_world_near_its_own(
         assert shown(web, "near")["state"] == state
 
 
+@pytest.mark.usefixtures("either_database")
 def test_simulations_that_fail_alike_are_no_copies_but_a_success_is_one_of_a_failure(
     tmp_path: Path, replaying: Hub
 ) -> None:

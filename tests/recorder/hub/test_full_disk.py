@@ -55,10 +55,10 @@ def test_an_episode_reaches_a_hub_through_a_full_disk(tmp_path: Path, hub: Hub, 
 def test_a_full_database_is_answered_in_words(hub: Hub, web: httpx.Client, monkeypatch) -> None:
     error = sqlite3.OperationalError("database or disk is full")
     error.sqlite_errorcode = sqlite3.SQLITE_FULL
-    monkeypatch.setattr(hub.catalogue, "page", lambda *_: (_ for _ in ()).throw(OperationalError("x", {}, error)))
-    assert code(web.get("/api/episodes")) == (507, "hub_full")
+    monkeypatch.setattr(hub.catalogue, "get", lambda *_: (_ for _ in ()).throw(OperationalError("x", {}, error)))
+    assert code(web.get("/api/episodes/any")) == (507, "hub_full")
 
 
 def test_another_failure_of_the_disk_is_an_error_of_the_hubs(hub: Hub, web: httpx.Client, monkeypatch) -> None:
-    monkeypatch.setattr(hub.catalogue, "page", lambda *_: (_ for _ in ()).throw(PermissionError(13, "no")))
-    assert code(web.get("/api/episodes")) == (500, "internal")
+    monkeypatch.setattr(hub.catalogue, "get", lambda *_: (_ for _ in ()).throw(PermissionError(13, "no")))
+    assert code(web.get("/api/episodes/any")) == (500, "internal")

@@ -258,6 +258,7 @@ def two_of_one_previous(folder: Path) -> list[Path]:
     ]
 
 
+@pytest.mark.usefixtures("either_database")
 @pytest.mark.parametrize("signed_first", [0, 1])
 def test_of_two_episodes_with_one_previous_the_first_to_be_sealed_stands(
     tmp_path: Path, hub: Hub, web: httpx.Client, signed_first: int
@@ -274,6 +275,7 @@ def test_of_two_episodes_with_one_previous_the_first_to_be_sealed_stands(
     assert code(answers[1]) == (422, "PreviousForked")
 
 
+@pytest.mark.usefixtures("either_database")
 def test_of_two_that_were_sealed_at_the_same_time_one_stands(tmp_path: Path, hub: Hub, web: httpx.Client) -> None:
     bundles = two_of_one_previous(tmp_path)
     for bundle in bundles:

@@ -17,14 +17,17 @@ from recorder.hub.log import Log, LogIndexError, LogMissingError
 from recorder.proof.log import merkle
 from recorder.proof.log.checkpoint import open_checkpoint
 from teleop.hub.db import Base, open_database, open_engine
+from tests.databases import ON_SQLITE, url_below
 from tests.recorder.bundles import LOG_KEY
+
+pytestmark = pytest.mark.usefixtures("either_database")
 
 LOG = Log(LOG_KEY)
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    made = open_engine(f"sqlite:///{tmp_path / 'log.sqlite'}")
+    made = open_engine(url_below(tmp_path, "log"))
     migrate(made)
     yield made
     made.dispose()
@@ -102,6 +105,7 @@ def test_a_database_without_migrations_is_named() -> None:
     engine.dispose()
 
 
+@ON_SQLITE
 def test_the_migration_makes_the_tables_that_the_code_uses(engine: Engine) -> None:
     found = inspect(engine)
     for table in ("EpisodeRow", "UploadRow", "LogHead", "LogEntry", "LogNode"):

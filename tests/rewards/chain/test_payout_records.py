@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import select, update
 
 from rewards.chain.payouts import (
     NothingSettledError,
@@ -21,9 +21,12 @@ from rewards.chain.vault import ChainUnreachableError, NothingToClaimError, Vaul
 from rewards.ledger import ledger
 from rewards.ledger.settle import PayoutError, RootState, read_payout
 from rewards.tables import LeafRow, PostingRow, RootRow
+from tests.databases import unguard
 from tests.rewards.chain.test_payouts import earn
 from tests.rewards.stranger import root_of
 from tests.rewards.world import ADA, BOB, DictVault, World, make_world
+
+pytestmark = pytest.mark.usefixtures("either_database")
 
 SENT = "0x" + "01" * 32
 """The transaction with which a `DictVault` took a root."""
@@ -213,7 +216,7 @@ def test_books_in_which_earnings_fell_lead_to_no_root(world: World) -> None:
     earn(world, ADA, 5, "a")
     made.settle()
     with world.database() as db, db.begin():
-        db.execute(text("DROP TRIGGER ledger_postings_no_update"))
+        unguard(db, "ledger_postings")
         fallen = update(PostingRow).where(PostingRow.account == ledger.operator(ADA))
         db.execute(fallen.values(balance_wei=4, amount_wei=4))
     with pytest.raises(PayoutError, match="cannot fall from 5 to 4"):

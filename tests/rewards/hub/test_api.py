@@ -26,6 +26,7 @@ from teleop.hub import errors
 from teleop.hub.db import Base, open_engine
 from teleop.hub.errors import ApiError
 from teleop.hub.server import serving
+from tests.databases import url_below
 from tests.recorder.factory import fixed_key
 from tests.rewards.world import ADA, BOB, PRICE_WEI, DictVault, World, make_world
 
@@ -245,7 +246,7 @@ def test_a_chain_that_is_silent_is_said_to_be(world, client, scored):
 
 def migrated(folder: Path) -> Engine:
     """Return a database that the migrations made."""
-    engine = open_engine(f"sqlite:///{folder / 'migrated.sqlite'}")
+    engine = open_engine(url_below(folder, "migrated"))
     migrate(engine)
     return engine
 

@@ -314,7 +314,7 @@ def test_the_reason_is_part_of_what_is_booked() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _audited(world: World) -> Iterator[None]:
+def _audited(either_database: str, world: World) -> Iterator[None]:
     yield
     with world.database() as db:
         ledger.audit(db)

@@ -21,6 +21,8 @@ from tests.rewards.hub.test_pipeline import world as world
 from tests.rewards.other_rules import OtherRules
 from tests.rewards.world import World
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 
 class Hub:
     """A pipeline whose clock a test sets, and whose episodes are judged one search at a time."""

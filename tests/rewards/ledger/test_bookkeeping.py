@@ -34,7 +34,10 @@ from rewards.ledger.ledger import (
 )
 from rewards.tables import PostingRow, TransactionRow
 from teleop.hub.db import Base, open_database, open_engine
+from tests.databases import ON_SQLITE, unguard, url_below
 from tests.recorder.factory import fixed_key
+
+pytestmark = pytest.mark.usefixtures("either_database")
 
 ADA = fixed_key("ada").address
 Database = sessionmaker[Session]
@@ -43,7 +46,7 @@ Database = sessionmaker[Session]
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     """A fresh ledger on disk."""
-    engine = open_engine(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    engine = open_engine(url_below(tmp_path, "ledger"))
     Base.metadata.create_all(engine)
     yield open_database(engine)
     engine.dispose()
@@ -204,6 +207,7 @@ def test_nothing_of_a_failed_try_is_kept(database: Database) -> None:
         assert balances(db) == {}
 
 
+@ON_SQLITE
 def test_a_writer_holds_the_books_from_its_first_look_on(database: Database) -> None:
     """Or two writers read the same balance, and the second one's work was for nothing."""
 
@@ -223,7 +227,7 @@ def test_a_writer_holds_the_books_from_its_first_look_on(database: Database) -> 
 def forged(database: Database, account: str, **values: int) -> None:
     """Change the only posting of an account, as whoever holds the disk can."""
     with database() as db, db.begin():
-        db.execute(text("DROP TRIGGER IF EXISTS ledger_postings_no_update"))
+        unguard(db, "ledger_postings")
         db.execute(update(PostingRow).where(PostingRow.account == account).values(**values))
 
 

@@ -40,6 +40,7 @@ from rewards.ledger.ledger import (
 from rewards.tables import APPEND_ONLY, PostingRow
 from teleop.hub.db import Base, open_database, open_engine
 from teleop.identity import SignatureError
+from tests.databases import url_below
 from tests.recorder.factory import fixed_key
 
 ADDRESSES = [fixed_key(name).address for name in ("ada", "bob", "cyd")]
@@ -168,7 +169,7 @@ def test_an_audit_finds_books_that_somebody_forged(database):
 
 
 def test_writers_at_the_same_time_neither_lose_nor_double_money(tmp_path: Path):
-    engine = open_engine(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    engine = open_engine(url_below(tmp_path, "ledger"))
     Base.metadata.create_all(engine)
     database = open_database(engine)
     write(database, lambda db: post(db, deposit("d1", "lift", 40)))

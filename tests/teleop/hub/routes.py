@@ -20,6 +20,7 @@ from teleop.hub.robots.registry import Registry
 from teleop.identity import HOST_HELLO, new_key
 from teleop.wire import signalling
 from teleop.wire.messages import PROTOCOL
+from tests.databases import url_below
 from tests.teleop.hub.bench import CHALLENGE, DOMAIN, Ear, descriptor
 from tests.teleop.registering import register
 
@@ -28,7 +29,7 @@ class Routes:
     """One hub."""
 
     def __init__(self, folder: Path) -> None:
-        engine = open_engine(f"sqlite:///{folder / 'armshare.sqlite'}")
+        engine = open_engine(url_below(folder))
         migrate(engine)
         self.database = open_database(engine)
         self.registry = Registry(self.database, DOMAIN, prices={"lift": 10**18})

@@ -14,6 +14,9 @@ from teleop.hub.accounts import Accounts, NotSignedInError, Signed
 from teleop.hub.db import open_database, open_engine
 from teleop.hub.tables import SignIn, Token
 from teleop.identity import SignatureError, new_key
+from tests.databases import url_below
+
+pytestmark = pytest.mark.usefixtures("either_database")
 
 MINUTE_MS, DAY_MS = 60_000, 24 * 3_600_000
 
@@ -23,7 +26,7 @@ class Desk:
 
     def __init__(self, folder: Path) -> None:
         self.now_ms = 1_700_000_000_000
-        engine = open_engine(f"sqlite:///{folder / 'armshare.sqlite'}")
+        engine = open_engine(url_below(folder))
         migrate(engine)
         self.database = open_database(engine)
         self.accounts = Accounts(self.database, "https://arms.example", 31337, lambda: self.now_ms)

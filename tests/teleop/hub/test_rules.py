@@ -16,6 +16,7 @@ from teleop.wire import signalling
 from teleop.wire.driver import PERSON
 from teleop.wire.messages import Mode
 from teleop.wire.signalling import Grant, SignallingError
+from tests.databases import url_below
 from tests.teleop.hub.bench import DOMAIN, Bench, descriptor
 from tests.teleop.registering import register
 from tests.teleop.sessions import Bench as HostBench
@@ -34,7 +35,7 @@ async def test_the_rules_of_the_ticket_go_to_the_robots_host() -> None:
 
 @pytest.mark.parametrize("rules", ["3", None])
 def test_a_registry_keeps_the_rules_in_force_with_each_ticket(tmp_path: Path, rules: str | None) -> None:
-    engine = open_engine(f"sqlite:///{tmp_path / 'armshare.sqlite'}")
+    engine = open_engine(url_below(tmp_path))
     migrate(engine)
     registry = Registry(open_database(engine), DOMAIN, rules=rules)
     robot, owner, operator = new_key(), new_key(), new_key()

@@ -16,8 +16,11 @@ from teleop.hub.tables import RobotRow
 from teleop.identity import SignatureError, new_key
 from teleop.wire.driver import PERSON, Driver, DriverKind
 from teleop.wire.signalling import Grant
+from tests.databases import ON_SQLITE, url_below
 from tests.teleop.hub.bench import DOMAIN, FakeStore, descriptor
 from tests.teleop.registering import register
+
+pytestmark = pytest.mark.usefixtures("either_database")
 
 
 class Clock:
@@ -43,7 +46,7 @@ def registered(registry: Registry, **changed: object) -> str:
 
 @pytest.fixture
 def registry(tmp_path: Path, clock: Clock) -> Iterator[Registry]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'armshare.sqlite'}")
+    engine = open_engine(url_below(tmp_path))
     migrate(engine)
     yield Registry(open_database(engine), DOMAIN, clock)
     engine.dispose()
@@ -177,6 +180,7 @@ BAD = {
 }
 
 
+@ON_SQLITE  # PostgreSQL takes no text that is not JSON
 @pytest.mark.parametrize("stored", BAD.values(), ids=BAD)
 def test_a_stored_descriptor_that_cannot_be_served_spoils_no_other_robot(registry, stored):
     bad, good = registered(registry), registered(registry)
