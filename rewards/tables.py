@@ -1,8 +1,11 @@
 """The rewards tables: scores and what could not be scored, practice drives, starts, what is searched, the ledger.
 
-Foreign keys point only to this package or `recorder`. Scores and the ledger only ever grow: triggers on the tables of
-`APPEND_ONLY` refuse UPDATE and DELETE, so that no later mistake can rewrite what somebody earned. Triggers on the
-episodes keep the table that is searched as they are, whoever writes them.
+Data sets too: which wallet owns a namespace, versions, which episodes came and went with which version, whose operator
+has withdrawn them, and the cards.
+
+Foreign keys point only to this package or `recorder`. Scores, the ledger and data sets only ever grow: triggers on the
+tables of `APPEND_ONLY` refuse UPDATE and DELETE, so that no later mistake can rewrite what somebody earned, or trained
+on. Triggers on the episodes keep the table that is searched as they are, whoever writes them.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     String,
     Table,
     Text,
@@ -271,17 +275,179 @@ class LeafRow(Base):
     cumulative_wei: Mapped[int] = mapped_column(Wei)
 
 
-APPEND_ONLY: Final = ("scores", "practices", "ledger_transactions", "ledger_postings", "payout_leaves")
+class NamespaceRow(Base):
+    """The first half of data sets' names: the wallet that made the first data set in it owns it, for good."""
+
+    __tablename__ = "dataset_namespaces"
+
+    namespace: Mapped[str] = mapped_column(String(40), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(42), index=True)
+    made_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class DatasetRow(Base):
+    """A data set: its name. All that changes is in its versions."""
+
+    __tablename__ = "datasets"
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(81), unique=True)
+    """`NAMESPACE/NAME`."""
+    namespace: Mapped[str] = mapped_column(String(40), ForeignKey("dataset_namespaces.namespace"), index=True)
+    made_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class VersionRow(Base):
+    """One version of a data set, without its members: `rewards.datasets.version.DatasetVersion`, and what it adds up to."""
+
+    __tablename__ = "dataset_versions"
+
+    dataset: Mapped[int] = mapped_column(_Id, ForeignKey("datasets.id"), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    previous: Mapped[str] = mapped_column(String(64))
+    title: Mapped[str] = mapped_column(String(200))
+    description: Mapped[str] = mapped_column(Text)
+    licence: Mapped[str] = mapped_column(String(64))
+    owner: Mapped[str] = mapped_column(String(42))
+    made_ms: Mapped[int] = mapped_column(BigInteger, index=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    """A `rewards.datasets.version.ChangeKind`, with its `reason` and `merged`."""
+    reason: Mapped[str] = mapped_column(Text)
+    merged: Mapped[list[str]] = mapped_column(JSON)
+    train_ppm: Mapped[int]
+    validation_ppm: Mapped[int]
+    test_ppm: Mapped[int]
+    episodes: Mapped[int]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    """Of all episode files together."""
+    duration_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class MemberRow(Base):
+    """An episode's place in a data set, from the version that added it on; a row of `RemovalRow` ends that."""
+
+    __tablename__ = "dataset_members"
+    __table_args__ = (
+        Index("ix_dataset_members_start", "dataset", "start"),
+        Index("ix_dataset_members_motion", "dataset", "motion"),
+    )
+
+    dataset: Mapped[int] = mapped_column(_Id, ForeignKey("datasets.id"), primary_key=True)
+    place: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """0, 1, ...: the order in which they came; no place is given twice."""
+    added: Mapped[int]
+    """The first version that has it."""
+    episode: Mapped[str] = mapped_column(String(64), ForeignKey("episodes.episode"), index=True)
+    digest: Mapped[str] = mapped_column(String(66))
+    sha256: Mapped[str] = mapped_column(String(64))
+    size: Mapped[int] = mapped_column(BigInteger)
+    split: Mapped[str] = mapped_column(String(16))
+    start: Mapped[str] = mapped_column(String(64))
+    """What episodes that began alike share (`rewards.datasets.splits`): all of them are in one split."""
+    motion: Mapped[str | None] = mapped_column(String(64))
+    """What those that moved alike share; None if no other verified episode can."""
+    task: Mapped[str] = mapped_column(String(64))
+    model: Mapped[str] = mapped_column(String(64))
+    duration_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class RemovalRow(Base):
+    """From which version on a data set has no longer what was in a place."""
+
+    __tablename__ = "dataset_removals"
+
+    dataset: Mapped[int] = mapped_column(_Id, ForeignKey("datasets.id"), primary_key=True)
+    place: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    version: Mapped[int]
+
+
+class ContentRow(Base):
+    """How many episodes of a task, or with a model of robot, a version has."""
+
+    __tablename__ = "dataset_contents"
+    __table_args__ = (Index("ix_dataset_contents_value", "kind", "value"),)
+
+    dataset: Mapped[int] = mapped_column(_Id, ForeignKey("datasets.id"), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
+    """`task` or `model`."""
+    value: Mapped[str] = mapped_column(String(64), primary_key=True)
+    episodes: Mapped[int]
+
+
+class WithdrawalRow(Base):
+    """A verified episode whose operator's consent has ended: no new version of any data set has it."""
+
+    __tablename__ = "withdrawals"
+
+    episode: Mapped[str] = mapped_column(String(64), ForeignKey("episodes.episode"), primary_key=True)
+    operator: Mapped[str] = mapped_column(String(42))
+    reason: Mapped[str] = mapped_column(Text)
+    withdrawn_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class CardRow(Base):
+    """A version's card, by the version's digest; never changed."""
+
+    __tablename__ = "dataset_cards"
+
+    digest: Mapped[str] = mapped_column(String(64), ForeignKey("dataset_versions.digest"), primary_key=True)
+    card: Mapped[bytes] = mapped_column(LargeBinary)
+    """The canonical bytes of a `rewards.datasets.card.Card`."""
+    made_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class EpisodeFactsRow(Base):
+    """What a card needs of an episode's file, so that it is read once. Made again if `version` is an older one's."""
+
+    __tablename__ = "episode_facts"
+
+    episode: Mapped[str] = mapped_column(String(64), ForeignKey("episodes.episode"), primary_key=True)
+    version: Mapped[int]
+    facts: Mapped[bytes] = mapped_column(LargeBinary)
+    """JSON of `rewards.datasets.facts.Facts`."""
+
+
+APPEND_ONLY: Final = (
+    "scores",
+    "practices",
+    "ledger_transactions",
+    "ledger_postings",
+    "payout_leaves",
+    "dataset_namespaces",
+    "datasets",
+    "dataset_versions",
+    "dataset_members",
+    "dataset_removals",
+    "dataset_contents",
+    "withdrawals",
+    "dataset_cards",
+)
+
+
+def unique_keys(table: str) -> list[tuple[str, ...]]:
+    """Return the columns of each key of a table: the primary one, and then the others, by name."""
+    found = Base.metadata.tables[table]
+    others = [tuple(column.name for column in one.columns) for one in found.constraints if isinstance(one, UniqueConstraint)]
+    others += [(column.name,) for column in found.columns if column.unique]
+    return [tuple(column.name for column in found.primary_key.columns), *sorted(set(others))]
 
 
 def append_only_statements(table: str, dialect: str) -> tuple[str, ...]:
-    """Return the SQL statements that make `table` refuse UPDATE and DELETE."""
+    """Return the SQL statements that make `table` refuse UPDATE and DELETE, and SQLite's INSERT OR REPLACE.
+
+    That deletes the row in its way without calling a trigger of DELETE.
+    """
     if dialect == "sqlite":
-        return tuple(
-            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-            f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+        refused = f"SELECT RAISE(ABORT, '{table} is append-only')"
+        verbs = tuple(
+            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} BEGIN {refused}; END"
             for verb in ("UPDATE", "DELETE")
         )
+        there = " OR ".join(" AND ".join(f"{name} = NEW.{name}" for name in key) for key in unique_keys(table))
+        replacing = f"BEFORE INSERT ON {table} WHEN EXISTS (SELECT 1 FROM {table} WHERE {there})"
+        return (*verbs, f"CREATE TRIGGER {table}_no_replace {replacing} BEGIN {refused}; END")
     if dialect == "postgresql":
         return (
             "CREATE OR REPLACE FUNCTION armshare_append_only() RETURNS trigger LANGUAGE plpgsql AS "

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -27,6 +28,24 @@ class Split(StrEnum):
     TRAIN = "train"
     VALIDATION = "validation"
     TEST = "test"
+
+
+PPM: Final = 1_000_000
+Share = Annotated[int, msgspec.Meta(ge=0, le=PPM)]
+
+
+class Shares(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the episodes are shared out, in millionths that add up to one; `splits.py` says which goes where."""
+
+    train: Share = PPM
+    validation: Share = 0
+    test: Share = 0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless they add up to one."""
+        if self.train + self.validation + self.test != PPM:
+            said = f"{self.train}, {self.validation} and {self.test}"
+            raise ValueError(f"expected shares that add up to {PPM} millionths, got {said}")
 
 
 class ChangeKind(StrEnum):
@@ -81,6 +100,8 @@ class DatasetVersion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     change: Change
     episodes: tuple[Member, ...]
     """In the order of the data set: an episode's place here is its index in every export."""
+    shares: Shares = Shares()
+    """The shares by which the splits were given."""
 
     def encode(self) -> bytes:
         """Return the canonical bytes."""
@@ -90,6 +111,24 @@ class DatasetVersion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def digest(self) -> str:
         """SHA-256 of the canonical bytes, hex."""
         return hashlib.sha256(self.encode()).hexdigest()
+
+
+_EPISODES: Final = b',"episodes":[],"format":'
+
+
+def document(head: DatasetVersion, members: Iterable[Member]) -> Iterator[bytes]:
+    """Yield the canonical bytes of a version with these members, piece by piece; `head` is the rest of it."""
+    before, _, after = msgspec.structs.replace(head, episodes=()).encode().partition(_EPISODES)
+    yield before + b',"episodes":['
+    for at, member in enumerate(members):
+        yield (b"," if at else b"") + _member(member)
+    yield b'],"format":' + after
+
+
+def _member(one: Member) -> bytes:
+    """Return a member's canonical bytes: no value of it needs to be escaped."""
+    said = f'"digest":"{one.digest}","episode":"{one.episode}","sha256":"{one.sha256}","size":{one.size}'
+    return f'{{{said},"split":"{one.split.value}"}}'.encode()
 
 
 def require_name(name: str) -> str:
