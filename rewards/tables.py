@@ -298,7 +298,7 @@ class DatasetRow(Base):
 
 
 class VersionRow(Base):
-    """One version of a data set, without its members: `rewards.datasets.version.DatasetVersion`, and what it adds up to."""
+    """One version of a data set, and what it adds up to; its members are in `MemberRow`."""
 
     __tablename__ = "dataset_versions"
 
@@ -429,7 +429,9 @@ APPEND_ONLY: Final = (
 def unique_keys(table: str) -> list[tuple[str, ...]]:
     """Return the columns of each key of a table: the primary one, and then the others, by name."""
     found = Base.metadata.tables[table]
-    others = [tuple(column.name for column in one.columns) for one in found.constraints if isinstance(one, UniqueConstraint)]
+    others = [
+        tuple(column.name for column in one.columns) for one in found.constraints if isinstance(one, UniqueConstraint)
+    ]
     others += [(column.name,) for column in found.columns if column.unique]
     return [tuple(column.name for column in found.primary_key.columns), *sorted(set(others))]
 

@@ -46,6 +46,11 @@ from rewards.chain.chain import Chain
 from rewards.chain.payouts import Payouts
 from rewards.chain.vault import ARM, Deployment, DeploymentError, VaultTerms
 from rewards.hub.api import router as rewards_router
+from rewards.hub.datasets.api import body_bytes_max as sets_bytes_max
+from rewards.hub.datasets.api import router as sets_router
+from rewards.hub.datasets.changes import Changes
+from rewards.hub.datasets.consent import Consent
+from rewards.hub.datasets.sets import of_dataset
 from rewards.hub.pipeline import Pipeline
 from rewards.hub.search import Search
 from rewards.hub.search_api import router as search_router
@@ -164,6 +169,9 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
     records = Records(parts.database, parts.log, deployment.domain, parts.key, now_ms)
     uploads = Uploads(parts.files.pieces, parts.database, now_ms)
     pipeline = _pipeline(parts, verifiers)
+    search = Search(parts.database, of_dataset)
+    changes = Changes(parts.database, search.episodes)
+    consent = Consent(parts.database, changes)
     erasing = Erasing(parts.database, parts.files.store, now_ms, round(settings.erase_after_days * DAY_MS))
     intake = Intake(
         records=records,
@@ -190,12 +198,13 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
     app = FastAPI(title="armshare", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     errors.install(app)
     access = Access(parts.driving)
-    app.add_middleware(BodyLimit, bytes_max=body_bytes_max(access))
+    app.add_middleware(BodyLimit, bytes_max=sets_bytes_max(body_bytes_max(access)))
     if settings.path:
         app.add_middleware(SubPath, path=settings.path)
     app.include_router(teleop_router(parts.driving))
     app.include_router(rewards_router(pipeline, catalogue, parts.driving.operator, parts.admin_token))
-    app.include_router(search_router(Search(parts.database)))
+    app.include_router(search_router(search))
+    app.include_router(sets_router(parts.database, changes, consent, parts.driving.operator))
     app.include_router(
         recorder_router(
             access=access,

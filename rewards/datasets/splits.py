@@ -7,9 +7,9 @@ never in two splits: whoever tests on one of them must not have trained on anoth
 2. if it comes from another data set by a merge, to its split there;
 3. to the split that the hash of `start` gives.
 
-For the third, the first 8 bytes of SHA-256 of `armshare/split/1`, a newline and `start` are a number N; N * 10^6 / 2^64,
-rounded down, is `test` if it is below the share of test in millionths, `validation` if it is below that of both, and
-`train` otherwise. No fraction is rounded anywhere, and neither the name, the order nor the rest of a data set counts.
+For the third, the first 8 bytes of SHA-256 of `armshare/split/1`, a newline and `start` are a number N; N * 10^6 /
+2^64, rounded down, is `test` if it is below the share of test in millionths, `validation` if it is below that of both,
+and `train` otherwise. No fraction is rounded, and neither the name, the order nor the rest of a data set counts.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ class Assigned:
 
 def start_key(task: str, seed: int | None, digest: str) -> str:
     """Return what is hashed: of a simulation its task and seed, of anything else (`seed` None) the episode's digest."""
-    return hashlib.sha256(f"digest\n{digest}".encode() if seed is None else f"seed\n{task}\n{seed}".encode()).hexdigest()
+    return hashlib.sha256(
+        f"digest\n{digest}".encode() if seed is None else f"seed\n{task}\n{seed}".encode()
+    ).hexdigest()
 
 
 def split_of(start: str, shares: Shares) -> Split:

@@ -20,7 +20,7 @@ from recorder.hub.states import EpisodeState
 from recorder.hub.tables import EpisodeRow
 from rewards.datasets.words import DatasetName, FilterValueError, Order, Words
 from rewards.score.verdict import ONE_PPM
-from rewards.tables import SearchedRow
+from rewards.tables import SearchedRow, WithdrawalRow
 from teleop.hub.db import Database, ending_in
 
 TOTAL_MAX: Final = 10_000
@@ -185,7 +185,7 @@ class Search:
 
         `walked`: whether the rows are taken in their order until there are enough, so that an index may be walked.
         """
-        found: list[ColumnElement[bool]] = []
+        found: list[ColumnElement[bool]] = [_not_withdrawn()]
         found += [column == said for name, column in _SAME.items() if (said := getattr(words, name)) is not None]
         for column, least, most in _ranges(words):
             at = column if walked or column is SearchedRow.created_ms else _unindexed(column)
@@ -246,6 +246,11 @@ def _unindexed(column: _Column) -> ColumnElement[Any]:
     return column + literal(0)
 
 
+def _not_withdrawn() -> ColumnElement[bool]:
+    """Return what is true of a row whose operator's consent has not ended."""
+    return SearchedRow.episode.not_in(select(WithdrawalRow.episode))
+
+
 def _count(db: Session, where: Sequence[ColumnElement[bool]]) -> int:
     some = select(SearchedRow.episode).where(*where).limit(TOTAL_MAX + 1).subquery()
     return db.scalar(select(func.count()).select_from(some)) or 0
@@ -274,6 +279,11 @@ def _next(words: Words, rows: Sequence[SearchedRow]) -> str | None:
     return f"{words.order}.{getattr(last, _KEYS[words.order][0].key)}.{last.episode}"
 
 
+def found_of(db: Session, episodes: Sequence[str]) -> list[Found]:
+    """Return what a search shows of these episodes."""
+    return _found(db, db.scalars(select(SearchedRow).where(SearchedRow.episode.in_(episodes))).all())
+
+
 def _found(db: Session, rows: Sequence[SearchedRow]) -> list[Found]:
     wanted = select(EpisodeRow).where(EpisodeRow.episode.in_([row.episode for row in rows]))
     episodes = {row.episode: row for row in db.scalars(wanted.options(defer(EpisodeRow.manifest)))}
@@ -296,7 +306,7 @@ def _beside(db: Session, here: SearchedRow, same: ColumnElement[bool]) -> Beside
     at, episode = SearchedRow.created_ms, SearchedRow.episode
     later = [at >= here.created_ms, or_(at > here.created_ms, episode > here.episode)]
     earlier = [at <= here.created_ms, or_(at < here.created_ms, episode < here.episode)]
-    beside = select(episode).where(same, verified).limit(1)
+    beside = select(episode).where(same, verified, _not_withdrawn()).limit(1)
     return Beside(
         next=db.scalar(beside.where(*later).order_by(at, episode)),
         previous=db.scalar(beside.where(*earlier).order_by(at.desc(), episode.desc())),

@@ -24,9 +24,7 @@ _OURS = {
     "dataset_versions": "dataset = NEW.dataset AND version = NEW.version OR digest = NEW.digest",
     "dataset_members": "dataset = NEW.dataset AND place = NEW.place",
     "dataset_removals": "dataset = NEW.dataset AND place = NEW.place",
-    "dataset_contents": (
-        "dataset = NEW.dataset AND version = NEW.version AND kind = NEW.kind AND value = NEW.value"
-    ),
+    "dataset_contents": ("dataset = NEW.dataset AND version = NEW.version AND kind = NEW.kind AND value = NEW.value"),
     "withdrawals": "episode = NEW.episode",
     "dataset_cards": "digest = NEW.digest",
 }

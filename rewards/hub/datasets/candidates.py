@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-import msgspec
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
@@ -20,10 +19,11 @@ from rewards.hub.datasets.refusals import (
     ErasedEpisodesError,
     PracticeEpisodesError,
     UnknownEpisodesError,
+    UnscoredEpisodesError,
     UnverifiedEpisodesError,
     WithdrawnEpisodesError,
 )
-from rewards.tables import PracticeRow, StartRow, WithdrawalRow
+from rewards.tables import PracticeRow, ScoreRow, WithdrawalRow
 from teleop.hub.tables import RobotRow, TicketRow
 
 T = TypeVar("T")
@@ -44,16 +44,6 @@ class Candidate:
     duration_ms: int
     start: str
     motion: str | None
-
-
-class _Said(msgspec.Struct):
-    """What is read of a manifest."""
-
-    started_ms: str
-    ended_ms: str
-
-
-_MANIFEST: Final = msgspec.json.Decoder(_Said)
 
 
 def candidates(db: Session, episodes: Sequence[str], *, practice: bool) -> list[Candidate]:
@@ -81,15 +71,15 @@ def _known() -> Any:
     return (
         select(
             *(here, EpisodeRow.state, EpisodeRow.digest, EpisodeRow.sha256, EpisodeRow.size, EpisodeRow.task),
-            *(EpisodeRow.erased_ms, EpisodeRow.manifest, TicketRow.seed, TicketRow.simulated, StartRow.duration_s),
-            func.coalesce(TicketRow.model, StartRow.model, RobotRow.model, "").label("model"),
+            *(EpisodeRow.erased_ms, EpisodeRow.duration_ms, TicketRow.seed, TicketRow.simulated),
+            func.coalesce(EpisodeRow.model, TicketRow.model, RobotRow.model, "").label("model"),
+            select(ScoreRow.episode).where(ScoreRow.episode == here).exists().label("scored"),
             PracticeRow.episode.label("practice"),
             WithdrawalRow.episode.label("withdrawn"),
             MotionRow.episode.label("moved"),
             MotionRow.digest.label("motion"),
         )
         .outerjoin(TicketRow, TicketRow.episode == here)
-        .outerjoin(StartRow, StartRow.episode == here)
         .outerjoin(RobotRow, RobotRow.address == EpisodeRow.robot)
         .outerjoin(PracticeRow, PracticeRow.episode == here)
         .outerjoin(WithdrawalRow, WithdrawalRow.episode == here)
@@ -105,6 +95,7 @@ def _require(wanted: Sequence[str], rows: dict[str, Row[Any]], *, practice: bool
     there = {one for one in wanted if rows[one].size is not None and rows[one].erased_ms is None}
     _refuse(ErasedEpisodesError, [one for one in wanted if one not in there])
     if not practice:
+        _refuse(UnscoredEpisodesError, [one for one in wanted if not rows[one].scored])
         _refuse(PracticeEpisodesError, [one for one in wanted if rows[one].practice is not None])
 
 
@@ -133,15 +124,7 @@ def _candidate(row: Row[Any], motion: str | None) -> Candidate:
         size=row.size,
         task=row.task,
         model=row.model,
-        duration_ms=_duration_ms(row),
+        duration_ms=row.duration_ms or 0,
         start=start_key(row.task, seed, row.digest),
         motion=motion,
     )
-
-
-def _duration_ms(row: Row[Any]) -> int:
-    """Return how long it took, on the clock of its scoring, or else of its manifest."""
-    if row.duration_s is not None:
-        return round(1000 * row.duration_s)
-    said = _MANIFEST.decode(row.manifest or "")
-    return int(said.ended_ms) - int(said.started_ms)

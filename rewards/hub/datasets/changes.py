@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from recorder.hub.states import EpisodeState
 from rewards.datasets.splits import Joining, assign
 from rewards.datasets.version import (
     Change,
@@ -23,6 +24,7 @@ from rewards.datasets.version import (
     Split,
     require_name,
 )
+from rewards.datasets.words import Words
 from rewards.hub.datasets import members
 from rewards.hub.datasets.candidates import Candidate, candidates, chunks
 from rewards.hub.datasets.next import Next, make
@@ -51,8 +53,8 @@ EPISODES_MAX: Final = 100_000
 """Of one version."""
 NAMESPACES_MAX: Final = 20
 """Of one wallet."""
-Find = Callable[[Session, Mapping[str, str], int], Sequence[str]]
-"""Returns the verified episodes that words of the search find, at most so many; raises ApiError for an unknown word."""
+Find = Callable[[Words, int], Sequence[str]]
+"""Returns the episodes that a search finds, at most so many; `rewards.hub.search.Search.episodes` is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,15 @@ class Chosen:
     """Which episodes are to come: those of these ids, and those that a search finds."""
 
     episodes: tuple[str, ...] = ()
-    search: Mapping[str, str] | None = None
+    search: Words | None = None
+    """Only verified episodes are found, and practice drives only if that is asked for."""
     practice: bool = False
     """Whether practice drives may be among them."""
+
+    @property
+    def any_practice(self) -> bool:
+        """Whether practice drives were asked for."""
+        return self.practice or (self.search is not None and self.search.practice is True)
 
 
 class Changes:
@@ -79,13 +87,13 @@ class Changes:
             require_name(name)
         except DatasetNameError as error:
             raise DatasetNameInvalidError(str(error)) from error
-        return self._write(
-            partial(self._create, owner=owner, name=name, described=described, chosen=chosen, shares=shares)
-        )
+        asked = partial(self._create, owner=owner, name=name, described=described, shares=shares)
+        return self._write(partial(asked, chosen=self._looked_up(chosen)))
 
     def append(self, owner: str, name: str, chosen: Chosen, reason: str) -> At:
         """Add episodes at the end."""
-        return self._write(partial(self._append, owner=owner, name=name, chosen=chosen, reason=_reason(reason)))
+        asked = partial(self._append, owner=owner, name=name, reason=_reason(reason))
+        return self._write(partial(asked, chosen=self._looked_up(chosen)))
 
     def withdraw(self, owner: str, name: str, episodes: Sequence[str], reason: str) -> At:
         """Take episodes out."""
@@ -190,15 +198,20 @@ class Changes:
         found = self._without_withdrawn(db, dataset=found.dataset.id) or found
         return Next.after(found, owner, change)
 
-    def _chosen(self, db: Session, chosen: Chosen) -> list[Candidate]:
-        """Return what is to come: what a search finds may be in a data set, or is not found."""
-        ids = list(chosen.episodes)
+    def _looked_up(self, chosen: Chosen) -> Chosen:
+        """Return it with what its search finds: before the transaction, which checks each of them again."""
+        found: Sequence[str] = ()
         if chosen.search is not None:
-            practice = {} if chosen.practice or "practice" in chosen.search else {"practice": "false"}
-            ids += self._find(db, {**chosen.search, **practice}, self._episodes_max + 1)
+            words = replace(chosen.search, state=EpisodeState.VERIFIED)
+            if not chosen.any_practice:  # what has no score yet may turn out to be practice
+                words = replace(words, practice=False, score_min_ppm=words.score_min_ppm or 0)
+            found = self._find(words, self._episodes_max + 1)
+        ids = tuple(dict.fromkeys((*chosen.episodes, *found)))
         self._require_room(len(ids))
-        asked = chosen.practice or "practice" in (chosen.search or {})
-        return candidates(db, ids, practice=asked)
+        return replace(chosen, episodes=ids)
+
+    def _chosen(self, db: Session, chosen: Chosen) -> list[Candidate]:
+        return candidates(db, chosen.episodes, practice=chosen.any_practice)
 
     def _new(self, db: Session, what: Next, found: list[Candidate]) -> list[Candidate]:
         there = _places(db, what, [one.episode for one in found])
@@ -266,4 +279,3 @@ def _groups(db: Session, dataset: int, found: Sequence[Candidate]) -> dict[str, 
             query = select(column, MemberRow.split).where(MemberRow.dataset == dataset, column.in_(some)).distinct()
             groups.update((key, Split(split)) for key, split in db.execute(query))
     return groups
-

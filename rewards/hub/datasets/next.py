@@ -38,9 +38,7 @@ class Next:
         """Return the version after one, as yet with nothing changed."""
         row = found.row
         shares = Shares(row.train_ppm, row.validation_ppm, row.test_ppm)
-        return cls(
-            found.dataset, row, owner, Described(row.title, row.description, row.licence), shares, change
-        )
+        return cls(found.dataset, row, owner, Described(row.title, row.description, row.licence), shares, change)
 
     @property
     def version(self) -> int:
@@ -121,6 +119,8 @@ class _Counted:
 
 def _contents(db: Session, row: VersionRow, counted: _Counted) -> None:
     same = {"dataset": row.dataset, "version": row.version}
-    found = [{**same, "kind": kind, "value": value, "episodes": count} for (kind, value), count in counted.contents.items()]
+    found = [
+        {**same, "kind": kind, "value": value, "episodes": count} for (kind, value), count in counted.contents.items()
+    ]
     if found:
         db.execute(insert(ContentRow), found)

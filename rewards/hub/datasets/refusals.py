@@ -118,6 +118,13 @@ class ErasedEpisodesError(EpisodesRefusedError):
     says = "erased: the hub has no files of it any more"
 
 
+class UnscoredEpisodesError(EpisodesRefusedError):
+    """They have no score yet, so nobody knows whether they are practice."""
+
+    status = 409
+    says = "not scored yet, so it may be practice: try again in a minute, or say `practice: true` (--practice)"
+
+
 class PracticeEpisodesError(EpisodesRefusedError):
     """They are practice, which was not asked for."""
 

@@ -10,8 +10,8 @@ from typing import Final
 from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from recorder.hub.catalogue import CursorError
 from rewards.hub.datasets.refusals import UnknownDatasetError
+from rewards.hub.search import CursorError
 from rewards.tables import ContentRow, DatasetRow, VersionRow
 
 PAGE_MAX: Final = 200
@@ -90,7 +90,7 @@ def shelf(db: Session, *, query: str = "", task: str = "", limit: int = 50, afte
 
 
 def contents(db: Session, found: Sequence[At]) -> dict[tuple[int, int], dict[str, dict[str, int]]]:
-    """Return how many episodes of each task and model each version has: (data set, version) -> kind -> value -> count."""
+    """Return how many episodes of each task and model these have: (data set, version) -> kind -> value -> count."""
     made: dict[tuple[int, int], dict[str, dict[str, int]]] = {
         (one.row.dataset, one.row.version): {"task": {}, "model": {}} for one in found
     }
@@ -105,7 +105,7 @@ def counts(db: Session, found: Sequence[At]) -> dict[int, int]:
     """Return how many versions each data set has."""
     ids = {one.dataset.id for one in found}
     rows = select(VersionRow.dataset, func.max(VersionRow.version)).where(VersionRow.dataset.in_(ids))
-    return {dataset: count for dataset, count in db.execute(rows.group_by(VersionRow.dataset))}
+    return {row[0]: row[1] for row in db.execute(rows.group_by(VersionRow.dataset))}
 
 
 def _newest() -> Select[tuple[DatasetRow, VersionRow]]:

@@ -1,0 +1,209 @@
+"""What the routes of data sets ask for and answer, as `/openapi.json` shows it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from recorder.file.layout import EPISODE_ID_MAX
+from rewards.datasets.version import PPM, ChangeKind
+from rewards.hub.datasets.consent import Withdrawn
+from rewards.hub.datasets.shelf import At
+from rewards.hub.datasets.texts import DESCRIPTION_MAX, REASON_MAX, TITLE_MAX
+
+IDS_MAX: Final = 10_000
+"""How many episodes a request may name; a search may find more."""
+_Text = Annotated[str, Field(max_length=DESCRIPTION_MAX)]
+_Reason = Annotated[str, Field(max_length=REASON_MAX)]
+_Ids = Annotated[list[Annotated[str, Field(max_length=EPISODE_ID_MAX)]], Field(max_length=IDS_MAX)]
+_Share = Annotated[float, Field(ge=0.0, le=1.0)]
+_Words = Annotated[dict[str, Annotated[str, Field(max_length=120)]], Field(max_length=64)]
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class SharesAsked(_Asked):
+    """How the episodes are shared out, in parts of one."""
+
+    train: _Share
+    validation: _Share = 0.0
+    test: _Share = 0.0
+
+
+class EpisodesAsked(_Asked):
+    """Which episodes: by their ids, by a search, or both."""
+
+    episodes: _Ids = []
+    search: _Words | None = None
+    """The words of `GET /api/episodes` but `limit` and `after`; only verified episodes are found."""
+    practice: bool = False
+    """Whether practice drives may be among them."""
+
+
+class CreateAsked(EpisodesAsked):
+    """A data set that is to be made."""
+
+    name: Annotated[str, Field(max_length=90)]
+    title: Annotated[str, Field(max_length=TITLE_MAX)]
+    description: _Text = ""
+    licence: Annotated[str, Field(max_length=64)]
+    splits: SharesAsked = SharesAsked(train=1.0)
+
+
+class AppendAsked(EpisodesAsked):
+    """Episodes that are to come."""
+
+    reason: _Reason = ""
+
+
+class WithdrawAsked(_Asked):
+    """Episodes that are to go."""
+
+    episodes: Annotated[_Ids, Field(min_length=1)]
+    reason: _Reason = ""
+
+
+class MergeAsked(_Asked):
+    """A data set whose episodes are to come."""
+
+    model_config = ConfigDict(extra="forbid", validate_by_name=False, validate_by_alias=True)
+
+    other: Annotated[str, Field(alias="with", max_length=120)]
+    """`NS/NAME@N`, or `NS/NAME` for its newest version."""
+    reason: _Reason = ""
+    practice: bool = False
+
+
+class DescribeAsked(_Asked):
+    """What is to be said of a data set; what is left out stays."""
+
+    title: Annotated[str, Field(max_length=TITLE_MAX)] | None = None
+    description: _Text | None = None
+    licence: Annotated[str, Field(max_length=64)] | None = None
+    reason: _Reason = ""
+
+
+class ConsentAsked(_Asked):
+    """Why an operator's consent to an episode ends."""
+
+    reason: _Reason = ""
+
+
+class CountAnswer(BaseModel):
+    """How many episodes have a value."""
+
+    name: str
+    episodes: int
+
+
+class ChangeAnswer(BaseModel):
+    """How a version differs from the one before it."""
+
+    kind: ChangeKind
+    reason: str
+    merged: list[str]
+    """Digests of the versions that were merged into this one."""
+
+
+class SplitsAnswer(BaseModel):
+    """The shares by which splits are given, in parts of one."""
+
+    train: float
+    validation: float
+    test: float
+
+
+class SetAnswer(BaseModel):
+    """One version of a data set."""
+
+    name: str
+    version: int
+    digest: str
+    previous: str
+    title: str
+    description: str
+    licence: str
+    owner: str
+    made_ms: int
+    change: ChangeAnswer
+    splits: SplitsAnswer
+    episodes: int
+    bytes: int
+    duration_s: float
+    tasks: list[CountAnswer]
+    """Those of the most episodes first, as `models`."""
+    models: list[CountAnswer]
+    versions: int
+    """How many there are."""
+    released_ms: int | None
+    card: dict[str, Any] | None
+    """Null until it is made, and in lists."""
+
+    @classmethod
+    def of(
+        cls,
+        found: At,
+        contents: dict[str, dict[str, int]],
+        versions: int,
+        *,
+        released_ms: int | None = None,
+        card: dict[str, Any] | None = None,
+    ) -> Self:
+        """Return the answer for a version."""
+        row = found.row
+        return cls(
+            name=found.dataset.name,
+            version=row.version,
+            digest=row.digest,
+            previous=row.previous,
+            title=row.title,
+            description=row.description,
+            licence=row.licence,
+            owner=row.owner,
+            made_ms=row.made_ms,
+            change=ChangeAnswer(kind=ChangeKind(row.kind), reason=row.reason, merged=row.merged),
+            splits=SplitsAnswer(
+                train=row.train_ppm / PPM, validation=row.validation_ppm / PPM, test=row.test_ppm / PPM
+            ),
+            episodes=row.episodes,
+            bytes=row.bytes,
+            duration_s=row.duration_ms / 1000,
+            tasks=_counts(contents["task"]),
+            models=_counts(contents["model"]),
+            versions=versions,
+            released_ms=released_ms,
+            card=card,
+        )
+
+
+class ShelfAnswer(BaseModel):
+    """Some data sets, or versions of one."""
+
+    sets: list[SetAnswer]
+    next: str | None
+    """`after` of the next page; null at the end."""
+
+
+class WithdrawnAnswer(BaseModel):
+    """An episode whose operator's consent has ended, and what that changed."""
+
+    episode: str
+    operator: str
+    reason: str
+    withdrawn_ms: int
+    sets: list[str]
+    """The versions that were made without it, as `NS/NAME@N`."""
+
+    @classmethod
+    def of(cls, found: Withdrawn, made: list[At]) -> Self:
+        """Return the answer for a withdrawal."""
+        named = [f"{one.dataset.name}@{one.row.version}" for one in made]
+        said = {"episode": found.episode, "operator": found.operator, "reason": found.reason}
+        return cls(**said, withdrawn_ms=found.withdrawn_ms, sets=named)
+
+
+def _counts(found: dict[str, int]) -> list[CountAnswer]:
+    return [CountAnswer(name=name, episodes=count) for name, count in found.items()]

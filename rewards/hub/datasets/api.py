@@ -1,0 +1,272 @@
+"""Data sets over HTTP, under `/api/sets`, and the end of an operator's consent. Anyone may read; changes are signed in.
+
+What a data set or an episode is called comes from strangers: nothing of it is a path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any, Final, Protocol
+
+import msgspec
+from fastapi import APIRouter, Query, Request, Response
+from starlette.types import Scope
+
+from recorder.hub.catalogue import UnknownEpisodeError
+from recorder.hub.records import NotTheOperatorError
+from recorder.hub.states import EpisodeStateError
+from rewards.datasets.splits import SharesError, shares_of
+from rewards.datasets.words import FILTERS, FilterValueError, UnknownFilterError, Words
+from rewards.hub.datasets.answers import (
+    AppendAsked,
+    ConsentAsked,
+    CreateAsked,
+    DescribeAsked,
+    EpisodesAsked,
+    MergeAsked,
+    SetAnswer,
+    ShelfAnswer,
+    WithdrawAsked,
+    WithdrawnAnswer,
+)
+from rewards.hub.datasets.changes import Changes, Chosen
+from rewards.hub.datasets.consent import Consent
+from rewards.hub.datasets.refusals import DatasetRefusedError
+from rewards.hub.datasets.sets import PAGE_MAX, InSetPage, Sets, card_of
+from rewards.hub.datasets.shelf import At, Shelf, at, contents, counts, shelf, versions
+from rewards.hub.datasets.texts import described
+from rewards.hub.search import CursorError
+from teleop.hub import errors
+from teleop.hub.db import Database, SlowQueryError
+from teleop.hub.errors import ApiError
+from teleop.hub.server.bodies import BytesMax
+
+BODY_BYTES_MAX: Final = 512 << 10
+"""Of a request that names episodes."""
+_WORDS: Final = (*FILTERS, "order")
+_NAMES: Final = re.compile(r"/api/sets(/[^/]+/[^/]+/(append|withdraw))?")
+_DOCUMENT: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"application/json": {}}}}
+_Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
+_Number = Annotated[int, Query(ge=1, le=2**31 - 1)]
+Released = Callable[[Sequence[str]], Mapping[str, int]]
+"""Returns when versions were released, by their digests; those that were not are left out."""
+
+
+class SignedIn(Protocol):
+    """Who is asking; `teleop.hub.driving.Driving.operator` is one."""
+
+    def __call__(self, request: Request) -> str:
+        """Return the signed-in wallet's checksummed address; raise NotSignedInError."""
+
+
+def nothing_released(_digests: Sequence[str]) -> Mapping[str, int]:
+    """Return that none of them is."""
+    return {}
+
+
+class _Routes:
+    """The routes, each a method of its own. They block, so each runs in a thread."""
+
+    def __init__(
+        self,
+        database: Database,
+        changes: Changes,
+        consent: Consent,
+        signed_in: SignedIn,
+        made: Callable[[], None],
+        released: Released,
+    ) -> None:
+        self._database, self._changes, self._consent = database, changes, consent
+        self._signed_in, self._made, self._released = signed_in, made, released
+        self._sets = Sets(database)
+
+    def shelf(
+        self,
+        query: Annotated[str, Query(max_length=200)] = "",
+        task: Annotated[str, Query(max_length=64)] = "",
+        limit: _Limit = 50,
+        after: Annotated[str | None, Query(max_length=64)] = None,
+    ) -> ShelfAnswer:
+        """Return data sets in their newest versions, the newest first: with these words, and of this task."""
+        with _refusals(), self._database() as db:
+            return self._answers(shelf(db, query=query, task=task, limit=limit, after=after))
+
+    def newest(self, ns: str, name: str) -> SetAnswer:
+        """Return the newest version of a data set."""
+        with _refusals():
+            return self._answer(f"{ns}/{name}")
+
+    def version(self, ns: str, name: str, n: int) -> SetAnswer:
+        """Return one version of a data set."""
+        with _refusals():
+            return self._answer(_at(ns, name, n))
+
+    def versions(self, ns: str, name: str, limit: _Limit = 50, after: _Number | None = None) -> ShelfAnswer:
+        """Return the versions of a data set, the newest first; `after`: those before that one."""
+        with _refusals(), self._database() as db:
+            return self._answers(versions(db, at(db, f"{ns}/{name}").dataset, limit, after))
+
+    def document(self, ns: str, name: str, n: int) -> Response:
+        """Return a version's canonical bytes, whose SHA-256 is its digest."""
+        with _refusals():
+            data = b"".join(self._sets.document(_at(ns, name, n)))
+        return Response(
+            data, media_type="application/json", headers={"Cache-Control": "public, max-age=31536000, immutable"}
+        )
+
+    def episodes(
+        self,
+        ns: str,
+        name: str,
+        n: int,
+        limit: _Limit = 50,
+        after: Annotated[int, Query(ge=-1, le=2**31 - 1)] = -1,
+    ) -> InSetPage:
+        """Return a version's episodes, in its order: what a search shows of each, and its split."""
+        with _refusals():
+            return self._sets.page(_at(ns, name, n), limit, after)
+
+    def create(self, request: Request, asked: CreateAsked) -> SetAnswer:
+        """Make a data set: its first version."""
+        owner = self._signed_in(request)
+        with _refusals():
+            said = described(asked.title, asked.description, asked.licence)
+            shares = shares_of(asked.splits.train, asked.splits.validation, asked.splits.test)
+            return self._new(self._changes.create(owner, asked.name, said, _chosen(asked), shares))
+
+    def append(self, request: Request, ns: str, name: str, asked: AppendAsked) -> SetAnswer:
+        """Make a version with more episodes, as the owner."""
+        owner = self._signed_in(request)
+        with _refusals():
+            return self._new(self._changes.append(owner, f"{ns}/{name}", _chosen(asked), asked.reason))
+
+    def withdraw(self, request: Request, ns: str, name: str, asked: WithdrawAsked) -> SetAnswer:
+        """Make a version without some episodes, as the owner."""
+        owner = self._signed_in(request)
+        with _refusals():
+            return self._new(self._changes.withdraw(owner, f"{ns}/{name}", asked.episodes, asked.reason))
+
+    def merge(self, request: Request, ns: str, name: str, asked: MergeAsked) -> SetAnswer:
+        """Make a version with the episodes of another data set too, as the owner."""
+        owner = self._signed_in(request)
+        with _refusals():
+            named = f"{ns}/{name}"
+            return self._new(self._changes.merge(owner, named, asked.other, asked.reason, practice=asked.practice))
+
+    def describe(self, request: Request, ns: str, name: str, asked: DescribeAsked) -> SetAnswer:
+        """Make a version with another title, description or licence, as the owner."""
+        owner = self._signed_in(request)
+        with _refusals(), self._database() as db:
+            row = at(db, f"{ns}/{name}").row
+            there = {"title": row.title, "description": row.description, "licence": row.licence}
+        said = there | asked.model_dump(exclude_none=True, exclude={"reason"})
+        with _refusals():
+            return self._new(self._changes.describe(owner, f"{ns}/{name}", described(**said), asked.reason))
+
+    def end_consent(self, request: Request, episode: str, asked: ConsentAsked) -> WithdrawnAnswer:
+        """End consent to an episode, as its operator: no search finds it, and no new version of a data set has it."""
+        operator = self._signed_in(request)
+        with _refusals():
+            found, made = self._consent.withdraw(episode, operator, asked.reason)
+        self._made()
+        return WithdrawnAnswer.of(found, made)
+
+    def _new(self, made: At) -> SetAnswer:
+        self._made()
+        return self._answer(f"{made.dataset.name}@{made.row.version}")
+
+    def _answer(self, named: str) -> SetAnswer:
+        with self._database() as db:
+            found = at(db, named)
+            card = card_of(db, found)
+            plain = None if card is None else msgspec.json.decode(card)
+            (said,) = self._answers(Shelf([found], None)).sets
+        return said.model_copy(update={"card": plain})
+
+    def _answers(self, found: Shelf) -> ShelfAnswer:
+        with self._database() as db:
+            inside, many = contents(db, found.found), counts(db, found.found)
+        released = self._released([one.row.digest for one in found.found])
+        answers = [
+            SetAnswer.of(
+                one,
+                inside[one.row.dataset, one.row.version],
+                many[one.dataset.id],
+                released_ms=released.get(one.row.digest),
+            )
+            for one in found.found
+        ]
+        return ShelfAnswer(sets=answers, next=found.next)
+
+
+def router(
+    database: Database,
+    changes: Changes,
+    consent: Consent,
+    signed_in: SignedIn,
+    *,
+    made: Callable[[], None] = lambda: None,
+    released: Released = nothing_released,
+) -> APIRouter:
+    """Return the routes. `made` is called when there is a new version."""
+    ours, routes = _Routes(database, changes, consent, signed_in, made, released), APIRouter()
+    one = "/api/sets/{ns}/{name}"
+    routes.get("/api/sets")(ours.shelf)
+    routes.post("/api/sets", status_code=201)(ours.create)
+    routes.get(one)(ours.newest)
+    routes.get(f"{one}/versions")(ours.versions)
+    routes.get(f"{one}/versions/{{n}}")(ours.version)
+    routes.get(f"{one}/versions/{{n}}/document", response_class=Response, responses=_DOCUMENT)(ours.document)
+    routes.get(f"{one}/versions/{{n}}/episodes")(ours.episodes)
+    routes.post(f"{one}/append", status_code=201)(ours.append)
+    routes.post(f"{one}/withdraw", status_code=201)(ours.withdraw)
+    routes.post(f"{one}/merge", status_code=201)(ours.merge)
+    routes.post(f"{one}/describe", status_code=201)(ours.describe)
+    routes.post("/api/episodes/{episode}/withdraw")(ours.end_consent)
+    return routes
+
+
+def body_bytes_max(below: BytesMax) -> BytesMax:
+    """Return how long request bodies may be: those that name episodes are longer."""
+
+    def most(scope: Scope) -> int | None:
+        names = scope["method"] == "POST" and _NAMES.fullmatch(scope["path"])
+        return BODY_BYTES_MAX if names else below(scope)
+
+    return most
+
+
+def _at(ns: str, name: str, n: int) -> str:
+    return f"{ns}/{name}@{n}"
+
+
+def _chosen(asked: EpisodesAsked) -> Chosen:
+    words = None if asked.search is None else Words.of(asked.search.items(), _WORDS)
+    return Chosen(tuple(asked.episodes), words, asked.practice)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn what was refused into HTTP errors."""
+    try:
+        yield
+    except DatasetRefusedError as error:
+        raise ApiError(error.status, errors.code_of(type(error)), str(error)) from error
+    except SharesError as error:
+        raise ApiError(422, "shares", str(error)) from error
+    except UnknownFilterError as error:
+        raise ApiError(422, "unknown_filter", str(error)) from error
+    except FilterValueError as error:
+        raise ApiError(422, "filter_value", str(error)) from error
+    except CursorError as error:
+        raise ApiError(422, "cursor", str(error)) from error
+    except SlowQueryError as error:
+        raise ApiError(503, "search_slow", f"the search was ended: {error}; search for less, or later") from error
+    except UnknownEpisodeError as error:
+        raise ApiError(404, "unknown_episode", str(error)) from error
+    except NotTheOperatorError as error:
+        raise ApiError(403, "not_the_operator", str(error)) from error
+    except EpisodeStateError as error:
+        raise ApiError(409, "episode_state", str(error)) from error
