@@ -48,6 +48,7 @@ from rewards.chain.vault import ARM, Deployment, DeploymentError, VaultTerms
 from rewards.hub.api import router as rewards_router
 from rewards.hub.datasets.api import body_bytes_max as sets_bytes_max
 from rewards.hub.datasets.api import router as sets_router
+from rewards.hub.datasets.cards import LOOK_EVERY_S, Cards
 from rewards.hub.datasets.changes import Changes
 from rewards.hub.datasets.consent import Consent
 from rewards.hub.datasets.sets import of_dataset
@@ -172,6 +173,7 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
     search = Search(parts.database, of_dataset)
     changes = Changes(parts.database, search.episodes)
     consent = Consent(parts.database, changes)
+    cards = Cards(parts.database, parts.files.store, verifiers)
     erasing = Erasing(parts.database, parts.files.store, now_ms, round(settings.erase_after_days * DAY_MS))
     intake = Intake(
         records=records,
@@ -193,6 +195,7 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
             await stack.enter_async_context(_checking(intake, access))
             await stack.enter_async_context(_remembering(intake))
             await stack.enter_async_context(_moving(parts.files))
+            await stack.enter_async_context(_keeping_sets(consent, cards))
             yield
 
     app = FastAPI(title="armshare", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -204,7 +207,7 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
     app.include_router(teleop_router(parts.driving))
     app.include_router(rewards_router(pipeline, catalogue, parts.driving.operator, parts.admin_token))
     app.include_router(search_router(search))
-    app.include_router(sets_router(parts.database, changes, consent, parts.driving.operator))
+    app.include_router(sets_router(parts.database, changes, consent, parts.driving.operator, made=cards.wake))
     app.include_router(
         recorder_router(
             access=access,
@@ -392,6 +395,26 @@ async def _moving(files: Opened) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _keeping_sets(consent: Consent, cards: Cards) -> AsyncIterator[None]:
+    """Make the versions that a crash left unmade when an operator's consent ended, and the cards of all versions."""
+
+    async def end_consents() -> None:
+        if await asyncio.to_thread(consent.finish):
+            cards.wake()
+
+    tasks = [
+        asyncio.create_task(again_and_again(end_consents, LOOK_EVERY_S), name="ends of consent"),
+        asyncio.create_task(cards.run(), name="cards of data sets"),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def again_and_again(

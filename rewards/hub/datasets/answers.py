@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from recorder.file.layout import EPISODE_ID_MAX
+from rewards.datasets.card import Card
 from rewards.datasets.version import PPM, ChangeKind
 from rewards.hub.datasets.consent import Withdrawn
 from rewards.hub.datasets.shelf import At
@@ -139,7 +140,7 @@ class SetAnswer(BaseModel):
     versions: int
     """How many there are."""
     released_ms: int | None
-    card: dict[str, Any] | None
+    card: Card | None
     """Null until it is made, and in lists."""
 
     @classmethod
@@ -150,7 +151,7 @@ class SetAnswer(BaseModel):
         versions: int,
         *,
         released_ms: int | None = None,
-        card: dict[str, Any] | None = None,
+        card: Card | None = None,
     ) -> Self:
         """Return the answer for a version."""
         row = found.row

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any, Final, Protocol
 
-import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from starlette.types import Scope
 
 from recorder.hub.catalogue import UnknownEpisodeError
 from recorder.hub.records import NotTheOperatorError
 from recorder.hub.states import EpisodeStateError
+from rewards.datasets.card import CARD
 from rewards.datasets.splits import SharesError, shares_of
 from rewards.datasets.words import FILTERS, FilterValueError, UnknownFilterError, Words
 from rewards.hub.datasets.answers import (
@@ -181,7 +181,7 @@ class _Routes:
         with self._database() as db:
             found = at(db, named)
             card = card_of(db, found)
-            plain = None if card is None else msgspec.json.decode(card)
+            plain = None if card is None else CARD.decode(card)
             (said,) = self._answers(Shelf([found], None)).sets
         return said.model_copy(update={"card": plain})
 

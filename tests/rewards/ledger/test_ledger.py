@@ -147,7 +147,7 @@ def test_every_table_that_only_grows_is_guarded(database, table):
         triggers = db.scalars(
             text("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :t"), {"t": table}
         )
-        assert len(triggers.all()) == 2
+        assert len(triggers.all()) == 3
 
 
 @pytest.mark.parametrize("verb", ["DELETE FROM ledger_postings", "UPDATE ledger_postings SET amount_wei = '7'"])

@@ -1,0 +1,164 @@
+"""Makes the card of every version that has none: reads each episode's file once, in a worker, and keeps what it found.
+
+What is to do is found in the tables, so it goes on after a restart, with what was read before. Two hubs that work at
+the same card waste work and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from recorder.file.apart import ReaderLostError
+from recorder.file.episode import EpisodeError
+from recorder.hub.store import Store, UnknownFileError
+from recorder.proof.manifest import EPISODE_FILE
+from rewards.datasets import facts as file_facts
+from rewards.datasets.card import Card, Judged, Tally, encoded
+from rewards.datasets.facts import FACTS, Facts, facts_in
+from rewards.hub.datasets import members
+from rewards.hub.datasets.shelf import At
+from rewards.tables import CardRow, DatasetRow, EpisodeFactsRow, SearchedRow, VersionRow
+from teleop.clock import now_ms
+from teleop.hub.db import Database
+
+LOOK_EVERY_S: Final = 30.0
+LOST_MAX: Final = 3
+"""How often a worker may be lost over a file before the card is made without it."""
+_AT_ONCE: Final = 500
+_LOST: Final = (ReaderLostError, BrokenExecutor, MemoryError)
+_log = structlog.get_logger()
+
+
+class Cards:
+    """The cards of one database. `run` it in the event loop."""
+
+    def __init__(
+        self, database: Database, store: Store, executor: Executor | None, clock_ms: Callable[[], int] = now_ms
+    ) -> None:
+        """`executor` reads the files (None: threads)."""
+        self._database, self._store, self._executor, self._clock_ms = database, store, executor, clock_ms
+        self._asked = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lost: Counter[str] = Counter()
+
+    def wake(self) -> None:
+        """Say that there is a new version, from any thread. If nothing runs, it is found later."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._asked.set)
+
+    async def run(self) -> None:
+        """Make what cards there are to make, for ever."""
+        self._loop = asyncio.get_running_loop()
+        while True:
+            self._asked.clear()
+            try:
+                await self.work()
+            except Exception:  # noqa: BLE001  the supervisor: the database may come back
+                _log.exception("cards of data sets were not made; that is tried again")
+            try:
+                await asyncio.wait_for(self._asked.wait(), LOOK_EVERY_S)
+            except TimeoutError:
+                continue
+
+    async def work(self) -> None:
+        """Make every card that there is to make, the newest version's first."""
+        put_off: set[str] = set()
+        while (found := await asyncio.to_thread(self._next, put_off)) is not None:
+            named = f"{found.dataset.name}@{found.row.version}"
+            try:
+                await self._read(found)
+                card = await asyncio.to_thread(self._make, found)
+            except _LOST as error:
+                put_off.add(found.row.digest)
+                _log.warning("a card was not made; that is tried again", dataset=named, error=str(error))
+                continue
+            _log.info("made a card", dataset=named, episodes=card.episodes, unread=len(card.unread))
+
+    def _next(self, put_off: set[str]) -> At | None:
+        kept = select(CardRow.digest).where(CardRow.digest == VersionRow.digest).exists()
+        wanted = select(DatasetRow, VersionRow).join(VersionRow, VersionRow.dataset == DatasetRow.id)
+        wanted = wanted.where(~kept, VersionRow.digest.not_in(put_off)).order_by(VersionRow.made_ms.desc()).limit(1)
+        with self._database() as db:
+            found = db.execute(wanted).first()
+        return None if found is None else At(found[0], found[1])
+
+    async def _read(self, found: At) -> None:
+        """Read the files of a version that were not read before."""
+        after = -1
+        while some := await asyncio.to_thread(self._unread, found, after):
+            for place, episode in some:
+                if episode is not None:
+                    await self._read_one(episode)
+                after = place
+
+    async def _read_one(self, episode: str) -> None:
+        if self._lost[episode] >= LOST_MAX:
+            return
+        try:
+            facts = await self._facts(episode)
+        except (EpisodeError, UnknownFileError, OSError) as error:
+            _log.warning("an episode of a data set cannot be read", episode=episode, error=str(error))
+            return
+        except _LOST:
+            self._lost[episode] += 1
+            raise
+        await asyncio.to_thread(self._keep, facts)
+
+    async def _facts(self, episode: str) -> Facts:
+        path: Path = await asyncio.to_thread(self._store.path, episode, EPISODE_FILE)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, facts_in, path)
+
+    def _unread(self, found: At, after: int) -> list[tuple[int, str | None]]:
+        """Return the next places, with the episode of each that is still to be read."""
+        with self._database() as db:
+            placed = members.page(db, found.dataset.id, found.row.version, _AT_ONCE, after)
+            ids = [one.member.episode for one in placed]
+            rows = select(EpisodeFactsRow.episode).where(EpisodeFactsRow.episode.in_(ids))
+            kept = set(db.scalars(rows.where(EpisodeFactsRow.version == file_facts.VERSION)))
+        return [(one.place, None if one.member.episode in kept else one.member.episode) for one in placed]
+
+    def _keep(self, facts: Facts) -> None:
+        data = msgspec.json.encode(facts)
+        with self._database() as db, db.begin():
+            db.merge(EpisodeFactsRow(episode=facts.episode, version=file_facts.VERSION, facts=data))
+
+    def _make(self, found: At) -> Card:
+        """Make a card of what was read, and keep it."""
+        with self._database() as db:
+            tally = Tally(members.head(found.dataset, found.row), found.row.digest)
+            after = -1
+            while some := members.page(db, found.dataset.id, found.row.version, _AT_ONCE, after):
+                _add(db, tally, some)
+                after = some[-1].place
+        card = tally.card()
+        row = CardRow(digest=found.row.digest, card=encoded(card), made_ms=self._clock_ms())
+        try:
+            with self._database() as db, db.begin():
+                db.add(row)
+        except IntegrityError:
+            _log.info("another hub made the card", digest=found.row.digest)
+        return card
+
+
+def _add(db: Session, tally: Tally, some: list[members.Placed]) -> None:
+    ids = [one.member.episode for one in some]
+    wanted = select(EpisodeFactsRow.episode, EpisodeFactsRow.facts).where(EpisodeFactsRow.episode.in_(ids))
+    rows = db.execute(wanted.where(EpisodeFactsRow.version == file_facts.VERSION))
+    read = {row.episode: row.facts for row in rows}
+    judged = {row.episode: row for row in db.scalars(select(SearchedRow).where(SearchedRow.episode.in_(ids)))}
+    for one in some:
+        data, row = read.get(one.member.episode), judged[one.member.episode]
+        said = Judged(row.rules, row.score_ppm, row.trust, row.practice)
+        tally.add(one.member, None if data is None else FACTS.decode(data), said)
+    db.expunge_all()
