@@ -26,6 +26,7 @@ _GROUPS: Final = {
     "evaluate": None,
     "study": "study",
     "researcher": None,
+    "datasets": "dataset",
     "scoring": None,
     "owner": None,
     "simulation": "sim",

@@ -66,6 +66,11 @@ def drive(
         list[str] | None,
         typer.Option(help="Drive nothing: have an episode that was rejected checked once more; may be repeated."),
     ] = None,
+    withdraw: Annotated[
+        list[str] | None,
+        typer.Option(help="Drive nothing: end your consent to a verified episode that you drove; may be repeated."),
+    ] = None,
+    reason: Annotated[str, typer.Option(help="With --withdraw: why, for those who used it.")] = "",
     _ca: Ca = None,
     as_json: AsJson = False,
 ) -> None:
@@ -83,12 +88,11 @@ def drive(
     given = {"--policy": policy, "--expert": expert, "--episode": episode, "--gamepad": gamepad}
     given["--first-drive"] = first_drive
     named = [name for name, value in given.items() if value]
-    if unsigned or sign or discard or another_look:
+    if unsigned or sign or discard or another_look or withdraw:
         if named:
-            raise typer.BadParameter(
-                f"--unsigned, --sign, --discard and --another-look drive nothing: leave out {listed(named)}"
-            )
-        _decide(hub, key, sign or [], discard or [], another_look or [], as_json)
+            nothing = "--unsigned, --sign, --discard, --another-look and --withdraw drive nothing"
+            raise typer.BadParameter(f"{nothing}: leave out {listed(named)}")
+        _decide(hub, key, sign or [], discard or [], another_look or [], withdraw or [], reason, as_json)
         return
     if not named:
         raise typer.BadParameter(f"say who drives: {listed(given, 'or')}")
@@ -143,7 +147,16 @@ def _plain(text: str) -> str:
     return escape("".join(letter if letter.isprintable() else " " for letter in text))
 
 
-def _decide(hub: str, key: Path | None, sign: list[str], discard: list[str], look: list[str], as_json: bool) -> None:
+def _decide(
+    hub: str,
+    key: Path | None,
+    sign: list[str],
+    discard: list[str],
+    look: list[str],
+    withdraw: list[str],
+    reason: str,
+    as_json: bool,
+) -> None:
     from armshare.operator import drive as driving
     from armshare.operator import unsigned as deciding
 
@@ -151,7 +164,7 @@ def _decide(hub: str, key: Path | None, sign: list[str], discard: list[str], loo
     decided = deciding.Decided(wallet.address)
     try:
         with interruptible():
-            asyncio.run(deciding.decide(hub, wallet, decided, sign, discard, _say, look))
+            asyncio.run(deciding.decide(hub, wallet, decided, sign, discard, _say, look, withdraw, reason))
     finally:
         if as_json:
             print(json.dumps(asdict(decided)))

@@ -1,4 +1,4 @@
-"""`armshare drive --unsigned`, `--sign`, `--discard` and `--another-look`: episodes that are decided about later.
+"""`armshare drive --unsigned`, `--sign`, `--discard`, `--another-look` and `--withdraw`: decided about later.
 
 Whoever drove it signed with a session key that is gone by now; the wallet that granted it signs instead.
 """
@@ -20,6 +20,7 @@ from armshare.moments import costs_of, plain, worst
 from armshare.patience import Tell, arrived, held, manifest_of, patiently, score_of
 from recorder.proof import manifest as manifests
 from recorder.proof.contribute import sign_later
+from sim.words import listed
 from teleop.dialing import trusted
 from teleop.identity import Domain
 from teleop.operator.driver import ANSWER_S, call, hub_config, refusal, sign_in
@@ -37,6 +38,8 @@ class Decided:
     signed: list[dict[str, Any]] = field(default_factory=list)
     """The scores of those that were signed."""
     discarded: list[str] = field(default_factory=list)
+    withdrawn: list[dict[str, Any]] = field(default_factory=list)
+    """Those to which its operator's consent has ended, with the versions of data sets that were made without them."""
 
 
 async def decide(
@@ -47,24 +50,30 @@ async def decide(
     discard: Sequence[str],
     tell: Tell,
     look: Sequence[str] = (),
+    withdraw: Sequence[str] = (),
+    reason: str = "",
 ) -> None:
-    """Discard and sign episodes of a wallet, by their ids or `all`, ask for another `look`, then list what is left.
+    """Discard and sign episodes of a wallet, by their ids or `all`, ask for another `look`, `withdraw` verified ones
+    for a `reason`, then list what is left.
 
     Raises EpisodeGoneError for an id that does not wait for this wallet, PlatformError without a hub, RefusedError.
     """
     async with _client(hub) as http:
         await hub_config(http)
-        listed = await _unsigned(http, wallet)
-        if sign or discard or look:
+        waiting = await _unsigned(http, wallet)
+        if sign or discard or look or withdraw:
             await sign_in(http, wallet)
-        for episode in _named(listed, discard):
+        for episode in _named(waiting, discard):
             await call(http, "POST", f"/api/episodes/{episode}/discard")
             decided.discarded.append(episode)
         for episode in look:
             if (score := await _look_again(http, episode, tell)) is not None:
                 decided.signed.append(score)
+        for episode in withdraw:
+            path = f"/api/episodes/{episode}/withdraw"
+            decided.withdrawn.append(await call(http, "POST", path, {"reason": reason}))
         gone = set(decided.discarded)
-        for episode in _named([one for one in listed if one["episode"] not in gone], sign):
+        for episode in _named([one for one in waiting if one["episode"] not in gone], sign):
             tell(f"signing {episode}")
             if (score := await _sign(http, wallet, episode, tell)) is not None:
                 decided.signed.append(score)
@@ -74,6 +83,9 @@ async def decide(
 def lines(decided: Decided) -> Iterator[str]:
     """Say in words what was decided, and what still waits."""
     yield from (f"discarded {episode}" for episode in decided.discarded)
+    for one in decided.withdrawn:
+        made = f"; without it there are now {listed(one['sets'])}" if one["sets"] else ""
+        yield f"withdrawn  {one['episode']}: no search finds it, and no new version of a data set has it{escape(made)}"
     for one in decided.signed:
         state = "[green]accepted[/green]" if one["accepted"] else "[red]not accepted[/red]"
         yield f"{state}  {one['episode']}  score {one['score']:.3f}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -170,6 +171,6 @@ def _camera(pictures: Pictures) -> Camera:
     return Camera(str(pictures.codec), pictures.width, pictures.height, len(pictures), numbers)
 
 
-def _numbers(found: dict[str, Any]) -> Numbers:
-    plain = {name: [float(one) for one in values.reshape(-1)] for name, values in found.items()}
-    return Numbers(**{**plain, "count": int(plain["count"][0])})
+def _numbers(found: Mapping[str, Any]) -> Numbers:
+    plain = {name: [float(one) for one in values.reshape(-1)] for name, values in found.items() if name != "count"}
+    return Numbers(int(found["count"][0]), **plain)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from recorder.hub.states import EpisodeState
 from rewards.datasets.splits import Joining, assign
@@ -271,10 +271,10 @@ def _withdrawn_of(db: Session, found: At) -> dict[str, tuple[int, str]]:
 
 def _groups(db: Session, dataset: int, found: Sequence[Candidate]) -> dict[str, Split]:
     """Return in which splits the data set has, or ever had, episodes that began or moved like these."""
-    keys = {MemberRow.start: [one.start for one in found]}
-    keys[MemberRow.motion] = [one.motion for one in found if one.motion is not None]
+    starts, motions = [one.start for one in found], [one.motion for one in found if one.motion is not None]
+    columns: tuple[InstrumentedAttribute[Any], ...] = MemberRow.start, MemberRow.motion
     groups: dict[str, Split] = {}
-    for column, values in keys.items():
+    for column, values in zip(columns, (starts, motions), strict=True):
         for some in chunks(values):
             query = select(column, MemberRow.split).where(MemberRow.dataset == dataset, column.in_(some)).distinct()
             groups.update((key, Split(split)) for key, split in db.execute(query))

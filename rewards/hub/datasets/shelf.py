@@ -84,7 +84,7 @@ def shelf(db: Session, *, query: str = "", task: str = "", limit: int = 50, afte
         wanted = wanted.where(or_(VersionRow.made_ms < made_ms, older))
     order = VersionRow.made_ms.desc(), VersionRow.dataset.desc()
     rows = db.execute(wanted.order_by(*order).limit(limit + 1)).all()
-    shown = [At(dataset, row) for dataset, row in rows[:limit]]
+    shown = [At(row[0], row[1]) for row in rows[:limit]]
     more = f"{shown[-1].row.made_ms}.{shown[-1].dataset.id}" if len(rows) > limit else None
     return Shelf(shown, more)
 
@@ -108,7 +108,7 @@ def counts(db: Session, found: Sequence[At]) -> dict[int, int]:
     return {row[0]: row[1] for row in db.execute(rows.group_by(VersionRow.dataset))}
 
 
-def _newest() -> Select[tuple[DatasetRow, VersionRow]]:
+def _newest() -> Select[DatasetRow, VersionRow]:
     last = select(VersionRow.dataset, func.max(VersionRow.version).label("version")).group_by(VersionRow.dataset)
     one = last.subquery()
     newest_ones = select(DatasetRow, VersionRow).join(VersionRow, VersionRow.dataset == DatasetRow.id)
