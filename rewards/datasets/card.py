@@ -360,7 +360,7 @@ class Tally:
             drivers=_listed(self._counts["driver"]),
             engines=_listed(self._counts["engine"]),
             models=_listed(self._counts["model"]),
-            robots=[Robot(*key, episodes=count) for key, count in _most(self._robots)],
+            robots=[Robot(one, model, simulated, many) for (one, model, simulated), many in _most(self._robots)],
             cameras=[self._camera(key) for key in sorted(self._cameras)[:LISTED_MAX]],
             faults=[self._fault(name) for name in FAULTS if self._faults[name]],
             lengths=Lengths(list(map(float, LENGTHS_S)), self._lengths, *(self._ends_s if read else (0.0, 0.0))),
