@@ -54,7 +54,10 @@ def candidates(db: Session, episodes: Sequence[str], *, practice: bool) -> list[
     wanted = list(dict.fromkeys(episodes))
     rows: dict[str, Row[Any]] = {}
     for some in chunks(wanted):
-        rows.update((row.episode, row) for row in db.execute(_known().where(EpisodeRow.episode.in_(some))))
+        here = EpisodeRow.episode.in_(some)
+        db.execute(select(EpisodeRow.episode).where(here).with_for_update(read=True)).all()
+        # A statement of its own: one that waits for a lock sees other tables as they were before it waited.
+        rows.update((row.episode, row) for row in db.execute(_known().where(here)))
     _require(wanted, rows, practice=practice)
     alike = _motions(db, [one for one in wanted if rows[one].moved is not None and rows[one].motion is None])
     return [_candidate(rows[one], alike.get(one)) for one in wanted]
@@ -84,7 +87,6 @@ def _known() -> Any:
         .outerjoin(PracticeRow, PracticeRow.episode == here)
         .outerjoin(WithdrawalRow, WithdrawalRow.episode == here)
         .outerjoin(MotionRow, MotionRow.episode == here)
-        .with_for_update(read=True, of=EpisodeRow)
     )
 
 

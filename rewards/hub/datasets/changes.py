@@ -167,7 +167,10 @@ class Changes:
         return make(db, replace(what, described=described), self._clock_ms())
 
     def _without_withdrawn(self, db: Session, *, dataset: int) -> At | None:
-        found = newest(db, db.get_one(DatasetRow, dataset))
+        locked = (
+            select(DatasetRow).where(DatasetRow.id == dataset).with_for_update()
+        )  # nobody else changes it meanwhile
+        found = newest(db, db.scalars(locked).one())
         gone = _withdrawn_of(db, found)
         if not gone:
             return None
@@ -191,11 +194,11 @@ class Changes:
 
     def _owned(self, db: Session, owner: str, name: str, change: Change) -> Next:
         """Return the version that comes next, as its owner may make it: without what has been withdrawn."""
-        found = at(db, name)
-        row = db.get_one(NamespaceRow, found.dataset.namespace)
+        dataset = at(db, name).dataset
+        row = db.get_one(NamespaceRow, dataset.namespace)
         if row.owner != owner:
             raise NotTheNamespaceError(f"{name} can only be changed by {row.owner}, who owns {row.namespace}")
-        found = self._without_withdrawn(db, dataset=found.dataset.id) or found
+        found = self._without_withdrawn(db, dataset=dataset.id) or newest(db, dataset)
         return Next.after(found, owner, change)
 
     def _looked_up(self, chosen: Chosen) -> Chosen:

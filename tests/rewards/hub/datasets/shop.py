@@ -28,6 +28,7 @@ from teleop.hub import errors
 from teleop.hub.db import Base, open_database, open_engine
 from teleop.hub.errors import ApiError
 from teleop.hub.tables import LeaseRow, RobotRow, TicketRow
+from tests.databases import url_below
 from tests.recorder.factory import fixed_key
 from tests.rewards.world import ADA, BOB
 
@@ -111,7 +112,7 @@ class Shop:
 
 def opened(folder: Path) -> Shop:
     """Return a fresh shop below a folder."""
-    engine = open_engine(f"sqlite:///{folder / 'armshare.sqlite'}")
+    engine = open_engine(url_below(folder))
     Base.metadata.create_all(engine)
     return Shop(open_database(engine))
 

@@ -20,7 +20,7 @@ ADAS, BOBS = {"Authorization": "Bearer ada"}, {"Authorization": "Bearer bob"}
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
+def shop(tmp_path: Path, either_database: str) -> Iterator[Shop]:
     made = opened(tmp_path)
     yield made
     made.database.kw["bind"].dispose()
