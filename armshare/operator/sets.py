@@ -32,8 +32,8 @@ def named(text: str) -> tuple[str, int | None]:
     return name, int(version) if at else None
 
 
-def words(given: Sequence[str]) -> dict[str, str] | None:
-    """Return the words of searches such as `task=lift score_min=0.8`; None if there are none."""
+def words(given: Sequence[str]) -> dict[str, str]:
+    """Return the words of searches such as `task=lift score_min=0.8`."""
     pairs = [pair for text in given for pair in shlex.split(text)]
     found: dict[str, str] = {}
     for pair in pairs:
@@ -41,7 +41,7 @@ def words(given: Sequence[str]) -> dict[str, str] | None:
         if not equals or word in found:
             raise DatasetWordsError(f"{pair!r} cannot be searched for: write words like task=lift, each once.")
         found[word] = value
-    return found if given else None
+    return found
 
 
 def shares(text: str) -> dict[str, float]:

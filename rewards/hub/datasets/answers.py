@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from recorder.file.layout import EPISODE_ID_MAX
 from rewards.datasets.card import Card
 from rewards.datasets.version import PPM, ChangeKind
+from rewards.datasets.words import FILTERS, WORDS, Words
 from rewards.hub.datasets.consent import Withdrawn
 from rewards.hub.datasets.shelf import At
 from rewards.hub.datasets.texts import DESCRIPTION_MAX, REASON_MAX, TITLE_MAX
@@ -19,7 +20,8 @@ _Text = Annotated[str, Field(max_length=DESCRIPTION_MAX)]
 _Reason = Annotated[str, Field(max_length=REASON_MAX)]
 _Ids = Annotated[list[Annotated[str, Field(max_length=EPISODE_ID_MAX)]], Field(max_length=IDS_MAX)]
 _Share = Annotated[float, Field(ge=0.0, le=1.0)]
-_Words = Annotated[dict[str, Annotated[str, Field(max_length=120)]], Field(max_length=64)]
+SEARCHED: Final = (*FILTERS, "order")
+"""The words that may say which episodes are to come."""
 
 
 class _Asked(BaseModel):
@@ -34,12 +36,30 @@ class SharesAsked(_Asked):
     test: _Share = 0.0
 
 
+class _Search(BaseModel):
+    model_config = ConfigDict(extra="allow")  # so that an unknown word is answered with those that there are
+
+    @property
+    def words(self) -> Words | None:
+        """The words that were said; None if there are none. Raises UnknownFilterError or FilterValueError."""
+        said = {name: str(value) for name, value in self.model_dump(exclude_unset=True).items()}
+        return Words.of(said.items(), SEARCHED) if said else None
+
+
+_Word = Annotated[str, Field(max_length=120)]
+SearchAsked = create_model(
+    "SearchAsked",
+    __base__=_Search,
+    __doc__="The words of `GET /api/episodes`, as texts; only verified episodes are found. Without words, none are.",
+    **{name: (_Word, Field("", description=WORDS[name].meaning)) for name in SEARCHED},
+)
+
+
 class EpisodesAsked(_Asked):
     """Which episodes: by their ids, by a search, or both."""
 
     episodes: _Ids = []
-    search: _Words | None = None
-    """The words of `GET /api/episodes` but `limit` and `after`; only verified episodes are found."""
+    search: SearchAsked = SearchAsked()  # type: ignore[valid-type]  # a class that is made of the list of words
     practice: bool = False
     """Whether practice drives may be among them."""
 
@@ -79,11 +99,11 @@ class MergeAsked(_Asked):
 
 
 class DescribeAsked(_Asked):
-    """What is to be said of a data set; what is left out stays."""
+    """What is to be said of a data set; what is empty, or left out, stays."""
 
-    title: Annotated[str, Field(max_length=TITLE_MAX)] | None = None
-    description: _Text | None = None
-    licence: Annotated[str, Field(max_length=64)] | None = None
+    title: Annotated[str, Field(max_length=TITLE_MAX)] = ""
+    description: _Text = ""
+    licence: Annotated[str, Field(max_length=64)] = ""
     reason: _Reason = ""
 
 

@@ -18,7 +18,7 @@ from recorder.hub.records import NotTheOperatorError
 from recorder.hub.states import EpisodeStateError
 from rewards.datasets.card import CARD
 from rewards.datasets.splits import SharesError, shares_of
-from rewards.datasets.words import FILTERS, FilterValueError, UnknownFilterError, Words
+from rewards.datasets.words import FilterValueError, UnknownFilterError
 from rewards.hub.datasets.answers import (
     AppendAsked,
     ConsentAsked,
@@ -45,7 +45,6 @@ from teleop.hub.server.bodies import BytesMax
 
 BODY_BYTES_MAX: Final = 512 << 10
 """Of a request that names episodes."""
-_WORDS: Final = (*FILTERS, "order")
 _NAMES: Final = re.compile(r"/api/sets(/[^/]+/[^/]+/(append|withdraw))?")
 _DOCUMENT: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"application/json": {}}}}
 _Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
@@ -161,7 +160,7 @@ class _Routes:
         with _refusals(), self._database() as db:
             row = at(db, f"{ns}/{name}").row
             there = {"title": row.title, "description": row.description, "licence": row.licence}
-        said = there | asked.model_dump(exclude_none=True, exclude={"reason"})
+        said = there | {name: value for name, value in asked.model_dump(exclude={"reason"}).items() if value}
         with _refusals():
             return self._new(self._changes.describe(owner, f"{ns}/{name}", described(**said), asked.reason))
 
@@ -243,8 +242,7 @@ def _at(ns: str, name: str, n: int) -> str:
 
 
 def _chosen(asked: EpisodesAsked) -> Chosen:
-    words = None if asked.search is None else Words.of(asked.search.items(), _WORDS)
-    return Chosen(tuple(asked.episodes), words, asked.practice)
+    return Chosen(tuple(asked.episodes), asked.search.words, asked.practice)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import pytest
 
 from recorder.hub.api import _STATUS
 from recorder.proof.refusals import GateError
+from rewards.hub.datasets import refusals
 from teleop.hub.errors import CODE, code_of
 from teleop.hub.robots.registrations import RegistrationError
 from tests.conftest import House
@@ -22,6 +23,7 @@ ROOT = Path(__file__).parents[3]
 OWN_SCHEMA = {
     ("get", "/api/protocol"),  # is a JSON Schema
     ("get", "/api/roots/{root}"),  # docs/payouts.md
+    ("get", "/api/sets/{ns}/{name}/versions/{n}/document"),  # docs/datasets.md
     ("get", "/api/episodes/{episode}/manifest"),  # FORMAT.md
     ("get", "/api/episodes/{episode}/files/{name}"),  # FORMAT.md
     ("get", "/api/episodes/{episode}/files/score.json"),  # docs/scoring.md
@@ -37,6 +39,8 @@ NO_BODY = {
     ("head", "/api/episodes/{episode}/files/{name}"),
     ("head", "/api/episodes/{episode}/files/score.json"),
 }
+NAMED = refusals.DatasetRefusedError
+ABSTRACT = {NAMED, refusals.EpisodesRefusedError}
 MAKERS = {"ApiError": 1, "answer": 1, "BodyRefusedError": 1}
 """What makes an error, and which of its arguments is the code."""
 
@@ -97,12 +101,13 @@ def test_every_body_is_of_fields_with_types(schema):
         fields = models[reference.rpartition("/")[2]]["properties"]
         assert all("type" in field or "$ref" in field for field in fields.values()), route
         assert not any(field.get("additionalProperties") for field in fields.values()), route
-    assert len(bodies) == 8
+    assert len(bodies) == 14
 
 
 def codes() -> set[str]:
     """Return every code that the rooms' sources name."""
     kinds = {*_STATUS, RegistrationError, *RegistrationError.__subclasses__()} - {GateError}
+    kinds |= {kind for kind in vars(refusals).values() if isinstance(kind, type) and issubclass(kind, NAMED)} - ABSTRACT
     found = {code_of(kind) for kind in kinds}
     for room in ("teleop", "recorder", "rewards", "armshare"):
         for file in (ROOT / room).rglob("*.py"):
