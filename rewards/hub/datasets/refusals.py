@@ -56,12 +56,6 @@ class TextInvalidError(DatasetRefusedError):
     status = 422
 
 
-class SharesInvalidError(DatasetRefusedError):
-    """Shares of splits do not add up to one."""
-
-    status = 422
-
-
 class NoEpisodesError(DatasetRefusedError):
     """A data set was to be made of nothing."""
 

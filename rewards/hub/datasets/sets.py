@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from sqlalchemy import Select, select
@@ -95,7 +95,7 @@ class Sets:
         return db.scalar(members.within(gone, row.dataset, row.version).limit(1)) is not None
 
 
-def of_dataset(db: Session, name: DatasetName) -> Select[*tuple[Any, ...]]:
+def of_dataset(db: Session, name: DatasetName) -> Select[str]:
     """Select the episodes of a data set, for a search; raise FilterValueError if there is no such data set."""
     try:
         found = at(db, str(name))
