@@ -129,7 +129,20 @@ LATER: Final = frozenset(
 _EXPORTED: Final = (
     "the tutorial types two formats; tests/armshare/cli/test_export.py has all of them, of smaller episodes"
 )
+_OF_A_DATA_SET: Final = "needs a data set, or an episode of one's own; `test_datasets.py` makes them"
 NOT_TYPED: Final[Mapping[str, str]] = {
+    'armshare dataset create lab/lift --title "Lifts of a cube" --licence CC-BY-4.0 '
+    '--search "task=lift score_min=0.8"': _OF_A_DATA_SET,
+    'armshare dataset append lab/lift EPISODE --reason "three more"': _OF_A_DATA_SET,
+    'armshare dataset withdraw lab/lift EPISODE --reason "the camera was covered"': _OF_A_DATA_SET,
+    "armshare dataset merge lab/lift lab/other@3": _OF_A_DATA_SET,
+    'armshare dataset describe lab/lift --title "Lifts of cubes" --description @README.md': _OF_A_DATA_SET,
+    "curl -s URL/api/sets/lab/lift/versions/3/document | sha256sum": _OF_A_DATA_SET,
+    "armshare dataset card lab/lift@3 --check --hub URL": _OF_A_DATA_SET,
+    "armshare dataset card lab/lift@3 --check --episodes episodes --hub URL": _OF_A_DATA_SET,
+    "armshare dataset show lab/lift@3 --to FOLDER --hub URL": _OF_A_DATA_SET,
+    "armshare dataset card FOLDER --check": _OF_A_DATA_SET,
+    'armshare drive --withdraw EPISODE --reason "I do not want it used any more"': _OF_A_DATA_SET,
     "armshare drive --another-look EPISODE": "needs an episode that a gate refused; `test_held.py` has one",
     "armshare hub --data data --database postgresql://armshare@localhost/armshare": "needs a server that is called so; "
     "`test_postgresql.py` has one of its own",
