@@ -157,12 +157,8 @@ class _Routes:
     def describe(self, request: Request, ns: str, name: str, asked: DescribeAsked) -> SetAnswer:
         """Make a version with another title, description or licence, as the owner."""
         owner = self._signed_in(request)
-        with _refusals(), self._database() as db:
-            row = at(db, f"{ns}/{name}").row
-            there = {"title": row.title, "description": row.description, "licence": row.licence}
-        said = there | {name: value for name, value in asked.model_dump(exclude={"reason"}).items() if value}
         with _refusals():
-            return self._new(self._changes.describe(owner, f"{ns}/{name}", described(**said), asked.reason))
+            return self._new(self._changes.describe(owner, f"{ns}/{name}", **asked.model_dump()))
 
     def end_consent(self, request: Request, episode: str, asked: ConsentAsked) -> WithdrawnAnswer:
         """End consent to an episode, as its operator: no search finds it, and no new version of a data set has it."""

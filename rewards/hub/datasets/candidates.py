@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
+from recorder.file.layout import EPISODE_ID
 from recorder.hub.states import EpisodeState
 from recorder.hub.tables import EpisodeRow, MotionPathRow, MotionRow
 from rewards.datasets.splits import start_key
@@ -52,6 +53,7 @@ def candidates(db: Session, episodes: Sequence[str], *, practice: bool) -> list[
     Nobody can withdraw one of them before this transaction ends.
     """
     wanted = list(dict.fromkeys(episodes))
+    _refuse(UnknownEpisodesError, [one for one in wanted if not EPISODE_ID.fullmatch(one)])
     rows: dict[str, Row[Any]] = {}
     for some in chunks(wanted):
         here = EpisodeRow.episode.in_(some)

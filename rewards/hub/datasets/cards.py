@@ -17,7 +17,6 @@ import msgspec
 import structlog
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from recorder.file.apart import ReaderLostError
 from recorder.file.episode import EpisodeError
@@ -26,6 +25,7 @@ from recorder.proof.manifest import EPISODE_FILE
 from rewards.datasets import facts as file_facts
 from rewards.datasets.card import Card, Judged, Tally, encoded
 from rewards.datasets.facts import FACTS, Facts, facts_in
+from rewards.datasets.version import Member
 from rewards.hub.datasets import members
 from rewards.hub.datasets.shelf import At
 from rewards.tables import CardRow, DatasetRow, EpisodeFactsRow, SearchedRow, VersionRow
@@ -36,6 +36,9 @@ LOOK_EVERY_S: Final = 30.0
 LOST_MAX: Final = 3
 """How often a worker may be lost over a file before the card is made without it."""
 _AT_ONCE: Final = 500
+_TOGETHER: Final = 100
+"""How many are added to a card in one call of a worker: about a tenth of a second, so that others wait no longer."""
+_One = tuple[Member, bytes | None, Judged]
 _LOST: Final = (ReaderLostError, BrokenExecutor, MemoryError)
 _log = structlog.get_logger()
 
@@ -78,7 +81,7 @@ class Cards:
             named = f"{found.dataset.name}@{found.row.version}"
             try:
                 await self._read(found)
-                card = await asyncio.to_thread(self._make, found)
+                card = await self._make(found)
             except _LOST as error:
                 put_off.add(found.row.digest)
                 _log.warning("a card was not made; that is tried again", dataset=named, error=str(error))
@@ -133,32 +136,50 @@ class Cards:
         with self._database() as db, db.begin():
             db.merge(EpisodeFactsRow(episode=facts.episode, version=file_facts.VERSION, facts=data))
 
-    def _make(self, found: At) -> Card:
-        """Make a card of what was read, and keep it."""
-        with self._database() as db:
-            tally = Tally(members.head(found.dataset, found.row), found.row.digest)
-            after = -1
-            while some := members.page(db, found.dataset.id, found.row.version, _AT_ONCE, after):
-                _add(db, tally, some)
-                after = some[-1].place
-        card = tally.card()
-        row = CardRow(digest=found.row.digest, card=encoded(card), made_ms=self._clock_ms())
-        try:
-            with self._database() as db, db.begin():
-                db.add(row)
-        except IntegrityError:
-            _log.info("another hub made the card", digest=found.row.digest)
+    async def _make(self, found: At) -> Card:
+        """Make a card of what was read, in a worker, and keep it."""
+        loop, after = asyncio.get_running_loop(), -1
+        tally = Tally(members.head(found.dataset, found.row), found.row.digest)
+        while some := await asyncio.to_thread(self._some, found, after):
+            tally = await loop.run_in_executor(self._executor, _added, tally, [one for _, one in some])
+            after = some[-1][0]
+        card, data = await loop.run_in_executor(self._executor, _finished, tally)
+        await asyncio.to_thread(self._keep_card, found.row.digest, data)
         return card
 
+    def _keep_card(self, digest: str, data: bytes) -> None:
+        try:
+            with self._database() as db, db.begin():
+                db.add(CardRow(digest=digest, card=data, made_ms=self._clock_ms()))
+        except IntegrityError:
+            _log.info("another hub made the card", digest=digest)
 
-def _add(db: Session, tally: Tally, some: list[members.Placed]) -> None:
-    ids = [one.member.episode for one in some]
-    wanted = select(EpisodeFactsRow.episode, EpisodeFactsRow.facts).where(EpisodeFactsRow.episode.in_(ids))
-    rows = db.execute(wanted.where(EpisodeFactsRow.version == file_facts.VERSION))
-    read = {row.episode: row.facts for row in rows}
-    judged = {row.episode: row for row in db.scalars(select(SearchedRow).where(SearchedRow.episode.in_(ids)))}
-    for one in some:
-        data, row = read.get(one.member.episode), judged[one.member.episode]
-        said = Judged(row.rules, row.score_ppm, row.trust, row.practice)
-        tally.add(one.member, None if data is None else FACTS.decode(data), said)
-    db.expunge_all()
+    def _some(self, found: At, after: int) -> list[tuple[int, _One]]:
+        """Return the next members of a version, each with its place, its facts and what is said of it."""
+        with self._database() as db:
+            some = members.page(db, found.dataset.id, found.row.version, _TOGETHER, after)
+            ids = [one.member.episode for one in some]
+            wanted = select(EpisodeFactsRow.episode, EpisodeFactsRow.facts).where(EpisodeFactsRow.episode.in_(ids))
+            rows = db.execute(wanted.where(EpisodeFactsRow.version == file_facts.VERSION))
+            read = {row.episode: row.facts for row in rows}
+            judged = {row.episode: row for row in db.scalars(select(SearchedRow).where(SearchedRow.episode.in_(ids)))}
+        return [
+            (one.place, (one.member, read.get(one.member.episode), _said(judged[one.member.episode]))) for one in some
+        ]
+
+
+def _said(row: SearchedRow) -> Judged:
+    return Judged(row.rules, row.score_ppm, row.trust, row.practice)
+
+
+def _added(tally: Tally, some: list[_One]) -> Tally:
+    """Run in a worker: add episodes to what becomes a card."""
+    for member, data, judged in some:
+        tally.add(member, None if data is None else FACTS.decode(data), judged)
+    return tally
+
+
+def _finished(tally: Tally) -> tuple[Card, bytes]:
+    """Run in a worker: return the card, and its canonical bytes."""
+    card = tally.card()
+    return card, encoded(card)

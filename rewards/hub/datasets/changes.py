@@ -7,13 +7,14 @@ other change, what its operator has withdrawn goes, in a version of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from recorder.file.layout import EPISODE_ID
 from recorder.hub.states import EpisodeState
 from rewards.datasets.splits import Joining, assign
 from rewards.datasets.version import (
@@ -36,12 +37,13 @@ from rewards.hub.datasets.refusals import (
     NothingNewError,
     NotInDatasetError,
     NotTheNamespaceError,
+    TooManyDatasetsError,
     TooManyEpisodesError,
     TooManyNamespacesError,
     TornEpisodesError,
 )
 from rewards.hub.datasets.shelf import At, at, newest
-from rewards.hub.datasets.texts import REASON_MAX, Described, text
+from rewards.hub.datasets.texts import REASON_MAX, Described, described, text
 from rewards.ledger import ledger
 from rewards.tables import DatasetRow, MemberRow, NamespaceRow, WithdrawalRow
 from teleop.clock import now_ms
@@ -53,6 +55,8 @@ EPISODES_MAX: Final = 100_000
 """Of one version."""
 NAMESPACES_MAX: Final = 20
 """Of one wallet."""
+DATASETS_MAX: Final = 200
+"""Of one namespace."""
 Find = Callable[[Words, int], Sequence[str]]
 """Returns the episodes that a search finds, at most so many; `rewards.hub.search.Search.episodes` is one."""
 
@@ -81,13 +85,13 @@ class Changes:
     ) -> None:
         self._database, self._find, self._clock_ms, self._episodes_max = database, find, clock_ms, episodes_max
 
-    def create(self, owner: str, name: str, described: Described, chosen: Chosen, shares: Shares) -> At:
+    def create(self, owner: str, name: str, said: Described, chosen: Chosen, shares: Shares) -> At:
         """Make the first version of a data set."""
         try:
             require_name(name)
         except DatasetNameError as error:
             raise DatasetNameInvalidError(str(error)) from error
-        asked = partial(self._create, owner=owner, name=name, described=described, shares=shares)
+        asked = partial(self._create, owner=owner, name=name, said=said, shares=shares)
         return self._write(partial(asked, chosen=self._looked_up(chosen)))
 
     def append(self, owner: str, name: str, chosen: Chosen, reason: str) -> At:
@@ -105,9 +109,9 @@ class Changes:
             partial(self._merge, owner=owner, name=name, other=other, reason=_reason(reason), practice=practice)
         )
 
-    def describe(self, owner: str, name: str, described: Described, reason: str) -> At:
-        """Change the title, the description and the licence."""
-        return self._write(partial(self._describe, owner=owner, name=name, described=described, reason=_reason(reason)))
+    def describe(self, owner: str, name: str, reason: str, **said: str) -> At:
+        """Change the `title`, the `description` or the `licence`; what is empty, or left out, stays."""
+        return self._write(partial(self._describe, owner=owner, name=name, said=said, reason=_reason(reason)))
 
     def without_withdrawn(self, dataset: int) -> At | None:
         """Take out what its operator has withdrawn; None if there is nothing of that."""
@@ -116,19 +120,18 @@ class Changes:
     def _write(self, work: Callable[[Session], T]) -> T:
         return ledger.write(self._database, work)
 
-    def _create(
-        self, db: Session, *, owner: str, name: str, described: Described, chosen: Chosen, shares: Shares
-    ) -> At:
+    def _create(self, db: Session, *, owner: str, name: str, said: Described, chosen: Chosen, shares: Shares) -> At:
         self._own_namespace(db, owner, name.partition("/")[0])
         if db.scalar(select(DatasetRow.id).where(DatasetRow.name == name)) is not None:
             raise DatasetThereError(f"{name} is there already: append to it, or choose another name")
+        self._require_place(db, name.partition("/")[0])
         dataset = DatasetRow(name=name, namespace=name.partition("/")[0], made_ms=self._clock_ms())
         db.add(dataset)
         db.flush()
         found = self._chosen(db, chosen)
         if not found:
             raise NoEpisodesError("expected at least one episode: name some, or search for what there is")
-        what = Next(dataset, None, owner, described, shares, Change(ChangeKind.CREATED, ""))
+        what = Next(dataset, None, owner, said, shares, Change(ChangeKind.CREATED, ""))
         return self._with(db, what, found, lenient=chosen.search is not None)
 
     def _append(self, db: Session, *, owner: str, name: str, chosen: Chosen, reason: str) -> At:
@@ -139,7 +142,7 @@ class Changes:
     def _withdraw(self, db: Session, *, owner: str, name: str, episodes: Sequence[str], reason: str) -> At:
         what = self._owned(db, owner, name, Change(ChangeKind.WITHDRAWN, reason))
         wanted = list(dict.fromkeys(episodes))
-        there = _places(db, what, wanted)
+        there = _places(db, what, [one for one in wanted if EPISODE_ID.fullmatch(one)])
         if lost := [one for one in wanted if one not in there]:
             raise NotInDatasetError(lost)
         if not there:
@@ -160,11 +163,13 @@ class Changes:
         found = self._new(db, what, candidates(db, ids, practice=practice))
         return self._with(db, what, found, wanted)
 
-    def _describe(self, db: Session, *, owner: str, name: str, described: Described, reason: str) -> At:
+    def _describe(self, db: Session, *, owner: str, name: str, said: Mapping[str, str], reason: str) -> At:
         what = self._owned(db, owner, name, Change(ChangeKind.DESCRIBED, reason))
-        if described == what.described:
+        given = {field: value for field, value in said.items() if value}
+        then = described(**(asdict(what.described) | given))
+        if then == what.described:
             raise NothingNewError(f"{name} has this title, description and licence already")
-        return make(db, replace(what, described=described), self._clock_ms())
+        return make(db, replace(what, described=then), self._clock_ms())
 
     def _without_withdrawn(self, db: Session, *, dataset: int) -> At | None:
         locked = (
@@ -191,6 +196,11 @@ class Changes:
             raise TooManyNamespacesError(f"a wallet may have {NAMESPACES_MAX} namespaces, and yours has that many")
         db.add(NamespaceRow(namespace=namespace, owner=owner, made_ms=self._clock_ms()))
         db.flush()
+
+    def _require_place(self, db: Session, namespace: str) -> None:
+        mine = select(func.count()).select_from(DatasetRow).where(DatasetRow.namespace == namespace)
+        if (db.scalar(mine) or 0) >= DATASETS_MAX:
+            raise TooManyDatasetsError(f"a namespace may have {DATASETS_MAX} data sets, and {namespace} has that many")
 
     def _owned(self, db: Session, owner: str, name: str, change: Change) -> Next:
         """Return the version that comes next, as its owner may make it: without what has been withdrawn."""

@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
+from recorder.file.layout import EPISODE_ID
 from recorder.hub.catalogue import UnknownEpisodeError
 from recorder.hub.records import NotTheOperatorError
 from recorder.hub.rows import owned
@@ -63,7 +64,9 @@ class Consent:
         return made
 
     def _note(self, db: Session, *, episode: str, operator: str, reason: str) -> Withdrawn:
-        row = owned(db, episode)  # from here on no version that is being made gets it
+        row = (
+            owned(db, episode) if EPISODE_ID.fullmatch(episode) else None
+        )  # from here on no version that is being made gets it
         if row is None:
             raise UnknownEpisodeError(f"expected an episode of this hub, got {episode[:80]!r}")
         if row.operator != operator:

@@ -44,6 +44,10 @@ class TooManyNamespacesError(DatasetRefusedError):
     """A wallet has as many namespaces as it may have."""
 
 
+class TooManyDatasetsError(DatasetRefusedError):
+    """A namespace has as many data sets as it may have."""
+
+
 class LicenceError(DatasetRefusedError):
     """This is no licence for data that we know."""
 

@@ -10,12 +10,13 @@ from typing import Final
 from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
+from rewards.datasets.version import NAME
 from rewards.hub.datasets.refusals import UnknownDatasetError
 from rewards.hub.search import CursorError
 from rewards.tables import ContentRow, DatasetRow, VersionRow
 
 PAGE_MAX: Final = 200
-_AT: Final = re.compile(r"([^@]{1,90})(?:@([1-9][0-9]{0,8}))?")
+_AT: Final = re.compile(rf"({NAME.pattern})(?:@([1-9][0-9]{{0,8}}))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ def shelf(db: Session, *, query: str = "", task: str = "", limit: int = 50, afte
     Raises CursorError.
     """
     wanted = _newest()
+    if not (query + task).isprintable():
+        return Shelf([], None)  # no text here has what nobody can see, and PostgreSQL refuses to look for some of it
     for word in query.split()[:10]:
         columns = DatasetRow.name, VersionRow.title, VersionRow.description
         wanted = wanted.where(or_(*(column.icontains(word, autoescape=True) for column in columns)))

@@ -88,6 +88,7 @@ const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[]
   ['try_again', 'A data set is called like lab/lift: small letters, digits, - and _, with one slash. Choose another name.', ['dataset_name_invalid']],
   ['try_again', 'What is before the slash belongs to another wallet. Choose another name.', ['not_the_namespace']],
   ['try_again', 'Your wallet has as many namespaces as it may have. Use one of them.', ['too_many_namespaces']],
+  ['try_again', 'There are as many data sets under this name before the slash as there may be. Use another one.', ['too_many_datasets']],
   ['try_again', 'No episodes were chosen. Choose at least one.', ['no_episodes']],
   ['try_again', 'That would change nothing: the data set is like that already.', ['nothing_new']],
   ['try_again', 'That is too much for one data set. Choose fewer episodes.', ['too_many_episodes']],

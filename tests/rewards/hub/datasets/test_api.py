@@ -196,3 +196,44 @@ def test_consent_that_ends_is_a_new_version_of_every_data_set_that_has_the_episo
     assert [one["episode"] for one in found] == [ids[0], ids[2]]
     asked = {"name": "lab/old", **LIFT, "search": {"dataset": "lab/lift@1"}}
     assert made(client.post("/api/sets", json=asked, headers=ADAS))["episodes"] == 2
+
+
+@pytest.mark.parametrize("odd", ["\0", "\u202e", "'; DROP TABLE datasets; --", "%", "../../etc", "lab/lift@1@2"])
+def test_whatever_a_stranger_writes_is_refused_by_name_or_finds_nothing(shop, client, odd):
+    ids = shop.stock(1)
+    created(client, ids)
+    for body in (
+        {"name": odd},
+        {"title": odd * 300},
+        {"description": odd + "\0"},
+        {"licence": odd},
+        {"episodes": [odd]},
+    ):
+        answer = client.post("/api/sets", json={"name": "lab/new", **LIFT, "episodes": ids, **body}, headers=ADAS)
+        assert answer.status_code in (404, 422), (body, answer.text)
+    refused(client.post("/api/sets/lab/lift/merge", json={"with": odd}, headers=ADAS), 404, "unknown_dataset")
+    refused(client.post("/api/sets/lab/lift/withdraw", json={"episodes": [odd]}, headers=ADAS), 422, "not_in_dataset")
+    assert client.get("/api/sets", params={"query": odd}).json()["sets"] == []
+    assert client.get("/api/sets", params={"task": odd}).json()["sets"] == []
+    refused(client.get("/api/sets", params={"after": odd}), 422, "cursor")
+    refused(client.get("/api/sets/lab/lift/versions/99999999999999999999"), 404, "unknown_dataset")
+    assert client.get("/api/sets/lab/lift").json()["versions"] == 1
+
+
+def test_the_shelf_is_read_page_by_page_by_words_and_by_task(shop, client):
+    lifts, pushes = shop.stock(2), shop.stock(1, first=10, task="push")
+    for at in range(5):
+        created(client, lifts if at % 2 else pushes, f"lab/set-{at}", description=f"Of 100 % of {at} cubes")
+    made(client.post("/api/sets/lab/set-1/append", json={"episodes": pushes}, headers=ADAS))
+    first = client.get("/api/sets", params={"limit": 3}).json()
+    rest = client.get("/api/sets", params={"limit": 3, "after": first["next"]}).json()
+    names = [one["name"] for one in (*first["sets"], *rest["sets"])]
+    assert (names, rest["next"]) == (["lab/set-1", "lab/set-4", "lab/set-3", "lab/set-2", "lab/set-0"], None)
+    assert (first["sets"][0]["version"], first["sets"][0]["versions"]) == (2, 2)
+
+    def found(**query: str) -> list[str]:
+        return [one["name"] for one in client.get("/api/sets", params=query).json()["sets"]]
+
+    assert found(query="100 % CUBES 3") == ["lab/set-3"]
+    assert found(task="lift") == ["lab/set-1", "lab/set-3"]
+    assert found(task="lift", query="set-1") == ["lab/set-1"]

@@ -70,7 +70,8 @@ class Spy(Executor):
 
     def submit(self, call: Any, /, *arguments: Any, **named: Any) -> Future[Any]:
         done: Future[Any] = Future()
-        self.calls.append(str(arguments[0]))
+        if isinstance(arguments[0], Path):
+            self.calls.append(str(arguments[0]))
         if len(self.calls) <= self.breaks:
             done.set_exception(BrokenExecutor("the worker died"))
         else:

@@ -31,7 +31,7 @@ from rewards.hub.datasets.refusals import (
     TornEpisodesError,
     WithdrawnEpisodesError,
 )
-from rewards.hub.datasets.texts import Described, described
+from rewards.hub.datasets.texts import described
 from rewards.tables import APPEND_ONLY, DatasetRow, MemberRow, VersionRow, unique_keys
 from teleop.hub.db import Base
 from tests.rewards.hub.datasets.shop import Shop, opened
@@ -107,7 +107,7 @@ def test_any_chain_of_changes_verifies_and_is_what_was_asked(tmp_path):
             named = [ids[at] for at in sorted(chosen)]
             new = [one for one in (named if op == "append" else [ids[0], ids[5], ids[11]]) if one not in model]
             if op == "describe":
-                shop.changes.describe(ADA, name, Described(f"T{len(expected)}", "", "CC-BY-4.0"), "")
+                shop.changes.describe(ADA, name, "", title=f"T{len(expected)}")
             elif op == "withdraw":
                 if not set(named) <= set(model):
                     with pytest.raises(NotInDatasetError):
