@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field
 
 from recorder.file.layout import EPISODE_ID_MAX
 from rewards.datasets.card import Card
@@ -36,30 +36,27 @@ class SharesAsked(_Asked):
     test: _Share = 0.0
 
 
-class _Search(BaseModel):
-    model_config = ConfigDict(extra="allow")  # so that an unknown word is answered with those that there are
+_PROPERTIES: Final = {name: {**WORDS[name].schema, "description": WORDS[name].meaning} for name in SEARCHED}
+
+
+class SearchAsked(BaseModel):
+    """The words of `GET /api/episodes`; only verified episodes are found. Without words, none are."""
+
+    # An unknown word is answered with those that there are, so what is extra is looked at.
+    model_config = ConfigDict(extra="allow", json_schema_extra={"properties": _PROPERTIES})
 
     @property
     def words(self) -> Words | None:
         """The words that were said; None if there are none. Raises UnknownFilterError or FilterValueError."""
-        said = {name: str(value) for name, value in self.model_dump(exclude_unset=True).items()}
+        said = {name: _text(value) for name, value in (self.model_extra or {}).items()}
         return Words.of(said.items(), SEARCHED) if said else None
-
-
-_Word = Annotated[str, Field(max_length=120)]
-SearchAsked = create_model(
-    "SearchAsked",
-    __base__=_Search,
-    __doc__="The words of `GET /api/episodes`, as texts; only verified episodes are found. Without words, none are.",
-    **{name: (_Word, Field("", description=WORDS[name].meaning)) for name in SEARCHED},
-)
 
 
 class EpisodesAsked(_Asked):
     """Which episodes: by their ids, by a search, or both."""
 
     episodes: _Ids = []
-    search: SearchAsked = SearchAsked()  # type: ignore[valid-type]  # a class that is made of the list of words
+    search: SearchAsked = SearchAsked()
     practice: bool = False
     """Whether practice drives may be among them."""
 
@@ -224,6 +221,10 @@ class WithdrawnAnswer(BaseModel):
         named = [f"{one.dataset.name}@{one.row.version}" for one in made]
         said = {"episode": found.episode, "operator": found.operator, "reason": found.reason}
         return cls(**said, withdrawn_ms=found.withdrawn_ms, sets=named)
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _counts(found: dict[str, int]) -> list[CountAnswer]:

@@ -36,7 +36,7 @@ LOOK_EVERY_S: Final = 30.0
 LOST_MAX: Final = 3
 """How often a worker may be lost over a file before the card is made without it."""
 _AT_ONCE: Final = 500
-_TOGETHER: Final = 100
+_TOGETHER: Final = 500
 """How many are added to a card in one call of a worker: about a tenth of a second, so that others wait no longer."""
 _One = tuple[Member, bytes | None, Judged]
 _LOST: Final = (ReaderLostError, BrokenExecutor, MemoryError)

@@ -154,7 +154,7 @@ def test_a_search_makes_a_data_set_of_what_it_finds_without_practice(shop, clien
     shop.stock(2, first=10, task="push")
     shop.stock(2, first=20, practice=True)
     shop.stock(2, first=30, scored=False)
-    said = created(client, [], search={"task": "lift", "order": "oldest"})
+    said = created(client, [], search={"task": "lift", "order": "oldest", "success": True, "score_min": 0.5})
     assert [one.episode for one in document(client, 1).episodes] == ["e00000", "e00001", "e00002"]
     assert said["episodes"] == 3
     found = client.get("/api/episodes", params={"dataset": "lab/lift@1", "order": "oldest"}).json()
