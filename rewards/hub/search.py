@@ -177,7 +177,7 @@ class Search:
             return Neighbours(
                 task=_beside(db, here, SearchedRow.task == here.task),
                 operator=_beside(db, here, SearchedRow.operator == here.operator),
-                motion=[Near(one.episode, one.distance) for one in motions.nearest(db, episode, NEAREST)],
+                motion=_near(db, episode),
             )
 
     def where(self, db: Session, words: Words, *, walked: bool) -> list[ColumnElement[bool]]:
@@ -244,6 +244,13 @@ def _ranges(words: Words) -> Iterator[tuple[_Column, int | None, int | None]]:
 def _unindexed(column: _Column) -> ColumnElement[Any]:
     """Return a column's value without its index: a range that holds much of the table is read faster row by row."""
     return column + literal(0)
+
+
+def _near(db: Session, episode: str) -> list[Near]:
+    near = [Near(one.episode, one.distance) for one in motions.nearest(db, episode, NEAREST)]
+    gone = select(WithdrawalRow.episode).where(WithdrawalRow.episode.in_([one.episode for one in near]))
+    withdrawn = set(db.scalars(gone))
+    return [one for one in near if one.episode not in withdrawn]
 
 
 def _not_withdrawn() -> ColumnElement[bool]:

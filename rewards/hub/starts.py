@@ -20,7 +20,7 @@ from recorder.hub.tables import EpisodeRow
 from rewards.hub.verdicts import scores
 from rewards.score.starts import LIKE_M, Start, apart_m, start_cells
 from rewards.score.versions import VERSIONS
-from rewards.tables import StartRow
+from rewards.tables import StartRow, WithdrawalRow
 
 PER_CELL: Final = 32
 NEAREST: Final = 8
@@ -109,10 +109,19 @@ def _candidates(like: StartRow, whose: ColumnElement[bool]) -> CompoundSelect[*t
     same = [getattr(StartRow, name) == getattr(like, name) for name in ("task", "task_version", "model", "simulated")]
     there = EpisodeRow.episode == StartRow.episode
     verified = EpisodeRow.state == EpisodeState.VERIFIED, EpisodeRow.erased_ms.is_(None)
+    withdrawn = EpisodeRow.episode.in_(select(WithdrawalRow.episode))
     cells = [
         select(StartRow.episode, StartRow.things_m, StartRow.score_ppm, StartRow.duration_s)
         .join(EpisodeRow, there)
-        .where(*same, StartRow.accepted, StartRow.cell == cell, StartRow.episode != like.episode, whose, *verified)
+        .where(
+            *same,
+            StartRow.accepted,
+            StartRow.cell == cell,
+            StartRow.episode != like.episode,
+            whose,
+            *verified,
+            ~withdrawn,
+        )
         .order_by(StartRow.score_ppm.desc())
         .limit(PER_CELL)
         .subquery()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -36,7 +36,9 @@ class SharesAsked(_Asked):
     test: _Share = 0.0
 
 
-_PROPERTIES: Final = {name: {**WORDS[name].schema, "description": WORDS[name].meaning} for name in SEARCHED}
+_PROPERTIES: Final[dict[str, Any]] = {
+    name: {**WORDS[name].schema, "description": WORDS[name].meaning} for name in SEARCHED
+}
 
 
 class SearchAsked(BaseModel):

@@ -21,6 +21,8 @@ from rewards.hub.datasets.cards import Cards
 from rewards.hub.datasets.changes import Chosen
 from rewards.hub.datasets.texts import described
 from rewards.tables import CardRow
+from tests.recorder import bundles
+from tests.recorder.filming import seen
 from tests.rewards.drives import recorded
 from tests.rewards.hub.datasets.shop import Shop, opened
 from tests.rewards.world import ADA
@@ -166,3 +168,20 @@ def head() -> DatasetVersion:
 
 def member(episode: str) -> Member:
     return Member(episode, "0x" + "0" * 64, "0" * 64, 10, Split.TRAIN)
+
+
+def test_what_real_cameras_recorded_has_statistics(tmp_path):
+    start, steps, end = seen()
+    facts = facts_in(bundles.record(tmp_path, (start, steps, end)))
+    tally = Tally(head(), "0" * 64)
+    tally.add(member(facts.episode), facts, Judged("3", 0, "witnessed", None))
+    card = tally.card()
+    assert [(one.name, one.width, one.height, one.episodes) for one in card.cameras] == [
+        (one.name, one.width, one.height, 1) for one in sorted(start.cameras, key=lambda one: one.name)
+    ]
+    for one in card.cameras:
+        assert one.pictures > 0
+        assert one.numbers is not None
+        assert len(one.numbers.mean) == 3
+        assert all(0.0 <= value <= 1.0 for value in (*one.numbers.min, *one.numbers.mean, *one.numbers.max))
+    assert [one.name for one in card.drivers.first] == ["policy reaching"]

@@ -32,7 +32,9 @@ from rewards.hub.datasets.refusals import (
     WithdrawnEpisodesError,
 )
 from rewards.hub.datasets.texts import described
-from rewards.tables import APPEND_ONLY, DatasetRow, MemberRow, VersionRow, unique_keys
+from rewards.hub.search import Search
+from rewards.hub.starts import best
+from rewards.tables import APPEND_ONLY, DatasetRow, MemberRow, StartRow, VersionRow, unique_keys
 from teleop.hub.db import Base
 from tests.rewards.hub.datasets.shop import Shop, opened
 from tests.rewards.world import ADA, BOB
@@ -222,6 +224,33 @@ def test_a_change_comes_after_what_was_withdrawn_has_gone_even_if_nobody_finishe
     shop.consent.withdraw(ids[0], BOB, "no more")
     shop.changes.append(ADA, "lab/lift", Chosen((ids[2],)), "more")
     assert [ids_of(one) for one in chain(shop)] == [ids[:2], [ids[1]], ids[1:]]
+
+
+def test_what_was_withdrawn_is_nobodys_neighbour_and_nobodys_example(shop):
+    ids = shop.stock(3)
+    start = {"task": "lift", "task_version": 1, "model": "panda", "simulated": True, "operator": ADA, "cell": "0,0"}
+    kept = {**start, "things_m": [0.01, 0.01, 0.0], "duration_s": 1.0, "version": "3", "accepted": True}
+    path = {"kind": "hands", "width": 9, "points": bytes(4), "world": None, **{f"cell_{at}": 0 for at in range(4)}}
+    with shop.database() as db, db.begin():
+        db.execute(insert(StartRow), [{"episode": one, "score_ppm": at, **kept} for at, one in enumerate(ids)])
+        db.execute(insert(MotionRow), [{"episode": one, "digest": None} for one in ids])
+        db.execute(insert(MotionPathRow), [{"episode": one, **path} for one in ids])
+
+    def shown() -> tuple[set[str | None], str | None]:
+        beside = Search(shop.database).neighbours(ids[0])
+        with shop.database() as db:
+            found = best(db, db.get_one(StartRow, ids[0]))
+        return {
+            beside.task.next,
+            beside.operator.next,
+            *(one.episode for one in beside.motion),
+        }, found and found.episode
+
+    assert shown() == (set(ids[1:]), ids[2])
+    shop.consent.withdraw(ids[2], ADA, "")
+    assert shown() == ({ids[1]}, ids[1])
+    shop.consent.withdraw(ids[1], ADA, "")
+    assert shown() == ({None}, None)
 
 
 def test_what_was_withdrawn_does_not_come_back_by_a_merge(shop):
