@@ -18,7 +18,7 @@ LANES: Final = {
     "tests/test_wheel.py": "platform",
 }
 """The lane of whatever begins so; the first that fits."""
-APART: Final = ("tests/armshare/study/",)
+APART: Final = ("tests/armshare/study/", "tests/armshare/cli/test_datasets.py")
 """Below a lane's folder and in no lane: nothing there starts the platform."""
 LONG: Final = (
     "tests/teleop/test_drive.py",

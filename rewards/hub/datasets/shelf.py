@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import Select, and_, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from rewards.datasets.version import NAME
@@ -97,10 +97,9 @@ def contents(db: Session, found: Sequence[At]) -> dict[tuple[int, int], dict[str
     made: dict[tuple[int, int], dict[str, dict[str, int]]] = {
         (one.row.dataset, one.row.version): {"task": {}, "model": {}} for one in found
     }
-    for one in found:
-        here = ContentRow.dataset == one.row.dataset, ContentRow.version == one.row.version
-        for row in db.scalars(select(ContentRow).where(*here).order_by(ContentRow.episodes.desc(), ContentRow.value)):
-            made[one.row.dataset, one.row.version][row.kind][row.value] = row.episodes
+    rows = select(ContentRow).where(tuple_(ContentRow.dataset, ContentRow.version).in_(list(made)))
+    for row in db.scalars(rows.order_by(ContentRow.episodes.desc(), ContentRow.value)):
+        made[row.dataset, row.version][row.kind][row.value] = row.episodes
     return made
 
 

@@ -20,6 +20,9 @@ from armshare.platform.processes import listen
 from recorder.file.episode import read_episode
 from recorder.hub.store import Store
 from recorder.hub.tables import EpisodeRow
+from rewards.datasets.card import Judged, Tally, encoded
+from rewards.datasets.facts import facts_in
+from rewards.datasets.version import FORMAT, Change, ChangeKind, DatasetVersion, Member, Split
 from rewards.hub.datasets.api import router
 from rewards.hub.datasets.cards import Cards
 from rewards.score.score import score_of
@@ -195,3 +198,27 @@ def test_a_card_that_contradicts_its_data_is_found_and_so_is_data_that_is_not_th
     assert "The card is of the version 000" in typed("dataset", "card", str(shown), "--check", code=1)
     (shown / "version.json").write_text((shown / "version.json").read_text().replace("{", "{ ", 1))
     assert "not canonical" in typed("dataset", "card", str(shown), "--check", code=2)
+
+
+def test_a_test_that_leaks_is_found_from_the_files(tmp_path):
+    files = {name: recorded(tmp_path / "recorded", episode=name, seed=7) for name in ("e1", "e2")}
+    splits = {"e1": Split.TRAIN, "e2": Split.TEST}
+    for name, file in files.items():
+        (tmp_path / name).mkdir()
+        shutil.copy(file, tmp_path / name / "episode.h5")
+    every = tuple(
+        Member(name, "0x" + "0" * 64, hashlib.sha256(file.read_bytes()).hexdigest(), file.stat().st_size, splits[name])
+        for name, file in files.items()
+    )
+    said = {"title": "t", "description": "", "licence": "MIT", "owner": WALLET.address, "made_ms": 1}
+    change = Change(ChangeKind.CREATED, "")
+    version = DatasetVersion(FORMAT, "lab/lift", 1, "", **said, change=change, episodes=every)
+    tally = Tally(version, version.digest)
+    for one in every:
+        score = score_of(read_episode(files[one.episode]))
+        tally.add(one, facts_in(files[one.episode]), Judged(score.version, score.score_ppm, None, False))
+    (tmp_path / "version.json").write_bytes(version.encode())
+    (tmp_path / "card.json").write_bytes(encoded(tally.card()))
+    assert "e2 (test) begins as e1 (train) does: the test leaks" in typed(
+        "dataset", "card", str(tmp_path), "--check", code=1
+    )

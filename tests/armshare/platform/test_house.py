@@ -403,3 +403,17 @@ async def test_an_emulated_so101_comes_online_by_the_command_line_and_is_driven(
     made = read_episode(tmp_path / "host" / "so101-1" / "uploaded" / ended["episode"] / "episode.h5")
     assert len(made.pictures["desk"]) > 0, "what its camera recorded passed the hub's gates, too"
     assert made.meta.recorded["desk"].mount == "gripper_body"
+
+
+def test_a_data_set_of_the_episodes_gets_its_card_by_itself_and_the_card_is_true(walked, house, tmp_path):
+    ids = [one.episode for one in walked[0].episodes]
+    said = "--title", "Lifts", "--licence", "CC0-1.0", "--key", str(tmp_path / "key"), "--hub", house.url
+    made = armshare("dataset", "create", "lab/house", *ids, *said)
+    assert made.returncode == 0, made.stderr
+    until_s = time.monotonic() + 120
+    while (card := httpx.get(f"{house.url}/api/sets/lab/house").json()["card"]) is None:
+        assert time.monotonic() < until_s, "the card did not come"
+    assert (card["episodes"], card["unread"], card["trust"]) == (len(ids), [], {"replayed": len(ids)})
+    checked = armshare("dataset", "card", "lab/house", "--check", "--hub", house.url, "--json")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert (json.loads(checked.stdout)["wrong"], json.loads(checked.stdout)["episodes"]) == ([], len(ids))
