@@ -213,34 +213,29 @@ def export(
 ) -> None:
     """Write verified episodes in a format that training code reads."""
     from armshare.researcher import checks, exports
-    from recorder.export.demonstrations import demonstrations
+    from recorder.export.formats import format_of
     from recorder.proof.named import trust_in
+    from rewards.datasets.exporting import Order, write
 
-    chosen = exports.format_of(form, target)
+    chosen = format_of(form, target)
+    order = Order(action, exports.cameras_of(camera), size_of(size, camera), all_steps, language, length)
     shown = TextColumn("{task.description}"), TextColumn("{task.completed} of {task.total} episodes")
     with ExitStack() as open_, Progress(*shown, TimeElapsedColumn(), console=err, transient=True) as progress:
         bar = progress.add_task("checking", total=len(bundles))
         client = open_.enter_context(client_of(hub)) if hub else None
         config = checks.pins(pins) if pins else config_of(client) if client else None
-        found = demonstrations(
+        said, found = write(
             bundles,
-            action=action,  # type: ignore[arg-type]  # a name that it does not know is refused in words
-            cameras=exports.cameras_of(camera),
-            size=size_of(size, camera),
-            facts=exports.score_facts,
-            draw=exports.drawn,
+            target,
+            chosen,
+            order,
             trust=trust_in(config) if config else None,
             unverified=unverified,
             gone=exports.gone_at(client) if client else None,
-            driven_only=not all_steps,
             watch=lambda what, done: progress.update(bar, description=what, completed=done),
         )
-        said = chosen.write(found, target, {"language": language, "length": length})
-    out.print(f"{said}, in {target}", highlight=False, soft_wrap=True)
-    if found.space.env.call:
-        out.print(f"The actions fit {found.space.env.call}", highlight=False, soft_wrap=True, markup=False)
-        judging = exports.judging(found)
-        out.print(f"A policy is judged by {judging}", highlight=False, soft_wrap=True, markup=False)
+    for line in said.lines(target):
+        out.print(line, highlight=False, soft_wrap=True, markup=False)
     if config is None and found.hubs:
         whose = f"Receipts are by {listed(sorted(found.hubs))}"
         err.print(f"{whose}; --pins or --hub says whose to trust.", highlight=False, soft_wrap=True)

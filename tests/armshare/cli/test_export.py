@@ -11,11 +11,13 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
-from armshare.failures import PlatformError
-from armshare.researcher.exports import FORMATS, format_of, gone_at, score_facts
+from armshare.researcher.exports import gone_at
+from recorder.export.errors import ExportError
+from recorder.export.formats import FORMATS, format_of
 from recorder.file.episode import read_episode
 from recorder.proof import manifest as manifests
 from recorder.proof.bundle import SCORE_FILE
+from rewards.datasets.columns import score_facts
 from rewards.score.kept import keep_score
 from tests.armshare.command import armshare_here
 from tests.recorder.bundles import LOG_KEY
@@ -142,13 +144,13 @@ def test_a_score_beside_an_episode_counts_only_if_the_file_gives_it(bundles: lis
     assert score_facts(bundle, episode) == computed
     said = json.loads((bundle / SCORE_FILE).read_bytes())
     (bundle / SCORE_FILE).write_text(json.dumps(said | {"score": 1.0}))
-    with pytest.raises(PlatformError, match=r"says score 1\.0, and the file gives 0\.99"):
+    with pytest.raises(ExportError, match=r"says score 1\.0, and the file gives 0\.99"):
         score_facts(bundle, episode)
     (bundle / SCORE_FILE).write_text(json.dumps(said | {"score": 1.0, "version": "99"}))
     assert score_facts(bundle, episode) == computed, "rules that nobody here knows are not believed"
     for nonsense in ("{", "[]", "3"):
         (bundle / SCORE_FILE).write_text(nonsense)
-        with pytest.raises(PlatformError, match="cannot be read"):
+        with pytest.raises(ExportError, match="cannot be read"):
             score_facts(bundle, episode)
 
 
@@ -168,7 +170,7 @@ def test_a_hub_is_asked_what_it_still_gives_out(bundles: list[str]) -> None:
 def test_each_format_is_told_by_its_name_or_by_its_target() -> None:
     assert format_of("", Path("a.hdf5")).name == "robomimic"
     assert format_of("lerobot", Path("a.hdf5")).name == "lerobot"
-    with pytest.raises(PlatformError, match="Which format"):
+    with pytest.raises(ExportError, match="Which format"):
         format_of("", Path("a"))
     assert all(callable(one._exporter()) for one in FORMATS.values())
 

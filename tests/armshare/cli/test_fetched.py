@@ -169,7 +169,7 @@ def test_the_last_lines_say_that_another_camera_can_be_ordered_and_how(
     folders = sorted(str(one) for one in Path("episodes").iterdir())
     asked: list[tuple[Any, ...]] = []
     monkeypatch.setattr(
-        "armshare.researcher.exports.drawn",
+        "rewards.datasets.exporting.drawn",
         lambda *given: asked.append(given) or made.draw(given[0], "front", *made.SIZE),
     )
     monkeypatch.setattr("armshare.researcher.exports.gone_at", lambda _client: None)

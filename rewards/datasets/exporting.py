@@ -1,0 +1,86 @@
+"""Writing episodes as they were ordered: the same for the command line and for a hub, and said in the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from recorder.export.demonstrations import Demonstrations, Gone, Watch, demonstrations
+from recorder.export.formats import Format, drawn, judging
+from recorder.file.episode import Episode
+from recorder.proof.case import Trust
+from rewards.datasets.columns import score_facts
+
+Check = Callable[[Demonstrations], None]
+"""Looks at the episodes before anything is written; raises an ExportError if they are not what was ordered."""
+Facts = Callable[[Path, Episode], Mapping[str, Any]]
+
+
+class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How episodes are to be written."""
+
+    action: str = "ee_twist"
+    camera: tuple[str, ...] | None = None
+    """None: all that were recorded, which is none of a simulation's."""
+    size: tuple[int, int] = (640, 480)
+    """Width and height of pictures that are drawn."""
+    all_steps: bool = False
+    """Whether steps in which nobody drove are kept."""
+    language: bool = True
+    """For lerobot and lance: whether the columns of language are written."""
+    length: int | None = None
+    """For act: the steps that each episode gets."""
+
+
+class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was written, in words."""
+
+    written: str
+    """How much, such as `10 episodes, 1234 frames`."""
+    fits: str
+    """The environment that the actions fit, as a call; empty if there is none."""
+    judged: str
+    """The command that judges a policy that was trained on it; empty if there is no environment."""
+
+    def lines(self, target: Path) -> Iterator[str]:
+        """Yield what is told to whoever ordered it."""
+        yield f"{self.written}, in {target}"
+        if self.fits:
+            yield f"The actions fit {self.fits}"
+            yield f"A policy is judged by {self.judged}"
+
+
+def write(
+    bundles: Sequence[Path],
+    target: Path,
+    form: Format,
+    order: Order,
+    *,
+    trust: Trust | None,
+    watch: Watch,
+    facts: Facts = score_facts,
+    unverified: bool = False,
+    gone: Gone | None = None,
+    check: Check = lambda found: None,
+) -> tuple[Said, Demonstrations]:
+    """Write episodes to `target`, whole or not at all; return what was written. Raises an ExportError."""
+    found = demonstrations(
+        bundles,
+        action=order.action,  # type: ignore[arg-type]  # a name that it does not know is refused in words
+        cameras=order.camera,
+        size=order.size,
+        facts=facts,
+        draw=drawn,
+        trust=trust,
+        unverified=unverified,
+        gone=gone,
+        driven_only=not order.all_steps,
+        watch=watch,
+    )
+    check(found)
+    written = form.write(found, target, {"language": order.language, "length": order.length})
+    fits = found.space.env.call
+    return Said(written, fits, judging(found) if fits else ""), found
