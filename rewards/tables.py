@@ -1,7 +1,7 @@
 """The rewards tables: scores and what could not be scored, practice drives, starts, what is searched, the ledger.
 
 Data sets too: which wallet owns a namespace, versions, which episodes came and went with which version, whose operator
-has withdrawn them, and the cards.
+has withdrawn them, and the cards; what is done beside everything else, and what is released.
 
 Foreign keys point only to this package or `recorder`. Scores, the ledger and data sets only ever grow: triggers on the
 tables of `APPEND_ONLY` refuse UPDATE and DELETE, so that no later mistake can rewrite what somebody earned, or trained
@@ -407,6 +407,51 @@ class EpisodeFactsRow(Base):
     version: Mapped[int]
     facts: Mapped[bytes] = mapped_column(LargeBinary)
     """JSON of `rewards.datasets.facts.Facts`."""
+
+
+class JobRow(Base):
+    """Something that a hub does beside everything else, for whoever asked: an export, or a release."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (Index("ix_jobs_state", "state", "created_ms"), Index("ix_jobs_wallet", "wallet", "created_ms"))
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """The first digits of the SHA-256 of what is asked for: the same request is the same job."""
+    kind: Mapped[str] = mapped_column(String(16))
+    request: Mapped[dict[str, Any]] = mapped_column(JSON)
+    wallet: Mapped[str] = mapped_column(String(42))
+    state: Mapped[str] = mapped_column(String(8))
+    """A `rewards.hub.jobs.JobState`."""
+    what: Mapped[str] = mapped_column(String(16), default="")
+    """What is being done now, such as `writing`."""
+    done: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int] = mapped_column(default=0)
+    """Of how many episodes it is done."""
+    tries: Mapped[int] = mapped_column(default=0)
+    """How often it was begun."""
+    error: Mapped[str | None] = mapped_column(Text)
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    bytes: Mapped[int | None] = mapped_column(BigInteger)
+    """Of the archive that it made; None if there is none, or none any more."""
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+    """When it was asked for, the last time that it was begun from the beginning."""
+    ended_ms: Mapped[int | None] = mapped_column(BigInteger)
+    used_ms: Mapped[int | None] = mapped_column(BigInteger)
+    """When somebody last asked for its archive."""
+
+
+class ReleaseRow(Base):
+    """A version of a data set that is given out as Hugging Face gives data sets out."""
+
+    __tablename__ = "releases"
+    __table_args__ = (UniqueConstraint("name", "version"),)
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(81))
+    version: Mapped[int]
+    job: Mapped[str] = mapped_column(String(32), ForeignKey("jobs.id"))
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    released_ms: Mapped[int] = mapped_column(BigInteger)
 
 
 APPEND_ONLY: Final = (

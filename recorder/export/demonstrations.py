@@ -120,6 +120,11 @@ class Demonstrations:
     _draw: Draw | None
     _watch: Watch
 
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """What was signed of each, as 0x-hex."""
+        return tuple(one.digest for one in self._checked)
+
     def __len__(self) -> int:
         return len(self.bundles)
 

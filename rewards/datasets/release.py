@@ -1,0 +1,150 @@
+"""A version of a data set as it is released: LeRobot's folder, a card, what is in it, and the hub's signature over it.
+
+    released/<digest>/files/...      what is given out, signed in `files/model.sig`
+    released/<digest>/index.json     each file's size and hashes, so that nobody hashes them again to answer
+
+It is written once, whole or not at all, and never changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from recorder.export.demonstrations import Demonstrations, Watch
+from recorder.export.errors import ExportError
+from recorder.export.formats import FORMATS
+from recorder.export.target import whole_folder
+from recorder.file.episode import Episode
+from recorder.file.meta import SafeInt, Sha256, canonical
+from recorder.proof.case import Trust
+from rewards.datasets.columns import score_facts
+from rewards.datasets.exporting import Order, Said, write
+from rewards.datasets.readme import readme
+from rewards.datasets.signing import sign
+from rewards.datasets.version import DatasetVersion, Member
+
+FILES: Final = "files"
+INDEX: Final = "index.json"
+VERSION_FILE: Final = "meta/version.json"
+"""The version's canonical document, whose SHA-256 is its digest; the signature covers it with all else."""
+_BLOCK: Final = 1 << 20
+
+
+class MembersError(ExportError):
+    """The episodes that are there are not those that the version names."""
+
+
+class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file of a released folder."""
+
+    path: str
+    size: SafeInt
+    sha256: Sha256
+    git: str
+    """What git would call its content: the SHA-1 of `blob`, its size and its bytes."""
+
+
+class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is in a released folder."""
+
+    name: str
+    version: SafeInt
+    digest: Sha256
+    codebase: str
+    """The version of LeRobot's format."""
+    files: tuple[File, ...]
+    """In the order of their paths."""
+
+    @property
+    def bytes(self) -> int:
+        """How large all of it is."""
+        return sum(one.size for one in self.files)
+
+
+_INDEX: Final = msgspec.json.Decoder(Index)
+
+
+def commit_of(digest: str) -> str:
+    """Return what Hugging Face's clients take for the commit: the first 40 digits of the version's digest."""
+    return digest[:40]
+
+
+def release(
+    version: DatasetVersion,
+    bundles: Sequence[Path],
+    target: Path,
+    order: Order,
+    *,
+    key: Path,
+    trust: Trust | None,
+    watch: Watch,
+    url: str = "",
+) -> tuple[Said, Index]:
+    """Write a version's folder `target` from its episodes' bundles; raise an ExportError, and leave nothing then.
+
+    `key` signs it; `url` is the hub's, for the commands that its card shows.
+    """
+    splits = {one.episode: one.split.value for one in version.episodes}
+
+    def facts(bundle: Path, episode: Episode) -> dict[str, Any]:
+        return {**score_facts(bundle, episode), "split": splits[episode.meta.episode]}
+
+    with whole_folder(target) as folder:
+        files = folder / FILES
+        said, found = write(
+            bundles,
+            files,
+            FORMATS["lerobot"],
+            order,
+            trust=trust,
+            watch=watch,
+            facts=facts,
+            check=lambda made: require_members(version.episodes, made),
+        )
+        info = json.loads((files / "meta/info.json").read_bytes())
+        (files / VERSION_FILE).write_bytes(version.encode())
+        (files / "README.md").write_text(readme(version, found, info, said, url))
+        watch("signing", len(found))
+        sign(files, key)
+        index = Index(version.name, version.version, version.digest, info["codebase_version"], tuple(_listed(files)))
+        (folder / INDEX).write_bytes(canonical(index))
+    return said, index
+
+
+def require_members(members: Sequence[Member], found: Demonstrations) -> None:
+    """Raise MembersError unless these are the episodes of a version, in its order, by what was signed."""
+    for one, digest in zip(members, found.digests, strict=True):
+        if digest != one.digest:
+            raise MembersError(
+                f"The version names {one.episode} with the digest {one.digest}, and the hub has it with {digest}. "
+                "Tell whoever runs the hub: a file in its store was replaced."
+            )
+
+
+def read_index(folder: Path) -> Index | None:
+    """Return what is in a released folder; None if there is none, or no whole one."""
+    try:
+        return _INDEX.decode((folder / INDEX).read_bytes())
+    except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
+        return None
+
+
+def _listed(folder: Path) -> list[File]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [_hashed(path, path.relative_to(folder).as_posix()) for path in paths]
+
+
+def _hashed(path: Path, name: str) -> File:
+    size = path.stat().st_size
+    sha256, git = hashlib.sha256(), hashlib.sha1(f"blob {size}\0".encode(), usedforsecurity=False)
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            sha256.update(block)
+            git.update(block)
+    return File(name, size, sha256.hexdigest(), git.hexdigest())
