@@ -22,7 +22,10 @@ from recorder.export.formats import FORMATS
 from recorder.export.target import whole_folder
 from recorder.file.episode import Episode
 from recorder.file.meta import SafeInt, Sha256, canonical
+from recorder.proof import manifest as manifests
+from recorder.proof.bundle import MANIFEST_FILE, read_small
 from recorder.proof.case import Trust
+from recorder.proof.manifest import ManifestError
 from rewards.datasets.columns import score_facts
 from rewards.datasets.exporting import Order, Said, write
 from rewards.datasets.readme import readme
@@ -31,6 +34,7 @@ from rewards.datasets.version import DatasetVersion, Member
 
 FILES: Final = "files"
 INDEX: Final = "index.json"
+FRONT: Final = "front"
 VERSION_FILE: Final = "meta/version.json"
 """The version's canonical document, whose SHA-256 is its digest; the signature covers it with all else."""
 _BLOCK: Final = 1 << 20
@@ -58,6 +62,8 @@ class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digest: Sha256
     codebase: str
     """The version of LeRobot's format."""
+    said: Said
+    """What was written, in words."""
     files: tuple[File, ...]
     """In the order of their paths."""
 
@@ -85,7 +91,7 @@ def release(
     trust: Trust | None,
     watch: Watch,
     url: str = "",
-) -> tuple[Said, Index]:
+) -> Index:
     """Write a version's folder `target` from its episodes' bundles; raise an ExportError, and leave nothing then.
 
     `key` signs it; `url` is the hub's, for the commands that its card shows.
@@ -101,7 +107,7 @@ def release(
             bundles,
             files,
             FORMATS["lerobot"],
-            order,
+            _with_pictures(order, bundles),
             trust=trust,
             watch=watch,
             facts=facts,
@@ -112,9 +118,10 @@ def release(
         (files / "README.md").write_text(readme(version, found, info, said, url))
         watch("signing", len(found))
         sign(files, key)
-        index = Index(version.name, version.version, version.digest, info["codebase_version"], tuple(_listed(files)))
+        same = (version.name, version.version, version.digest, info["codebase_version"])
+        index = Index(*same, said, tuple(_listed(files)))
         (folder / INDEX).write_bytes(canonical(index))
-    return said, index
+    return index
 
 
 def require_members(members: Sequence[Member], found: Demonstrations) -> None:
@@ -125,6 +132,16 @@ def require_members(members: Sequence[Member], found: Demonstrations) -> None:
                 f"The version names {one.episode} with the digest {one.digest}, and the hub has it with {digest}. "
                 "Tell whoever runs the hub: a file in its store was replaced."
             )
+
+
+def _with_pictures(order: Order, bundles: Sequence[Path]) -> Order:
+    """Return an order that has pictures: unless cameras are named, a simulation is seen from the front."""
+    manifest = read_small(bundles[0] / MANIFEST_FILE) if bundles and order.camera is None else None
+    try:
+        drawn = manifest is not None and manifests.decode(manifest).robot.simulated
+    except ManifestError:
+        return order  # which the export refuses, by name
+    return msgspec.structs.replace(order, camera=(FRONT,)) if drawn else order
 
 
 def read_index(folder: Path) -> Index | None:

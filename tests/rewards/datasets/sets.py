@@ -80,7 +80,7 @@ def released(folder: Path, made_of: DatasetVersion, bundles: Sequence[Path], key
         target = folder / made_of.digest
         folder.mkdir(exist_ok=True)
         watch = lambda what, done: None  # noqa: E731
-        return release(made_of, bundles, target, ORDER, key=key, trust=TRUST, watch=watch, url=url)[1]
+        return release(made_of, bundles, target, ORDER, key=key, trust=TRUST, watch=watch, url=url)
 
 
 def noted(database: Database, index: Index) -> None:

@@ -6,88 +6,28 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
-from fastapi import FastAPI
 from huggingface_hub import HfApi, RepoFile, hf_hub_download, snapshot_download
 from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.file_download import http_get
 from packaging.version import InvalidVersion, Version
 
-from armshare.platform.processes import listen
-from rewards.datasets.signing import release_key
-from rewards.datasets.version import DatasetVersion
-from rewards.hub.datasets.hugging_face import router
-from rewards.hub.datasets.releases import Releases
-from teleop.hub import errors
-from teleop.hub.db import Base, open_database, open_engine
-from teleop.hub.server import serving
-from tests.recorder.export import made
-from tests.rewards.datasets.sets import NAME, DictVersions, noted, released, version
+from tests.rewards.datasets.sets import NAME
+from tests.rewards.hub.datasets.released_hub import Hub, opened
 
 INFO = "meta/info.json"
 FILM = "videos/observation.images.front/chunk-000/file-000.mp4"
 
 
-@dataclass
-class Hub:
-    """A hub that has released two versions of a set, and knows a third."""
-
-    url: str
-    folder: Path
-    versions: DictVersions
-    first: DatasetVersion
-    second: DatasetVersion
-
-    def files(self, one: DatasetVersion) -> dict[str, bytes]:
-        """Return what is in a released version."""
-        root = self.folder / one.digest / "files"
-        return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-
-
-@contextmanager
-def served(app: FastAPI) -> Iterator[str]:
-    """Serve an application on a real socket."""
-    listener = listen("127.0.0.1", 0)
-    server = uvicorn.Server(serving.config(app))
-    thread = threading.Thread(target=server.run, args=([listener],))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
-
-
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    work = tmp_path_factory.mktemp("hub")
-    bundles = made.bundles(work / "bundles")
-    first = version(bundles[:2])
-    second = version(bundles, 2, previous=first.digest)
-    third = version(bundles[1:], 3, previous=second.digest)
-    versions = DictVersions([first, second, third, version(bundles, name="lab/unreleased")])
-    engine = open_engine(f"sqlite:///{work / 'armshare.sqlite'}")
-    Base.metadata.create_all(engine)
-    database = open_database(engine)
-    release_key(work / "release.key")
-    for one, its in ((first, bundles[:2]), (second, bundles)):
-        noted(database, released(work / "released", one, its, work / "release.key"))
-    app = FastAPI()
-    errors.install(app)
-    app.include_router(router(Releases(database, work / "released", versions), "http://hub.example"))
-    with served(app) as url:
-        yield Hub(url, work / "released", versions, first, second)
-    engine.dispose()
+    with opened(tmp_path_factory.mktemp("hub")) as made:
+        yield made
 
 
 @pytest.fixture

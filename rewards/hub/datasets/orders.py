@@ -1,0 +1,214 @@
+"""Asking for exports and releases over HTTP, how far they are, and the archives that came of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+import msgspec
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from recorder.export.actions import ACTIONS
+from recorder.export.formats import FORMATS
+from rewards.datasets.exporting import Order
+from rewards.datasets.version import DatasetVersion
+from rewards.hub.api import SignedIn
+from rewards.hub.datasets import exports, releasing
+from rewards.hub.datasets.exports import ArchiveErasedError, Exports, NoArchiveError
+from rewards.hub.datasets.releases import Versions
+from rewards.hub.jobs import Asked, Job, Jobs, JobsFullError, JobState, TooManyJobsError, UnknownJobError
+from sim.words import listed
+from teleop.hub.errors import ApiError
+
+WAIT_MAX_S: Final = 30.0
+SIZES: Final = (16, 1920)
+_NAMED: Final = re.compile(r"([^@/]{1,40}/[^@/]{1,40})(?:@([1-9][0-9]{0,8}))?")
+_SIZE: Final = re.compile(r"(\d{1,5})x(\d{1,5})")
+_ARCHIVE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"application/x-tar": {"schema": {"type": "string", "format": "binary"}}}}
+}
+
+
+class OrderAsked(BaseModel):
+    """How episodes are to be written: the options of `armshare export`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: str = "ee_twist"
+    camera: list[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]] = Field([], max_length=8)
+    """Empty: all that were recorded."""
+    size: str = "640x480"
+    """Width and height of pictures that are drawn."""
+    all_steps: bool = False
+    language: bool = True
+    length: int = Field(-1, ge=-1, le=1_000_000)
+    """For act; -1 if it is not said."""
+
+    def order(self) -> Order:
+        """Return it checked; raise ApiError."""
+        if self.action not in ACTIONS:
+            raise ApiError(422, "order", f"there is no action {self.action[:40]!r}: there are {listed(ACTIONS)}")
+        said = _SIZE.fullmatch(self.size)
+        size = (int(said[1]), int(said[2])) if said else (0, 0)
+        if not all(SIZES[0] <= one <= SIZES[1] for one in size):
+            text = f"expected a size such as 640x480, of {SIZES[0]} to {SIZES[1]} pixels, got {self.size[:40]!r}"
+            raise ApiError(422, "order", text)
+        length = None if self.length < 0 else self.length
+        return Order(self.action, tuple(self.camera) or None, size, self.all_steps, self.language, length)
+
+
+class ExportAsked(OrderAsked):
+    """An export."""
+
+    set: str
+    """`NS/NAME@N`, or `NS/NAME` for the newest version."""
+    format: str
+
+
+class ResultAnswer(BaseModel):
+    """What a job made: of an export, an archive; of a release, what Hugging Face's client is given."""
+
+    name: str
+    """An export's file or folder in its archive; a release's data set."""
+    written: str
+    """How much, in words, as `armshare export` says it."""
+    fits: str
+    judged: str
+    bytes: int
+    sha256: str | None = None
+    """Of the archive."""
+    version: int | None = None
+    digest: str | None = None
+    """Of the version that was released."""
+    commit: str | None = None
+    files: int | None = None
+
+
+class JobAnswer(BaseModel):
+    """A job: what it is about, how far it is, and what came of it."""
+
+    id: str
+    kind: str
+    """`export` or `release`."""
+    set: str
+    """`NS/NAME@N`."""
+    format: str
+    state: JobState
+    what: str
+    """What is being done now: `checking`, `reading`, `writing`, `signing` or `packing`."""
+    done: int
+    total: int
+    """Of how many episodes it is done."""
+    error: str | None
+    """Why it failed, in a sentence."""
+    result: ResultAnswer | None
+    created_ms: int
+    ended_ms: int | None
+
+
+class _Routes:
+    """The routes, each a method of its own."""
+
+    def __init__(self, jobs: Jobs, versions: Versions, archives: Exports, signed_in: SignedIn) -> None:
+        self._jobs, self._versions, self._archives, self._signed_in = jobs, versions, archives, signed_in
+
+    def export(self, request: Request, asked: ExportAsked) -> JobAnswer:
+        """Ask for an export of a version in a format; the same request is the same job."""
+        wallet = self._signed_in(request)
+        if asked.format not in FORMATS:
+            raise ApiError(422, "order", f"there is no format {asked.format[:40]!r}: there are {listed(FORMATS)}")
+        order = asked.order()
+        said = _NAMED.fullmatch(asked.set)
+        found = self._found(said[1], said[2], asked.set) if said else None
+        if found is None:
+            raise ApiError(404, "unknown_dataset", f"expected a data set as NAMESPACE/NAME@N, got {asked.set[:90]!r}")
+        return self._asked(exports.KIND, _request(found, asked.format, order), len(found.episodes), wallet)
+
+    def release(self, request: Request, namespace: str, name: str, version: int, asked: OrderAsked) -> JobAnswer:
+        """Ask that a version be given out by Hugging Face's calls, as its owner: its LeRobot export is written."""
+        wallet = self._signed_in(request)
+        order = asked.order()
+        found = self._found(f"{namespace}/{name}", str(version), f"{namespace}/{name}@{version}")
+        if found.owner != wallet:
+            raise ApiError(403, "not_the_namespace", f"expected {found.owner}, who made {found.name}, got {wallet}")
+        asked_for = _request(found, "lerobot", order)
+        made = self._asked(releasing.KIND, asked_for, len(found.episodes), wallet, key={"digest": found.digest})
+        if self._jobs.get(made.id).request != asked_for:
+            text = f"{found.name}@{version} is released, or about to be, with other options: release a newer version"
+            raise ApiError(409, "release_differs", text)
+        return made
+
+    async def job(self, job: str, wait_s: Annotated[float, Query(ge=0, le=WAIT_MAX_S)] = 0.0) -> JobAnswer:
+        """Return how far a job is: at once if it has ended, else after the wait."""
+        try:
+            return _answer(await self._jobs.ended(job, wait_s))
+        except UnknownJobError as error:
+            raise ApiError(404, "unknown_job", str(error)) from error
+
+    def archive(self, job: str) -> FileResponse:
+        """Return an export's archive, whole or a range of it."""
+        try:
+            found = self._jobs.get(job)
+            path = self._archives.archive(found)
+        except UnknownJobError as error:
+            raise ApiError(404, "unknown_job", str(error)) from error
+        except NoArchiveError as error:
+            raise ApiError(409, "no_archive", str(error)) from error
+        except ArchiveErasedError as error:
+            raise ApiError(410, "archive_erased", str(error)) from error
+        result = found.result or {}
+        headers = {"ETag": f'"{result["sha256"]}"', "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+        name = f"{result['name']}-{found.request['format']}.tar"
+        return FileResponse(path, media_type="application/x-tar", filename=name, headers=headers)
+
+    def _found(self, name: str, number: str | None, named: str) -> DatasetVersion:
+        found = self._versions.version(name, int(number)) if number else self._versions.newest(name)
+        if found is None:
+            raise ApiError(404, "unknown_dataset", f"this hub has no data set version {named[:90]!r}")
+        return found
+
+    def _asked(
+        self, kind: str, request: Mapping[str, Any], total: int, wallet: str, key: Mapping[str, Any] | None = None
+    ) -> JobAnswer:
+        try:
+            return _answer(self._jobs.ask(Asked(kind, request, total, key or {}), wallet))
+        except TooManyJobsError as error:
+            raise ApiError(429, "too_many_jobs", str(error)) from error
+        except JobsFullError as error:
+            raise ApiError(503, "jobs_full", str(error)) from error
+
+
+def router(jobs: Jobs, versions: Versions, archives: Exports, signed_in: SignedIn) -> APIRouter:
+    """Return the routes."""
+    made, routes = _Routes(jobs, versions, archives, signed_in), APIRouter()
+    routes.post("/api/exports", status_code=202)(made.export)
+    routes.post("/api/sets/{namespace}/{name}/versions/{version}/release", status_code=202)(made.release)
+    routes.get("/api/jobs/{job}")(made.job)
+    routes.get("/api/exports/{job}/archive", response_class=FileResponse, responses=_ARCHIVE)(made.archive)
+    routes.head("/api/exports/{job}/archive", response_class=Response)(made.archive)
+    return routes
+
+
+def _request(found: DatasetVersion, form: str, order: Order) -> dict[str, Any]:
+    made = releasing.Request(found.name, found.version, found.digest, form, order)
+    return dict(msgspec.to_builtins(made))
+
+
+def _answer(job: Job) -> JobAnswer:
+    return JobAnswer(
+        id=job.id,
+        kind=job.kind,
+        set=f"{job.request['name']}@{job.request['version']}",
+        format=job.request["format"],
+        state=job.state,
+        what=job.what,
+        done=job.done,
+        total=job.total,
+        error=job.error,
+        result=None if job.result is None else ResultAnswer(**job.result),
+        created_ms=job.created_ms,
+        ended_ms=job.ended_ms,
+    )
