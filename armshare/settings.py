@@ -57,6 +57,11 @@ class Settings(BaseSettings):
     away_s: float = Field(60.0, ge=0.0)
     """How long a drive is kept for an operator whose connection was lost; 0 ends it at once."""
 
+    exports_gb: float = Field(20.0, gt=0.0)
+    """How much disk the archives of exports may take; released data sets come beside that."""
+    exports_kept_days: float = Field(7.0, gt=0.0)
+    """How long the archive of an export that nobody asks for is kept."""
+
     qualification: bool = True
     """Whether a wallet's drives are unpaid practice until one of them has passed the checks of the first drive."""
 

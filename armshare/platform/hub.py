@@ -52,6 +52,9 @@ from rewards.hub.datasets.cards import LOOK_EVERY_S, Cards
 from rewards.hub.datasets.changes import Changes
 from rewards.hub.datasets.consent import Consent
 from rewards.hub.datasets.sets import of_dataset
+from rewards.hub.exports.archives import Bounds
+from rewards.hub.exports.giving import Giving, Places
+from rewards.hub.exports.shelved import ShelvedVersions
 from rewards.hub.pipeline import Pipeline
 from rewards.hub.search import Search
 from rewards.hub.search_api import router as search_router
@@ -174,6 +177,7 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
     changes = Changes(parts.database, search.episodes)
     consent = Consent(parts.database, changes)
     cards = Cards(parts.database, parts.files.store, verifiers)
+    giving = _giving(parts)
     erasing = Erasing(parts.database, parts.files.store, now_ms, round(settings.erase_after_days * DAY_MS))
     intake = Intake(
         records=records,
@@ -191,7 +195,8 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
             stack.callback(parts.engine.dispose)
             stack.push_async_callback(asyncio.to_thread, parts.models.close)
             await stack.enter_async_context(pipeline)
-            await stack.enter_async_context(_expiring(parts.hub, uploads, erasing))
+            await stack.enter_async_context(giving.jobs)
+            await stack.enter_async_context(_expiring(parts.hub, uploads, erasing, giving))
             await stack.enter_async_context(_checking(intake, access))
             await stack.enter_async_context(_remembering(intake))
             await stack.enter_async_context(_moving(parts.files))
@@ -207,7 +212,10 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
     app.include_router(teleop_router(parts.driving))
     app.include_router(rewards_router(pipeline, catalogue, parts.driving.operator, parts.admin_token))
     app.include_router(search_router(search))
-    app.include_router(sets_router(parts.database, changes, consent, parts.driving.operator, made=cards.wake))
+    signed_in = parts.driving.operator
+    made, released = cards.wake, giving.releases.when
+    app.include_router(sets_router(parts.database, changes, consent, signed_in, made=made, released=released))
+    app.include_router(giving.router(signed_in))
     app.include_router(
         recorder_router(
             access=access,
@@ -219,7 +227,7 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
             executor=verifiers,
         )
     )
-    app.get("/api/config", response_model=ConfigAnswer)(lambda: _config(parts))
+    app.get("/api/config", response_model=ConfigAnswer)(lambda: _config(parts, giving.public_key))
     if is_built():
         app.mount("/", Page(FOLDER))
     else:
@@ -311,8 +319,16 @@ def _pipeline(parts: Parts, scorers: Executor) -> Pipeline:
     return pipeline
 
 
+def _giving(parts: Parts) -> Giving:
+    settings = parts.settings
+    bounds = Bounds(round(settings.exports_gb * 1e9), round(settings.exports_kept_days * DAY_MS))
+    places = Places(settings.data, settings.keys, settings.url)
+    versions = ShelvedVersions(parts.database)
+    return Giving(places, parts.database, versions, parts.store.folder, lambda: _config(parts).model_dump(), bounds)
+
+
 @asynccontextmanager
-async def _expiring(hub: Hub, uploads: Uploads, erasing: Erasing) -> AsyncIterator[None]:
+async def _expiring(hub: Hub, uploads: Uploads, erasing: Erasing, giving: Giving) -> AsyncIterator[None]:
     """End leases that ran out while others wait, uploads that nobody continues, and files that nobody keeps.
 
     On exit, end every lease.
@@ -332,6 +348,7 @@ async def _expiring(hub: Hub, uploads: Uploads, erasing: Erasing) -> AsyncIterat
             asyncio.create_task(again_and_again(expire_leases, EXPIRY_S), name="expiry of leases"),
             asyncio.create_task(again_and_again(expire_uploads, SWEEP_UPLOADS_S), name="expiry of uploads"),
             asyncio.create_task(again_and_again(erase, SWEEP_UPLOADS_S), name="erasing"),
+            asyncio.create_task(again_and_again(giving.sweep, SWEEP_UPLOADS_S), name="erasing exports"),
         ]
         try:
             yield
@@ -442,9 +459,11 @@ class ConfigAnswer(BaseModel):
     log_origin: str
     log_public_key: str
     score_version: str
+    release_public_key: str
+    """PEM: what released data sets are signed by."""
 
 
-def _config(parts: Parts) -> ConfigAnswer:
+def _config(parts: Parts, release_public_key: str = "") -> ConfigAnswer:
     return ConfigAnswer(
         protocol=PROTOCOL,
         chain_id=parts.deployment.chain_id,
@@ -456,6 +475,7 @@ def _config(parts: Parts) -> ConfigAnswer:
         log_origin=parts.log.origin,
         log_public_key=parts.log.verifier,
         score_version=SCORE_VERSION,
+        release_public_key=release_public_key,
     )
 
 

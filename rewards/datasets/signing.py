@@ -37,8 +37,9 @@ def sign(folder: Path, key: Path) -> Path:
 
     _load(key)
     signature = folder / SIGNATURE
-    ignored = hashing.Config().set_ignored_paths(paths=[signature, folder / _CLIENTS_OWN], ignore_git_paths=False)
-    signing.Config().use_elliptic_key_signer(private_key=key).set_hashing_config(ignored).sign(folder, signature)
+    hashed, signer = hashing.Config(), signing.Config()  # type: ignore[no-untyped-call]  # their constructors are
+    hashed.set_ignored_paths(paths=[signature, folder / _CLIENTS_OWN], ignore_git_paths=False)
+    signer.use_elliptic_key_signer(private_key=key).set_hashing_config(hashed).sign(folder, signature)
     return signature
 
 

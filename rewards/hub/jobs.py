@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol, Self, cast
 
 import structlog
-from sqlalchemy import func, select, update
+from sqlalchemy import CursorResult, func, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from recorder.file.meta import canonical
@@ -131,6 +132,8 @@ class Jobs:
         self._asked = asyncio.Event()
         self._threads = ThreadPoolExecutor(at_once, "jobs")
         self._running: set[Apart] = set()
+        self._taken: set[str] = set()
+        """Jobs that this hub does, from before the table says so."""
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._tasks: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -138,7 +141,6 @@ class Jobs:
     async def __aenter__(self) -> Self:
         """Begin what was not ended."""
         self._loop = asyncio.get_running_loop()
-        await asyncio.to_thread(self._begin_again)
         self._tasks = [asyncio.create_task(self._serve(), name=f"jobs {number}") for number in range(self._at_once)]
         return self
 
@@ -219,6 +221,7 @@ class Jobs:
         while True:
             self._asked.clear()
             try:
+                await asyncio.to_thread(self._begin_again)
                 while (claimed := await asyncio.to_thread(self._claim)) is not None:
                     await self._do(*claimed)
             except Exception:  # noqa: BLE001  the supervisor: the database may come back
@@ -236,6 +239,7 @@ class Jobs:
             await asyncio.get_running_loop().run_in_executor(self._threads, run)
         finally:
             self._running.discard(process)
+            self._taken.discard(job)
         for waiter in self._waiting.get(job, ()):
             waiter.set()
 
@@ -260,8 +264,11 @@ class Jobs:
         if what == last[1] and time.monotonic() - last[0] < _TOLD_EVERY_S:
             return
         last[:] = time.monotonic(), what
-        with self._database() as db, db.begin():
-            db.execute(update(JobRow).where(JobRow.id == job).values(what=what, done=done, total=total))
+        try:
+            with self._database() as db, db.begin():
+                db.execute(update(JobRow).where(JobRow.id == job).values(what=what, done=done, total=total))
+        except DBAPIError as error:
+            _log.warning("how far a job is was not noted; it goes on", job=job, error=str(error))
 
     def _keep(self, db: Session, *, job: str, kind: Kind, result: Mapping[str, Any]) -> None:
         row = db.get_one(JobRow, job)
@@ -298,13 +305,23 @@ class Jobs:
     def _took(self, job: str) -> bool:
         """Note that a job is being done; False if somebody else does it."""
         here = JobRow.id == job, JobRow.state == JobState.QUEUED
-        with self._database() as db, db.begin():
-            begun = update(JobRow).where(*here).values(state=JobState.RUNNING, tries=JobRow.tries + 1)
-            return bool(db.execute(begun).rowcount)  # type: ignore[attr-defined]  # a CursorResult
+        self._taken.add(job)
+        try:
+            with self._database() as db, db.begin():
+                begun = update(JobRow).where(*here).values(state=JobState.RUNNING, tries=JobRow.tries + 1)
+                took = cast("CursorResult[Any]", db.execute(begun)).rowcount == 1
+        except DBAPIError:
+            self._taken.discard(job)
+            raise
+        if not took:
+            self._taken.discard(job)
+        return took
 
     def _begin_again(self) -> None:
+        """Put what nobody is doing back in the line: a hub ended in the middle, or could not note how it ended."""
+        left = JobRow.state == JobState.RUNNING, JobRow.id.not_in(list(self._taken))
         with self._database() as db, db.begin():
-            db.execute(update(JobRow).where(JobRow.state == JobState.RUNNING).values(state=JobState.QUEUED))
+            db.execute(update(JobRow).where(*left).values(state=JobState.QUEUED))
 
     def _kind(self, row: JobRow) -> Kind:
         return self._kinds[row.kind]

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from rewards.datasets.release import File
-from rewards.hub.datasets.releases import (
+from rewards.hub.exports.releases import (
     MAIN,
     Released,
     Releases,
@@ -325,7 +325,7 @@ def _sibling(file: File, *, blobs: bool) -> Sibling:
     if not blobs:
         return Sibling(rfilename=file.path)
     lfs = _lfs(file)
-    large = lfs and Blob(sha256=lfs.oid, size=lfs.size, pointer_size=lfs.pointer_size)
+    large = None if lfs is None else Blob(sha256=lfs.oid, size=lfs.size, pointer_size=lfs.pointer_size)
     return Sibling(rfilename=file.path, size=file.size, blob_id=file.git, lfs=large)
 
 

@@ -14,8 +14,8 @@ from fastapi import FastAPI
 from armshare.platform.processes import listen
 from rewards.datasets.signing import release_key
 from rewards.datasets.version import DatasetVersion
-from rewards.hub.datasets.hugging_face import router
-from rewards.hub.datasets.releases import Releases
+from rewards.hub.exports.hugging_face import router
+from rewards.hub.exports.releases import Releases
 from teleop.hub import errors
 from teleop.hub.db import Base, open_database, open_engine
 from teleop.hub.server import serving

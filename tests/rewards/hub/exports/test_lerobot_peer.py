@@ -19,7 +19,7 @@ from rewards.datasets.version import DatasetVersion
 from tests.recorder.export import made
 from tests.recorder.export.test_lerobot_peer import libraries
 from tests.rewards.datasets.sets import NAME
-from tests.rewards.hub.datasets.released_hub import Hub, opened
+from tests.rewards.hub.exports.released_hub import Hub, opened
 
 pytestmark = [pytest.mark.lerobot, pytest.mark.timeout(900)]
 

@@ -121,6 +121,12 @@ class Releases:
         known = ", ".join([MAIN, there[0].index.codebase, *(one.tag for one in there)])
         raise UnknownRevisionError(f"{name} has no revision {revision[:80]!r} that is given out. It has {known}.")
 
+    def when(self, digests: Sequence[str]) -> dict[str, int]:
+        """Return when versions were released, by their digests; those that were not are left out. Blocks."""
+        query = select(ReleaseRow.digest, ReleaseRow.released_ms).where(ReleaseRow.digest.in_(digests))
+        with self._database() as db:
+            return dict(db.execute(query).tuples().all())
+
     def _opened(self, row: ReleaseRow) -> Released | None:
         with self._lock:
             if row.digest in self._read:

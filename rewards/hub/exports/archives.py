@@ -23,8 +23,8 @@ from rewards.datasets.exporting import write
 from rewards.datasets.release import require_members
 from rewards.datasets.version import DatasetVersion
 from rewards.hub.apart import Told, Work, WorkError
-from rewards.hub.datasets.releases import Versions
-from rewards.hub.datasets.releasing import SAID, Bundle, Request, wanted
+from rewards.hub.exports.releases import Versions
+from rewards.hub.exports.releasing import SAID, Bundle, Request, wanted
 from rewards.hub.jobs import Job, JobState
 from rewards.tables import JobRow
 from teleop.clock import now_ms
@@ -223,7 +223,7 @@ class Exports:
             rows = db.execute(select(JobRow.id, JobRow.bytes).where(*there).order_by(JobRow.used_ms.desc())).all()
         taken, found = 0, []
         for job, size in rows:
-            taken += size
+            taken += size or 0
             if taken > beyond:
                 found.append(job)
         return found

@@ -20,7 +20,7 @@ from rewards.datasets.exporting import Order
 from rewards.datasets.release import Index, commit_of, read_index, release
 from rewards.datasets.version import DatasetVersion
 from rewards.hub.apart import Told, Work, WorkError
-from rewards.hub.datasets.releases import Versions
+from rewards.hub.exports.releases import Versions
 from rewards.tables import JobRow, ReleaseRow
 from sim.robot import RobotError
 from teleop.clock import now_ms

@@ -18,7 +18,7 @@ from huggingface_hub.file_download import http_get
 from packaging.version import InvalidVersion, Version
 
 from tests.rewards.datasets.sets import NAME
-from tests.rewards.hub.datasets.released_hub import Hub, opened
+from tests.rewards.hub.exports.released_hub import Hub, opened
 
 INFO = "meta/info.json"
 FILM = "videos/observation.images.front/chunk-000/file-000.mp4"

@@ -18,7 +18,7 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
 
 class ShelvedVersions:
-    """A `rewards.hub.datasets.releases.Versions`. Every call blocks."""
+    """A `rewards.hub.exports.releases.Versions`. Every call blocks."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

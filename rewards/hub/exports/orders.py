@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from recorder.export.actions import ACTIONS
@@ -16,9 +16,9 @@ from recorder.export.formats import FORMATS
 from rewards.datasets.exporting import Order
 from rewards.datasets.version import DatasetVersion
 from rewards.hub.api import SignedIn
-from rewards.hub.datasets import exports, releasing
-from rewards.hub.datasets.exports import ArchiveErasedError, Exports, NoArchiveError
-from rewards.hub.datasets.releases import Versions
+from rewards.hub.exports import archives, releasing
+from rewards.hub.exports.archives import ArchiveErasedError, Exports, NoArchiveError
+from rewards.hub.exports.releases import Versions
 from rewards.hub.jobs import Asked, Job, Jobs, JobsFullError, JobState, TooManyJobsError, UnknownJobError
 from sim.words import listed
 from teleop.hub.errors import ApiError
@@ -112,8 +112,9 @@ class JobAnswer(BaseModel):
 class _Routes:
     """The routes, each a method of its own."""
 
-    def __init__(self, jobs: Jobs, versions: Versions, archives: Exports, signed_in: SignedIn) -> None:
-        self._jobs, self._versions, self._archives, self._signed_in = jobs, versions, archives, signed_in
+    def __init__(self, jobs: Jobs, versions: Versions, made: Exports, signed_in: SignedIn, public_key: str) -> None:
+        self._jobs, self._versions, self._made, self._signed_in = jobs, versions, made, signed_in
+        self._public_key = public_key
 
     def export(self, request: Request, asked: ExportAsked) -> JobAnswer:
         """Ask for an export of a version in a format; the same request is the same job."""
@@ -125,7 +126,7 @@ class _Routes:
         found = self._found(said[1], said[2], asked.set) if said else None
         if found is None:
             raise ApiError(404, "unknown_dataset", f"expected a data set as NAMESPACE/NAME@N, got {asked.set[:90]!r}")
-        return self._asked(exports.KIND, _request(found, asked.format, order), len(found.episodes), wallet)
+        return self._asked(archives.KIND, _request(found, asked.format, order), len(found.episodes), wallet)
 
     def release(self, request: Request, namespace: str, name: str, version: int, asked: OrderAsked) -> JobAnswer:
         """Ask that a version be given out by Hugging Face's calls, as its owner: its LeRobot export is written."""
@@ -152,7 +153,7 @@ class _Routes:
         """Return an export's archive, whole or a range of it."""
         try:
             found = self._jobs.get(job)
-            path = self._archives.archive(found)
+            path = self._made.archive(found)
         except UnknownJobError as error:
             raise ApiError(404, "unknown_job", str(error)) from error
         except NoArchiveError as error:
@@ -163,6 +164,10 @@ class _Routes:
         headers = {"ETag": f'"{result["sha256"]}"', "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
         name = f"{result['name']}-{found.request['format']}.tar"
         return FileResponse(path, media_type="application/x-tar", filename=name, headers=headers)
+
+    def key(self) -> PlainTextResponse:
+        """Return the key that released folders are signed by: `model_signing verify key --public_key` takes it."""
+        return PlainTextResponse(self._public_key)
 
     def _found(self, name: str, number: str | None, named: str) -> DatasetVersion:
         found = self._versions.version(name, int(number)) if number else self._versions.newest(name)
@@ -181,14 +186,15 @@ class _Routes:
             raise ApiError(503, "jobs_full", str(error)) from error
 
 
-def router(jobs: Jobs, versions: Versions, archives: Exports, signed_in: SignedIn) -> APIRouter:
-    """Return the routes."""
-    made, routes = _Routes(jobs, versions, archives, signed_in), APIRouter()
-    routes.post("/api/exports", status_code=202)(made.export)
-    routes.post("/api/sets/{namespace}/{name}/versions/{version}/release", status_code=202)(made.release)
-    routes.get("/api/jobs/{job}")(made.job)
-    routes.get("/api/exports/{job}/archive", response_class=FileResponse, responses=_ARCHIVE)(made.archive)
-    routes.head("/api/exports/{job}/archive", response_class=Response)(made.archive)
+def router(jobs: Jobs, versions: Versions, made: Exports, signed_in: SignedIn, public_key: str) -> APIRouter:
+    """Return the routes. `public_key` is the PEM that releases are verified by."""
+    ours, routes = _Routes(jobs, versions, made, signed_in, public_key), APIRouter()
+    routes.post("/api/exports", status_code=202)(ours.export)
+    routes.post("/api/sets/{namespace}/{name}/versions/{version}/release", status_code=202)(ours.release)
+    routes.get("/api/jobs/{job}")(ours.job)
+    routes.get("/api/exports/{job}/archive", response_class=FileResponse, responses=_ARCHIVE)(ours.archive)
+    routes.head("/api/exports/{job}/archive", response_class=Response)(ours.archive)
+    routes.get("/api/release.pub", response_class=PlainTextResponse)(ours.key)
     return routes
 
 

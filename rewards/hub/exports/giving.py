@@ -1,0 +1,66 @@
+"""All that a hub gives out of its data sets, put together: the line of jobs, what they make, and the routes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import APIRouter
+
+from rewards.datasets.signing import release_key
+from rewards.hub.api import SignedIn
+from rewards.hub.exports import archives, hugging_face, orders, releasing
+from rewards.hub.exports.archives import Bounds, Exports
+from rewards.hub.exports.releases import Releases, Versions
+from rewards.hub.exports.releasing import Bundle, Releasing
+from rewards.hub.jobs import AT_ONCE, Jobs
+from teleop.hub.db import Database
+
+RELEASE_KEY: Final = "release.key"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things lie, and what the hub is called."""
+
+    data: Path
+    """`released/` and `exports/` are below it."""
+    keys: Path
+    url: str
+
+
+class Giving:
+    """What is given out; its jobs are done inside of `async with giving.jobs`."""
+
+    def __init__(
+        self,
+        places: Places,
+        database: Database,
+        versions: Versions,
+        bundle: Bundle,
+        config: Callable[[], Mapping[str, Any]],
+        bounds: Bounds,
+        at_once: int = AT_ONCE,
+    ) -> None:
+        """`config` is the hub's own `/api/config`. Raises KeyContentError."""
+        key = places.keys / RELEASE_KEY
+        self.public_key = release_key(key)
+        self._versions, self._url = versions, places.url
+        self.releases = Releases(database, places.data / "released", versions)
+        self.archives = Exports(database, versions, bundle, places.data / "exports", config, bounds)
+        release = Releasing(versions, bundle, places.data / "released", key, config, places.url)
+        self.jobs = Jobs(database, {archives.KIND: self.archives, releasing.KIND: release}, at_once=at_once)
+
+    def router(self, signed_in: SignedIn) -> APIRouter:
+        """Return all routes."""
+        routes = APIRouter()
+        routes.include_router(orders.router(self.jobs, self._versions, self.archives, signed_in, self.public_key))
+        routes.include_router(hugging_face.router(self.releases, self._url))
+        return routes
+
+    async def sweep(self) -> None:
+        """Erase archives that nobody keeps."""
+        await asyncio.to_thread(self.archives.sweep)
