@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from armshare.cli.options import HUB, AsJson, Ca, HubUrl, err, hub_url, out
+from armshare.cli.options import HUB, AsJson, Ca, HubUrl, err, hub_url, out, size_of
 
 if TYPE_CHECKING:
     from armshare.researcher.cards import Checked
@@ -178,6 +178,47 @@ def describe(
     said = {"title": title, "description": _text(description), "licence": licence}
     given = {field: value for field, value in said.items() if value}
     _change(hub, key, _path(name, "describe"), {**given, "reason": reason}, as_json)
+
+
+@cli.command()
+def release(
+    name: NameAt,
+    action: Annotated[
+        str, typer.Option(help="ee_twist (what was commanded), ee_pose, ee_delta, joint_position or joint_delta.")
+    ] = "ee_twist",
+    camera: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="A camera; may be repeated. By default all that recorded, and a simulation's front."
+        ),
+    ] = None,
+    size: Annotated[
+        str, typer.Option(metavar="WIDTHxHEIGHT", help="Of pictures that are drawn; by default 640x480.")
+    ] = "",
+    key: Key = None,
+    hub: HubUrl = HUB,
+    as_json: AsJson = False,
+    _ca: Ca = None,
+) -> None:
+    """Release a version, by default the newest: anyone can then load it from the hub with LeRobot, once and for all."""
+    from armshare.operator import drive, orders, sets
+    from rewards.datasets.exporting import Order
+
+    order = Order(action, tuple(camera) if camera else None, size_of(size, camera or ("front",)))
+    wallet = drive.wallet_in(key or drive.own_key_file())
+    said = sets.version(hub, name)
+    path = f"/api/sets/{said['name']}/versions/{said['version']}/release"
+    columns = TextColumn("{task.description}"), TextColumn("{task.completed} of {task.total} episodes")
+    with Progress(*columns, TimeElapsedColumn(), console=err, transient=True) as progress:
+        bar = progress.add_task("asking", total=None)
+        tell = lambda what, done, total: progress.update(bar, description=what, completed=done, total=total)  # noqa: E731
+        job = orders.ended(hub, asyncio.run(sets.change(hub, wallet, path, orders.body(order))), tell)
+    result = job["result"]
+    lines = [
+        f"{result['name']}@{result['version']} is released: {result['written']}, {result['bytes'] / 1e6:.1f} MB",
+        f"Load it with HF_ENDPOINT={hub} and LeRobotDataset({result['name']!r})",
+    ]
+    _print(lines, job, as_json)
 
 
 @cli.command()

@@ -129,6 +129,22 @@ def _episodes(folders: list[Path]) -> list[Path]:
 
 
 Folders = Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folders of episodes.", callback=_episodes)]
+_SET: Final = re.compile(r"[a-z0-9_-]{1,60}/[a-z0-9_-]{1,60}(@[0-9]{1,9})?")
+
+
+def named_set(given: list[Path]) -> str | None:
+    """Return the data set that is named instead of folders; None if folders are. A folder that is there is one."""
+    return str(given[0]) if len(given) == 1 and _SET.fullmatch(str(given[0])) and not given[0].exists() else None
+
+
+def _sources(given: list[Path]) -> list[Path]:
+    return given if named_set(given) is not None else _episodes(given)
+
+
+Sources = Annotated[
+    list[Path],
+    typer.Argument(metavar="FOLDER...|SET", help="Folders of episodes, or a hub's data set.", callback=_sources),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, and nothing else.")]
 IsChild = Annotated[bool, typer.Option("--child", hidden=True)]
 

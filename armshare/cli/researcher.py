@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from armshare.cli.options import HUB, AsJson, Ca, Folders, HubUrl, err, hub_url, out, size_of
+from armshare.cli.options import HUB, AsJson, Ca, Folders, HubUrl, Sources, err, hub_url, named_set, out, size_of
 from armshare.cli.words import searching
 from armshare.client import client_of, config_of
 from sim.words import listed
+
+if TYPE_CHECKING:
+    from rewards.datasets.exporting import Order
 
 cli = typer.Typer()
 _SHOWN: Final = TextColumn("drawing {task.description}"), TimeElapsedColumn()
@@ -167,7 +171,7 @@ def fetch(
 
 @cli.command()
 def export(
-    bundles: Folders,
+    bundles: Sources,
     target: Annotated[Path, typer.Option("--to", "-o", help="The file or folder to write.")],
     form: Annotated[
         str,
@@ -209,9 +213,16 @@ def export(
             "cut. 0 keeps the length of each, which the original ACT does not read.",
         ),
     ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(help="For a data set: the wallet's key file, made if missing; by default one of your own."),
+    ] = None,
     _ca: Ca = None,
 ) -> None:
-    """Write verified episodes in a format that training code reads."""
+    """Write verified episodes in a format that training code reads: folders of them, or a data set of a hub.
+
+    A data set, as NAMESPACE/NAME or NAMESPACE/NAME@N, is written by the hub (--hub), and downloaded from there.
+    """
     from armshare.researcher import checks, exports
     from recorder.export.formats import format_of
     from recorder.proof.named import trust_in
@@ -219,6 +230,9 @@ def export(
 
     chosen = format_of(form, target)
     order = Order(action, exports.cameras_of(camera), size_of(size, camera), all_steps, language, length)
+    if (named := named_set(bundles)) is not None:
+        _export_set(named, target, chosen.name, order, hub, key, apart=unverified or pins is not None)
+        return
     shown = TextColumn("{task.description}"), TextColumn("{task.completed} of {task.total} episodes")
     with ExitStack() as open_, Progress(*shown, TimeElapsedColumn(), console=err, transient=True) as progress:
         bar = progress.add_task("checking", total=len(bundles))
@@ -239,6 +253,28 @@ def export(
     if config is None and found.hubs:
         whose = f"Receipts are by {listed(sorted(found.hubs))}"
         err.print(f"{whose}; --pins or --hub says whose to trust.", highlight=False, soft_wrap=True)
+
+
+def _export_set(named: str, target: Path, form: str, order: Order, hub: str, key: Path | None, *, apart: bool) -> None:
+    """Let a hub export a data set, and bring what it made."""
+    from armshare.operator import drive, orders, sets
+
+    if not hub:
+        raise typer.BadParameter(f"say which hub has {named}, such as {HUB}", param_hint="--hub")
+    if apart:
+        raise typer.BadParameter("--pins and --unverified are for folders: a hub exports what it has verified itself")
+    if form == "mcap" and target.suffix:
+        raise typer.BadParameter(f"a data set's MCAP is a folder: name one instead of {target}", param_hint="--to")
+    wallet = drive.wallet_in(key or drive.own_key_file())
+    asked = {"set": named, "format": form, **orders.body(order)}
+    columns = TextColumn("{task.description}"), TextColumn("{task.completed} of {task.total}"), TimeElapsedColumn()
+    with Progress(*columns, console=err, transient=True) as progress:
+        bar = progress.add_task("asking", total=None)
+        tell = lambda what, done, total: progress.update(bar, description=what, completed=done, total=total)  # noqa: E731
+        job = orders.ended(hub, asyncio.run(sets.change(hub, wallet, "/api/exports", asked)), tell)
+        said = orders.bring(hub, job, target, tell)
+    for line in said.lines(target):
+        out.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def _config(hub: str) -> dict[str, Any]:

@@ -12,9 +12,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
+from threading import Lock
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, cast
 
@@ -132,6 +134,7 @@ class Jobs:
         self._asked = asyncio.Event()
         self._threads = ThreadPoolExecutor(at_once, "jobs")
         self._running: set[Apart] = set()
+        self._taking = Lock()
         self._taken: set[str] = set()
         """Jobs that this hub does, from before the table says so."""
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
@@ -226,10 +229,9 @@ class Jobs:
                     await self._do(*claimed)
             except Exception:  # noqa: BLE001  the supervisor: the database may come back
                 _log.exception("the line of jobs failed; it goes on later")
-            try:
-                await asyncio.wait_for(self._asked.wait(), LOOK_EVERY_S)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S):  # wait_for of Python 3.11 may lose a cancellation
+                    await self._asked.wait()
 
     async def _do(self, job: str, kind: str, request: Mapping[str, Any]) -> None:
         process = Apart()
@@ -240,8 +242,6 @@ class Jobs:
         finally:
             self._running.discard(process)
             self._taken.discard(job)
-        for waiter in self._waiting.get(job, ()):
-            waiter.set()
 
     def _run(self, process: Apart, job: str, kind: Kind, request: Mapping[str, Any]) -> None:
         """Do a job, and note how it ended."""
@@ -257,6 +257,7 @@ class Jobs:
             self._fail(job, _FAULT)
         else:
             ledger.write(self._database, partial(self._keep, job=job, kind=kind, result=result))
+            self._tell(job)
             _log.info("a job is done", job=job)
 
     def _told(self, job: str, last: list[Any], what: str, done: int, total: int) -> None:
@@ -279,7 +280,18 @@ class Jobs:
         with self._database() as db, db.begin():
             ended = {"state": JobState.FAILED, "error": error, "ended_ms": self._clock_ms()}
             db.execute(update(JobRow).where(JobRow.id == job).values(**ended))
+        self._tell(job)
         _log.info("a job failed", job=job, error=error)
+
+    def _tell(self, job: str) -> None:
+        """Wake whoever waits for the end of a job, from any thread."""
+
+        def wake() -> None:
+            for waiter in self._waiting.get(job, ()):
+                waiter.set()
+
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(wake)
 
     def _lost(self, job: str) -> None:
         with self._database() as db, db.begin():
@@ -305,9 +317,9 @@ class Jobs:
     def _took(self, job: str) -> bool:
         """Note that a job is being done; False if somebody else does it."""
         here = JobRow.id == job, JobRow.state == JobState.QUEUED
-        self._taken.add(job)
         try:
-            with self._database() as db, db.begin():
+            with self._taking, self._database() as db, db.begin():
+                self._taken.add(job)
                 begun = update(JobRow).where(*here).values(state=JobState.RUNNING, tries=JobRow.tries + 1)
                 took = cast("CursorResult[Any]", db.execute(begun)).rowcount == 1
         except DBAPIError:
@@ -319,8 +331,8 @@ class Jobs:
 
     def _begin_again(self) -> None:
         """Put what nobody is doing back in the line: a hub ended in the middle, or could not note how it ended."""
-        left = JobRow.state == JobState.RUNNING, JobRow.id.not_in(list(self._taken))
-        with self._database() as db, db.begin():
+        with self._taking, self._database() as db, db.begin():
+            left = JobRow.state == JobState.RUNNING, JobRow.id.not_in(list(self._taken))
             db.execute(update(JobRow).where(*left).values(state=JobState.QUEUED))
 
     def _kind(self, row: JobRow) -> Kind:

@@ -206,7 +206,8 @@ class Exports:
         with self._database() as db:
             there = JobRow.bytes.is_not(None), JobRow.kind == KIND
             late = list(db.scalars(select(JobRow.id).where(*there, JobRow.used_ms < before)))
-            known = dict(db.execute(select(JobRow.id, JobRow.state).where(JobRow.kind == KIND)).tuples().all())
+            rows = db.execute(select(JobRow.id, JobRow.state).where(JobRow.kind == KIND))
+            known = {row.id: row.state for row in rows}
         for path in self._folder.iterdir():
             if path.suffix == ".tar" and path.stem not in known:
                 path.unlink(missing_ok=True)

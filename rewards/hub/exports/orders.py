@@ -200,7 +200,8 @@ def router(jobs: Jobs, versions: Versions, made: Exports, signed_in: SignedIn, p
 
 def _request(found: DatasetVersion, form: str, order: Order) -> dict[str, Any]:
     made = releasing.Request(found.name, found.version, found.digest, form, order)
-    return dict(msgspec.to_builtins(made))
+    asked: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(made))  # lists, as the table has them
+    return asked
 
 
 def _answer(job: Job) -> JobAnswer:

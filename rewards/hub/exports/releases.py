@@ -125,7 +125,7 @@ class Releases:
         """Return when versions were released, by their digests; those that were not are left out. Blocks."""
         query = select(ReleaseRow.digest, ReleaseRow.released_ms).where(ReleaseRow.digest.in_(digests))
         with self._database() as db:
-            return dict(db.execute(query).tuples().all())
+            return {row.digest: row.released_ms for row in db.execute(query)}
 
     def _opened(self, row: ReleaseRow) -> Released | None:
         with self._lock:

@@ -156,7 +156,8 @@ def test_a_fault_of_ours_is_logged_and_not_told(world: World) -> None:
     assert "has logged why" in str(one.error)
 
 
-def test_a_job_whose_process_dies_is_done_again_and_not_for_ever(world: World) -> None:
+def test_a_job_whose_process_dies_is_done_again_and_not_for_ever(world: World, monkeypatch: Any) -> None:
+    monkeypatch.setattr(line, "TRIES_MAX", 2)
     (one,) = done(world, asked("dies once"))
     assert (one.state, len(begun(world.kind.folder))) == (JobState.DONE, 2)
     (other,) = done(world, asked("dies"))
