@@ -5,108 +5,25 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import h5py
 import httpx
 import pytest
-import uvicorn
-from fastapi import FastAPI, Request
 from huggingface_hub import snapshot_download
 from sqlalchemy import update
-from sqlalchemy.orm import Session, sessionmaker
 
-from armshare.platform.processes import listen
-from rewards.hub.exports.archives import Bounds
-from rewards.hub.exports.giving import Giving, Places
 from rewards.tables import JobRow
-from teleop.hub import errors
-from teleop.hub.db import Base, open_database, open_engine
-from teleop.hub.errors import ApiError
-from teleop.hub.server import serving
-from tests.recorder.bundles import LOG_KEY, good_bundle
-from tests.recorder.factory import DOMAIN, HUB, MALLORY, WALLET
-from tests.recorder.filming import head
-from tests.rewards.datasets.sets import NAME, DictVersions, version
-
-CONFIG = {"chain_id": DOMAIN.chain_id, "vault": DOMAIN.vault, "hub": HUB.address, "log_public_key": LOG_KEY.verifier}
-WALLETS = {"ada": WALLET.address, "mallory": MALLORY.address}
-DAY_MS = 24 * 3_600_000
-JOINTS = {"action": "joint_position"}
-
-
-@dataclass
-class Hub:
-    """A hub with two versions of a set."""
-
-    client: httpx.Client
-    url: str
-    work: Path
-    giving: Giving
-    versions: DictVersions
-    database: sessionmaker[Session]
-
-    def post(self, path: str, body: dict[str, Any], who: str = "ada") -> httpx.Response:
-        return self.client.post(path, json=body, headers={"Authorization": f"Bearer {who}"})
-
-    def export(self, **said: Any) -> httpx.Response:
-        return self.post("/api/exports", {"set": f"{NAME}@1", "format": "robomimic", **JOINTS, **said})
-
-    def ended(self, job: str) -> dict[str, Any]:
-        """Return a job once it has ended."""
-        while (found := self.client.get(f"/api/jobs/{job}?wait_s=30").json())["state"] in ("queued", "running"):
-            pass
-        return dict(found)
-
-
-def signed_in(request: Request) -> str:
-    """Take the wallet's name for its token."""
-    name = request.headers.get("authorization", "").removeprefix("Bearer ")
-    if name not in WALLETS:
-        raise ApiError(401, "auth", "expected the token of a signed-in wallet; sign in again")
-    return WALLETS[name]
+from tests.rewards.datasets.sets import NAME
+from tests.rewards.hub.exports.ordering_hub import JOINTS, Hub, opened
 
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    work = tmp_path_factory.mktemp("hub")
-    bundles = [
-        good_bundle(work / "bundles", episode=f"e{number}", steps=14, simulated=False, cameras=(head(),), seed=number)
-        for number in range(2)
-    ]
-    first = version(bundles[:1])
-    versions = DictVersions([first, version(bundles, 2, previous=first.digest)])
-    engine = open_engine(f"sqlite:///{work / 'armshare.sqlite'}")
-    Base.metadata.create_all(engine)
-    database = open_database(engine)
-    places = Places(work, work / "keys", "http://hub.example")
-    bounds = Bounds(bytes_max=50_000_000, kept_ms=7 * DAY_MS)
-    giving = Giving(places, database, versions, lambda one: work / "bundles" / one, lambda: CONFIG, bounds)
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with giving.jobs:
-            yield
-
-    app = FastAPI(lifespan=lifespan)
-    errors.install(app)
-    app.include_router(giving.router(signed_in))
-    listener = listen("127.0.0.1", 0)
-    server = uvicorn.Server(serving.config(app))
-    thread = threading.Thread(target=server.run, args=([listener],))
-    thread.start()
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    with httpx.Client(base_url=url, timeout=60) as client:
-        yield Hub(client, url, work, giving, versions, database)
-    server.should_exit = True
-    thread.join()
-    listener.close()
-    engine.dispose()
+    with opened(tmp_path_factory.mktemp("hub")) as served:
+        yield served
 
 
 @pytest.fixture(scope="module")
