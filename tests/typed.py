@@ -129,8 +129,12 @@ LATER: Final = frozenset(
 _EXPORTED: Final = (
     "the tutorial types two formats; tests/armshare/cli/test_export.py has all of them, of smaller episodes"
 )
+_RELEASED: Final = "test_export_set.py types it of a hub with a data set; test_release.py has the public tool verify it"
 _OF_A_DATA_SET: Final = "needs a data set, or an episode of one's own; `test_datasets.py` makes them"
 NOT_TYPED: Final[Mapping[str, str]] = {
+    "armshare dataset release lab/lift --camera front --size 320x240 --hub URL": _RELEASED,
+    "armshare export lab/lift@1 --to lift.hdf5 --hub URL": _RELEASED,
+    "curl -s URL/api/release.pub > release.pub": _RELEASED,
     'armshare dataset create lab/lift --title "Lifts of a cube" --licence CC-BY-4.0 '
     '--search "task=lift score_min=0.8"': _OF_A_DATA_SET,
     'armshare dataset append lab/lift EPISODE --reason "three more"': _OF_A_DATA_SET,

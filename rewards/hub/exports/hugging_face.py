@@ -58,11 +58,6 @@ _PREFLIGHT: Final = {
     "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Range, Range",
     "Access-Control-Max-Age": "86400",
 }
-_REFUSED: Final = {
-    UnknownSetError: ("unknown_dataset", "RepoNotFound"),
-    UnknownRevisionError: ("unknown_revision", "RevisionNotFound"),
-    UnknownPathError: ("unknown_path", "EntryNotFound"),
-}
 _FILE: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 }
@@ -163,11 +158,12 @@ class _Route(APIRoute):
         async def answer(request: Request) -> Response:
             try:
                 response = await handle(request)
-            except tuple(_REFUSED) as error:
-                code, named = _REFUSED[type(error)]
-                response = errors.answer(404, code, str(error))
-                said = str(error).encode("ascii", "replace").decode()
-                response.headers.update({"X-Error-Code": named, "X-Error-Message": said})
+            except UnknownSetError as error:
+                response = _unknown(errors.answer(404, "unknown_dataset", str(error)), "RepoNotFound", error)
+            except UnknownRevisionError as error:
+                response = _unknown(errors.answer(404, "unknown_revision", str(error)), "RevisionNotFound", error)
+            except UnknownPathError as error:
+                response = _unknown(errors.answer(404, "unknown_path", str(error)), "EntryNotFound", error)
             response.headers.update(_OPEN)
             return response
 
@@ -285,6 +281,13 @@ def router(releases: Releases, url: str) -> APIRouter:
     for public in ("/api/datasets/{path:path}", "/datasets/{path:path}"):
         routes.options(public, status_code=204)(made.preflight)
     return routes
+
+
+def _unknown(response: Response, named: str, error: Exception) -> Response:
+    """Say what is not there as the Hugging Face Hub does."""
+    said = str(error).encode("ascii", "replace").decode()
+    response.headers.update({"X-Error-Code": named, "X-Error-Message": said})
+    return response
 
 
 def _entries(found: Released, folder: str, *, recursive: bool, expand: bool) -> Iterator[Entry]:

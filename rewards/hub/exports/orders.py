@@ -31,6 +31,8 @@ _ARCHIVE: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"application/x-tar": {"schema": {"type": "string", "format": "binary"}}}}
 }
 
+_TEXT: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+
 
 class OrderAsked(BaseModel):
     """How episodes are to be written: the options of `armshare export`."""
@@ -194,7 +196,7 @@ def router(jobs: Jobs, versions: Versions, made: Exports, signed_in: SignedIn, p
     routes.get("/api/jobs/{job}")(ours.job)
     routes.get("/api/exports/{job}/archive", response_class=FileResponse, responses=_ARCHIVE)(ours.archive)
     routes.head("/api/exports/{job}/archive", response_class=Response)(ours.archive)
-    routes.get("/api/release.pub", response_class=PlainTextResponse)(ours.key)
+    routes.get("/api/release.pub", response_class=Response, responses=_TEXT)(ours.key)
     return routes
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from huggingface_hub import snapshot_download
 from sqlalchemy import update
 
+from rewards.hub.exports.releasing import Releasing
 from rewards.tables import JobRow
 from tests.rewards.datasets.sets import NAME
 from tests.rewards.hub.exports.ordering_hub import JOINTS, Hub, opened
@@ -185,3 +187,20 @@ def test_archives_take_no_more_than_they_may_the_oldest_go_first(hub: Hub, expor
     erased = hub.giving.archives.sweep()
     assert {f"{0:032}", f"{1:032}"} <= set(erased), "two of them and the newest would be too much"
     assert f"{2:032}" not in erased
+
+
+def test_a_release_that_was_written_and_not_heard_is_not_written_again(
+    hub: Hub, released: dict[str, Any], tmp_path: Path
+) -> None:
+    """And what a process left behind that was ended in the middle is removed."""
+    digest = released["result"]["digest"]
+    folder = Path(shutil.copytree(hub.work / "released" / digest, tmp_path / "released" / digest))
+    half = folder.with_name(f".{digest}.77.tmp")
+    half.mkdir()
+    work = Releasing(hub.versions, Path, folder.parent, hub.work / "keys" / "release.key", dict, "")
+    request = hub.giving.jobs.get(released["id"]).request
+    before = folder.stat()
+    assert work.work(released["id"], request)(lambda what, done, total: None) == {
+        name: value for name, value in released["result"].items() if value is not None
+    }
+    assert (half.exists(), folder.stat().st_mtime_ns) == (False, before.st_mtime_ns)
