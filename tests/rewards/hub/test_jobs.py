@@ -19,6 +19,7 @@ from rewards.hub.apart import Told, Work, WorkError
 from rewards.hub.jobs import Asked, Job, Jobs, JobsFullError, JobState, TooManyJobsError, UnknownJobError
 from rewards.tables import JobRow
 from teleop.hub.db import Base, open_database, open_engine
+from tests.databases import url_below
 
 ADA, BOB = "0x" + "a" * 40, "0x" + "b" * 40
 
@@ -90,7 +91,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'armshare.sqlite'}")
+    engine = open_engine(url_below(tmp_path))
     Base.metadata.create_all(engine)
     os.mkfifo(tmp_path / "arrived")
     arrived = os.open(tmp_path / "arrived", os.O_RDWR)
@@ -122,6 +123,7 @@ def test_a_job_is_done_in_a_process_of_its_own_and_says_what_it_made(world: Worl
     assert world.kind.kept == [one.id]
 
 
+@pytest.mark.usefixtures("either_database")
 def test_the_same_request_is_the_same_job_and_is_done_once(world: World) -> None:
     one, other = done(world, asked(camera="front"), Asked("test", {"camera": "front", "how": "does"}, 3))
     assert one.id == other.id
@@ -225,6 +227,7 @@ def test_only_so_many_are_done_at_once_and_the_oldest_first(world: World) -> Non
     assert asyncio.run(go()) == [JobState.DONE] * 3
 
 
+@pytest.mark.usefixtures("either_database")
 def test_a_wallet_may_ask_for_so_much_and_all_together_for_so_much(world: World, monkeypatch: Any) -> None:
     jobs = world.jobs()
     for number in range(line.OPEN_MAX):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from fastapi.testclient import TestClient
 
 from rewards.hub.exports.shelved import ShelvedVersions
 from tests.rewards.hub.datasets.shop import LIFT, opened
 
+pytestmark = pytest.mark.usefixtures("either_database")
 ADA = {"Authorization": "Bearer ada"}
 
 
