@@ -5,7 +5,9 @@ A version with an episode whose consent has ended is no longer given out, as if 
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +24,7 @@ from teleop.hub.db import Database
 
 MAIN: Final = "main"
 _TAG: Final = re.compile(r"version-([1-9][0-9]{0,8})")
+FRESH_S: Final = 1.0
 _KEPT: Final = 64
 """Of how many released folders the list of files is kept in memory."""
 
@@ -88,13 +91,27 @@ class Released:
 class Releases:
     """The released versions in one folder, `folder / <digest>`."""
 
-    def __init__(self, database: Database, folder: Path, versions: Versions) -> None:
-        self._database, self._folder, self._versions = database, folder, versions
+    def __init__(self, database: Database, folder: Path, versions: Versions, fresh_s: float = FRESH_S) -> None:
+        """What is given out of a data set is looked up again after `fresh_s`: a client asks twice for each file."""
+        self._database, self._folder, self._versions, self._fresh_s = database, folder, versions, fresh_s
         self._read: dict[str, Released] = {}
+        self._seen: dict[str, tuple[float, list[Released]]] = {}
         self._lock = Lock()
 
     def of(self, name: str) -> list[Released]:
         """Return what is given out of a data set, newest first; raise UnknownSetError if nothing is. Blocks."""
+        with self._lock:
+            looked_s, found = self._seen.get(name, (-math.inf, []))
+        if time.monotonic() - looked_s < self._fresh_s:
+            return found
+        found = self._looked_up(name)
+        with self._lock:
+            while len(self._seen) >= _KEPT:
+                del self._seen[next(iter(self._seen))]
+            self._seen[name] = time.monotonic(), found
+        return found
+
+    def _looked_up(self, name: str) -> list[Released]:
         query = select(ReleaseRow).where(ReleaseRow.name == name).order_by(ReleaseRow.version.desc())
         with self._database() as db:
             rows = list(db.scalars(query))

@@ -70,7 +70,7 @@ def opened(work: Path) -> Iterator[Hub]:
         noted(database, released(work / "released", one, its, work / "release.key"))
     app = FastAPI()
     errors.install(app)
-    app.include_router(router(Releases(database, work / "released", versions), "http://hub.example"))
+    app.include_router(router(Releases(database, work / "released", versions, fresh_s=0.0), "http://hub.example"))
     with served(app) as url:
         yield Hub(url, work / "released", versions, first, second)
     engine.dispose()

@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, 
 from huggingface_hub.file_download import http_get
 from packaging.version import InvalidVersion, Version
 
-from tests.rewards.datasets.sets import NAME
+from rewards.hub.exports.releases import Releases
+from teleop.hub.db import open_database, open_engine
+from tests.rewards.datasets.sets import NAME, DictVersions
 from tests.rewards.hub.exports.released_hub import Hub, opened
 
 INFO = "meta/info.json"
@@ -143,6 +145,8 @@ def test_a_tree_is_listed_folder_by_folder_or_whole_and_in_pages(api: HfApi, hub
         seen += [one["path"] for one in answer.json()]
         url = answer.links.get("next", {}).get("url", "")
     assert seen == sorted(whole)
+    named = httpx.get(f"{hub.url}/api/datasets/{NAME}/tree/main?limit=1", headers={"Host": "hub.example"})
+    assert named.links["next"]["url"].startswith(f"http://hub.example/api/datasets/{NAME}/tree/main?")
 
 
 def test_paths_are_looked_up_by_name(api: HfApi) -> None:
@@ -240,3 +244,19 @@ def test_one_environment_variable_is_all_that_a_stranger_sets(hub: Hub, tmp_path
         if path.is_file() and ".cache" not in path.parts
     }
     assert got == hub.files(hub.first)
+
+
+def test_what_is_given_out_is_looked_up_once_for_all_that_a_client_asks_in_a_second(hub: Hub) -> None:
+    engine = open_engine(f"sqlite:///{hub.folder.parent / 'armshare.sqlite'}")
+    asked: list[Sequence[str]] = []
+
+    class Counting(DictVersions):
+        def withdrawn(self, digests: Sequence[str]) -> frozenset[str]:
+            asked.append(digests)
+            return super().withdrawn(digests)
+
+    releases = Releases(open_database(engine), hub.folder, Counting(hub.versions.made), fresh_s=3600.0)
+    assert releases.revision(NAME, "main").commit == hub.second.digest[:40]
+    assert releases.revision(NAME, "version-1").commit == hub.first.digest[:40]
+    assert len(asked) == 1
+    engine.dispose()
