@@ -32,6 +32,7 @@ from recorder.hub.intake import Intake
 from recorder.hub.log import Log
 from recorder.hub.records import Records
 from recorder.hub.store import StoreLostError
+from recorder.hub.store.bundles import stored_bundle
 from recorder.hub.store.cache import Cache
 from recorder.hub.store.objects import Objects
 from recorder.hub.store.opening import Opened, in_bucket, in_folder
@@ -324,7 +325,8 @@ def _giving(parts: Parts) -> Giving:
     bounds = Bounds(round(settings.exports_gb * 1e9), round(settings.exports_kept_days * DAY_MS))
     places = Places(settings.data, settings.keys, settings.url)
     versions = ShelvedVersions(parts.database)
-    return Giving(places, parts.database, versions, parts.store.folder, lambda: _config(parts).model_dump(), bounds)
+    bundle = partial(stored_bundle, parts.files.store)
+    return Giving(places, parts.database, versions, bundle, lambda: _config(parts).model_dump(), bounds)
 
 
 @asynccontextmanager

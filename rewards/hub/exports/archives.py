@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import RawIOBase
 from pathlib import Path
@@ -18,13 +18,14 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from recorder.export.formats import FORMATS
+from recorder.hub.store.bundles import StoredBundle, placed
 from recorder.proof.named import trust_in
 from rewards.datasets.exporting import write
 from rewards.datasets.release import require_members
 from rewards.datasets.version import DatasetVersion
 from rewards.hub.apart import Told, Work, WorkError
 from rewards.hub.exports.releases import Versions
-from rewards.hub.exports.releasing import SAID, Bundle, Request, wanted
+from rewards.hub.exports.releasing import SAID, Bundle, Request, bundles_of, wanted
 from rewards.hub.jobs import Job, JobState
 from rewards.tables import JobRow
 from teleop.clock import now_ms
@@ -60,7 +61,7 @@ class _Export:
     """What its process does."""
 
     version: DatasetVersion
-    bundles: tuple[Path, ...]
+    bundles: tuple[StoredBundle, ...]
     target: Path
     """Where the archive goes."""
     request: Request
@@ -73,14 +74,15 @@ class _Export:
         shutil.rmtree(work, ignore_errors=True)  # of a try that was ended in the middle
         work.mkdir()
         try:
-            return self._made(work, told)
+            with placed(self.bundles, self.target.with_suffix(".bundles")) as folders:
+                return self._made(work, folders, told)
         except SAID as error:
             raise WorkError(str(error)) from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
-    def _made(self, work: Path, told: Told) -> Mapping[str, Any]:
-        form, total = FORMATS[self.request.format], len(self.bundles)
+    def _made(self, work: Path, folders: Sequence[Path], told: Told) -> Mapping[str, Any]:
+        form, total = FORMATS[self.request.format], len(folders)
 
         def watch(what: str, done: int) -> None:
             told(what, done, total)
@@ -89,7 +91,7 @@ class _Export:
         name = self.version.name.partition("/")[2] + f"-{self.version.version}"
         target = work / (name + (form.suffixes[0] if form.name == "robomimic" else ""))
         said, _ = write(
-            self.bundles,
+            folders,
             target,
             form,
             self.request.order,
@@ -167,7 +169,7 @@ class Exports:
         """Return what is to be done; raise WorkError."""
         asked = msgspec.convert(dict(request), Request)
         found = wanted(self._versions, asked)
-        bundles = tuple(self._bundle(one.episode) for one in found.episodes)
+        bundles = bundles_of(found, self._bundle)
         half = self._bounds.bytes_max // 2
         self._erase(self._oldest(beyond=half))  # so that there is room for the other half while it is made
         return _Export(found, bundles, self._path(job), asked, self._config(), half)
@@ -211,7 +213,7 @@ class Exports:
         for path in self._folder.iterdir():
             if path.suffix == ".tar" and path.stem not in known:
                 path.unlink(missing_ok=True)
-            if path.suffix == ".work" and known.get(path.stem) != JobState.RUNNING:
+            if path.suffix in (".work", ".bundles") and known.get(path.stem) != JobState.RUNNING:
                 shutil.rmtree(path, ignore_errors=True)
         erased = [*late, *self._oldest(beyond=self._bounds.bytes_max)]
         self._erase(erased)

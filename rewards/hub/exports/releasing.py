@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 
 from recorder.export.errors import ExportError
 from recorder.file.episode import EpisodeError
+from recorder.hub.store import UnknownFileError
+from recorder.hub.store.bundles import StoredBundle, placed
 from recorder.pictures.errors import PictureError
 from recorder.proof.named import trust_in
 from recorder.proof.refusals import GateError
@@ -28,8 +30,8 @@ from teleop.clock import now_ms
 KIND: Final = "release"
 SAID: Final = (ExportError, EpisodeError, GateError, PictureError, RobotError)
 """What says something of the episodes or the order, to whoever asked; anything else is a fault of the hub's."""
-Bundle = Callable[[str], Path]
-"""Returns the folder of an episode's bundle."""
+Bundle = Callable[[str], StoredBundle]
+"""Returns where an episode's files are; raises UnknownFileError, or StoreLostError."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -53,12 +55,20 @@ def wanted(versions: Versions, request: Request) -> DatasetVersion:
     return found
 
 
+def bundles_of(version: DatasetVersion, bundle: Bundle) -> tuple[StoredBundle, ...]:
+    """Return where the files of a version's episodes are, in its order; raise WorkError, or StoreLostError."""
+    try:
+        return tuple(bundle(one.episode) for one in version.episodes)
+    except UnknownFileError as error:
+        raise WorkError(f"{error}: this hub has not kept its files") from error
+
+
 @dataclass(frozen=True, slots=True)
 class _Release:
     """What its process does."""
 
     version: DatasetVersion
-    bundles: tuple[Path, ...]
+    bundles: tuple[StoredBundle, ...]
     target: Path
     order: Order
     key: Path
@@ -77,16 +87,17 @@ class _Release:
     def _written(self, told: Told) -> Index:
         total = len(self.bundles)
         try:
-            return release(
-                self.version,
-                self.bundles,
-                self.target,
-                self.order,
-                key=self.key,
-                trust=trust_in(self.config),
-                watch=lambda what, done: told(what, done, total),
-                url=self.url,
-            )
+            with placed(self.bundles, self.target.with_name(f".{self.target.name}.bundles.tmp")) as folders:
+                return release(
+                    self.version,
+                    folders,
+                    self.target,
+                    self.order,
+                    key=self.key,
+                    trust=trust_in(self.config),
+                    watch=lambda what, done: told(what, done, total),
+                    url=self.url,
+                )
         except SAID as error:
             raise WorkError(str(error)) from error
 
@@ -113,7 +124,7 @@ class Releasing:
         """Return what is to be done; raise WorkError."""
         asked = msgspec.convert(dict(request), Request)
         found = wanted(self._versions, asked)
-        bundles = tuple(self._bundle(one.episode) for one in found.episodes)
+        bundles = bundles_of(found, self._bundle)
         target = self._folder / asked.digest
         return _Release(found, bundles, target, asked.order, self._key, self._config(), self._url)
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from fastapi import FastAPI, Request
 from sqlalchemy.orm import Session, sessionmaker
 
 from armshare.platform.processes import listen
+from recorder.hub.store import FolderStore
+from recorder.hub.store.bundles import stored_bundle
 from rewards.hub.exports.archives import Bounds
 from rewards.hub.exports.giving import Giving, Places
 from teleop.hub import errors
@@ -78,7 +81,9 @@ def opened(work: Path) -> Iterator[Hub]:
     database = open_database(engine)
     places = Places(work, work / "keys", "http://hub.example")
     bounds = Bounds(bytes_max=50_000_000, kept_ms=7 * DAY_MS)
-    giving = Giving(places, database, versions, lambda one: work / "bundles" / one, lambda: CONFIG, bounds)
+    giving = Giving(
+        places, database, versions, partial(stored_bundle, FolderStore(work / "bundles")), lambda: CONFIG, bounds
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

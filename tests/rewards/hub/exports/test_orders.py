@@ -16,6 +16,7 @@ import pytest
 from huggingface_hub import snapshot_download
 from sqlalchemy import update
 
+from recorder.hub.store.bundles import StoredBundle
 from rewards.hub.exports.releasing import Releasing
 from rewards.tables import JobRow
 from tests.rewards.datasets.sets import NAME
@@ -197,7 +198,9 @@ def test_a_release_that_was_written_and_not_heard_is_not_written_again(
     folder = Path(shutil.copytree(hub.work / "released" / digest, tmp_path / "released" / digest))
     half = folder.with_name(f".{digest}.77.tmp")
     half.mkdir()
-    work = Releasing(hub.versions, Path, folder.parent, hub.work / "keys" / "release.key", dict, "")
+    work = Releasing(
+        hub.versions, lambda one: StoredBundle(one, ()), folder.parent, hub.work / "keys" / "release.key", dict, ""
+    )
     request = hub.giving.jobs.get(released["id"]).request
     before = folder.stat()
     assert work.work(released["id"], request)(lambda what, done, total: None) == {
