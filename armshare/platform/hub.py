@@ -30,6 +30,8 @@ from recorder.hub.catalogue import Catalogue
 from recorder.hub.erasing import DAY_MS, Erasing
 from recorder.hub.intake import Intake
 from recorder.hub.log import Log
+from recorder.hub.previews.kept import Kept
+from recorder.hub.previews.line import Previews
 from recorder.hub.records import Records
 from recorder.hub.store import StoreLostError
 from recorder.hub.store.bundles import stored_bundle
@@ -37,6 +39,7 @@ from recorder.hub.store.cache import Cache
 from recorder.hub.store.objects import Objects
 from recorder.hub.store.opening import Opened, in_bucket, in_folder
 from recorder.hub.uploads import Uploads
+from recorder.pictures.painters import Painters
 from recorder.proof import case
 from recorder.proof.asked import Asked, Live, SaidEnd
 from recorder.proof.log.checkpoint import load_log_key
@@ -190,10 +193,13 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
         hand_on=pipeline.submit,
     )
 
+    painter = Painters(1)  # it is started with the first preview
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.callback(parts.engine.dispose)
+            stack.push_async_callback(asyncio.to_thread, partial(painter.shutdown, cancel_futures=True))
             stack.push_async_callback(asyncio.to_thread, parts.models.close)
             await stack.enter_async_context(pipeline)
             await stack.enter_async_context(giving.jobs)
@@ -226,6 +232,7 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
             log=parts.log,
             database=parts.database,
             executor=verifiers,
+            previews=Previews(Kept(settings.data / "previews"), painter),
         )
     )
     app.get("/api/config", response_model=ConfigAnswer)(lambda: _config(parts, giving.public_key))

@@ -28,6 +28,8 @@ from recorder.hub.catalogue import Catalogue, EpisodeView, UnknownEpisodeError
 from recorder.hub.intake import EpisodePrivateError, Intake, Sealing
 from recorder.hub.log import Log, LogIndexError
 from recorder.hub.ranges import RangeError, file_answer
+from recorder.hub.previews.line import NoCameraError, NoPreviewError, Previews, PreviewsBusyError
+from recorder.hub.previews.routes import add_previews
 from recorder.hub.records import EpisodeErasedError, NotTheOperatorError
 from recorder.hub.replays import ReplayAnswer, ReplayBusyError, Replays, ReplayUnreadError
 from recorder.hub.states import EpisodeState, EpisodeStateError
@@ -130,6 +132,8 @@ _STATUS: Final[dict[type[Exception], int]] = {
     UnknownFileError: 404,
     UnknownUploadError: 404,
     LogIndexError: 404,
+    NoCameraError: 404,
+    NoPreviewError: 404,
     UploadIdleError: 408,
     EpisodeStateError: 409,
     EpisodeErasedError: 410,
@@ -145,6 +149,7 @@ _STATUS: Final[dict[type[Exception], int]] = {
     ReplayBusyError: 503,
     ReplayUnreadError: 503,
     StoreLostError: 503,
+    PreviewsBusyError: 503,
 }
 _AGAIN_S: Final = 5
 """When to ask again for what cannot be answered at the moment."""
@@ -191,14 +196,20 @@ def make_router(
     log: Log,
     database: Database,
     executor: Executor | None = None,
+    previews: Previews | None = None,
 ) -> APIRouter:
-    """Return every route of the recorder. `executor` reads files for replays (None: threads)."""
+    """Return every route of the recorder; without `previews`, all but theirs.
+
+    `executor` reads files for replays (None: threads).
+    """
     router = APIRouter(route_class=_Route)
     _add_uploads(router, access, uploads, intake)
     _add_intake(router, access, intake)
     _add_arriving(router, access, intake, Arriving(database, uploads))
     _add_reading(router, access, intake, catalogue)
     _add_replays(router, intake, catalogue, Replays(executor))
+    if previews is not None:
+        add_previews(router, previews, partial(_seen, intake, catalogue))
     _add_log(router, log, database)
     return router
 
@@ -369,6 +380,14 @@ def _add_replays(router: APIRouter, intake: Intake, catalogue: Catalogue, replay
             raise UnknownFileError(f"{episode} cannot be shown: its file cannot be read on this hub") from error
         response.headers["Cache-Control"] = "max-age=3600"
         return found
+
+
+def _seen(intake: Intake, catalogue: Catalogue, episode: str) -> tuple[str, Path]:
+    """Return the digest and the file of an episode that anyone may see; raise why nobody may."""
+    found = catalogue.get(episode)
+    if found.state is not EpisodeState.VERIFIED or found.digest is None:
+        raise EpisodeStateError(f"{episode} is {found.state}: only verified episodes have previews")
+    return found.digest, intake.file(episode, EPISODE_FILE, lambda _row: False)
 
 
 def _concerned(access: Access, request: Request, row: EpisodeRow) -> bool:

@@ -1,0 +1,52 @@
+"""The route of the previews."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse
+from starlette.staticfiles import NotModifiedResponse
+
+from recorder.hub.previews.line import Previews
+
+KEEP: Final = "private, max-age=86400"
+"""For a day: an operator may take an episode back, and a picture that others keep cannot be."""
+_TYPES: Final = {False: "video/mp4", True: "image/webp"}
+_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _TYPES.values()}},
+    304: {"description": "Whoever asks has it"},
+}
+
+Shown = Callable[[str], tuple[str, Path]]
+"""Return the digest and the file of an episode whose pictures anyone may see; raise why nobody may. It may block."""
+
+
+def add_previews(router: APIRouter, previews: Previews, shown: Shown) -> None:
+    """Add the route to a router that answers the recorder's errors."""
+
+    async def preview(
+        episode: str,
+        request: Request,
+        camera: Annotated[str | None, Query(min_length=1, max_length=64)] = None,
+        still: bool = False,
+    ) -> Response:
+        """Return a verified episode as a short film of one camera, without sound, or as one picture."""
+        digest, file = await run_in_threadpool(shown, episode)
+        film, picture = await previews.of(episode, digest, file, camera)
+        return _answer(picture if still else film, _TYPES[still], request)
+
+    for method in (router.get, router.head):
+        path = "/api/episodes/{episode}/preview"
+        method(path, response_class=FileResponse, responses=_ANSWERS, operation_id=f"preview_{method.__name__}")(
+            preview
+        )
+
+
+def _answer(path: Path, kind: str, request: Request) -> Response:
+    response = FileResponse(path, media_type=kind, headers={"Cache-Control": KEEP}, stat_result=path.stat())
+    tags = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+    return NotModifiedResponse(response.headers) if response.headers["etag"] in tags else response
