@@ -2,7 +2,7 @@
 
 import { parse, type Route } from './routes'
 
-export { driveHref, episodeHref, lobbyHref, watchHref } from './routes'
+export { dataHref, datasetHref, driveHref, episodeHref, lobbyHref, setsHref, watchHref } from './routes'
 
 export class Router {
   route = $state.raw<Route>({ page: 'lobby' })
@@ -34,6 +34,13 @@ export class Router {
     const to = this.asking
     this.#ask = this.asking = null
     if (to !== null) location.hash = to
+  }
+
+  /** The same page shows something else now, which its address says too: "back" still leads to the page before it. */
+  rewrite(hash: string): void {
+    history.replaceState({ entry: this.#entry }, '', hash)
+    this.#hash = location.hash
+    this.route = parse(this.#hash)
   }
 
   stay(): void {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { driveHref, MENU, parse, type Route, watchHref } from './routes'
+import { datasetHref, dataHref, driveHref, MENU, parse, type Route, setsHref, watchHref } from './routes'
 
 const GOOD: [string, Route][] = [
   ['', { page: 'lobby' }],
@@ -11,6 +11,13 @@ const GOOD: [string, Route][] = [
   ['#/watch/panda-1/', { page: 'watch', robot: 'panda-1' }],
   ['#/drive/panda-1/lift', { page: 'drive', robot: 'panda-1', task: 'lift' }],
   ['#/episode/20260101-abc', { page: 'episode', episode: '20260101-abc' }],
+  ['#/data', { page: 'data', query: '' }],
+  ['#/data/', { page: 'data', query: '' }],
+  ['#/data?task=lift&score_min=0.8', { page: 'data', query: 'task=lift&score_min=0.8' }],
+  ['#/data?dataset=lab/lift@2', { page: 'data', query: 'dataset=lab/lift@2' }],
+  ['#/data/sets?query=lift', { page: 'sets', query: 'query=lift' }],
+  ['#/data/lab/lift', { page: 'dataset', name: 'lab/lift', version: null }],
+  ['#/data/lab/lift/3', { page: 'dataset', name: 'lab/lift', version: 3 }],
   ['#/drive/my%20arm/pick_place', { page: 'drive', robot: 'my arm', task: 'pick_place' }],
 ]
 
@@ -20,6 +27,12 @@ test.each(GOOD)('the address %s names its page', (hash, route) => {
 
 test.each([
   '#/nothing',
+  '#/database',
+  '#/data/lab',
+  '#/data/lab/lift/0',
+  '#/data/lab/lift/new',
+  '#/data/lab/lift/1/more',
+  '#/data/%E0%A4%A/lift',
   '#/lobby/more',
   '#/rules/more',
   '#/watch',
@@ -44,5 +57,12 @@ test.each(['panda-1', 'my arm', 'a/b', '100%', 'Ä#?'])('a link to the robot %s 
 })
 
 test('every entry of the menu leads to its page', () => {
-  for (const { page, href } of MENU) expect(parse(href).page).toBe(page)
+  for (const { pages, href } of MENU) expect(pages).toContain(parse(href).page)
+})
+
+test('links to data lead to their pages', () => {
+  expect(parse(dataHref('order=best'))).toEqual({ page: 'data', query: 'order=best' })
+  expect(parse(dataHref())).toEqual({ page: 'data', query: '' })
+  expect(parse(setsHref('task=lift'))).toEqual({ page: 'sets', query: 'task=lift' })
+  expect(parse(datasetHref('lab/lift', 2))).toEqual({ page: 'dataset', name: 'lab/lift', version: 2 })
 })

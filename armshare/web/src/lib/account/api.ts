@@ -279,6 +279,9 @@ export class Api {
     return (await this.#json<{ episodes: Episode[] }>('GET', `/api/episodes?${query}`)).episodes
   }
 
+  /** Any other of the hub's calls. */
+  ask = <T>(method: 'GET' | 'POST', path: string, body?: unknown): Promise<T> => this.#json<T>(method, path, body)
+
   /** The manifest's exact bytes: what is hashed and signed. */
   async manifest(episode: string): Promise<Uint8Array<ArrayBuffer>> {
     const response = await this.#call('GET', `/api/episodes/${episode}/manifest`)

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { fetching, ordering } from './data'
+import { fetching, ordering } from './commands'
 
 test('a researcher is told this hub, and a camera to order', () => {
   expect(fetching('https://example.org/arms/', 'lift')).toBe('armshare fetch episodes --task lift --hub https://example.org/arms')
