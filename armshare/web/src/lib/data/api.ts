@@ -20,10 +20,9 @@ export interface Total {
   more: boolean
 }
 
-export interface FoundPage {
+export interface FoundPage extends Total {
   episodes: Found[]
   next: string | null
-  total: Total
 }
 
 export interface Value {
@@ -128,3 +127,15 @@ export const append = (api: Api, name: string, wanted: Wanted, practice: boolean
 export const release = (api: Api, name: string, version: number): Promise<Job> => api.ask('POST', `${path(name)}/versions/${version}/release`)
 export const job = (api: Api, id: string): Promise<Job> => api.ask('GET', `/api/jobs/${encodeURIComponent(id)}`)
 export const documentUrl = (name: string, version: number): string => hubUrl(`${path(name)}/versions/${version}/document`)
+
+/** An episode of a version, and what it is for. */
+export interface InSet extends Found {
+  split: keyof Shares
+  /** Its operator took it back since: the newest version does not have it. */
+  withdrawn: boolean
+}
+
+const FIRST = 12
+
+/** The first episodes of a version. */
+export const inSet = (api: Api, name: string, version: number): Promise<{ episodes: InSet[] }> => api.ask('GET', `${path(name)}/versions/${version}/episodes?limit=${FIRST}`)

@@ -41,7 +41,7 @@ export class Findings {
     void this.#count(words, asked)
     await this.#page(asked, (page) => {
       this.rows = page.episodes
-      this.total = page.total
+      this.total = { total: page.total, more: page.more }
     })
   }
 

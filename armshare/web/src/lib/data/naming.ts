@@ -15,6 +15,7 @@ export function wrongPart(part: string): string | null {
 export const nameOf = (title: string): string =>
   title
     .normalize('NFD')
+    .replace(/\p{M}/gu, '')
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
     .slice(0, 40)
