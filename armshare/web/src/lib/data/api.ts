@@ -138,4 +138,4 @@ export interface InSet extends Found {
 const FIRST = 12
 
 /** The first episodes of a version. */
-export const inSet = (api: Api, name: string, version: number): Promise<{ episodes: InSet[] }> => api.ask('GET', `${path(name)}/versions/${version}/episodes?limit=${FIRST}`)
+export const inSet = (api: Api, name: string, version: number, limit = FIRST): Promise<{ episodes: InSet[] }> => api.ask('GET', `${path(name)}/versions/${version}/episodes?limit=${limit}`)

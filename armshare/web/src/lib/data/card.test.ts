@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { frameOf, lengthBars, readCard, scoreBars, sentence } from './card'
+import { byName, driverNamed, engineNamed, frameOf, lengthBars, readCard, scoreBars, sentence, taskNamed } from './card'
 
 const LISTED = { first: [], others: 0 }
 const CARD = { format: 'armshare.card/1', scores: [], robots: [], cameras: [], faults: [], starts: [], arrays: [], unread: [], tasks: LISTED, operators: LISTED, drivers: LISTED, engines: LISTED, models: LISTED }
@@ -42,4 +42,12 @@ test('starts are shown whole, with as many metres to a pixel along both sides', 
   expect(x[0]).toBeLessThan(0.4)
   expect(y[1]).toBeGreaterThan(0.1)
   expect(frameOf({ ...starts, lower_m: [], upper_m: [], points_m: [] }, 1.5)).toBeNull()
+})
+
+test('what a card lists is called as people call it', () => {
+  expect(['lift 1', 'pick_place 2', 'lift'].map(taskNamed)).toEqual(['Lift', 'Pick place, version 2', 'Lift'])
+  expect(['person', 'policy my_policy:act', 'script sim.tasks.lift:Lift.expert'].map(driverNamed)).toEqual(['People', 'Policy my_policy:act', 'Script sim.tasks.lift:Lift.expert'])
+  expect(engineNamed('api 2, control_hz 20, name pybullet, scene ab, version 3.2.7')).toBe('Pybullet 3.2.7')
+  expect(byName({ first: [{ name: 'name a, x', episodes: 2 }, { name: 'name a, y', episodes: 3 }], others: 1 }, engineNamed)).toEqual({ first: [{ name: 'A', episodes: 5 }], others: 1 })
+  expect(engineNamed('something else')).toBe('something else')
 })

@@ -1,5 +1,6 @@
 // The card of a data set (`rewards/datasets/card.py`), read with care, and what is plotted of it. Pure.
 
+import { words } from '../format'
 import { plural, ticks } from './numbers'
 
 export interface Counted {
@@ -137,4 +138,26 @@ export function frameOf({ lower_m, upper_m, points_m }: Starts, aspect: number):
   const around = ([least, most]: [number, number], size: number): [number, number] => [(least + most - size) / 2, (least + most + size) / 2]
   const [xs, ys] = [around(x, spread * aspect), around(y, spread)]
   return { x: xs, y: ys, xTicks: ticks(...xs, 5), yTicks: ticks(...ys, 4) }
+}
+
+/** "lift 1" -> "Lift"; "lift 2" -> "Lift, version 2" */
+export function taskNamed(name: string): string {
+  const [, task = name, version = '1'] = /^(.*?)(?: (\d+))?$/s.exec(name) ?? []
+  return version === '1' ? words(task) : `${words(task)}, version ${version}`
+}
+
+/** "policy my_policy:act" -> "Policy my_policy:act"; "person" -> "People" */
+export const driverNamed = (name: string): string => (name === 'person' ? 'People' : words(name).replace(/^(\w+ ).*$/s, (_, kind: string) => kind + name.slice(kind.length)))
+
+/** Of all that an engine's name says, what a person knows it by. */
+export function engineNamed(name: string): string {
+  const [engine, version] = [/(?:^|, )name (\S+?)(?:,|$)/.exec(name)?.[1], /(?:^|, )version (\S+?)(?:,|$)/.exec(name)?.[1]]
+  return engine ? `${words(engine)}${version ? ` ${version}` : ''}` : name
+}
+
+/** The same list by shorter names; what is then called the same is one. */
+export function byName({ first, others }: Listed, named: (name: string) => string): Listed {
+  const found = new Map<string, number>()
+  for (const { name, episodes } of first) found.set(named(name), (found.get(named(name)) ?? 0) + episodes)
+  return { first: [...found].map(([name, episodes]) => ({ name, episodes })), others }
 }

@@ -11,15 +11,18 @@ export function wrongPart(part: string): string | null {
   return 'Small letters, digits, - and _ between them.'
 }
 
-/** "My first lifts!" -> "my-first-lifts" */
-export const nameOf = (title: string): string =>
-  title
+/** "My first lifts!" -> "my-first-lifts": whole words, as many as a name that is typed may have. */
+export function nameOf(title: string): string {
+  const said = title
     .normalize('NFD')
     .replace(/\p{M}/gu, '')
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
-    .slice(0, 40)
     .replace(/^-+|-+$/g, '')
+  return said.length <= LONG ? said : (/^.*(?=-)/.exec(said.slice(0, LONG + 1))?.[0] ?? said.slice(0, LONG)).replace(/-+$/, '')
+}
+
+const LONG = 28
 
 /** SPDX's identifiers, those that most data is given under first. */
 export const LICENCES: readonly { id: string; says: string }[] = [

@@ -45,6 +45,7 @@ test.each([
 test('a title makes a name that the hub takes', () => {
   expect(nameOf('My first lifts!')).toBe('my-first-lifts')
   expect(nameOf('Übung: Würfel, 2. Versuch')).toBe('ubung-wurfel-2-versuch')
+  expect(nameOf('Lifts of a cube, by scripts and a policy')).toBe('lifts-of-a-cube-by-scripts')
   expect(wrongPart(nameOf('a'.repeat(90)))).toBeNull()
   expect(wrongPart('lab')).toBeNull()
   for (const wrong of ['', 'a', 'Lab', '-lab', 'lab-', 'my lab', 'a'.repeat(41)]) expect(wrongPart(wrong)).not.toBeNull()
