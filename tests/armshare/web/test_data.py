@@ -63,7 +63,7 @@ def test_a_stranger_narrows_the_episodes_and_a_link_shows_the_same(page: Page, d
     expect(page).to_have_url(f"{driven.url}/#/data?order=best&camera=side&view=list")
     assert complaints(page) == []
     page.goto(f"{driven.url}/#/data?colour=red")
-    expect(page.get_by_test_id("trouble")).to_contain_text("There is no such filter")
+    expect(page.get_by_test_id("trouble")).to_contain_text("Choose from the filters that are shown")
     page.get_by_role("button", name="Clear all filters").click()
     page.get_by_test_id("found").first.wait_for()
 
