@@ -28,7 +28,13 @@ from recorder.hub.catalogue import Catalogue, EpisodeView, UnknownEpisodeError
 from recorder.hub.intake import EpisodePrivateError, Intake, Sealing
 from recorder.hub.log import Log, LogIndexError
 from recorder.hub.ranges import RangeError, file_answer
-from recorder.hub.previews.line import NoCameraError, NoPreviewError, Previews, PreviewsBusyError
+from recorder.hub.previews.line import (
+    EpisodeWithdrawnError,
+    NoCameraError,
+    NoPreviewError,
+    Previews,
+    PreviewsBusyError,
+)
 from recorder.hub.previews.routes import add_previews
 from recorder.hub.records import EpisodeErasedError, NotTheOperatorError
 from recorder.hub.replays import ReplayAnswer, ReplayBusyError, Replays, ReplayUnreadError
@@ -137,6 +143,7 @@ _STATUS: Final[dict[type[Exception], int]] = {
     UploadIdleError: 408,
     EpisodeStateError: 409,
     EpisodeErasedError: 410,
+    EpisodeWithdrawnError: 410,
     OffsetMismatchError: 409,
     UploadIncompleteError: 409,
     TusVersionError: 412,
@@ -197,10 +204,12 @@ def make_router(
     database: Database,
     executor: Executor | None = None,
     previews: Previews | None = None,
+    withdrawn: Callable[[str], bool] = lambda _episode: False,
 ) -> APIRouter:
     """Return every route of the recorder; without `previews`, all but theirs.
 
     `executor` reads files for replays (None: threads).
+    `withdrawn` says whether the consent to an episode has ended. It may block.
     """
     router = APIRouter(route_class=_Route)
     _add_uploads(router, access, uploads, intake)
@@ -209,7 +218,7 @@ def make_router(
     _add_reading(router, access, intake, catalogue)
     _add_replays(router, intake, catalogue, Replays(executor))
     if previews is not None:
-        add_previews(router, previews, partial(_seen, intake, catalogue))
+        add_previews(router, previews, partial(_seen, intake, catalogue, withdrawn))
     _add_log(router, log, database)
     return router
 
@@ -382,11 +391,13 @@ def _add_replays(router: APIRouter, intake: Intake, catalogue: Catalogue, replay
         return found
 
 
-def _seen(intake: Intake, catalogue: Catalogue, episode: str) -> tuple[str, Path]:
+def _seen(intake: Intake, catalogue: Catalogue, withdrawn: Callable[[str], bool], episode: str) -> tuple[str, Path]:
     """Return the digest and the file of an episode that anyone may see; raise why nobody may."""
     found = catalogue.get(episode)
     if found.state is not EpisodeState.VERIFIED or found.digest is None:
         raise EpisodeStateError(f"{episode} is {found.state}: only verified episodes have previews")
+    if withdrawn(episode):
+        raise EpisodeWithdrawnError(f"the operator of {episode} has withdrawn it, so it is not shown any more")
     return found.digest, intake.file(episode, EPISODE_FILE, lambda _row: False)
 
 

@@ -38,6 +38,10 @@ class NoPreviewError(LookupError):
     """This hub cannot show this episode."""
 
 
+class EpisodeWithdrawnError(Exception):
+    """Its operator's consent to it has ended, so it is shown to nobody who has not seen it."""
+
+
 class PreviewsBusyError(Exception):
     """So many previews are being waited for that this one has to be asked for later, or its worker was lost."""
 

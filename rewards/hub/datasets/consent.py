@@ -56,6 +56,11 @@ class Consent:
         noted = ledger.write(self._database, note)
         return noted, self.finish()
 
+    def ended(self, episode: str) -> bool:
+        """Return whether the consent to an episode has ended."""
+        with self._database() as db:
+            return db.get(WithdrawalRow, episode) is not None
+
     def finish(self) -> list[At]:
         """Make every version that is still to be made without what has been withdrawn."""
         made = [found for one in self._pending() if (found := self._changes.without_withdrawn(one)) is not None]

@@ -206,10 +206,10 @@ def test_what_was_not_looked_at_for_longest_goes_also_after_a_restart(tmp_path: 
     assert again.get("d" + STILL) is None
 
 
-@pytest.fixture
-def shown(hub: Hub, worker: ThreadPoolExecutor, tmp_path: Path) -> Iterator[httpx.Client]:
-    """Serve the routes with those of previews."""
-    previews = Previews(Kept(tmp_path / "kept"), worker, Camera())
+WITHDRAWN = "withdrawn"
+
+
+def _add(hub: Hub, previews: Previews) -> None:
     hub.app.include_router(
         make_router(
             access=hub.door,
@@ -219,8 +219,15 @@ def shown(hub: Hub, worker: ThreadPoolExecutor, tmp_path: Path) -> Iterator[http
             log=hub.log,
             database=hub.database,
             previews=previews,
+            withdrawn=WITHDRAWN.__eq__,
         )
     )
+
+
+@pytest.fixture
+def shown(hub: Hub, worker: ThreadPoolExecutor, tmp_path: Path) -> Iterator[httpx.Client]:
+    """Serve the routes with those of previews."""
+    _add(hub, Previews(Kept(tmp_path / "kept"), worker, Camera()))
     with hub.served() as url, httpx.Client(base_url=url, timeout=20) as client:
         yield client
 
@@ -256,17 +263,14 @@ def test_a_full_line_says_when_to_come_back(tmp_path: Path, hub: Hub, shown: htt
     sign(shown, bundle)
     full = Previews(Kept(tmp_path / "none"), hub.executor, Camera(), waiting_max=0)
     hub.app.router.routes.clear()
-    hub.app.include_router(
-        make_router(
-            access=hub.door,
-            intake=hub.intake,
-            uploads=hub.uploads,
-            catalogue=hub.catalogue,
-            log=hub.log,
-            database=hub.database,
-            previews=full,
-        )
-    )
+    _add(hub, full)
     answer = shown.get(f"/api/episodes/{bundle.name}/preview")
     assert code(answer) == (503, "previews_busy")
     assert int(answer.headers["retry-after"]) > 0
+
+
+def test_a_withdrawn_episode_is_shown_to_nobody_any_more(tmp_path: Path, hub: Hub, shown: httpx.Client) -> None:
+    bundle = handed_in(shown, hub, tmp_path, episode=WITHDRAWN)
+    sign(shown, bundle)
+    assert shown.get(f"/api/episodes/{bundle.name}").json()["state"] == "verified"
+    assert code(shown.get(f"/api/episodes/{bundle.name}/preview")) == (410, "episode_withdrawn")

@@ -99,6 +99,7 @@ const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[]
   ['lobby', 'The hub does not have that version of the rules. Whoever runs it can name one that it has.', ['unknown_rules']],
   ['reload', 'No such camera saw this episode. Reload the page, and choose another one.', ['no_camera']],
   ['lobby', 'This hub cannot show pictures of this episode.', ['no_preview']],
+  ['lobby', 'Its operator has withdrawn this episode, so it is not shown any more.', ['episode_withdrawn']],
   ['try_again', 'The hub is busy drawing pictures. Try again in a few seconds.', ['previews_busy']],
   ['lobby', NO_PAYOUT, ['unknown_root', 'nothing_earned']],
   ['lobby', 'There is nothing to claim at the moment. What you earn is ready to claim a little later.', ['nothing_to_claim']],
