@@ -35,6 +35,7 @@ from recorder.hub.previews.line import (
     Previews,
     PreviewsBusyError,
 )
+from recorder.hub.previews.making import Stored
 from recorder.hub.previews.routes import add_previews
 from recorder.hub.records import EpisodeErasedError, NotTheOperatorError
 from recorder.hub.replays import ReplayAnswer, ReplayBusyError, Replays, ReplayUnreadError
@@ -391,7 +392,9 @@ def _add_replays(router: APIRouter, intake: Intake, catalogue: Catalogue, replay
         return found
 
 
-def _seen(intake: Intake, catalogue: Catalogue, withdrawn: Callable[[str], bool], episode: str) -> tuple[str, Path]:
+def _seen(
+    intake: Intake, catalogue: Catalogue, withdrawn: Callable[[str], bool], episode: str
+) -> tuple[str, Path | Stored]:
     """Return the digest and the file of an episode that anyone may see; raise why nobody may."""
     found = catalogue.get(episode)
     if found.state is not EpisodeState.VERIFIED or found.digest is None:

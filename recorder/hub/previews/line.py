@@ -15,7 +15,7 @@ import structlog
 from recorder.file.apart import ReaderLostError
 from recorder.file.episode import EpisodeError
 from recorder.hub.previews.kept import FILM, STILL, Kept
-from recorder.hub.previews.making import RECIPE, NoCamera, NotShown, Preview, make
+from recorder.hub.previews.making import RECIPE, NoCamera, NotShown, Preview, Stored, make
 from recorder.pictures.errors import PictureError
 from recorder.pictures.painters import DrawingLostError
 from sim.words import listed
@@ -25,7 +25,7 @@ WAITING_MAX: Final = 64
 """How many previews may be waited for: a page of fifty, and somebody else."""
 _ANSWERS_MAX: Final = 10_000
 
-Maker = Callable[[Path, str | None], Preview | NoCamera | NotShown]
+Maker = Callable[[Path | Stored, str | None], Preview | NoCamera | NotShown]
 """Makes a preview from an episode's file; a worker must be able to import it."""
 _Found = tuple[Path, Path] | NoCamera | NotShown
 
@@ -57,7 +57,7 @@ class Previews:
         self._answers: OrderedDict[str, str | NoCamera | NotShown] = OrderedDict()
         """What a request without a name of a camera got, and what there is no preview of."""
 
-    async def of(self, episode: str, digest: str, file: Path, camera: str | None) -> tuple[Path, Path]:
+    async def of(self, episode: str, digest: str, file: Path | Stored, camera: str | None) -> tuple[Path, Path]:
         """Return the film and the still picture of a verified episode, made now if nobody has asked before.
 
         Raises NoCameraError, NoPreviewError or PreviewsBusyError.
@@ -79,7 +79,7 @@ class Previews:
         film, still = (self._kept.get((known or key) + kind) for kind in (FILM, STILL))
         return None if film is None or still is None else (film, still)
 
-    def _made(self, key: str, digest: str, file: Path, camera: str | None) -> asyncio.Task[_Found]:
+    def _made(self, key: str, digest: str, file: Path | Stored, camera: str | None) -> asyncio.Task[_Found]:
         task = self._making.get(key)
         if task is None:
             if len(self._making) >= self._waiting_max:
@@ -94,11 +94,11 @@ class Previews:
         if not task.cancelled():
             task.exception()  # whoever waited has it; nobody may have
 
-    async def _make(self, key: str, digest: str, file: Path, camera: str | None) -> _Found:
+    async def _make(self, key: str, digest: str, file: Path | Stored, camera: str | None) -> _Found:
         loop = asyncio.get_running_loop()
         try:
             made = await loop.run_in_executor(self._executor, self._maker, file, camera)
-        except (DrawingLostError, ReaderLostError, MemoryError) as error:
+        except (DrawingLostError, ReaderLostError, MemoryError, OSError) as error:
             _log.warning("a preview was not made; whoever asks again has it tried again", file=str(file), error=error)
             raise PreviewsBusyError(f"the worker was lost: {error}; ask again later") from error
         except (EpisodeError, PictureError) as error:

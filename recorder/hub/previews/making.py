@@ -9,10 +9,11 @@ import math
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import cv2
 import numpy as np
@@ -69,15 +70,23 @@ class NotShown:
     why: str
 
 
-def make(file: Path, camera: str | None) -> Preview | NoCamera | NotShown:
+class Stored(Protocol):
+    """A file that may have to be fetched before it can be read; it can be sent to another process."""
+
+    def local(self) -> AbstractContextManager[Path]:
+        """Have it on this machine's disk until the block ends."""
+
+
+def make(file: Path | Stored, camera: str | None) -> Preview | NoCamera | NotShown:
     """Make the preview of a verified episode's camera, by default the one in front.
 
     Raises an EpisodeError or ReaderLostError if the file cannot be read here and now.
     """
     _be_quiet()
-    episode = reader().read(file)
     try:
-        return _drawn(episode, camera) if episode.meta.robot.simulated else _recorded(episode, camera)
+        with nullcontext(file) if isinstance(file, Path) else file.local() as path:
+            episode = reader().read(path)
+            return _drawn(episode, camera) if episode.meta.robot.simulated else _recorded(episode, camera)
     except RobotError as error:  # such as a robot that this hub does not have
         return NotShown(str(error))
 

@@ -12,6 +12,7 @@ from fastapi.responses import FileResponse
 from starlette.staticfiles import NotModifiedResponse
 
 from recorder.hub.previews.line import Previews
+from recorder.hub.previews.making import Stored
 
 KEEP: Final = "private, max-age=86400"
 """For a day: an operator may take an episode back, and a picture that others keep cannot be."""
@@ -21,7 +22,7 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     304: {"description": "Whoever asks has it"},
 }
 
-Shown = Callable[[str], tuple[str, Path]]
+Shown = Callable[[str], tuple[str, Path | Stored]]
 """Return the digest and the file of an episode whose pictures anyone may see; raise why nobody may. It may block."""
 
 

@@ -9,8 +9,10 @@ import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -48,7 +50,7 @@ class Camera:
     def __post_init__(self) -> None:
         self.go.set()
 
-    def __call__(self, file: Path, camera: str | None) -> Preview | NoCamera:
+    def __call__(self, file: Any, camera: str | None) -> Preview | NoCamera:
         self.began.set()
         assert self.go.wait(20)
         self.made.append(camera)
@@ -58,6 +60,18 @@ class Camera:
             return NoCamera(("front", "side"))
         name = camera or "front"
         return Preview(name, f"film {file.name} {name}".encode(), f"still {name}".encode())
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A file that is elsewhere until somebody wants it."""
+
+    there: Path
+
+    @contextmanager
+    def local(self) -> Iterator[Path]:
+        """Fetch it."""
+        yield self.there
 
 
 @pytest.fixture
@@ -88,6 +102,7 @@ def test_a_simulated_episode_is_drawn_whole_from_the_camera_that_is_named(tmp_pa
     still = cv2.imdecode(np.frombuffer(front.still, np.uint8), cv2.IMREAD_COLOR)
     assert still.shape == (SIZE[1], SIZE[0], 3)
     assert make(file, "front") == front  # the same bytes
+    assert make(Fetched(file), "front") == front
     assert make(file, "nose") == NoCamera(("front", "side", "wrist"))
 
 
