@@ -27,7 +27,6 @@ from recorder.hub.arriving import Arrival, Arriving, Unsigned
 from recorder.hub.catalogue import Catalogue, EpisodeView, UnknownEpisodeError
 from recorder.hub.intake import EpisodePrivateError, Intake, Sealing
 from recorder.hub.log import Log, LogIndexError
-from recorder.hub.ranges import RangeError, file_answer
 from recorder.hub.previews.line import (
     EpisodeWithdrawnError,
     NoCameraError,
@@ -37,6 +36,7 @@ from recorder.hub.previews.line import (
 )
 from recorder.hub.previews.making import Stored
 from recorder.hub.previews.routes import add_previews
+from recorder.hub.ranges import RangeError, file_answer
 from recorder.hub.records import EpisodeErasedError, NotTheOperatorError
 from recorder.hub.replays import ReplayAnswer, ReplayBusyError, Replays, ReplayUnreadError
 from recorder.hub.states import EpisodeState, EpisodeStateError
