@@ -34,7 +34,6 @@ from recorder.hub.previews.line import (
     Previews,
     PreviewsBusyError,
 )
-from recorder.hub.previews.making import Stored
 from recorder.hub.previews.routes import add_previews
 from recorder.hub.ranges import RangeError, file_answer
 from recorder.hub.records import EpisodeErasedError, NotTheOperatorError
@@ -394,7 +393,7 @@ def _add_replays(router: APIRouter, intake: Intake, catalogue: Catalogue, replay
 
 def _seen(
     intake: Intake, catalogue: Catalogue, withdrawn: Callable[[str], bool], episode: str
-) -> tuple[str, Path | Stored]:
+) -> tuple[str, StoredFile]:
     """Return the digest and the file of an episode that anyone may see; raise why nobody may."""
     found = catalogue.get(episode)
     if found.state is not EpisodeState.VERIFIED or found.digest is None:
