@@ -55,6 +55,7 @@ from rewards.hub.datasets.api import router as sets_router
 from rewards.hub.datasets.cards import LOOK_EVERY_S, Cards
 from rewards.hub.datasets.changes import Changes
 from rewards.hub.datasets.consent import Consent
+from rewards.hub.datasets.described import router as described_router
 from rewards.hub.datasets.sets import of_dataset
 from rewards.hub.exports.archives import Bounds
 from rewards.hub.exports.giving import Giving, Places
@@ -222,6 +223,7 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
     signed_in = parts.driving.operator
     made, released = cards.wake, giving.releases.when
     app.include_router(sets_router(parts.database, changes, consent, signed_in, made=made, released=released))
+    app.include_router(described_router(parts.database, settings.url))
     app.include_router(giving.router(signed_in))
     app.include_router(
         recorder_router(

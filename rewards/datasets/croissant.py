@@ -119,14 +119,13 @@ class EpisodeRecord:
     sha256: str
     bytes: int
     task: str
-    instruction: str
     robot: str
     model: str
     operator: str
     driver: str
     """person, script or policy; empty if an earlier release began it."""
     success: bool | None
-    steps: int
+    steps: int | None
     duration_s: float
     trust: str
     made: str
@@ -141,7 +140,6 @@ _MEANS: Final[dict[str, tuple[str, str]]] = {
     "sha256": ("sc:Text", "SHA-256 of that file."),
     "bytes": ("cr:Int64", "Bytes of that file."),
     "task": ("sc:Text", "The name of the task."),
-    "instruction": ("sc:Text", "The task in words, as the operator was told."),
     "robot": ("sc:Text", "The address of the robot's key."),
     "model": ("sc:Text", "The robot's model."),
     "operator": ("sc:Text", "The wallet of the person who drove, or whose script or policy did."),

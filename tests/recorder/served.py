@@ -137,24 +137,30 @@ class Hub:
     @contextmanager
     def served(self) -> Iterator[str]:
         """Serve on a free port of this machine; yield the base URL."""
-        server = uvicorn.Server(uvicorn.Config(self.app, port=0, log_level="critical", ws="none"))
-        started = threading.Event()
-        original = server.startup
+        with serving(self.app) as url:
+            yield url
 
-        async def startup(*args: Any, **kwargs: Any) -> None:
-            await original(*args, **kwargs)
-            started.set()
 
-        server.startup = startup  # type: ignore[method-assign]
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
-        thread.start()
-        try:
-            assert started.wait(20)
-            port = server.servers[0].sockets[0].getsockname()[1]
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.should_exit = True
-            thread.join(20)
+@contextmanager
+def serving(app: FastAPI, port: int = 0) -> Iterator[str]:
+    """Serve an application, on a free port of this machine if none is named; yield the base URL."""
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical", ws="none"))
+    started = threading.Event()
+    original = server.startup
+
+    async def startup(*args: Any, **kwargs: Any) -> None:
+        await original(*args, **kwargs)
+        started.set()
+
+    server.startup = startup  # type: ignore[method-assign]
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
+    thread.start()
+    try:
+        assert started.wait(20)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
 
 
 def as_host(client_of: str, **headers: str) -> dict[str, str]:
