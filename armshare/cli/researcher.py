@@ -1,9 +1,10 @@
-"""The researcher's commands: verify, replay, render, episodes, fetch, export."""
+"""The researcher's commands: verify, replay, render, episodes, fetch, download, export."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -17,6 +18,7 @@ from armshare.client import client_of, config_of
 from sim.words import listed
 
 if TYPE_CHECKING:
+    from armshare.researcher.downloading import Got
     from rewards.datasets.exporting import Order
 
 cli = typer.Typer()
@@ -156,17 +158,58 @@ def fetch(
     """Download verified episodes: all, or those that the words find."""
     from armshare.researcher import fetching
 
-    columns = TextColumn("{task.completed} episodes"), TimeElapsedColumn()
-    with Progress(*columns, console=err, transient=True) as progress:
-        shown = progress.add_task("", total=None)
-        fetched = []
-        for episode in fetching.fetch(hub, target, words, limit):
-            fetched.append(target / episode)
-            progress.advance(shown)
-    for line in fetching.fetched_lines(hub, target, fetched):
+    got = list(_shown(fetching.fetch(hub, target, words, limit)))
+    for line in fetching.fetched_lines(hub, target, got):
         out.print(line, highlight=False, soft_wrap=True, markup=False)
-    if not fetched:
+    if not got:
         err.print(fetching.nothing_line(hub, words), highlight=False, soft_wrap=True, markup=False)
+    _say_trouble(got)
+
+
+@cli.command()
+def download(
+    name: Annotated[str, typer.Argument(metavar="NAMESPACE/NAME[@N]", help="The data set, and which version.")],
+    target: Annotated[
+        Path | None, typer.Argument(help="The folder to write to; by default, one that is called as the data set.")
+    ] = None,
+    digest: Annotated[str, typer.Option(help="Refuse a version whose digest is another.")] = "",
+    hub: HubUrl = HUB,
+    _ca: Ca = None,
+) -> None:
+    """Download a data set, or check and repair one that is here: every file is compared with what its version says.
+
+    Exit code 1 if an episode could not be downloaded.
+    """
+    from armshare.researcher import fetching
+
+    with client_of(hub) as client:
+        config_of(client)
+        folder = target or Path(name.partition("@")[0].rpartition("/")[2] or name)
+        found = fetching.release(client, name, folder, digest)
+        got = list(_shown(fetching.download(client, found, folder), len(found.version.episodes)))
+    for line in fetching.released_lines(found, folder, got):
+        out.print(line, highlight=False, soft_wrap=True, markup=False)
+    _say_trouble(got)
+
+
+def _shown(got: Iterable[Got], total: int | None = None) -> Iterator[Got]:
+    """Show how many episodes have come, as they come."""
+    columns = TextColumn("{task.completed} episodes" if total is None else "{task.completed} of {task.total} episodes")
+    with Progress(columns, TimeElapsedColumn(), console=err, transient=True) as progress:
+        bar = progress.add_task("", total=total)
+        for one in got:
+            progress.advance(bar)
+            yield one
+
+
+def _say_trouble(got: Sequence[Got]) -> None:
+    from armshare.researcher import fetching
+    from armshare.researcher.downloading import Outcome
+
+    for line in fetching.trouble_lines(got):
+        err.print(line, highlight=False, soft_wrap=True, markup=False)
+    if any(one.outcome is Outcome.FAILED for one in got):
+        raise typer.Exit(1)
 
 
 @cli.command()

@@ -50,6 +50,7 @@ from rewards.chain.chain import Chain
 from rewards.chain.payouts import Payouts
 from rewards.chain.vault import ARM, Deployment, DeploymentError, VaultTerms
 from rewards.hub.api import router as rewards_router
+from rewards.hub.bundles import router as bundles_router
 from rewards.hub.datasets.api import body_bytes_max as sets_bytes_max
 from rewards.hub.datasets.api import router as sets_router
 from rewards.hub.datasets.cards import LOOK_EVERY_S, Cards
@@ -220,6 +221,7 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
     app.include_router(teleop_router(parts.driving))
     app.include_router(rewards_router(pipeline, catalogue, parts.driving.operator, parts.admin_token))
     app.include_router(search_router(search))
+    app.include_router(bundles_router(catalogue, parts.files.store, pipeline.score_file))
     signed_in = parts.driving.operator
     made, released = cards.wake, giving.releases.when
     app.include_router(sets_router(parts.database, changes, consent, signed_in, made=made, released=released))

@@ -1,40 +1,41 @@
-"""`armshare fetch`: verified episodes as folders, and what can be done with them."""
+"""`armshare fetch` and `armshare download`: verified episodes as folders, and what can be done with them."""
 
 from __future__ import annotations
 
-import os
+import hashlib
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import httpx
+import msgspec
 
 from armshare.client import client_of, config_of
 from armshare.failures import PlatformError
+from armshare.researcher.downloading import Downloads, Got, Outcome
 from armshare.researcher.finding import for_words, pages, there_are
+from armshare.researcher.whole import Wanted
 from recorder.proof import manifest as manifests
-from recorder.proof.bundle import (
-    BUNDLE_FILES,
-    MANIFEST_FILE,
-    SCORE_FILE,
-    SMALL_FILE_BYTES_MAX,
-    read_small,
-)
+from recorder.proof.bundle import MANIFEST_FILE, SCORE_FILE, read_small
 from recorder.proof.manifest import Manifest, ManifestError
+from rewards.datasets.version import DatasetVersion
 from sim.robot import RobotError
 from sim.words import listed
 from teleop.files import write_atomic
 
+DOCUMENT: Final = "version.json"
+"""A data set's version beside its episodes: its canonical bytes, whose SHA-256 is its digest."""
+CROISSANT: Final = "croissant.json"
 _VERIFIED: Final = "verified"
 
 
-def fetch(hub: str, target: Path, words: Mapping[str, str], limit: int) -> Iterator[str]:
-    """Download the bundles of verified episodes that the words find below `target`, yielding each id.
+def fetch(hub: str, target: Path, words: Mapping[str, str], limit: int) -> Iterator[Got]:
+    """Download the bundles of verified episodes that the words find below `target`, yielding what became of each.
 
-    What is there already is left alone. Raises PlatformError if there is no hub, or if the words ask for episodes that
-    are not verified, whose files are not everybody's.
+    What is there already, and whole, is left alone. Raises PlatformError if there is no hub, or if the words ask for
+    episodes that are not verified, whose files are not everybody's.
     """
     if words.get("state", _VERIFIED) != _VERIFIED:
         raise PlatformError(
@@ -43,10 +44,94 @@ def fetch(hub: str, target: Path, words: Mapping[str, str], limit: int) -> Itera
         )
     with client_of(hub) as client:
         config_of(client)
-        for page in pages(client, {**words, "state": _VERIFIED}, limit):
-            for one in page["episodes"]:
-                _download(client, one["episode"], target)
-                yield one["episode"]
+        yield from Downloads(client, target).run(_found(client, words, limit))
+
+
+def _found(client: httpx.Client, words: Mapping[str, str], limit: int) -> Iterator[Wanted]:
+    for page in pages(client, {**words, "state": _VERIFIED}, limit):
+        for one in page["episodes"]:
+            yield Wanted(one["episode"], one["sha256"], one["size"])
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A version of a data set that is being downloaded."""
+
+    version: DatasetVersion
+    digest: str
+
+    @property
+    def named(self) -> str:
+        """Return how it is called, with its version."""
+        return f"{self.version.name}@{self.version.version}"
+
+
+def release(client: httpx.Client, name: str, target: Path, digest: str = "") -> Release:
+    """Write a version's documents below `target`; return it. `name` is NS/NAME or NS/NAME@N.
+
+    Raises PlatformError if the hub has no such version, if the version is not the one of `digest`, or if what the hub
+    sends is not what its digest says.
+    """
+    said = client.get(_route(name)).raise_for_status().json()
+    files = f"/api/sets/{said['name']}/versions/{said['version']}"
+    data = client.get(f"{files}/document").raise_for_status().content
+    found, wanted = hashlib.sha256(data).hexdigest(), digest or said["digest"]
+    if found != wanted:
+        raise PlatformError(
+            f"{said['name']}@{said['version']} at this hub has the digest {found}, expected {wanted}. "
+            + ("Another version has it, or another hub." if digest else "Tell whoever runs the hub.")
+        )
+    try:
+        version = msgspec.json.decode(data, type=DatasetVersion)
+    except msgspec.DecodeError as error:
+        raise PlatformError(f"The hub's {name} cannot be read ({error}). A newer armshare may read it.") from error
+    target.mkdir(parents=True, exist_ok=True)
+    write_atomic(target / CROISSANT, client.get(f"{files}/croissant.json").raise_for_status().content)
+    write_atomic(target / DOCUMENT, data)
+    return Release(version, found)
+
+
+def download(client: httpx.Client, found: Release, target: Path) -> Iterator[Got]:
+    """Download a version's episodes below `target`, yielding what became of each."""
+    wanted = (Wanted(one.episode, one.sha256, one.size) for one in found.version.episodes)
+    return Downloads(client, target).run(wanted)
+
+
+def released_lines(found: Release, target: Path, got: Sequence[Got]) -> Iterator[str]:
+    """Say what came of a data set, what was repaired, and what is here of other versions."""
+    yield f"{found.named}: {_counted(got)}, in {target}"
+    yield f"Its digest is {found.digest}; cite it as {found.named}, sha256:{found.digest}."
+    inside = {one.episode for one in found.version.episodes}
+    others = sorted(path.parent.name for path in target.glob(f"*/{MANIFEST_FILE}") if path.parent.name not in inside)
+    if others:
+        yield f"{len(others)} episodes here are not in this version, such as {others[0]}: withdrawn, or of another one."
+
+
+def _counted(got: Sequence[Got]) -> str:
+    many = f"{len(got):,} episode{'' if len(got) == 1 else 's'}"
+    each = {one: sum(1 for other in got if other.outcome is one) for one in Outcome}
+    names = {Outcome.THERE: "there already", Outcome.REPAIRED: "repaired", Outcome.FAILED: "failed"}
+    more = [f"{each[one]:,} {said}" for one, said in names.items() if each[one]]
+    return many + (f" ({listed(more)})" if more else "")
+
+
+def trouble_lines(got: Sequence[Got]) -> Iterator[str]:
+    """Say what was repaired, and what failed, and why."""
+    for one in got:
+        if one.outcome is Outcome.REPAIRED:
+            yield f"{one.episode} was repaired: {one.why}"
+    failed = [one for one in got if one.outcome is Outcome.FAILED]
+    for one in failed:
+        yield f"{one.episode} could not be downloaded: {one.why}"
+    if failed:
+        yield "Type the same command again to go on: what is here and whole is not downloaded again."
+
+
+def _route(name: str) -> str:
+    named, _, number = name.partition("@")
+    if named.count("/") != 1 or (number and not number.isdecimal()):
+        raise PlatformError(f"A data set is called NAMESPACE/NAME, or NAMESPACE/NAME@N for one version; got {name!r}.")
+    return f"/api/sets/{named}/versions/{number}" if number else f"/api/sets/{named}"
 
 
 def nothing_line(hub: str, words: Mapping[str, str]) -> str:
@@ -56,11 +141,15 @@ def nothing_line(hub: str, words: Mapping[str, str]) -> str:
     return f"no verified episodes found{for_words(words)}{there}"
 
 
-def fetched_lines(hub: str, target: Path, folders: Sequence[Path]) -> Iterator[str]:
+def fetched_lines(hub: str, target: Path, got: Sequence[Got]) -> Iterator[str]:
     """Say what came, and what can be done with it that nobody would guess; nothing if nothing came."""
-    if not folders:
-        return
-    yield f"{len(folders)} episode{'s' if len(folders) > 1 else ''}, in {target}"
+    if got:
+        yield f"{_counted(got)}, in {target}"
+        yield from usable_lines(hub, target, [target / one.episode for one in got if one.outcome is not Outcome.FAILED])
+
+
+def usable_lines(hub: str, target: Path, folders: Sequence[Path]) -> Iterator[str]:
+    """Say what can be done with episodes that have come."""
     if any((folder / SCORE_FILE).exists() for folder in folders):
         yield f"Each has a {SCORE_FILE} beside it, which nobody signs: `armshare verify --score` computes it again."
     told = {folder: _manifest(folder) for folder in folders}
@@ -98,45 +187,3 @@ def _cameras(manifest: Manifest) -> str:
     except RobotError:
         return ""
     return f" (there are {listed(camera.name for camera in scene.cameras)})"
-
-
-def _download(client: httpx.Client, episode: str, target: Path) -> None:
-    folder, part = target / episode, target / f".{episode}.part"
-    if not folder.exists():
-        part.mkdir(parents=True, exist_ok=True)
-        for name in BUNDLE_FILES:
-            _stream(client, episode, part / name)
-        part.rename(folder)
-    if not os.path.lexists(folder / SCORE_FILE):
-        _download_score(client, episode, folder)
-
-
-def _stream(client: httpx.Client, episode: str, target: Path) -> None:
-    with _answer(client, episode, target.name) as answer, target.open("wb") as file:
-        for block in answer.raise_for_status().iter_bytes():
-            file.write(block)
-
-
-def _download_score(client: httpx.Client, episode: str, folder: Path) -> None:
-    """Write `score.json`, if the hub has a score for it by now and is not too old to give one out."""
-    with _answer(client, episode, SCORE_FILE) as answer:
-        if answer.status_code == httpx.codes.NOT_FOUND:
-            return
-        data = bytearray()
-        for block in answer.raise_for_status().iter_bytes():
-            data += block
-            if len(data) > SMALL_FILE_BYTES_MAX:
-                raise PlatformError(
-                    f"The hub's {SCORE_FILE} of {episode} has more than {SMALL_FILE_BYTES_MAX:,} bytes, so it is none. "
-                    "The episode is there, without it; tell whoever runs the hub."
-                )
-    write_atomic(folder / SCORE_FILE, bytes(data))
-
-
-@contextmanager
-def _answer(client: httpx.Client, episode: str, name: str) -> Iterator[httpx.Response]:
-    """Ask for a file of a bundle; a refusal is read whole, so that its sentence can be told."""
-    with client.stream("GET", f"/api/episodes/{episode}/files/{name}") as answer:
-        if answer.is_error:
-            answer.read()
-        yield answer

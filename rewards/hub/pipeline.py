@@ -24,6 +24,7 @@ from rewards.hub.verdicts import Statement, Unscored, Verdict, first_score, unsc
 from rewards.ledger import ledger
 from rewards.people import operators
 from rewards.people.operators import Operator
+from rewards.score.kept import encoded
 from rewards.score.versions import VERSIONS
 from teleop.clock import now_ms
 from teleop.hub.db import Database
@@ -124,6 +125,11 @@ class Pipeline:
         """Say that an episode was verified, from any thread. If the pipeline is not running, a search finds it."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self.scoring.submit, episode)
+
+    async def score_file(self, episode: str) -> bytes | None:
+        """Return an episode's score as the file that lies beside it in a bundle; None while there is none."""
+        found = await self.verdict(episode)
+        return None if found is None else encoded(found.scored)
 
     async def verdict(self, episode: str, wait_s: float = 0.0) -> Verdict | None:
         """Return an episode's score, waiting up to `wait_s` for it; None if there is none by then."""
