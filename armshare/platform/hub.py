@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from sqlalchemy.exc import DatabaseError
 
 from armshare.failures import PlatformError
 from armshare.migrations import migrate
+from armshare.platform import upkeep
 from armshare.platform.page import FOLDER, Page, is_built, no_page
 from armshare.platform.sub_path import SubPath
 from armshare.settings import Settings
@@ -53,7 +54,7 @@ from rewards.hub.api import router as rewards_router
 from rewards.hub.bundles import router as bundles_router
 from rewards.hub.datasets.api import body_bytes_max as sets_bytes_max
 from rewards.hub.datasets.api import router as sets_router
-from rewards.hub.datasets.cards import LOOK_EVERY_S, Cards
+from rewards.hub.datasets.cards import Cards
 from rewards.hub.datasets.changes import Changes
 from rewards.hub.datasets.consent import Consent
 from rewards.hub.datasets.described import router as described_router
@@ -83,11 +84,6 @@ from teleop.wire.messages import PROTOCOL
 from teleop.wire.reasons import EndReason
 
 _log = structlog.get_logger()
-EXPIRY_S: Final = 1.0
-CHECK_HELD_S: Final = 5.0
-SWEEP_UPLOADS_S: Final = 3600.0
-UPLOAD_KEPT_MS: Final = 7 * 24 * 3_600_000
-"""How long an upload that nobody continues is kept."""
 POOL_WEI: Final = 100_000 * ARM
 """What each task's pool is given, once, on the embedded chain."""
 _FORMATS: Final = {2: 2}
@@ -205,11 +201,11 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
             stack.push_async_callback(asyncio.to_thread, parts.models.close)
             await stack.enter_async_context(pipeline)
             await stack.enter_async_context(giving.jobs)
-            await stack.enter_async_context(_expiring(parts.hub, uploads, erasing, giving))
-            await stack.enter_async_context(_checking(intake, access))
-            await stack.enter_async_context(_remembering(intake))
-            await stack.enter_async_context(_moving(parts.files))
-            await stack.enter_async_context(_keeping_sets(consent, cards))
+            await stack.enter_async_context(upkeep.expiring(parts.hub, uploads, erasing, giving.sweep))
+            await stack.enter_async_context(upkeep.checking(intake, access.ticket))
+            await stack.enter_async_context(upkeep.remembering(intake))
+            await stack.enter_async_context(upkeep.moving(parts.files))
+            await stack.enter_async_context(upkeep.keeping_sets(consent, cards))
             yield
 
     app = FastAPI(title="armshare", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -339,125 +335,6 @@ def _giving(parts: Parts) -> Giving:
     versions = ShelvedVersions(parts.database)
     bundle = partial(stored_bundle, parts.files.store)
     return Giving(places, parts.database, versions, bundle, lambda: _config(parts).model_dump(), bounds)
-
-
-@asynccontextmanager
-async def _expiring(hub: Hub, uploads: Uploads, erasing: Erasing, giving: Giving) -> AsyncIterator[None]:
-    """End leases that ran out while others wait, uploads that nobody continues, and files that nobody keeps.
-
-    On exit, end every lease.
-    """
-
-    async def expire_leases() -> None:
-        hub.expire()
-
-    async def expire_uploads() -> None:
-        await asyncio.to_thread(uploads.expire, now_ms() - UPLOAD_KEPT_MS)
-
-    async def erase() -> None:
-        await asyncio.to_thread(erasing.sweep)
-
-    async with hub:
-        tasks = [
-            asyncio.create_task(again_and_again(expire_leases, EXPIRY_S), name="expiry of leases"),
-            asyncio.create_task(again_and_again(expire_uploads, SWEEP_UPLOADS_S), name="expiry of uploads"),
-            asyncio.create_task(again_and_again(erase, SWEEP_UPLOADS_S), name="erasing"),
-            asyncio.create_task(again_and_again(giving.sweep, SWEEP_UPLOADS_S), name="erasing exports"),
-        ]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-
-@asynccontextmanager
-async def _checking(intake: Intake, access: Access) -> AsyncIterator[None]:
-    """Check again what could not be checked: all of it now, as what kept it may have changed, then what is due."""
-
-    due = False
-
-    async def check_held() -> None:
-        nonlocal due
-        await intake.check_held(access.ticket, due=due)
-        due = True
-
-    task = asyncio.create_task(again_and_again(check_held, CHECK_HELD_S), name="checks of held episodes")
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-@asynccontextmanager
-async def _remembering(intake: Intake) -> AsyncIterator[None]:
-    """Read the motions of episodes that an earlier release verified, once, beside everything else."""
-
-    async def keep_motions() -> None:
-        try:
-            await intake.keep_motions()
-        except Exception:  # noqa: BLE001  a supervisor: it is reported, and the hub goes on
-            _log.exception("motions of earlier episodes were not read; that is tried again at the next start")
-
-    task = asyncio.create_task(keep_motions(), name="motions of earlier episodes")
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-@asynccontextmanager
-async def _moving(files: Opened) -> AsyncIterator[None]:
-    """Move files that are in the folder into the bucket, if there is one, once, beside everything else."""
-
-    async def move_in() -> None:
-        try:
-            if moved := await asyncio.to_thread(files.move_in):
-                _log.info("what was in the folder is in the bucket now", episodes=moved)
-        except Exception:  # noqa: BLE001  a supervisor: it is reported, and what is left is read where it is
-            _log.exception("not all files are in the bucket yet; that is tried again at the next start")
-
-    task = asyncio.create_task(move_in(), name="move of files into the bucket")
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-@asynccontextmanager
-async def _keeping_sets(consent: Consent, cards: Cards) -> AsyncIterator[None]:
-    """Make the versions that a crash left unmade when an operator's consent ended, and the cards of all versions."""
-
-    async def end_consents() -> None:
-        if await asyncio.to_thread(consent.finish):
-            cards.wake()
-
-    tasks = [
-        asyncio.create_task(again_and_again(end_consents, LOOK_EVERY_S), name="ends of consent"),
-        asyncio.create_task(cards.run(), name="cards of data sets"),
-    ]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def again_and_again(
-    call: Callable[[], Awaitable[None]], pause_s: float, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
-) -> None:
-    """Call it now, and after each pause, until cancelled; an error is logged and the calls go on."""
-    while True:
-        try:
-            await call()
-        except Exception:  # noqa: BLE001  a supervisor: it is reported, and the next call comes
-            _log.exception("a periodic call failed; it is made again", call=call.__qualname__, after_s=pause_s)
-        await pause(pause_s)
 
 
 class ConfigAnswer(BaseModel):

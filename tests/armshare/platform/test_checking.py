@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from armshare.platform import hub
+from armshare.platform import upkeep
 
 pytestmark = pytest.mark.anyio
 
@@ -27,18 +27,15 @@ class Intake:
             self.enough.set()
 
 
-class Access:
-    """Knows no ticket."""
-
-    def ticket(self, episode: str) -> None:
-        return None
+def no_ticket(episode: str) -> None:
+    """Know no ticket."""
 
 
 async def test_all_that_is_held_is_checked_once_at_the_start_and_then_what_is_due(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(hub, "CHECK_HELD_S", 0.0)
+    monkeypatch.setattr(upkeep, "CHECK_HELD_S", 0.0)
     intake = Intake()
-    async with hub._checking(intake, Access()):  # type: ignore[arg-type]  in their places
+    async with upkeep.checking(intake, no_ticket):  # type: ignore[arg-type]  in their places
         await asyncio.wait_for(intake.enough.wait(), 20)
     assert intake.asked[:3] == [False, False, True]

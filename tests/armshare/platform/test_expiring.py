@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from armshare.platform import hub as composed
-from armshare.platform.hub import UPLOAD_KEPT_MS, again_and_again
+from armshare.platform import upkeep
+from armshare.platform.upkeep import UPLOAD_KEPT_MS, again_and_again
 from recorder.hub.erasing import Erasing
 from recorder.hub.uploads import Uploads
 from teleop.clock import now_ms
@@ -43,6 +43,10 @@ class NothingToErase:
         return []
 
 
+async def no_exports() -> None:
+    """Sweep nothing."""
+
+
 NOTHING_TO_ERASE = cast(Erasing, cast(Any, NothingToErase()))
 
 
@@ -60,7 +64,7 @@ class BadUploads:
 
 
 async def test_neither_uploads_that_fail_nor_an_error_of_its_own_end_the_expiry_of_leases(monkeypatch):
-    monkeypatch.setattr(composed, "EXPIRY_S", 0.0)
+    monkeypatch.setattr(upkeep, "EXPIRY_S", 0.0)
     bench, uploads = Bench(), BadUploads()
     expire, tries, over = bench.hub.expire, 0, asyncio.Event()
 
@@ -74,7 +78,7 @@ async def test_neither_uploads_that_fail_nor_an_error_of_its_own_end_the_expiry_
             over.set()
 
     monkeypatch.setattr(bench.hub, "expire", failing_twice)
-    async with composed._expiring(bench.hub, cast(Uploads, cast(Any, uploads)), NOTHING_TO_ERASE):
+    async with upkeep.expiring(bench.hub, cast(Uploads, cast(Any, uploads)), NOTHING_TO_ERASE, no_exports):
         dock, _ = await bench.host()
         holder, waiting = bench.operator(), bench.operator()
         lease = await holder.join()
@@ -94,9 +98,9 @@ async def test_a_hub_that_starts_closes_what_the_last_one_left_open():
     await bench.host()
     operator = bench.operator()
     await operator.join()
-    async with composed._expiring(bench.new_hub(), cast(Uploads, cast(Any, BadUploads())), NOTHING_TO_ERASE):
+    async with upkeep.expiring(bench.new_hub(), cast(Uploads, cast(Any, BadUploads())), NOTHING_TO_ERASE, no_exports):
         assert bench.store.ends == [(operator.wallet.address, HUB_LOST)]
 
 
 def test_leases_are_looked_at_every_second_and_uploads_kept_for_a_week():
-    assert (composed.EXPIRY_S, composed.SWEEP_UPLOADS_S, UPLOAD_KEPT_MS) == (1.0, 3600.0, 7 * 24 * 3_600_000)
+    assert (upkeep.EXPIRY_S, upkeep.SWEEP_S, UPLOAD_KEPT_MS) == (1.0, 3600.0, 7 * 24 * 3_600_000)

@@ -1,4 +1,4 @@
-"""What an earlier release left is searched like everything else: migration 0013 fills in what it did not keep."""
+"""What an earlier release left is searched like everything else: migration 0015 fills in what it did not keep."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0014"
-down_revision = "0013"
+revision = "0016"
+down_revision = "0015"
 _ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _EARLIER = {
     "scores": "episode = NEW.episode AND version = NEW.version",
