@@ -20,7 +20,6 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
-from recorder.file.episode import EpisodeError
 from recorder.file.layout import EpisodeIdError
 from recorder.file.tus import TUS_VERSION
 from recorder.hub.arriving import Arrival, Arriving, Unsigned
@@ -37,7 +36,7 @@ from recorder.hub.previews.line import (
 from recorder.hub.previews.routes import add_previews
 from recorder.hub.ranges import RangeError, file_answer
 from recorder.hub.records import EpisodeErasedError, NotTheOperatorError
-from recorder.hub.replays import ReplayAnswer, ReplayBusyError, Replays, ReplayUnreadError
+from recorder.hub.showing import routes as showing
 from recorder.hub.states import EpisodeState, EpisodeStateError
 from recorder.hub.store import StoredFile, StoreLostError, UnknownFileError
 from recorder.hub.tables import EpisodeRow
@@ -153,10 +152,9 @@ _STATUS: Final[dict[type[Exception], int]] = {
     TusHeaderError: 400,
     RangeError: 416,
     UploadBusyError: 423,
-    ReplayBusyError: 503,
-    ReplayUnreadError: 503,
     StoreLostError: 503,
     PreviewsBusyError: 503,
+    **showing.STATUS,
 }
 _AGAIN_S: Final = 5
 """When to ask again for what cannot be answered at the moment."""
@@ -208,7 +206,7 @@ def make_router(
 ) -> APIRouter:
     """Return every route of the recorder; without `previews`, all but theirs.
 
-    `executor` reads files for replays (None: threads).
+    `executor` reads files for whoever looks at them (None: threads).
     `withdrawn` says whether the consent to an episode has ended. It may block.
     """
     router = APIRouter(route_class=_Route)
@@ -216,7 +214,7 @@ def make_router(
     _add_intake(router, access, intake)
     _add_arriving(router, access, intake, Arriving(database, uploads))
     _add_reading(router, access, intake, catalogue)
-    _add_replays(router, intake, catalogue, Replays(executor))
+    showing.add_showing(router, partial(_verified, catalogue, intake), executor)
     if previews is not None:
         add_previews(router, previews, partial(_seen, intake, catalogue, withdrawn))
     _add_log(router, log, database)
@@ -373,22 +371,12 @@ def _add_reading(router: APIRouter, access: Access, intake: Intake, catalogue: C
         return file_answer(request, found, kind, f"{episode}-{name}")
 
 
-def _add_replays(router: APIRouter, intake: Intake, catalogue: Catalogue, replays: Replays) -> None:
-    def verified(episode: str) -> StoredFile:
-        state = catalogue.get(episode).state
-        if state is not EpisodeState.VERIFIED:
-            raise EpisodeStateError(f"{episode} is {state}: only verified episodes can be replayed")
-        return intake.file(episode, EPISODE_FILE, lambda _row: False)
-
-    @router.get("/api/episodes/{episode}/replay")
-    async def replay(episode: str, response: Response) -> ReplayAnswer:
-        """Return what shows a verified episode once more. Another's file may be anything: none is read before that."""
-        try:
-            found = await replays.of(episode, await run_in_threadpool(verified, episode))
-        except EpisodeError as error:
-            raise UnknownFileError(f"{episode} cannot be shown: its file cannot be read on this hub") from error
-        response.headers["Cache-Control"] = "max-age=3600"
-        return found
+def _verified(catalogue: Catalogue, intake: Intake, episode: str) -> StoredFile:
+    """Return the file of a verified episode; another's may be anything, and is read for nobody who looks."""
+    state = catalogue.get(episode).state
+    if state is not EpisodeState.VERIFIED:
+        raise EpisodeStateError(f"{episode} is {state}: only verified episodes are shown")
+    return intake.file(episode, EPISODE_FILE, lambda _row: False)
 
 
 def _seen(

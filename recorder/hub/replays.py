@@ -1,16 +1,9 @@
-"""What shows a verified episode once more: its observations, at most 20 a second, and when each was.
-
-A worker process reads the file, one at a time, so that no file keeps the hub from answering, or takes it down.
-"""
+"""What shows a verified episode once more: its observations, at most 20 a second, and when each was."""
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import math
-import os
-from collections import OrderedDict
-from concurrent.futures import BrokenExecutor, Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,32 +12,16 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from recorder.file.apart import ReaderLostError
-from recorder.file.episode import Inspected, inspect, open_episode, opened
-from recorder.hub.store import StoredFile
+from recorder.hub.showing.clock import seconds
+from recorder.hub.showing.opened import shown
 
 RATE_HZ: Final = 20
 ROWS_MAX: Final = 6000
 """Of a longer episode (over five minutes), fewer a second are shown."""
 VALUES_MAX: Final = 400_000
 """Of a robot that says more of itself, fewer rows are shown: two megabytes in base64."""
-KEPT: Final = 16
-"""A replay of a minute takes a quarter of a megabyte."""
-WAITING_MAX: Final = 32
-"""How many episodes may wait to be read; however many ask for one of them, it is read once."""
-_LOST: Final = (ReaderLostError, BrokenExecutor, MemoryError, OSError)
-"""What keeps a worker from reading a file, and says nothing of it."""
 _OBSERVED: Final = "observation/"
-_SEEN_NS: Final = "time/t_observed_mono_ns"
 _PROGRESS: Final = "progress"
-
-
-class ReplayBusyError(Exception):
-    """Too many episodes wait to be read."""
-
-
-class ReplayUnreadError(Exception):
-    """A file could not be read here and now, which says nothing about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,71 +51,14 @@ class ReplayAnswer:
     """The rows, one after another: base64 of little-endian float32."""
 
 
-class Replays:
-    """Those that were asked for lately. Anyone may ask: one file is read at a time, and a crowd has it read once."""
-
-    def __init__(self, executor: Executor | None = None) -> None:
-        """`executor` reads (None: threads)."""
-        self._executor = executor
-        self._turn = asyncio.Lock()  # whoever waits for it holds no thread, and no worker
-        self._reading: dict[str, asyncio.Task[ReplayAnswer]] = {}
-        self._kept: OrderedDict[str, ReplayAnswer] = OrderedDict()
-
-    async def of(self, episode: str, file: StoredFile) -> ReplayAnswer:
-        """Return what shows a verified episode once more.
-
-        Raises an EpisodeError if its file is not one any more, ReplayBusyError if too many wait, or ReplayUnreadError.
-        """
-        if (kept := self._kept.get(episode)) is not None:
-            self._kept.move_to_end(episode)
-            return kept
-        reading = self._reading.get(episode)
-        if reading is None:
-            if len(self._reading) >= WAITING_MAX:
-                raise ReplayBusyError(f"{WAITING_MAX} other episodes wait to be shown; try again in a few seconds")
-            reading = self._reading[episode] = asyncio.create_task(self._read(episode, file), name=f"replay {episode}")
-            reading.add_done_callback(_heard)
-        return await asyncio.shield(reading)  # whoever leaves must not take it from the others
-
-    async def _read(self, episode: str, file: StoredFile) -> ReplayAnswer:
-        try:
-            async with self._turn:
-                found = await asyncio.get_running_loop().run_in_executor(self._executor, _replay_of, file)
-        except _LOST as error:
-            said = f"{episode} cannot be read at the moment, which says nothing against it; try again in a few seconds"
-            raise ReplayUnreadError(said) from error
-        finally:
-            del self._reading[episode]
-        self._kept[episode] = found
-        while len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
-        return found
-
-
-def _heard(reading: asyncio.Task[ReplayAnswer]) -> None:
-    """Take note of what a reading raised: everyone who asked for it may have left."""
-    if not reading.cancelled():
-        reading.exception()
-
-
-def _replay_of(file: StoredFile) -> ReplayAnswer:
-    with file.local() as path:
-        return replay_of(path)
-
-
 def replay_of(file: Path) -> ReplayAnswer:
     """Read what is drawn of an episode's file, and nothing else of it; raise an EpisodeError if it is not one."""
-    descriptor = open_episode(file)
-    try:
-        with opened(descriptor, file.name) as read:
-            found = inspect(read)
-            t_s = _t_s(found)
-            width = sum(math.prod(one.shape) for one in found.meta.spec.observation)
-            kept = _thinned(t_s, max(2, min(ROWS_MAX, VALUES_MAX // max(width, 1))))
-            observed = [_kept(found.datasets[_OBSERVED + one.name], kept) for one in found.meta.spec.observation]
-            progress = _kept(found.datasets[_PROGRESS], kept)[:, 0]
-    finally:
-        os.close(descriptor)
+    with shown(file) as found:
+        t_s = seconds(found)
+        width = sum(math.prod(one.shape) for one in found.meta.spec.observation)
+        kept = _thinned(t_s, max(2, min(ROWS_MAX, VALUES_MAX // max(width, 1))))
+        observed = [_kept(found.datasets[_OBSERVED + one.name], kept) for one in found.meta.spec.observation]
+        progress = _kept(found.datasets[_PROGRESS], kept)[:, 0]
     return ReplayAnswer(
         episode=found.meta.episode,
         task=found.meta.task.name,
@@ -149,16 +69,6 @@ def replay_of(file: Path) -> ReplayAnswer:
         stages=list(found.meta.task.stages),
         values=base64.b64encode(np.hstack(observed).astype("<f4").tobytes()).decode(),
     )
-
-
-def _t_s(found: Inspected) -> NDArray[np.float64]:
-    """Return when each observation was, (N+1,): of a simulated robot in its simulation's time, else by its host."""
-    if found.meta.robot.simulated:
-        counted: NDArray[np.float64] = np.arange(found.end.steps + 1) / found.meta.spec.control_hz
-        return counted
-    seen_ns = found.datasets[_SEEN_NS][:]
-    measured: NDArray[np.float64] = (seen_ns - seen_ns[0]) / 1e9
-    return measured
 
 
 def _thinned(t_s: NDArray[np.float64], rows: int) -> NDArray[np.intp]:

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import math
 import multiprocessing
-import threading
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from pathlib import Path
 from unittest.mock import Mock
@@ -18,7 +17,8 @@ import pytest
 from recorder.file.episode import read_episode
 from recorder.hub import replays
 from recorder.hub.replays import ReplayAnswer, replay_of
-from recorder.hub.store.folder import FileInFolder
+from recorder.hub.showing import line
+from recorder.hub.showing.line import Line
 from tests.recorder.bundles import record
 from tests.recorder.factory import MALLORY, WALLET, fake_episode
 from tests.recorder.hub.test_api import handed_in, sign
@@ -82,28 +82,6 @@ def test_an_episode_of_one_step_is_shown(tmp_path: Path) -> None:
     assert len(rows_of(answer)) == len(answer.t_s) == 2
 
 
-def test_a_crowd_has_a_file_read_once_and_only_the_newest_are_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(replays, "KEPT", 2)
-    file, read = record(tmp_path, fake_episode(steps=10)), []
-
-    def reading(path: Path) -> ReplayAnswer:
-        read.append(path)
-        return replay_of(path)
-
-    async def crowd() -> None:
-        asked = replays.Replays()
-        await asyncio.gather(*(asked.of("e1", stored(file)) for _ in range(20)))
-        assert len(read) == 1
-        for episode in ("e2", "e1", "e3", "e1", "e2"):
-            await asked.of(episode, stored(file))
-
-    monkeypatch.setattr(replays, "replay_of", reading)
-    asyncio.run(crowd())
-    assert len(read) == 4, "e1, e2, e3, and e2 once more, which was asked for longest ago"
-
-
 def test_a_verified_episode_is_replayed_by_anyone_and_another_by_nobody(
     tmp_path: Path, hub: Hub, web: httpx.Client
 ) -> None:
@@ -125,37 +103,10 @@ def test_a_replay_is_read_by_a_worker(tmp_path: Path) -> None:
     file = record(tmp_path, fake_episode(steps=10))
 
     async def asked() -> ReplayAnswer:
-        return await replays.Replays(workers).of("e1", stored(file))
+        return await Line(workers).of("e1", replay_of, file)
 
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as workers:
         assert asyncio.run(asked()) == replay_of(file)
-
-
-def test_only_so_many_episodes_wait_and_however_many_ask_for_one_of_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(replays, "WAITING_MAX", 3)
-    file, go_on = record(tmp_path, fake_episode(steps=10)), threading.Event()
-
-    def reading(path: Path) -> ReplayAnswer:
-        assert go_on.wait(20)
-        return replay_of(path)
-
-    async def crowd() -> None:
-        asked = replays.Replays()
-        first = [asyncio.create_task(asked.of(f"e{number % 3}", stored(file))) for number in range(60)]
-        await asyncio.sleep(0)
-        for episode in ("e3", "e4"):
-            with pytest.raises(replays.ReplayBusyError, match="try again"):
-                await asked.of(episode, stored(file))
-        first[0].cancel()
-        go_on.set()
-        told = await asyncio.gather(*first, return_exceptions=True)
-        assert sum(isinstance(one, ReplayAnswer) for one in told) == 59, "whoever leaves takes it from nobody"
-        assert await asked.of("e3", stored(file))
-
-    monkeypatch.setattr(replays, "replay_of", reading)
-    asyncio.run(crowd())
 
 
 def test_a_worker_that_is_lost_says_nothing_against_the_file_and_it_may_be_asked_again(
@@ -172,7 +123,7 @@ def test_a_worker_that_is_lost_says_nothing_against_the_file_and_it_may_be_asked
         assert code(answer) == (503, "replay_unread")
         assert answer.headers["Retry-After"] == "5"
 
-    monkeypatch.setattr(replays, "WAITING_MAX", 0)
+    monkeypatch.setattr(line, "WAITING_MAX", 0)
     answer = web.get(path)
     assert code(answer) == (503, "replay_busy")
     assert answer.headers["Retry-After"] == "5"
