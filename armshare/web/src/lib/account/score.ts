@@ -1,21 +1,13 @@
 // A hub's answer about a score, read with care: what is shown beside the score (costs, moments, stretches) is left out if
 // it cannot be right, and is empty if an older hub does not tell it. Sentences are text, and never markup.
 
+import { type Fields, fieldsOf, floatsOf, isNumber, isShare, isTime, listOf, NAME_MOST, numbersOf, textOf } from '../reading'
 import type { Best, Cost, ReplayAnswer, Score, Scoring, Segment } from './api'
-
-/** No drive has more of each; the rest of a longer list is not read. */
-const MOST = 200
-const SENTENCE_MOST = 600
-const NAME_MOST = 60
-/** No episode is longer, s. */
-const LONGEST_S = 65 * 60
 
 /** The answer is not about a score at all. */
 export class ScoreError extends Error {
   override name = 'ScoreError'
 }
-
-type Fields = Record<string, unknown>
 
 export function readScore(answer: unknown): Score {
   const found = fieldsOf(answer)
@@ -53,22 +45,6 @@ export function readReplay(answer: unknown): ReplayAnswer | null {
   const stages = listOf(found['stages'], textOf)
   return { arrays, width, stages, t_s: times as number[], progress: times.map((_, i) => (isShare(progress[i]) ? progress[i] : null)), rows }
 }
-
-const fieldsOf = (value: unknown): Fields | null => (typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : null)
-const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value)
-const isShare = (value: unknown): value is number => isNumber(value) && value >= 0 && value <= 1
-const isTime = (value: unknown): value is number => isNumber(value) && value >= 0 && value <= LONGEST_S
-
-function listOf<T>(value: unknown, read: (each: unknown) => T | null): T[] {
-  return (Array.isArray(value) ? value.slice(0, MOST) : []).map(read).filter((each) => each !== null)
-}
-
-function numbersOf(value: unknown, good: (each: unknown) => boolean): Record<string, number | null> {
-  const all = Object.entries(fieldsOf(value) ?? {}).filter(([name, each]) => name.length <= NAME_MOST && good(each))
-  return Object.fromEntries(all.slice(0, MOST)) as Record<string, number | null>
-}
-
-const textOf = (value: unknown): string | null => (typeof value === 'string' && value ? value.slice(0, SENTENCE_MOST) : null)
 
 /** From and until, s: both or neither, the right way round. */
 function stretchOf(found: Fields): [from_s: number, until_s: number] | null {
@@ -108,16 +84,4 @@ function arrayOf(value: unknown): ReplayAnswer['arrays'][number] | null {
   const [name, shape] = [textOf(found?.['name']), found?.['shape']]
   if (!name || !Array.isArray(shape) || !shape.every((side) => Number.isSafeInteger(side) && (side as number) > 0)) return null
   return { name, size: (shape as number[]).reduce((product, side) => product * side, 1) }
-}
-
-/** Of base64 of little-endian float32; null if it is none. */
-function floatsOf(text: string): Float32Array | null {
-  try {
-    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))
-    if (bytes.length % 4 !== 0) return null
-    const view = new DataView(bytes.buffer)
-    return Float32Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(4 * i, true))
-  } catch {
-    return null
-  }
 }
