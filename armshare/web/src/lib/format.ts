@@ -23,6 +23,15 @@ export function clock(seconds: number): string {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`
 }
 
+/** A moment to a tenth of a second: 83.44 s -> "1:23.4" */
+export function momentIn(seconds: number): string {
+  const tenths = Math.max(0, Math.floor(10 * seconds + 1e-6))
+  return `${clock(tenths / 10)}.${tenths % 10}`
+}
+
+/** How long a file is: "34 kB", "1.2 MB". */
+export const sizeOf = (bytes: number): string => (bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`)
+
 /** A wait as one would say it: 200 s -> "about 3 minutes". */
 export function wait(seconds: number): string {
   const minutes = Math.round(seconds / 60)

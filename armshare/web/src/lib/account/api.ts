@@ -90,6 +90,14 @@ export interface Episode {
   digest: string | null
   receipt: unknown
   created_ms: number
+  /** What it rests on, once verified: `replayed` or `witnessed`. An older hub does not tell. */
+  trust?: string | null
+  /** Of its file, bytes; null if the hub has none. */
+  size?: number | null
+  /** When it is checked again, if it is held. */
+  next_try_ms?: number | null
+  /** When its operator withdrew it; absent if nobody did, or of an older hub. */
+  withdrawn_ms?: number | null
   /** It is rejected, and may be looked at once more. An older hub does not tell. */
   another_look?: boolean
   /** The episode that it repeats, if it is rejected for that. An older hub does not tell. */
@@ -288,15 +296,31 @@ export class Api {
     return new Uint8Array(await response.arrayBuffer())
   }
 
+  /** What the hub tells of something, unread. */
+  told = (path: string) => this.#json<unknown>('GET', path)
+
+  /** One of an episode's files, whole. */
+  async file(episode: string, file: string): Promise<Uint8Array<ArrayBuffer>> {
+    return new Uint8Array(await (await this.#call('GET', `/api/episodes/${encodeURIComponent(episode)}/files/${file}`)).arrayBuffer())
+  }
+
+  /** A part of a file of an episode, from its byte `from` up to `until`. */
+  async part(episode: string, file: string, from: number, until: number, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+    const response = await this.#call('GET', `/api/episodes/${encodeURIComponent(episode)}/files/${file}`, undefined, { headers: { Range: `bytes=${from}-${until - 1}` }, signal })
+    const bytes = new Uint8Array(await response.arrayBuffer())
+    if (response.status !== 206 || bytes.length !== until - from) throw new ApiError('range', `expected bytes ${from} to ${until}, got ${bytes.length} with status ${response.status}`, response.status)
+    return bytes
+  }
+
   async #json<T>(method: string, path: string, body?: unknown): Promise<T> {
     return (await this.#call(method, path, body)).json() as Promise<T>
   }
 
-  async #call(method: string, path: string, body?: unknown): Promise<Response> {
-    const headers: Record<string, string> = {}
+  async #call(method: string, path: string, body?: unknown, more: { headers?: Record<string, string>; signal?: AbortSignal } = {}): Promise<Response> {
+    const headers: Record<string, string> = { ...more.headers }
     if (this.token) headers['Authorization'] = `Bearer ${this.token}`
     if (body !== undefined) headers['Content-Type'] = 'application/json'
-    const init: RequestInit = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
+    const init: RequestInit = { method, headers, ...(more.signal ? { signal: more.signal } : {}), ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
     const response = await fetch(hubUrl(path), init).catch(() => {
       throw new ApiError('unreachable', 'The hub cannot be reached. Check the connection.', 0)
     })
@@ -321,3 +345,5 @@ async function refusal(response: Response): Promise<ApiError> {
 
 export const fileUrl = (episode: string, file: string): string => hubUrl(`/api/episodes/${episode}/files/${file}`)
 export const EPISODE_FILES = ['episode.h5', 'manifest.json', 'signatures.json', 'receipt.json'] as const
+/** The same with what is made of them. */
+export const BUNDLE_FILES = [...EPISODE_FILES, 'score.json'] as const

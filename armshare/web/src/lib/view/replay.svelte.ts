@@ -14,6 +14,8 @@ export interface Frame {
 
 export class Replay {
   playing = $state(false)
+  /** How many seconds of the episode one second shows. */
+  speed = $state(1)
   /** Where it is, from the episode's first state, s. */
   atS = $state(0)
   lengthS = $state(0)
@@ -80,13 +82,23 @@ export class Replay {
     this.atS = Math.min(this.lengthS, Math.max(0, atS))
   }
 
-  /** The values to draw at `nowMs`; null if nothing was recorded. */
-  values(nowMs: number): Float32Array | null {
+  /** Go on, or back, by so many seconds. */
+  step(byS: number): void {
+    this.scrub(this.atS + byS)
+  }
+
+  /** It is `nowMs`: go on, if it plays. */
+  tick(nowMs: number): void {
     if (this.playing) {
-      if (this.#drawnMs > 0) this.atS = Math.min(this.lengthS, this.atS + (nowMs - this.#drawnMs) / 1000)
+      if (this.#drawnMs > 0) this.atS = Math.min(this.lengthS, this.atS + (this.speed * Math.max(0, nowMs - this.#drawnMs)) / 1000)
       this.playing = this.atS < this.lengthS
     }
     this.#drawnMs = nowMs
+  }
+
+  /** The values to draw at `nowMs`; null if nothing was recorded. */
+  values(nowMs: number): Float32Array | null {
+    this.tick(nowMs)
     return this.valuesAt(this.atS)
   }
 
@@ -95,11 +107,22 @@ export class Replay {
     const first = this.#frames[0]
     if (!first) return null
     const atMs = first.atMs + 1000 * atS
-    const next = this.#frames.findIndex((frame) => frame.atMs >= atMs)
+    const next = this.#from(atMs)
     const [before, after] = [this.#frames[next - 1], this.#frames[next]]
     if (!after) return this.#frames.at(-1)?.values ?? null
     if (!before) return after.values
     const part = (atMs - before.atMs) / (after.atMs - before.atMs)
     return blend(before.values, after.values, part, this.#quaternions)
+  }
+
+  /** The first frame that is not before a moment. */
+  #from(atMs: number): number {
+    let [low, high] = [0, this.#frames.length]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((this.#frames[middle] as Frame).atMs >= atMs) high = middle
+      else low = middle + 1
+    }
+    return low
   }
 }
