@@ -29,6 +29,12 @@ export function momentIn(seconds: number): string {
   return `${clock(tenths / 10)}.${tenths % 10}`
 }
 
+/** How long something lasted: "7.8 s", "1 min 7 s". */
+export function lasted(seconds: number): string {
+  const whole = Math.round(seconds)
+  return seconds < 60 ? `${seconds.toFixed(1)} s` : `${Math.floor(whole / 60)} min${whole % 60 ? ` ${whole % 60} s` : ''}`
+}
+
 /** How long a file is: "34 kB", "1.2 MB". */
 export const sizeOf = (bytes: number): string => (bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`)
 

@@ -60,7 +60,7 @@ function add(panels: Panel[], channel: Channel, { unit, columns }: { unit: strin
   const names = columns.map((column) => channel.columns[column]?.name ?? '')
   const strand: Strand = { channel, origin: channel.origin, columns }
   const one = panels.find((panel) => joins(panel, channel, unit, names))
-  if (!one) panels.push({ id: `${channel.name} ${names[0]}`, title: titleOf(channel, unit, names), unit, columns: names, strands: [strand], more: isMore(channel, names) })
+  if (!one) panels.push({ id: `${channel.name} ${names[0]}`, title: titleOf(channel, unit, names), unit, columns: names, strands: [strand], more: isMore(channel, unit, names) })
   else if (TOGETHER.has(channel.group)) {
     one.columns.push(...names)
     one.strands.push(strand)
@@ -74,7 +74,7 @@ function joins(panel: Panel, { group, origin }: Channel, unit: string, names: st
   return panel.columns.join() === names.join() && group !== 'things' && group !== 'other' && panel.strands.every((strand) => strand.origin !== origin)
 }
 
-const isMore = ({ group }: Channel, names: string[]): boolean => group === 'other' || (names.every((name) => ORIENTATION.test(name)) && names.length > 0)
+const isMore = ({ group }: Channel, unit: string, names: string[]): boolean => group === 'other' || (group === 'things' && unit !== 'm') || names.every((name) => ORIENTATION.test(name))
 
 function titleOf(channel: Channel, unit: string, names: string[]): string {
   const known = TITLES[`${channel.group} ${unit}`]
