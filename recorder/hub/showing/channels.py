@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recorder.file.episode import Inspected
+from recorder.file.layout import UNKNOWN_SUCCESS
 from recorder.file.meta import ArrayMeta, Meta
 from recorder.hub.showing.opened import shown
 from teleop.wire.messages import Mode
@@ -269,9 +270,23 @@ def _openings(rows: Rows, modes: NDArray[np.uint8], joints: int, hands: int) -> 
 
 
 def _of_task(found: Inspected) -> Iterator[Channel]:
-    for name, doc in (("progress", "how far the task was, 0 to 1"), ("success", "1 once it is done; -1 if unknown")):
-        columns, rows = [ColumnView(name, "1")], _stored(found.datasets[name])
-        yield _channel(name, Group.TASK, Origin.MEASURED, doc, columns, rows)
+    progress, success = _stored(found.datasets["progress"]), _known(_stored(found.datasets["success"]))
+    for name, doc, rows in (
+        ("progress", "how far the task was, 0 to 1", progress),
+        ("success", "1 once it is done, 0 before", success),
+    ):
+        yield _channel(name, Group.TASK, Origin.MEASURED, doc, [ColumnView(name, "1")], rows)
+
+
+def _known(rows: Rows) -> Rows:
+    """Return success, or nothing if the robot cannot know."""
+
+    def read(start: int, stop: int) -> NDArray[np.float64]:
+        values = rows(start, stop)
+        values[values == UNKNOWN_SUCCESS] = np.nan
+        return values
+
+    return read
 
 
 def _timing(found: Inspected) -> Iterator[Channel]:

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { readChannels, readFilm, readNeighbours, readSeries, readSets, readTimeline } from './answers'
+import { readChannels, readFilm, readNeighbours, readSeries, readTimeline } from './answers'
 
 const base64 = (array: ArrayBufferView) => btoa(String.fromCharCode(...new Uint8Array(array.buffer)))
 const LINE = { format: 2, task: { name: 'lift', instruction: 'Lift.', stages: ['a'] }, robot: { name: 'r', model: 'panda', simulated: true }, engine: { name: 'pybullet' }, seed: 3, control_hz: 20, steps: 10, length_s: 0.5, reason: 'finished', driven: [], guarded: [], limited: [], notes: [], cameras: [] }
@@ -40,9 +40,4 @@ test('neighbours are known by their id, however the hub tells it', () => {
   const found = readNeighbours({ task: { next: 'a', previous: null }, operator: { next: { episode: 'b' }, previous: 7 }, motion: [{ episode: 'c', apart_m: 0.01 }, { episode: 'd', apart_m: -1 }] })
   expect(found).toEqual({ task: { next: 'a', previous: null }, operator: { next: 'b', previous: null }, motion: [{ episode: 'c', apart_m: 0.01 }] })
   expect(readNeighbours(null)).toBeNull()
-})
-
-test('data sets without a name or a version are left out', () => {
-  expect(readSets({ sets: [{ name: 'lab/lift', title: 'Lifts', version: 2, episodes: 5 }, { name: 'x' }] })).toEqual([{ name: 'lab/lift', title: 'Lifts', version: 2, episodes: 5 }])
-  expect(readSets(null)).toEqual([])
 })

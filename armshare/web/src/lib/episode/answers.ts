@@ -81,13 +81,6 @@ export interface Neighbours {
   motion: { episode: string; apart_m: number }[]
 }
 
-export interface SetOfEpisodes {
-  name: string
-  version: number
-  title: string
-  episodes: number
-}
-
 const PICTURES_MAX = 432_000
 const COLUMNS_MAX = 64
 const CHANNELS_MAX = 400
@@ -150,14 +143,6 @@ export function readNeighbours(answer: unknown): Neighbours | null {
   const found = fieldsOf(answer)
   if (!found) return null
   return { task: bothOf(found['task']), operator: bothOf(found['operator']), motion: listOf(found['motion'], nearOf) }
-}
-
-export function readSets(answer: unknown): SetOfEpisodes[] {
-  return listOf(fieldsOf(answer)?.['sets'] ?? answer, (each) => {
-    const found = fieldsOf(each)
-    const [name, title, version, episodes] = [textOf(found?.['name']), textOf(found?.['title']), found?.['version'], found?.['episodes']]
-    return name && Number.isSafeInteger(version) ? { name, title: title ?? name, version: version as number, episodes: isNumber(episodes) ? episodes : 0 } : null
-  })
 }
 
 const isSide = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0 && (value as number) <= 4096

@@ -9,7 +9,7 @@ import { atTask, Layout } from '../link/descriptor'
 import { type Trouble, troubleOf } from '../trouble'
 import { Replay } from '../view/replay.svelte'
 import { framesOf } from '../view/rows'
-import { type Channel, type Neighbours, readChannels, readNeighbours, readSets, readTimeline, type SetOfEpisodes, type Timeline } from './answers'
+import { type Channel, type Neighbours, readChannels, readNeighbours, readTimeline, type Timeline } from './answers'
 import { type Check, checkAll } from './checks'
 import type { Inclusion } from './proof'
 import { missing, type Standing, standingOf } from './standing'
@@ -34,7 +34,6 @@ export class EpisodePage {
   stages = $state.raw<Stage[]>([])
   neighbours = $state.raw<Neighbours | null>(null)
   others = $state.raw<Episode[]>([])
-  sets = $state.raw<SetOfEpisodes[]>([])
   checks = $state.raw<Check[] | null>(null)
   sizes = $state.raw<Record<string, number>>({})
   trouble = $state.raw<Trouble | null>(null)
@@ -115,7 +114,6 @@ export class EpisodePage {
   /** What lies further down the page. */
   async #rest(episode: Episode): Promise<void> {
     const { api, config } = account
-    const ask = (path: string) => api.told(path).catch(() => null)
     const bytes = new Map<string, Promise<Uint8Array<ArrayBuffer>>>()
     const fileOf = (name: string) => {
       const coming = bytes.get(name) ?? api.file(this.#id, name)
@@ -129,8 +127,7 @@ export class EpisodePage {
       proof: async (index: number) => (await api.told(`/api/log/proof/${index}`)) as Inclusion,
     }
     await Promise.all([
-      ask(`${this.#at}/neighbours`).then((answer) => (this.neighbours = readNeighbours(answer))),
-      ask(`/api/sets?episode=${encodeURIComponent(this.#id)}`).then((answer) => (this.sets = readSets(answer))),
+      api.told(`${this.#at}/neighbours`).then((answer) => (this.neighbours = readNeighbours(answer)), () => null),
       api.episodes(episode.operator, OTHERS + 1).then((found) => (this.others = found.filter((one) => one.episode !== this.#id && one.state === 'verified').slice(0, OTHERS)), () => null),
       config ? checkAll(episode, config, sources).then((checks) => (this.checks = checks), () => null) : null,
       ...['receipt.json', 'score.json'].map((name) => fileOf(name).catch(() => null)),
