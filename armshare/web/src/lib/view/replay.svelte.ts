@@ -93,7 +93,7 @@ export class Replay {
       if (this.#drawnMs > 0) this.atS = Math.min(this.lengthS, this.atS + (this.speed * Math.max(0, nowMs - this.#drawnMs)) / 1000)
       this.playing = this.atS < this.lengthS
     }
-    this.#drawnMs = nowMs
+    this.#drawnMs = Math.max(this.#drawnMs, nowMs)
   }
 
   /** The values to draw at `nowMs`; null if nothing was recorded. */

@@ -70,3 +70,29 @@ test('to play from the very end plays the drive from its beginning', () => {
   replay.playFrom(9)
   expect([replay.playing, replay.atS]).toEqual([true, 0])
 })
+
+test('at another speed it shows more or less of the drive in a second, and a step pauses it', () => {
+  const replay = recorded()
+  replay.speed = 2
+  replay.play()
+  replay.tick(1000)
+  replay.tick(1100)
+  expect(replay.atS).toBeCloseTo(0.2)
+  replay.speed = 0.25
+  replay.tick(1500)
+  expect(replay.atS).toBeCloseTo(0.3)
+  replay.step(0.05)
+  expect([replay.playing, replay.atS]).toEqual([false, expect.closeTo(0.35)])
+  replay.step(-9)
+  expect(replay.atS).toBe(0)
+})
+
+test('two that draw it at the same moment, by clocks that differ a little, do not make it faster', () => {
+  const replay = recorded()
+  replay.play()
+  for (let ms = 1000; ms <= 1500; ms += 20) {
+    replay.tick(ms)
+    replay.tick(ms - 5)
+  }
+  expect(replay.atS).toBeCloseTo(0.5)
+})
