@@ -113,7 +113,7 @@ function camera({ name, troubles }: Timeline['cameras'][number]): Track {
   const marks = troubles.map(({ trouble, pictures, from_s, until_s }) =>
     markOf('camera', from_s, until_s, trouble.charAt(0).toUpperCase() + trouble.slice(1), `Camera ${name}: ${CAMERAS[trouble] ?? trouble}${pictures > 0 ? ` (${pictures} ${pictures === 1 ? 'picture' : 'pictures'})` : ''}`),
   )
-  return { name: `camera-${name}`, title: `Camera ${name}`, marks }
+  return { name: `camera-${name}`, title: name, marks }
 }
 
 function notes({ notes }: Timeline): Track {
