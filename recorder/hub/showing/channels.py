@@ -235,7 +235,7 @@ def _commanded(found: Inspected) -> Iterator[Channel]:
         yield _channel("commanded/gripper", Group.GRIPPERS, at, doc, _columns(hands, "1"), rows)
 
 
-_GRIPPER_AT: Final = {
+_GRIPPER_AT: Final[dict[Mode, Callable[[int, int], int]]] = {
     Mode.EE_TWIST: lambda joints, hand: 7 * hand + 6,
     Mode.EE_POSE: lambda joints, hand: 8 * hand + 7,
     Mode.JOINT_POSITION: lambda joints, hand: joints + hand,

@@ -108,7 +108,8 @@ def plays(page: Page) -> None:
 def test_what_a_real_robots_cameras_saw_is_fetched_by_ranges_and_shown_at_the_moment(
     context: BrowserContext, house: House, episode: str
 ) -> None:
-    page, asked = context.new_page(), []
+    page = context.new_page()
+    asked: list[str] = []
     for name, codec in (("desk", PictureCodec.H264), ("wrist", PictureCodec.JPEG)):
         recorded(page, name, codec, asked)
     page.route("**/timeline", with_cameras)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -18,7 +19,7 @@ SHOWN = ("timeline", "channels", "channels/progress", "cameras/front")
 
 
 @pytest.fixture
-def web(hub: Hub):
+def web(hub: Hub) -> Iterator[httpx.Client]:
     with hub.served() as url, httpx.Client(base_url=url, timeout=20) as client:
         yield client
 

@@ -64,11 +64,9 @@ def test_limits_that_follow_each_other_are_one_stretch(tmp_path: Path) -> None:
     answer = timeline_of(record(tmp_path, (start, steps, end)))
 
     hz = answer.control_hz
-    told = [(one.rule, one.times, one.from_s, one.until_s) for one in answer.limited]
-    assert told == [
-        ("workspace", 2, pytest.approx(10 / hz, abs=1e-4), pytest.approx(12 / hz, abs=1e-4)),
-        ("workspace", 1, pytest.approx(40 / hz, abs=1e-4), pytest.approx(41 / hz, abs=1e-4)),
-    ]
+    assert [(one.rule, one.times) for one in answer.limited] == [("workspace", 2), ("workspace", 1)]
+    assert [one.from_s for one in answer.limited] == pytest.approx([10 / hz, 40 / hz], abs=1e-4)
+    assert [one.until_s for one in answer.limited] == pytest.approx([12 / hz, 41 / hz], abs=1e-4)
 
 
 def test_stretches_are_where_values_stay_the_same() -> None:
