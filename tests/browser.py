@@ -47,7 +47,7 @@ def chromium() -> Iterator[Browser]:
 _HEARD: dict[Page, list[str]] = {}
 
 
-_ANSWERS = re.compile(r"/api/episodes/[^/]+/(best|neighbours)$")
+_ANSWERS = re.compile(r"/api/episodes/[^/]+/best$")
 """What a page asks for that need not be there; a browser complains of that all the same."""
 
 

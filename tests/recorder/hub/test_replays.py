@@ -29,10 +29,6 @@ def rows_of(answer: ReplayAnswer) -> np.ndarray:
     return np.frombuffer(base64.b64decode(answer.values), "<f4").reshape(len(answer.t_s), -1)
 
 
-def stored(file: Path) -> FileInFolder:
-    return FileInFolder(file, file.stat().st_size, None)
-
-
 def test_a_replay_has_the_values_of_the_file_at_their_times(tmp_path: Path) -> None:
     file = record(tmp_path, fake_episode(steps=200))
     episode = read_episode(file)
