@@ -43,7 +43,7 @@ def add_showing(router: APIRouter, verified: Callable[[str], StoredFile], execut
     async def read(response: Response, episode: str, call: Callable[..., _T], *arguments: Any, what: str) -> _T:
         file = await run_in_threadpool(verified, episode)
         try:
-            found = await line.of((episode, what, *arguments), local, file, call, *arguments)
+            found: _T = await line.of((episode, what, *arguments), local, file, call, *arguments)
         except EpisodeError as error:
             raise UnknownFileError(f"{episode} cannot be shown: its file cannot be read on this hub") from error
         response.headers["Cache-Control"] = _KEPT
