@@ -29,6 +29,7 @@ DOCUMENT: Final = "version.json"
 """A data set's version beside its episodes: its canonical bytes, whose SHA-256 is its digest."""
 CROISSANT: Final = "croissant.json"
 _VERIFIED: Final = "verified"
+_VERSION: Final = msgspec.json.Decoder(DatasetVersion)
 
 
 def fetch(hub: str, target: Path, words: Mapping[str, str], limit: int) -> Iterator[Got]:
@@ -82,7 +83,7 @@ def release(client: httpx.Client, name: str, target: Path, digest: str = "") -> 
             + ("Another version has it, or another hub." if digest else "Tell whoever runs the hub.")
         )
     try:
-        version = msgspec.json.decode(data, type=DatasetVersion)
+        version = _VERSION.decode(data)
     except msgspec.DecodeError as error:
         raise PlatformError(f"The hub's {name} cannot be read ({error}). A newer armshare may read it.") from error
     target.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,9 @@ EPISODES_MAX: Final = 100
 """The most that one request may name."""
 AT_ONCE: Final = 16
 """How many of these answers are sent at the same time."""
-_TAR: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"application/x-tar": {}}}}
+_TAR: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"application/x-tar": {"schema": {"type": "string", "format": "binary"}}}},
+}
 ScoreFile = Callable[[str], Awaitable[bytes | None]]
 """Returns an episode's score.json, or None while there is none."""
 

@@ -25,7 +25,7 @@ from rewards.datasets.release import require_members
 from rewards.datasets.version import DatasetVersion
 from rewards.hub.apart import Told, Work, WorkError
 from rewards.hub.exports.releases import Versions
-from rewards.hub.exports.releasing import SAID, Bundle, Request, bundles_of, wanted
+from rewards.hub.exports.releasing import SAID, Bundle, Request, bundles_of, request_of, wanted
 from rewards.hub.jobs import Job, JobState
 from rewards.tables import JobRow
 from teleop.clock import now_ms
@@ -167,7 +167,7 @@ class Exports:
 
     def work(self, job: str, request: Mapping[str, Any]) -> Work:
         """Return what is to be done; raise WorkError."""
-        asked = msgspec.convert(dict(request), Request)
+        asked = request_of(request)
         found = wanted(self._versions, asked)
         bundles = bundles_of(found, self._bundle)
         half = self._bounds.bytes_max // 2
@@ -188,7 +188,7 @@ class Exports:
             raise NoArchiveError(f"{job.id} is a {job.kind}: Hugging Face's client downloads what it made")
         if job.state is not JobState.DONE:
             raise NoArchiveError(f"{job.id} is {job.state}: GET /api/jobs/{job.id} says how far it is")
-        asked = msgspec.convert(dict(job.request), Request)
+        asked = request_of(job.request)
         if self._versions.withdrawn([asked.digest]):
             raise ArchiveErasedError(f"{asked.name} version {asked.version} has an episode that was withdrawn")
         here = JobRow.id == job.id, JobRow.bytes.is_not(None)

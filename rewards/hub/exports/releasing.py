@@ -44,6 +44,14 @@ class Request(msgspec.Struct, frozen=True):
     order: Order
 
 
+_REQUEST: Final = msgspec.json.Decoder(Request)
+
+
+def request_of(said: Mapping[str, Any]) -> Request:
+    """Return what a job's row says is asked for."""
+    return _REQUEST.decode(msgspec.json.encode(said))
+
+
 def wanted(versions: Versions, request: Request) -> DatasetVersion:
     """Return the version that a job is about; raise WorkError if it is not given out any more."""
     found = versions.version(request.name, request.version)
@@ -122,7 +130,7 @@ class Releasing:
 
     def work(self, job: str, request: Mapping[str, Any]) -> Work:
         """Return what is to be done; raise WorkError."""
-        asked = msgspec.convert(dict(request), Request)
+        asked = request_of(request)
         found = wanted(self._versions, asked)
         bundles = bundles_of(found, self._bundle)
         target = self._folder / asked.digest

@@ -24,6 +24,7 @@ OWN_SCHEMA = {
     ("get", "/api/protocol"),  # is a JSON Schema
     ("get", "/api/roots/{root}"),  # docs/payouts.md
     ("get", "/api/sets/{ns}/{name}/versions/{n}/document"),  # docs/datasets.md
+    ("get", "/api/sets/{ns}/{name}/versions/{n}/croissant.json"),  # Croissant 1.1
     ("get", "/api/episodes/{episode}/manifest"),  # FORMAT.md
     ("get", "/api/episodes/{episode}/files/{name}"),  # FORMAT.md
     ("get", "/api/episodes/{episode}/files/score.json"),  # docs/scoring.md
@@ -105,7 +106,14 @@ def test_every_body_is_of_fields_with_types(schema):
         fields = models[reference.rpartition("/")[2]]["properties"]
         assert all("type" in field or "$ref" in field for field in fields.values()), route
         assert not any(field.get("additionalProperties") for field in fields.values()), route
-    assert len(bodies) == 16
+    assert len(bodies) == 17
+
+
+def test_the_document_lists_every_route(schema):
+    text = (ROOT / "docs" / "http.md").read_text()
+    said = re.findall(r"/(?:api|datasets)(?:/(?:\{[^}]*\}|[^\s`?{}/|,)]+))*", text)
+    listed = {re.sub(r"\{[^}]*\}", "{}", path) for path in said}
+    assert {re.sub(r"\{[^}]*\}", "{}", path) for path in schema["paths"]} - listed == set()
 
 
 def codes() -> set[str]:

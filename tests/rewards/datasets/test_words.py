@@ -24,7 +24,7 @@ from rewards.datasets.words import (
     Words,
 )
 from rewards.score.score import Vector
-from rewards.score.teaching.rules import WEIGHTS_PERCENT
+from rewards.score.teaching.rules import PARTS as RULE_PARTS
 from rewards.tables import SearchedRow
 from teleop.wire.driver import DriverKind
 from tests.recorder.factory import fixed_key
@@ -178,7 +178,7 @@ def test_no_text_does_more_than_be_refused(name, value):
 
 
 def test_the_parts_are_those_of_all_the_rules_and_each_has_its_column():
-    by_rules = {"success", *WEIGHTS_PERCENT, *(one.name for one in fields(Vector))}
+    by_rules = {"success", *RULE_PARTS, *(one.name for one in fields(Vector))}
     assert set(PARTS) == by_rules
     columns = {column.name for column in SearchedRow.__table__.columns}
     assert {f"{part}_ppm" for part in PARTS} | {"score_ppm"} == {name for name in columns if name.endswith("_ppm")}

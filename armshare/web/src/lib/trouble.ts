@@ -84,6 +84,7 @@ const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[]
   ['try_again', 'The hub cannot look for a like drive at the moment. Try again later.', ['best_unread']],
   ['try_again', 'The hub cannot read this drive at the moment. Nothing is wrong with it. Try again later.', ['replay_unread']],
   ['try_again', 'Many others want to see a drive at the moment. Try again in a few seconds.', ['best_busy', 'replay_busy']],
+  ['try_again', 'Many downloads are being sent at the moment. Try again in a few seconds.', ['bundles_busy']],
   ['lobby', 'There is no such data set, or it has no such version.', ['unknown_dataset']],
   ['try_again', 'Some of these episodes cannot be in a data set. Leave them out, then try again.', ['unknown_episodes', 'unverified_episodes', 'withdrawn_episodes', 'erased_episodes', 'practice_episodes', 'torn_episodes', 'not_in_dataset']],
   ['try_again', 'Some of these episodes have no score yet. Try again in a minute.', ['unscored_episodes']],

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from recorder.file.episode import read_episode
-from recorder.hub.store import Store
+from recorder.hub.store import FolderStore
 from rewards.datasets.card import CARD, Judged, Tally, differences, encoded
 from rewards.datasets.facts import facts_in
 from rewards.datasets.version import FORMAT, Change, ChangeKind, DatasetVersion, Member, Shares, Split
@@ -55,7 +55,7 @@ def everything() -> Chosen:
 
 
 def cards(shop: Shop, tmp_path: Path, executor: Executor | None = None) -> Cards:
-    return Cards(shop.database, Store(tmp_path / "episodes"), executor, shop.clock)
+    return Cards(shop.database, FolderStore(tmp_path / "episodes"), executor, shop.clock)
 
 
 def kept(shop: Shop) -> list[bytes]:

@@ -255,7 +255,7 @@ def test_what_was_withdrawn_is_nobodys_neighbour_and_nobodys_example(shop):
     def shown() -> tuple[set[str | None], str | None]:
         beside = Search(shop.database).neighbours(ids[0])
         with shop.database() as db:
-            found = best(db, db.get_one(StartRow, ids[0]))
+            found = best(db, ids[0])
         return {
             beside.task.next,
             beside.operator.next,
