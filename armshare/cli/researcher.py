@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.progress import Progress, TextColumn, TimeElapsedColumn
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from armshare.cli.options import HUB, AsJson, Ca, Folders, HubUrl, Sources, err, hub_url, named_set, out, size_of
 from armshare.cli.words import searching
@@ -40,7 +40,7 @@ def verify(
     """Check episodes, gate by gate; the first gate that refuses is named.
 
     Exit code 1 if any is refused, or if its score.json lies; 2 if one cannot be checked here, which says nothing
-    against it.
+    against it, as an imported one, which nobody signed.
     """
     from armshare.researcher import checks
 
@@ -223,7 +223,11 @@ def export(
         ),
     ] = "",
     action: Annotated[
-        str, typer.Option(help="ee_twist (what was commanded), ee_pose, ee_delta, joint_position or joint_delta.")
+        str,
+        typer.Option(
+            help="ee_twist (what was commanded), ee_pose, ee_delta, joint_position or joint_delta; source for imported "
+            "episodes: what their set has."
+        ),
     ] = "ee_twist",
     camera: Annotated[
         list[str] | None,
@@ -318,6 +322,47 @@ def _export_set(named: str, target: Path, form: str, order: Order, hub: str, key
         said = orders.bring(hub, job, target, tell)
     for line in said.lines(target):
         out.print(line, highlight=False, soft_wrap=True, markup=False)
+@cli.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="A LeRobot folder (v3.0), or a robomimic file (HDF5).")],
+    target: Annotated[Path, typer.Option("--to", "-o", help="The folder for the episodes; each gets one in it.")],
+    form: Annotated[
+        str, typer.Option("--format", help="lerobot or robomimic; by default, what the source looks like.")
+    ] = "",
+    hz: Annotated[
+        float | None, typer.Option("--hz", min=0.001, max=10_000, help="Steps a second, if the source does not say it.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring a data set of another format in, as episodes that nobody signed and that say so.
+
+    They can be looked at, scored as far as they say enough, compared, and exported beside your own (--unverified); no
+    hub takes them. An episode that is broken is named, and the others are imported. Run it again to go on: what is
+    there is left alone. Exit code 1 if one is broken.
+    """
+    from armshare.researcher import imports
+
+    with ExitStack() as open_:
+        progress = open_.enter_context(
+            Progress(
+                TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn(), console=err, transient=True
+            )
+        )
+        bar = progress.add_task("looking at it", total=None)
+        report = imports.run(
+            source,
+            target,
+            form=form,
+            hz=hz,
+            watch=lambda what, done, of: progress.update(bar, description=what, completed=done, total=of),
+        )
+    if as_json:
+        print(json.dumps(report))
+    else:
+        for line in imports.lines(report):
+            out.print(line, highlight=False, soft_wrap=True, markup=False)
+    if report["broken"]:
+        raise typer.Exit(1)
 
 
 def _config(hub: str) -> dict[str, Any]:

@@ -7,13 +7,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.markup import escape
 
 from armshare.failures import PlatformError
+from recorder.export.demonstrations import imported_in
 from recorder.file.apart import reader
 from recorder.file.episode import Episode, EpisodeError, FileMissingError
+from recorder.file.meta import ImportMeta
 from recorder.proof.bundle import (
     SCORE_FILE,
     TrustClass,
@@ -30,6 +32,8 @@ from rewards.score.kept import Standing, as_json, compare_score
 from rewards.score.score import recompute
 from sim.robot import RobotError
 
+IMPORTED: Final = "Imported"
+"""Why an episode that was imported cannot be checked: nobody signed it."""
 _TRUST = {
     TrustClass.REPLAYED: "the hub signed that it has reproduced this simulation to the last bit",
     TrustClass.WITNESSED: "the hub signed that this is a real robot's, and its host's word",
@@ -60,6 +64,8 @@ def check(bundle: Path, config: dict[str, Any] | None, *, replay: bool, score: b
 
     read = read_bundle(bundle)
     report: dict[str, Any] = {"bundle": str(bundle), "pinned": config is not None, "refused": None, "unable": None}
+    if read.manifest is None and (origin := imported_in(bundle)) is not None:
+        return {**report, "unable": IMPORTED, "message": imported_words(origin)}
     try:
         trust = trust_in(config) if config else Trust(claimed_domain(read))
         trust = replace(trust, replay=replayed if replay else None)
@@ -80,6 +86,12 @@ def check(bundle: Path, config: dict[str, Any] | None, *, replay: bool, score: b
         unsigned = f"{SCORE_FILE} beside it was not compared: nobody signs it, and --score computes it again"
         report["score_file"] = {"standing": "not_compared", "message": unsigned}
     return report
+
+
+def imported_words(origin: ImportMeta) -> str:
+    """Say of an imported episode what nobody vouches for."""
+    come = f"imported from {origin.source} ({origin.format} {origin.format_version}, {origin.name})"
+    return f"{IMPORTED}: it was {come}. It is unsigned: nobody vouches for it, so there is nothing to check."
 
 
 def refused(report: dict[str, Any]) -> bool:

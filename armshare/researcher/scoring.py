@@ -11,12 +11,13 @@ from rich.markup import escape
 
 from armshare.failures import DoorError, words
 from armshare.moments import Told, clock, legend, line_of_time, noticed, plain, shown_of, worst
+from armshare.researcher import unsigned
 from recorder.file.apart import ReaderLostError, reader
 from recorder.file.episode import Episode, EpisodeError, FileMissingError
 from recorder.file.meta import Meta
 from recorder.proof.manifest import EPISODE_FILE
 from rewards.score.score import facts_of, score
-from rewards.score.verdict import ONE_PPM
+from rewards.score.verdict import ONE_PPM, Score
 from rewards.score.versions import VERSIONS, UnknownRulesError, version_of
 from sim.words import listed
 
@@ -51,7 +52,7 @@ def read(path: Path) -> Episode:
     """Return the recording in a file, or in a bundle's folder; raise an EpisodeError that says what it is instead."""
     file = path / EPISODE_FILE if path.is_dir() else path
     try:
-        return reader().read(file)
+        return reader().read(file, imported=True)
     except FileMissingError:
         raise  # its message says what an episode is
     except EpisodeError as error:
@@ -72,7 +73,14 @@ def report_or_why_not(path: Path, rules: str = "") -> dict[str, Any]:
 def report(path: Path, rules: str = "") -> dict[str, Any]:
     """Score one episode by a version of the rules, by default the one that pays for it; return all that they say."""
     episode = read(path)
+    if episode.meta.origin is not None:
+        return unsigned.report(path, episode, rules)
     found = score(facts_of(episode, rules or version_of(episode.meta)))
+    return as_report(path, episode, found) | {"pays": not rules or found.version == _paying(episode.meta)}
+
+
+def as_report(path: Path, episode: Episode, found: Score) -> dict[str, Any]:
+    """Return all that a score says."""
     costs = [Told(one.part, one.ppm / ONE_PPM, one.sentence, one.from_s, one.until_s) for one in found.costs]
     return {
         "file": str(path),
@@ -80,7 +88,6 @@ def report(path: Path, rules: str = "") -> dict[str, Any]:
         "episode": episode.meta.episode,
         "task": episode.meta.task.name,
         "version": found.version,
-        "pays": not rules or found.version == _paying(episode.meta),
         "score": found.score_ppm / ONE_PPM,
         "score_ppm": found.score_ppm,
         "accepted": found.accepted,
@@ -103,9 +110,16 @@ def _paying(meta: Meta) -> str | None:
 
 def lines(found: dict[str, Any], *, explain: bool) -> Iterator[str]:
     """Say a report in words, and with `explain` what cost what and when."""
+    if "imported" in found:
+        yield from unsigned.lines(found)
+    if found["score"] is None:
+        yield from (f"  {bar(name, part)}" for name, part in found["vector"].items())
+        return
     state = "[green]accepted[/green]" if found["accepted"] else "[red]not accepted[/red]"
     yield f"{state}  {found['episode']}  {100 * found['score']:.1f} of 100, by version {found['version']} of the rules"
-    if not found["pays"]:
+    if "imported" in found:
+        yield "  Nobody pays for it: nobody signed it."
+    elif not found["pays"]:
         yield "  Another version of the rules pays for it: leave out --rules to see what that says."
     yield from (f"  {bar(name, part)}" for name, part in found["vector"].items())
     costs = [Told(**one) for one in found["costs"]]

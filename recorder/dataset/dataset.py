@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from recorder.dataset.remote.reading import recording_at, whole_recording_at
 from recorder.dataset.shelf import Open, Seen, Shelf
 from recorder.dataset.windows import PAD, offsets, rows
 from recorder.export.actions import ActionName, ActionSpace, action_space
-from recorder.export.demonstrations import recording_in
+from recorder.export.demonstrations import imported_in, recording_in
 from recorder.export.errors import MixedRobotsError, MixedTasksError
 from recorder.file.episode import Episode
 from recorder.file.meta import Meta
@@ -78,7 +78,7 @@ class EpisodeDataset:
         bundles: Path | str | Iterable[Path | str],
         *,
         cameras: Cameras = (),
-        action: ActionName = "ee_twist",
+        action: ActionName | Literal["source"] = "ee_twist",
         delta_timestamps: Mapping[str, Sequence[float]] | None = None,
         where: Callable[[Facts], bool] | None = None,
         hub: Hub | None = None,
@@ -283,7 +283,11 @@ def _places(bundles: Path | str | Iterable[Path | str]) -> list[Place]:
     folder = Path(bundles)
     if (folder / MANIFEST_FILE).is_file():
         return [folder]
-    return sorted(one.parent for one in folder.glob(f"*/{MANIFEST_FILE}"))
+    if (folder / EPISODE_FILE).is_file() and imported_in(folder):
+        return [folder]
+    signed = {one.parent for one in folder.glob(f"*/{MANIFEST_FILE}")}
+    others = {one.parent for one in folder.glob(f"*/{EPISODE_FILE}")} - signed
+    return sorted(signed | {one for one in others if imported_in(one)})
 
 
 def _said(places: Sequence[Place], hub: Hub | None) -> list[tuple[Place, dict[str, Any]]]:

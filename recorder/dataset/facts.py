@@ -7,6 +7,7 @@ and the rest, which the manifest says, is compared with the file when that is op
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -15,8 +16,10 @@ import msgspec
 
 from recorder.dataset.errors import FactsError
 from recorder.dataset.remote.bundle import RemoteBundle
+from recorder.export.demonstrations import imported_facts
 from recorder.export.errors import UnreadableBundleError
-from recorder.file.episode import Episode
+from recorder.file.apart import reader
+from recorder.file.episode import Episode, EpisodeError
 from recorder.proof import manifest as manifests
 from recorder.proof.bundle import (
     MANIFEST_FILE,
@@ -57,7 +60,13 @@ def facts_of(bundle: Place, hub: Hub | None = None) -> dict[str, Any]:
 
     With a `score.json` beside the file, what that says, its parts too: `unverified_score` and so on. Nobody signs it;
     `armshare verify --score` and exports compute scores.
+
+    An imported episode has no manifest: its file says all this, with `imported_from`, `imported_sha256`,
+    `imported_index` and more, and its trust is empty whatever hub is named.
     """
+    unsigned = isinstance(bundle, Path) and not os.path.lexists(bundle / MANIFEST_FILE)
+    if unsigned and (imported := _imported(bundle)) is not None:
+        return imported
     manifest, data = _manifest(bundle)
     facts = {
         **_scored(bundle),
@@ -73,12 +82,46 @@ def require_file(bundle: Place, facts: Facts, episode: Episode, sha256: Callable
 
     If a hub vouches for it, it is that to the last byte: then `sha256` is asked for.
     """
+    if episode.meta.origin is not None:
+        if facts != _imported(bundle):
+            raise UnreadableBundleError(f"{bundle}: {EPISODE_FILE} has changed since. Import it again.")
+        return
     shown = _said(manifests.of_episode(episode, size=0, sha256="", root="", previous="", software=""))
     if any(facts[name] != value for name, value in shown.items()):
         both = f"{MANIFEST_FILE} and {EPISODE_FILE}"
         raise UnreadableBundleError(f"{bundle}: {both} are not of one episode, or one was changed. Fetch it again.")
     if facts["trust"] and sha256() != facts["sha256"]:
         raise UnreadableBundleError(f"{bundle}: {EPISODE_FILE} is not the file that was verified. Fetch it again.")
+
+
+def _imported(bundle: Place) -> dict[str, Any] | None:
+    """Return what is said of an imported episode, from its file; None if there is none.
+
+    `imported_from` and so on say where it comes from. It has neither operator nor trust.
+    """
+    if not isinstance(bundle, Path):
+        return None  # what is served is signed
+    try:
+        meta = reader().read(bundle / EPISODE_FILE, imported=True).meta
+    except EpisodeError:
+        return None
+    if meta.origin is None or meta.end is None:
+        return None
+    return {
+        **imported_facts(meta, meta.origin),
+        "operator": "",
+        "robot": "",
+        "model": meta.robot.model,
+        "simulated": meta.robot.simulated,
+        "task": meta.task.name,
+        "task_version": meta.task.version,
+        "instruction": meta.task.instruction,
+        "seed": meta.seed,
+        "steps": meta.end.steps,
+        "control_hz": meta.spec.control_hz,
+        "valid": False,
+        "end_reason": str(meta.origin.says.get("end_reason", "")),
+    }
 
 
 def _said(manifest: Manifest) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from recorder.export.errors import ActionError
 from recorder.file.episode import Episode
-from recorder.file.meta import EndEffectorMeta, Meta, SpecMeta
+from recorder.file.layout import IMPORTED_ACTION
+from recorder.file.meta import EndEffectorMeta, ImportedAction, Meta, SpecMeta
 from sim.motion.limits import EE_ROTATION_MAX_RAD_S, EE_SPEED_MAX_M_S
 from sim.robot import Vector
 from sim.words import listed
@@ -25,6 +26,8 @@ from teleop.wire.messages import Mode, Safety
 
 ActionName = Literal["ee_twist", "ee_pose", "ee_delta", "joint_position", "joint_delta"]
 ACTIONS: Final[tuple[ActionName, ...]] = get_args(ActionName)
+SOURCE: Final = "source"
+"""The actions of an imported episode, as the set that it comes from has them, whatever they are."""
 
 _HOLDS: Final = frozenset({int(Mode.NEUTRAL), 255})
 """Modes of `/commanded` that ask for no motion: neutral, and no command yet."""
@@ -60,31 +63,84 @@ class EnvArgs:
 class ActionSpace:
     """One kind of action of one robot. A = len(names)."""
 
-    name: ActionName
+    name: str
+    """One of `ACTIONS`; or `source`."""
     names: tuple[str, ...]
     """What each of the A numbers is."""
     env: EnvArgs
 
     def of(self, episode: Episode) -> Actions:
         """Return an episode's actions; raise ActionError if it does not have them."""
+        if episode.meta.origin is not None:
+            return Actions(self._imported(episode).astype(np.float32), driven_steps(episode))
         values = np.clip(self._raw(episode), -1.0, 1.0).astype(np.float32)
         return Actions(values, driven_steps(episode))
 
     def clipped(self, episode: Episode) -> int:
         """Return how many driven steps went beyond [-1, 1], and so are exported as less than what happened."""
+        if episode.meta.origin is not None:
+            return 0  # nothing of what the source has is clipped
         beyond = (np.abs(self._raw(episode)) > 1.0 + _BEYOND).any(axis=1)
         return int((beyond & driven_steps(episode)).sum())
 
+    @property
+    def bounded(self) -> bool:
+        """Whether its numbers are in [-1, 1]; what only a source knows may be anything."""
+        return self.name != SOURCE
+
     def _raw(self, episode: Episode) -> Vector:
+        if self.name not in _SPACES:
+            raise ActionError(
+                f"{episode.meta.episode} was not imported, so it has no action {self.name!r}. Export it apart."
+            )
         return _SPACES[self.name](episode)
 
+    def _imported(self, episode: Episode) -> Vector:
+        """Return the source's own actions, never converted; raise ActionError if they are others than these."""
+        action = imported_action(episode.meta)
+        if (action.name, tuple(action.names)) != (self.name, self.names):
+            raise ActionError(
+                f"{episode.meta.episode} was imported with the action {action.name!r} ({len(action.names)} numbers), "
+                f"and the data set has {self.name!r} ({len(self.names)}). Export them apart: nothing is converted."
+            )
+        return episode.arrays[IMPORTED_ACTION]
 
-def action_space(name: ActionName, meta: Meta) -> ActionSpace:
-    """Return the space of that name for the robot and task of an episode; raise ActionError if it has none."""
-    if name not in ACTIONS:
+
+def imported_action(meta: Meta) -> ImportedAction:
+    """Return what an imported episode's actions are; raise ActionError if it was not imported."""
+    if meta.origin is None:
+        raise ActionError(f"{meta.episode} was not imported, so it has no action {SOURCE!r}. Name one of its own.")
+    return meta.origin.action
+
+
+def _imported_space(name: str, meta: Meta) -> ActionSpace:
+    """Return the space of an imported episode: the one that its source has; raise ActionError for any other."""
+    action = imported_action(meta)
+    if name not in (SOURCE, action.name):
+        raise ActionError(
+            f"{meta.episode} was imported with the action {action.name!r} only, and actions are never converted. "
+            f"Use --action {SOURCE}."
+        )
+    known = next((one for one in ACTIONS if one == action.name), None)
+    return ActionSpace(
+        action.name, tuple(action.names), _env(known, meta) if known else EnvArgs("", {"control": SOURCE})
+    )
+
+
+def action_space(name: str, meta: Meta) -> ActionSpace:
+    """Return the space of that name for the robot and task of an episode; raise ActionError if it has none.
+
+    An imported episode has one space, its source's.
+    """
+    if meta.origin is not None:
+        return _imported_space(name, meta)
+    if name == SOURCE:
+        imported_action(meta)
+    known = next((one for one in ACTIONS if one == name), None)
+    if known is None:
         raise ActionError(f"There is no action {name!r}. There are {listed(ACTIONS)}.")
-    _require_known_frames(name, meta)
-    return ActionSpace(name, _names(name, meta.spec), _env(name, meta))
+    _require_known_frames(known, meta)
+    return ActionSpace(known, _names(known, meta.spec), _env(known, meta))
 
 
 def driven_steps(episode: Episode) -> NDArray[np.bool_]:

@@ -9,10 +9,11 @@ All bundles are checked before the first one is given out, so an export is made 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 import numpy as np
@@ -32,11 +33,11 @@ from recorder.export.errors import (
 )
 from recorder.file.apart import reader
 from recorder.file.episode import Episode, EpisodeError
-from recorder.file.meta import Meta, SpecMeta
+from recorder.file.meta import ImportMeta, Meta, SpecMeta
 from recorder.pictures.channel import Pictures
 from recorder.pictures.decode import Decoder
 from recorder.proof import manifest as manifests
-from recorder.proof.bundle import RECEIPT_JSON, Bundle, TrustClass, read_bundle
+from recorder.proof.bundle import MANIFEST_FILE, RECEIPT_JSON, Bundle, TrustClass, read_bundle
 from recorder.proof.case import Trust
 from recorder.proof.manifest import EPISODE_FILE, Manifest
 from recorder.proof.refusals import GateError
@@ -66,13 +67,14 @@ class Demonstration:
     number: int
     """Its place in the export, from 0."""
     bundle: Path
-    manifest: Manifest
+    manifest: Manifest | None
+    """None for an imported episode, which nobody signed."""
     digest: str
-    """The 32 bytes that robot and operator signed, as 0x-hex."""
+    """The 32 bytes that robot and operator signed, as 0x-hex; empty for an imported episode."""
     episode: Episode
     space: ActionSpace
     actions: NDArray[np.float32]
-    """(N, A), in [-1, 1]."""
+    """(N, A), in [-1, 1] if `space.bounded`."""
     driven: NDArray[np.bool_]
     """(N,): whether the operator drove."""
     steps: NDArray[np.int64]
@@ -128,6 +130,11 @@ class Demonstrations:
     def __len__(self) -> int:
         return len(self.bundles)
 
+    @property
+    def imported(self) -> int:
+        """How many of them were imported, and so are unsigned."""
+        return sum(one.manifest is None for one in self._checked)
+
     def __iter__(self) -> Iterator[Demonstration]:
         for number, (bundle, checked) in enumerate(zip(self.bundles, self._checked, strict=True)):
             episode = recording_in(bundle)
@@ -159,7 +166,7 @@ class Demonstrations:
 def demonstrations(
     bundles: Sequence[Path],
     *,
-    action: ActionName = "ee_twist",
+    action: ActionName | Literal["source"] = "ee_twist",
     cameras: Sequence[str] | None = None,
     size: tuple[int, int] = (640, 480),
     facts: Facts | None = None,
@@ -228,16 +235,30 @@ def frames(demonstration: Demonstration) -> Iterator[Frame]:
 class _Checked:
     """What the documents beside an episode's file say, and who vouches for it."""
 
-    manifest: Manifest
+    manifest: Manifest | None
+    """None for an imported episode."""
     digest: str
     trust: str
     """`replayed`, `witnessed`, or empty if no receipt says it."""
     hub: str
     """Who signed the receipt; empty if it was not looked at."""
+    origin: ImportMeta | None = None
+
+    @property
+    def key(self) -> str:
+        """What tells it from every other episode."""
+        return self.digest if self.origin is None else f"{self.origin.sha256} {self.origin.index}"
 
 
 def _check(bundle: Path, trust: Trust | None, *, unverified: bool, gone: Gone | None) -> _Checked:
     read = read_bundle(bundle)
+    if read.manifest is None and (origin := imported_in(bundle)) is not None:
+        if not unverified:
+            raise UnverifiedError(
+                f"{bundle} was imported from {origin.source}, so nobody signed it and no hub has verified it. Leave it "
+                "out, or give --unverified to take it as it is."
+            )
+        return _Checked(None, "", "", "", origin)
     try:
         require_gates(read, _ANYONE, _WHOLE)
         domain = trust.domain if trust else claimed_domain(read)
@@ -282,9 +303,9 @@ def _vouched(bundle: Path, read: Bundle, trust: Trust) -> tuple[str, str]:
 def _require_once(bundles: Sequence[Path], checked: Sequence[_Checked]) -> None:
     first: dict[str, Path] = {}
     for bundle, one in zip(bundles, checked, strict=True):
-        if one.digest in first:
-            raise RepeatedEpisodeError(f"{bundle} is the same episode as {first[one.digest]}. Name it once.")
-        first[one.digest] = bundle
+        if one.key in first:
+            raise RepeatedEpisodeError(f"{bundle} is the same episode as {first[one.key]}. Name it once.")
+        first[one.key] = bundle
 
 
 def _require_alike(first: Episode, other: Episode) -> None:
@@ -335,6 +356,8 @@ def _cannot_draw(episode: Episode, camera: str) -> str:
 def _facts_of(checked: _Checked, episode: Episode, space: ActionSpace) -> dict[str, Any]:
     """Return what the bundle itself says of an episode as a whole."""
     meta = episode.meta
+    if meta.origin is not None:
+        return imported_facts(meta, meta.origin)
     driver = meta.driven_by
     return {
         "episode": meta.episode,
@@ -352,9 +375,44 @@ def _facts_of(checked: _Checked, episode: Episode, space: ActionSpace) -> dict[s
     }
 
 
-def recording_in(bundle: Path) -> Episode:
-    """Return the recording in a folder, read by a process with limits; raise UnreadableBundleError."""
+def imported_facts(meta: Meta, origin: ImportMeta) -> dict[str, Any]:
+    """Return what is said of an imported episode: that it is one, and where it comes from. Nobody vouches for it."""
+    return {
+        "episode": meta.episode,
+        "digest": "",
+        "success": meta.end is not None and meta.end.success is True,
+        "trust": "",
+        "imported_from": origin.source,
+        "imported_sha256": origin.sha256,
+        "imported_index": origin.index,
+        "imported_format": f"{origin.format} {origin.format_version}",
+        "imported_by": origin.software,
+        "imported_ms": int(origin.imported_ms),
+        "imported_times": origin.times,
+    }
+
+
+def origin_of(meta: Meta) -> dict[str, Any]:
+    """Return what `armshare import` needs to know of robot and task, as JSON has it."""
+    said = {"spec": meta.spec, "task": meta.task, "model": meta.robot.model, "simulated": meta.robot.simulated}
+    made: dict[str, Any] = msgspec.to_builtins(said)
+    return made
+
+
+def imported_in(bundle: Path) -> ImportMeta | None:
+    """Return where the episode in a folder was imported from; None if it was not, or there is none that can be read."""
     try:
-        return reader().read(bundle / EPISODE_FILE)
+        return reader().read(bundle / EPISODE_FILE, imported=True).meta.origin
+    except EpisodeError:
+        return None
+
+
+def recording_in(bundle: Path) -> Episode:
+    """Return the recording in a folder, read by a process with limits; raise UnreadableBundleError.
+
+    An imported one is read only if no manifest lies beside it: nobody can sign what nobody recorded.
+    """
+    try:
+        return reader().read(bundle / EPISODE_FILE, imported=not os.path.lexists(bundle / MANIFEST_FILE))
     except EpisodeError as error:
         raise UnreadableBundleError(f"{bundle} is not a complete episode: {error}") from error

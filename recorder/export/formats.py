@@ -47,6 +47,14 @@ class Format:
         fields = done if isinstance(done, dict) else {name: getattr(done, name) for name in type(done).__slots__}
         return re.sub(r"\b1 (\w+)s\b", r"1 \1", self.says.format(**fields))
 
+    def require_imports(self, imported: int) -> None:
+        """Raise FormatError if some of the episodes were imported, and this format cannot say so."""
+        if imported and self.name not in _OF_IMPORTS:
+            raise FormatError(
+                f"{imported} of the episodes are imported, which lack what {self.name} shows: what was commanded and "
+                f"applied. Use --format {listed(_OF_IMPORTS, 'or')}, or leave them out."
+            )
+
     def _exporter(self) -> Callable[..., Any]:
         try:
             made: Callable[..., Any] = import_module(self.module).export
@@ -60,6 +68,7 @@ class Format:
         return made
 
 
+_OF_IMPORTS: Final = ("robomimic", "lerobot")
 _FORMATS: Final = (
     Format("robomimic", "recorder.export.robomimic", "{demos} demonstrations, {samples} samples", (".hdf5", ".h5")),
     Format("lerobot", "recorder.export.lerobot", "{episodes} episodes, {frames} frames", options=("language",)),

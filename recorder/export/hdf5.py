@@ -10,10 +10,12 @@ from typing import Any, Final
 import h5py
 
 from recorder.export.actions import ActionSpace
-from recorder.export.demonstrations import Demonstration
+from recorder.export.demonstrations import Demonstration, origin_of
 from recorder.export.errors import CameraError
+from recorder.file.meta import Meta
 from recorder.pictures.errors import PictureError
 
+_ATTRIBUTE_MAX: Final = 60_000
 _GYM_TYPE: Final = 2
 """robomimic's EnvType.GYM_TYPE."""
 
@@ -49,6 +51,15 @@ def action_attributes(space: ActionSpace) -> Mapping[str, str]:
     """Return what the actions are, and in `env_args`, as robomimic has it, the environment that takes them."""
     made = {"env_name": space.env.id, "type": _GYM_TYPE, "env_kwargs": dict(space.env.kwargs)}
     return {"action": space.name, "action_names": json.dumps(space.names), "env_args": json.dumps(made)}
+
+
+def origin_attribute(meta: Meta) -> Mapping[str, str]:
+    """Return `armshare`, what robot and task are, so that `armshare import` gives back what was exported.
+
+    HDF5 keeps an attribute of at most 64 KiB; for a robot that needs more there is none.
+    """
+    said = json.dumps(origin_of(meta))
+    return {"armshare": said} if len(said) < _ATTRIBUTE_MAX else {}
 
 
 def _plain(value: Any) -> Any:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from recorder.export import lerobot_rows as rows
 from recorder.export import statistics
-from recorder.export.demonstrations import Demonstration, Demonstrations
+from recorder.export.demonstrations import Demonstration, Demonstrations, origin_of
 from recorder.export.errors import CameraError
 from recorder.export.lerobot_rows import IMAGES, LANGUAGE, Column, sources
 from recorder.export.statistics import Statistics
@@ -235,7 +235,8 @@ class _Writer:
     def _provenance(self) -> dict[str, Any]:
         meta, space = self._found.meta, self._found.space
         return {
-            "action": {"name": space.name, "names": list(space.names), "lower": -1.0, "upper": 1.0},
+            "action": {"name": space.name, "names": list(space.names)} | (_BOUNDS if space.bounded else {}),
+            "origin": origin_of(meta),
             "env_args": {"id": space.env.id, "kwargs": dict(space.env.kwargs), "call": space.env.call},
             "task": {"name": meta.task.name, "version": meta.task.version, "instruction": meta.task.instruction},
             "robot": {"model": meta.robot.model, "simulated": meta.robot.simulated},
@@ -249,6 +250,7 @@ class _Writer:
         }
 
 
+_BOUNDS: Final = {"lower": -1.0, "upper": 1.0}
 _DEPTH_SETTINGS: Final[Mapping[str, Any]] = {
     "video.g": KEY_EVERY,
     "video.crf": None,
@@ -400,7 +402,10 @@ def _card_lines(found: Demonstrations) -> Iterator[str]:
     yield f"# {_task_of(found)}"
     yield ""
     yield f"{len(found)} demonstrations with a {meta.robot.model}, {found.steps} frames, in LeRobot's format {VERSION}."
-    yield f"Actions are `{found.space.name}` in [-1, 1]: {listed(found.space.names)}."
+    within = " in [-1, 1]" if found.space.bounded else ", as the set has them that they were imported from"
+    yield f"Actions are `{found.space.name}`{within}: {listed(found.space.names)}."
+    if found.imported:
+        yield f"{found.imported} of them were imported and are unsigned: `imported_from` in `meta/episodes` says which."
     if env.call:
         yield f"They fit the environment `{env.call}` (`pip install 'armshare[sim]'`)."
     yield ""

@@ -84,9 +84,7 @@ def values(demonstration: Demonstration, first: int, fps: int) -> dict[str, NDAr
         "driven": demonstration.driven[steps],
         "intervention": _intervention(episode)[steps],
         "step": steps,
-        "t_observed_mono_ns": episode.t_observed_ns[steps],
-        "t_sent_mono_ns": episode.t_sent_ns[steps],
-        "t_wall_ns": episode.arrays["time/t_wall_ns"][steps],
+        **{path.removeprefix("time/"): _clock(episode, path)[steps] for path in _CLOCKS},
         "timestamp": (frames / fps).astype(np.float32),
         "frame_index": frames,
         "episode_index": np.full(len(steps), demonstration.number, np.int64),
@@ -102,6 +100,17 @@ def values(demonstration: Demonstration, first: int, fps: int) -> dict[str, NDAr
         found["progress"] = progress[steps].astype(np.float32)
         found["next.reward"] = (progress[_after(steps, episode.steps)] - progress[steps]).astype(np.float32)
     return found
+
+
+_CLOCKS: Final = ("time/t_observed_mono_ns", "time/t_sent_mono_ns", "time/t_wall_ns")
+UNMEASURED_NS: Final = -1
+
+
+def _clock(episode: Episode, path: str) -> NDArray[np.int64]:
+    """Return what a clock showed, (N,) or (N+1,); -1 throughout if nobody measured it, as in some imported sets."""
+    times: NDArray[np.int64] = episode.arrays[path]
+    measured = episode.meta.origin is None or path in episode.meta.origin.values
+    return times if measured else np.full_like(times, UNMEASURED_NS)
 
 
 def shown(demonstration: Demonstration, camera: str) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ actions are those of `--action`, in [-1, 1]; `env_args` names the environment th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from recorder.export.demonstrations import Demonstration, Demonstrations
 from recorder.export.errors import CameraError
-from recorder.export.hdf5 import action_attributes, add_view, episode_attributes, naming
+from recorder.export.hdf5 import action_attributes, add_view, episode_attributes, naming, origin_attribute
 from recorder.export.statistics import Statistics, of_values, together
 from recorder.export.target import whole_file
 from recorder.file.hdf5 import new_file
@@ -45,6 +45,7 @@ class Exported:
 class _Written:
     """What is known of the demos so far."""
 
+    samples: int = 0
     successes: list[bool] = field(default_factory=list)
     scores: list[float | None] = field(default_factory=list)
     statistics: dict[str, list[Statistics]] = field(default_factory=dict)
@@ -52,6 +53,7 @@ class _Written:
 
     def add(self, one: Demonstration) -> None:
         """Note what the masks need of an episode."""
+        self.samples += len(one.steps)
         score = one.facts.get("score")
         self.successes.append(bool(one.facts.get("success")))
         self.scores.append(None if score is None else float(score))
@@ -67,15 +69,17 @@ def export(demonstrations: Demonstrations, target: Path, *, valid_ratio: float =
         file = new.root
         data = file.create_group("data")
         for one in demonstrations:
+            whole = _with_next(one)
             with naming(one):
-                _write_demo(data.create_group(f"demo_{one.number}"), one, written.statistics)
-            written.add(one)
+                _write_demo(data.create_group(f"demo_{one.number}"), whole, written.statistics)
+            written.add(whole)
             new.require_written()
-        data.attrs.update({"total": demonstrations.steps, **action_attributes(demonstrations.space)})
+        data.attrs.update({"total": written.samples, **action_attributes(demonstrations.space)})
+        data.attrs.update(origin_attribute(demonstrations.meta))
         valid = _write_masks(file, written, valid_ratio)
         for name, found in written.statistics.items():
             file.create_group(f"stats/{name}").attrs.update(together(found))
-    return Exported(target, len(demonstrations), demonstrations.steps, valid)
+    return Exported(target, len(demonstrations), written.samples, valid)
 
 
 def _write_demo(demo: h5py.Group, one: Demonstration, statistics: dict[str, list[Statistics]]) -> None:
@@ -91,6 +95,8 @@ def _write_demo(demo: h5py.Group, one: Demonstration, statistics: dict[str, list
     demo["rewards"] = _rewards(one)
     demo["dones"] = (steps == steps[-1]).astype(np.int64)
     demo["step"] = steps
+    for name in ("progress", "success"):
+        demo[name], demo[f"next_{name}"] = episode.arrays[name][steps], episode.arrays[name][rows[1:]]
     for name, array in _recorded(one).items():
         demo[name] = array[steps]
     for camera in one.pictures.values():
@@ -98,9 +104,20 @@ def _write_demo(demo: h5py.Group, one: Demonstration, statistics: dict[str, list
     demo.attrs.update(_attributes(one))
 
 
+def _has_final(one: Demonstration) -> bool:
+    """Whether there is an observation after the last action; some imported sets have none."""
+    origin = one.episode.meta.origin
+    return origin is None or origin.final
+
+
+def _with_next(one: Demonstration) -> Demonstration:
+    """Leave the last step out if what followed it is not known."""
+    return one if _has_final(one) else replace(one, steps=one.steps[one.steps < one.episode.steps - 1])
+
+
 def _following(one: Demonstration) -> NDArray[np.int64]:
     """Return (M,): the observation that the next exported step began with; the final one after the last."""
-    return np.append(one.steps[1:], one.episode.steps)
+    return np.append(one.steps[1:], one.episode.steps if _has_final(one) else one.episode.steps - 1)
 
 
 def _rewards(one: Demonstration) -> Vector:
@@ -109,9 +126,22 @@ def _rewards(one: Demonstration) -> Vector:
     return (total[_following(one) + 1] > total[one.steps + 1]).astype(np.float64)
 
 
+_OF_IMPORTS: Final = {
+    "action_dict/joint_position": "applied/joint_position",
+    "action_dict/gripper": "applied/gripper",
+    "timestamps/t_observed_mono_ns": "time/t_observed_mono_ns",
+    "timestamps/t_sent_mono_ns": "time/t_sent_mono_ns",
+}
+"""What an imported episode may have of what is recorded, if its source had it."""
+
+
 def _recorded(one: Demonstration) -> Mapping[str, NDArray[Any]]:
     """Return what was applied, as it was recorded, when, and whether it was driven: name -> (N, ...)."""
     episode = one.episode
+    if (origin := episode.meta.origin) is not None:
+        return {"driven": one.driven} | {
+            name: episode.arrays[ours][: episode.steps] for name, ours in _OF_IMPORTS.items() if ours in origin.values
+        }
     poses = {
         f"action_dict/{end.pose}": episode.applied_ee_pose[:, hand]
         for hand, end in enumerate(episode.meta.spec.end_effectors)
@@ -156,8 +186,10 @@ def _channels(pixels: NDArray[Any], camera: Pictures) -> NDArray[Any]:
 
 
 def _attributes(one: Demonstration) -> dict[str, Any]:
-    return episode_attributes(one) | {
-        "num_samples": len(one.steps),
+    said = episode_attributes(one) | {"num_samples": len(one.steps)}
+    if one.manifest is None:
+        return said
+    return said | {
         "sha256": one.manifest.files[0].sha256,
         "content_root": one.manifest.content_root,
     }

@@ -83,16 +83,17 @@ class Reader:
         with self._turn:
             self._started()
 
-    def read(self, path: Path, *, plain: bool = False) -> Episode:
+    def read(self, path: Path, *, plain: bool = False, imported: bool = False) -> Episode:
         """Read a finished episode file; with `plain`, only one as the writer makes it.
 
-        Raises an EpisodeError that says what is wrong with the file, or ReaderLostError.
+        One that was imported is read only if that is said to do. Raises an EpisodeError that says what is wrong with
+        the file, or ReaderLostError.
         """
         file = open_episode(path)
         try:
             with _memory() as values, tempfile.TemporaryFile() as copies:
                 given = file, values.fileno(), copies.fileno()
-                request = msgspec.json.encode(Request(path.name, plain, self._bounds))
+                request = msgspec.json.encode(Request(path.name, plain, self._bounds, imported))
                 return _episode(self._ask(request, [*given], self._bounds.wall_s), *given)
         finally:
             os.close(file)

@@ -51,7 +51,7 @@ _GROUP_MEMBERS_MAX: Final = 512
 _CHUNK_BYTES_MAX: Final = 16 << 20
 _GZIP, _SHUFFLE, _FLETCHER32, _LZF = 1, 2, 3, 32000
 """HDF5's numbers of filters."""
-_FILTERS: Final = frozenset({_GZIP, _SHUFFLE, _FLETCHER32, _LZF})
+STORED_FILTERS: Final = frozenset({_GZIP, _SHUFFLE, _FLETCHER32, _LZF})
 _COMPRESSION: Final = frozenset({_GZIP, _LZF})
 _ATTRIBUTES: Final = frozenset({"format", "version"})
 """The root's; nothing else has any."""
@@ -85,6 +85,10 @@ class FormatVersionError(EpisodeError):
 
 class MetaInvalidError(EpisodeError):
     """`/meta` is not what FORMAT.md says, or the episode has no end."""
+
+
+class ImportedEpisodeError(EpisodeError):
+    """It was imported from another format, so nobody signed it; only who says that imports will do reads it."""
 
 
 class MissingDatasetError(EpisodeError):
@@ -203,12 +207,22 @@ class Episode:
         return {array.name: self.observation(array.name) for array in self.meta.spec.observation}
 
 
-def read_episode(path: Path) -> Episode:
-    """Read a finished episode file; raise an EpisodeError that says what is wrong unless all of it is sound."""
+def _require_recorded(meta: Meta, *, imported: bool) -> None:
+    """Raise ImportedEpisodeError for an imported episode, unless these are wanted too."""
+    if meta.origin is not None and not imported:
+        come = f"it was imported from {meta.origin.source} ({meta.origin.format}, episode {meta.origin.index})"
+        raise ImportedEpisodeError(f"{meta.episode} is unsigned: {come}, so nobody vouches for it, nor can replay it")
+
+
+def read_episode(path: Path, *, imported: bool = False) -> Episode:
+    """Read a finished episode file; raise an EpisodeError that says what is wrong unless all of it is sound.
+
+    One that was imported is read only if that is said to do.
+    """
     descriptor = open_episode(path)
     try:
         with opened(descriptor, path.name) as file, tempfile.TemporaryFile() as copies:
-            found = inspect(file)
+            found = inspect(file, imported=imported)
             read = [place for place in found.places if not place.mapped]
             arrays = {place.path: _read(found.datasets[place.path], place) for place in read}
             require_cut(arrays)
@@ -291,12 +305,16 @@ def opened(descriptor: int, name: str) -> Iterator[h5py.File]:
         raise UnreadableFileError(f"{name} is not a complete HDF5 file: {error}") from error
 
 
-def inspect(file: h5py.File, *, plain: bool = False) -> Inspected:
-    """Check everything but the values; raise an EpisodeError. With `plain`, the file must be as the writer makes it."""
+def inspect(file: h5py.File, *, plain: bool = False, imported: bool = False) -> Inspected:
+    """Check everything but the values; raise an EpisodeError. With `plain`, the file must be as the writer makes it.
+
+    One that was imported is refused, unless that is said to do.
+    """
     version = _require_format(file)
     members = _members(file, plain=plain)
     meta_bytes = _read_meta_bytes(members)
     meta = _decode(meta_bytes)
+    _require_recorded(meta, imported=imported)
     if meta.end is None:
         raise MetaInvalidError(f"{meta.episode}: expected an `end` in /meta; recover the file first")
     if meta.version != version:
@@ -469,7 +487,7 @@ def _require_storage(dataset: h5py.Dataset, *, plain: bool) -> None:
     if plain and filters:
         raise ForbiddenStorageError(f"{dataset.name}: expected values as the writer stores them, got filters {filters}")
     twice = len(set(filters)) != len(filters) or len(_COMPRESSION.intersection(filters)) > 1
-    if twice or not _FILTERS.issuperset(filters):
+    if twice or not STORED_FILTERS.issuperset(filters):
         raise ForbiddenStorageError(f"{dataset.name}: expected plain storage or compressed once, got filters {filters}")
     chunk = made.get_chunk() if made.get_layout() == h5py.h5d.CHUNKED else ()
     if int(np.prod(chunk, dtype=object)) * dataset.id.get_type().get_size() > _CHUNK_BYTES_MAX:

@@ -57,6 +57,8 @@ EPISODE_ID: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{EPISODE_ID_MAX - 
 ARRAY_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 CAMERA_NAME: Final = EPISODE_ID
 CAMERAS_GROUP: Final = "cameras"
+IMPORTED_ACTION: Final = "imported/action"
+"""Only in an imported episode."""
 
 
 class EpisodeIdError(ValueError):
@@ -215,6 +217,12 @@ def columns(
             _column("stage", "|i1", Rows.OBSERVATION),
         ]
         made += [column for name in cameras for column in _camera(name)]
+    return tuple(sorted(made, key=lambda column: column.path.encode()))
+
+
+def with_action(found: Iterable[Column], size: int) -> tuple[Column, ...]:
+    """Return the datasets of an imported episode: the same, and the source's actions of `size` numbers."""
+    made = (*found, _column(IMPORTED_ACTION, "<f8", Rows.STEP, size))
     return tuple(sorted(made, key=lambda column: column.path.encode()))
 
 

@@ -24,6 +24,7 @@ from recorder.file.layout import (
     Sizes,
     columns,
     require_episode_id,
+    with_action,
 )
 from recorder.pictures.channel import PictureCodec
 from recorder.pictures.units import PIXELS_MAX, SIDE_MAX
@@ -135,14 +136,14 @@ class BaseMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class SpecMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The robot's limits and observation arrays, as in `sim.robot.RobotSpec`."""
 
-    joint_names: Annotated[list[str], msgspec.Meta(min_length=1, max_length=JOINTS_MAX)]
+    joint_names: Annotated[list[str], msgspec.Meta(max_length=JOINTS_MAX)]
     joint_lower_rad: list[float]
     joint_upper_rad: list[float]
     joint_velocity_max_rad_s: list[float]
     joint_acceleration_max_rad_s2: list[float]
     joint_jerk_max_rad_s3: list[float]
     home_rad: list[float]
-    end_effectors: Annotated[list[EndEffectorMeta], msgspec.Meta(min_length=1, max_length=HANDS_MAX)]
+    end_effectors: Annotated[list[EndEffectorMeta], msgspec.Meta(max_length=HANDS_MAX)]
     base: BaseMeta | None
     observation: Annotated[list[ArrayMeta], msgspec.Meta(max_length=256)]
     control_hz: Annotated[float, msgspec.Meta(gt=0, le=10_000)]
@@ -223,6 +224,41 @@ class EndMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Version 1 has none."""
 
 
+class ImportedAction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an imported episode's `/imported/action` holds, as the source says."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    """`source`, or the action of `armshare export` that wrote the source."""
+    names: Annotated[list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec.Meta(min_length=1, max_length=4096)]
+
+
+class ImportMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where an imported episode comes from, and which of its values are the source's."""
+
+    source: Annotated[str, msgspec.Meta(max_length=4096)]
+    sha256: Sha256
+    """Of the source: of its file, or of a list of its files and their digests."""
+    format: Literal["lerobot", "robomimic"]
+    format_version: Annotated[str, msgspec.Meta(max_length=64)]
+    index: SafeInt
+    """Which episode of the source it is."""
+    name: Annotated[str, msgspec.Meta(max_length=200)]
+    """What the source calls it."""
+    software: str
+    imported_ms: Decimal
+    times: Literal["clock", "timestamps", "rate"]
+    """What its times are: a clock's; the source's timestamps; or nominal, a step's number over the rate."""
+    final: bool
+    """Whether the source has an observation after the last action; else the last row of each is NaN."""
+    action: ImportedAction
+    values: dict[str, str]
+    """Dataset -> what in the source it is from. What is not named here is unknown, whatever the dataset holds."""
+    left_out: list[str]
+    """What the source has and this file has not."""
+    says: dict[str, str | float | bool]
+    """What the source says of the episode: nobody signed it."""
+
+
 class Meta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`/meta`; `end` is None while the episode is being recorded."""
 
@@ -248,11 +284,19 @@ class Meta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Version 1 has none."""
     rules: RulesVersion | msgspec.UnsetType = msgspec.UNSET
     """By which version of the scoring rules it is scored, as its hub said when it began; not every episode says it."""
+    imported: ImportMeta | msgspec.UnsetType = msgspec.UNSET
+    """Only there if it was imported from another format: then nobody signed it, and nobody ever will."""
 
     @property
     def columns(self) -> tuple[Column, ...]:
         """Every dataset but `/meta`, by path."""
-        return self.spec.columns(self.version, self.recorded)
+        found = self.spec.columns(self.version, self.recorded)
+        return found if self.origin is None else with_action(found, len(self.origin.action.names))
+
+    @property
+    def origin(self) -> ImportMeta | None:
+        """Where it was imported from; None if a host recorded it."""
+        return None if self.imported is msgspec.UNSET else self.imported
 
     @property
     def recorded(self) -> dict[str, CameraMeta]:
@@ -302,6 +346,7 @@ def decode_meta(data: bytes) -> Meta:
     require_episode_id(meta.episode)
     _require_version(meta)
     _require_lengths(meta.spec, meta.version)
+    _require_robot_or_import(meta)
     _require_cameras(meta)
     _require_notes(meta)
     return meta
@@ -356,11 +401,21 @@ def _require_lengths(spec: SpecMeta, version: int) -> None:
         found = len(spec.resolution_rad)
         raise MetaError(f"expected {spec.joints} values in spec.joint_resolution_rad, got {found}")
     names = [array.name for array in spec.observation]
-    if len(set(names)) != len(names) or "joint_position" not in names:
-        raise MetaError(f"expected distinct observation names with joint_position among them, got {names}")
+    if len(set(names)) != len(names):
+        raise MetaError(f"expected distinct observation names, got {names}")
     poses = {array.name for array in spec.observation if array.shape == [7]}
     if lost := [end.pose for end in spec.end_effectors if end.pose not in poses]:
         raise MetaError(f"expected an observation of 7 numbers for each end effector, got none called {lost}")
+
+
+def _require_robot_or_import(meta: Meta) -> None:
+    """Raise MetaError unless it has joints, a hand and their positions, or was imported from a set that has none."""
+    if meta.origin is None:
+        names = [array.name for array in meta.spec.observation]
+        if not meta.spec.joint_names or not meta.spec.end_effectors or "joint_position" not in names:
+            raise MetaError(f"expected joints, an end effector, and an observation joint_position, got {names}")
+    elif meta.version == 1:
+        raise MetaError("expected an import to have version 2, got 1")
 
 
 def start_meta(start: EpisodeStart, urdf_sha256: dict[str, str]) -> Meta:

@@ -69,6 +69,8 @@ class Request(msgspec.Struct, frozen=True, tag=True):
     name: str
     plain: bool
     bounds: Bounds
+    imported: bool = False
+    """Whether an imported episode will do."""
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -238,7 +240,7 @@ def _read(request: Request, memory_max: int, file: int, values: int, copies: int
     try:
         with opened(file, request.name) as found:
             with _no_other_file():
-                inspected = inspect(found, plain=request.plain)
+                inspected = inspect(found, plain=request.plain, imported=request.imported)
             _give(inspected, memory_max)
             _copy(inspected, values)
             with _no_other_file():

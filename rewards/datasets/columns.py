@@ -7,6 +7,7 @@ from typing import Any
 
 from recorder.export.errors import ExportError
 from recorder.file.episode import Episode
+from rewards.score.imported import imported_score_facts
 from rewards.score.kept import as_json, compare_score
 from rewards.score.score import facts_of, score
 
@@ -21,6 +22,8 @@ def score_facts(bundle: Path, episode: Episode) -> dict[str, Any]:
     The score always follows from the file: what lies beside it is signed by nobody. What it says by other rules than
     those here is not repeated.
     """
+    if episode.meta.origin is not None:
+        return imported_score_facts(episode)
     scored = score(facts_of(episode))
     beside = compare_score(bundle, scored)
     if beside.standing.wrong:

@@ -80,6 +80,7 @@ def write(
         driven_only=not order.all_steps,
         watch=watch,
     )
+    form.require_imports(found.imported)
     check(found)
     written = form.write(found, target, {"language": order.language, "length": order.length})
     fits = found.space.env.call

@@ -1,0 +1,337 @@
+"""Reads LeRobot's data sets of version 3.0: Parquet tables of frames, and one of episodes, in a folder.
+
+The folder may be anyone's: only its own regular files are read, under the names that the format gives them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from recorder.file.layout import STEPS_MAX
+from recorder.importing.errors import (
+    BrokenEpisodeError,
+    ForbiddenPartError,
+    LengthsDisagreeError,
+    MissingPartError,
+    NoRateError,
+    NotADataSetError,
+    OutsideError,
+    SetVersionError,
+    TooMuchError,
+)
+from recorder.importing.taken import (
+    Action,
+    Origin,
+    Taken,
+    Times,
+    descriptor_of,
+    nominal,
+    printable,
+    require_bytes,
+    sayings,
+)
+from sim.robot import Vector
+from sim.words import listed
+
+VERSIONS: Final = ("v3.0",)
+_DATA: Final = "data/chunk-{chunk:03d}/file-{file:03d}.parquet"
+_INFO_BYTES_MAX: Final = 16 << 20
+_EPISODES_MAX: Final = 1_000_000
+_OBSERVATION: Final = "observation."
+_NUMBERS: Final = frozenset({"float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool"})
+_PICTURES: Final = frozenset({"video", "image"})
+_TAKEN: Final = frozenset(
+    {"action", "timestamp", "frame_index", "episode_index", "index", "task_index", "next.success"}
+)
+_OURS: Final = frozenset({"driven", "progress", "next.reward", "t_observed_mono_ns", "t_sent_mono_ns"})
+"""What comes back of our own export too."""
+
+
+class _Feature(msgspec.Struct, frozen=True):
+    dtype: str
+    shape: list[int] = []
+    names: Any = None
+
+
+class _Info(msgspec.Struct, frozen=True):
+    codebase_version: str
+    features: dict[str, _Feature]
+    fps: float = 0.0
+    robot_type: str | None = None
+
+
+class _Provenance(msgspec.Struct, frozen=True):
+    """What our own export adds in `meta/armshare.json`."""
+
+    origin: Origin
+    arrays: dict[str, list[str]]
+    action: dict[str, Any]
+
+
+_INFO: Final = msgspec.json.Decoder(_Info)
+_OWN: Final = msgspec.json.Decoder(_Provenance)
+
+
+class LeRobotSet:
+    """One folder; `hz` is the rate to assume if the data set does not say it."""
+
+    format: Final = "lerobot"
+
+    def __init__(self, path: Path, hz: float | None = None) -> None:
+        """Look at it; raise NotADataSetError, SetVersionError or NoRateError."""
+        self.path = path
+        try:
+            self._info = _INFO.decode(self._small("meta/info.json"))
+        except (BrokenEpisodeError, ValueError, RecursionError) as error:
+            raise NotADataSetError(f"{path} is no LeRobot data set: meta/info.json: {error}.") from error
+        self.version = self._info.codebase_version
+        if self.version not in VERSIONS:
+            said = f"{path} has LeRobot's version {printable(self.version, 40)!r}, and only {listed(VERSIONS)} is read"
+            raise SetVersionError(f"{said}. LeRobot's own converter brings older sets to it.")
+        self._hz = hz or self._info.fps
+        if not 0 < self._hz <= 10_000:
+            raise NoRateError(f"{path} does not say how many steps it takes in a second: give --hz.")
+        self._own = self._provenance()
+        try:
+            self._episodes = self._read_episodes()
+            self._tasks = self._read_tasks()
+        except BrokenEpisodeError as error:
+            raise NotADataSetError(f"{path} is no LeRobot data set: {error}.") from error
+        self._table: tuple[str, pa.Table] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it calls its episodes, in their order."""
+        return tuple(f"episode {one['episode_index']}" for one in self._episodes)
+
+    def files(self) -> Iterator[Path]:
+        """Yield the files of its `meta` and `data` folders, by name; raise OutsideError for a link."""
+        for part in ("meta", "data"):
+            for folder, folders, files in os.walk(self.path / part):
+                folders.sort()
+                here = Path(folder)
+                if links := [one for one in folders if (here / one).is_symlink()]:
+                    raise OutsideError(f"{here / links[0]} is a link: only the data set's own files are read")
+                yield from (here / one for one in sorted(files))
+
+    def take(self, index: int) -> Taken:
+        """Read an episode; raise a BrokenEpisodeError."""
+        row = self._episodes[index]
+        name = self.names[index]
+        table = self._frames(row, name)
+        action = self._action(table)
+        observations, left = self._observations(table, name)
+        says = sayings({one: value for one, value in row.items() if not one.startswith(("stats/", "meta/", "data/"))})
+        success = says.get("success")
+        reached = self._optional(table, "next.success")
+        if not isinstance(success, bool):
+            success = bool(reached.any()) if reached is not None else None
+        known, sources = self._known(table, action) if self._own else ({}, {})
+        if reached is not None:
+            known["success"], sources["success"] = np.append(0, reached[:, 0] != 0), "next.success"
+        return Taken(
+            name=name,
+            hz=self._own.origin.spec.control_hz if self._own else self._hz,
+            observations=observations,
+            final=False,
+            action=action,
+            times=self._times(table),
+            instruction=printable(self._instruction(table)),
+            success=success,
+            known=known,
+            values=sources,
+            says={**({"robot_type": printable(self._info.robot_type)} if self._info.robot_type else {}), **says},
+            left_out=tuple(left),
+            origin=self._own.origin if self._own else None,
+        )
+
+    def _small(self, name: str) -> bytes:
+        """Read one of the small files; raise MissingPartError, OutsideError or TooMuchError."""
+        with os.fdopen(self._descriptor(name), "rb") as file:
+            data = file.read(_INFO_BYTES_MAX + 1)
+        if len(data) > _INFO_BYTES_MAX:
+            raise TooMuchError(f"{name} is longer than {_INFO_BYTES_MAX} bytes")
+        return data
+
+    def _descriptor(self, name: str) -> int:
+        """Open a file of the data set; no part of the way to it may be a link."""
+        path = self.path
+        for part in Path(name).parts[:-1]:
+            path = path / part
+            if path.is_symlink():
+                raise OutsideError(f"{path} is a link: only the data set's own files are read")
+        try:
+            return descriptor_of(self.path / name)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise MissingPartError(f"{name} is missing") from error
+
+    def _parquet(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read a table, or some columns of it, if it declares no more than an episode may have."""
+        try:
+            with os.fdopen(self._descriptor(name), "rb") as below, pq.ParquetFile(below) as file:
+                groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+                wanted = None if columns is None else set(columns)
+                require_bytes(name, sum(_declared(group, wanted) for group in groups))
+                return file.read(columns=columns, use_threads=False)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise ForbiddenPartError(f"{name} is no Parquet file that can be read: {error}") from error
+
+    def _provenance(self) -> _Provenance | None:
+        try:
+            return _OWN.decode(self._small("meta/armshare.json"))
+        except (BrokenEpisodeError, ValueError, RecursionError):
+            return None
+
+    def _read_episodes(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        folder = self.path / "meta/episodes"
+        for path in sorted(folder.glob("chunk-*/file-*.parquet")):
+            found += self._parquet(path.relative_to(self.path).as_posix()).to_pylist()
+            if len(found) > _EPISODES_MAX:
+                raise TooMuchError(f"it has more than {_EPISODES_MAX} episodes")
+        keys = ("episode_index", "length", "data/chunk_index", "data/file_index")
+        if not found or any(not isinstance(one.get(key), int) for one in found for key in keys):
+            raise MissingPartError(f"meta/episodes does not say {listed(keys)} of each episode")
+        return sorted(found, key=lambda one: int(one["episode_index"]))
+
+    def _read_tasks(self) -> Mapping[int, str]:
+        table = self._parquet("meta/tasks.parquet").to_pydict()
+        texts = table.get("task") or table.get("__index_level_0__") or []
+        return dict(zip(table.get("task_index", []), (str(text) for text in texts), strict=False))
+
+    def _frames(self, row: Mapping[str, Any], name: str) -> pa.Table:
+        """Return an episode's rows; raise unless they are as many as its entry says."""
+        if not 0 <= row["length"] <= STEPS_MAX:
+            raise TooMuchError(f"{name} declares {row['length']} frames, and an episode has at most {STEPS_MAX}")
+        path = _DATA.format(chunk=row["data/chunk_index"], file=row["data/file_index"])
+        if self._table is None or self._table[0] != path:
+            numbers = [one for one, feature in self._info.features.items() if feature.dtype in _NUMBERS]
+            self._table = path, self._parquet(path, numbers)
+        table = self._table[1]
+        if missing := [one for one in ("episode_index", "action") if one not in table.column_names]:
+            raise MissingPartError(f"{path} has no column {listed(missing)}")
+        rows = np.flatnonzero(table["episode_index"].to_numpy() == row["episode_index"])
+        if len(rows) != row["length"]:
+            said = f"{name} has {len(rows)} frames in {path}, and meta/episodes says {row['length']}"
+            raise LengthsDisagreeError(said)
+        return table.take(pa.array(rows))
+
+    def _column(self, table: pa.Table, name: str) -> Vector:
+        """Return (N, D) float64; raise unless D is what info.json says."""
+        if name not in table.column_names:
+            raise MissingPartError(f"the column {name} is missing")
+        size = int(np.prod(self._info.features[name].shape or [1], dtype=object))
+        column = table[name].combine_chunks()
+        if column.null_count:
+            raise LengthsDisagreeError(f"{name} has no value in {column.null_count} frames")
+        while pa.types.is_list(column.type) or pa.types.is_fixed_size_list(column.type):
+            column = column.flatten()
+        values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+        if values.dtype.kind not in "fiub":
+            raise ForbiddenPartError(f"{name} holds {values.dtype}, which is no number")
+        if values.size != size * table.num_rows:
+            said = f"{name} has {values.size} numbers in {table.num_rows} frames, and info.json says {size} in each"
+            raise LengthsDisagreeError(said)
+        return values.reshape(table.num_rows, size).astype(np.float64)
+
+    def _optional(self, table: pa.Table, name: str) -> Vector | None:
+        known = name in table.column_names and name in self._info.features
+        return self._column(table, name) if known else None
+
+    def _observations(self, table: pa.Table, name: str) -> tuple[dict[str, Vector], list[str]]:
+        """Return the observations by name, and what is left out."""
+        found: dict[str, Vector] = {}
+        left = []
+        for feature, said in self._info.features.items():
+            if feature.startswith(_OBSERVATION) and said.dtype in _NUMBERS:
+                found |= self._split(feature, self._column(table, feature))
+            elif said.dtype in _PICTURES:
+                left.append(f"pictures {feature}")
+            elif feature not in _TAKEN and not (self._own and feature in _OURS):
+                left.append(feature)
+        if not found:
+            raise MissingPartError(f"{name} has no observations but pictures")
+        return found, left
+
+    def _split(self, feature: str, values: Vector) -> dict[str, Vector]:
+        """Return one of our own export's vectors as the arrays that it is made of; another's as it is."""
+        if self._own is None or feature not in self._own.arrays:
+            return {feature: values}
+        shapes = dict(self._own.origin.spec.arrays)
+        names = self._own.arrays[feature]
+        sizes = [int(np.prod(shapes.get(one, ()), dtype=object)) for one in names]
+        if sum(sizes) != values.shape[1] or any(one not in shapes for one in names):
+            raise LengthsDisagreeError(f"{feature} has {values.shape[1]} numbers, and meta/armshare.json says {sizes}")
+        parts = np.split(values, np.cumsum(sizes)[:-1], axis=1)
+        return {one: part.reshape(len(part), *shapes[one]) for one, part in zip(names, parts, strict=True)}
+
+    def _action(self, table: pa.Table) -> Action:
+        values = self._column(table, "action")
+        said = self._info.features["action"].names
+        names = said if isinstance(said, list) else next(iter(said.values())) if isinstance(said, dict) and said else []
+        if not isinstance(names, list) or len(names) != values.shape[1]:
+            names = range(values.shape[1])
+        own = str(self._own.action.get("name", "")) if self._own else ""
+        labels = tuple(str(one) for one in names)
+        return Action(values, labels, own) if own else Action(values, labels)
+
+    def _known(self, table: pa.Table, action: Action) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+        """Return what our own export wrote in columns of its own, by our datasets, and where each was."""
+        known: dict[str, NDArray[Any]] = {}
+        sources: dict[str, str] = {}
+        if (driven := self._optional(table, "driven")) is not None:
+            known["safety"], sources["safety"] = np.where(driven[:, 0] != 0, 2, 3), "driven"
+        progress, reward = self._optional(table, "progress"), self._optional(table, "next.reward")
+        if progress is not None and reward is not None:
+            known["progress"] = np.append(progress[:, 0], progress[-1, 0] + reward[-1, 0])
+            sources["progress"] = "progress, next.reward"
+        if "t_sent_mono_ns" in table.column_names and self._own is not None:
+            known["time/t_sent_mono_ns"] = table["t_sent_mono_ns"].to_numpy()
+            sources["time/t_sent_mono_ns"] = "t_sent_mono_ns"
+        if self._own is not None and action.name == "joint_position":
+            spec = self._own.origin.spec
+            low, high = np.array(spec.joint_lower_rad), np.array(spec.joint_upper_rad)
+            if action.values.shape[1] != spec.joints + len(spec.end_effectors):
+                raise LengthsDisagreeError(f"action has {action.values.shape[1]} numbers, which no such robot takes")
+            fractions = (action.values + 1.0) / 2.0
+            known["applied/joint_position"] = low + fractions[:, : spec.joints] * (high - low)
+            known["applied/gripper"] = fractions[:, spec.joints :]
+            sources |= dict.fromkeys(("applied/joint_position", "applied/gripper"), "action, scaled to spec's limits")
+        return known, sources
+
+    def _times(self, table: pa.Table) -> Times:
+        """Return our own export's clock; else the timestamps, or, if these are only a number over the rate, that."""
+        if self._own is not None and "t_observed_mono_ns" in table.column_names:
+            return Times("clock", table["t_observed_mono_ns"].to_numpy())
+        usual = nominal(table.num_rows, self._hz)
+        stamps = self._optional(table, "timestamp")
+        if stamps is None or not np.isfinite(stamps).all() or np.abs(stamps).max(initial=0.0) > 1e6:
+            return usual
+        t_ns = np.round(stamps[:, 0] * 1e9).astype(np.int64)
+        near = np.abs(t_ns - usual.t_ns).max(initial=0) < 1e-4 * 1e9 + np.abs(t_ns).max(initial=0) * 1e-6
+        return usual if near else Times("timestamps", t_ns)
+
+    def _instruction(self, table: pa.Table) -> str:
+        if "task_index" not in table.column_names or not table.num_rows:
+            return ""
+        return self._tasks.get(table["task_index"][0].as_py(), "")
+
+
+def _declared(group: Any, wanted: set[str] | None) -> int:
+    """Return how many bytes the columns of a row group say that they have, unpacked."""
+    columns = [group.column(number) for number in range(group.num_columns)]
+    read = [
+        one
+        for one in columns
+        if wanted is None or one.path_in_schema.partition(".")[0] in wanted or "." in str(one.path_in_schema)
+    ]
+    return sum(max(int(one.total_uncompressed_size), 0) + 8 * max(int(one.num_values), 0) for one in read)

@@ -1,0 +1,171 @@
+"""One episode as a source has it, before it becomes ours: its arrays under its own names, its clock, what it says."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from recorder.file.layout import VALUES_BYTES_MAX
+from recorder.file.meta import SpecMeta, TaskMeta
+from recorder.importing.errors import LengthsDisagreeError, NotFiniteError, OutsideError, TooMuchError, TooShortError
+from sim.robot import Vector
+from teleop.files import NotRegularError, open_regular
+
+SOURCE_ACTION: Final = "source"
+"""What an action is called whose meaning only the source knows."""
+FRAMES_MIN: Final = 2
+_SAID_MAX: Final = 500
+"""Characters of one thing that a source says of an episode."""
+_SAYINGS_MAX: Final = 64
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """What our own exports say of the robot and the task, so that their episodes come back as they went."""
+
+    spec: SpecMeta
+    task: TaskMeta
+    model: str
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What was done, as the source has it."""
+
+    values: Vector
+    """(N, A), in the source's own units."""
+    names: tuple[str, ...]
+    name: str = SOURCE_ACTION
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When each observation was made."""
+
+    kind: Literal["clock", "timestamps", "rate"]
+    t_ns: NDArray[np.int64]
+    """(N,)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One episode of a source: N frames."""
+
+    name: str
+    hz: float
+    observations: Mapping[str, Vector]
+    """The source's name -> (N, ...), or (N+1, ...) if `final`."""
+    final: bool
+    action: Action
+    times: Times
+    instruction: str = ""
+    success: bool | None = None
+    known: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """Dataset of ours (FORMAT.md) -> values: what an export of ours wrote, and comes back."""
+    values: Mapping[str, str] = field(default_factory=dict)
+    """Dataset of ours -> what in the source it is from, for those of `known`."""
+    says: Mapping[str, str | float | bool] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+    origin: Origin | None = None
+
+    @property
+    def frames(self) -> int:
+        """N."""
+        return len(self.action.values)
+
+
+class Source(Protocol):
+    """A data set of another format."""
+
+    path: Path
+    format: Literal["lerobot", "robomimic"]
+    version: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it calls its episodes, in their order."""
+
+    def files(self) -> Iterator[Path]:
+        """Yield the files that it is made of."""
+
+    def take(self, index: int) -> Taken:
+        """Read one episode; raise a BrokenEpisodeError."""
+
+
+def digest_of(source: Source, watch: Callable[[int], None] = lambda done: None) -> str:
+    """Return the SHA-256 of a source's only file, or of a list of its files with theirs; raise OutsideError."""
+    files = list(source.files())
+    if files == [source.path]:
+        return _sha256(source.path)
+    total = hashlib.sha256()
+    for done, file in enumerate(files):
+        watch(done)
+        total.update(f"{_sha256(file)}  {file.relative_to(source.path).as_posix()}\n".encode())
+    return total.hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with os.fdopen(descriptor_of(path), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def descriptor_of(path: Path) -> int:
+    """Return a descriptor that reads a regular file, following no link; raise OutsideError or FileNotFoundError."""
+    try:
+        return open_regular(path)
+    except NotRegularError as error:
+        raise OutsideError(f"{path} is a link, or no regular file: only the data set's own files are read") from error
+
+
+def require_bytes(what: str, size: int) -> None:
+    """Raise TooMuchError for more than an episode may have; called before anything is read."""
+    if size > VALUES_BYTES_MAX:
+        raise TooMuchError(f"{what} declares {size} bytes, and an episode has at most {VALUES_BYTES_MAX}")
+
+
+def require_sound(one: Taken) -> None:
+    """Raise TooShortError, LengthsDisagreeError or NotFiniteError."""
+    count = one.frames
+    if count < FRAMES_MIN:
+        raise TooShortError(f"{one.name} has {count} frame{'s' * (count != 1)}: an episode needs {FRAMES_MIN}")
+    for name, array in {**one.observations, "actions": one.action.values}.items():
+        expected = count if name == "actions" else count + one.final
+        if len(array) != expected:
+            raise LengthsDisagreeError(f"{one.name}: {name} has {len(array)} rows, and the actions ask for {expected}")
+        if len(bad := np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))):
+            raise NotFiniteError(f"{one.name}: {name} holds a value that is not finite, first in row {bad[0]}")
+    if len(one.times.t_ns) != count:
+        raise LengthsDisagreeError(f"{one.name}: there are {len(one.times.t_ns)} times for {count} frames")
+    if (np.diff(one.times.t_ns) <= 0).any():
+        raise LengthsDisagreeError(f"{one.name}: its times do not rise from each frame to the next")
+
+
+def nominal(frames: int, hz: float) -> Times:
+    """Return the times that a rate gives: nobody measured them."""
+    return Times("rate", np.round(np.arange(frames) * (1e9 / hz)).astype(np.int64))
+
+
+def sayings(found: Mapping[str, Any]) -> dict[str, str | float | bool]:
+    """Return what a source says of an episode, bounded: texts, finite numbers and truth values."""
+    said: dict[str, str | float | bool] = {}
+    for name, value in list(found.items())[:_SAYINGS_MAX]:
+        plain = value.item() if isinstance(value, np.generic) else value
+        if isinstance(plain, bool) or (isinstance(plain, int | float) and abs(plain) <= 2**53):
+            said[name[:_SAID_MAX]] = plain if isinstance(plain, bool) else float(plain)
+        elif isinstance(plain, str):
+            said[name[:_SAID_MAX]] = printable(plain)
+    return said
+
+
+def printable(text: str, most: int = _SAID_MAX) -> str:
+    """Return a text of a stranger on one line, without control characters, and not longer than `most`."""
+    return re.sub(r"\s+", " ", "".join(one if one.isprintable() else " " for one in text)).strip()[:most]
