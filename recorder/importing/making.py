@@ -51,7 +51,7 @@ from recorder.file.meta import (
 )
 from recorder.importing.errors import BrokenEpisodeError, ClaimError, ImportTargetError, TooMuchError
 from recorder.importing.taken import Source, Taken, printable, require_sound
-from recorder.proof.bundle import EPISODE_FILE
+from recorder.proof.manifest import EPISODE_FILE
 from teleop.files import move, sync_folder
 from teleop.wire.driver import PERSON
 from teleop.wire.messages import Safety

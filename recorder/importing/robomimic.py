@@ -123,6 +123,7 @@ class RobomimicSet:
         action = _action(data, actions) if origin else Action(actions, _numbered(actions))
         known, sources = _known(demo, final=final) if origin else ({}, {})
         says = sayings({one: _attribute(demo, one) for one in demo.attrs if one not in ("model_file",)})
+        success = says.get("success")
         return Taken(
             name=name,
             hz=hz,
@@ -131,7 +132,7 @@ class RobomimicSet:
             action=action,
             times=_times(demo, len(actions), hz) if origin else nominal(len(actions), hz),
             instruction=printable(str(says.get("instruction", ""))),
-            success=says["success"] if isinstance(says.get("success"), bool) else None,
+            success=success if isinstance(success, bool) else None,
             known=known,
             values=sources,
             says=says,

@@ -87,8 +87,11 @@ class Source(Protocol):
     """A data set of another format."""
 
     path: Path
-    format: Literal["lerobot", "robomimic"]
     version: str
+
+    @property
+    def format(self) -> Literal["lerobot", "robomimic"]:
+        """Which format it has."""
 
     @property
     def names(self) -> tuple[str, ...]:
