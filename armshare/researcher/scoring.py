@@ -118,7 +118,7 @@ def lines(found: dict[str, Any], *, explain: bool) -> Iterator[str]:
     state = "[green]accepted[/green]" if found["accepted"] else "[red]not accepted[/red]"
     yield f"{state}  {found['episode']}  {100 * found['score']:.1f} of 100, by version {found['version']} of the rules"
     if "imported" in found:
-        yield "  Nobody pays for it: nobody signed it."
+        yield "  Nobody pays for it: nobody signed it, and it rests on what the source says."
     elif not found["pays"]:
         yield "  Another version of the rules pays for it: leave out --rules to see what that says."
     yield from (f"  {bar(name, part)}" for name, part in found["vector"].items())

@@ -64,7 +64,11 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"  not scored: {', '.join(left)}, because {_escaped(next(iter(left.values())))}"
 
 
-_TIMES: Final = {"clock": "a clock's", "timestamps": "the source's timestamps", "rate": "nominal: nobody measured them"}
+_TIMES: Final = {
+    "clock": "those of a clock",
+    "timestamps": "the source's timestamps",
+    "rate": "nominal: nobody measured them",
+}
 
 
 def _escaped(text: str) -> str:

@@ -46,6 +46,8 @@ VERSIONS: Final = ("v3.0",)
 _DATA: Final = "data/chunk-{chunk:03d}/file-{file:03d}.parquet"
 _INFO_BYTES_MAX: Final = 16 << 20
 _EPISODES_MAX: Final = 1_000_000
+_TABLE_BYTES_MAX: Final = 1 << 30
+"""Of one file, which holds many episodes; LeRobot begins another one after 100 MB, compressed."""
 _OBSERVATION: Final = "observation."
 _NUMBERS: Final = frozenset({"float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool"})
 _PICTURES: Final = frozenset({"video", "image"})
@@ -179,8 +181,7 @@ class LeRobotSet:
         try:
             with os.fdopen(self._descriptor(name), "rb") as below, pq.ParquetFile(below) as file:
                 groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
-                wanted = None if columns is None else set(columns)
-                require_bytes(name, sum(_declared(group, wanted) for group in groups))
+                require_bytes(name, sum(_declared(group, columns) for group in groups), _TABLE_BYTES_MAX)
                 return file.read(columns=columns, use_threads=False)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise ForbiddenPartError(f"{name} is no Parquet file that can be read: {error}") from error
@@ -294,9 +295,8 @@ class LeRobotSet:
         if progress is not None and reward is not None:
             known["progress"] = np.append(progress[:, 0], progress[-1, 0] + reward[-1, 0])
             sources["progress"] = "progress, next.reward"
-        if "t_sent_mono_ns" in table.column_names and self._own is not None:
-            known["time/t_sent_mono_ns"] = table["t_sent_mono_ns"].to_numpy()
-            sources["time/t_sent_mono_ns"] = "t_sent_mono_ns"
+        if (sent := self._clock(table, "t_sent_mono_ns")) is not None:
+            known["time/t_sent_mono_ns"], sources["time/t_sent_mono_ns"] = sent, "t_sent_mono_ns"
         if self._own is not None and action.name == "joint_position":
             spec = self._own.origin.spec
             low, high = np.array(spec.joint_lower_rad), np.array(spec.joint_upper_rad)
@@ -308,10 +308,17 @@ class LeRobotSet:
             sources |= dict.fromkeys(("applied/joint_position", "applied/gripper"), "action, scaled to spec's limits")
         return known, sources
 
+    def _clock(self, table: pa.Table, name: str) -> NDArray[np.int64] | None:
+        """Return a clock's times of our own export; None if there are none, or -1, which says that nobody read it."""
+        if self._own is None or name not in table.column_names:
+            return None
+        t_ns: NDArray[Any] = table[name].to_numpy()
+        return t_ns if t_ns.dtype == np.int64 and (t_ns >= 0).all() else None
+
     def _times(self, table: pa.Table) -> Times:
         """Return our own export's clock; else the timestamps, or, if these are only a number over the rate, that."""
-        if self._own is not None and "t_observed_mono_ns" in table.column_names:
-            return Times("clock", table["t_observed_mono_ns"].to_numpy())
+        if (clock := self._clock(table, "t_observed_mono_ns")) is not None:
+            return Times("clock", clock)
         usual = nominal(table.num_rows, self._hz)
         stamps = self._optional(table, "timestamp")
         if stamps is None or not np.isfinite(stamps).all() or np.abs(stamps).max(initial=0.0) > 1e6:
@@ -326,12 +333,13 @@ class LeRobotSet:
         return self._tasks.get(table["task_index"][0].as_py(), "")
 
 
-def _declared(group: Any, wanted: set[str] | None) -> int:
-    """Return how many bytes the columns of a row group say that they have, unpacked."""
+def _declared(group: Any, wanted: Sequence[str] | None) -> int:
+    """Return how many bytes some columns of a row group, or all, say that they have, unpacked."""
     columns = [group.column(number) for number in range(group.num_columns)]
-    read = [
-        one
-        for one in columns
-        if wanted is None or one.path_in_schema.partition(".")[0] in wanted or "." in str(one.path_in_schema)
-    ]
+    read = [one for one in columns if wanted is None or _is_of(one.path_in_schema, wanted)]
     return sum(max(int(one.total_uncompressed_size), 0) + 8 * max(int(one.num_values), 0) for one in read)
+
+
+def _is_of(path: str, names: Sequence[str]) -> bool:
+    """Whether a column of Parquet is one of these, or a part of one, such as a list's elements."""
+    return any(path == name or path.startswith(f"{name}.") for name in names)

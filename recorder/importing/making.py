@@ -171,6 +171,7 @@ def _episode(name: str, one: Taken, said: ImportMeta, rules: Collection[str]) ->
         raise ClaimError(f"{one.name} cannot be an episode: {error}") from error
     arrays: Arrays = {}
     found = _found(one)
+    _require_same_arrays({path for path in found if path.startswith("observation/")}, meta, one.name)
     for place in expected:
         given = found.get(place.path)
         if given is not None and given.shape != place.shape:
@@ -179,6 +180,13 @@ def _episode(name: str, one: Taken, said: ImportMeta, rules: Collection[str]) ->
         if given is not None:
             arrays[place.path] = np.ascontiguousarray(given, place.dtype)
     return meta, arrays
+
+
+def _require_same_arrays(found: set[str], meta: Meta, name: str) -> None:
+    """Raise ClaimError unless the source has the arrays of the robot that it says it has, and no others."""
+    said = {f"observation/{array.name}" for array in meta.spec.observation}
+    if odd := sorted(found ^ said):
+        raise ClaimError(f"{name}: its robot has other arrays than it: {', '.join(odd[:5])}")
 
 
 def _found(one: Taken) -> Arrays:

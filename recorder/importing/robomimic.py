@@ -81,7 +81,7 @@ class RobomimicSet:
         try:
             with self._opened() as data:
                 self._names = _demos(data)
-                self.version = _text(data, "version") or "unversioned"
+                self.version = "hdf5"
                 self._rate(data, data[self._names[0]])
         except (BrokenEpisodeError, FileNotFoundError) as error:
             raise NotADataSetError(f"{path} is no robomimic data set: {error}.") from error
@@ -136,7 +136,7 @@ class RobomimicSet:
             known=known,
             values=sources,
             says=says,
-            left_out=(*_left_out(demo), *(() if origin else ("what states and rewards mean",))),
+            left_out=tuple(_left_out(demo)),
             origin=origin,
         )
 

@@ -129,10 +129,10 @@ def descriptor_of(path: Path) -> int:
         raise OutsideError(f"{path} is a link, or no regular file: only the data set's own files are read") from error
 
 
-def require_bytes(what: str, size: int) -> None:
-    """Raise TooMuchError for more than an episode may have; called before anything is read."""
-    if size > VALUES_BYTES_MAX:
-        raise TooMuchError(f"{what} declares {size} bytes, and an episode has at most {VALUES_BYTES_MAX}")
+def require_bytes(what: str, size: int, most: int = VALUES_BYTES_MAX) -> None:
+    """Raise TooMuchError for more than `most`, by default what an episode may have; before anything is read."""
+    if size > most:
+        raise TooMuchError(f"{what} declares {size} bytes, and at most {most} are read")
 
 
 def require_sound(one: Taken) -> None:

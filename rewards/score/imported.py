@@ -1,4 +1,4 @@
-"""What can be scored of an imported episode: all of it if its arrays are ours, else nothing but what its source says."""
+"""What can be scored of an imported episode: all of it if its arrays are ours, else only what its source says."""
 
 from __future__ import annotations
 

@@ -6,15 +6,18 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from armshare.researcher import checks, scoring
+from armshare.researcher.unsigned import scored
 from recorder.dataset import EpisodeDataset
 from recorder.export import lerobot, robomimic
 from recorder.export.demonstrations import demonstrations
 from recorder.export.errors import ActionError, UnverifiedError
 from recorder.file.apart import reader
 from recorder.file.episode import Episode, ImportedEpisodeError, read_episode
+from recorder.importing.errors import ClaimError
 from recorder.importing.making import Outcome, import_set
 from recorder.importing.sources import open_set
 from recorder.importing.taken import digest_of
@@ -22,6 +25,7 @@ from recorder.proof.bundle import MANIFEST_FILE, RECEIPT_FILE, SIGNATURES_FILE
 from recorder.proof.case import Trust
 from recorder.proof.refusals import GateError
 from recorder.proof.verify import verify_bundle
+from rewards.score.score import score_of
 from tests.recorder.bundles import TRUST, good_bundle
 
 STEPS = (24, 31)
@@ -187,3 +191,45 @@ def test_a_score_says_what_it_leaves_out(bundles: list[Path], tmp_path: Path, fo
         assert "what the robot was given" in report["left_out"]["control"]
     assert "imported, unsigned" in "\n".join(scoring.lines(report, explain=False))
     assert not report["pays"]
+
+
+@pytest.mark.parametrize("form", ["robomimic", "lerobot"])
+def test_a_drive_that_comes_back_has_nearly_the_same_parts(tmp_path: Path, form: str) -> None:
+    """By rules that need no reference set, of a shaky drive that is far from perfect in several parts."""
+    bundle = good_bundle(tmp_path, episode="shaky", steps=80, shake_rad=0.02, idle=15)
+    ours = score_of(read_episode(bundle / "episode.h5"), "2")
+    back, why = scored(read(imported(exported([bundle], tmp_path, form), tmp_path / "in")[0]), "2")
+    assert back is not None, why
+    assert min(ours.vector.values()) < 0.9
+    assert back.vector == pytest.approx(ours.vector, abs=0.03)
+
+
+def test_an_import_without_a_clock_is_exported_without_one(bundles: list[Path], tmp_path: Path) -> None:
+    source = exported(bundles, tmp_path, "robomimic")
+    with h5py.File(source, "r+") as file:
+        for demo in file["data"].values():
+            del demo["timestamps"]
+    folders = [one.folder for one in imported(source, tmp_path / "in")]
+    again = demonstrations(folders, action="source", unverified=True)
+    lerobot.export(again, tmp_path / "again")
+    robomimic.export(again, tmp_path / "again.hdf5")
+    table = pq.read_table(tmp_path / "again/data/chunk-000/file-000.parquet")
+    for name in ("t_observed_mono_ns", "t_sent_mono_ns", "t_wall_ns"):
+        assert set(table[name].to_pylist()) == {-1}
+    with h5py.File(tmp_path / "again.hdf5") as file:
+        assert "timestamps" not in file["data/demo_0"]
+        assert file["data/demo_0"].attrs["imported_times"] == "rate"
+    back = read(imported(tmp_path / "again", tmp_path / "back")[0])
+    assert back.meta.origin is not None
+    assert back.meta.origin.times == "rate"
+
+
+def test_a_set_that_claims_a_robot_with_other_arrays_is_named(bundles: list[Path], tmp_path: Path) -> None:
+    source = exported(bundles, tmp_path, "robomimic")
+    with h5py.File(source, "r+") as file:
+        for group in ("obs", "next_obs"):
+            del file[f"data/demo_1/{group}/cube_pose"]
+    first, second = imported(source, tmp_path / "in")
+    assert first.error is None
+    assert isinstance(second.error, ClaimError)
+    assert "cube_pose" in str(second.error)

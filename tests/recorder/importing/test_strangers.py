@@ -317,3 +317,14 @@ def test_a_set_that_lerobots_own_library_wrote(tmp_path: Path) -> None:
     np.testing.assert_array_equal(episode.observation("state")[:-1], rows)
     np.testing.assert_array_equal(episode.arrays["imported/action"], rows[:, :2] * 100)
     assert episode.meta.task.instruction == "Task 1."
+
+
+def test_a_table_that_declares_more_than_is_read_is_refused_before_it_is(tmp_path: Path) -> None:
+    path = lerobot_folder(tmp_path / "set")
+    count = 1 << 26
+    same = pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int8)), pa.array([1.5]))
+    table = pa.table({"action": same, "episode_index": same, "observation.state": same})
+    pq.write_table(table, path / "data/chunk-000/file-000.parquet")
+    assert (path / "data/chunk-000/file-000.parquet").stat().st_size < 1 << 20
+    with pytest.raises(errors.TooMuchError, match="declares"):
+        open_set(path).take(0)
