@@ -324,7 +324,7 @@ def _export_set(named: str, target: Path, form: str, order: Order, hub: str, key
         out.print(line, highlight=False, soft_wrap=True, markup=False)
 @cli.command("import")
 def import_(
-    source: Annotated[Path, typer.Argument(help="A LeRobot folder (v3.0), or a robomimic file (HDF5).")],
+    source: Annotated[Path, typer.Argument(help="A LeRobot folder (v3.0 or v2.1), or a robomimic file (HDF5).")],
     target: Annotated[Path, typer.Option("--to", "-o", help="The folder for the episodes; each gets one in it.")],
     form: Annotated[
         str, typer.Option("--format", help="lerobot or robomimic; by default, what the source looks like.")

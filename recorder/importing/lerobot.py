@@ -1,4 +1,4 @@
-"""Reads LeRobot's data sets of version 3.0: Parquet tables of frames, and one of episodes, in a folder.
+"""Reads LeRobot's data sets of versions 2.1 and 3.0: Parquet tables of frames, and a list of episodes, in a folder.
 
 The folder may be anyone's: only its own regular files are read, under the names that the format gives them.
 """
@@ -42,8 +42,11 @@ from recorder.importing.taken import (
 from sim.robot import Vector
 from sim.words import listed
 
-VERSIONS: Final = ("v3.0",)
+_FILE_EACH: Final = "v2.1"
+"""Has a table of frames for each episode, and its lists as lines of JSON."""
+VERSIONS: Final = (_FILE_EACH, "v3.0")
 _DATA: Final = "data/chunk-{chunk:03d}/file-{file:03d}.parquet"
+_DATA_EACH: Final = "data/chunk-{chunk:03d}/episode_{episode:06d}.parquet"
 _INFO_BYTES_MAX: Final = 16 << 20
 _EPISODES_MAX: Final = 1_000_000
 _TABLE_BYTES_MAX: Final = 1 << 30
@@ -69,6 +72,7 @@ class _Info(msgspec.Struct, frozen=True):
     features: dict[str, _Feature]
     fps: float = 0.0
     robot_type: str | None = None
+    chunks_size: int = 1000
 
 
 class _Provenance(msgspec.Struct, frozen=True):
@@ -80,6 +84,7 @@ class _Provenance(msgspec.Struct, frozen=True):
 
 
 _INFO: Final = msgspec.json.Decoder(_Info)
+_LINES: Final = msgspec.json.Decoder(dict[str, Any])
 _OWN: Final = msgspec.json.Decoder(_Provenance)
 
 
@@ -193,18 +198,39 @@ class LeRobotSet:
             return None
 
     def _read_episodes(self) -> list[dict[str, Any]]:
+        if self.version == _FILE_EACH:
+            return self._require_entries(self._lines("meta/episodes.jsonl"), ("episode_index", "length"))
         found: list[dict[str, Any]] = []
         folder = self.path / "meta/episodes"
         for path in sorted(folder.glob("chunk-*/file-*.parquet")):
             found += self._parquet(path.relative_to(self.path).as_posix()).to_pylist()
             if len(found) > _EPISODES_MAX:
                 raise TooMuchError(f"it has more than {_EPISODES_MAX} episodes")
-        keys = ("episode_index", "length", "data/chunk_index", "data/file_index")
+        return self._require_entries(found, ("episode_index", "length", "data/chunk_index", "data/file_index"))
+
+    def _require_entries(self, found: list[dict[str, Any]], keys: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the entries of all episodes in their order; raise MissingPartError unless each has these numbers."""
         if not found or any(not isinstance(one.get(key), int) for one in found for key in keys):
-            raise MissingPartError(f"meta/episodes does not say {listed(keys)} of each episode")
+            raise MissingPartError(f"its list of episodes does not say {listed(keys)} of each episode")
         return sorted(found, key=lambda one: int(one["episode_index"]))
 
+    def _lines(self, name: str) -> list[dict[str, Any]]:
+        """Read a file with an object of JSON on each line."""
+        try:
+            return _LINES.decode_lines(self._small(name))
+        except (ValueError, RecursionError) as error:
+            raise ForbiddenPartError(f"{name} is not lines of JSON: {error}") from error
+
+    def _path(self, row: Mapping[str, Any]) -> str:
+        """Return where an episode's frames are."""
+        if self.version == _FILE_EACH:
+            number = row["episode_index"]
+            return _DATA_EACH.format(chunk=number // max(self._info.chunks_size, 1), episode=number)
+        return _DATA.format(chunk=row["data/chunk_index"], file=row["data/file_index"])
+
     def _read_tasks(self) -> Mapping[int, str]:
+        if self.version == _FILE_EACH:
+            return {one.get("task_index", -1): str(one.get("task", "")) for one in self._lines("meta/tasks.jsonl")}
         table = self._parquet("meta/tasks.parquet").to_pydict()
         texts = table.get("task") or table.get("__index_level_0__") or []
         return dict(zip(table.get("task_index", []), (str(text) for text in texts), strict=False))
@@ -213,7 +239,7 @@ class LeRobotSet:
         """Return an episode's rows; raise unless they are as many as its entry says."""
         if not 0 <= row["length"] <= STEPS_MAX:
             raise TooMuchError(f"{name} declares {row['length']} frames, and an episode has at most {STEPS_MAX}")
-        path = _DATA.format(chunk=row["data/chunk_index"], file=row["data/file_index"])
+        path = self._path(row)
         if self._table is None or self._table[0] != path:
             numbers = [one for one, feature in self._info.features.items() if feature.dtype in _NUMBERS]
             self._table = path, self._parquet(path, numbers)
@@ -222,7 +248,7 @@ class LeRobotSet:
             raise MissingPartError(f"{path} has no column {listed(missing)}")
         rows = np.flatnonzero(table["episode_index"].to_numpy() == row["episode_index"])
         if len(rows) != row["length"]:
-            said = f"{name} has {len(rows)} frames in {path}, and meta/episodes says {row['length']}"
+            said = f"{name} has {len(rows)} frames in {path}, and its entry says {row['length']}"
             raise LengthsDisagreeError(said)
         return table.take(pa.array(rows))
 

@@ -77,3 +77,19 @@ def write_frames(path: Path, values: np.ndarray[Any, np.dtype[np.float32]], rows
         "task_index": np.zeros(count, np.int64),
     }
     pq.write_table(pa.table(frames), path / "data/chunk-000/file-000.parquet")
+
+
+def older(path: Path) -> Path:
+    """Lay a folder out as version 2.1 did: a table for each episode, and lists as lines of JSON."""
+    frames = pq.read_table(path / "data/chunk-000/file-000.parquet")
+    for number in range(frames.num_rows // ROWS):
+        rows = frames.slice(number * ROWS, ROWS)
+        pq.write_table(rows, path / f"data/chunk-000/episode_{number:06d}.parquet")
+    (path / "data/chunk-000/file-000.parquet").unlink()
+    for name, table in (("episodes", "episodes/chunk-000/file-000"), ("tasks", "tasks")):
+        file = path / f"meta/{table}.parquet"
+        (path / f"meta/{name}.jsonl").write_text(
+            "".join(json.dumps(row) + "\n" for row in pq.read_table(file).to_pylist())
+        )
+        file.unlink()
+    return path

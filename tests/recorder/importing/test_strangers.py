@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import h5py
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,9 +17,13 @@ import pytest
 from typer.testing import CliRunner
 
 from armshare.cli.app import cli
-from armshare.researcher import scoring
+from armshare.researcher import checks, scoring
 from recorder.dataset import EpisodeDataset
+from recorder.export.demonstrations import demonstrations
+from recorder.export.errors import UnreadableBundleError
 from recorder.file.apart import reader
+from recorder.file.episode import read_episode
+from recorder.file.journal import write_clean
 from recorder.importing import errors
 from recorder.importing.errors import BrokenEpisodeError, ImportSetError
 from recorder.importing.making import Outcome, import_set
@@ -28,8 +33,8 @@ from recorder.proof import manifest as manifests
 from recorder.proof.bundle import MANIFEST_FILE, RECEIPT_FILE, SIGNATURES_FILE, hashed
 from recorder.proof.refusals import GateError
 from recorder.proof.verify import verify_bundle
-from tests.recorder.bundles import TRUST, receipt, signed
-from tests.recorder.importing.foreign import ROWS, lerobot_folder, robomimic_file, state, write_frames
+from tests.recorder.bundles import TRUST, good_bundle, receipt, signed
+from tests.recorder.importing.foreign import ROWS, lerobot_folder, older, robomimic_file, state, write_frames
 
 PEER = Path(__file__).parents[3] / ".venv-lerobot" / "bin" / "python"
 
@@ -74,28 +79,51 @@ def test_lerobots_arrays_keep_their_units_and_the_actions_are_not_scaled(tmp_pat
     assert (report["score"], report["vector"], report["unable"]) == (None, {}, None)
 
 
+def test_the_same_set_in_lerobots_version_before_comes_in_the_same(tmp_path: Path) -> None:
+    new, old = lerobot_folder(tmp_path / "new"), older(lerobot_folder(tmp_path / "old", version="v2.1"))
+    for one, other in zip(imported(new, tmp_path / "in"), imported(old, tmp_path / "in"), strict=True):
+        assert (one.error, other.error) == (None, None)
+        a, b = (reader().read(each.folder / "episode.h5", imported=True) for each in (one, other))
+        assert a.meta.task == b.meta.task
+        assert a.arrays.keys() == b.arrays.keys()
+        for path, array in a.arrays.items():
+            np.testing.assert_array_equal(array, b.arrays[path])
+
+
 def test_a_signed_import_is_refused_whoever_signed_it(tmp_path: Path) -> None:
-    """A cheat's own keys, and even the hub's, do not make an import an episode."""
-    folder = imported(lerobot_folder(tmp_path / "so101"), tmp_path / "in")[0].folder
-    episode = reader().read(folder / "episode.h5", imported=True)
-    size, sha256 = hashed(folder / "episode.h5")
+    """A valid grant and everyone's signatures, the hub's too, do not make an import an episode."""
+    back = imported(robomimic_file(tmp_path / "set.hdf5"), tmp_path / "in")[0].folder
+    origin = reader().read(back / "episode.h5", imported=True).meta.origin
+    assert origin is not None
+    bundle = good_bundle(tmp_path)
+    verify_bundle(bundle, TRUST)
+    ours = read_episode(bundle / "episode.h5")
+    meta = msgspec.structs.replace(ours.meta, imported=origin)
+    action = np.zeros((ours.steps, len(origin.action.names)))
+    write_clean(bundle / "episode.h5", meta, {**ours.arrays, "imported/action": action})
+    episode = reader().read(bundle / "episode.h5", imported=True)
+    size, sha256 = hashed(bundle / "episode.h5")
+    assert size is not None
+    assert sha256 is not None
     made = manifests.of_episode(
         episode,
-        size=size or 0,
-        sha256=sha256 or "",
+        size=size,
+        sha256=sha256,
         root=manifests.root_hex(episode),
         previous="0x" + 64 * "0",
         software="a cheat's",
     )
     data = made.encode()
-    for name, written in (
-        (MANIFEST_FILE, data),
-        (SIGNATURES_FILE, signed(data).encode()),
-        (RECEIPT_FILE, receipt(data)),
-    ):
-        (folder / name).write_bytes(written)
-    with pytest.raises(GateError):
-        verify_bundle(folder, TRUST)
+    (bundle / MANIFEST_FILE).write_bytes(data)
+    (bundle / SIGNATURES_FILE).write_bytes(signed(data).encode())
+    (bundle / RECEIPT_FILE).write_bytes(receipt(data))
+    with pytest.raises(GateError, match="unsigned: it was imported from"):
+        verify_bundle(bundle, TRUST)
+    assert checks.refused(checks.check(bundle, None, replay=False, score=False))
+    with pytest.raises(UnreadableBundleError, match="unsigned: it was imported from"):
+        EpisodeDataset(bundle, action="source")
+    with pytest.raises(UnreadableBundleError, match="unsigned: it was imported from"):
+        demonstrations([bundle], action="source", unverified=True)
 
 
 def _without_frames(path: Path) -> None:
