@@ -21,6 +21,7 @@ PLACES = {
     "FOLDER": "folder",
     "episodes/*": "folder",
     "lift-expert/*": "folder",
+    "imported/*": "folder",
 }
 FILES = ("hub.json", "arm.json", "LIFT.hdf5", "lift.npz")
 OTHER_PROGRAMS = {"curl", "pip", "git", "cd", "rsync", "npm", "npx", "uv", "."}
