@@ -322,6 +322,8 @@ def _export_set(named: str, target: Path, form: str, order: Order, hub: str, key
         said = orders.bring(hub, job, target, tell)
     for line in said.lines(target):
         out.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
 @cli.command("import")
 def import_(
     source: Annotated[Path, typer.Argument(help="A LeRobot folder (v3.0 or v2.1), or a robomimic file (HDF5).")],
