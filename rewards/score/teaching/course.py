@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from rewards.score.facts import EpisodeFacts
 from rewards.score.fixed import Array, interpolated
-from rewards.score.metrics import LAG_RAD, at_rest
-from rewards.score.series import RATE_HZ, Mask, norms
+from rewards.score.metrics import LAG_RAD, STEP_M, at_rest
+from rewards.score.series import RATE_HZ, Mask, distance, norms, runs
 
 TURN_M: Final = 0.1
 """A hand that turns by one radian does as much as one that moves so far."""
@@ -29,6 +29,8 @@ WAIT_SPAN: Final = 5
 WAIT_M: Final = 0.005
 WAIT_RAD: Final = 0.05
 WAIT_GRIP: Final = 0.05
+CREPT_M: Final = 0.02
+"""A hand that gets so far from where it came to rest, however slowly, does not wait: it creeps, which is motion."""
 STAGE_SLACK: Final = 1e-9
 """What is added to progress times stages before it is rounded down, as in the file."""
 
@@ -54,7 +56,8 @@ class Course:
     stages: int
     """S; at least 1."""
     still: Mask
-    """(M,): nothing moved, or no hand got anywhere: a hand that trembles on the spot waits too."""
+    """(M,): nothing moved, or no hand got anywhere: a hand that trembles on the spot waits too, one that creeps does
+    not."""
     work_m: Array
     """(M,): how much the hands did from the sample before to this one, turns and grips included."""
     strained: Mask
@@ -111,6 +114,7 @@ def course_of(facts: EpisodeFacts) -> Course:
     stages = max(len(facts.stages), 1)
     lag = np.max(np.abs(facts.applied_rad - facts.joint_rad[1:]), axis=1) > LAG_RAD
     still = at_rest(np.hstack([hand[:, :3] for hand in hands]), joints, gripper) | _waiting(hands, gripper)
+    still &= ~_creeping(hands, still)
     moving = np.flatnonzero(~still)
     done = count if facts.done_s is None else int(np.searchsorted(at_s, facts.done_s - 1e-9))
     return Course(
@@ -140,6 +144,32 @@ def _waiting(hands: tuple[Array, ...], gripper: Array) -> Mask:
         waits &= norms(other[:, :3] - one[:, :3]) < WAIT_M
         waits &= np.minimum(norms(other[:, 3:] - one[:, 3:]), norms(other[:, 3:] + one[:, 3:])) < 0.5 * WAIT_RAD
     return waits
+
+
+def _creeping(hands: tuple[Array, ...], still: Mask) -> Mask:
+    """Return in which of the `still` samples (M,) a hand got `CREPT_M` farther, too slowly to be seen moving."""
+    creeps: Mask = np.zeros(len(still), dtype=np.bool_)
+    for hand in hands:
+        for first, last in runs(still):
+            place = hand[first : last + 1, :3]
+            if bool(np.any(norms(place - place[0]) >= CREPT_M)):
+                for left, there in _ways(place):
+                    creeps[first + left : first + there + 1] = True
+    return creeps
+
+
+def _ways(place: Array) -> list[tuple[int, int]]:
+    """Return from when until when each `CREPT_M` of a slow way (M, 3) was gone, without the rest before it."""
+    points: list[list[float]] = place.tolist()
+    anchor, left, found = points[0], 0, []
+    for at, point in enumerate(points):
+        away = distance(anchor, point)
+        if away < STEP_M:
+            left = at
+        elif away >= CREPT_M:
+            found.append((left, at))
+            anchor, left = point, at
+    return found
 
 
 def _work_m(hands: tuple[Array, ...], gripper: Array) -> Array:

@@ -10,8 +10,8 @@ first motion and until the task was done, in ordinary driving. Against q, which 
 *Source.* Static-frame tests of public checkers (lerobot#3429); arXiv 2606.05588, whose subtle defects are pauses. In
 our own trial policies from nine drives with pauses reached 1 to 5 of 20 goals, from nine clean ones 14.
 
-*Limits.* Creeping below 1 cm/s counts as rest. Reading the task before the first motion and the message after the last
-one costs nothing.
+*Limits.* Creeping counts as rest until it has gone 2 cm, then as motion, however slow. Reading the task before the
+first motion and the message after the last one costs nothing.
 """
 
 from __future__ import annotations

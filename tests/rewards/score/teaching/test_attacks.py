@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +22,7 @@ from tests.rewards.score.teaching.lifts import (
     dropped_lift,
     good_lift,
     paused_lift,
+    slowed,
 )
 
 ABOVE_M = CUBE_M + np.array((0.0, 0.0, 0.1))
@@ -44,7 +47,7 @@ def test_holding_still_at_the_end_adds_nothing():
 
 
 @pytest.mark.parametrize("speed_m_s", [0.004, 0.008, 0.02])
-def test_creeping_passes_for_a_pause_or_for_slowness(speed_m_s):
+def test_creeping_for_a_while_costs_as_much_as_a_pause_or_as_slowness(speed_m_s):
     seconds = 4.0
     middle = 0.5 * (START_M + ABOVE_M)
     ahead = (ABOVE_M - middle) / np.linalg.norm(ABOVE_M - middle)
@@ -127,3 +130,45 @@ def test_an_operator_cannot_reset_the_first_motion():
     waited = Lift().rest(5.0).take().to(HIGH_M, 0.9).rest(0.6).facts()
     twitched = Lift().to(START_M + np.array((0.0, 0.02, 0.0)), 0.3).rest(5.0).take().to(HIGH_M, 0.9).rest(0.6).facts()
     assert ppm(twitched) < ppm(waited)
+
+
+def crept(lift: Lift, goal: Sequence[float], speed_m_s: float) -> Lift:
+    """Go to a place in a straight line at one speed."""
+    start, aim = lift.hand[-1], np.asarray(goal, dtype=float)
+    steps = math.ceil(float(np.linalg.norm(aim - start)) / speed_m_s * HZ)
+    for part in np.linspace(0.0, 1.0, steps + 1)[1:]:
+        lift._add(start + part * (aim - start), lift.opening[-1])
+    return lift
+
+
+@pytest.mark.parametrize("speed_m_s", [0.002, 0.004, 0.009, 0.012])
+def test_whoever_creeps_all_the_way_to_the_thing_is_slow_and_not_waiting_to_begin(speed_m_s):
+    approached = crept(crept(Lift(), ABOVE_M, speed_m_s), CUBE_M, speed_m_s).grasp().to(HIGH_M, 0.9).rest(0.6).facts()
+    found = score(approached)
+    assert found.accepted
+    assert found.score_ppm < 200_000
+    assert found.costs[0].part == "pace"
+    assert SegmentKind.SLOW in [one.kind for one in found.segments]
+
+
+@pytest.mark.parametrize("speed_m_s", [0.002, 0.004, 0.009, 0.012])
+def test_whoever_creeps_from_beginning_to_end_is_paid_next_to_nothing(speed_m_s):
+    approached = crept(crept(Lift(), ABOVE_M, speed_m_s), CUBE_M, speed_m_s).grasp()
+    assert ppm(crept(approached, HIGH_M, speed_m_s).rest(0.6).facts()) < 50_000
+    assert ppm(slowed(good_lift().facts(), 48)) < 50_000
+
+
+def test_a_detour_that_is_crept_is_seen():
+    aside = START_M + np.array((-0.1, 0.2, 0.1))
+    assert score(ended(crept(crept(Lift(), aside, 0.009), START_M, 0.009))).vector["object_path"] < 0.9
+
+
+def test_a_hand_that_drifts_on_the_spot_still_waits():
+    """A pause in which the hand goes to and fro by less than two centimetres is a pause."""
+    drifting = Lift().to(0.5 * (START_M + ABOVE_M), 0.8)
+    middle = drifting.hand[-1]
+    for aside in (0.015, 0.0, 0.015, 0.0):
+        crept(drifting, middle + np.array((0.0, aside, 0.0)), 0.009)
+    found = score(ended(drifting))
+    assert found.vector["flow"] < 0.1
+    assert found.vector["pace"] > 0.95
