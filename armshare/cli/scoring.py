@@ -18,20 +18,21 @@ cli = typer.Typer()
 def score(
     episodes: Annotated[
         list[Path],
-        typer.Argument(metavar="EPISODE...", help="Folders of episodes, or their episode.h5 files.", exists=True),
+        typer.Argument(metavar="EPISODE...", help="Folders of episodes, or their episode.h5 files."),
     ],
     explain: Annotated[
-        bool, typer.Option("--explain", help="Say what cost what and when, and how to drive better.")
+        bool, typer.Option("--explain", help="Say what each fault cost and when, and how to drive better.")
     ] = False,
     rules: Annotated[
-        str, typer.Option(metavar="VERSION", help="By these rules; by default by those that pay for the episode.")
+        str, typer.Option(metavar="VERSION", help="Score by this version of the rules instead of the one that pays.")
     ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Score episodes from their files alone, as a hub does, and say why. Nothing is sent anywhere.
 
-    One that cannot be scored here is named, and the others are scored. Exit code 2 if there is such a one, else 1 if
-    one is not accepted.
+    One that cannot be scored here is named, and the others are scored.
+
+    Exit codes: 0 all are accepted; 1 at least one is not; 2 at least one could not be scored.
     """
     from armshare.researcher import scoring
 

@@ -57,11 +57,11 @@ def quality(
     """Judge the newest rules of scoring by drives of known quality, and by policies that learn from them.
 
     Scripted demonstrators of graded skill and with injected defects drive through the recorder; each drive is scored
-    from its file. Policies learn from the halves that scores choose, and are judged in scenes that are in no drive. A
-    study that was ended goes on with the same command, and after a change of the rules with what changed. It takes
-    about 50 minutes on two cores.
+    from its file. Policies learn from the halves that scores choose, and are judged in scenes that are in no drive. It
+    takes about 50 minutes on two cores. If it is interrupted, the same command goes on where it was; after a change of
+    the rules, only what depends on them is done again.
 
-    Exit codes: 0 the study is done, whether or not its claims hold; 1 Ctrl-C came; 2 it could not go on.
+    Exit codes: 0 the study is done, whether or not its claims hold; 1 it was interrupted; 2 it could not go on.
     """
     from armshare.study.plan import SMALL, Plan
     from armshare.study.report import reported

@@ -18,13 +18,13 @@ from recorder.file.meta import Meta
 from recorder.proof.manifest import EPISODE_FILE
 from rewards.score.score import facts_of, score
 from rewards.score.verdict import ONE_PPM, Score
-from rewards.score.versions import VERSIONS, UnknownRulesError, version_of
+from rewards.score.versions import NEWEST, VERSIONS, UnknownRulesError, version_of
 from sim.words import listed
 
 PARTS: Final = {
     "success": "task done",
     "object_path": "like good drives",
-    "order": "no drops or detours",
+    "order": "no mistakes",
     "pace": "pace",
     "flow": "no waiting",
     "control": "arm could follow",
@@ -143,13 +143,15 @@ def bar(name: str, part: float) -> str:
 def _explained(found: dict[str, Any], costs: list[Told]) -> Iterator[str]:
     if not (costs or found["segments"] or found["shown"]):
         yield f"  Version {found['version']} of the rules tells no moments of it; all that it says stands above."
+        if found["version"] != NEWEST:
+            yield f"  Add --rules {NEWEST} to see what cost what, and when, by the newest rules."
         return
     yield ""
     yield (
         "  What cost what, of 100, and how to drive better:" if costs else "  Nothing in how it was driven cost pay."
     )
     for one in costs:
-        yield f"  [bold]-{100 * one.points:4.1f}[/bold]  {one.moment}  [dim]{PARTS.get(one.part, one.part)}[/dim]"
+        yield f"  [bold]{-100 * one.points:5.1f}[/bold]  {one.moment}  [dim]{PARTS.get(one.part, one.part)}[/dim]"
         yield f"         {escape(plain(one.sentence))}"
     yield from _timed(found)
     if found["shown"]:

@@ -99,9 +99,9 @@ def test_it_explains_each_cost_with_its_moment_the_line_of_time_and_what_is_not_
 
     assert done.returncode == 0
     assert done.stdout.count("You let the cube go.") == 1, "a reason that is a cost is said once"
-    at = said.index("  -11.8  0:08 to 0:10  no drops or detours")
+    at = said.index("  -11.8  0:08 to 0:10  no mistakes")
     assert said[at + 1].strip() == "You let the cube go."
-    assert said[at + 2] == "  - 4.0  the whole drive  arm could follow"
+    assert said[at + 2] == "   -4.0  the whole drive  arm could follow"
     [line] = [one for one in said if one.startswith("  0:00 ")]
     assert line.split() == ["0:00", line_of_time(segments(), 20.0), "0:20"]
     assert any("time: 20.0 s; recoveries: 1; of a newer version: 0.25" in one for one in said)
@@ -139,6 +139,20 @@ def test_a_folder_without_an_episode_and_a_file_that_is_not_there_are_refused(tm
     assert done.returncode == 2
     assert "an episode is a folder with episode.h5 in it" in done.stderr
     assert armshare_here("score", str(tmp_path / "nothing")).returncode == 2
+
+
+def test_what_is_not_there_keeps_no_other_from_being_scored(bundle: Path, tmp_path: Path) -> None:
+    done = armshare_here("score", str(tmp_path / "nothing"), str(bundle), "--json")
+    missing, scored = json.loads(done.stdout)
+    assert done.returncode == 2
+    assert (missing["unable"], scored["unable"]) == ("FileMissingError", None)
+    assert str(tmp_path / "nothing") in missing["message"]
+
+
+def test_rules_that_know_no_moments_name_those_that_do(bundle: Path) -> None:
+    assert "Add --rules 3 to see what cost what" in armshare_here("score", str(bundle), "--explain").stdout
+    newest = armshare_here("score", str(bundle), "--explain", "--rules", "3").stdout
+    assert "Add --rules" not in newest
 
 
 def test_a_damaged_episode_is_refused_by_what_is_wrong_with_it(bundle: Path, tmp_path: Path) -> None:
