@@ -172,3 +172,19 @@ def test_a_hand_that_drifts_on_the_spot_still_waits():
     found = score(ended(drifting))
     assert found.vector["flow"] < 0.1
     assert found.vector["pace"] > 0.95
+
+
+def test_a_mistake_on_purpose_does_not_hide_that_somebody_is_slow():
+    """Whoever goes slowly to a wrong thing first, and is slow ever after, has not shown a good pace on the way."""
+    aside = np.array((0.35, -0.15, 0.05))
+    pushed = Lift().to(aside, 10.0).to(aside + np.array((0.05, 0.0, 0.0)), 0.5)
+    other = len(pushed.hand)
+    lift = pushed.to(ABOVE_M, 2.5).to(CUBE_M, 2.0).grasp().to(HIGH_M, 20.0).rest(0.6)
+    thing = np.hstack([np.array(lift.hand), np.tile((0.0, 0.0, 0.0, 1.0), (len(lift.hand), 1))])
+    thing[: other - round(0.5 * HZ), :3], thing[other:, :3] = aside, aside + np.array((0.05, 0.0, 0.0))
+    facts = lift.facts()
+    poses = {**facts.poses, "other_pose": thing}
+    found = score(replace(facts, poses=poses, movable=facts.movable | {"other_pose"}))
+    assert SegmentKind.MISTAKE in [one.kind for one in found.segments]
+    assert found.vector["order"] < 0.5
+    assert found.vector["pace"] < 0.1
