@@ -138,7 +138,7 @@ $(STAMPS)/venv: requirements.lock pyproject.toml sim/motion/_native.c | tools
 	@mkdir -p $(STAMPS)
 	@echo "[1/3] Python packages into .venv (about a minute the first time)"
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --disable-pip-version-check -q --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --disable-pip-version-check -q --require-hashes --no-deps -r requirements.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check -q --no-build-isolation --no-deps -e .
 	@touch $@
 
