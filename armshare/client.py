@@ -47,6 +47,14 @@ def message_of(answer: httpx.Response) -> str:
         return f"{answer.request.url} was answered by something that is not a hub ({answer.status_code}). {_CHECK}"
 
 
+def code_of(answer: httpx.Response) -> str:
+    """Return the code in an error's answer; empty if it is not a hub's."""
+    try:
+        return str(answer.json()["error"]["code"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
 def one_of(robots: Sequence[dict[str, Any]], named: str) -> dict[str, Any]:
     """Return the robot of that name or address; raise PlatformError if there is none, or more than one."""
     found = [one for one in robots if named in (one["robot"], one["name"])]

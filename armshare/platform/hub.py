@@ -217,7 +217,7 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
     app.include_router(teleop_router(parts.driving))
     app.include_router(rewards_router(pipeline, catalogue, parts.driving.operator, parts.admin_token))
     app.include_router(search_router(search))
-    app.include_router(bundles_router(catalogue, parts.files.store, pipeline.score_file))
+    app.include_router(bundles_router(catalogue, parts.files.store, pipeline.score_file, consent.ended))
     signed_in = parts.driving.operator
     made, released = cards.wake, giving.releases.when
     app.include_router(sets_router(parts.database, changes, consent, signed_in, made=made, released=released))

@@ -20,7 +20,7 @@ from typing import Final
 
 import httpx
 
-from armshare.client import message_of
+from armshare.client import code_of, message_of
 from armshare.failures import PlatformError
 from armshare.researcher.whole import Blocks, BrokenOffError, Wanted, copied, fault, part_of, require_named, unpacked
 from recorder.proof.bundle import BUNDLE_FILES, SCORE_FILE, SMALL_FILE_BYTES_MAX
@@ -34,6 +34,7 @@ _ALONE_BYTES: Final = 16 << 20
 """Files of this size come by themselves, and by ranges."""
 _TRIES: Final = 4
 _BUSY: Final = (429, 503)
+_NO_ROUTE: Final = "http_404"
 
 
 class Outcome(StrEnum):
@@ -141,14 +142,22 @@ class Downloads:
                 if tried == _TRIES - 1 and isinstance(error, httpx.ConnectError):
                     raise
             except _RefusedError as error:
-                if error.answer.status_code not in _BUSY:  # because of one of them, or an older hub: each by itself
-                    return [*found, *(self._alone(*one) for one in missing)]
+                if error.answer.status_code not in _BUSY:
+                    return [*found, *self._refused(missing, error)]
                 whys |= dict.fromkeys((one.episode for one, _ in missing), str(error))
             missing = [(one, wrong) for one, wrong in missing if one.episode not in arrived]
         return [
             *found,
             *(Got(one.episode, Outcome.FAILED, whys.get(one.episode, "it did not come")) for one, _ in missing),
         ]
+
+    def _refused(self, missing: list[tuple[Wanted, str]], error: _RefusedError) -> list[Got]:
+        """Fetch each by itself: one of them is not given out, or the hub is older than the route for several."""
+        if len(missing) > 1:
+            return [got for one in missing for got in self._together([one])]
+        if code_of(error.answer) == _NO_ROUTE:
+            return [self._alone(*missing[0])]
+        return [Got(missing[0][0].episode, Outcome.FAILED, str(error))]
 
     def _received(self, missing: Sequence[tuple[Wanted, str]], whys: dict[str, str]) -> Iterator[tuple[Wanted, str]]:
         """Yield those that have come and are right; raise BrokenOffError if the answer ends before its end."""

@@ -27,6 +27,8 @@ AT_ONCE: Final = 16
 _TAR: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"application/x-tar": {"schema": {"type": "string", "format": "binary"}}}},
 }
+Withdrawn = Callable[[str], bool]
+"""Returns whether the consent to an episode has ended. It may block."""
 ScoreFile = Callable[[str], Awaitable[bytes | None]]
 """Returns an episode's score.json, or None while there is none."""
 
@@ -42,8 +44,9 @@ class BundlesAsked(BaseModel):
 
 
 class _Routes:
-    def __init__(self, catalogue: Catalogue, store: Store, score_file: ScoreFile) -> None:
+    def __init__(self, catalogue: Catalogue, store: Store, score_file: ScoreFile, withdrawn: Withdrawn) -> None:
         self._catalogue, self._store, self._score_file = catalogue, store, score_file
+        self._withdrawn = withdrawn
         self._sending = 0
 
     async def bundles(self, asked: BundlesAsked) -> StreamingResponse:
@@ -65,6 +68,9 @@ class _Routes:
             if state is not EpisodeState.VERIFIED:
                 said = f"{episode} is {state.value}: only the files of verified episodes are everybody's; leave it out"
                 raise ApiError(403, "episode_private", said)
+            if self._withdrawn(episode):
+                said = f"its operator has withdrawn {episode}, so it is not given out to be used any more; leave it out"
+                raise ApiError(410, "episode_withdrawn", said)
             return [(name, self._store.file(episode, name)) for name in BUNDLE_FILES]
         except UnknownEpisodeError as error:
             raise ApiError(404, "unknown_episode", f"{error}; leave it out") from error
@@ -90,10 +96,12 @@ class _Routes:
             self._sending -= 1
 
 
-def router(catalogue: Catalogue, store: Store, score_file: ScoreFile) -> APIRouter:
+def router(
+    catalogue: Catalogue, store: Store, score_file: ScoreFile, withdrawn: Withdrawn = lambda _episode: False
+) -> APIRouter:
     """Return the route."""
     routes = APIRouter()
-    ours = _Routes(catalogue, store, score_file)
+    ours = _Routes(catalogue, store, score_file, withdrawn)
     routes.post("/api/bundles", response_class=StreamingResponse, responses=_TAR)(ours.bundles)
     return routes
 

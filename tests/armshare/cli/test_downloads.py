@@ -54,7 +54,9 @@ class Hub(httpx.BaseTransport):
         self.sets: dict[str, httpx.Response] = {}
         app = FastAPI()
         errors.install(app)
-        app.include_router(router(self.catalogue, FolderStore(folder), self.score))  # type: ignore[arg-type]
+        self.withdrawn: set[str] = set()
+        catalogue: Any = self.catalogue
+        app.include_router(router(catalogue, FolderStore(folder), self.score, lambda one: one in self.withdrawn))
         self.client = TestClient(app)
 
     async def score(self, episode: str) -> bytes | None:
@@ -254,6 +256,16 @@ def test_one_that_is_not_everybodys_does_not_keep_the_others_from_coming(hub: Hu
     got = {one.episode: one for one in Downloads(client, tmp_path / "here", pause=lambda _s: None).run(ask)}
     assert got.pop(first).outcome is Outcome.FAILED
     assert {one.outcome for one in got.values()} == {Outcome.FETCHED}
+
+
+def test_what_its_operator_has_withdrawn_does_not_come_and_is_named(hub: Hub, tmp_path: Path):
+    hub.withdrawn.add(hub.ids[1])
+    got = {one.episode: one for one in downloaded(hub, tmp_path / "here")}
+    gone = got.pop(hub.ids[1])
+    assert gone.outcome is Outcome.FAILED
+    assert f"its operator has withdrawn {hub.ids[1]}" in gone.why
+    assert {one.outcome for one in got.values()} == {Outcome.FETCHED}
+    assert not (tmp_path / "here" / hub.ids[1]).exists()
 
 
 def test_a_busy_hub_is_asked_again(hub: Hub, tmp_path: Path):
