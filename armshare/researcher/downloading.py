@@ -73,7 +73,6 @@ class Downloads:
 
     def run(self, wanted: Iterable[Wanted]) -> Iterator[Got]:
         """Yield what became of each, as it ends; raise httpx.TransportError if there is no hub any more."""
-        self._target.mkdir(parents=True, exist_ok=True)
         batches = _batches(wanted)
         with ThreadPoolExecutor(self._workers, thread_name_prefix="download") as pool:
             running: set[Future[list[Got]]] = set()
@@ -89,6 +88,7 @@ class Downloads:
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def _batch(self, batch: Sequence[Wanted]) -> list[Got]:
+        self._target.mkdir(parents=True, exist_ok=True)
         found, missing = [], []
         for one in batch:
             wrong = self._fault(one)

@@ -408,6 +408,7 @@ async def test_a_host_with_another_key_is_turned_away(house, tmp_path):
             "signature": "0x" + "22" * 65,
             "descriptor": {},
             "estopped": False,
+            "takes_rules": True,
         }
         await socket.send(json.dumps(hello))
         assert json.loads(await socket.recv())["code"] == "auth"
