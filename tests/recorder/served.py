@@ -28,6 +28,8 @@ from recorder.hub.store.objects import Objects
 from recorder.hub.store.opening import in_bucket, in_folder
 from recorder.hub.uploads import IDLE_S, Uploads
 from recorder.proof.case import Replayer, Ticket
+from rewards.hub.search import Search
+from rewards.hub.search_api import router as search_router
 from teleop.hub import errors
 from teleop.hub.accounts import NotSignedInError
 from teleop.hub.db import open_database, open_engine
@@ -113,6 +115,7 @@ class Hub:
         self.app = FastAPI()
         errors.install(self.app)
         self.app.add_middleware(BodyLimit, bytes_max=body_bytes_max(self.door))
+        self.app.include_router(search_router(Search(self.database)))
         self.app.include_router(
             make_router(
                 access=self.door,

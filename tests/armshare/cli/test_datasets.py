@@ -18,7 +18,7 @@ from sqlalchemy import update
 
 from armshare.platform.processes import listen
 from recorder.file.episode import read_episode
-from recorder.hub.store import Store
+from recorder.hub.store import FolderStore
 from recorder.hub.tables import EpisodeRow
 from rewards.datasets.card import Judged, Tally, encoded
 from rewards.datasets.facts import facts_in
@@ -166,7 +166,7 @@ def shown(shop: Shop, url: str, key: Path, episodes: Path, tmp_path: Path) -> Pa
     created(url, key, *IDS)
     folder = tmp_path / "shown"
     shutil.copytree(episodes, folder)
-    asyncio.run(Cards(shop.database, Store(episodes), None).work())
+    asyncio.run(Cards(shop.database, FolderStore(episodes), None).work())
     typed("dataset", "show", "lab/lift", "--to", str(folder), "--hub", url)
     return folder
 

@@ -113,7 +113,8 @@ def test_the_document_lists_every_route(schema):
     text = (ROOT / "docs" / "http.md").read_text()
     said = re.findall(r"/(?:api|datasets)(?:/(?:\{[^}]*\}|[^\s`?{}/|,)]+))*", text)
     listed = {re.sub(r"\{[^}]*\}", "{}", path) for path in said}
-    assert {re.sub(r"\{[^}]*\}", "{}", path) for path in schema["paths"]} - listed == set()
+    asked = {path for path, methods in schema["paths"].items() if methods.keys() != {"options"}}
+    assert {re.sub(r"\{[^}]*\}", "{}", path) for path in asked} - listed == set()
 
 
 def codes() -> set[str]:

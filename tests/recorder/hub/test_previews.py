@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,9 @@ class Camera:
         if camera not in (None, "front", "side"):
             return NoCamera(("front", "side"))
         name = camera or "front"
-        return Preview(name, f"film {file.name} {name}".encode(), f"still {name}".encode())
+        with nullcontext(file) if isinstance(file, Path) else file.local() as path:
+            read = path.name
+        return Preview(name, f"film {read} {name}".encode(), f"still {name}".encode())
 
 
 @dataclass(frozen=True)
