@@ -131,6 +131,7 @@ _EXPORTED: Final = (
 )
 _RELEASED: Final = "test_export_set.py types it of a hub with a data set; test_release.py has the public tool verify it"
 _OF_A_DATA_SET: Final = "needs a data set, or an episode of one's own; `test_datasets.py` makes them"
+_IMPORTED: Final = "needs a data set of another format; tests/recorder/importing makes, scores and mixes some"
 NOT_TYPED: Final[Mapping[str, str]] = {
     "armshare dataset release lab/lift --camera front --size 320x240 --hub URL": _RELEASED,
     "armshare export lab/lift@1 --to lift.hdf5 --hub URL": _RELEASED,
@@ -147,6 +148,11 @@ NOT_TYPED: Final[Mapping[str, str]] = {
     "armshare dataset show lab/lift@3 --to FOLDER --hub URL": _OF_A_DATA_SET,
     "armshare dataset card FOLDER --check": _OF_A_DATA_SET,
     'armshare drive --withdraw EPISODE --reason "I do not want it used any more"': _OF_A_DATA_SET,
+    "armshare download lab/lift@3 --hub URL": "`test_house.py` downloads, damages and repairs one",
+    "curl -s URL/api/sets/lab/lift/versions/3/croissant.json": "`test_described.py` has mlcroissant read one of a hub",
+    "armshare import lift.hdf5 --to imported": _IMPORTED,
+    "armshare score imported/*": _IMPORTED,
+    "armshare export episodes/* imported/* --to mixed --format lerobot --unverified": _IMPORTED,
     "armshare drive --another-look EPISODE": "needs an episode that a gate refused; `test_held.py` has one",
     "armshare hub --data data --database postgresql://armshare@localhost/armshare": "needs a server that is called so; "
     "`test_postgresql.py` has one of its own",

@@ -159,7 +159,7 @@ def _demos(data: h5py.Group) -> tuple[str, ...]:
     if not names:
         raise MissingPartError("it holds no demonstrations")
     return tuple(
-        sorted(names, key=lambda name: (re.sub(r"\d+$", "", name), int((re.findall(r"\d+$", name) or ["0"])[0])))
+        sorted(names, key=lambda name: (re.sub(r"\d+\Z", "", name), int((re.findall(r"\d+\Z", name) or ["0"])[0])))
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -417,3 +418,12 @@ def test_a_data_set_of_the_episodes_gets_its_card_by_itself_and_the_card_is_true
     checked = armshare("dataset", "card", "lab/house", "--check", "--hub", house.url, "--json")
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert (json.loads(checked.stdout)["wrong"], json.loads(checked.stdout)["episodes"]) == ([], len(ids))
+    brought = armshare("download", "lab/house", str(tmp_path / "here"), "--hub", house.url)
+    assert brought.returncode == 0, brought.stderr
+    assert hashlib.sha256((tmp_path / "here" / "version.json").read_bytes()).hexdigest() in brought.stdout
+    assert sorted(one.name for one in (tmp_path / "here").iterdir() if one.is_dir()) == sorted(ids)
+    (tmp_path / "here" / ids[0] / "episode.h5").write_bytes(b"damaged")
+    repaired = armshare("download", "lab/house@1", str(tmp_path / "here"), "--hub", house.url)
+    assert (repaired.returncode, f"{ids[0]} was repaired: episode.h5 has 7 of" in repaired.stderr) == (0, True)
+    found = armshare("verify", *(str(tmp_path / "here" / one) for one in ids), "--no-replay", "--hub", house.url)
+    assert found.returncode == 0, found.stdout
