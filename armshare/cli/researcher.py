@@ -140,7 +140,8 @@ def episodes(
             print(json.dumps(found))
             return
         if found["episodes"]:
-            out.print(finding.table(found))
+            width = out.width if out.is_terminal else finding.WHOLE
+            out.print(finding.table(found, width), width=width)
         for line in finding.said(client, words, found):
             err.print(line, highlight=False, soft_wrap=True, markup=False)
 

@@ -284,7 +284,8 @@ def files_of(settings: Settings, database: Database) -> Opened:
     """Open where episodes' files are kept; raise PlatformError if that is a bucket which does not answer."""
     if not settings.store:
         return in_folder(settings.episodes, settings.uploads)
-    objects, cache = Objects.at(settings.store), Cache(settings.store_cache, settings.store_cache_bytes)
+    objects = Objects.at(settings.store)
+    cache = Cache(settings.store_cache.absolute(), settings.store_cache_bytes)  # workers are elsewhere
     try:
         objects.require()
     except StoreLostError as error:

@@ -14,6 +14,10 @@ from sim.words import listed
 _PAGE: Final = 200
 _SHOWN: Final = ("when", "episode", "task", "model", "operator", "driver", "length", "success", "score", "trust")
 _NUMBERS: Final = ("length", "score")
+_LESS: Final = ("when", "episode", "task", "length", "success", "score")
+"""What is shown where there is not room for all."""
+WHOLE: Final = 140
+"""Characters that a line with all of it has at the most."""
 _VALUES: Final = 8
 """How many values of a word are named if nothing was found."""
 
@@ -37,13 +41,15 @@ def find(client: httpx.Client, words: Mapping[str, str], limit: int) -> dict[str
     return {**last, "episodes": [one for page in found for one in page["episodes"]]}
 
 
-def table(found: Mapping[str, Any]) -> Table:
-    """Return the episodes as a table."""
+def table(found: Mapping[str, Any], width: int = WHOLE) -> Table:
+    """Return the episodes as a table of at most so many characters a line: all that is shown, or the most of it."""
     made = Table(box=None, pad_edge=False)
-    for name in _SHOWN:
-        made.add_column(name, no_wrap=name == "episode", justify="right" if name in _NUMBERS else "left")
+    shown = _SHOWN if width >= WHOLE else _LESS
+    for name in shown:
+        made.add_column(name, no_wrap=True, justify="right" if name in _NUMBERS else "left")
     for one in found["episodes"]:
-        made.add_row(*_row(one))
+        row = dict(zip(_SHOWN, _row(one), strict=True))
+        made.add_row(*(row[name] for name in shown))
     return made
 
 

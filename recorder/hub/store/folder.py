@@ -61,8 +61,9 @@ class FolderStore:
     """`root / <episode> / <file>`, on one file system."""
 
     def __init__(self, root: Path) -> None:
-        """Use `root`; create it if it does not exist."""
-        self._root, self._objects, self._swept = root, root / OBJECTS, False
+        """Use `root`; create it if it does not exist. Its files are opened by processes that work in other folders."""
+        self._root = root.absolute()
+        self._objects, self._swept = self._root / OBJECTS, False
         self._objects.mkdir(parents=True, exist_ok=True)
 
     def folder(self, episode: str) -> Path:

@@ -120,6 +120,19 @@ def test_the_note_beside_a_recording_is_what_sha256sum_reads(folder: FolderStore
     assert done.stdout == "episode.h5: OK\n"
 
 
+def test_a_folder_that_was_named_from_here_is_found_by_a_process_that_works_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = FolderStore(Path("data/episodes"))
+    store.write("e1", "manifest.json", b"{}")
+    file = pickle.loads(pickle.dumps(store.file("e1", "manifest.json")))
+    monkeypatch.chdir("/")
+    with file.local() as path:
+        assert path.read_bytes() == b"{}"
+    assert store.path("e1", "manifest.json").is_absolute()
+
+
 def test_a_shared_recording_that_was_damaged_is_given_to_nobody_else(folder: FolderStore, tmp_path: Path) -> None:
     folder.adopt("episode-1", "episode.h5", recorded(tmp_path / "in"))
     folder.path("episode-1", "episode.h5").write_bytes(b"damaged")
