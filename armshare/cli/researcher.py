@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from armshare.cli.options import HUB, AsJson, Ca, Folders, HubUrl, Sources, err, hub_url, named_set, out, size_of
@@ -140,8 +141,8 @@ def episodes(
             print(json.dumps(found))
             return
         if found["episodes"]:
-            width = out.width if out.is_terminal else finding.WHOLE
-            out.print(finding.table(found, width), width=width)
+            wide = out if out.is_terminal else Console(width=finding.WHOLE)  # a file or a pipe has no edge
+            wide.print(finding.table(found, wide.width))
         for line in finding.said(client, words, found):
             err.print(line, highlight=False, soft_wrap=True, markup=False)
 

@@ -14,7 +14,7 @@ from sim.words import listed
 _PAGE: Final = 200
 _SHOWN: Final = ("when", "episode", "task", "model", "operator", "driver", "length", "success", "score", "trust")
 _NUMBERS: Final = ("length", "score")
-_LESS: Final = ("when", "episode", "task", "length", "success", "score")
+_LESS: Final = ("episode", "task", "length", "success", "score")
 """What is shown where there is not room for all."""
 WHOLE: Final = 140
 """Characters that a line with all of it has at the most."""

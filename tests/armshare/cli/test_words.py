@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -12,9 +13,11 @@ import pytest
 import typer
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from rich.console import Console
 
 from armshare.cli.app import cli
 from armshare.cli.words import OPTIONS, option_of
+from armshare.researcher.finding import WHOLE, table
 from recorder.hub.states import EpisodeState
 from recorder.hub.tables import EpisodeRow
 from recorder.proof.bundle import TrustClass
@@ -144,3 +147,29 @@ def test_what_cannot_be_meant_is_refused_before_a_hub_is_asked(words: list[str],
         done = armshare_here(*command, "--hub", URL, *words)
         assert done.returncode == 2
         assert says in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_a_table_shows_whole_ids_and_leaves_columns_out_where_there_is_no_room():
+    one = {
+        "created_ms": 1_795_000_000_000,
+        "episode": "2ebebbf4b04153fb7fd4b4eb078812b0",
+        "task": "pick_place",
+        "model": "dual_panda",
+        "operator": "0x" + "aB" * 20,
+        "driver": {"kind": "person"},
+        "duration_s": 123.4,
+        "success": True,
+        "score": 0.998,
+        "accepted": False,
+        "practice": False,
+        "trust": "replayed",
+        "state": "verified",
+    }
+    for width, more in ((80, False), (WHOLE, True)):
+        shown = Console(width=width, file=io.StringIO())
+        shown.print(table({"episodes": [one]}, width))
+        said = shown.file.getvalue()  # type: ignore[attr-defined]
+        assert one["episode"] in said
+        assert "0.998, rejected" in said
+        assert "…" not in said.replace("0xaBaB…aBaB", "")
+        assert ("dual_panda" in said) == more
