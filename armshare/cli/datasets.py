@@ -211,7 +211,10 @@ def release(
     columns = TextColumn("{task.description}"), TextColumn("{task.completed} of {task.total} episodes")
     with Progress(*columns, TimeElapsedColumn(), console=err, transient=True) as progress:
         bar = progress.add_task("asking", total=None)
-        tell = lambda what, done, total: progress.update(bar, description=what, completed=done, total=total)  # noqa: E731
+
+        def tell(what: str, done: int, total: int) -> None:
+            progress.update(bar, description=what, completed=done, total=total)
+
         job = orders.ended(hub, asyncio.run(sets.change(hub, wallet, path, orders.body(order))), tell)
     result = job["result"]
     lines = [
@@ -257,7 +260,10 @@ def card(
     shown = TextColumn("checking {task.description}"), TextColumn("{task.completed} of {task.total}")
     with Progress(*shown, TimeElapsedColumn(), console=err, transient=True) as progress:
         bar = progress.add_task("", total=found.episodes)
-        watch = lambda what, done: progress.update(bar, description=what, completed=done)  # noqa: E731  a callback
+
+        def watch(what: str, done: int) -> None:
+            progress.update(bar, description=what, completed=done)
+
         checked = cards.check(version, found, episodes or Path("nowhere"), hub, watch)
     _print(_told(checked), _plain(checked), as_json)
     if checked.wrong:

@@ -319,7 +319,10 @@ def _export_set(named: str, target: Path, form: str, order: Order, hub: str, key
     columns = TextColumn("{task.description}"), TextColumn("{task.completed} of {task.total}"), TimeElapsedColumn()
     with Progress(*columns, console=err, transient=True) as progress:
         bar = progress.add_task("asking", total=None)
-        tell = lambda what, done, total: progress.update(bar, description=what, completed=done, total=total)  # noqa: E731
+
+        def tell(what: str, done: int, total: int) -> None:
+            progress.update(bar, description=what, completed=done, total=total)
+
         job = orders.ended(hub, asyncio.run(sets.change(hub, wallet, "/api/exports", asked)), tell)
         said = orders.bring(hub, job, target, tell)
     for line in said.lines(target):
