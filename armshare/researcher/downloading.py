@@ -178,6 +178,7 @@ class Downloads:
             if tried:
                 self._pause(2.0 ** (tried - 1))
             try:
+                self._require_given_out(one.episode)
                 for name in BUNDLE_FILES:
                     self._file(one, name)
                 self._score(one.episode)
@@ -194,6 +195,18 @@ class Downloads:
                 if error.answer.status_code not in _BUSY:
                     break
         return Got(one.episode, Outcome.FAILED, why)
+
+    def _require_given_out(self, episode: str) -> None:
+        """Raise _RefusedError if the hub would not send it with others, as one that its operator has withdrawn.
+
+        The files of such a one stay at their addresses, for audits. Of the answer, nothing is read.
+        """
+        try:
+            with _stream(self._client, "POST", "/api/bundles", json={"episodes": [episode]}):
+                return
+        except _RefusedError as error:
+            if code_of(error.answer) != _NO_ROUTE:
+                raise
 
     def _file(self, one: Wanted, name: str) -> None:
         """Append to what is there of a file, as far as it is of the same bytes."""

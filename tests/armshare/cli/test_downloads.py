@@ -258,7 +258,11 @@ def test_one_that_is_not_everybodys_does_not_keep_the_others_from_coming(hub: Hu
     assert {one.outcome for one in got.values()} == {Outcome.FETCHED}
 
 
-def test_what_its_operator_has_withdrawn_does_not_come_and_is_named(hub: Hub, tmp_path: Path):
+@pytest.mark.parametrize("alone_bytes", [1, 16 << 20], ids=["each by itself", "many at once"])
+def test_what_its_operator_has_withdrawn_does_not_come_and_is_named(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alone_bytes: int
+):
+    monkeypatch.setattr(downloading, "_ALONE_BYTES", alone_bytes)
     hub.withdrawn.add(hub.ids[1])
     got = {one.episode: one for one in downloaded(hub, tmp_path / "here")}
     gone = got.pop(hub.ids[1])
