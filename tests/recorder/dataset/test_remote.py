@@ -239,7 +239,8 @@ def answer(
     handler.send_header("Content-Length", str(len(body) if declared is None else declared))
     handler.end_headers()
     handler.wfile.write(body)
-    handler.close_connection = handler.close_connection or declared is not None
+    if declared is not None and len(body) < declared:
+        handler.close_connection = True  # only then: a client that keeps it open would lose a try to it
 
 
 def a_range(
