@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from teleop.pairings import leave_until_used
+
 if TYPE_CHECKING:
     from armshare.recording import record
 
 __all__ = ["record"]
+leave_until_used()
 
 
 def __getattr__(name: str) -> Any:

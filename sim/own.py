@@ -14,10 +14,9 @@ from typing import Final, get_type_hints
 import msgspec
 
 from sim.description import RobotDescription
+from sim.places import DATA
 from sim.robot import RobotError, RobotModel
 
-DATA: Final = "ARMSHARE_DATA"
-"""The environment variable that names the data folder; child processes inherit it."""
 FILE: Final = "robot.json"
 FORMAT: Final = 1
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sim.own import DATA
+from sim.places import DATA
 
 out, err = Console(emoji=False), Console(stderr=True, emoji=False)
 ARM: Final = 10**18

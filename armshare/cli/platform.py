@@ -11,14 +11,12 @@ import tempfile
 import webbrowser
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import structlog
 import typer
-import uvicorn
-from pydantic import ValidationError
-from pydantic_settings import SettingsError
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -41,11 +39,14 @@ from armshare.cli.options import (
 from armshare.failures import PlatformError
 from armshare.logs import LogFile
 from armshare.platform import processes
-from armshare.platform.page import MISSING, is_built
-from armshare.settings import Settings
-from sim.catalogue import offer
-from teleop.cameras.spec import CameraSpec, camera_of, cameras_in, missing_device, require_together
-from teleop.hub.server import serving
+from armshare.platform.built import MISSING, is_built
+
+if TYPE_CHECKING:
+    from armshare.settings import Settings
+    from teleop.cameras.spec import CameraSpec
+
+if find_spec("uvicorn") is None:  # the other commands take less time to start if it is not loaded for them
+    raise ModuleNotFoundError("No module named 'uvicorn'", name="uvicorn")
 
 cli = typer.Typer()
 log = structlog.get_logger()
@@ -69,6 +70,8 @@ def run(
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Start a chain, a hub and a host with simulated robots (three by default, for all tasks); Ctrl-C ends all."""
+    from sim.catalogue import offer
+
     if store:
         _settings(store=store)  # to say it at once if that is no bucket
     wanted = robot or [*SHOWN]
@@ -125,8 +128,11 @@ def hub(
     listener: Annotated[int | None, typer.Option(hidden=True, help="The listening socket that was inherited.")] = None,
 ) -> None:
     """Start a hub, with the embedded chain unless --chain-url names another."""
+    import uvicorn
+
     from armshare.platform.hub import make_app, opened_chain
     from armshare.platform.workers import opened_workers
+    from teleop.hub.server import serving
 
     if child:
         processes.end_with_parent()
@@ -179,6 +185,7 @@ def host(
     """Bring robots online. This process runs beside the robot and dials out to the hub."""
     from armshare.platform.host import Wanted
     from armshare.platform.robots import serve
+    from sim.catalogue import offer
 
     cameras = _cameras(camera or (), camera_file)
     if (cameras or port) and len(robot) > 1:
@@ -206,6 +213,8 @@ def host(
 
 def _cameras(said: Sequence[str], file: Path | None) -> tuple[CameraSpec, ...] | None:
     """Return the cameras that an owner has named; None if there are none."""
+    from teleop.cameras.spec import camera_of, cameras_in, missing_device, require_together
+
     cameras = (*(camera_of(one) for one in said), *(cameras_in(file) if file else ()))
     require_together(cameras)
     for one in cameras:
@@ -279,6 +288,11 @@ def _settled(outcome: dict[str, Any]) -> Iterator[str]:
 
 
 def _settings(**given: Any) -> Settings:
+    from pydantic import ValidationError
+    from pydantic_settings import SettingsError
+
+    from armshare.settings import Settings
+
     try:
         return Settings(**given)
     except SettingsError as error:

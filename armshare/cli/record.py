@@ -13,8 +13,6 @@ import typer
 from rich.markup import escape
 
 from armshare.cli.options import AsJson, Checkpoint, of_policy, out, progress_bar
-from sim.catalogue import require_pair, task
-from sim.seeds import data_seeds
 from sim.words import listed
 
 if TYPE_CHECKING:
@@ -85,7 +83,9 @@ def record(
     from recorder.collect.folder import Folder
     from rewards.score.kept import keep_score
     from rewards.score.versions import NEWEST
+    from sim.catalogue import task
     from sim.processes import WORKERS
+    from sim.seeds import data_seeds
 
     file = of_policy(checkpoint, policy)
     made = _made(robot or task(task_name).robots[0], task_name, policy, file, expert=expert)
@@ -117,6 +117,7 @@ def record(
 def _made(robot: str, task_name: str, policy: str, checkpoint: Path | None, *, expert: bool) -> Made:
     """Return what is to be made; raise UnknownRobotError, UnknownTaskError or UnknownPolicyError."""
     from recorder.collect.folder import Made
+    from sim.catalogue import require_pair
     from teleop.operator.pilot import expert_said
     from teleop.operator.policy import said
 

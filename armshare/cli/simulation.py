@@ -7,18 +7,17 @@ import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from armshare.cli.options import AsJson, err, out
-from sim.catalogue import TASKS, pairs, require_pair, task
-from sim.check import Drive, rate
-from sim.check import check as check_experts
 from sim.processes import WORKERS, end_with_parent
-from sim.registry import env_id
+
+if TYPE_CHECKING:
+    from sim.check import Drive
 
 cli = typer.Typer(no_args_is_help=True, help=__doc__)
 
@@ -41,6 +40,9 @@ Robots = Annotated[
 @cli.command("list")
 def list_worlds(as_json: AsJson = False) -> None:
     """List every task, what it asks for, and the robots that can do it."""
+    from sim.catalogue import TASKS, pairs, task
+    from sim.registry import env_id
+
     if as_json:
         found = [{"robot": robot, "task": name, "gymnasium": env_id(robot, name)} for robot, name in pairs()]
         typer.echo(json.dumps(found))
@@ -54,6 +56,9 @@ def list_worlds(as_json: AsJson = False) -> None:
 @cli.command()
 def check(tasks: Tasks = None, robots: Robots = None, seeds: Seeds = 50, as_json: AsJson = False) -> None:
     """Let scripted operators do the tasks, and print how often they succeed. Exit code 1 if any is below 90 %."""
+    from sim.check import check as check_experts
+    from sim.check import rate
+
     wanted = _wanted(tasks, robots)
     drives: dict[tuple[str, str], list[Drive]] = {pair: [] for pair in wanted}
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
@@ -83,6 +88,7 @@ def gallery(
 ) -> None:
     """Write one picture of each robot at each task."""
     from armshare.researcher.pictures import gallery as draw
+    from sim.catalogue import pairs
     from sim.pictures.render import workers
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
@@ -122,6 +128,8 @@ def _report(found: dict[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:
 
 def _wanted(tasks: list[str] | None, robots: list[str] | None) -> list[tuple[str, str]]:
     """Return the pairs asked for; raise UnknownTaskError or UnknownRobotError."""
+    from sim.catalogue import TASKS, require_pair, task
+
     names = list(TASKS) if not tasks or _ALL in tasks else tasks
     if robots and _ALL not in robots:
         return [require_pair(robot, name) for name in names for robot in robots]

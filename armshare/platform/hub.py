@@ -22,7 +22,8 @@ from sqlalchemy.exc import DatabaseError
 from armshare.failures import PlatformError
 from armshare.migrations import migrate
 from armshare.platform import upkeep
-from armshare.platform.page import FOLDER, Page, is_built, no_page
+from armshare.platform.built import FOLDER, is_built
+from armshare.platform.page import Page, no_page
 from armshare.platform.sub_path import SubPath
 from armshare.settings import Settings
 from recorder.hub.api import body_bytes_max

@@ -18,14 +18,9 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.staticfiles import PathLike, StaticFiles
 from starlette.types import Scope
 
+from armshare.platform.built import MISSING
 from teleop.hub.server import encoded
 
-FOLDER: Final = Path(__file__).parents[1] / "web" / "dist"
-"""Where the build leaves the page; it is a part of the package."""
-MISSING: Final = (
-    "The page is not in this installation: it was installed from sources whose page was not built. "
-    "Run `make setup` there, or `npm run -w armshare/web build`; the hub's API works without it."
-)
 FOREVER: Final = "public, max-age=31536000, immutable"
 """For a file whose name changes with its content."""
 ASK: Final = "no-cache"
@@ -34,11 +29,6 @@ TEXTS: Final = frozenset({".md", ".sol"})
 """What a person reads in the browser, which would save it under its own type."""
 NO_PAGES: Final = frozenset({"api", "ws", "assets", "static"})
 """The first parts of paths that lead to no page."""
-
-
-def is_built() -> bool:
-    """Whether there is a page to serve."""
-    return (FOLDER / "index.html").is_file()
 
 
 async def no_page(_request: Request) -> Response:

@@ -7,13 +7,14 @@ import pytest
 from sim import own
 from sim.bring.add import Wishes, bring
 from sim.catalogue import UnknownRobotError, UnknownTaskError, description, make_world, own_pairs, require_pair
+from sim.places import DATA
 from tests.sim.bring.packages import crane
 
 
 @pytest.fixture
 def added(tmp_path, monkeypatch):
     """The name of a robot that was added to the data folder of this environment."""
-    monkeypatch.setenv(own.DATA, str(tmp_path / "data"))
+    monkeypatch.setenv(DATA, str(tmp_path / "data"))
     folder = own.own_robots() / "crane"
     folder.mkdir(parents=True)
     bring(crane(tmp_path), folder, Wishes())

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sim import own
+from sim.own import FILE
+from sim.places import DATA
 from tests.armshare.command import armshare_here
 
 NOISE = re.compile(r"Traceback|\b[A-Z]\w+(Error|Exception)\b|\[Errno|Expecting value|HTTPConnection|sqlalche")
@@ -54,7 +55,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "own"))
     monkeypatch.setenv("ARMSHARE_CA", "")  # so that what `--ca` makes of it is undone
-    monkeypatch.setenv(own.DATA, str(tmp_path / "data"))
+    monkeypatch.setenv(DATA, str(tmp_path / "data"))
     (tmp_path / "file").write_text("text")
     (tmp_path / "empty").mkdir()
     (tmp_path / "several" / "one").mkdir(parents=True)
@@ -67,7 +68,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "database").mkdir()
     (tmp_path / "database" / "armshare.sqlite").write_text("no database" * 100)
     (tmp_path / "added" / "robots" / "crane").mkdir(parents=True)
-    (tmp_path / "added" / "robots" / "crane" / own.FILE).write_text("{")
+    (tmp_path / "added" / "robots" / "crane" / FILE).write_text("{")
     return tmp_path
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from armshare.platform.built import FOLDER as DIST
 from armshare.platform.page import ASK, FOREVER
-from armshare.platform.page import FOLDER as DIST
 from tests.conftest import House
 
 SUFFIX = {"br": ".br", "gzip": ".gz"}
