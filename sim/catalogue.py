@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sim.physics.worlds import Worlds
 
 ROBOTS: Final = ("panda", "iiwa", "xarm6", "so101", "dual_panda", "husky")
-REAL: Final = ("xarm6_gripper",)
+REAL: Final = ("ur5e_gripper", "xarm6_gripper")
 """Real arms whose models are here, and that no task simulates."""
 TASKS: Final = ("reach", "lift", "push", "pick_place", "stack", "sort", "drawer", "peg", "pour", "handover", "fetch")
 

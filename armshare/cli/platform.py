@@ -150,7 +150,7 @@ def host(
         typer.Option(
             metavar="ROBOT[:TASK,...]",
             help="A simulated robot, with all of its tasks or some: panda:lift,stack; may be repeated. "
-            "With --port, a real arm: so101 or xarm6_gripper.",
+            "With --port, a real arm: so101, xarm6_gripper or ur5e_gripper.",
         ),
     ],
     hub: HubUrl = HUB,

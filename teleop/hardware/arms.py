@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 from sim.robot import Robot, RobotError, TaskSpec, steps_in
 from sim.words import listed
+from teleop.hardware.apart import Apart
 
 _FREE: Final = "free"
 _ANYTHING: Final = "Drive the arm as you like."
@@ -33,10 +35,13 @@ class Arm:
     """What `--port` is for it, in words."""
     calibrated: bool = False
     """Whether it needs to be measured here; other arms know where their joints are."""
+    apart: bool = False
+    """Whether its driver needs a process of its own, since its maker's library may hang."""
 
 
 ARMS: Final = {
     "so101": Arm("teleop.hardware.feetech", "So101", "the serial device of its adapter", calibrated=True),
+    "ur5e_gripper": Arm("teleop.hardware.ur", "Ur5e", "the IP address of its controller", apart=True),
     "xarm6_gripper": Arm("teleop.hardware.xarm", "XArm6", "the IP address of its control box"),
 }
 
@@ -66,4 +71,5 @@ def open_arm(
         from teleop.hardware.calibration import read_calibration
 
         more["calibration"] = read_calibration(calibration)
-    return made(where, **more, task=wanted)
+    make = partial(made, where, **more, task=wanted)
+    return Apart(make, make().spec) if arm.apart else make()

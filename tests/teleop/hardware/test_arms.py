@@ -30,7 +30,7 @@ def test_an_arm_without_an_instruction_is_driven_as_one_likes() -> None:
 
 def test_what_no_driver_is_for_is_named() -> None:
     assert "panda" in ROBOTS
-    with pytest.raises(UnknownArmError, match=r"'panda' is not a real robot .* so101 and xarm6_gripper can"):
+    with pytest.raises(UnknownArmError, match=r"'panda' is not a real robot .*: so101, ur5e_gripper and"):
         open_arm("panda", "/dev/ttyACM0")
 
 
