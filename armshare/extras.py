@@ -7,6 +7,10 @@ from typing import Final
 
 _EXTRAS: Final = {
     "sim": frozenset({"collada", "fast_simplification", "gymnasium", "moderngl", "pybullet", "ruckig", "trimesh"}),
+    "can": frozenset({"can"}),
+    "dynamixel": frozenset({"dynamixel_sdk"}),
+    "ur": frozenset({"rtde_control", "rtde_receive"}),
+    "xarm": frozenset({"xarm"}),
     "export": frozenset({"foxglove_schemas_protobuf", "lance", "mcap", "mcap_protobuf", "pyarrow"}),
 }
 """Extra -> modules; whatever else is needed comes with `platform`."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from sim.physics.worlds import Worlds
 
 ROBOTS: Final = ("panda", "iiwa", "xarm6", "so101", "dual_panda", "husky")
+REAL: Final = ("ur5e_gripper", "xarm6_gripper")
+"""Real arms whose models are here, and that no task simulates."""
 TASKS: Final = ("reach", "lift", "push", "pick_place", "stack", "sort", "drawer", "peg", "pour", "handover", "fetch")
 
 
@@ -37,7 +39,7 @@ class UnknownTaskError(RobotError):
 
 def description(robot: str) -> RobotDescription:
     """Return the data of the robot called `robot`; raise UnknownRobotError, or OwnRobotError for an unreadable one."""
-    if robot not in ROBOTS:
+    if robot not in (*ROBOTS, *REAL):
         folder = _own_folder(robot)
         return own.read(folder).description
     found: RobotDescription = import_module(f"sim.robots.{robot}").DESCRIPTION

@@ -156,11 +156,11 @@ def host(
         typer.Option(
             metavar="ROBOT[:TASK,...]",
             help="A simulated robot, with all of its tasks or some: panda:lift,stack; may be repeated. "
-            "With --port, a real so101.",
+            "With --port, a real arm: so101, xarm6_gripper or ur5e_gripper.",
         ),
     ],
     hub: HubUrl = HUB,
-    port: Annotated[str, typer.Option(help="The real arm's serial device.")] = "",
+    port: Annotated[str, typer.Option(help="Where the real arm is: its serial device, or its IP address.")] = "",
     task: Annotated[str, typer.Option(help="The task or tasks, if --robot names none.")] = "",
     instruction: Annotated[str, typer.Option(help="A real arm's task, in words.")] = "",
     length: Annotated[

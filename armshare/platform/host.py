@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import gc
 import threading
 from collections.abc import AsyncIterator
@@ -25,13 +24,11 @@ from recorder.host.recording import Recorder
 from recorder.host.room import Room, episode_bytes
 from recorder.host.uploader import Uploader
 from recorder.proof.seal import SealedEpisode
-from sim.catalogue import UnknownRobotError
-from sim.robot import Robot, Tasks, TaskSpec, steps_in
+from sim.robot import Robot, Tasks
 from teleop.cameras.spec import CameraSpec, require_mounts
 from teleop.clock import now_ms
 from teleop.dialing import trusted
-from teleop.hardware.calibration import read_calibration
-from teleop.hardware.feetech import CONTROL_HZ, FREE, So101
+from teleop.hardware.arms import LENGTH_S, open_arm
 from teleop.host.link import Host
 from teleop.host.orders import Recordable
 from teleop.host.registration import registration, signed
@@ -42,13 +39,11 @@ from teleop.steps import Events
 _log = structlog.get_logger()
 _RETRY_S: Final = 1.0
 HTTP_S: Final = 30.0
-LENGTH_S: Final = FREE.max_steps / CONTROL_HZ
-"""How long an episode of a real robot may be, unless its owner says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One robot to bring online: a simulated one of that `kind`, or, with a `port`, a real `so101`."""
+    """One robot to bring online: a simulated one of that `kind`, or, with a `port`, a real one."""
 
     kind: str
     name: str
@@ -65,15 +60,14 @@ class Wanted:
     def open(self) -> Robot | Tasks:
         """Return the robot, not yet connected; raise RobotError if there is none of that name."""
         if self.port:
-            if self.kind != "so101":
-                raise UnknownRobotError(
-                    f"{self.kind!r} is not a real robot that can be driven here: so101 is. "
-                    "Without --port, the robot is simulated."
-                )
-            steps = steps_in(self.length_s, CONTROL_HZ)
-            named = TaskSpec(self.tasks[0], 1, self.instruction, steps)
-            task = named if self.instruction else dataclasses.replace(FREE, max_steps=steps)
-            return So101(self.port, read_calibration(self.calibration) if self.calibration else None, task=task)
+            return open_arm(
+                self.kind,
+                self.port,
+                task=self.tasks[0],
+                instruction=self.instruction,
+                length_s=self.length_s,
+                calibration=self.calibration,
+            )
         return worlds_of(self.kind, self.tasks)
 
 
