@@ -17,7 +17,7 @@ from functools import partial
 from typing import Final
 
 import structlog
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, literal_column, or_, select, update
 from sqlalchemy.orm import Session
 
 from recorder.file.apart import ReaderLostError
@@ -35,7 +35,7 @@ from rewards.people.qualification import Check
 from rewards.score.score import pay_wei
 from rewards.score.starts import Start
 from rewards.score.versions import UnknownRulesError
-from rewards.tables import ScoreRow, UnscoredRow
+from rewards.tables import ScoreRow, SearchedRow, UnscoredRow
 from teleop.hub.db import Database
 from teleop.hub.tables import TicketRow
 
@@ -50,6 +50,8 @@ _SAID: Final = (EpisodeError, UnknownRulesError)
 _OF_THE_HUB: Final = "HubFault: the hub could not score it, and has logged why; nothing is wrong with the episode"
 LOST: Final = (ReaderLostError, BrokenExecutor, MemoryError, OSError)
 """What keeps a worker from reading a file, and says nothing of it."""
+_UNSCORED: Final = SearchedRow.state == literal_column("'verified'"), SearchedRow.rules.is_(None)
+"""An index has these rows alone, and is found by the same words."""
 _log = structlog.get_logger()
 
 
@@ -183,11 +185,12 @@ class Scoring:
 
     def _unscored(self, all_due: bool) -> list[str]:
         """Return verified episodes that have no score and are due, the oldest first."""
-        waits = EpisodeRow.episode == UnscoredRow.episode
+        there = SearchedRow.episode == EpisodeRow.episode
         unscored = (
             select(EpisodeRow.episode)
-            .outerjoin(UnscoredRow, waits)
-            .where(EpisodeRow.state == EpisodeState.VERIFIED, EpisodeRow.episode.not_in(select(ScoreRow.episode)))
+            .join(SearchedRow, there)
+            .outerjoin(UnscoredRow, EpisodeRow.episode == UnscoredRow.episode)
+            .where(*_UNSCORED)
         )
         now_ms = self._clock_ms()
         with self._database() as db, db.begin():
