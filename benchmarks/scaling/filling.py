@@ -140,7 +140,7 @@ def sizes_mb(engine: Engine) -> dict[str, float]:
         )
     else:
         asked = (
-            "SELECT master.tbl_name, sum(stat.pgsize) FROM dbstat AS stat JOIN sqlite_master AS master "
+            "SELECT master.tbl_name, sum(stat.pageno * page_size) FROM pragma_page_size, dbstat AS stat JOIN sqlite_master AS master "
             "ON master.name = stat.name WHERE stat.aggregate = TRUE GROUP BY master.tbl_name"
         )
     with engine.connect() as connection:

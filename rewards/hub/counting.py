@@ -23,7 +23,7 @@ from rewards.tables import SearchedRow, WithdrawalRow
 
 VALUES_MAX: Final = 100
 """How many values of a word are listed, those of the most episodes."""
-COUNTED_MAX: Final = 20_000
+COUNTED_MAX: Final = 10_000
 KEPT_FROM: Final = 50_000
 """From so many episodes on, what was counted is kept."""
 KEPT_S: Final = 60.0
@@ -57,7 +57,7 @@ class Values:
     driver: list[Value]
     trust: list[Value]
     more: bool
-    """Whether the words find more than the newest 20,000 episodes, so that only those were counted."""
+    """Whether the words find more than the newest 10,000 episodes, so that only those were counted."""
 
 
 class Counts:
@@ -120,16 +120,18 @@ def _all(db: Session, words: Words) -> _Counts:
 def _newest(db: Session, words: Words, where: Where, names: Sequence[str]) -> tuple[_Counts, bool]:
     """Count what the words find; if that is more than `COUNTED_MAX`, the newest."""
     columns = [SAME[name] for name in names]
-    wanted = select(*columns).where(*where(words, False)).limit(COUNTED_MAX + 1)
+    dense = db.get_bind().dialect.name == "postgresql"  # it finds the way by itself
+    if not dense:
+        some = select(SearchedRow.episode).where(*where(words, False)).limit(COUNTED_MAX + 1).subquery()
+        dense = (db.scalar(select(func.count()).select_from(some)) or 0) > COUNTED_MAX
+    wanted = select(*columns).where(*where(words, dense)).limit(COUNTED_MAX + 1)
+    if dense:
+        wanted = wanted.order_by(SearchedRow.created_ms.desc(), SearchedRow.episode.desc())
     rows = db.execute(wanted).all()
-    more = len(rows) > COUNTED_MAX
-    if more:
-        newest = select(*columns).where(*where(words, True)).limit(COUNTED_MAX)
-        rows = db.execute(newest.order_by(SearchedRow.created_ms.desc(), SearchedRow.episode.desc())).all()
     counts: _Counts = {name: Counter() for name in names}
-    for name, values in zip(names, zip(*rows, strict=True), strict=False):
+    for name, values in zip(names, zip(*rows[:COUNTED_MAX], strict=True), strict=False):
         counts[name].update(values)
-    return counts, more
+    return counts, len(rows) > COUNTED_MAX
 
 
 def _add(counts: Mapping[str, Counter[str]], names: Sequence[str], rows: Sequence[Any]) -> None:

@@ -1,9 +1,10 @@
-"""What is true of the rows that a search finds, and by which index they are found: chosen here, the same everywhere.
+"""What is true of the rows that a search finds, and by which index SQLite finds them.
 
-Neither database knows beforehand how much a word finds. So it is counted in the word's index, up to `DRIVEN_MAX`: the
-word that finds least drives the search, and the rows that it finds are looked at for all the others. If every word
-finds more than that, the table is read row by row, which is faster than to follow an index through much of it; whoever
-counts stops as soon as there is enough.
+PostgreSQL counts how frequent values are, and chooses well. SQLite does not, and takes any index there is, even one
+that leads through most of the table; so the choice is made here. What the words find is counted in each index, up to
+`DRIVEN_MAX`: the one that finds least drives the search, and the rows that it finds are looked at for all the others.
+If each finds more than that, the table is read row by row, which is faster than to follow an index through much of it;
+whoever counts stops as soon as there is enough.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class Term:
 
 
 def aside(column: Column) -> ColumnElement[Any]:
-    """Return a column's value without its index, for both databases."""
+    """Return a column's value without its index."""
     if column.key not in _INDEXED:
         return column.expression
     if isinstance(column.type, String):
@@ -95,7 +96,31 @@ def terms(words: Words) -> list[Term]:
     return same + [Term(column, _between(least, most), same=False) for column, least, most in ranges]
 
 
-def driving(db: Session, found: Sequence[Term]) -> list[Term]:
+def conditions(db: Session, found: Sequence[Term]) -> list[ColumnElement[bool]]:
+    """Return what is true of a row, in whatever order rows are found."""
+    by = found if _chooses(db) else _driving(db, found)
+    return [one.by_index if one in by else one.by_row for one in found]
+
+
+def in_order(db: Session, found: Sequence[Term], order: Order) -> list[ColumnElement[bool]]:
+    """Return what is true of a row, if an index is walked in an order until there are enough.
+
+    SQLite would rather sort all that a word finds.
+    """
+    if _chooses(db):
+        return [one.by_index for one in found]
+    key = KEYS[order][0].key
+    ways = (_way(columns, found) for columns in _IN_ORDER) if key == "created_ms" else ()
+    helps = next((way for way in ways if len(way) > 1), [])
+    return [one.by_index if one.column.key == key or one in helps else one.by_row for one in found]
+
+
+def _chooses(db: Session) -> bool:
+    """Whether the database chooses well by itself."""
+    return db.get_bind().dialect.name == "postgresql"
+
+
+def _driving(db: Session, found: Sequence[Term]) -> list[Term]:
     """Return those of the terms that find least by one index; none if each index finds much."""
     ways = [way for columns in _WAYS if (way := _way(columns, found))]
     if not ways:
@@ -103,24 +128,6 @@ def driving(db: Session, found: Sequence[Term]) -> list[Term]:
     counted = db.execute(select(*(_counted(way) for way in ways))).one()
     least = min(range(len(ways)), key=lambda at: counted[at])
     return ways[least] if counted[least] <= DRIVEN_MAX else []
-
-
-def conditions(found: Sequence[Term], by: Sequence[Term]) -> list[ColumnElement[bool]]:
-    """Return what is true of a row; `by`: what drives the search."""
-    return [one.by_index if one in by else one.by_row for one in found]
-
-
-def in_order(db: Session, found: Sequence[Term], order: Order) -> list[ColumnElement[bool]]:
-    """Return what is true of a row, if an index is walked in an order until there are enough.
-
-    PostgreSQL knows how frequent values are, and finds the way. SQLite would rather sort all that a word finds.
-    """
-    if db.get_bind().dialect.name == "postgresql":
-        return [one.by_index for one in found]
-    key = KEYS[order][0].key
-    ways = (_way(columns, found) for columns in _IN_ORDER) if key == "created_ms" else ()
-    helps = next((way for way in ways if len(way) > 1), [])
-    return [one.by_index if one.column.key == key or one in helps else one.by_row for one in found]
 
 
 def _way(columns: Sequence[str], found: Sequence[Term]) -> list[Term]:

@@ -19,7 +19,7 @@ from recorder.hub.states import EpisodeState
 from recorder.hub.tables import EpisodeRow
 from rewards.datasets.words import DatasetName, FilterValueError, Words
 from rewards.hub.counting import Counts, Values
-from rewards.hub.narrowing import KEYS, conditions, driving, in_order, not_withdrawn, terms
+from rewards.hub.narrowing import KEYS, conditions, in_order, not_withdrawn, terms
 from rewards.score.verdict import ONE_PPM
 from rewards.tables import SearchedRow, WithdrawalRow
 from teleop.hub.db import Database, ending_in
@@ -135,7 +135,7 @@ class Search:
         `walked`: whether the rows are taken in their order until there are enough, so that an index may be walked.
         """
         said = terms(words)
-        found = in_order(db, said, words.order) if walked else conditions(said, driving(db, said))
+        found = in_order(db, said, words.order) if walked else conditions(db, said)
         found.append(not_withdrawn())
         if words.dataset is not None:
             found.append(SearchedRow.episode.in_(self._of_dataset(db, words.dataset)))
