@@ -19,6 +19,10 @@ from rewards.hub.search_api import router
 from teleop.hub import errors
 
 
+MAX_S = 60.0
+"""What takes longer than a search may is measured too."""
+
+
 def questions(year: Year) -> dict[str, dict[str, Mapping[str, str]]]:
     """Return what is asked, by kind and by name."""
     most, few = year.operators[0], year.operators[-1]
@@ -120,7 +124,7 @@ class Asking:
     def _app(self) -> FastAPI:
         app = FastAPI()
         errors.install(app)
-        app.include_router(router(Search(self._database)))
+        app.include_router(router(Search(self._database, max_s=MAX_S)))
         return app
 
     def _note(self, found: Any, kind: str, name: str, words: Mapping[str, str]) -> None:

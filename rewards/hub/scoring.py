@@ -50,6 +50,8 @@ _SAID: Final = (EpisodeError, UnknownRulesError)
 _OF_THE_HUB: Final = "HubFault: the hub could not score it, and has logged why; nothing is wrong with the episode"
 LOST: Final = (ReaderLostError, BrokenExecutor, MemoryError, OSError)
 """What keeps a worker from reading a file, and says nothing of it."""
+_LOOKED_AT: Final = 10_000
+"""Of so many the oldest are scored first."""
 _UNSCORED: Final = SearchedRow.state == literal_column("'verified'"), SearchedRow.rules.is_(None)
 """An index has these rows alone, and is found by the same words."""
 _log = structlog.get_logger()
@@ -185,19 +187,16 @@ class Scoring:
 
     def _unscored(self, all_due: bool) -> list[str]:
         """Return verified episodes that have no score and are due, the oldest first."""
-        there = SearchedRow.episode == EpisodeRow.episode
-        unscored = (
-            select(EpisodeRow.episode)
-            .join(SearchedRow, there)
-            .outerjoin(UnscoredRow, EpisodeRow.episode == UnscoredRow.episode)
-            .where(*_UNSCORED)
-        )
         now_ms = self._clock_ms()
+        due = or_(UnscoredRow.next_ms.is_(None), UnscoredRow.next_ms <= now_ms)
+        # The limit lets no database begin with the episodes, of which there may be a million.
+        some = select(SearchedRow.episode).outerjoin(UnscoredRow, UnscoredRow.episode == SearchedRow.episode)
+        here = some.where(*_UNSCORED, due).limit(_LOOKED_AT).subquery()
+        found = select(EpisodeRow.episode).join(here, here.c.episode == EpisodeRow.episode)
         with self._database() as db, db.begin():
             if all_due:
                 db.execute(update(UnscoredRow).values(next_ms=now_ms))
-            due = or_(UnscoredRow.next_ms.is_(None), UnscoredRow.next_ms <= now_ms)
-            return list(db.scalars(unscored.where(due).order_by(EpisodeRow.log_index).limit(QUEUE_MAX)))
+            return list(db.scalars(found.order_by(EpisodeRow.log_index).limit(QUEUE_MAX)))
 
     def _task(self, episode: str, version: str | None = None) -> _Task | None:
         """Return what is to be scored: an episode without a score, or one without a score by that version."""
