@@ -1,10 +1,14 @@
-"""How fast episodes are verified: one of 60 s, driven by the scripted operator at 20 Hz, through every gate.
+"""How fast episodes are verified: those of one task, driven by the scripted operator at 20 Hz, through every gate.
 
-`episodes_per_s` and `mb_per_s`: in one worker process and in four, by the clock. `processor_ms`: what one episode takes
-of a core in all processes together, the one that reads its file included, which other load on the machine changes
-little; with `--no-replay` as for a real robot, whose episode is not simulated again.
+`episodes_per_s_N` and `mb_per_s_N`: in N worker processes (1, 2 and 4, or `--workers`), by the clock. `speedup_N`: the
+rate with N over the rate with the first number of workers. `processor_ms_N`: what one episode takes of a core in all
+processes together, the one that reads its file included, which other load on the machine changes little; with
+`--no-replay` as for a real robot, whose episode is not simulated again. `cores`: how many this machine has; more
+workers than that gain nothing. `per_day_N`: how many a hub verifies in a day at that rate. `episode_mb`: the size of
+the file, whose drive takes `steps` / 20 s.
 
     .venv/bin/python benchmarks/verify.py --json
+    .venv/bin/python benchmarks/verify.py --json --task stack --steps 400
     .venv/bin/python benchmarks/verify.py --beside TREE      TREE: a checkout of another commit
 
 With `--beside`, this tree and the other one verify a bundle in turns, each one that it has recorded itself, as formats
@@ -23,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -32,14 +36,15 @@ from typing import Any, Final
 import psutil
 
 SEED: Final = 5
+TASK: Final = "lift"
 STEPS: Final = 1200
 COMMANDS_EACH_STEP: Final = 3
 HERE: Final = Path(__file__).resolve()
-WORKERS: Final = (1, 4)
+WORKERS: Final = (1, 2, 4)
 LOWER_IS_BETTER: Final = "processor_ms"
 
 
-def record(folder: Path, steps: int) -> Path:
+def record(folder: Path, steps: int, task: str = TASK) -> Path:
     """Return a new bundle below `folder`: driven by commands, sealed, and signed with the keys of the tests."""
     from recorder.file.journal import finish
     from recorder.file.writer import EpisodeWriter
@@ -50,7 +55,7 @@ def record(folder: Path, steps: int) -> Path:
     from recorder.proof.seal import seal
     from tests.recorder.factory import DOMAIN, ROBOT, SESSION, WALLET
 
-    start, made, end = drive(steps)
+    start, made, end = drive(steps, task)
     name = start.episode
     journal = folder / f"{name}.journal"
     writer = EpisodeWriter.start(journal, start, hash_description(start.spec.model))
@@ -60,7 +65,7 @@ def record(folder: Path, steps: int) -> Path:
     finish(journal, folder / f"{name}.h5")
     bundle = folder / name
     seal(folder / f"{name}.h5", bundle, key=ROBOT, domain=DOMAIN, previous=NO_PREVIOUS)
-    driven = Driven(name, WALLET.address, ROBOT.address, "lift")
+    driven = Driven(name, WALLET.address, ROBOT.address, task)
     signature = countersign((bundle / "manifest.json").read_bytes(), driven, SESSION, DOMAIN)
     signatures = SIGNATURES_JSON.decode((bundle / SIGNATURES_FILE).read_bytes())
     text = signatures.encode().replace(b'"operator":null', f'"operator":"{signature}"'.encode())
@@ -68,13 +73,13 @@ def record(folder: Path, steps: int) -> Path:
     return bundle
 
 
-def drive(steps: int) -> Any:
+def drive(steps: int, task: str) -> Any:
     """Let the scripted operator drive a real session at 60 commands a second, and stand with the dead-man held."""
     from teleop.wire.setpoints import values_of
     from tests.teleop.simulated import Simulated
 
-    floor = Simulated("panda", "lift")
-    floor.ready("lift", SEED)
+    floor = Simulated("panda", task)
+    floor.ready(task, SEED)
     asks, period_ns = floor.expert(), round(1e9 * floor.spec.period_s)
     for _ in range(steps):
         began_ns, asked = floor.now_ns, values_of(asks(floor.seen))
@@ -196,9 +201,10 @@ def figures(runs: list[dict[str, float]], workers: int, size_mb: float) -> dict[
     }
 
 
-def recorded(tree: Path, folder: Path, steps: int) -> Path:
+def recorded(tree: Path, folder: Path, steps: int, task: str) -> Path:
     """Return a new bundle below `folder`, as a tree records it."""
-    program = f"import verify; from pathlib import Path; print(verify.record(Path({str(folder)!r}), {steps}))"
+    said = "" if task == TASK else f", {task!r}"  # an older tree knows one task
+    program = f"import verify; from pathlib import Path; print(verify.record(Path({str(folder)!r}), {steps}{said}))"
     environment = os.environ | {"PYTHONPATH": f"{tree}{os.pathsep}{tree / 'benchmarks'}"}
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, cwd=tree, env=environment, text=True, check=True, stdout=subprocess.PIPE)
@@ -211,11 +217,11 @@ def measured(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     bundles = {}
     for name, tree in trees.items():
         (folder / name).mkdir()
-        bundles[name] = recorded(tree, folder / name, options.steps)
+        bundles[name] = recorded(tree, folder / name, options.steps, options.task)
     turns = {name: Turn(options, tree, bundles[name]) for name, tree in trees.items()}
     sizes_mb = {name: (bundle / "episode.h5").stat().st_size / 1e6 for name, bundle in bundles.items()}
     found: dict[str, dict[str, float]] = {name: {} for name in turns}
-    for workers in WORKERS:
+    for workers in options.workers:
         runs: dict[str, list[dict[str, float]]] = {name: [] for name in turns}
         for _ in range(options.runs):
             for name, turn in turns.items():
@@ -224,7 +230,17 @@ def measured(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             found[name] |= figures(runs[name], workers, sizes_mb[name])
     for turn in turns.values():
         turn.close()
-    return {"episode_mb": round(sizes_mb["this"], 2), **(found["this"] if len(found) == 1 else beside(found))}
+    for each in found.values():
+        each |= derived(each, options.workers)
+    said = {"episode_mb": round(sizes_mb["this"], 2), "cores": os.cpu_count()}
+    return {**said, **(found["this"] if len(found) == 1 else beside(found))}
+
+
+def derived(found: Mapping[str, float], workers: Sequence[int]) -> dict[str, float]:
+    """Return what follows from one tree's rates."""
+    first = found[f"episodes_per_s_{workers[0]}"]
+    faster = {f"speedup_{one}": round(found[f"episodes_per_s_{one}"] / first, 2) for one in workers}
+    return faster | {f"per_day_{one}": round(found[f"episodes_per_s_{one}"] * 86_400) for one in workers}
 
 
 def beside(found: Mapping[str, Mapping[str, float]]) -> dict[str, Mapping[str, float]]:
@@ -243,6 +259,8 @@ def main() -> None:
     options.add_argument("--steps", type=int, default=STEPS)
     options.add_argument("--episodes", type=int, default=8, help="how many are verified in each run")
     options.add_argument("--runs", type=int, default=3)
+    options.add_argument("--task", default=TASK, help="what is driven")
+    options.add_argument("--workers", type=int, nargs="+", default=WORKERS, help="how many worker processes, in turn")
     options.add_argument("--replay", action=argparse.BooleanOptionalAction, default=True, help="simulate it again")
     options.add_argument("--beside", type=Path, metavar="TREE", help="a checkout of another commit to measure too")
     options.add_argument("--serve", dest="bundle", help=argparse.SUPPRESS)
@@ -255,7 +273,7 @@ def main() -> None:
         found = measured(chosen, Path(folder))
     if not chosen.json:
         print("command:", " ".join(sys.argv))
-    print(json.dumps({"steps": chosen.steps, "runs": chosen.runs, "replay": chosen.replay, **found}))
+    print(json.dumps({"task": chosen.task, "steps": chosen.steps, "runs": chosen.runs, "replay": chosen.replay, **found}))
 
 
 if __name__ == "__main__":

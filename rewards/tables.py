@@ -16,6 +16,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     UniqueConstraint,
     event,
     false,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -34,6 +36,7 @@ from teleop.hub.db import Base, Wei
 _Id = BigInteger().with_variant(Integer, "sqlite")
 
 
+_UNSCORED: Final = text("state = 'verified' AND rules IS NULL")
 PREPARED: Final = "prepared"
 """The state of a root that is published and not yet known to be on the chain; after that it is a `RootState`."""
 
@@ -91,6 +94,18 @@ class UnscoredRow(Base):
     tries: Mapped[int]
     next_ms: Mapped[int] = mapped_column(BigInteger, index=True)
     """When it is tried again, at the latest; a hub that starts tries all of them."""
+
+
+class UnpaidRow(Base):
+    """A score that waits for its pay, because its task's pool was empty."""
+
+    __tablename__ = "unpaid"
+    __table_args__ = (ForeignKeyConstraint(["episode", "version"], ["scores.episode", "scores.version"]),)
+
+    episode: Mapped[str] = mapped_column(String(64), primary_key=True)
+    version: Mapped[str] = mapped_column(String(16), primary_key=True)
+    scored_ms: Mapped[int] = mapped_column(BigInteger, index=True)
+    """When it was scored: those that wait longest are paid first."""
 
 
 class RescoringRow(Base):
@@ -166,6 +181,9 @@ class SearchedRow(Base):
         Index("ix_searched_task", "task", "state", "created_ms", "episode"),
         Index("ix_searched_operator", "operator", "state", "created_ms", "episode"),
         Index("ix_searched_robot", "robot", "state", "created_ms", "episode"),
+        Index("ix_searched_state", "state", "created_ms", "episode"),
+        Index("ix_searched_kind", "driver_kind", "trust", "model", "state", "created_ms", "episode"),
+        Index("ix_searched_unscored", "episode", sqlite_where=_UNSCORED, postgresql_where=_UNSCORED),
     )
 
     episode: Mapped[str] = mapped_column(

@@ -169,7 +169,7 @@ class Payouts:
     def settled(self, address: str) -> int:
         """Return the wei that final roots hold for `address`, claimed or not."""
         with self._database() as db:
-            return _cumulative(db, _last_final(db)).get(address, 0)
+            return _cumulative(db, _last_final(db), of=address).get(address, 0)
 
     def roots(self) -> list[Root]:
         """Return every root, newest first."""
@@ -190,7 +190,7 @@ class Payouts:
         with self._database() as db:
             prefix = ledger.OPERATOR
             earned = {name.removeprefix(prefix): wei for name, wei in ledger.balances(db, prefix).items() if wei}
-            before = _cumulative(db, _last_final(db))
+            before = self._before(db)
             position = (db.scalar(select(func.max(RootRow.position))) or 0) + 1
         if earned == before:
             return None
@@ -218,6 +218,12 @@ class Payouts:
             db.add_all(LeafRow(address=who, position=position, cumulative_wei=wei) for who, wei in raised.items())
         self._tree = (position, tree)
         return row
+
+    def _before(self, db: Session) -> Mapping[str, int]:
+        """Return what everybody has earned under the newest final root: as it was built, if that was here."""
+        last = _last_final(db)
+        kept = self._tree
+        return kept[1].cumulative if kept is not None and kept[0] == last else _cumulative(db, last)
 
     def _require_new(self, root: str) -> None:
         with self._database() as db:
@@ -281,17 +287,17 @@ def _last_final(db: Session) -> int:
     return db.scalar(select(func.max(RootRow.position)).where(RootRow.state == RootState.FINAL)) or 0
 
 
-def _cumulative(db: Session, position: int, include: int = 0) -> dict[str, int]:
-    """Return every address's pay under the roots up to `position` that are final, or are root `include`."""
+def _cumulative(db: Session, position: int, include: int = 0, of: str | None = None) -> dict[str, int]:
+    """Return every address's pay, or one's, under the roots up to `position` that are final, or are root `include`."""
     counts = (RootRow.state == RootState.FINAL) | (RootRow.position == include)
     last = (
         select(LeafRow.address, func.max(LeafRow.position).label("position"))
         .join(RootRow, RootRow.position == LeafRow.position)
         .where(LeafRow.position <= position, counts)
         .group_by(LeafRow.address)
-        .subquery()
     )
+    newest = (last if of is None else last.where(LeafRow.address == of)).subquery()
     leaves = select(LeafRow.address, LeafRow.cumulative_wei).join(
-        last, (LeafRow.address == last.c.address) & (LeafRow.position == last.c.position)
+        newest, (LeafRow.address == newest.c.address) & (LeafRow.position == newest.c.position)
     )
     return {row.address: row.cumulative_wei for row in db.execute(leaves)}

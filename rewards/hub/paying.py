@@ -8,10 +8,10 @@ its scores once.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import structlog
-from sqlalchemy import Select, case, func, literal, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from recorder.hub.tables import EpisodeRow
@@ -20,13 +20,18 @@ from rewards.ledger import ledger
 from rewards.people import operators
 from rewards.people.qualification import Check
 from rewards.score.verdict import ONE_PPM
-from rewards.tables import PracticeRow, ScoreRow, TransactionRow
+from rewards.tables import PracticeRow, ScoreRow, UnpaidRow
 from teleop.hub.db import Database
 
 _log = structlog.get_logger()
-_FIRST: Final = literal("episode:") + ScoreRow.episode
-_KEY: Final = case((ScoreRow.rescored, _FIRST + literal(":rules-") + ScoreRow.version), else_=_FIRST)
-"""`ScoreRow.key`, in SQL."""
+_WAITS: Final = (UnpaidRow.episode == ScoreRow.episode) & (UnpaidRow.version == ScoreRow.version)
+_UNPAID: Final = (
+    select(ScoreRow)
+    .join(UnpaidRow, _WAITS)
+    .where(ScoreRow.accepted)
+    .order_by(UnpaidRow.scored_ms, ScoreRow.episode, ScoreRow.version)
+)
+"""Accepted scores that wait for their pay, the oldest first."""
 
 
 def keep(db: Session, row: ScoreRow, checks: tuple[Check, ...] | None) -> bool:
@@ -66,7 +71,7 @@ def keep_beside(db: Session, row: ScoreRow) -> bool:
 def pay_waiting(database: Database) -> int:
     """Pay accepted episodes that found their pool empty, oldest first; return how many. Blocks."""
     with database() as db:
-        waiting = db.scalars(_unpaid()).all()
+        waiting = db.scalars(_UNPAID).all()
     return sum(ledger.write(database, partial(_pay, row=row)) for row in waiting)
 
 
@@ -78,14 +83,6 @@ def _hold(db: Session, episode: str) -> None:
     db.execute(select(EpisodeRow.episode).where(EpisodeRow.episode == episode).with_for_update())
 
 
-def _unpaid() -> Select[Any]:
-    """Select accepted scores that the ledger has not paid, oldest first."""
-    booked = select(TransactionRow.id).where(TransactionRow.key == _KEY).exists()
-    adds = func.coalesce(ScoreRow.adds_wei, ScoreRow.pay_wei) != "0"
-    owed = select(ScoreRow).where(ScoreRow.accepted, adds, ~booked)
-    return owed.order_by(ScoreRow.scored_ms, ScoreRow.episode, ScoreRow.version)
-
-
 def _pay(db: Session, row: ScoreRow) -> bool:
     """Book what a score adds; return whether it was booked now. If the pool is empty, it waits."""
     if row.owed_wei == 0:
@@ -93,10 +90,13 @@ def _pay(db: Session, row: ScoreRow) -> bool:
     who = row.episode, row.task, row.operator, row.owed_wei, row.scored_ms
     pay = ledger.rescored_pay(row.key, *who, _reason(row)) if row.rescored else ledger.episode_pay(*who)
     try:
-        return ledger.post(db, pay)
+        new = ledger.post(db, pay)
     except ledger.PoolEmptyError as error:
+        db.merge(UnpaidRow(episode=row.episode, version=row.version, scored_ms=row.scored_ms))
         _log.warning("a score waits for its pay", episode=row.episode, version=row.version, reason=str(error))
         return False
+    db.execute(delete(UnpaidRow).where(UnpaidRow.episode == row.episode, UnpaidRow.version == row.version))
+    return new
 
 
 def _reason(row: ScoreRow) -> str:

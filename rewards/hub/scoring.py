@@ -17,7 +17,7 @@ from functools import partial
 from typing import Final
 
 import structlog
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, literal_column, or_, select, update
 from sqlalchemy.orm import Session
 
 from recorder.file.apart import ReaderLostError
@@ -35,7 +35,7 @@ from rewards.people.qualification import Check
 from rewards.score.score import pay_wei
 from rewards.score.starts import Start
 from rewards.score.versions import UnknownRulesError
-from rewards.tables import ScoreRow, UnscoredRow
+from rewards.tables import ScoreRow, SearchedRow, UnscoredRow
 from teleop.hub.db import Database
 from teleop.hub.tables import TicketRow
 
@@ -50,6 +50,10 @@ _SAID: Final = (EpisodeError, UnknownRulesError)
 _OF_THE_HUB: Final = "HubFault: the hub could not score it, and has logged why; nothing is wrong with the episode"
 LOST: Final = (ReaderLostError, BrokenExecutor, MemoryError, OSError)
 """What keeps a worker from reading a file, and says nothing of it."""
+_LOOKED_AT: Final = 10_000
+"""Of so many the oldest are scored first."""
+_UNSCORED: Final = SearchedRow.state == literal_column("'verified'"), SearchedRow.rules.is_(None)
+"""An index has these rows alone, and is found by the same words."""
 _log = structlog.get_logger()
 
 
@@ -183,18 +187,16 @@ class Scoring:
 
     def _unscored(self, all_due: bool) -> list[str]:
         """Return verified episodes that have no score and are due, the oldest first."""
-        waits = EpisodeRow.episode == UnscoredRow.episode
-        unscored = (
-            select(EpisodeRow.episode)
-            .outerjoin(UnscoredRow, waits)
-            .where(EpisodeRow.state == EpisodeState.VERIFIED, EpisodeRow.episode.not_in(select(ScoreRow.episode)))
-        )
         now_ms = self._clock_ms()
+        due = or_(UnscoredRow.next_ms.is_(None), UnscoredRow.next_ms <= now_ms)
+        # The limit lets no database begin with the episodes, of which there may be a million.
+        some = select(SearchedRow.episode).outerjoin(UnscoredRow, UnscoredRow.episode == SearchedRow.episode)
+        here = some.where(*_UNSCORED, due).limit(_LOOKED_AT).subquery()
+        found = select(EpisodeRow.episode).join(here, here.c.episode == EpisodeRow.episode)
         with self._database() as db, db.begin():
             if all_due:
                 db.execute(update(UnscoredRow).values(next_ms=now_ms))
-            due = or_(UnscoredRow.next_ms.is_(None), UnscoredRow.next_ms <= now_ms)
-            return list(db.scalars(unscored.where(due).order_by(EpisodeRow.log_index).limit(QUEUE_MAX)))
+            return list(db.scalars(found.order_by(EpisodeRow.log_index).limit(QUEUE_MAX)))
 
     def _task(self, episode: str, version: str | None = None) -> _Task | None:
         """Return what is to be scored: an episode without a score, or one without a score by that version."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from anyio import from_thread
@@ -27,6 +28,7 @@ from teleop.hub.answers import (
 from teleop.hub.driving import Driving, bearer
 from teleop.hub.errors import ApiError, code_of
 from teleop.hub.leases.docks import Presence
+from teleop.hub.listing import Listing
 from teleop.hub.robots.registrations import RegistrationError
 from teleop.hub.robots.registry import Registry, UnknownRobotAddressError
 from teleop.hub.server.encoded import answer
@@ -74,10 +76,12 @@ def _add_accounts(routes: APIRouter, accounts: Accounts, driving: Driving) -> No
 
 
 def _add_robots(routes: APIRouter, registry: Registry, driving: Driving) -> None:
+    listing = Listing(registry, partial(_card, driving))
+
     @routes.get("/api/robots", response_model=list[RobotAnswer])
-    def robots() -> list[dict[str, Any]]:
+    def robots() -> Response:
         online = from_thread.run_sync(driving.hub.presences)
-        return [_card(driving, row, online) for row in registry.robots()]
+        return Response(listing.json(online), media_type="application/json")
 
     @routes.get("/api/robots/{robot}", response_model=DescribedRobotAnswer)
     def robot(robot: str) -> dict[str, Any]:

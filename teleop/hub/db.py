@@ -20,6 +20,7 @@ _POSTGRESQL: Final = {
     "connect_timeout": 5,
     "tcp_user_timeout": 15_000,  # ms: a server that is gone without a word
     "keepalives_idle": 30,
+    "options": "-c jit=off",  # what a hub asks takes milliseconds; to compile it takes a hundred
 }
 _STEPS: Final = 20_000
 """After how many of SQLite's instructions the time is looked at: every millisecond or so."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Integer, String
+from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from teleop.hub.db import Base, Wei
@@ -74,10 +74,14 @@ class RobotRow(Base):
     """When its owner took it off the list; registering it again brings it back."""
 
 
+_OPEN = text("ended_ms IS NULL")
+
+
 class LeaseRow(Base):
     """One operator's hold on one robot."""
 
     __tablename__ = "leases"
+    __table_args__ = (Index("ix_leases_open", "lease", sqlite_where=_OPEN, postgresql_where=_OPEN),)
 
     lease: Mapped[str] = mapped_column(String(32), primary_key=True)
     robot: Mapped[str] = mapped_column(ForeignKey("robots.address"), index=True)

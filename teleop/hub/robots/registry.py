@@ -50,8 +50,8 @@ class UnknownRobotAddressError(Exception):
     """No robot is registered under that address."""
 
 
-_READ: Final = 256
-"""Descriptors that are kept as they were read: everyone in a lobby asks for all of them every two seconds."""
+_READ: Final = 1024
+"""Descriptors that are kept as they were read: a hub reads all of them every two seconds while somebody is there."""
 
 
 def _served(robot: str, text: str | None) -> dict[str, Any] | None:
@@ -107,6 +107,8 @@ class Registry:
         """`prices`: task -> wei for a score of 1. `rules`: the version of the scoring rules in force."""
         self._database, self._domain, self._now_ms = database, domain, now_ms
         self._prices, self._rules = prices or {}, rules
+        self.changes = 0
+        """How often a robot was registered, described or removed here."""
 
     def challenge(self, robot: str) -> tuple[str, int]:
         """Return a nonce for one registration of a robot, and until when it can be used; raise RegistrationError."""
@@ -139,6 +141,7 @@ class Registry:
             row.nonce, row.issued_ms = said.nonce, said.issued_ms
             row.removed_ms = None
             db.add(row)
+        self.changes += 1
         return self.robot(said.robot)
 
     def robot(self, address: str) -> RobotRow:
@@ -173,12 +176,14 @@ class Registry:
             raise SignatureError(f"only the owner, {row.owner}, can remove {row.name}, and you are {owner}")
         with self._database() as db, db.begin():
             db.get_one(RobotRow, address).removed_ms = self._now_ms()
+        self.changes += 1
 
     def describe(self, address: str, descriptor: dict[str, Any]) -> None:
         """Store a robot's descriptor, as its host sent it."""
         with self._database() as db, db.begin():
             row = db.get_one(RobotRow, address)
             row.descriptor, row.removed_ms = descriptor, None
+        self.changes += 1
 
     def open_lease(self, lease: str, grant: Grant, signature: str) -> LeaseRow:
         """Start a lease with the robot's next epoch, counted in one statement so that no two leases share an epoch."""

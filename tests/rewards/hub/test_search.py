@@ -21,7 +21,8 @@ from recorder.proof.checks.copies import Path as MotionPath
 from recorder.proof.checks.paths import POINTS
 from rewards.datasets.words import LIMIT_MAX, WORDS, DatasetName, FilterValueError, Order, Words
 from rewards.hub import searched
-from rewards.hub.search import CursorError, Search, Values
+from rewards.hub.counting import WORDS as WORDS_COUNTED
+from rewards.hub.search import CursorError, Search
 from rewards.tables import PracticeRow, ScoreRow, SearchedRow
 from teleop.hub.db import SlowQueryError
 from teleop.wire.driver import DriverKind
@@ -265,7 +266,7 @@ def test_what_is_found_says_what_it_scored_by_the_newest_rules(world, search):
 def test_values_are_counted_under_the_other_words(world, search):
     everyone(world)
     values = search.values(Words.of({"task": "lift", "state": "verified"}.items()))
-    plain = {name: {one.value: one.episodes for one in getattr(values, name)} for name in Values.__slots__}
+    plain = {name: {one.value: one.episodes for one in getattr(values, name)} for name in WORDS_COUNTED}
     assert plain == {
         "task": {"lift": 3, "stack": 1},
         "model": {"panda": 3},
