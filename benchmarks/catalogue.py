@@ -49,9 +49,7 @@ def measured(folder: Path, count: int, runs: int, databases: Sequence[str]) -> d
             engine = open_engine(urls[name])
             migrate(engine)
             filled_s[name] = round(fill(engine, year), 1)
-            asking = Asking(
-                open_database(engine), year, runs, server.process_id if name == "postgresql" else None
-            )
+            asking = Asking(open_database(engine), year, runs, server.process_id if name == "postgresql" else None)
             found[name], worked[name] = asking.all(), asking.worked
             engine.dispose()
     return {

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from benchmarks.scaling.rows import CHAIN_ID, VAULT
@@ -32,7 +32,6 @@ from recorder.proof.log.checkpoint import load_log_key
 from rewards.chain.payouts import Payouts
 from rewards.datasets.version import Shares
 from rewards.hub import paying, starts
-from rewards.hub.datasets.cards import Cards
 from rewards.hub.datasets.changes import Changes, Chosen
 from rewards.hub.datasets.consent import Consent
 from rewards.hub.datasets.sets import Sets
@@ -183,7 +182,10 @@ def _driving(hub: Hub) -> Iterator[tuple[str, dict[str, float]]]:
         registry.close_lease(one.lease, "released", NOW_MS)
 
     yield "open_and_close_a_lease", hub.timed(open_and_close)
-    yield "issue_a_ticket", hub.timed(lambda: registry.issue_ticket(lease, "lift", {}, Driver(DriverKind.PERSON, "", "")))
+    yield (
+        "issue_a_ticket",
+        hub.timed(lambda: registry.issue_ticket(lease, "lift", {}, Driver(DriverKind.PERSON, "", ""))),
+    )
     yield "find_a_ticket", hub.timed(lambda: registry.ticket(episode(year.count // 2)))
     yield "last_leases_of_a_robot", hub.timed(lambda: registry.lease_lengths_s(robot, 20))
 

@@ -14,10 +14,10 @@ from typing import Any, Final
 import psycopg
 from sqlalchemy import Engine, text
 
-from benchmarks.scaling.rows import Batch, Rows
-from benchmarks.scaling.year import Year
 import rewards.tables  # noqa: F401  so that every table is known
 import teleop.hub.tables  # noqa: F401
+from benchmarks.scaling.rows import Rows
+from benchmarks.scaling.year import Year
 from teleop.hub.db import Base
 
 _SQLITE_PRAGMAS: Final = ("foreign_keys=OFF", "synchronous=OFF", "journal_mode=OFF", "cache_size=-400000")

@@ -18,7 +18,6 @@ from rewards.hub.search import Search
 from rewards.hub.search_api import router
 from teleop.hub import errors
 
-
 MAX_S = 60.0
 """What takes longer than a search may is measured too."""
 
