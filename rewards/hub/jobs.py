@@ -12,7 +12,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -29,7 +28,7 @@ from recorder.file.meta import canonical
 from rewards.hub.apart import Apart, Work, WorkBrokenError, WorkError, WorkLostError
 from rewards.ledger import ledger
 from rewards.tables import JobRow
-from teleop.clock import now_ms
+from teleop.clock import now_ms, within
 from teleop.hub.db import Database
 
 AT_ONCE: Final = 1
@@ -229,9 +228,7 @@ class Jobs:
                     await self._do(*claimed)
             except Exception:  # noqa: BLE001  the supervisor: the database may come back
                 _log.exception("the line of jobs failed; it goes on later")
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY_S):  # wait_for of Python 3.11 may lose a cancellation
-                    await self._asked.wait()
+            await within(self._asked, LOOK_EVERY_S)
 
     async def _do(self, job: str, kind: str, request: Mapping[str, Any]) -> None:
         process = Apart()

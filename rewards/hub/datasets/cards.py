@@ -29,7 +29,7 @@ from rewards.datasets.version import Member
 from rewards.hub.datasets import members
 from rewards.hub.datasets.shelf import At
 from rewards.tables import CardRow, DatasetRow, EpisodeFactsRow, SearchedRow, VersionRow
-from teleop.clock import now_ms
+from teleop.clock import now_ms, within
 from teleop.hub.db import Database
 
 LOOK_EVERY_S: Final = 30.0
@@ -69,10 +69,7 @@ class Cards:
                 await self.work()
             except Exception:  # noqa: BLE001  the supervisor: the database may come back
                 _log.exception("cards of data sets were not made; that is tried again")
-            try:
-                await asyncio.wait_for(self._asked.wait(), LOOK_EVERY_S)
-            except TimeoutError:
-                continue
+            await within(self._asked, LOOK_EVERY_S)
 
     async def work(self) -> None:
         """Make every card that there is to make, the newest version's first."""
