@@ -71,6 +71,25 @@ DatabaseUrl = Annotated[
         callback=_database_of_all,
     ),
 ]
+
+
+def _workers_of_all(count: int | None) -> int | None:
+    if count is not None:
+        os.environ["ARMSHARE_WORKERS"] = str(count)
+    return count
+
+
+WorkerCount = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=0,
+        max=256,
+        help="How many processes verify and score; by default half as many as there are processors.",
+        envvar="ARMSHARE_WORKERS",
+        callback=_workers_of_all,
+    ),
+]
 Port = Annotated[
     int, typer.Option(min=0, max=65535, help="The hub's port; 0 takes a free one.", envvar="ARMSHARE_PORT")
 ]

@@ -34,6 +34,7 @@ from armshare.cli.options import (
     IsChild,
     Port,
     StoreUrl,
+    WorkerCount,
     err,
     interruptible,
     out,
@@ -66,6 +67,7 @@ def run(
         ),
     ] = None,
     store: StoreUrl = "",
+    _workers: WorkerCount = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Start a chain, a hub and a host with simulated robots (three by default, for all tasks); Ctrl-C ends all."""
@@ -121,23 +123,24 @@ def hub(
     ] = "",
     store: StoreUrl = "",
     database: DatabaseUrl = "",
+    _workers: WorkerCount = None,
     child: IsChild = False,
     listener: Annotated[int | None, typer.Option(hidden=True, help="The listening socket that was inherited.")] = None,
 ) -> None:
     """Start a hub, with the embedded chain unless --chain-url names another."""
+    from armshare.platform.hands import shared
     from armshare.platform.hub import make_app, opened_chain
-    from armshare.platform.workers import opened_workers
 
     if child:
         processes.end_with_parent()
     given = {"host": host, "port": port, "public_url": public_url, "chain_url": chain_url}
     settings = _settings(data=data, database=database, store=store, **given)
-    with interruptible(), processes.locked(data, "hub"), opened_workers() as workers, ExitStack() as stack:
+    with interruptible(), processes.locked(data, "hub"), shared(settings) as hands, ExitStack() as stack:
         taken = processes.listening(host, port) if listener is None else socket.socket(fileno=listener)
         listening = stack.enter_context(taken)
         settings = settings.model_copy(update={"port": listening.getsockname()[1]})
         with opened_chain(settings) as (chain, deployment):
-            app = make_app(settings, chain, deployment, workers)
+            app = make_app(settings, chain, deployment, hands)
             if not child:
                 out.print(f"\n  the hub is at [bold]{settings.url}[/bold]   (Ctrl-C ends it)\n", highlight=False)
             uvicorn.Server(serving.config(app)).run([listening])
