@@ -73,6 +73,24 @@ DatabaseUrl = Annotated[
 ]
 
 
+def _drawn_by_all(url: str) -> str:
+    if url:
+        os.environ["ARMSHARE_DASK"] = url
+    return url
+
+
+DaskUrl = Annotated[
+    str,
+    typer.Option(
+        "--dask",
+        metavar="tcp://SCHEDULER:8786",
+        help="A Dask scheduler whose workers draw pictures; by default this machine does.",
+        envvar="ARMSHARE_DASK",
+        callback=_drawn_by_all,
+    ),
+]
+
+
 def _workers_of_all(count: int | None) -> int | None:
     if count is not None:
         os.environ["ARMSHARE_WORKERS"] = str(count)

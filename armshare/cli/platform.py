@@ -72,7 +72,7 @@ def run(
 ) -> None:
     """Start a chain, a hub and a host with simulated robots (three by default, for all tasks); Ctrl-C ends all."""
     if store:
-        _settings(store=store)  # to say it at once if that is no bucket
+        settings_of(store=store)  # to say it at once if that is no bucket
     wanted = robot or [*SHOWN]
     for one in wanted:
         offer(one)
@@ -134,7 +134,7 @@ def hub(
     if child:
         processes.end_with_parent()
     given = {"host": host, "port": port, "public_url": public_url, "chain_url": chain_url}
-    settings = _settings(data=data, database=database, store=store, **given)
+    settings = settings_of(data=data, database=database, store=store, **given)
     with interruptible(), processes.locked(data, "hub"), shared(settings) as hands, ExitStack() as stack:
         taken = processes.listening(host, port) if listener is None else socket.socket(fileno=listener)
         listening = stack.enter_context(taken)
@@ -281,7 +281,8 @@ def _settled(outcome: dict[str, Any]) -> Iterator[str]:
     yield f"export   {outcome['export']}"
 
 
-def _settings(**given: Any) -> Settings:
+def settings_of(**given: Any) -> Settings:
+    """Return the settings, with what was given on the command line; raise PlatformError for one that cannot be."""
     try:
         return Settings(**given)
     except SettingsError as error:

@@ -39,17 +39,17 @@ class Hands:
 
 
 @contextmanager
-def opened_hands(count: int) -> Iterator[Hands]:
+def opened_hands(count: int, drawing: int = 1) -> Iterator[Hands]:
     """Yield processes of this machine; end them afterwards. With a count of 0, the one that reads does all of it."""
     short = Workers(1, prepare=prepare_reading, name="reader")
     long = Workers(count) if count else short
     if count:
         long.start()
-    drawing = Painters(1)  # it is started with the first preview
+    painters = Painters(drawing)  # each is started when it is needed
     try:
-        yield Hands(long, long, short, drawing, max(count, 1))
+        yield Hands(long, long, short, painters, max(count, 1))
     finally:
-        for one in (drawing, *{long, short}):
+        for one in (painters, *{long, short}):
             one.shutdown(cancel_futures=True)
 
 

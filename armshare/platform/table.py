@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from armshare.platform.hands import Hands
+from armshare.failures import PlatformError
+from armshare.platform.hands import Hands, opened_hands
+from armshare.platform.waiting import waiting
+from armshare.settings import Settings
+from recorder.hub.store import StoreLostError
+from recorder.hub.store.cache import Cache
+from recorder.hub.store.objects import Objects
 from recorder.hub.work.board import LOST_AFTER_S, Job
 from recorder.hub.work.kinds import CALLS as OF_RECORDER
 from recorder.hub.work.named import Files, Kind, Named, Told, performed
@@ -20,7 +27,7 @@ from recorder.hub.work.table import Table
 from recorder.hub.work.taking import ProcessLostError, Taker
 from recorder.pictures.painters import DrawingLostError
 from rewards.hub.apart import Apart, WorkLostError
-from rewards.hub.exports.travelling import EXPORT, Sent
+from rewards.hub.exports.travelling import EXPORT, FOLDER, Sent
 from rewards.hub.kinds import CALLS as OF_REWARDS
 
 CALLS: Final[Mapping[str, Named]] = {one.name: one for one in (*OF_RECORDER, *OF_REWARDS, EXPORT)}
@@ -68,6 +75,23 @@ def _taking(hands: Hands, url: str, files: Files, own: int) -> Iterator[None]:
     finally:
         loop.call_soon_threadsafe(taking.cancel)
         thread.join()
+
+
+def work(settings: Settings, kinds: Sequence[str], count: int, lost_after_s: float = 0.0) -> None:
+    """Be a worker until interrupted; raise PlatformError if the hub's database or its bucket cannot be used."""
+    waiting(settings)  # to say it at once
+    objects = Objects.at(settings.store)
+    try:
+        objects.require()
+    except StoreLostError as error:
+        raise PlatformError(f"{settings.store} cannot be used: {error}. Check its name, and AWS_...") from error
+    cache = Cache(settings.store_cache.absolute(), settings.store_cache_bytes)
+    shutil.rmtree(cache.folder.with_name(FOLDER), ignore_errors=True)  # of a worker that was killed
+    wanted = [Kind(kind) for kind in kinds]
+    long = {Kind.VERIFY, Kind.SCORE} & set(wanted)
+    with opened_hands(count if long else 0, drawing=count) as hands:
+        files = Files(objects, cache)
+        asyncio.run(take(hands, settings.database, files, wanted, count, lost_after_s or LOST_AFTER_S))
 
 
 async def take(

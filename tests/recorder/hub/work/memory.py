@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
@@ -41,7 +42,7 @@ class Shared:
 
 
 class MemoryBoard:
-    """For one event loop, as all boards of one `Shared` are."""
+    """For one event loop; those of one `Shared` may have several."""
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
@@ -107,11 +108,16 @@ class MemoryBoard:
 
     @asynccontextmanager
     async def heard(self, call: Callable[[str], None]) -> AsyncIterator[None]:
-        self._shared.ears.append(call)
+        loop = asyncio.get_running_loop()
+
+        def ear(key: str) -> None:
+            loop.call_soon_threadsafe(call, key)
+
+        self._shared.ears.append(ear)
         try:
             yield
         finally:
-            self._shared.ears.remove(call)
+            self._shared.ears.remove(ear)
 
     async def close(self) -> None:
         """It holds nothing."""
