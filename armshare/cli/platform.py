@@ -28,6 +28,7 @@ from armshare.cli.options import (
     HUB,
     AsJson,
     Ca,
+    DaskUrl,
     Data,
     DatabaseUrl,
     HubUrl,
@@ -68,6 +69,7 @@ def run(
     ] = None,
     store: StoreUrl = "",
     _workers: WorkerCount = None,
+    _dask: DaskUrl = "",
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Start a chain, a hub and a host with simulated robots (three by default, for all tasks); Ctrl-C ends all."""
@@ -124,6 +126,7 @@ def hub(
     store: StoreUrl = "",
     database: DatabaseUrl = "",
     _workers: WorkerCount = None,
+    _dask: DaskUrl = "",
     child: IsChild = False,
     listener: Annotated[int | None, typer.Option(hidden=True, help="The listening socket that was inherited.")] = None,
 ) -> None:

@@ -39,7 +39,7 @@ def worker(
     ),
     data: Annotated[Path, typer.Option(help="The folder for downloads and for what is being made.")] = Path("worker"),
     _dask: DaskUrl = "",
-    lost_after: Annotated[float, typer.Option(hidden=True, min=0.1, help="For tests.")] = 0.0,
+    lost_after: Annotated[float, typer.Option(hidden=True, min=0.0, help="For tests.")] = 0.0,
     child: IsChild = False,
 ) -> None:
     """Do a hub's work on this machine: what waits in its PostgreSQL, with files from its bucket."""
