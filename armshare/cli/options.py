@@ -26,13 +26,13 @@ def progress_bar() -> Progress:
     return Progress(*columns, console=err)
 
 
-def _kept_in(data: Path) -> Path:
+def kept_in(data: Path) -> Path:
     """Let this process and its children find the robots that were added there."""
     os.environ[DATA] = str(data.absolute())
     return data
 
 
-Data = Annotated[Path, typer.Option(help="The folder that everything is kept in.", envvar=DATA, callback=_kept_in)]
+Data = Annotated[Path, typer.Option(help="The folder that everything is kept in.", envvar=DATA, callback=kept_in)]
 
 
 def _files_in(given: str) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 from rich.table import Table
 
-from armshare.cli.options import AsJson, DaskUrl, DatabaseUrl, IsChild, StoreUrl, err, interruptible, out
+from armshare.cli.options import AsJson, DaskUrl, DatabaseUrl, IsChild, StoreUrl, err, interruptible, kept_in, out
 from armshare.cli.platform import settings_of
 from armshare.failures import PlatformError
 from armshare.platform import processes
@@ -37,7 +37,9 @@ def worker(
     kinds: Annotated[str, typer.Option(help="Which kinds of jobs, with commas between them.", callback=_kinds)] = (
         ",".join(_KINDS)
     ),
-    data: Annotated[Path, typer.Option(help="The folder for downloads and for what is being made.")] = Path("worker"),
+    data: Annotated[
+        Path, typer.Option(help="The folder for downloads and for what is being made.", callback=kept_in)
+    ] = Path("worker"),
     _dask: DaskUrl = "",
     lost_after: Annotated[float, typer.Option(hidden=True, min=0.0, help="For tests.")] = 0.0,
     child: IsChild = False,

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
 from armshare.failures import PlatformError
+from armshare.migrations import newest
 from armshare.settings import Settings
 from recorder.hub.work.named import Kind
 from teleop.hub.db import open_engine
@@ -20,6 +21,7 @@ _COUNT: Final = text("""
         coalesce(extract(epoch FROM now() - min(created) FILTER (WHERE status = 'queued')), 0)
     FROM pgqueuer GROUP BY entrypoint
 """)
+_VERSION: Final = text("SELECT version_num FROM alembic_version")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +37,22 @@ class Waiting:
 
 
 def waiting(settings: Settings) -> list[Waiting]:
-    """Return every kind's; raise PlatformError if the database cannot be used, or no hub has used it yet."""
+    """Return every kind's; raise PlatformError if the database cannot be used, or is not of this version."""
     engine = open_engine(settings.database_url)
     try:
         with engine.connect() as connection:
-            rows = {row[0]: row[1:] for row in connection.execute(_COUNT)}
+            rows = {row[0]: Waiting(Kind(row[0]), row[1], row[2], float(row[3])) for row in connection.execute(_COUNT)}
+            version = connection.scalar(_VERSION)
     except DatabaseError as error:
         raise unusable(settings, error) from error
     finally:
         engine.dispose()
-    return [Waiting(kind, *map(int, rows.get(kind, (0, 0))[:2]), float(rows.get(kind, (0, 0, 0))[2])) for kind in Kind]
+    if version != newest():
+        said = f"its tables are of version {version}, and this program's are of {newest()}"
+        raise PlatformError(
+            f"The hub of {settings.database_named} is of another version ({said}): update the older one."
+        )
+    return [rows.get(kind, Waiting(kind, 0, 0, 0.0)) for kind in Kind]
 
 
 def unusable(settings: Settings, error: DatabaseError) -> PlatformError:

@@ -31,11 +31,12 @@ class Cluster(Executor):
     def __init__(self, address: str, patience_s: float = PATIENCE_S) -> None:
         """`address` is the scheduler's; raises ClusterError if it cannot be used."""
         try:
-            from distributed import Client
+            import distributed
         except ModuleNotFoundError as error:
             raise ClusterError("Dask is not installed: pip install 'armshare[dask]'") from error
+        connect: Any = distributed.Client
         try:
-            self._client: Any = Client(address, timeout=ANSWER_S, set_as_default=False)
+            self._client = connect(address, timeout=ANSWER_S, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
             raise ClusterError(
                 f"no Dask scheduler answers at {address}: start one, or name another ({error})"

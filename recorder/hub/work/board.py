@@ -15,6 +15,8 @@ LOST_AFTER_S: Final = 20.0
 """How long after its last beat a worker counts as lost, and another takes what it had. The same for all."""
 BEATS: Final = 4
 """How often it beats in that time."""
+KEPT_S: Final = 24 * 3600.0
+SWEEP_EVERY_S: Final = 3600.0
 LOOK_EVERY_S: Final = 5.0
 """How often is looked, whatever was heard."""
 
@@ -85,6 +87,9 @@ class Board(Protocol):
 
     async def release(self, taken: Taken, after_s: float, *, counts: bool) -> None:
         """Let go of a job, which waits again; whether it counts as a try."""
+
+    async def sweep(self) -> None:
+        """Remove outcomes that nobody has read within `KEPT_S`, and what is noted of jobs that ended before that."""
 
     def heard(self, call: Callable[[str], None]) -> AbstractAsyncContextManager[None]:
         """Call this with the key of a job that has changed, or with nothing if any may have, until the block ends."""

@@ -21,7 +21,7 @@ from pgqueuer.domain.settings import DBSettings
 from pgqueuer.domain.types import Channel, QueueEntrypoint, QueueManagerId
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 
-from recorder.hub.work.board import BoardLostError, Job, Seen, Taken
+from recorder.hub.work.board import KEPT_S, BoardLostError, Job, Seen, Taken
 from recorder.hub.work.named import PRIORITY, Kind
 from teleop.clock import now_ms
 from teleop.hub.db import database_url
@@ -158,6 +158,11 @@ class PostgresBoard:
                     await connection.execute("SELECT pg_notify(%s, '')", (CHANNEL,))  # anybody may take it
 
         await self._ask(ask)
+
+    async def sweep(self) -> None:
+        """Remove outcomes that nobody has read, and what is noted of jobs that ended long ago."""
+        await self._do("DELETE FROM work WHERE outcome IS NOT NULL AND asked_ms < %s", now_ms() - round(1000 * KEPT_S))
+        await self._do("DELETE FROM pgqueuer_log WHERE created < now() - %s::interval", timedelta(seconds=KEPT_S))
 
     @asynccontextmanager
     async def heard(self, call: Callable[[str], None]) -> AsyncIterator[None]:

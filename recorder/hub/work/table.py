@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 
 import structlog
 
-from recorder.hub.work.board import LOOK_EVERY_S, LOST_AFTER_S, Board, BoardLostError, Job, Seen
+from recorder.hub.work.board import LOOK_EVERY_S, LOST_AFTER_S, SWEEP_EVERY_S, Board, BoardLostError, Job, Seen
 from recorder.hub.work.named import Named, Told, key_of
 from teleop.clock import within
 
@@ -107,10 +107,14 @@ class Table:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(board.close)
             await stack.enter_async_context(board.heard(self._hear))
+            swept_s = -SWEEP_EVERY_S
             while True:
                 self._news.clear()
                 try:
                     await self._turn(board)
+                    if time.monotonic() - swept_s >= SWEEP_EVERY_S:
+                        await board.sweep()
+                        swept_s = time.monotonic()
                 except BoardLostError as error:
                     _log.warning(
                         "the board of jobs does not answer; what is waited for goes on later", error=str(error)

@@ -106,6 +106,9 @@ class MemoryBoard:
             row.of, row.after_s, row.tries = None, time.monotonic() + after_s, row.tries - (not counts)
             self._shared.say("")
 
+    async def sweep(self) -> None:
+        """Nothing here is kept for long."""
+
     @asynccontextmanager
     async def heard(self, call: Callable[[str], None]) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()

@@ -148,6 +148,23 @@ async def test_a_database_that_does_not_answer_is_a_board_that_is_away(cluster: 
         await board.take(ALL, FOREVER_S)
 
 
+async def test_what_nobody_has_read_for_long_is_removed(cluster: Cluster) -> None:
+    async with database(cluster) as url:
+        board = PostgresBoard(url)
+        for key in ("old", "new", "waits"):
+            await board.put(job(key))
+        for _ in range(2):
+            await board.finish(await taken(board), b"made")
+        async with await AsyncConnection.connect(url, autocommit=True) as connection:
+            await connection.execute("UPDATE work SET asked_ms = 0 WHERE key <> 'new'")
+            await connection.execute("UPDATE pgqueuer_log SET created = created - interval '2 days' WHERE job_id = 1")
+            await board.sweep()
+            assert [seen.key for seen in await board.look(["old", "new", "waits"])] == ["new", "waits"]
+            noted = await connection.execute("SELECT DISTINCT job_id FROM pgqueuer_log ORDER BY job_id")
+            assert await noted.fetchall() == [(2,), (3,)]
+        await board.close()
+
+
 async def test_a_connection_that_is_lost_is_opened_again(cluster: Cluster) -> None:
     async with database(cluster) as url:
         board = PostgresBoard(url)
