@@ -46,6 +46,7 @@ _ACTIONABLE: Final = (
     "recorder.proof.contribute.NotOurEpisodeError",
     "recorder.export.errors.ExportError",
     "recorder.pictures.cache.CacheError",
+    "recorder.pictures.cluster.ClusterError",
     "recorder.pictures.errors.PictureError",
     "recorder.proof.refusals.GateError",
     "rewards.chain.payouts.PayoutsError",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from armshare.public_url import is_every_address, named, own_address, require_public
 
+WORKERS: Final = max(1, min((os.cpu_count() or 1) // 2, 8))
+"""Half of the processors, as robots and cameras need theirs."""
 _BUCKET: Final = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._-]+)*/?"
 
 
@@ -29,6 +32,10 @@ class Settings(BaseSettings):
     """How many bytes of downloads from there are kept below `data`, beside those in use."""
     database: str = ""
     """The URL of a PostgreSQL database for accounts, episodes and the ledger; empty keeps them in a file of `data`."""
+    workers: int = Field(WORKERS, ge=0, le=256)
+    """How many processes verify and score. With a database and a bucket it may be 0: then only others' workers do."""
+    dask: str = Field("", pattern=r"^((tcp|tls|ucx|ws|wss)://[^\s/]+)?$")
+    """The address of a Dask scheduler whose workers draw pictures; empty draws them on this machine."""
     host: str = "127.0.0.1"
     """The address that the hub listens on."""
     port: int = Field(8000, ge=0, le=65535)
@@ -111,6 +118,17 @@ class Settings(BaseSettings):
                 f"give --public-url, for example {named(own_address(), port or 8000)}"
             )
         return url
+
+    @model_validator(mode="after")
+    def _somebody_works(self) -> Self:
+        if not self.workers and not self.shares_work:
+            raise ValueError("ARMSHARE_WORKERS may be 0 only with --database and --store: else nobody would verify")
+        return self
+
+    @property
+    def shares_work(self) -> bool:
+        """Whether workers elsewhere can do this hub's work: they need the table that it is in, and the files."""
+        return bool(self.database and self.store)
 
     @property
     def url(self) -> str:

@@ -5,6 +5,7 @@ Part of teleop; gives the time: milliseconds for what is kept and signed, nanose
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +28,18 @@ def now_ms() -> int:
 def monotonic_ms() -> int:
     """Return the monotonic clock, milliseconds: what is set on the wall clock changes nothing measured with it."""
     return time.monotonic_ns() // 1_000_000
+
+
+async def within(event: asyncio.Event, wait_s: float) -> bool:
+    """Wait for an event; return whether it came in time.
+
+    `asyncio.wait_for` of Python 3.11 loses a cancellation that comes in the moment in which the event does.
+    """
+    try:
+        async with asyncio.timeout(wait_s):
+            return await event.wait()
+    except TimeoutError:
+        return False
 
 
 SAME_MS: Final = 5_000

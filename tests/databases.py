@@ -29,8 +29,8 @@ class Cluster:
 
     def __init__(self, server: Postgres) -> None:
         self.server = server
-        self._template = server.create()
-        engine = open_engine(server.url(self._template))
+        self.template = server.create()
+        engine = open_engine(server.url(self.template))
         migrate(engine)
         engine.dispose()
         self._of: dict[Path, str] = {}
@@ -38,7 +38,7 @@ class Cluster:
     def url(self, file: Path) -> str:
         """Return the URL of the database that stands for a file of SQLite: the same for the same file."""
         if file not in self._of:
-            self._of[file] = self.server.create(self._template)
+            self._of[file] = self.server.create(self.template)
         return self.server.url(self._of[file])
 
     def forget(self) -> None:

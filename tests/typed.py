@@ -156,6 +156,18 @@ NOT_TYPED: Final[Mapping[str, str]] = {
     "armshare drive --another-look EPISODE": "needs an episode that a gate refused; `test_held.py` has one",
     "armshare hub --data data --database postgresql://armshare@localhost/armshare": "needs a server that is called so; "
     "`test_postgresql.py` has one of its own",
+    **dict.fromkeys(
+        (
+            "armshare worker --database postgresql://armshare@localhost/armshare --store s3://BUCKET/PREFIX "
+            "--data worker",
+            "armshare worker --database postgresql://armshare@localhost/armshare --store s3://BUCKET/PREFIX "
+            "--kinds verify,score --count 4",
+            "armshare jobs --database postgresql://armshare@localhost/armshare",
+        ),
+        "needs a server and a bucket that are called so; `test_worker_processes.py` has its own",
+    ),
+    "armshare export episodes/* --to lift.hdf5 --camera front --dask tcp://SCHEDULER:8786": "needs a cluster; "
+    "`test_cluster.py` has one of its own",
     "make test": "it is the run that this test is part of",
     "make check": "half of the run that this test is part of",
     "time make check": "half of the run that this test is part of",

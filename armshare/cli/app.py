@@ -20,6 +20,7 @@ from sim.words import listed
 
 _GROUPS: Final = {
     "platform": None,
+    "worker": None,
     "books": None,
     "operator": None,
     "record": None,

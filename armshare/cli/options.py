@@ -26,13 +26,13 @@ def progress_bar() -> Progress:
     return Progress(*columns, console=err)
 
 
-def _kept_in(data: Path) -> Path:
+def kept_in(data: Path) -> Path:
     """Let this process and its children find the robots that were added there."""
     os.environ[DATA] = str(data.absolute())
     return data
 
 
-Data = Annotated[Path, typer.Option(help="The folder that everything is kept in.", envvar=DATA, callback=_kept_in)]
+Data = Annotated[Path, typer.Option(help="The folder that everything is kept in.", envvar=DATA, callback=kept_in)]
 
 
 def _files_in(given: str) -> str:
@@ -69,6 +69,43 @@ DatabaseUrl = Annotated[
         help="A PostgreSQL database, postgresql://...; by default a file in --data.",
         envvar="ARMSHARE_DATABASE",
         callback=_database_of_all,
+    ),
+]
+
+
+def _drawn_by_all(url: str) -> str:
+    if url:
+        os.environ["ARMSHARE_DASK"] = url
+    return url
+
+
+DaskUrl = Annotated[
+    str,
+    typer.Option(
+        "--dask",
+        metavar="tcp://SCHEDULER:8786",
+        help="A Dask scheduler whose workers draw pictures; by default this machine does.",
+        envvar="ARMSHARE_DASK",
+        callback=_drawn_by_all,
+    ),
+]
+
+
+def _workers_of_all(count: int | None) -> int | None:
+    if count is not None:
+        os.environ["ARMSHARE_WORKERS"] = str(count)
+    return count
+
+
+WorkerCount = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=0,
+        max=256,
+        help="How many processes verify and score; by default half as many as there are processors.",
+        envvar="ARMSHARE_WORKERS",
+        callback=_workers_of_all,
     ),
 ]
 Port = Annotated[

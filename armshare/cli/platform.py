@@ -26,12 +26,14 @@ from armshare.cli.options import (
     HUB,
     AsJson,
     Ca,
+    DaskUrl,
     Data,
     DatabaseUrl,
     HubUrl,
     IsChild,
     Port,
     StoreUrl,
+    WorkerCount,
     err,
     interruptible,
     out,
@@ -67,13 +69,15 @@ def run(
         ),
     ] = None,
     store: StoreUrl = "",
+    _workers: WorkerCount = None,
+    _dask: DaskUrl = "",
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Start a chain, a hub and a host with simulated robots (three by default, for all tasks); Ctrl-C ends all."""
     from sim.catalogue import offer
 
     if store:
-        _settings(store=store)  # to say it at once if that is no bucket
+        settings_of(store=store)  # to say it at once if that is no bucket
     wanted = robot or [*SHOWN]
     for one in wanted:
         offer(one)
@@ -124,26 +128,28 @@ def hub(
     ] = "",
     store: StoreUrl = "",
     database: DatabaseUrl = "",
+    _workers: WorkerCount = None,
+    _dask: DaskUrl = "",
     child: IsChild = False,
     listener: Annotated[int | None, typer.Option(hidden=True, help="The listening socket that was inherited.")] = None,
 ) -> None:
     """Start a hub, with the embedded chain unless --chain-url names another."""
     import uvicorn
 
+    from armshare.platform.hands import shared
     from armshare.platform.hub import make_app, opened_chain
-    from armshare.platform.workers import opened_workers
     from teleop.hub.server import serving
 
     if child:
         processes.end_with_parent()
     given = {"host": host, "port": port, "public_url": public_url, "chain_url": chain_url}
-    settings = _settings(data=data, database=database, store=store, **given)
-    with interruptible(), processes.locked(data, "hub"), opened_workers() as workers, ExitStack() as stack:
+    settings = settings_of(data=data, database=database, store=store, **given)
+    with interruptible(), processes.locked(data, "hub"), shared(settings) as hands, ExitStack() as stack:
         taken = processes.listening(host, port) if listener is None else socket.socket(fileno=listener)
         listening = stack.enter_context(taken)
         settings = settings.model_copy(update={"port": listening.getsockname()[1]})
         with opened_chain(settings) as (chain, deployment):
-            app = make_app(settings, chain, deployment, workers)
+            app = make_app(settings, chain, deployment, hands)
             if not child:
                 out.print(f"\n  the hub is at [bold]{settings.url}[/bold]   (Ctrl-C ends it)\n", highlight=False)
             uvicorn.Server(serving.config(app)).run([listening])
@@ -287,7 +293,8 @@ def _settled(outcome: dict[str, Any]) -> Iterator[str]:
     yield f"export   {outcome['export']}"
 
 
-def _settings(**given: Any) -> Settings:
+def settings_of(**given: Any) -> Settings:
+    """Return the settings, with what was given on the command line; raise PlatformError for one that cannot be."""
     from pydantic import ValidationError
     from pydantic_settings import SettingsError
 

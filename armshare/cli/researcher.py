@@ -13,7 +13,20 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from armshare.cli.options import HUB, AsJson, Ca, Folders, HubUrl, Sources, err, hub_url, named_set, out, size_of
+from armshare.cli.options import (
+    HUB,
+    AsJson,
+    Ca,
+    DaskUrl,
+    Folders,
+    HubUrl,
+    Sources,
+    err,
+    hub_url,
+    named_set,
+    out,
+    size_of,
+)
 from armshare.cli.words import searching
 from armshare.client import client_of, config_of
 from sim.words import listed
@@ -244,6 +257,7 @@ def export(
     all_steps: Annotated[
         bool, typer.Option("--all-steps", help="Keep steps in which nobody drove; else they are left out.")
     ] = False,
+    _dask: DaskUrl = "",
     unverified: Annotated[
         bool, typer.Option("--unverified", help="Take episodes that no hub has verified as they are.")
     ] = False,

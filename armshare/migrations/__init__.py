@@ -6,7 +6,13 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
+
+
+def newest() -> str:
+    """Return the version of the tables that this program has."""
+    return ScriptDirectory(str(Path(__file__).parent)).get_current_head() or ""
 
 
 def migrate(engine: Engine) -> None:

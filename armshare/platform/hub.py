@@ -23,6 +23,7 @@ from armshare.failures import PlatformError
 from armshare.migrations import migrate
 from armshare.platform import upkeep
 from armshare.platform.built import FOLDER, is_built
+from armshare.platform.hands import Hands
 from armshare.platform.page import Page, no_page
 from armshare.platform.sub_path import SubPath
 from armshare.settings import Settings
@@ -41,7 +42,6 @@ from recorder.hub.store.cache import Cache
 from recorder.hub.store.objects import Objects
 from recorder.hub.store.opening import Opened, in_bucket, in_folder
 from recorder.hub.uploads import Uploads
-from recorder.pictures.painters import Painters
 from recorder.proof import case
 from recorder.proof.asked import Asked, Live, SaidEnd
 from recorder.proof.log.checkpoint import load_log_key
@@ -169,37 +169,36 @@ class Parts:
     models: EncodedCache
 
 
-def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers: Executor) -> FastAPI:
-    """Return the application. The chain and the executor of verifications are the caller's to close."""
-    parts = _parts(settings, chain, deployment, verifiers)
+def make_app(settings: Settings, chain: Chain, deployment: Deployment, hands: Hands) -> FastAPI:
+    """Return the application. The chain and the hands are the caller's to close."""
+    parts = _parts(settings, chain, deployment, hands)
     catalogue = Catalogue(parts.database)
     records = Records(parts.database, parts.log, deployment.domain, parts.key, now_ms)
     uploads = Uploads(parts.files.pieces, parts.database, now_ms)
-    pipeline = _pipeline(parts, verifiers)
+    pipeline = _pipeline(parts, hands)
     search = Search(parts.database, of_dataset)
     changes = Changes(parts.database, search.episodes)
     consent = Consent(parts.database, changes)
-    cards = Cards(parts.database, parts.files.store, verifiers)
-    giving = _giving(parts)
+    cards = Cards(parts.database, parts.files.store, hands.long)
+    giving = _giving(parts, hands)
     erasing = Erasing(parts.database, parts.files.store, now_ms, round(settings.erase_after_days * DAY_MS))
     intake = Intake(
         records=records,
         store=parts.files.store,
         uploads=uploads,
         domain=deployment.domain,
-        executor=verifiers,
+        executor=hands.long,
+        at_once=hands.count,
         replay=replayed,
         hand_on=pipeline.submit,
     )
-
-    painter = Painters(1)  # it is started with the first preview
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.callback(parts.engine.dispose)
-            stack.push_async_callback(asyncio.to_thread, partial(painter.shutdown, cancel_futures=True))
             stack.push_async_callback(asyncio.to_thread, parts.models.close)
+            stack.enter_context(hands.working())
             await stack.enter_async_context(pipeline)
             await stack.enter_async_context(giving.jobs)
             await stack.enter_async_context(upkeep.expiring(parts.hub, uploads, erasing, giving.sweep))
@@ -232,8 +231,8 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
             catalogue=catalogue,
             log=parts.log,
             database=parts.database,
-            executor=verifiers,
-            previews=Previews(Kept(settings.data / "previews"), painter),
+            executor=hands.short,
+            previews=Previews(Kept(settings.data / "previews"), hands.drawing),
             withdrawn=consent.ended,
         )
     )
@@ -245,13 +244,13 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
     return app
 
 
-async def _unchecked(verifiers: Executor, described: Mapping[str, Any]) -> dict[str, Unchecked]:
+async def _unchecked(worker: Executor, described: Mapping[str, Any]) -> dict[str, Unchecked]:
     """Return at which tasks of a simulated robot this hub could not replay what is driven, as a worker knows."""
-    found = await asyncio.get_running_loop().run_in_executor(verifiers, kept_from, described)
+    found = await asyncio.get_running_loop().run_in_executor(worker, kept_from, described)
     return {task: Unchecked(f"{error.reason}: {WORDS[error.reason]}", str(error)) for task, error in found.items()}
 
 
-def _parts(settings: Settings, chain: Chain, deployment: Deployment, verifiers: Executor) -> Parts:
+def _parts(settings: Settings, chain: Chain, deployment: Deployment, hands: Hands) -> Parts:
     key = load_key(settings.keys / "hub.key")
     engine = open_engine(settings.database_url)
     try:
@@ -261,7 +260,7 @@ def _parts(settings: Settings, chain: Chain, deployment: Deployment, verifiers: 
         raise _unusable(settings, error) from error
     database = open_database(engine)
     registry = Registry(database, deployment.domain, prices=settings.prices, rules=SCORE_VERSION)
-    checkable = partial(_unchecked, verifiers)
+    checkable = partial(_unchecked, hands.here)
     hub = Hub(registry, deployment.domain, settings.lease_s, away_s=settings.away_s, checkable=checkable)
     accounts = Accounts(database, settings.url, deployment.chain_id)
     models = EncodedCache(settings.data / "encoded")
@@ -306,7 +305,7 @@ def _unusable(settings: Settings, error: DatabaseError) -> PlatformError:
     return PlatformError(f"{what}. {how}.")
 
 
-def _pipeline(parts: Parts, scorers: Executor) -> Pipeline:
+def _pipeline(parts: Parts, hands: Hands) -> Pipeline:
     settings = parts.settings
 
     def log_head() -> tuple[int, bytes]:
@@ -321,7 +320,9 @@ def _pipeline(parts: Parts, scorers: Executor) -> Pipeline:
         payouts,
         settings.prices,
         qualification=settings.qualification,
-        executor=scorers,
+        executor=hands.long,
+        reads=hands.short,
+        at_once=hands.count,
         settle_every_s=settings.settle_every_s,
     )
     if not settings.chain_url:
@@ -330,13 +331,15 @@ def _pipeline(parts: Parts, scorers: Executor) -> Pipeline:
     return pipeline
 
 
-def _giving(parts: Parts) -> Giving:
+def _giving(parts: Parts, hands: Hands) -> Giving:
     settings = parts.settings
     bounds = Bounds(round(settings.exports_gb * 1e9), round(settings.exports_kept_days * DAY_MS))
     places = Places(settings.data, settings.keys, settings.url)
     versions = ShelvedVersions(parts.database)
     bundle = partial(stored_bundle, parts.files.store)
-    return Giving(places, parts.database, versions, bundle, lambda: _config(parts).model_dump(), bounds)
+    return Giving(
+        places, parts.database, versions, bundle, lambda: _config(parts).model_dump(), bounds, runner=hands.runner
+    )
 
 
 class ConfigAnswer(BaseModel):

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from teleop.clock import within
+
 T = TypeVar("T")
 
 
@@ -28,11 +30,7 @@ class Arrivals:
             found = await look()
             if found is not None or wait_s <= 0:
                 return found
-            try:
-                await asyncio.wait_for(event.wait(), wait_s)
-            except TimeoutError:
-                return None
-            return await look()
+            return await look() if await within(event, wait_s) else None
         finally:
             self._waiting[key].discard(event)
             if not self._waiting[key]:

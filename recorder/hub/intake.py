@@ -83,14 +83,16 @@ class Intake:
         executor: Executor,
         replay: Replayer | None = None,
         hand_on: Callable[[str], None] | None = None,
+        at_once: int = 1,
     ) -> None:
         """`replay` re-simulates simulated episodes; it and `executor` must agree on what can be pickled.
 
-        `hand_on` is called with each verified episode's id, once it is on disk; it must not block.
+        `hand_on` is called with each verified episode's id, once it is on disk; it must not block. So many of the held
+        ones are checked `at_once`.
         """
         self._records, self._store, self._uploads = records, store, uploads
         self._domain, self._executor, self._replay = domain, executor, replay
-        self._hand_on = hand_on
+        self._hand_on, self._at_once = hand_on, at_once
         self._sealed = Arrivals()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -156,20 +158,30 @@ class Intake:
             return view(await self._decide(row, ticket, signed))
 
     async def check_held(self, ticket_of: Callable[[str], Ticket | None], *, due: bool = True) -> None:
-        """Check again the episodes that could not be checked before, one after the other: those due, or all."""
-        for episode in await asyncio.to_thread(partial(self._records.held, due=due)):
-            async with self._lock(episode):
-                row = await asyncio.to_thread(self._records.find, episode)
-                if row is None or row.state is not EpisodeState.HELD:
-                    continue
-                ticket = await asyncio.to_thread(ticket_of, episode)
-                try:
-                    await self._decide(row, ticket, row.operator_signature or "")
-                except OperatorSignatureInvalid as error:
-                    await asyncio.to_thread(self._records.unsign, episode)
-                    _log.warning("episode is not signed after all", episode=episode, reason=str(error))
-                except GateError:
-                    continue  # it is rejected now, and the log says so
+        """Check again the episodes that could not be checked before, a few at once: those due, or all."""
+        held = iter(await asyncio.to_thread(partial(self._records.held, due=due)))
+
+        async def check() -> None:
+            for episode in held:
+                await self._check(episode, ticket_of)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._at_once):
+                group.create_task(check())
+
+    async def _check(self, episode: str, ticket_of: Callable[[str], Ticket | None]) -> None:
+        async with self._lock(episode):
+            row = await asyncio.to_thread(self._records.find, episode)
+            if row is None or row.state is not EpisodeState.HELD:
+                return
+            ticket = await asyncio.to_thread(ticket_of, episode)
+            try:
+                await self._decide(row, ticket, row.operator_signature or "")
+            except OperatorSignatureInvalid as error:
+                await asyncio.to_thread(self._records.unsign, episode)
+                _log.warning("episode is not signed after all", episode=episode, reason=str(error))
+            except GateError:
+                return  # it is rejected now, and the log says so
 
     async def keep_motions(self) -> None:
         """Keep the motions of the episodes that an earlier release verified, so that their copies are found too."""
@@ -177,7 +189,7 @@ class Intake:
             loop = asyncio.get_running_loop()
             try:
                 file = await asyncio.to_thread(self._store.file, episode, EPISODE_FILE)
-                motion = await loop.run_in_executor(self._executor, _motion, file)
+                motion = await loop.run_in_executor(self._executor, motion_in, file)
             except (
                 EpisodeError,
                 UnknownFileError,
@@ -287,7 +299,7 @@ class Intake:
         documents = Bundle((row.manifest or "").encode(), signatures, None, None, None, None)
         try:
             file = await asyncio.to_thread(self._store.file, episode, EPISODE_FILE)
-            return await loop.run_in_executor(self._executor, _verify_signed, documents, file, trust)
+            return await loop.run_in_executor(self._executor, verify_signed, documents, file, trust)
         except (GateError, UnableError):
             raise
         except (StoreLostError, UnknownFileError) as error:  # it was taken in, so it must be there
@@ -353,7 +365,7 @@ def _plain(error: UnableError) -> str:
     return f"{error.reason}: {WORDS[error.reason]}"
 
 
-def _verify_signed(documents: Bundle, file: StoredFile, trust: Trust) -> Report:
+def verify_signed(documents: Bundle, file: StoredFile, trust: Trust) -> Report:
     """Run in a worker: verify a stored recording together with documents, of which some are not stored yet.
 
     What differs from what was taken in is the store's doing: that raises StoreLostError, and no gate.
@@ -365,6 +377,7 @@ def _verify_signed(documents: Bundle, file: StoredFile, trust: Trust) -> Report:
         return verify(dataclasses.replace(documents, size=size, sha256=sha256, file=path), trust)
 
 
-def _motion(file: StoredFile) -> Motion:
+def motion_in(file: StoredFile) -> Motion:
+    """Run in a worker: return a stored recording's motion; raise an EpisodeError, ReaderLostError or StoreLostError."""
     with file.local() as path:
         return motion_of(reader().read(path))

@@ -89,12 +89,13 @@ def draw(
     They are drawn by the executor's workers, by default by those of `painters`. Raises what
     `sim.pictures.render.render` raises, CodecError, OddSizeError, CacheError, and DrawingLostError.
     """
-    kept, executor = kept or PictureCache(), executor or painters()
+    kept = kept or PictureCache()
     codec = view.encoded_as
     says = _says(recorded, view)
     renderer = _remembered(kept)
     found = kept.get(key_of(says, renderer)) if renderer else None
     while found is None:
+        executor = executor or painters()
         renderer = renderer or _asked(kept, executor)
         with kept.turn(key := key_of(says, renderer)):
             found = kept.get(key) or kept.get(_make(recorded, view, says, kept, executor))

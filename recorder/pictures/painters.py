@@ -21,6 +21,8 @@ from typing import Any, Final
 
 from sim.robot import RobotError
 
+DASK: Final = "ARMSHARE_DASK"
+"""The environment's name of the address of a Dask scheduler, such as tcp://10.0.0.1:8786."""
 _ROOT: Final = Path(__file__).parents[2]
 """Where this package was found; a painter finds it there too."""
 _COMMAND: Final = "from recorder.pictures.painters import paint; paint()"
@@ -80,9 +82,24 @@ class Painters(Executor):
         return process
 
 
-def painters() -> Painters:
+def painters() -> Executor:
+    """Return who draws for this process: its own, unless a Dask cluster is to. Raises ClusterError."""
+    address = os.environ.get(DASK, "")
+    return _cluster_of(address, os.getpid()) if address else own_painters()
+
+
+def own_painters() -> Painters:
     """Return those of this process: one for each processor, or one if this is itself one of many workers."""
     return _painters_of(os.getpid())
+
+
+@cache
+def _cluster_of(address: str, _process: int) -> Executor:
+    from recorder.pictures.cluster import Cluster  # here, so that whoever has no cluster loads no Dask
+
+    made = Cluster(address)
+    atexit.register(made.shutdown)
+    return made
 
 
 @cache

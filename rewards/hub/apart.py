@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -36,6 +36,16 @@ class WorkLostError(Exception):
 
 class WorkBrokenError(Exception):
     """A fault of ours; it is logged."""
+
+
+class Runner(Protocol):
+    """What does one piece of work."""
+
+    def run(self, work: Work, told: Told) -> Mapping[str, Any]:
+        """Do it, and return what it gave. Blocks. Raises WorkError, WorkLostError or WorkBrokenError."""
+
+    def stop(self) -> None:
+        """Let go of it, from any thread: `run` raises WorkLostError. Idempotent."""
 
 
 class Apart:

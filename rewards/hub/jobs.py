@@ -12,7 +12,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -26,10 +25,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from recorder.file.meta import canonical
-from rewards.hub.apart import Apart, Work, WorkBrokenError, WorkError, WorkLostError
+from rewards.hub.apart import Apart, Runner, Work, WorkBrokenError, WorkError, WorkLostError
 from rewards.ledger import ledger
 from rewards.tables import JobRow
-from teleop.clock import now_ms
+from teleop.clock import now_ms, within
 from teleop.hub.db import Database
 
 AT_ONCE: Final = 1
@@ -129,11 +128,14 @@ class Jobs:
         *,
         at_once: int = AT_ONCE,
         clock_ms: Callable[[], int] = now_ms,
+        runner: Callable[[], Runner] = Apart,
     ) -> None:
+        """`runner` makes what does one job: a process of this machine, or a worker somewhere."""
         self._database, self._kinds, self._at_once, self._clock_ms = database, dict(kinds), at_once, clock_ms
+        self._runner = runner
         self._asked = asyncio.Event()
         self._threads = ThreadPoolExecutor(at_once, "jobs")
-        self._running: set[Apart] = set()
+        self._running: set[Runner] = set()
         self._taking = Lock()
         self._taken: set[str] = set()
         """Jobs that this hub does, from before the table says so."""
@@ -229,12 +231,10 @@ class Jobs:
                     await self._do(*claimed)
             except Exception:  # noqa: BLE001  the supervisor: the database may come back
                 _log.exception("the line of jobs failed; it goes on later")
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY_S):  # wait_for of Python 3.11 may lose a cancellation
-                    await self._asked.wait()
+            await within(self._asked, LOOK_EVERY_S)
 
     async def _do(self, job: str, kind: str, request: Mapping[str, Any]) -> None:
-        process = Apart()
+        process = self._runner()
         self._running.add(process)
         try:
             run = partial(self._run, process, job, self._kinds[kind], request)
@@ -243,7 +243,7 @@ class Jobs:
             self._running.discard(process)
             self._taken.discard(job)
 
-    def _run(self, process: Apart, job: str, kind: Kind, request: Mapping[str, Any]) -> None:
+    def _run(self, process: Runner, job: str, kind: Kind, request: Mapping[str, Any]) -> None:
         """Do a job, and note how it ended."""
         try:
             result = process.run(kind.work(job, request), partial(self._told, job, [0.0, ""]))

@@ -70,12 +70,15 @@ class Pipeline:
         *,
         qualification: bool,
         executor: Executor | None = None,
+        reads: Executor | None = None,
+        at_once: int = 1,
         settle_every_s: float = 0.0,
         clock_ms: Callable[[], int] = now_ms,
         judge: Judge = judge,
         versions: Sequence[str] = VERSIONS,
     ) -> None:
-        """`prices`: task -> wei for a score of 1, if a ticket does not say. `executor` scores (None: threads).
+        """`prices`: task -> wei for a score of 1, if a ticket does not say. `executor` scores, `at_once` episodes at a
+        time, and `reads` reads what somebody waits for (None: threads).
 
         With `settle_every_s` 0 it settles only when asked. With `qualification`, what a wallet drives is practice until
         its drives have passed the checks. `judge` is the rules, in these `versions`, the oldest first.
@@ -93,6 +96,8 @@ class Pipeline:
             prices,
             qualification=qualification,
             executor=executor,
+            reads=reads,
+            at_once=at_once,
             clock_ms=clock_ms,
             told=self._tell,
             judge=judge,

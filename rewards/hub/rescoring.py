@@ -21,6 +21,7 @@ from recorder.hub.tables import EpisodeRow
 from rewards.ledger import ledger
 from rewards.score.versions import VERSIONS, require_known
 from rewards.tables import RescoringRow, ScoreRow
+from teleop.clock import within
 from teleop.hub.db import Database
 
 LOOK_EVERY_S: Final = 30.0
@@ -90,10 +91,7 @@ class Rescoring:
                 await self.work()
             except Exception:  # noqa: BLE001  the supervisor: the database may come back
                 _log.exception("rescoring failed; it goes on later")
-            try:
-                await asyncio.wait_for(self._asked.wait(), LOOK_EVERY_S)
-            except TimeoutError:
-                continue
+            await within(self._asked, LOOK_EVERY_S)
 
     async def work(self) -> None:
         """Do every job that is open, the oldest first, from where it is."""

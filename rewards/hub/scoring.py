@@ -82,15 +82,22 @@ class Scoring:
         *,
         qualification: bool,
         executor: Executor | None,
+        reads: Executor | None,
         clock_ms: Callable[[], int],
         told: Callable[[str], None],
         judge: Judge,
         versions: Sequence[str],
+        at_once: int = 1,
     ) -> None:
-        """`told` is called with each episode that was scored, or could not be, in the event loop."""
+        """`executor` scores, and `reads` reads a start for somebody who waits for it (None: threads).
+
+        `told` is called with each episode that was scored, or could not be, in the event loop. `run` scores `at_once`
+        of them at a time.
+        """
         self._database, self._store, self._prices = database, store, prices
         self._judge, self._versions = judge, versions
         self._qualification, self._executor, self._clock_ms, self._told = qualification, executor, clock_ms, told
+        self._reads, self._at_once = reads, at_once
         self._work: asyncio.Queue[str] = asyncio.Queue(QUEUE_MAX)
         self._queued: set[str] = set()
 
@@ -106,7 +113,12 @@ class Scoring:
             self._work.put_nowait(episode)
 
     async def run(self) -> None:
-        """Score what there is to score, for ever."""
+        """Score what there is to score, so many at once, for ever."""
+        async with asyncio.TaskGroup() as group:
+            for number in range(self._at_once):
+                group.create_task(self._go_on(), name=f"scoring {number}")
+
+    async def _go_on(self) -> None:
         while True:
             await self._try(await self._work.get())
 
@@ -172,7 +184,7 @@ class Scoring:
         """
         file = await asyncio.to_thread(self._store.file, episode, EPISODE_FILE)
         try:
-            found = await asyncio.get_running_loop().run_in_executor(self._executor, _start_in, file)
+            found = await asyncio.get_running_loop().run_in_executor(self._reads, start_in_file, file)
         except FileMissingError:
             raise  # it costs nothing to look for it again
         except EpisodeError as error:
@@ -182,8 +194,8 @@ class Scoring:
         await asyncio.to_thread(ledger.write, self._database, kept)
 
     async def _judged(self, task: _Task, version: str | None) -> Judged:
-        judging = partial(_judged, self._judge, task.file, version)
-        return await asyncio.get_running_loop().run_in_executor(self._executor, judging)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, judged_in, self._judge, task.file, version)
 
     def _unscored(self, all_due: bool) -> list[str]:
         """Return verified episodes that have no score and are due, the oldest first."""
@@ -276,13 +288,13 @@ class Scoring:
         return row.tries, row.next_ms
 
 
-def _judged(judge: Judge, file: StoredFile, version: str | None) -> Judged:
+def judged_in(judge: Judge, file: StoredFile, version: str | None) -> Judged:
     """Run in a worker: judge a stored episode; raises what `judge` raises, and StoreLostError."""
     with file.local() as path:
         return judge(path, version)
 
 
-def _start_in(file: StoredFile) -> Start:
+def start_in_file(file: StoredFile) -> Start:
     """Run in a worker: return a stored episode's start; raise EpisodeError if it is no episode, or StoreLostError."""
     with file.local() as path:
         return start_in(path)

@@ -81,7 +81,7 @@ def render_as(
     for first in range(0, steps, BATCH):
         batch = {name: array[first : first + BATCH] for name, array in seen.items()}
         waiting.append(executor.submit(_made, shot, batch, make))
-        if len(waiting) > 2 * (os.cpu_count() or 1):
+        if len(waiting) > 2 * (getattr(executor, "width", 0) or os.cpu_count() or 1):
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()

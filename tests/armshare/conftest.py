@@ -9,6 +9,9 @@ import pytest
 
 from armshare.platform.processes import platform
 from tests.conftest import House
+from tests.s3 import s3
+
+__all__ = ["s3"]
 
 
 @pytest.fixture(scope="package")

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import BrokenExecutor, Executor
 from pathlib import Path
 from typing import Final
 
@@ -98,7 +98,7 @@ class Previews:
         loop = asyncio.get_running_loop()
         try:
             made = await loop.run_in_executor(self._executor, self._maker, file, camera)
-        except (DrawingLostError, ReaderLostError, MemoryError, OSError) as error:
+        except (BrokenExecutor, DrawingLostError, ReaderLostError, MemoryError, OSError) as error:
             _log.warning("a preview was not made; whoever asks again has it tried again", file=str(file), error=error)
             raise PreviewsBusyError(f"the worker was lost: {error}; ask again later") from error
         except (EpisodeError, PictureError) as error:

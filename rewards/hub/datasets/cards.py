@@ -10,7 +10,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -20,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 
 from recorder.file.apart import ReaderLostError
 from recorder.file.episode import EpisodeError
-from recorder.hub.store import Store, UnknownFileError
+from recorder.hub.store import Store, StoredFile, UnknownFileError
 from recorder.proof.manifest import EPISODE_FILE
 from rewards.datasets import facts as file_facts
 from rewards.datasets.card import Card, Judged, Tally, encoded
@@ -29,7 +28,7 @@ from rewards.datasets.version import Member
 from rewards.hub.datasets import members
 from rewards.hub.datasets.shelf import At
 from rewards.tables import CardRow, DatasetRow, EpisodeFactsRow, SearchedRow, VersionRow
-from teleop.clock import now_ms
+from teleop.clock import now_ms, within
 from teleop.hub.db import Database
 
 LOOK_EVERY_S: Final = 30.0
@@ -69,10 +68,7 @@ class Cards:
                 await self.work()
             except Exception:  # noqa: BLE001  the supervisor: the database may come back
                 _log.exception("cards of data sets were not made; that is tried again")
-            try:
-                await asyncio.wait_for(self._asked.wait(), LOOK_EVERY_S)
-            except TimeoutError:
-                continue
+            await within(self._asked, LOOK_EVERY_S)
 
     async def work(self) -> None:
         """Make every card that there is to make, the newest version's first."""
@@ -119,8 +115,8 @@ class Cards:
         await asyncio.to_thread(self._keep, facts)
 
     async def _facts(self, episode: str) -> Facts:
-        path: Path = await asyncio.to_thread(self._store.path, episode, EPISODE_FILE)
-        return await asyncio.get_running_loop().run_in_executor(self._executor, facts_in, path)
+        file = await asyncio.to_thread(self._store.file, episode, EPISODE_FILE)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, facts_in_file, file)
 
     def _unread(self, found: At, after: int) -> list[tuple[int, str | None]]:
         """Return the next places, with the episode of each that is still to be read."""
@@ -166,6 +162,12 @@ class Cards:
         return [
             (one.place, (one.member, read.get(one.member.episode), _said(judged[one.member.episode]))) for one in some
         ]
+
+
+def facts_in_file(file: StoredFile) -> Facts:
+    """Run in a worker: return a stored episode's facts; raise EpisodeError if it is no episode, or StoreLostError."""
+    with file.local() as path:
+        return facts_in(path)
 
 
 def _said(row: SearchedRow) -> Judged:

@@ -57,7 +57,7 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class _Export:
+class Export:
     """What its process does."""
 
     version: DatasetVersion
@@ -172,7 +172,7 @@ class Exports:
         bundles = bundles_of(found, self._bundle)
         half = self._bounds.bytes_max // 2
         self._erase(self._oldest(beyond=half))  # so that there is room for the other half while it is made
-        return _Export(found, bundles, self._path(job), asked, self._config(), half)
+        return Export(found, bundles, self._path(job), asked, self._config(), half)
 
     def keep(self, db: Session, row: JobRow, result: Mapping[str, Any]) -> None:
         """Note the archive."""

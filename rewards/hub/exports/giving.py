@@ -11,12 +11,13 @@ from typing import Any, Final
 from fastapi import APIRouter
 
 from rewards.datasets.signing import release_key
+from rewards.hub.apart import Apart, Runner
 from rewards.hub.api import SignedIn
 from rewards.hub.exports import archives, hugging_face, orders, releasing
 from rewards.hub.exports.archives import Bounds, Exports
 from rewards.hub.exports.releases import Releases, Versions
 from rewards.hub.exports.releasing import Bundle, Releasing
-from rewards.hub.jobs import AT_ONCE, Jobs
+from rewards.hub.jobs import Jobs
 from teleop.hub.db import Database
 
 RELEASE_KEY: Final = "release.key"
@@ -43,7 +44,7 @@ class Giving:
         bundle: Bundle,
         config: Callable[[], Mapping[str, Any]],
         bounds: Bounds,
-        at_once: int = AT_ONCE,
+        runner: Callable[[], Runner] = Apart,
     ) -> None:
         """`config` is the hub's own `/api/config`. Raises KeyContentError."""
         key = places.keys / RELEASE_KEY
@@ -52,7 +53,7 @@ class Giving:
         self.releases = Releases(database, places.data / "released", versions)
         self.archives = Exports(database, versions, bundle, places.data / "exports", config, bounds)
         release = Releasing(versions, bundle, places.data / "released", key, config, places.url)
-        self.jobs = Jobs(database, {archives.KIND: self.archives, releasing.KIND: release}, at_once=at_once)
+        self.jobs = Jobs(database, {archives.KIND: self.archives, releasing.KIND: release}, runner=runner)
 
     def router(self, signed_in: SignedIn) -> APIRouter:
         """Return all routes."""

@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from recorder.file.episode import read_episode
 from recorder.hub.store import FolderStore
+from recorder.hub.store.folder import FileInFolder
 from rewards.datasets.card import CARD, Judged, Tally, differences, encoded
 from rewards.datasets.facts import facts_in
 from rewards.datasets.version import FORMAT, Change, ChangeKind, DatasetVersion, Member, Shares, Split
@@ -72,7 +73,7 @@ class Spy(Executor):
 
     def submit(self, call: Any, /, *arguments: Any, **named: Any) -> Future[Any]:
         done: Future[Any] = Future()
-        if isinstance(arguments[0], Path):
+        if isinstance(arguments[0], FileInFolder):
             self.calls.append(str(arguments[0]))
         if len(self.calls) <= self.breaks:
             done.set_exception(BrokenExecutor("the worker died"))

@@ -1,0 +1,1 @@
+"""Work that any worker can do, on this machine or another: named calls, and the table that they wait in."""
