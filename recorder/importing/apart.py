@@ -49,6 +49,9 @@ _ENVIRONMENT: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "ARR
 """So that memory is used as it is asked for, and its limit holds."""
 
 
+_ENDING_S: Final = 10.0
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one episode of a source."""
@@ -144,12 +147,22 @@ class SetApart:
     def _lost(self) -> BrokenEpisodeError:
         """Return what is said of a process that has ended by itself."""
         process = self._process
-        code = process.wait() if process is not None else 0
+        self._process = None
+        code = _ended(process) if process is not None else 0
         self.close()
         if code == -signal.SIGXCPU:
             return TooCostlyError("reading it takes more of a processor than an honest one of its size could")
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return LostError(f"the process that read it ended with {how}: what decodes it may have a fault")
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    """Return how a process that has closed its end has ended, or end it."""
+    try:
+        return process.wait(_ENDING_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 @contextmanager

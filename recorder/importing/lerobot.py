@@ -21,7 +21,6 @@ from recorder.importing.errors import (
     ForbiddenPartError,
     LengthsDisagreeError,
     MissingPartError,
-    NoRateError,
     NotADataSetError,
     SetVersionError,
     TooMuchError,
@@ -36,6 +35,7 @@ from recorder.importing.taken import (
     Times,
     nominal,
     printable,
+    rate_of,
     require_sound,
     sayings,
 )
@@ -110,9 +110,7 @@ class LeRobotSet:
         if self.version not in VERSIONS:
             said = f"{path} has LeRobot's version {printable(self.version, 40)!r}, and only {listed(VERSIONS)} is read"
             raise SetVersionError(f"{said}. LeRobot's own converter brings older sets to it.")
-        self._hz = hz or self._info.fps
-        if not 0 < self._hz <= 10_000:
-            raise NoRateError(f"{path} does not say how many steps it takes in a second: give --hz.")
+        self._hz = rate_of(path, hz, self._info.fps)
         self._own = self._provenance()
         try:
             self._episodes = self._read_episodes()

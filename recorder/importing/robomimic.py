@@ -25,7 +25,6 @@ from recorder.importing.errors import (
     ForbiddenPartError,
     LengthsDisagreeError,
     MissingPartError,
-    NoRateError,
     NotADataSetError,
     OutsideError,
     TooMuchError,
@@ -41,6 +40,7 @@ from recorder.importing.taken import (
     descriptor_of,
     nominal,
     printable,
+    rate_of,
     require_bytes,
     require_sound,
     sayings,
@@ -154,14 +154,9 @@ class RobomimicSet:
 
     def _rate(self, data: h5py.Group, demo: h5py.Group) -> float:
         """Return steps a second: what was said when importing, the demonstration's own, or its environment's."""
-        if self._hz:
-            return self._hz
         kwargs = _env_args(data).get("env_kwargs")
-        said = _attribute(demo, "control_hz"), kwargs.get("control_freq") if isinstance(kwargs, dict) else None
-        for one in said:
-            if isinstance(one, int | float | np.number) and 0 < float(one) <= 10_000:
-                return float(one)
-        raise NoRateError(f"{self.path} does not say how many steps it takes in a second: give --hz.")
+        environment = kwargs.get("control_freq") if isinstance(kwargs, dict) else None
+        return rate_of(self.path, self._hz, _attribute(demo, "control_hz"), environment)
 
 
 def _demos(data: h5py.Group) -> tuple[str, ...]:

@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 
 from recorder.file.layout import VALUES_BYTES_MAX
 from recorder.file.meta import SpecMeta, TaskMeta
-from recorder.importing.errors import LengthsDisagreeError, NotFiniteError, OutsideError, TooMuchError, TooShortError
+from recorder.importing.errors import (
+    LengthsDisagreeError,
+    NoRateError,
+    NotFiniteError,
+    OutsideError,
+    TooMuchError,
+    TooShortError,
+)
 from recorder.importing.footage import Camera, Spool
 from sim.robot import Vector
 from teleop.files import NotRegularError, open_regular
@@ -24,6 +31,7 @@ from teleop.files import NotRegularError, open_regular
 SOURCE_ACTION: Final = "source"
 """What an action is called whose meaning only the source knows."""
 FRAMES_MIN: Final = 2
+HZ_MIN, HZ_MAX = 0.001, 10_000.0
 _SAID_MAX: Final = 500
 """Characters of one thing that a source says of an episode."""
 _SAYINGS_MAX: Final = 64
@@ -144,6 +152,14 @@ def descriptor_of(path: Path) -> int:
         return open_regular(path)
     except NotRegularError as error:
         raise OutsideError(f"{path} is a link, or no regular file: only the data set's own files are read") from error
+
+
+def rate_of(path: Path, *said: Any) -> float:
+    """Return the first that is a number of steps a second; raise NoRateError if there is none."""
+    for one in said:
+        if isinstance(one, int | float | np.number) and HZ_MIN <= float(one) <= HZ_MAX:
+            return float(one)
+    raise NoRateError(f"{path} does not say how many steps it takes in a second: give --hz.")
 
 
 def require_bytes(what: str, size: int, most: int = VALUES_BYTES_MAX) -> None:

@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 
 from recorder.file.layout import FILE_BYTES_MAX
-from recorder.importing.errors import BrokenEpisodeError, ImportSetError, TooMuchError
+from recorder.importing.errors import BrokenEpisodeError, ImportSetError, LostError, TooMuchError
 from recorder.importing.making import Order, make
 from recorder.importing.sources import open_set
 from recorder.importing.taken import Format, Source, printable
@@ -102,6 +102,9 @@ def serve(channel: socket.socket) -> None:
             answer = Answer(TooMuchError.__name__, said)
         except OSError as error:
             answer = Answer(DISK, error.strerror or str(error))
+        except Exception as error:  # noqa: BLE001  the supervisor: who asked is told by name
+            said = f"reading it failed with {type(error).__name__}: {error}"
+            answer = Answer(LostError.__name__, printable(said, _SAID_MAX))
         channel.sendall(msgspec.json.encode(answer))
 
 
