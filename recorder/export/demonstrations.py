@@ -55,6 +55,9 @@ Gone = Callable[[Manifest], str]
 Watch = Callable[[str, int], None]
 """Is told what is being done (`checking`, `reading`, `writing`), and of how many episodes it is done."""
 
+Splits = Sequence[tuple[str, int]]
+"""The splits in the order of the episodes: the first has the first so many, the next those that follow, and so on."""
+
 _WHOLE: Final = ("files", "canonical", "schema", "file")
 _ANYONE: Final = Trust(Domain(0, "0x" + 40 * "0"))
 """For gates that look at no signature."""
@@ -212,6 +215,14 @@ def demonstrations(
 
 def _kept(driven: NDArray[np.bool_], *, driven_only: bool) -> NDArray[np.int64]:
     return np.flatnonzero(driven) if driven_only else np.arange(len(driven), dtype=np.int64)
+
+
+def ranges(splits: Splits) -> dict[str, str]:
+    """Return each split's episodes as `first:end`, which is how LeRobot's info.json has them."""
+    made, end = {}, 0
+    for name, count in splits:
+        made[name], end = f"{end}:{end + count}", end + count
+    return made
 
 
 def frames(demonstration: Demonstration) -> Iterator[Frame]:

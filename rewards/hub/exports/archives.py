@@ -20,8 +20,7 @@ from sqlalchemy.orm import Session
 from recorder.export.formats import FORMATS
 from recorder.hub.store.bundles import StoredBundle, placed
 from recorder.proof.named import trust_in
-from rewards.datasets.exporting import write
-from rewards.datasets.release import require_members
+from rewards.datasets.exporting import write_version
 from rewards.datasets.version import DatasetVersion
 from rewards.hub.apart import Told, Work, WorkError
 from rewards.hub.exports.releases import Versions
@@ -90,15 +89,8 @@ class _Export:
 
         name = self.version.name.partition("/")[2] + f"-{self.version.version}"
         target = work / (name + (form.suffixes[0] if form.name == "robomimic" else ""))
-        said, _ = write(
-            folders,
-            target,
-            form,
-            self.request.order,
-            trust=trust_in(self.config),
-            watch=watch,
-            check=lambda found: require_members(self.version.episodes, found),
-        )
+        trust = trust_in(self.config)
+        said, _ = write_version(self.version, folders, target, form, self.request.order, trust=trust, watch=watch)
         watch("packing", total)
         archive = work / "archive"
         sha256 = packed(target, archive)
