@@ -15,7 +15,8 @@ from rewards.hub.api import SignedIn
 from rewards.hub.exports import archives, hugging_face, orders, releasing
 from rewards.hub.exports.archives import Bounds, Exports
 from rewards.hub.exports.releases import Releases, Versions
-from rewards.hub.exports.releasing import Bundle, Releasing
+from rewards.hub.exports.releasing import Bundle, Releasing, Source
+from rewards.hub.exports.renewing import Renewing
 from rewards.hub.jobs import AT_ONCE, Jobs
 from teleop.hub.db import Database
 
@@ -51,8 +52,16 @@ class Giving:
         self._versions, self._url = versions, places.url
         self.releases = Releases(database, places.data / "released", versions)
         self.archives = Exports(database, versions, bundle, places.data / "exports", config, bounds)
-        release = Releasing(versions, bundle, places.data / "released", key, config, places.url)
-        self.jobs = Jobs(database, {archives.KIND: self.archives, releasing.KIND: release}, at_once=at_once)
+        self.releasing = Releasing(
+            database,
+            Source(versions, bundle, config, places.url),
+            places.data / "released",
+            key,
+            bounds.released_bytes_max,
+            self.archives.make_room,
+        )
+        self.jobs = Jobs(database, {archives.KIND: self.archives, releasing.KIND: self.releasing}, at_once=at_once)
+        self._renewing = Renewing(database, versions, self.jobs)
 
     def router(self, signed_in: SignedIn) -> APIRouter:
         """Return all routes."""
@@ -62,5 +71,11 @@ class Giving:
         return routes
 
     async def sweep(self) -> None:
-        """Erase archives that nobody keeps."""
+        """Erase archives that nobody keeps, and releases that were taken down."""
         await asyncio.to_thread(self.archives.sweep)
+        await asyncio.to_thread(self.releasing.sweep)
+
+    async def renew(self) -> None:
+        """Release what takes the place of versions that were taken down, and erase those."""
+        if await asyncio.to_thread(self._renewing.renew):
+            await asyncio.to_thread(self.releasing.sweep)
