@@ -65,7 +65,9 @@ class Settings(BaseSettings):
     """How long a drive is kept for an operator whose connection was lost; 0 ends it at once."""
 
     exports_gb: float = Field(20.0, gt=0.0)
-    """How much disk the archives of exports may take; released data sets come beside that."""
+    """How much disk the archives of exports may take."""
+    releases_gb: float = Field(100.0, gt=0.0)
+    """How much disk released data sets may take; beyond that, nothing more is released."""
     exports_kept_days: float = Field(7.0, gt=0.0)
     """How long the archive of an export that nobody asks for is kept."""
 

@@ -353,6 +353,7 @@ def import_(
     hz: Annotated[
         float | None, typer.Option("--hz", min=0.001, max=10_000, help="Steps a second, if the source does not say it.")
     ] = None,
+    pictures: Annotated[bool, typer.Option(help="Whether what its cameras saw comes in too.")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Bring a data set of another format in, as episodes that nobody signed and that say so.
@@ -375,6 +376,7 @@ def import_(
             target,
             form=form,
             hz=hz,
+            pictures=pictures,
             watch=lambda what, done, of: progress.update(bar, description=what, completed=done, total=of),
         )
     if as_json:

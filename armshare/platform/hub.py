@@ -206,6 +206,7 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, hands: Ha
             await stack.enter_async_context(upkeep.remembering(intake))
             await stack.enter_async_context(upkeep.moving(parts.files))
             await stack.enter_async_context(upkeep.keeping_sets(consent, cards))
+            await stack.enter_async_context(upkeep.renewing(giving.renew))
             yield
 
     app = FastAPI(title="armshare", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -333,7 +334,8 @@ def _pipeline(parts: Parts, hands: Hands) -> Pipeline:
 
 def _giving(parts: Parts, hands: Hands) -> Giving:
     settings = parts.settings
-    bounds = Bounds(round(settings.exports_gb * 1e9), round(settings.exports_kept_days * DAY_MS))
+    sizes = round(settings.exports_gb * 1e9), round(settings.releases_gb * 1e9)
+    bounds = Bounds(sizes[0], round(settings.exports_kept_days * DAY_MS), sizes[1])
     places = Places(settings.data, settings.keys, settings.url)
     versions = ShelvedVersions(parts.database)
     bundle = partial(stored_bundle, parts.files.store)

@@ -16,6 +16,7 @@ from recorder.hub.uploads import Uploads
 from recorder.proof.case import Ticket
 from rewards.hub.datasets.cards import LOOK_EVERY_S, Cards
 from rewards.hub.datasets.consent import Consent
+from rewards.hub.exports.renewing import EVERY_S as RENEW_S
 from teleop.clock import now_ms
 from teleop.hub.hub import Hub
 
@@ -108,6 +109,13 @@ async def keeping_sets(consent: Consent, cards: Cards) -> AsyncIterator[None]:
 
     calls = {"ends of consent": again_and_again(end_consents, LOOK_EVERY_S), "cards of data sets": cards.run()}
     async with _beside(calls):
+        yield
+
+
+@asynccontextmanager
+async def renewing(renew: Call) -> AsyncIterator[None]:
+    """Release what takes the place of releases whose operators' consent has ended."""
+    async with _beside({"releases in the place of others": again_and_again(renew, RENEW_S)}):
         yield
 
 

@@ -8,27 +8,32 @@ from pathlib import Path
 from typing import Any
 
 from armshare.failures import PlatformError
+from recorder.importing.apart import Outcome, Said, import_set, opened
 from recorder.importing.errors import BrokenEpisodeError, ImportSetError
-from recorder.importing.making import Outcome, import_set
-from recorder.importing.sources import open_set
 from recorder.importing.taken import digest_of
 from rewards.score.versions import VERSIONS
 
 
 def run(
-    source: Path, target: Path, *, form: str, hz: float | None, watch: Callable[[str, int, int | None], None]
+    source: Path,
+    target: Path,
+    *,
+    form: str,
+    hz: float | None,
+    pictures: bool,
+    watch: Callable[[str, int, int | None], None],
 ) -> dict[str, Any]:
     """Import every episode that is not there yet; return what became of each. Raises PlatformError."""
+    software = f"armshare {version('armshare')}"
     try:
-        found = open_set(source, form, hz)
-        sha256 = digest_of(found, lambda done: watch("hashing", done, None))
-        target.mkdir(parents=True, exist_ok=True)
-        total = len(found.names)
-        outcomes = []
-        watch("importing", 0, total)
-        for one in import_set(found, target, sha256=sha256, software=f"armshare {version('armshare')}", rules=VERSIONS):
-            outcomes.append(_said(one))
-            watch("importing", len(outcomes), total)
+        with opened(source, form, hz) as found:
+            sha256 = digest_of(source, lambda done: watch("hashing", done, None))
+            target.mkdir(parents=True, exist_ok=True)
+            outcomes = []
+            watch("importing", 0, found.count)
+            for one in import_set(found, target, Said(sha256, software, VERSIONS, pictures)):
+                outcomes.append(_said(one))
+                watch("importing", len(outcomes), found.count)
     except (ImportSetError, BrokenEpisodeError) as error:
         raise PlatformError(str(error)) from error
     return {

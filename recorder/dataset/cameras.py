@@ -44,11 +44,11 @@ def pictures_of(episode: Episode, wanted: Wanted, kept: PictureCache, executor: 
 
 def meant(wanted: Wanted, first: Episode) -> Wanted:
     """Return what is meant, a simulation's view by its camera's name; raise NoCameraError if no episode can have it."""
-    if first.meta.robot.simulated:
+    if first.drawn:
         return View(wanted) if isinstance(wanted, str) else wanted
     if isinstance(wanted, View):
         raise NoCameraError(
-            f"{first.meta.robot.name} is a real robot, so nothing can be drawn: name one of its cameras, which are "
+            f"{first.meta.robot.name} has recorded pictures, so nothing is drawn: name one of its cameras, which are "
             f"{listed(first.pictures)}."
         )
     if wanted not in first.pictures:

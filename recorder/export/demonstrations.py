@@ -55,6 +55,9 @@ Gone = Callable[[Manifest], str]
 Watch = Callable[[str, int], None]
 """Is told what is being done (`checking`, `reading`, `writing`), and of how many episodes it is done."""
 
+Splits = Sequence[tuple[str, int]]
+"""The splits in the order of the episodes: the first has the first so many, the next those that follow, and so on."""
+
 _WHOLE: Final = ("files", "canonical", "schema", "file")
 _ANYONE: Final = Trust(Domain(0, "0x" + 40 * "0"))
 """For gates that look at no signature."""
@@ -156,7 +159,7 @@ class Demonstrations:
             self._watch("writing", number + 1)
 
     def _seen(self, episode: Episode, camera: str) -> Pictures:
-        if not episode.meta.robot.simulated:
+        if not episode.drawn:
             return episode.pictures[camera]
         if self._draw is None:
             raise CameraError(_cannot_draw(episode, camera))
@@ -198,7 +201,7 @@ def demonstrations(
         watch("reading", done)
         episode = recording_in(bundle)
         _require_alike(first, episode)
-        _require_cameras(first, episode, wanted, draw)
+        _require_cameras(first, episode, wanted, draw, size)
         driven = space.of(episode).driven
         if not driven.any():
             raise ActionError(f"{episode.meta.episode} was not driven in any of its steps. Leave it out.")
@@ -212,6 +215,14 @@ def demonstrations(
 
 def _kept(driven: NDArray[np.bool_], *, driven_only: bool) -> NDArray[np.int64]:
     return np.flatnonzero(driven) if driven_only else np.arange(len(driven), dtype=np.int64)
+
+
+def ranges(splits: Splits) -> dict[str, str]:
+    """Return each split's episodes as `first:end`, which is how LeRobot's info.json has them."""
+    made, end = {}, 0
+    for name, count in splits:
+        made[name], end = f"{end}:{end + count}", end + count
+    return made
 
 
 def frames(demonstration: Demonstration) -> Iterator[Frame]:
@@ -327,24 +338,32 @@ def _of_any_version(spec: SpecMeta) -> SpecMeta:
     return msgspec.structs.replace(spec, joint_resolution_rad=msgspec.UNSET)
 
 
-def _require_cameras(first: Episode, episode: Episode, wanted: Sequence[str], draw: Draw | None) -> None:
+def _require_cameras(
+    first: Episode, episode: Episode, wanted: Sequence[str], draw: Draw | None, size: tuple[int, int]
+) -> None:
     """Raise CameraError unless an episode has pictures of every camera, as large as those of the first episode."""
     name = episode.meta.episode
-    if episode.meta.robot.simulated:
-        if wanted and draw is None:
-            raise CameraError(_cannot_draw(episode, wanted[0]))
-        return
-    seen, before = episode.pictures, first.pictures
+    if episode.drawn and wanted and draw is None:
+        raise CameraError(_cannot_draw(episode, wanted[0]))
+    seen = episode.pictures
     for camera in wanted:
-        if camera not in seen:
+        if not episode.drawn and camera not in seen:
             raise CameraError(f"{name} has no camera {camera!r}. It has {listed(seen)}.")
-        if not len(seen[camera]):
+        if not episode.drawn and not len(seen[camera]):
             raise CameraError(f"{name} has no picture of {camera}: its camera gave none. Leave it out, or --camera.")
-        found, expected = (f"{of[camera].width}x{of[camera].height} {of[camera].codec}" for of in (seen, before))
+        found, expected = (_looks(of, camera, size, kind=first.drawn is episode.drawn) for of in (episode, first))
         if found != expected:
             raise CameraError(
                 f"{name} has {camera} as {found}, and {first.meta.episode} as {expected}: export them apart."
             )
+
+
+def _looks(episode: Episode, camera: str, size: tuple[int, int], *, kind: bool) -> str:
+    """Return how large an episode's pictures of a camera are; of cameras that recorded also how they are encoded."""
+    if episode.drawn:
+        return f"{size[0]}x{size[1]}"
+    pictures = episode.pictures[camera]
+    return f"{pictures.width}x{pictures.height}" + (f" {pictures.codec}" if kind else "")
 
 
 def _cannot_draw(episode: Episode, camera: str) -> str:

@@ -70,8 +70,16 @@ class Format:
 
 _OF_IMPORTS: Final = ("robomimic", "lerobot")
 _FORMATS: Final = (
-    Format("robomimic", "recorder.export.robomimic", "{demos} demonstrations, {samples} samples", (".hdf5", ".h5")),
-    Format("lerobot", "recorder.export.lerobot", "{episodes} episodes, {frames} frames", options=("language",)),
+    Format(
+        "robomimic",
+        "recorder.export.robomimic",
+        "{demos} demonstrations, {samples} samples",
+        (".hdf5", ".h5"),
+        ("splits",),
+    ),
+    Format(
+        "lerobot", "recorder.export.lerobot", "{episodes} episodes, {frames} frames", options=("language", "splits")
+    ),
     Format(
         "act",
         "recorder.export.act",
@@ -79,7 +87,7 @@ _FORMATS: Final = (
         options=("length",),
     ),
     Format("mcap", "recorder.export.mcap", "{files} files, {messages} messages", (".mcap",)),
-    Format("lance", "recorder.export.lance", "{episodes} episodes, {frames} frames", options=("language",)),
+    Format("lance", "recorder.export.lance", "{episodes} episodes, {frames} frames", options=("language", "splits")),
 )
 FORMATS: Final = {one.name: one for one in _FORMATS}
 

@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recorder.export import lerobot
-from recorder.export.demonstrations import Demonstrations
+from recorder.export.demonstrations import Demonstrations, Splits
 from recorder.export.target import whole_folder
 
 _STORAGE: Final = "2.2"
@@ -43,12 +43,12 @@ class Exported:
     frames: int
 
 
-def export(demonstrations: Demonstrations, target: Path, *, language: bool = True) -> Exported:
+def export(demonstrations: Demonstrations, target: Path, *, language: bool = True, splits: Splits = ()) -> Exported:
     """Write the new folder `target`, whole or not at all; raise an ExportError."""
     with whole_folder(target) as folder:
         source = folder / "lerobot"
         source.mkdir()
-        done = lerobot.write(demonstrations, source, language=language)
+        done = lerobot.write(demonstrations, source, language=language, splits=splits)
         (source / "meta").rename(folder / "meta")
         _say_format(folder / "meta" / "info.json")
         _write_tables(source, folder)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from recorder.export import lerobot_rows as rows
 from recorder.export import statistics
-from recorder.export.demonstrations import Demonstration, Demonstrations, origin_of
+from recorder.export.demonstrations import Demonstration, Demonstrations, Splits, origin_of, ranges
 from recorder.export.errors import CameraError
 from recorder.export.lerobot_rows import IMAGES, LANGUAGE, Column, sources
 from recorder.export.statistics import Statistics
@@ -64,19 +64,20 @@ class _Video:
     """How many pictures from one key to the next, of those that were copied."""
 
 
-def export(found: Demonstrations, target: Path, *, language: bool = True) -> Written:
+def export(found: Demonstrations, target: Path, *, language: bool = True, splits: Splits = ()) -> Written:
     """Write demonstrations as a data set in the new folder `target`, whole or not at all; raise an ExportError.
 
     Without `language`, the two columns that LeRobot has had since 0.6 are left out, so that older versions read it.
+    Without `splits`, everything is `train`.
     """
     with whole_folder(target) as folder:
-        done = write(found, folder, language=language)
+        done = write(found, folder, language=language, splits=splits)
     return replace(done, path=target)
 
 
-def write(found: Demonstrations, folder: Path, *, language: bool) -> Written:
+def write(found: Demonstrations, folder: Path, *, language: bool, splits: Splits = ()) -> Written:
     """Write the data set into a folder that exists; raise an ExportError, and leave what was written by then."""
-    writer = _Writer(folder, found, language=language)
+    writer = _Writer(folder, found, language=language, splits=splits)
     for demonstration in found:
         try:
             writer.add(demonstration)
@@ -91,8 +92,9 @@ def write(found: Demonstrations, folder: Path, *, language: bool) -> Written:
 class _Writer:
     """One data set while it is being written."""
 
-    def __init__(self, folder: Path, found: Demonstrations, *, language: bool) -> None:
+    def __init__(self, folder: Path, found: Demonstrations, *, language: bool, splits: Splits) -> None:
         self._folder, self._found, self._language = folder, found, language
+        self._splits = splits or (("train", len(found)),)
         self.fps = max(round(found.meta.spec.control_hz), 1)
         self.frames = 0
         self._columns = rows.columns(found.meta, found.space, found.cameras)
@@ -207,7 +209,7 @@ class _Writer:
             "data_files_size_in_mb": DATA_FILE_MB,
             "video_files_size_in_mb": VIDEO_FILE_MB,
             "fps": self.fps,
-            "splits": {"train": f"0:{len(self._episodes)}"},
+            "splits": ranges(self._splits),
             "data_path": _DATA,
             "video_path": _VIDEO if self.videos else None,
             "features": features,

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from recorder.export.demonstrations import Demonstration, Demonstrations
+from recorder.export.demonstrations import Demonstration, Demonstrations, Splits
 from recorder.export.errors import CameraError
 from recorder.export.hdf5 import action_attributes, add_view, episode_attributes, naming, origin_attribute
 from recorder.export.statistics import Statistics, of_values, together
@@ -59,10 +59,10 @@ class _Written:
         self.scores.append(None if score is None else float(score))
 
 
-def export(demonstrations: Demonstrations, target: Path, *, valid_ratio: float = 0.1) -> Exported:
+def export(demonstrations: Demonstrations, target: Path, *, valid_ratio: float = 0.1, splits: Splits = ()) -> Exported:
     """Write the demos, in their order, to `target`; every 1/`valid_ratio`-th goes to the mask `valid`.
 
-    Raises an ExportError, and then leaves what was there.
+    If there are several `splits`, these are the masks instead. Raises an ExportError, and then leaves what was there.
     """
     written = _Written()
     with whole_file(target) as path, new_file(path) as new:
@@ -76,7 +76,7 @@ def export(demonstrations: Demonstrations, target: Path, *, valid_ratio: float =
             new.require_written()
         data.attrs.update({"total": written.samples, **action_attributes(demonstrations.space)})
         data.attrs.update(origin_attribute(demonstrations.meta))
-        valid = _write_masks(file, written, valid_ratio)
+        valid = _write_masks(file, written, _split_masks(len(written.scores), valid_ratio, splits))
         for name, found in written.statistics.items():
             file.create_group(f"stats/{name}").attrs.update(together(found))
     return Exported(target, len(demonstrations), written.samples, valid)
@@ -195,19 +195,30 @@ def _attributes(one: Demonstration) -> dict[str, Any]:
     }
 
 
-def _write_masks(file: h5py.File, written: _Written, valid_ratio: float) -> int:
-    """Write the masks; return how many demos `valid` has."""
-    demos = len(written.scores)
+_MASK_OF: Final = {"validation": "valid"}
+"""What robomimic calls a split, if not the same."""
+
+
+def _split_masks(demos: int, valid_ratio: float, splits: Splits) -> dict[str, Sequence[int]]:
+    if len(splits) > 1:
+        ends = np.cumsum([count for _, count in splits]).tolist()
+        return {
+            _MASK_OF.get(name, name): range(end - count, end) for (name, count), end in zip(splits, ends, strict=True)
+        }
     held = _held_out(demos, valid_ratio)
+    return {"train": [number for number in range(demos) if number not in held], "valid": sorted(held)}
+
+
+def _write_masks(file: h5py.File, written: _Written, splits: Mapping[str, Sequence[int]]) -> int:
+    """Write the masks; return how many demos `valid` has."""
     masks: dict[str, Iterable[int]] = {
-        "train": [number for number in range(demos) if number not in held],
-        "valid": sorted(held),
-        "success": [number for number in range(demos) if written.successes[number]],
+        **splits,
+        "success": [number for number, success in enumerate(written.successes) if success],
         **_tiers(written.scores),
     }
     for name, chosen in masks.items():
         file[f"mask/{name}"] = np.array([f"demo_{number}" for number in chosen], dtype="S")
-    return len(held)
+    return len(splits.get("valid", ()))
 
 
 def _held_out(demos: int, valid_ratio: float) -> frozenset[int]:

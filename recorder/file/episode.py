@@ -186,8 +186,13 @@ class Episode:
 
     @property
     def pictures(self) -> dict[str, Pictures]:
-        """What each camera recorded, by its name; nothing of a simulated robot, whose pictures are drawn."""
+        """What each camera recorded, by its name; nothing if `drawn`."""
         return {name: self._pictures(name) for name in self.meta.recorded}
+
+    @property
+    def drawn(self) -> bool:
+        """Whether pictures are drawn from the states: of every simulated robot, unless it was imported with some."""
+        return self.meta.robot.simulated and not self.meta.recorded
 
     def _pictures(self, name: str) -> Pictures:
         camera = self.meta.recorded[name]

@@ -364,7 +364,7 @@ def _require_version(meta: Meta) -> None:
 
 
 def _require_cameras(meta: Meta) -> None:
-    if meta.recorded and meta.robot.simulated:
+    if meta.recorded and meta.robot.simulated and meta.origin is None:
         raise MetaError("expected no cameras of a simulated robot: its pictures are drawn from its states")
     if len(meta.recorded) > RECORDING_MAX:
         raise MetaError(f"expected at most {RECORDING_MAX} cameras, got {len(meta.recorded)}")

@@ -182,14 +182,14 @@ class _Route(APIRoute):
 
 def refusal(error: Exception) -> JSONResponse:
     """Return the answer to a request that raised one of the recorder's errors."""
-    status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
+    status, code, words = errors.refusal_of(_STATUS, error)
     if isinstance(error, GateError):
         return errors.answer(status, "refused", str(error), gate=type(error).__name__)
     again_s = _AGAIN_S if status == 503 else None
     if isinstance(error, StoreLostError):
         _log.warning("the store does not answer as it should", reason=str(error))
         return errors.answer(status, "store_lost", _LOST, again_s=again_s)
-    return errors.answer(status, errors.code_of(type(error)), str(error), again_s=again_s)
+    return errors.answer(status, code, words, again_s=again_s)
 
 
 def make_router(

@@ -23,6 +23,10 @@ class ImportTargetError(ImportSetError):
     """Episodes cannot be written there."""
 
 
+class UnreadableSetError(ImportSetError):
+    """Looking at the data set takes too much, or ended the process that did."""
+
+
 class BrokenEpisodeError(Exception):
     """One episode cannot be imported; the others can."""
 
@@ -57,3 +61,15 @@ class ForbiddenPartError(BrokenEpisodeError):
 
 class ClaimError(BrokenEpisodeError):
     """What it says of its robot contradicts its arrays, or cannot be written in an episode."""
+
+
+class PicturesBrokenError(BrokenEpisodeError):
+    """Its pictures are cut off or damaged, or there is no picture for some frame."""
+
+
+class TooCostlyError(BrokenEpisodeError):
+    """Reading it takes more memory or time than an honest episode could."""
+
+
+class LostError(BrokenEpisodeError):
+    """The process that read it ended in the middle: a decoder crashed on it, or somebody ended that process."""

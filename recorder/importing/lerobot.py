@@ -5,15 +5,14 @@ The folder may be anyone's: only its own regular files are read, under the names
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from recorder.file.layout import STEPS_MAX
@@ -22,21 +21,22 @@ from recorder.importing.errors import (
     ForbiddenPartError,
     LengthsDisagreeError,
     MissingPartError,
-    NoRateError,
     NotADataSetError,
-    OutsideError,
     SetVersionError,
     TooMuchError,
 )
+from recorder.importing.folder import Folder
+from recorder.importing.footage import Camera, Spool
+from recorder.importing.lerobot_cameras import IMAGES, Feature, Seen, cameras
 from recorder.importing.taken import (
     Action,
     Origin,
     Taken,
     Times,
-    descriptor_of,
     nominal,
     printable,
-    require_bytes,
+    rate_of,
+    require_sound,
     sayings,
 )
 from sim.robot import Vector
@@ -47,10 +47,7 @@ _FILE_EACH: Final = "v2.1"
 VERSIONS: Final = (_FILE_EACH, "v3.0")
 _DATA: Final = "data/chunk-{chunk:03d}/file-{file:03d}.parquet"
 _DATA_EACH: Final = "data/chunk-{chunk:03d}/episode_{episode:06d}.parquet"
-_INFO_BYTES_MAX: Final = 16 << 20
 _EPISODES_MAX: Final = 1_000_000
-_TABLE_BYTES_MAX: Final = 1 << 30
-"""Of one file, which holds many episodes; LeRobot begins another one after 100 MB, compressed."""
 _OBSERVATION: Final = "observation."
 _NUMBERS: Final = frozenset({"float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool"})
 _PICTURES: Final = frozenset({"video", "image"})
@@ -58,6 +55,8 @@ _TAKEN: Final = frozenset(
     {"action", "timestamp", "frame_index", "episode_index", "index", "task_index", "next.success"}
 )
 _OURS: Final = frozenset({"driven", "progress", "next.reward", "t_observed_mono_ns", "t_sent_mono_ns"})
+_CAPTURED: Final = "t_captured_mono_ns."
+"""Before a camera's name: when its pictures were taken, in our own export."""
 """What comes back of our own export too."""
 
 
@@ -65,6 +64,13 @@ class _Feature(msgspec.Struct, frozen=True):
     dtype: str
     shape: list[int] = []
     names: Any = None
+    info: Any = None
+
+    @property
+    def depth(self) -> bool:
+        """Whether it is depth, by the name that each release of theirs gave that."""
+        said = self.info if isinstance(self.info, dict) else {}
+        return any(said.get(name) is True for name in ("is_depth_map", "video.is_depth_map"))
 
 
 class _Info(msgspec.Struct, frozen=True):
@@ -95,18 +101,16 @@ class LeRobotSet:
 
     def __init__(self, path: Path, hz: float | None = None) -> None:
         """Look at it; raise NotADataSetError, SetVersionError or NoRateError."""
-        self.path = path
+        self.path, self._folder = path, Folder(path)
         try:
-            self._info = _INFO.decode(self._small("meta/info.json"))
+            self._info = _INFO.decode(self._folder.small("meta/info.json"))
         except (BrokenEpisodeError, ValueError, RecursionError) as error:
             raise NotADataSetError(f"{path} is no LeRobot data set: meta/info.json: {error}.") from error
         self.version = self._info.codebase_version
         if self.version not in VERSIONS:
             said = f"{path} has LeRobot's version {printable(self.version, 40)!r}, and only {listed(VERSIONS)} is read"
             raise SetVersionError(f"{said}. LeRobot's own converter brings older sets to it.")
-        self._hz = hz or self._info.fps
-        if not 0 < self._hz <= 10_000:
-            raise NoRateError(f"{path} does not say how many steps it takes in a second: give --hz.")
+        self._hz = rate_of(path, hz, self._info.fps)
         self._own = self._provenance()
         try:
             self._episodes = self._read_episodes()
@@ -120,24 +124,16 @@ class LeRobotSet:
         """What it calls its episodes, in their order."""
         return tuple(f"episode {one['episode_index']}" for one in self._episodes)
 
-    def files(self) -> Iterator[Path]:
-        """Yield the files of its `meta` and `data` folders, by name; raise OutsideError for a link."""
-        for part in ("meta", "data"):
-            for folder, folders, files in os.walk(self.path / part):
-                folders.sort()
-                here = Path(folder)
-                if links := [one for one in folders if (here / one).is_symlink()]:
-                    raise OutsideError(f"{here / links[0]} is a link: only the data set's own files are read")
-                yield from (here / one for one in sorted(files))
-
-    def take(self, index: int) -> Taken:
+    def take(self, index: int, spool: Spool) -> Taken:
         """Read an episode; raise a BrokenEpisodeError."""
         row = self._episodes[index]
         name = self.names[index]
-        table = self._frames(row, name)
+        table, first = self._frames(row, name)
         action = self._action(table)
         observations, left = self._observations(table, name)
-        says = sayings({one: value for one, value in row.items() if not one.startswith(("stats/", "meta/", "data/"))})
+        times = self._times(table)
+        own = {one: value for one, value in row.items() if not one.startswith(("stats/", "meta/", "data/", "videos/"))}
+        says = sayings(own)
         success = says.get("success")
         reached = self._optional(table, "next.success")
         if not isinstance(success, bool):
@@ -145,13 +141,13 @@ class LeRobotSet:
         known, sources = self._known(table, action) if self._own else ({}, {})
         if reached is not None:
             known["success"], sources["success"] = np.append(0, reached[:, 0] != 0), "next.success"
-        return Taken(
+        found = Taken(
             name=name,
             hz=self._own.origin.spec.control_hz if self._own else self._hz,
             observations=observations,
             final=False,
             action=action,
-            times=self._times(table),
+            times=times,
             instruction=printable(self._instruction(table)),
             success=success,
             known=known,
@@ -160,40 +156,36 @@ class LeRobotSet:
             left_out=tuple(left),
             origin=self._own.origin if self._own else None,
         )
+        require_sound(found)
+        cameras, unread = self._cameras(table, times, row, first, spool)
+        return replace(found, cameras=cameras, left_out=(*unread, *found.left_out))
 
-    def _small(self, name: str) -> bytes:
-        """Read one of the small files; raise MissingPartError, OutsideError or TooMuchError."""
-        with os.fdopen(self._descriptor(name), "rb") as file:
-            data = file.read(_INFO_BYTES_MAX + 1)
-        if len(data) > _INFO_BYTES_MAX:
-            raise TooMuchError(f"{name} is longer than {_INFO_BYTES_MAX} bytes")
-        return data
+    def _cameras(
+        self, table: pa.Table, times: Times, row: Mapping[str, Any], first: int, spool: Spool
+    ) -> tuple[dict[str, Camera], list[str]]:
+        """Return an episode's cameras, and what of them is left out."""
+        stamps = self._optional(table, "timestamp")
+        seconds = np.arange(table.num_rows) / self._hz if stamps is None else stamps[:, 0]
+        each = self.version == _FILE_EACH
+        chunk = row["episode_index"] // max(self._info.chunks_size, 1) if each else None
+        seen = Seen(row, self._path(row), first, seconds, times.t_ns, self._hz, chunk)
+        features = [
+            Feature(key, said.dtype, said.depth, self._captured(table, key, times))
+            for key, said in self._info.features.items()
+            if said.dtype in _PICTURES
+        ]
+        return cameras(self._folder, features, seen, spool)
 
-    def _descriptor(self, name: str) -> int:
-        """Open a file of the data set; no part of the way to it may be a link."""
-        path = self.path
-        for part in Path(name).parts[:-1]:
-            path = path / part
-            if path.is_symlink():
-                raise OutsideError(f"{path} is a link: only the data set's own files are read")
-        try:
-            return descriptor_of(self.path / name)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise MissingPartError(f"{name} is missing") from error
-
-    def _parquet(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """Read a table, or some columns of it, if it declares no more than an episode may have."""
-        try:
-            with os.fdopen(self._descriptor(name), "rb") as below, pq.ParquetFile(below) as file:
-                groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
-                require_bytes(name, sum(_declared(group, columns) for group in groups), _TABLE_BYTES_MAX)
-                return file.read(columns=columns, use_threads=False)
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise ForbiddenPartError(f"{name} is no Parquet file that can be read: {error}") from error
+    def _captured(self, table: pa.Table, key: str, times: Times) -> NDArray[np.int64] | None:
+        """Return when a camera's pictures were taken, by our own export's clock; None if they do not fit its frames."""
+        found = self._clock(table, _CAPTURED + key.removeprefix(IMAGES)) if times.kind == "clock" else None
+        if found is None or (np.diff(found) <= 0).any() or (found[1:] > times.t_ns[1:]).any():
+            return None
+        return found
 
     def _provenance(self) -> _Provenance | None:
         try:
-            return _OWN.decode(self._small("meta/armshare.json"))
+            return _OWN.decode(self._folder.small("meta/armshare.json"))
         except (BrokenEpisodeError, ValueError, RecursionError):
             return None
 
@@ -203,7 +195,7 @@ class LeRobotSet:
         found: list[dict[str, Any]] = []
         folder = self.path / "meta/episodes"
         for path in sorted(folder.glob("chunk-*/file-*.parquet")):
-            found += self._parquet(path.relative_to(self.path).as_posix()).to_pylist()
+            found += self._folder.table(path.relative_to(self.path).as_posix()).to_pylist()
             if len(found) > _EPISODES_MAX:
                 raise TooMuchError(f"it has more than {_EPISODES_MAX} episodes")
         return self._require_entries(found, ("episode_index", "length", "data/chunk_index", "data/file_index"))
@@ -217,7 +209,7 @@ class LeRobotSet:
     def _lines(self, name: str) -> list[dict[str, Any]]:
         """Read a file with an object of JSON on each line."""
         try:
-            return _LINES.decode_lines(self._small(name))
+            return _LINES.decode_lines(self._folder.small(name))
         except (ValueError, RecursionError) as error:
             raise ForbiddenPartError(f"{name} is not lines of JSON: {error}") from error
 
@@ -231,18 +223,18 @@ class LeRobotSet:
     def _read_tasks(self) -> Mapping[int, str]:
         if self.version == _FILE_EACH:
             return {one.get("task_index", -1): str(one.get("task", "")) for one in self._lines("meta/tasks.jsonl")}
-        table = self._parquet("meta/tasks.parquet").to_pydict()
+        table = self._folder.table("meta/tasks.parquet").to_pydict()
         texts = table.get("task") or table.get("__index_level_0__") or []
         return dict(zip(table.get("task_index", []), (str(text) for text in texts), strict=False))
 
-    def _frames(self, row: Mapping[str, Any], name: str) -> pa.Table:
-        """Return an episode's rows; raise unless they are as many as its entry says."""
+    def _frames(self, row: Mapping[str, Any], name: str) -> tuple[pa.Table, int]:
+        """Return an episode's rows, and where they begin; raise unless they are as many as its entry says."""
         if not 0 <= row["length"] <= STEPS_MAX:
             raise TooMuchError(f"{name} declares {row['length']} frames, and an episode has at most {STEPS_MAX}")
         path = self._path(row)
         if self._table is None or self._table[0] != path:
             numbers = [one for one, feature in self._info.features.items() if feature.dtype in _NUMBERS]
-            self._table = path, self._parquet(path, numbers)
+            self._table = path, self._folder.table(path, numbers)
         table = self._table[1]
         if missing := [one for one in ("episode_index", "action") if one not in table.column_names]:
             raise MissingPartError(f"{path} has no column {listed(missing)}")
@@ -250,7 +242,10 @@ class LeRobotSet:
         if len(rows) != row["length"]:
             said = f"{name} has {len(rows)} frames in {path}, and its entry says {row['length']}"
             raise LengthsDisagreeError(said)
-        return table.take(pa.array(rows))
+        if len(rows) and int(rows[-1] - rows[0]) != len(rows) - 1:
+            raise LengthsDisagreeError(f"{name} has frames of another episode between its own in {path}")
+        first = int(rows[0]) if len(rows) else 0
+        return table.slice(first, len(rows)), first
 
     def _column(self, table: pa.Table, name: str) -> Vector:
         """Return (N, D) float64; raise unless D is what info.json says."""
@@ -281,13 +276,15 @@ class LeRobotSet:
         for feature, said in self._info.features.items():
             if feature.startswith(_OBSERVATION) and said.dtype in _NUMBERS:
                 found |= self._split(feature, self._column(table, feature))
-            elif said.dtype in _PICTURES:
-                left.append(f"pictures {feature}")
-            elif feature not in _TAKEN and not (self._own and feature in _OURS):
+            elif said.dtype not in _PICTURES and not self._is_taken(feature):
                 left.append(feature)
         if not found:
             raise MissingPartError(f"{name} has no observations but pictures")
         return found, left
+
+    def _is_taken(self, feature: str) -> bool:
+        ours = self._own is not None and (feature in _OURS or feature.startswith(_CAPTURED))
+        return feature in _TAKEN or ours
 
     def _split(self, feature: str, values: Vector) -> dict[str, Vector]:
         """Return one of our own export's vectors as the arrays that it is made of; another's as it is."""
@@ -357,15 +354,3 @@ class LeRobotSet:
         if "task_index" not in table.column_names or not table.num_rows:
             return ""
         return self._tasks.get(table["task_index"][0].as_py(), "")
-
-
-def _declared(group: Any, wanted: Sequence[str] | None) -> int:
-    """Return how many bytes some columns of a row group, or all, say that they have, unpacked."""
-    columns = [group.column(number) for number in range(group.num_columns)]
-    read = [one for one in columns if wanted is None or _is_of(one.path_in_schema, wanted)]
-    return sum(max(int(one.total_uncompressed_size), 0) + 8 * max(int(one.num_values), 0) for one in read)
-
-
-def _is_of(path: str, names: Sequence[str]) -> bool:
-    """Whether a column of Parquet is one of these, or a part of one, such as a list's elements."""
-    return any(path == name or path.startswith(f"{name}.") for name in names)

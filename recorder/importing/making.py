@@ -1,18 +1,10 @@
-"""Makes an episode's file of what a source has; what that does not say is unknown, and `/meta` names the rest.
-
-    <target>/<set>-<digest>-<index>/episode.h5
-
-An episode appears whole, by a rename, and is never written twice: a second run leaves alone what is there.
-"""
+"""Makes an episode's file of what a source has; what that does not say is unknown, and `/meta` names the rest."""
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import time
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,11 +12,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from recorder.file.apart import reader
 from recorder.file.episode import EpisodeError, places
+from recorder.file.films import Pieces
 from recorder.file.journal import write_clean
 from recorder.file.layout import (
     ARRAY_NAME,
+    CAMERAS_GROUP,
     FORMAT,
     IMPORTED_ACTION,
     NO_COMMAND,
@@ -33,6 +26,7 @@ from recorder.file.layout import (
     UNKNOWN_SUCCESS,
     VERSION,
     Counts,
+    camera_path,
 )
 from recorder.file.meta import (
     ArrayMeta,
@@ -49,107 +43,73 @@ from recorder.file.meta import (
     TaskMeta,
     decode_meta,
 )
-from recorder.importing.errors import BrokenEpisodeError, ClaimError, ImportTargetError, TooMuchError
-from recorder.importing.taken import Source, Taken, printable, require_sound
-from recorder.proof.manifest import EPISODE_FILE
-from teleop.files import move, sync_folder
+from recorder.importing.errors import ClaimError, TooMuchError
+from recorder.importing.footage import Spool
+from recorder.importing.taken import Source, Taken, printable
 from teleop.wire.driver import PERSON
 from teleop.wire.messages import Safety
 from teleop.wire.reasons import EndReason
 
-Arrays = dict[str, NDArray[Any]]
+Arrays = dict[str, NDArray[Any] | Pieces]
 _NOBODY: Final = "0x" + 40 * "0"
 _NOTHING: Final = "0x" + 64 * "0"
-_MAKING: Final = ".import"
 _SET_NAME_MAX: Final = 40
 _NAME_MAX: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one episode of a source."""
+class Order(msgspec.Struct, frozen=True):
+    """What is to be made of one episode of a source."""
 
     index: int
-    name: str
-    folder: Path
-    made: bool = False
-    """Whether this run made it; else it was there, or is broken."""
-    error: BrokenEpisodeError | None = None
+    episode: str
+    """Its id."""
+    file: str
+    """Where its file goes."""
+    source: str
+    """Where the set is, as its episodes say it."""
+    sha256: str
+    software: str
+    imported_ms: str
+    rules: list[str]
+    """The versions of the rules that are known here."""
+    pictures: bool = True
+    """Whether its pictures come in too."""
 
 
-def import_set(
-    source: Source,
-    target: Path,
-    *,
-    sha256: str,
-    software: str,
-    rules: Collection[str] = (),
-) -> Iterator[Outcome]:
-    """Make an episode of each of a source's that is not there yet, and say what became of each.
-
-    Raises ImportTargetError if something else is in an episode's place. `rules` are the versions that are known here.
-    """
-    making = target / _MAKING
-    for index, name in enumerate(source.names):
-        folder = target / _episode_id(source, sha256, index)
-        if os.path.lexists(folder):
-            _require_it(folder, sha256, index)
-            yield Outcome(index, name, folder)
-            continue
-        try:
-            one = source.take(index)
-            require_sound(one)
-            said = _import_meta(source, one, index, sha256, software)
-            meta, arrays = _episode(folder.name, one, said, rules)
-        except BrokenEpisodeError as error:
-            yield Outcome(index, name, folder, error=error)
-            continue
-        _write(making, folder, meta, arrays)
-        yield Outcome(index, name, folder, made=True)
-
-
-def _write(making: Path, folder: Path, meta: Meta, arrays: Arrays) -> None:
-    """Write an episode's folder, whole or not at all."""
-    beside = making / f"{folder.name}.{os.getpid()}"
-    try:
-        beside.mkdir(parents=True)
-        write_clean(beside / EPISODE_FILE, meta, arrays)
-        sync_folder(beside)
-        move(beside, folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-        if making.is_dir() and not any(making.iterdir()):
-            making.rmdir()
-
-
-def _episode_id(source: Source, sha256: str, index: int) -> str:
-    name = re.sub(r"[^A-Za-z0-9_]+", "-", source.path.resolve().stem).strip("-_")[:_SET_NAME_MAX] or "set"
+def episode_id(path: Path, sha256: str, index: int) -> str:
+    """Return what an episode of a set is called."""
+    name = re.sub(r"[^A-Za-z0-9_]+", "-", path.resolve().stem).strip("-_")[:_SET_NAME_MAX] or "set"
     return f"{name}-{sha256[:8]}-{index:06d}"
 
 
-def _require_it(folder: Path, sha256: str, index: int) -> None:
-    """Raise ImportTargetError unless a folder holds that episode of that source."""
-    try:
-        origin = reader().read(folder / EPISODE_FILE, imported=True).meta.origin
-    except EpisodeError as error:
-        raise ImportTargetError(f"{folder} is in the way: {error}. Remove it, or name another folder.") from error
-    if origin is None or (origin.sha256, origin.index) != (sha256, index):
-        raise ImportTargetError(f"{folder} holds another episode. Name another folder; nothing is overwritten.")
+def make(source: Source, order: Order, allow: Callable[[float], None] = lambda seconds: None) -> None:
+    """Write the file of an episode; raise a BrokenEpisodeError, or OSError if the disk takes no more.
+
+    `allow` is told before something takes longer, in seconds of a processor.
+    """
+    file = Path(order.file)
+    with closing(Spool(file.parent, allow, wanted=order.pictures)) as spool:
+        one = source.take(order.index, spool)
+        meta, arrays = _episode(one, _import_meta(source, one, order), order)
+        write_clean(file, meta, arrays)
 
 
-def _import_meta(source: Source, one: Taken, index: int, sha256: str, software: str) -> ImportMeta:
+def _import_meta(source: Source, one: Taken, order: Order) -> ImportMeta:
     names = {path: what for path, what in one.values.items() if path in one.known}
     names |= {f"observation/{_slug(name)}": printable(name, _NAME_MAX) for name in one.observations}
+    for name, camera in one.cameras.items():
+        names[camera_path(name, "bytes")] = printable(camera.source, _NAME_MAX)
+        names |= {camera_path(name, "t_captured_mono_ns"): camera.timed} if camera.timed else {}
     timed = "" if one.times.kind == "rate" else f"the source's {one.times.kind}"
     return ImportMeta(
-        source=printable(str(source.path.resolve()), 4096),
-        sha256=sha256,
+        source=printable(order.source, 4096),
+        sha256=order.sha256,
         format=source.format,
         format_version=printable(source.version, 64),
-        index=index,
+        index=order.index,
         name=printable(one.name, _NAME_MAX),
-        software=software,
-        imported_ms=str(time.time_ns() // 1_000_000),
+        software=order.software,
+        imported_ms=order.imported_ms,
         times=one.times.kind,
         final=one.final,
         action=ImportedAction(one.action.name, [printable(name, _NAME_MAX) for name in one.action.names]),
@@ -159,17 +119,20 @@ def _import_meta(source: Source, one: Taken, index: int, sha256: str, software: 
     )
 
 
-def _episode(name: str, one: Taken, said: ImportMeta, rules: Collection[str]) -> tuple[Meta, Arrays]:
+def _episode(one: Taken, said: ImportMeta, order: Order) -> tuple[Meta, Arrays]:
     """Return `/meta` and every dataset; raise ClaimError or TooMuchError."""
+    counts = Counts(one.frames, 0, cameras={name: camera.counts for name, camera in one.cameras.items()})
     try:
-        meta = _meta(name, one, said, rules)
+        meta = _meta(order, one, said)
         meta = decode_meta(meta.encode())
-        expected = places(meta, Counts(one.frames, 0))
+        expected = [place for place in places(meta, counts) if not place.path.startswith(f"{CAMERAS_GROUP}/")]
     except EpisodeError as error:
         raise TooMuchError(f"{one.name}: {error}") from error
     except (ValueError, MetaError) as error:
         raise ClaimError(f"{one.name} cannot be an episode: {error}") from error
     arrays: Arrays = {}
+    for name, camera in one.cameras.items():
+        arrays |= camera.arrays(name)
     found = _found(one)
     _require_same_arrays({path for path in found if path.startswith("observation/")}, meta, one.name)
     for place in expected:
@@ -189,13 +152,13 @@ def _require_same_arrays(found: set[str], meta: Meta, name: str) -> None:
         raise ClaimError(f"{name}: its robot has other arrays than it: {', '.join(odd[:5])}")
 
 
-def _found(one: Taken) -> Arrays:
+def _found(one: Taken) -> dict[str, NDArray[Any]]:
     """Return what the source has, by dataset; NaN for an observation after the last action that it does not have."""
-    found: Arrays = dict(one.known)
+    found: dict[str, NDArray[Any]] = dict(one.known)
     for name, array in one.observations.items():
         rows = array if one.final else np.concatenate([array, np.full((1, *array.shape[1:]), np.nan)])
         found[f"observation/{_slug(name)}"] = rows
-    t_ns = np.append(one.times.t_ns, one.times.t_ns[-1] + max(round(1e9 / one.hz), 1))
+    t_ns = one.times.at(one.hz)
     found["time/t_observed_mono_ns"] = t_ns
     found.setdefault("time/t_sent_mono_ns", t_ns[:-1])
     found["time/t_began_mono_ns"] = t_ns[:-1]
@@ -221,7 +184,7 @@ def _unknown(path: str, dtype: np.dtype, shape: tuple[int, ...]) -> NDArray[Any]
     return np.zeros(shape, dtype) if dtype.fields else np.full(shape, value, dtype)
 
 
-def _meta(name: str, one: Taken, said: ImportMeta, rules: Collection[str]) -> Meta:
+def _meta(order: Order, one: Taken, said: ImportMeta) -> Meta:
     origin = one.origin
     spec = _spec(one) if origin is None else origin.spec
     task = TaskMeta(_task_name(one), 0, printable(one.instruction, 1000), 0, 0, [], [])
@@ -230,7 +193,7 @@ def _meta(name: str, one: Taken, said: ImportMeta, rules: Collection[str]) -> Me
     return Meta(
         format=FORMAT,
         version=VERSION,
-        episode=name,
+        episode=order.episode,
         robot=RobotMeta(
             _NOBODY,
             "imported",
@@ -256,8 +219,8 @@ def _meta(name: str, one: Taken, said: ImportMeta, rules: Collection[str]) -> Me
             notes=[],
         ),
         driver=PERSON,
-        cameras={},
-        rules=version if isinstance(version, str) and version in rules else msgspec.UNSET,
+        cameras={name: camera.meta for name, camera in one.cameras.items()},
+        rules=version if isinstance(version, str) and version in order.rules else msgspec.UNSET,
         imported=said,
     )
 

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,10 +25,12 @@ from recorder.importing.errors import (
     ForbiddenPartError,
     LengthsDisagreeError,
     MissingPartError,
-    NoRateError,
     NotADataSetError,
     OutsideError,
+    TooMuchError,
 )
+from recorder.importing.footage import Camera, KindError, Spool, camera_name
+from recorder.importing.images import Images
 from recorder.importing.taken import (
     SOURCE_ACTION,
     Action,
@@ -37,9 +40,12 @@ from recorder.importing.taken import (
     descriptor_of,
     nominal,
     printable,
+    rate_of,
     require_bytes,
+    require_sound,
     sayings,
 )
+from recorder.pictures.channel import PictureCodec
 from sim.robot import Vector
 
 _CHUNK_BYTES_MAX: Final = 16 << 20
@@ -48,6 +54,9 @@ _ARRAYS_MAX: Final = 256
 _TEXT_MAX: Final = 64 << 10
 _PICTURE_DIMENSIONS: Final = 4
 """Of (N, H, W, C)."""
+_COLOURS: Final = 3
+_ROWS_BYTES: Final = 32 << 20
+"""Of the pictures that are in memory at a time."""
 _ORIGIN: Final = msgspec.json.Decoder(Origin)
 _APPLIED: Final = {
     "applied/joint_position": "action_dict/joint_position",
@@ -66,6 +75,7 @@ _TAKEN: Final = frozenset(
         "next_progress",
         "success",
         "next_success",
+        "pictures",
     }
 )
 
@@ -91,14 +101,10 @@ class RobomimicSet:
         """What it calls its demonstrations, in their order."""
         return self._names
 
-    def files(self) -> Iterator[Path]:
-        """Yield the file."""
-        yield self.path
-
-    def take(self, index: int) -> Taken:
+    def take(self, index: int, spool: Spool) -> Taken:
         """Read a demonstration; raise a BrokenEpisodeError."""
         with self._opened() as data:
-            return self._take(data, self._names[index])
+            return self._take(data, self._names[index], spool)
 
     @contextmanager
     def _opened(self) -> Iterator[h5py.Group]:
@@ -107,10 +113,12 @@ class RobomimicSet:
         try:
             with os.fdopen(descriptor, "rb") as below, h5py.File(below, "r") as file:
                 yield _group(file, "data")
+        except MemoryError as error:
+            raise TooMuchError("it asks for more memory than is given to it") from error
         except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
             raise ForbiddenPartError(f"HDF5 cannot read it: {error}") from error
 
-    def _take(self, data: h5py.Group, name: str) -> Taken:
+    def _take(self, data: h5py.Group, name: str, spool: Spool) -> Taken:
         demo = _group(data, name)
         actions = _values(demo, "actions", 2)
         seen, after = _arrays(demo, "obs"), _arrays(demo, "next_obs") if "next_obs" in demo else {}
@@ -122,34 +130,33 @@ class RobomimicSet:
         origin = _origin(data)
         action = _action(data, actions) if origin else Action(actions, _numbered(actions))
         known, sources = _known(demo, final=final) if origin else ({}, {})
+        times = _times(demo, len(actions), hz) if origin else nominal(len(actions), hz)
         says = sayings({one: _attribute(demo, one) for one in demo.attrs if one not in ("model_file",)})
         success = says.get("success")
-        return Taken(
+        found = Taken(
             name=name,
             hz=hz,
             observations=both,
             final=final,
             action=action,
-            times=_times(demo, len(actions), hz) if origin else nominal(len(actions), hz),
+            times=times,
             instruction=printable(str(says.get("instruction", ""))),
             success=success if isinstance(success, bool) else None,
             known=known,
             values=sources,
             says=says,
-            left_out=tuple(_left_out(demo)),
+            left_out=tuple(one for one in demo if one not in _TAKEN),
             origin=origin,
         )
+        require_sound(found)
+        cameras, unread = _cameras(demo, times.at(hz) if final else times.t_ns, hz, spool)
+        return replace(found, cameras=cameras, left_out=(*unread, *found.left_out))
 
     def _rate(self, data: h5py.Group, demo: h5py.Group) -> float:
         """Return steps a second: what was said when importing, the demonstration's own, or its environment's."""
-        if self._hz:
-            return self._hz
         kwargs = _env_args(data).get("env_kwargs")
-        said = _attribute(demo, "control_hz"), kwargs.get("control_freq") if isinstance(kwargs, dict) else None
-        for one in said:
-            if isinstance(one, int | float | np.number) and 0 < float(one) <= 10_000:
-                return float(one)
-        raise NoRateError(f"{self.path} does not say how many steps it takes in a second: give --hz.")
+        environment = kwargs.get("control_freq") if isinstance(kwargs, dict) else None
+        return rate_of(self.path, self._hz, _attribute(demo, "control_hz"), environment)
 
 
 def _demos(data: h5py.Group) -> tuple[str, ...]:
@@ -210,6 +217,15 @@ def _values(group: h5py.Group, name: str, dimensions: int | None = None) -> Vect
 
 def _raw(group: h5py.Group, name: str) -> NDArray[Any]:
     """Read a dataset that is in the file itself and no larger than an episode may be."""
+    dataset = _sound(group, name)
+    size = dataset.id.get_type().get_size()
+    require_bytes(dataset.name, int(np.prod(dataset.shape, dtype=object)) * max(size, 8))
+    array: NDArray[Any] = dataset[()]
+    return array
+
+
+def _sound(group: h5py.Group, name: str) -> h5py.Dataset:
+    """Return a dataset that is in the file itself, and stored in a way that is read from a stranger."""
     dataset = _member(group, name)
     if not isinstance(dataset, h5py.Dataset):
         raise ForbiddenPartError(f"{group.name}/{name} is no dataset")
@@ -223,9 +239,7 @@ def _raw(group: h5py.Group, name: str) -> NDArray[Any]:
         raise ForbiddenPartError(f"{dataset.name} is compressed in a way, or in chunks of a size, that are not read")
     if dataset.shape is None or not dataset.shape:
         raise LengthsDisagreeError(f"{dataset.name} has no rows")
-    require_bytes(dataset.name, int(np.prod(dataset.shape, dtype=object)) * max(size, 8))
-    array: NDArray[Any] = dataset[()]
-    return array
+    return dataset
 
 
 def _known(demo: h5py.Group, *, final: bool) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
@@ -252,11 +266,55 @@ def _times(demo: h5py.Group, frames: int, hz: float) -> Times:
     return Times("clock", _raw(_group(demo, "timestamps"), "t_observed_mono_ns").astype(np.int64))
 
 
-def _left_out(demo: h5py.Group) -> Iterator[str]:
-    """Yield what is not imported: pictures first, since somebody will miss them."""
+def _cameras(demo: h5py.Group, t_ns: NDArray[np.int64], hz: float, spool: Spool) -> tuple[dict[str, Camera], list[str]]:
+    """Return what cameras saw at each time, by name, and what is left out, with why."""
     obs = _group(demo, "obs")
-    yield from (f"pictures obs/{one}" for one in obs if isinstance(obs[one], h5py.Dataset) and _is_pictures(obs[one]))
-    yield from (one for one in demo if one not in _TAKEN)
+    found: dict[str, Camera] = {}
+    left = []
+    for one in obs:
+        if not isinstance(dataset := _member(obs, one), h5py.Dataset) or not _is_pictures(dataset):
+            continue
+        try:
+            if dataset.dtype != np.uint8 or dataset.shape[1:][2:] != (_COLOURS,):
+                raise KindError(f"{dataset.dtype} {dataset.shape[1:]}, which are no colours")
+            name = camera_name(one.removesuffix("_image"), found, spool)
+            found[name] = _camera(demo, one, t_ns, hz, spool)
+        except KindError as error:
+            left.append(f"pictures obs/{one}: {error}")
+    return found, left
+
+
+def _camera(demo: h5py.Group, name: str, t_ns: NDArray[np.int64], hz: float, spool: Spool) -> Camera:
+    images = Images(spool, f"obs/{name}", len(t_ns))
+    for dataset, rows in _shown(demo, name, len(t_ns)):
+        height, width, _ = dataset.shape[1:]
+        spool.require_size(PictureCodec.PNG, width, height, len(t_ns))
+        each = max(1, _ROWS_BYTES // (height * width * _COLOURS))
+        for row in range(rows.start, rows.stop, each):
+            for pixels in dataset[row : min(row + each, rows.stop)]:
+                images.pixels(pixels)
+    return images.camera(hz, t_ns)
+
+
+def _shown(demo: h5py.Group, name: str, count: int) -> Iterator[tuple[h5py.Dataset, range]]:
+    """Yield where `count` pictures are: each a dataset that is in the file itself, and its rows.
+
+    Our own export stores each picture once, and `obs` and `next_obs` are views of that.
+    """
+    seen = _member(_group(demo, "obs"), name)
+    if seen.is_virtual and "pictures" in demo and name in _group(demo, "pictures"):
+        stored = _sound(_group(demo, "pictures"), name)
+        if stored.dtype != seen.dtype or stored.shape[1:] != seen.shape[1:] or len(stored) < count:
+            raise LengthsDisagreeError(f"{seen.name} and {stored.name} hold other pictures")
+        yield stored, range(count)
+        return
+    first = _sound(_group(demo, "obs"), name)
+    yield first, range(min(len(first), count))
+    if len(first) == count - 1:
+        after = _sound(_group(demo, "next_obs"), name)
+        if (after.dtype, after.shape) != (first.dtype, first.shape):
+            raise LengthsDisagreeError(f"{first.name} and {after.name} hold other pictures")
+        yield after, range(len(after) - 1, len(after))
 
 
 def _action(data: h5py.Group, values: Vector) -> Action:

@@ -16,16 +16,28 @@ from numpy.typing import NDArray
 
 from recorder.file.layout import VALUES_BYTES_MAX
 from recorder.file.meta import SpecMeta, TaskMeta
-from recorder.importing.errors import LengthsDisagreeError, NotFiniteError, OutsideError, TooMuchError, TooShortError
+from recorder.importing.errors import (
+    LengthsDisagreeError,
+    NoRateError,
+    NotFiniteError,
+    OutsideError,
+    TooMuchError,
+    TooShortError,
+)
+from recorder.importing.footage import Camera, Spool
 from sim.robot import Vector
 from teleop.files import NotRegularError, open_regular
 
 SOURCE_ACTION: Final = "source"
 """What an action is called whose meaning only the source knows."""
 FRAMES_MIN: Final = 2
+HZ_MIN, HZ_MAX = 0.001, 10_000.0
 _SAID_MAX: Final = 500
 """Characters of one thing that a source says of an episode."""
 _SAYINGS_MAX: Final = 64
+
+
+Format = Literal["lerobot", "robomimic"]
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -55,6 +67,10 @@ class Times:
     t_ns: NDArray[np.int64]
     """(N,)"""
 
+    def at(self, hz: float) -> NDArray[np.int64]:
+        """Return (N+1,): the same, and that of the final observation, one period after the last."""
+        return np.append(self.t_ns, self.t_ns[-1] + max(round(1e9 / hz), 1))
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -76,6 +92,8 @@ class Taken:
     says: Mapping[str, str | float | bool] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     origin: Origin | None = None
+    cameras: Mapping[str, Camera] = field(default_factory=dict)
+    """By the name that each has in the episode."""
 
     @property
     def frames(self) -> int:
@@ -90,30 +108,37 @@ class Source(Protocol):
     version: str
 
     @property
-    def format(self) -> Literal["lerobot", "robomimic"]:
+    def format(self) -> Format:
         """Which format it has."""
 
     @property
     def names(self) -> tuple[str, ...]:
         """What it calls its episodes, in their order."""
 
-    def files(self) -> Iterator[Path]:
-        """Yield the files that it is made of."""
-
-    def take(self, index: int) -> Taken:
-        """Read one episode; raise a BrokenEpisodeError."""
+    def take(self, index: int, spool: Spool) -> Taken:
+        """Read one episode, which is sound, its pictures into `spool`; raise a BrokenEpisodeError."""
 
 
-def digest_of(source: Source, watch: Callable[[int], None] = lambda done: None) -> str:
-    """Return the SHA-256 of a source's only file, or of a list of its files with theirs; raise OutsideError."""
-    files = list(source.files())
-    if files == [source.path]:
-        return _sha256(source.path)
+def digest_of(path: Path, watch: Callable[[int], None] = lambda done: None) -> str:
+    """Return the SHA-256 of a data set's only file, or of a list of its files with theirs; raise OutsideError."""
+    if not path.is_dir():
+        return _sha256(path)
     total = hashlib.sha256()
-    for done, file in enumerate(files):
+    for done, file in enumerate(_files_of(path)):
         watch(done)
-        total.update(f"{_sha256(file)}  {file.relative_to(source.path).as_posix()}\n".encode())
+        total.update(f"{_sha256(file)}  {file.relative_to(path).as_posix()}\n".encode())
     return total.hexdigest()
+
+
+def _files_of(path: Path) -> Iterator[Path]:
+    """Yield the files of a LeRobot set, by name; raise OutsideError for a link."""
+    for part in ("meta", "data", "videos"):
+        for folder, folders, files in os.walk(path / part):
+            folders.sort()
+            here = Path(folder)
+            if links := [one for one in folders if (here / one).is_symlink()]:
+                raise OutsideError(f"{here / links[0]} is a link: only the data set's own files are read")
+            yield from (here / one for one in sorted(files))
 
 
 def _sha256(path: Path) -> str:
@@ -127,6 +152,14 @@ def descriptor_of(path: Path) -> int:
         return open_regular(path)
     except NotRegularError as error:
         raise OutsideError(f"{path} is a link, or no regular file: only the data set's own files are read") from error
+
+
+def rate_of(path: Path, *said: Any) -> float:
+    """Return the first that is a number of steps a second; raise NoRateError if there is none."""
+    for one in said:
+        if isinstance(one, int | float | np.number) and HZ_MIN <= float(one) <= HZ_MAX:
+            return float(one)
+    raise NoRateError(f"{path} does not say how many steps it takes in a second: give --hz.")
 
 
 def require_bytes(what: str, size: int, most: int = VALUES_BYTES_MAX) -> None:

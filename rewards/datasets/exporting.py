@@ -1,4 +1,8 @@
-"""Writing episodes as they were ordered: the same for the command line and for a hub, and said in the same words."""
+"""Writing episodes as they were ordered: the same for the command line and for a hub, and said in the same words.
+
+Of a version of a data set, the episodes are written split by split, in the version's order within each: LeRobot says a
+split as a range of episodes.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,21 @@ from typing import Any
 
 import msgspec
 
-from recorder.export.demonstrations import Demonstrations, Gone, Watch, demonstrations
+from recorder.export.demonstrations import Demonstrations, Gone, Splits, Watch, demonstrations
+from recorder.export.errors import ExportError
 from recorder.export.formats import Format, drawn, judging
 from recorder.file.episode import Episode
 from recorder.proof.case import Trust
 from rewards.datasets.columns import score_facts
+from rewards.datasets.version import DatasetVersion, Member, Split
 
 Check = Callable[[Demonstrations], None]
 """Looks at the episodes before anything is written; raises an ExportError if they are not what was ordered."""
 Facts = Callable[[Path, Episode], Mapping[str, Any]]
+
+
+class MembersError(ExportError):
+    """The episodes that are there are not those that the version names."""
 
 
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,6 +75,7 @@ def write(
     unverified: bool = False,
     gone: Gone | None = None,
     check: Check = lambda found: None,
+    splits: Splits = (),
 ) -> tuple[Said, Demonstrations]:
     """Write episodes to `target`, whole or not at all; return what was written. Raises an ExportError."""
     found = demonstrations(
@@ -82,6 +93,60 @@ def write(
     )
     form.require_imports(found.imported)
     check(found)
-    written = form.write(found, target, {"language": order.language, "length": order.length})
+    options = {"language": order.language, "length": order.length, "splits": splits}
+    written = form.write(found, target, options)
     fits = found.space.env.call
     return Said(written, fits, judging(found) if fits else ""), found
+
+
+def write_version(
+    version: DatasetVersion,
+    bundles: Sequence[Path],
+    target: Path,
+    form: Format,
+    order: Order,
+    *,
+    trust: Trust | None,
+    watch: Watch,
+) -> tuple[Said, Demonstrations]:
+    """Write a version from its episodes' bundles, which are in its order; as `write`.
+
+    Raises MembersError too, if they are not those that it names.
+    """
+    ordered = sorted(zip(version.episodes, bundles, strict=True), key=lambda pair: _ORDER.index(pair[0].split))
+    members = [member for member, _ in ordered]
+    splits = {member.episode: member.split for member in members}
+
+    def facts(bundle: Path, episode: Episode) -> dict[str, Any]:
+        return {**score_facts(bundle, episode), "split": splits[episode.meta.episode].value}
+
+    return write(
+        [bundle for _, bundle in ordered],
+        target,
+        form,
+        order,
+        trust=trust,
+        watch=watch,
+        facts=facts,
+        check=lambda found: _require_members(members, found),
+        splits=splits_of(members),
+    )
+
+
+_ORDER = list(Split)
+
+
+def splits_of(members: Sequence[Member]) -> Splits:
+    """Return the splits that members have, in the order in which they are written, and how many each has."""
+    counts = [(split.value, sum(one.split is split for one in members)) for split in _ORDER]
+    return [(name, count) for name, count in counts if count]
+
+
+def _require_members(members: Sequence[Member], found: Demonstrations) -> None:
+    """Raise MembersError unless these are the episodes of a version, in this order, by what was signed."""
+    for one, digest in zip(members, found.digests, strict=True):
+        if digest != one.digest:
+            raise MembersError(
+                f"The version names {one.episode} with the digest {one.digest}, and the hub has it with {digest}. "
+                "Tell whoever runs the hub: a file in its store was replaced."
+            )

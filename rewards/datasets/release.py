@@ -12,25 +12,22 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from recorder.export.demonstrations import Demonstrations, Watch
-from recorder.export.errors import ExportError
+from recorder.export.demonstrations import Watch
 from recorder.export.formats import FORMATS
 from recorder.export.target import whole_folder
-from recorder.file.episode import Episode
 from recorder.file.meta import SafeInt, Sha256, canonical
 from recorder.proof import manifest as manifests
 from recorder.proof.bundle import MANIFEST_FILE, read_small
 from recorder.proof.case import Trust
 from recorder.proof.manifest import ManifestError
-from rewards.datasets.columns import score_facts
-from rewards.datasets.exporting import Order, Said, write
+from rewards.datasets.exporting import Order, Said, write_version
 from rewards.datasets.readme import readme
 from rewards.datasets.signing import sign
-from rewards.datasets.version import DatasetVersion, Member
+from rewards.datasets.version import DatasetVersion
 
 FILES: Final = "files"
 INDEX: Final = "index.json"
@@ -38,10 +35,6 @@ FRONT: Final = "front"
 VERSION_FILE: Final = "meta/version.json"
 """The version's canonical document, whose SHA-256 is its digest; the signature covers it with all else."""
 _BLOCK: Final = 1 << 20
-
-
-class MembersError(ExportError):
-    """The episodes that are there are not those that the version names."""
 
 
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,23 +89,10 @@ def release(
 
     `key` signs it; `url` is the hub's, for the commands that its card shows.
     """
-    splits = {one.episode: one.split.value for one in version.episodes}
-
-    def facts(bundle: Path, episode: Episode) -> dict[str, Any]:
-        return {**score_facts(bundle, episode), "split": splits[episode.meta.episode]}
-
     with whole_folder(target) as folder:
         files = folder / FILES
-        said, found = write(
-            bundles,
-            files,
-            FORMATS["lerobot"],
-            _with_pictures(order, bundles),
-            trust=trust,
-            watch=watch,
-            facts=facts,
-            check=lambda made: require_members(version.episodes, made),
-        )
+        form, ordered = FORMATS["lerobot"], _with_pictures(order, bundles)
+        said, found = write_version(version, bundles, files, form, ordered, trust=trust, watch=watch)
         info = json.loads((files / "meta/info.json").read_bytes())
         (files / VERSION_FILE).write_bytes(version.encode())
         (files / "README.md").write_text(readme(version, found, info, said, url))
@@ -122,16 +102,6 @@ def release(
         index = Index(*same, said, tuple(_listed(files)))
         (folder / INDEX).write_bytes(canonical(index))
     return index
-
-
-def require_members(members: Sequence[Member], found: Demonstrations) -> None:
-    """Raise MembersError unless these are the episodes of a version, in its order, by what was signed."""
-    for one, digest in zip(members, found.digests, strict=True):
-        if digest != one.digest:
-            raise MembersError(
-                f"The version names {one.episode} with the digest {one.digest}, and the hub has it with {digest}. "
-                "Tell whoever runs the hub: a file in its store was replaced."
-            )
 
 
 def _with_pictures(order: Order, bundles: Sequence[Path]) -> Order:

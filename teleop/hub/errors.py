@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
 
 import structlog
 from fastapi import FastAPI, Request
@@ -79,6 +81,36 @@ def answer(status: int, code: str, message: str, gate: str | None = None, again_
 def code_of(kind: type[Exception]) -> str:
     """Return the code of an error that is answered by its class's name: `UnknownFileError` is `unknown_file`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind.__name__.removesuffix("Error")).lower()
+
+
+class Said(NamedTuple):
+    """How a kind of error is answered that is not answered by its class's name and in its own words."""
+
+    status: int
+    code: str
+    words: str = "{}"
+    """With the error's own in it."""
+
+
+Statuses = Mapping[type[Exception], int | Said]
+"""With what each kind of error is answered; of several that fit, the first counts."""
+
+
+def refusal_of(table: Statuses, error: Exception) -> Said:
+    """Return how an error is answered that is in the table, or whose parent is."""
+    said = next(said for kind, said in table.items() if isinstance(error, kind))
+    made = said if isinstance(said, Said) else Said(said, code_of(type(error)))
+    return made._replace(words=made.words.format(error))
+
+
+@contextmanager
+def refusing(table: Statuses) -> Iterator[None]:
+    """Turn the errors that are in the table into ApiErrors, and leave all others."""
+    try:
+        yield
+    except tuple(table) as error:
+        said = refusal_of(table, error)
+        raise ApiError(said.status, said.code, said.words) from error
 
 
 async def _api_error(_request: Request, error: Exception) -> JSONResponse:

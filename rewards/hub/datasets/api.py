@@ -6,8 +6,8 @@ What a data set or an episode is called comes from strangers: nothing of it is a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Final, Protocol
 
 from fastapi import APIRouter, Query, Request, Response
@@ -19,6 +19,7 @@ from recorder.hub.states import EpisodeStateError
 from rewards.datasets.card import CARD
 from rewards.datasets.splits import SharesError, shares_of
 from rewards.datasets.words import FilterValueError, UnknownFilterError
+from rewards.hub.datasets import refusals
 from rewards.hub.datasets.answers import (
     AppendAsked,
     ConsentAsked,
@@ -33,14 +34,12 @@ from rewards.hub.datasets.answers import (
 )
 from rewards.hub.datasets.changes import Changes, Chosen
 from rewards.hub.datasets.consent import Consent
-from rewards.hub.datasets.refusals import DatasetRefusedError
 from rewards.hub.datasets.sets import PAGE_MAX, InSetPage, Sets, card_of
 from rewards.hub.datasets.shelf import At, Shelf, at, contents, counts, shelf, versions
 from rewards.hub.datasets.texts import described
 from rewards.hub.search import CursorError
 from teleop.hub import errors
 from teleop.hub.db import Database, SlowQueryError
-from teleop.hub.errors import ApiError
 from teleop.hub.server.bodies import BytesMax
 
 BODY_BYTES_MAX: Final = 512 << 10
@@ -241,26 +240,15 @@ def _chosen(asked: EpisodesAsked) -> Chosen:
     return Chosen(tuple(asked.episodes), asked.search.words, asked.practice)
 
 
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Turn what was refused into HTTP errors."""
-    try:
-        yield
-    except DatasetRefusedError as error:
-        raise ApiError(error.status, errors.code_of(type(error)), str(error)) from error
-    except SharesError as error:
-        raise ApiError(422, "shares", str(error)) from error
-    except UnknownFilterError as error:
-        raise ApiError(422, "unknown_filter", str(error)) from error
-    except FilterValueError as error:
-        raise ApiError(422, "filter_value", str(error)) from error
-    except CursorError as error:
-        raise ApiError(422, "cursor", str(error)) from error
-    except SlowQueryError as error:
-        raise ApiError(503, "search_slow", f"the search was ended: {error}; search for less, or later") from error
-    except UnknownEpisodeError as error:
-        raise ApiError(404, "unknown_episode", str(error)) from error
-    except NotTheOperatorError as error:
-        raise ApiError(403, "not_the_operator", str(error)) from error
-    except EpisodeStateError as error:
-        raise ApiError(409, "episode_state", str(error)) from error
+_STATUS: Final[errors.Statuses] = {
+    **refusals.STATUS,
+    SharesError: 422,
+    UnknownFilterError: 422,
+    FilterValueError: 422,
+    CursorError: 422,
+    SlowQueryError: errors.Said(503, "search_slow", "the search was ended: {}; search for less, or later"),
+    UnknownEpisodeError: 404,
+    NotTheOperatorError: 403,
+    EpisodeStateError: 409,
+}
+_refusals = partial(errors.refusing, _STATUS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Final
 
@@ -148,3 +148,13 @@ def named(episodes: Collection[str]) -> str:
     if len(episodes) > NAMED_MAX:
         some.append(f"{len(episodes) - NAMED_MAX} more")
     return f"{listed(some)} {'is' if len(episodes) == 1 else 'are'}"
+
+
+def _kinds(kind: type[DatasetRefusedError]) -> Iterator[type[DatasetRefusedError]]:
+    """Yield what is of a kind, and then the kind itself."""
+    for each in kind.__subclasses__():
+        yield from _kinds(each)
+    yield kind
+
+
+STATUS: Final = {kind: kind.status for kind in _kinds(DatasetRefusedError)}

@@ -20,12 +20,20 @@ from sqlalchemy.orm import Session
 from recorder.export.formats import FORMATS
 from recorder.hub.store.bundles import StoredBundle, placed
 from recorder.proof.named import trust_in
-from rewards.datasets.exporting import write
-from rewards.datasets.release import require_members
+from rewards.datasets.exporting import write_version
 from rewards.datasets.version import DatasetVersion
-from rewards.hub.apart import Told, Work, WorkError
+from rewards.hub.apart import Told, Work
 from rewards.hub.exports.releases import Versions
-from rewards.hub.exports.releasing import SAID, Bundle, Request, bundles_of, request_of, wanted
+from rewards.hub.exports.releasing import (
+    FREE_BYTES,
+    Bundle,
+    Request,
+    bundles_of,
+    request_of,
+    require_room,
+    saying,
+    wanted,
+)
 from rewards.hub.jobs import Job, JobState
 from rewards.tables import JobRow
 from teleop.clock import now_ms
@@ -33,8 +41,6 @@ from teleop.files import sync_file, sync_folder
 from teleop.hub.db import Database
 
 KIND: Final = "export"
-FREE_BYTES: Final = 1 << 30
-"""What an export leaves free on the disk, for what people drive."""
 _log = structlog.get_logger()
 
 
@@ -54,6 +60,8 @@ class Bounds:
     """What all archives may take together; one may take half of it while it is made, with what it is made of."""
     kept_ms: int
     """How long an archive that nobody asks for is kept."""
+    released_bytes_max: int = 100 * 10**9
+    """What all released versions may take together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +82,8 @@ class Export:
         shutil.rmtree(work, ignore_errors=True)  # of a try that was ended in the middle
         work.mkdir()
         try:
-            with placed(self.bundles, self.target.with_suffix(".bundles")) as folders:
+            with saying(), placed(self.bundles, self.target.with_suffix(".bundles")) as folders:
                 return self._made(work, folders, told)
-        except SAID as error:
-            raise WorkError(str(error)) from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
@@ -86,19 +92,12 @@ class Export:
 
         def watch(what: str, done: int) -> None:
             told(what, done, total)
-            self._require_room(work)
+            require_room([work], self.bytes_max, "ask for a smaller --size, or fewer cameras or episodes")
 
         name = self.version.name.partition("/")[2] + f"-{self.version.version}"
         target = work / (name + (form.suffixes[0] if form.name == "robomimic" else ""))
-        said, _ = write(
-            folders,
-            target,
-            form,
-            self.request.order,
-            trust=trust_in(self.config),
-            watch=watch,
-            check=lambda found: require_members(self.version.episodes, found),
-        )
+        trust = trust_in(self.config)
+        said, _ = write_version(self.version, folders, target, form, self.request.order, trust=trust, watch=watch)
         watch("packing", total)
         archive = work / "archive"
         sha256 = packed(target, archive)
@@ -107,14 +106,6 @@ class Export:
         sync_folder(self.target.parent)
         sizes = {"bytes": self.target.stat().st_size, "sha256": sha256}
         return {"name": target.name, **sizes, **msgspec.to_builtins(said)}
-
-    def _require_room(self, work: Path) -> None:
-        taken = sum(path.lstat().st_size for path in work.rglob("*") if path.is_file())
-        if taken > self.bytes_max:
-            most = f"{self.bytes_max / 1e9:.1f} GB"
-            raise WorkError(f"an export may take {most} here: ask for a smaller --size, or fewer cameras or episodes")
-        if shutil.disk_usage(work).free < FREE_BYTES:
-            raise WorkError("the hub's disk is nearly full: ask again once whoever runs it has made room")
 
 
 def packed(target: Path, archive: Path) -> str:
@@ -172,6 +163,7 @@ class Exports:
         bundles = bundles_of(found, self._bundle)
         half = self._bounds.bytes_max // 2
         self._erase(self._oldest(beyond=half))  # so that there is room for the other half while it is made
+        self.make_room()
         return Export(found, bundles, self._path(job), asked, self._config(), half)
 
     def keep(self, db: Session, row: JobRow, result: Mapping[str, Any]) -> None:
@@ -218,6 +210,19 @@ class Exports:
         erased = [*late, *self._oldest(beyond=self._bounds.bytes_max)]
         self._erase(erased)
         return sorted(set(erased))
+
+    def make_room(self) -> list[str]:
+        """Erase archives, the one that was used least recently first, until the disk has room for a job."""
+        with self._database() as db:
+            there = JobRow.bytes.is_not(None), JobRow.kind == KIND
+            oldest = list(db.scalars(select(JobRow.id).where(*there).order_by(JobRow.used_ms)))
+        erased = []
+        for job in oldest:
+            if shutil.disk_usage(self._folder).free >= 2 * FREE_BYTES:
+                break
+            self._erase([job])
+            erased.append(job)
+        return erased
 
     def _oldest(self, beyond: int) -> list[str]:
         """Return the archives that were not used for longest, as many as leave no more than these bytes."""

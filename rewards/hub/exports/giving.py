@@ -16,8 +16,9 @@ from rewards.hub.api import SignedIn
 from rewards.hub.exports import archives, hugging_face, orders, releasing
 from rewards.hub.exports.archives import Bounds, Exports
 from rewards.hub.exports.releases import Releases, Versions
-from rewards.hub.exports.releasing import Bundle, Releasing
-from rewards.hub.jobs import Jobs
+from rewards.hub.exports.releasing import Bundle, Releasing, Source
+from rewards.hub.exports.renewing import Renewing
+from rewards.hub.jobs import AT_ONCE, Jobs
 from teleop.hub.db import Database
 
 RELEASE_KEY: Final = "release.key"
@@ -44,6 +45,7 @@ class Giving:
         bundle: Bundle,
         config: Callable[[], Mapping[str, Any]],
         bounds: Bounds,
+        at_once: int = AT_ONCE,
         runner: Callable[[], Runner] = Apart,
     ) -> None:
         """`config` is the hub's own `/api/config`. Raises KeyContentError."""
@@ -52,8 +54,17 @@ class Giving:
         self._versions, self._url = versions, places.url
         self.releases = Releases(database, places.data / "released", versions)
         self.archives = Exports(database, versions, bundle, places.data / "exports", config, bounds)
-        release = Releasing(versions, bundle, places.data / "released", key, config, places.url)
-        self.jobs = Jobs(database, {archives.KIND: self.archives, releasing.KIND: release}, runner=runner)
+        self.releasing = Releasing(
+            database,
+            Source(versions, bundle, config, places.url),
+            places.data / "released",
+            key,
+            bounds.released_bytes_max,
+            self.archives.make_room,
+        )
+        kinds = {archives.KIND: self.archives, releasing.KIND: self.releasing}
+        self.jobs = Jobs(database, kinds, at_once=at_once, runner=runner)
+        self._renewing = Renewing(database, versions, self.jobs)
 
     def router(self, signed_in: SignedIn) -> APIRouter:
         """Return all routes."""
@@ -63,5 +74,11 @@ class Giving:
         return routes
 
     async def sweep(self) -> None:
-        """Erase archives that nobody keeps."""
+        """Erase archives that nobody keeps, and releases that were taken down."""
         await asyncio.to_thread(self.archives.sweep)
+        await asyncio.to_thread(self.releasing.sweep)
+
+    async def renew(self) -> None:
+        """Release what takes the place of versions that were taken down, and erase those."""
+        if await asyncio.to_thread(self._renewing.renew):
+            await asyncio.to_thread(self.releasing.sweep)

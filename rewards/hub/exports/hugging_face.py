@@ -26,6 +26,7 @@ from rewards.hub.exports.releases import (
     MAIN,
     Released,
     Releases,
+    TakenDownError,
     UnknownPathError,
     UnknownRevisionError,
     UnknownSetError,
@@ -35,8 +36,8 @@ from teleop.hub import errors
 PAGE: Final = 1000
 """How many entries of a tree one answer has, as on the Hugging Face Hub."""
 PATHS_MAX: Final = 1000
-_FOREVER: Final = "public, max-age=31536000, immutable"
 _ASK: Final = "no-cache"
+"""Also of a commit, which never changes: an operator's consent may end, and no cache may give it out from then on."""
 _TEXTS: Final = (".md", ".json", ".sig")
 """Small files, which the Hugging Face Hub keeps in git; the others are LFS, and known by their SHA-256."""
 _KINDS: Final = {
@@ -158,12 +159,8 @@ class _Route(APIRoute):
         async def answer(request: Request) -> Response:
             try:
                 response = await handle(request)
-            except UnknownSetError as error:
-                response = _unknown(errors.answer(404, "unknown_dataset", str(error)), "RepoNotFound", error)
-            except UnknownRevisionError as error:
-                response = _unknown(errors.answer(404, "unknown_revision", str(error)), "RevisionNotFound", error)
-            except UnknownPathError as error:
-                response = _unknown(errors.answer(404, "unknown_path", str(error)), "EntryNotFound", error)
+            except tuple(_NOT_THERE) as error:
+                response = _unknown(error)
             response.headers.update(_OPEN)
             return response
 
@@ -246,7 +243,7 @@ class _Calls:
         headers = {
             "ETag": f'"{file.git if _is_text(file) else file.sha256}"',
             "X-Repo-Commit": found.commit,
-            "Cache-Control": _FOREVER if revision in (found.commit, found.index.digest) else _ASK,
+            "Cache-Control": _ASK,
             "X-Content-Type-Options": "nosniff",
             "Content-Security-Policy": "sandbox",
         }
@@ -283,8 +280,21 @@ def router(releases: Releases, url: str) -> APIRouter:
     return routes
 
 
-def _unknown(response: Response, named: str, error: Exception) -> Response:
+_NOT_THERE: Final[dict[type[Exception], tuple[int, str, str]]] = {
+    UnknownSetError: (404, "unknown_dataset", "RepoNotFound"),
+    UnknownRevisionError: (404, "unknown_revision", "RevisionNotFound"),
+    UnknownPathError: (404, "unknown_path", "EntryNotFound"),
+    TakenDownError: (410, "taken_down", "RevisionNotFound"),
+}
+"""Status, our code, and that of the Hugging Face Hub: its client raises its error by that, whatever the status."""
+
+
+def _unknown(error: Exception) -> Response:
     """Say what is not there as the Hugging Face Hub does."""
+    status, code, named = _NOT_THERE[type(error)]
+    if isinstance(error, TakenDownError) and error.whole:
+        named = "RepoNotFound"
+    response = errors.answer(status, code, str(error))
     said = str(error).encode("ascii", "replace").decode()
     response.headers.update({"X-Error-Code": named, "X-Error-Message": said})
     return response

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -21,7 +21,7 @@ from rewards.hub.exports.archives import ArchiveErasedError, Exports, NoArchiveE
 from rewards.hub.exports.releases import Versions
 from rewards.hub.jobs import Asked, Job, Jobs, JobsFullError, JobState, TooManyJobsError, UnknownJobError
 from sim.words import listed
-from teleop.hub.errors import ApiError
+from teleop.hub.errors import ApiError, refusing
 
 WAIT_MAX_S: Final = 30.0
 SIZES: Final = (16, 1920)
@@ -32,6 +32,18 @@ _ARCHIVE: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 _TEXT: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+
+
+_refusals = partial(
+    refusing,
+    {
+        UnknownJobError: 404,
+        NoArchiveError: 409,
+        ArchiveErasedError: 410,
+        TooManyJobsError: 429,
+        JobsFullError: 503,
+    },
+)
 
 
 class OrderAsked(BaseModel):
@@ -128,7 +140,8 @@ class _Routes:
         found = self._found(said[1], said[2], asked.set) if said else None
         if found is None:
             raise ApiError(404, "unknown_dataset", f"expected a data set as NAMESPACE/NAME@N, got {asked.set[:90]!r}")
-        return self._asked(archives.KIND, _request(found, asked.format, order), len(found.episodes), wallet)
+        request = msgspec.json.decode(msgspec.json.encode(_request(found, asked.format, order)))
+        return self._asked(Asked(archives.KIND, request, len(found.episodes)), wallet)
 
     def release(self, request: Request, namespace: str, name: str, version: int, asked: OrderAsked) -> JobAnswer:
         """Ask that a version be given out by Hugging Face's calls, as its owner: its LeRobot export is written."""
@@ -137,31 +150,23 @@ class _Routes:
         found = self._found(f"{namespace}/{name}", str(version), f"{namespace}/{name}@{version}")
         if found.owner != wallet:
             raise ApiError(403, "not_the_namespace", f"expected {found.owner}, who made {found.name}, got {wallet}")
-        asked_for = _request(found, "lerobot", order)
-        made = self._asked(releasing.KIND, asked_for, len(found.episodes), wallet, key={"digest": found.digest})
-        if self._jobs.get(made.id).request != asked_for:
+        asked_for = releasing.asked_for(_request(found, "lerobot", order), found)
+        made = self._asked(asked_for, wallet)
+        if self._jobs.get(made.id).request != asked_for.request:
             text = f"{found.name}@{version} is released, or about to be, with other options: release a newer version"
             raise ApiError(409, "release_differs", text)
         return made
 
     async def job(self, job: str, wait_s: Annotated[float, Query(ge=0, le=WAIT_MAX_S)] = 0.0) -> JobAnswer:
         """Return how far a job is: at once if it has ended, else after the wait."""
-        try:
+        with _refusals():
             return _answer(await self._jobs.ended(job, wait_s))
-        except UnknownJobError as error:
-            raise ApiError(404, "unknown_job", str(error)) from error
 
     def archive(self, job: str) -> FileResponse:
         """Return an export's archive, whole or a range of it."""
-        try:
+        with _refusals():
             found = self._jobs.get(job)
             path = self._made.archive(found)
-        except UnknownJobError as error:
-            raise ApiError(404, "unknown_job", str(error)) from error
-        except NoArchiveError as error:
-            raise ApiError(409, "no_archive", str(error)) from error
-        except ArchiveErasedError as error:
-            raise ApiError(410, "archive_erased", str(error)) from error
         result = found.result or {}
         headers = {"ETag": f'"{result["sha256"]}"', "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
         name = f"{result['name']}-{found.request['format']}.tar"
@@ -177,15 +182,9 @@ class _Routes:
             raise ApiError(404, "unknown_dataset", f"this hub has no data set version {named[:90]!r}")
         return found
 
-    def _asked(
-        self, kind: str, request: Mapping[str, Any], total: int, wallet: str, key: Mapping[str, Any] | None = None
-    ) -> JobAnswer:
-        try:
-            return _answer(self._jobs.ask(Asked(kind, request, total, key or {}), wallet))
-        except TooManyJobsError as error:
-            raise ApiError(429, "too_many_jobs", str(error)) from error
-        except JobsFullError as error:
-            raise ApiError(503, "jobs_full", str(error)) from error
+    def _asked(self, asked: Asked, wallet: str) -> JobAnswer:
+        with _refusals():
+            return _answer(self._jobs.ask(asked, wallet))
 
 
 def router(jobs: Jobs, versions: Versions, made: Exports, signed_in: SignedIn, public_key: str) -> APIRouter:
@@ -200,10 +199,8 @@ def router(jobs: Jobs, versions: Versions, made: Exports, signed_in: SignedIn, p
     return routes
 
 
-def _request(found: DatasetVersion, form: str, order: Order) -> dict[str, Any]:
-    made = releasing.Request(found.name, found.version, found.digest, form, order)
-    asked: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(made))  # lists, as the table has them
-    return asked
+def _request(found: DatasetVersion, form: str, order: Order) -> releasing.Request:
+    return releasing.Request(found.name, found.version, found.digest, form, order)
 
 
 def _answer(job: Job) -> JobAnswer:

@@ -1,12 +1,12 @@
 """Which versions of a data set are given out, and what each revision that somebody names leads to.
 
-A version with an episode whose consent has ended is no longer given out, as if it had never been released.
+A version with an episode whose consent has ended is taken down: nothing of it is given out, and whoever asks for it is
+told so, and what `main` is. Its files are erased (`releasing.py`), and the newest version is released (`renewing.py`).
 """
 
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from rewards.tables import ReleaseRow
 from teleop.hub.db import Database
 
 MAIN: Final = "main"
-_TAG: Final = re.compile(r"version-([1-9][0-9]{0,8})")
+_DOWN: Final = "was taken down, as it has an episode that its operator has withdrawn"
 FRESH_S: Final = 1.0
 _KEPT: Final = 64
 """Of how many released folders the list of files is kept in memory."""
@@ -54,6 +54,24 @@ class UnknownPathError(LookupError):
     """A revision has no such file or folder."""
 
 
+class TakenDownError(LookupError):
+    """It was released, and has an episode that its operator has withdrawn since."""
+
+    def __init__(self, said: str, *, whole: bool) -> None:
+        """`whole`: nothing else of the data set is given out either."""
+        super().__init__(said)
+        self.whole = whole
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What was released of a data set, newest first."""
+
+    there: list[Released]
+    down: list[ReleaseRow]
+    """What was taken down."""
+
+
 @dataclass(frozen=True)
 class Released:
     """A released version."""
@@ -70,7 +88,7 @@ class Released:
     @property
     def tag(self) -> str:
         """Its tag: no version that LeRobot could take for one of its format, as `v3` would be."""
-        return f"version-{self.index.version}"
+        return tag_of(self.index.version)
 
     @cached_property
     def files(self) -> dict[str, File]:
@@ -88,6 +106,11 @@ class Released:
         return self.folder / FILES / file.path
 
 
+def tag_of(version: int) -> str:
+    """Return a version's tag."""
+    return f"version-{version}"
+
+
 class Releases:
     """The released versions in one folder, `folder / <digest>`."""
 
@@ -95,13 +118,19 @@ class Releases:
         """What is given out of a data set is looked up again after `fresh_s`: a client asks twice for each file."""
         self._database, self._folder, self._versions, self._fresh_s = database, folder, versions, fresh_s
         self._read: dict[str, Released] = {}
-        self._seen: dict[str, tuple[float, list[Released]]] = {}
+        self._seen: dict[str, tuple[float, _Given]] = {}
         self._lock = Lock()
 
     def of(self, name: str) -> list[Released]:
-        """Return what is given out of a data set, newest first; raise UnknownSetError if nothing is. Blocks."""
+        """Return what is given out of a data set, newest first. Blocks.
+
+        Raises UnknownSetError if nothing was released, TakenDownError if all of it is taken down.
+        """
+        return self._given(name).there
+
+    def _given(self, name: str) -> _Given:
         with self._lock:
-            looked_s, found = self._seen.get(name, (-math.inf, []))
+            looked_s, found = self._seen.get(name, (-math.inf, _Given([], [])))
         if time.monotonic() - looked_s < self._fresh_s:
             return found
         found = self._looked_up(name)
@@ -111,38 +140,45 @@ class Releases:
             self._seen[name] = time.monotonic(), found
         return found
 
-    def _looked_up(self, name: str) -> list[Released]:
+    def _looked_up(self, name: str) -> _Given:
         query = select(ReleaseRow).where(ReleaseRow.name == name).order_by(ReleaseRow.version.desc())
         with self._database() as db:
             rows = list(db.scalars(query))
         withdrawn = self._versions.withdrawn([row.digest for row in rows]) if rows else frozenset()
-        there = [self._opened(row) for row in rows if row.digest not in withdrawn]
-        if not any(there):
-            raise UnknownSetError(self._why_not(name, withdrawn=bool(rows)))
-        return [one for one in there if one is not None]
+        there = [one for row in rows if row.digest not in withdrawn and (one := self._opened(row)) is not None]
+        down = [row for row in rows if row.digest in withdrawn]
+        if not there and down:
+            raise TakenDownError(f"{name[:90]} {_DOWN}. A version without it is released soon.", whole=True)
+        if not there:
+            raise UnknownSetError(self._why_not(name))
+        return _Given(there, down)
 
     def revision(self, name: str, revision: str) -> Released:
-        """Return what a revision leads to; raise UnknownSetError or UnknownRevisionError. Blocks.
+        """Return what a revision leads to; raise as `of`, UnknownRevisionError or TakenDownError. Blocks.
 
         `main` and the tag of LeRobot's format are the newest that is given out, and `version-N` is version N; the
         digest of a version, or its first 40 digits, is that version.
         """
-        there = self.of(name)
+        given = self._given(name)
+        there = given.there
         if revision in (MAIN, there[0].index.codebase):
             return there[0]
-        tagged = _TAG.fullmatch(revision)
         for one in there:
-            same = one.index.version == int(tagged[1]) if tagged else revision in (one.commit, one.index.digest)
-            if same:
+            if revision in (one.tag, one.commit, one.index.digest):
                 return one
+        if any(revision in (tag_of(row.version), commit_of(row.digest), row.digest) for row in given.down):
+            newest = f"take {MAIN}, which is {there[0].tag}"
+            raise TakenDownError(f"{name} at {revision[:80]} {_DOWN}: {newest}.", whole=False)
         known = ", ".join([MAIN, there[0].index.codebase, *(one.tag for one in there)])
         raise UnknownRevisionError(f"{name} has no revision {revision[:80]!r} that is given out. It has {known}.")
 
     def when(self, digests: Sequence[str]) -> dict[str, int]:
-        """Return when versions were released, by their digests; those that were not are left out. Blocks."""
+        """Return when versions that are given out were released, by their digests. Blocks."""
         query = select(ReleaseRow.digest, ReleaseRow.released_ms).where(ReleaseRow.digest.in_(digests))
         with self._database() as db:
-            return {row.digest: row.released_ms for row in db.execute(query)}
+            found = {row.digest: row.released_ms for row in db.execute(query)}
+        down = self._versions.withdrawn([*found]) if found else frozenset()
+        return {digest: released_ms for digest, released_ms in found.items() if digest not in down}
 
     def _opened(self, row: ReleaseRow) -> Released | None:
         with self._lock:
@@ -159,10 +195,7 @@ class Releases:
             self._read[row.digest] = made
         return made
 
-    def _why_not(self, name: str, *, withdrawn: bool) -> str:
-        if withdrawn:
-            why = "every released version of it has an episode that its operator has withdrawn"
-            return f"{name[:90]} is not given out: {why}. Its owner can release a newer one."
+    def _why_not(self, name: str) -> str:
         newest = self._versions.newest(name)
         if newest is None:
             return f"this hub has no data set {name[:90]!r}: GET /api/sets lists those that it has"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import structlog
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from recorder.export.errors import ExportError
@@ -23,15 +26,24 @@ from rewards.datasets.release import Index, commit_of, read_index, release
 from rewards.datasets.version import DatasetVersion
 from rewards.hub.apart import Told, Work, WorkError
 from rewards.hub.exports.releases import Versions
+from rewards.hub.jobs import Asked
 from rewards.tables import JobRow, ReleaseRow
 from sim.robot import RobotError
 from teleop.clock import now_ms
+from teleop.hub.db import Database
+from teleop.hub.full import is_full
 
 KIND: Final = "release"
 SAID: Final = (ExportError, EpisodeError, GateError, PictureError, RobotError)
 """What says something of the episodes or the order, to whoever asked; anything else is a fault of the hub's."""
+FULL: Final = "the hub's disk is full, and nothing was kept: ask again once whoever runs it has made room"
+FREE_BYTES: Final = 1 << 30
+"""What a job leaves free on the disk, for what people drive."""
 Bundle = Callable[[str], StoredBundle]
 """Returns where an episode's files are; raises UnknownFileError, or StoreLostError."""
+
+
+_log = structlog.get_logger()
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -42,6 +54,25 @@ class Request(msgspec.Struct, frozen=True):
     digest: str
     format: str
     order: Order
+
+
+def asked_for(request: Request, version: DatasetVersion) -> Asked:
+    """Return the job that releases a version: one for each version, whatever the options."""
+    said: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(request))  # lists, as the table has them
+    return Asked(KIND, said, len(version.episodes), {"digest": version.digest})
+
+
+@contextmanager
+def saying() -> Iterator[None]:
+    """Turn what says something of the episodes, the order or the disk into WorkError; the rest is a fault of ours."""
+    try:
+        yield
+    except SAID as error:
+        raise WorkError(str(error)) from error
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise WorkError(FULL) from error
 
 
 _REQUEST: Final = msgspec.json.Decoder(Request)
@@ -82,6 +113,8 @@ class _Release:
     key: Path
     config: Mapping[str, Any]
     url: str
+    bytes_max: int
+    """How much it may take."""
 
     def __call__(self, told: Told) -> Mapping[str, Any]:
         """Write the folder, unless an earlier try wrote it and was not heard; raise WorkError."""
@@ -94,47 +127,89 @@ class _Release:
 
     def _written(self, told: Told) -> Index:
         total = len(self.bundles)
-        try:
-            with placed(self.bundles, self.target.with_name(f".{self.target.name}.bundles.tmp")) as folders:
-                return release(
-                    self.version,
-                    folders,
-                    self.target,
-                    self.order,
-                    key=self.key,
-                    trust=trust_in(self.config),
-                    watch=lambda what, done: told(what, done, total),
-                    url=self.url,
-                )
-        except SAID as error:
-            raise WorkError(str(error)) from error
+
+        def watch(what: str, done: int) -> None:
+            told(what, done, total)
+            halves = self.target.parent.glob(f".{self.target.name}.*.tmp")
+            require_room(halves, self.bytes_max, "release fewer episodes or cameras, or ask whoever runs it")
+
+        with saying(), placed(self.bundles, self.target.with_name(f".{self.target.name}.bundles.tmp")) as folders:
+            trust = trust_in(self.config)
+            same = (self.version, folders, self.target, self.order)
+            return release(*same, key=self.key, trust=trust, watch=watch, url=self.url)
+
+
+def require_room(folders: Iterable[Path], bytes_max: int, way_out: str) -> None:
+    """Raise WorkError if what is being written takes more than it may, or leaves too little of the disk."""
+    for folder in folders:
+        taken = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+        if taken > bytes_max:
+            raise WorkError(f"there are {bytes_max / 1e9:.1f} GB for it at this hub, and it takes more: {way_out}")
+        if shutil.disk_usage(folder).free < FREE_BYTES:
+            raise WorkError("the hub's disk is nearly full: ask again once whoever runs it has made room")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What releases are made of."""
+
+    versions: Versions
+    bundle: Bundle
+    config: Callable[[], Mapping[str, Any]]
+    """The hub's own `/api/config`: its receipts are those that count."""
+    url: str
 
 
 class Releasing:
-    """The kind of job."""
+    """The kind of job, and its folders, `folder / <digest>`."""
 
     def __init__(
         self,
-        versions: Versions,
-        bundle: Bundle,
+        database: Database,
+        source: Source,
         folder: Path,
         key: Path,
-        config: Callable[[], Mapping[str, Any]],
-        url: str,
+        bytes_max: int,
+        make_room: Callable[[], object] = lambda: None,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
-        """`config` is the hub's own `/api/config`: its receipts are those that count."""
-        self._versions, self._bundle, self._folder, self._key = versions, bundle, folder, key
-        self._config, self._url, self._clock_ms = config, url, clock_ms
+        """All released versions may take `bytes_max`; `make_room` erases something else, if the disk is nearly full."""
+        self._database, self._source, self._folder, self._key = database, source, folder, key
+        self._bytes_max, self._make_room, self._clock_ms = bytes_max, make_room, clock_ms
         folder.mkdir(parents=True, exist_ok=True)
 
     def work(self, job: str, request: Mapping[str, Any]) -> Work:
         """Return what is to be done; raise WorkError."""
-        asked = request_of(request)
-        found = wanted(self._versions, asked)
-        bundles = bundles_of(found, self._bundle)
+        asked, source = request_of(request), self._source
+        found = wanted(source.versions, asked)
+        bundles = bundles_of(found, source.bundle)
+        self.sweep()
+        self._make_room()
+        left = self._bytes_max - self._taken()
+        if left <= 0:
+            most = f"{self._bytes_max / 1e9:.1f} GB"
+            raise WorkError(
+                f"the released data sets take all of the {most} that this hub has for them: ask who runs it"
+            )
         target = self._folder / asked.digest
-        return _Release(found, bundles, target, asked.order, self._key, self._config(), self._url)
+        return _Release(found, bundles, target, asked.order, self._key, source.config(), source.url, left)
+
+    def sweep(self) -> list[str]:
+        """Erase the folders of versions that were taken down; return their digests. Blocks."""
+        with self._database() as db:
+            released = list(db.scalars(select(ReleaseRow.digest)))
+        down = self._source.versions.withdrawn(released) if released else frozenset()
+        erased = [digest for digest in sorted(down) if (self._folder / digest).is_dir()]
+        for digest in erased:
+            shutil.rmtree(self._folder / digest, ignore_errors=True)
+            _log.info("a release was erased, as consent to one of its episodes has ended", digest=digest)
+        return erased
+
+    def _taken(self) -> int:
+        """Return how many bytes the released versions have that are here."""
+        with self._database() as db:
+            rows = db.execute(select(ReleaseRow.digest, ReleaseRow.bytes)).all()
+        return sum(row.bytes for row in rows if (self._folder / row.digest).is_dir())
 
     def keep(self, db: Session, row: JobRow, result: Mapping[str, Any]) -> None:
         """Note that it is released."""

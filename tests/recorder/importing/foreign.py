@@ -41,7 +41,6 @@ def lerobot_folder(path: Path, episodes: int = 3, *, version: str = "v3.0", rows
     (path / "data/chunk-000").mkdir(parents=True)
     features = {
         "observation.state": {"dtype": "float32", "shape": [6], "names": [f"j{n}.pos" for n in range(6)]},
-        "observation.images.top": {"dtype": "video", "shape": [48, 64, 3], "names": None},
         "action": {"dtype": "float32", "shape": [6], "names": [f"j{n}.pos" for n in range(6)]},
         "timestamp": {"dtype": "float32", "shape": [1], "names": None},
         "episode_index": {"dtype": "int64", "shape": [1], "names": None},

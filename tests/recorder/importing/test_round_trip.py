@@ -17,9 +17,8 @@ from recorder.export.demonstrations import demonstrations
 from recorder.export.errors import ActionError, UnverifiedError
 from recorder.file.apart import reader
 from recorder.file.episode import Episode, ImportedEpisodeError, read_episode
+from recorder.importing.apart import Outcome, Said, import_set, opened
 from recorder.importing.errors import ClaimError
-from recorder.importing.making import Outcome, import_set
-from recorder.importing.sources import open_set
 from recorder.importing.taken import digest_of
 from recorder.proof.bundle import MANIFEST_FILE, RECEIPT_FILE, SIGNATURES_FILE
 from recorder.proof.case import Trust
@@ -38,9 +37,9 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def imported(path: Path, target: Path) -> list[Outcome]:
-    source = open_set(path)
     target.mkdir(exist_ok=True)
-    return list(import_set(source, target, sha256=digest_of(source), software="test"))
+    with opened(path) as source:
+        return list(import_set(source, target, Said(digest_of(path), "test")))
 
 
 def exported(bundles: list[Path], folder: Path, form: str, action: str = "joint_position") -> Path:
@@ -168,11 +167,11 @@ def test_an_export_of_an_import_needs_to_be_asked_for_and_says_where_it_is_from(
 
 def test_a_second_run_leaves_alone_what_is_there_and_goes_on(bundles: list[Path], tmp_path: Path) -> None:
     source, target = exported(bundles, tmp_path, "robomimic"), tmp_path / "in"
-    opened = open_set(source)
     target.mkdir()
-    run = import_set(opened, target, sha256=digest_of(opened), software="test")
-    first = next(run)
-    run.close()
+    with opened(source) as found:
+        run = import_set(found, target, Said(digest_of(source), "test"))
+        first = next(run)
+        run.close()
     before = (first.folder / "episode.h5").stat()
     second = imported(source, target)
     assert [one.made for one in second] == [False, True]

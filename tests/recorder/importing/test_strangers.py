@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import h5py
@@ -25,10 +26,11 @@ from recorder.file.apart import reader
 from recorder.file.episode import read_episode
 from recorder.file.journal import write_clean
 from recorder.importing import errors
+from recorder.importing.apart import Outcome, Said, import_set, opened
 from recorder.importing.errors import BrokenEpisodeError, ImportSetError
-from recorder.importing.making import Outcome, import_set
+from recorder.importing.footage import Spool
 from recorder.importing.sources import open_set
-from recorder.importing.taken import digest_of
+from recorder.importing.taken import Taken, digest_of
 from recorder.proof import manifest as manifests
 from recorder.proof.bundle import MANIFEST_FILE, RECEIPT_FILE, SIGNATURES_FILE, hashed
 from recorder.proof.refusals import GateError
@@ -40,9 +42,15 @@ PEER = Path(__file__).parents[3] / ".venv-lerobot" / "bin" / "python"
 
 
 def imported(path: Path, target: Path) -> list[Outcome]:
-    source = open_set(path)
     target.mkdir(exist_ok=True)
-    return list(import_set(source, target, sha256=digest_of(source), software="test"))
+    with opened(path) as source:
+        return list(import_set(source, target, Said(digest_of(path), "test")))
+
+
+def taken(path: Path, hz: float | None = None) -> Taken:
+    """Read its first episode in this process."""
+    with closing(Spool(path.parent)) as spool:
+        return open_set(path, hz=hz).take(0, spool)
 
 
 def test_robomimics_arrays_keep_their_names_and_values(tmp_path: Path) -> None:
@@ -58,7 +66,7 @@ def test_robomimics_arrays_keep_their_names_and_values(tmp_path: Path) -> None:
     assert origin is not None
     assert (origin.times, origin.final, origin.action.name) == ("rate", True, "source")
     assert "time/t_observed_mono_ns" not in origin.values
-    assert "pictures obs/agentview_image" in origin.left_out
+    assert origin.values["cameras/agentview/bytes"] == "obs/agentview_image"
     assert episode.end.success is None
     assert np.diff(episode.t_observed_ns).tolist() == [50_000_000] * ROWS
 
@@ -150,9 +158,8 @@ def test_a_missing_table_or_a_link_out_of_the_set_is_named(
 ) -> None:
     path = lerobot_folder(tmp_path / "set")
     spoil(path)
-    source = open_set(path)
     with pytest.raises(BrokenEpisodeError) as caught:
-        source.take(0)
+        taken(path)
     assert type(caught.value).__name__ == expected
 
 
@@ -285,7 +292,7 @@ def test_an_unknown_version_and_a_missing_rate_are_refused(tmp_path: Path) -> No
     path = robomimic_file(tmp_path / "untimed.hdf5", hz=None)
     with pytest.raises(errors.NoRateError, match="--hz"):
         open_set(path)
-    assert open_set(path, hz=10.0).take(0).hz == 10.0
+    assert taken(path, 10.0).hz == 10.0
 
 
 def test_another_episode_in_the_way_is_never_overwritten(tmp_path: Path) -> None:
@@ -355,4 +362,4 @@ def test_a_table_that_declares_more_than_is_read_is_refused_before_it_is(tmp_pat
     pq.write_table(table, path / "data/chunk-000/file-000.parquet")
     assert (path / "data/chunk-000/file-000.parquet").stat().st_size < 1 << 20
     with pytest.raises(errors.TooMuchError, match="declares"):
-        open_set(path).take(0)
+        taken(path)

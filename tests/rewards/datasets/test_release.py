@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from rewards.datasets.release import INDEX, MembersError, read_index
+from rewards.datasets.exporting import MembersError
+from rewards.datasets.release import INDEX, read_index
 from rewards.datasets.signing import release_key, sign
 from teleop.identity import KeyContentError
 from tests.recorder.export import made

@@ -115,7 +115,7 @@ const SAYS: readonly (readonly [Todo, says: string, codes: readonly string[]])[]
   ['try_again', 'Many people are searching at the moment. Try again in a moment.', ['search_busy']],
   ['try_again', 'This search takes too long. Search for less: add a task, or a date.', ['search_slow']],
   ['lobby', 'This search asks for something that there is not. Choose from the filters that are shown.', ['unknown_filter', 'filter_value']],
-  ['lobby', 'That is not here, or not any more. Look for it among the data sets.', ['unknown_revision', 'unknown_path', 'paths']],
+  ['lobby', 'That is not here, or not any more. Look for it among the data sets.', ['unknown_revision', 'unknown_path', 'taken_down', 'paths']],
   ['try_again', 'The hub cannot write the data like that. Choose another format, action or size of the pictures.', ['order']],
   ['try_again', 'The hub no longer has that. Ask for it again.', ['unknown_job', 'archive_erased']],
   ['try_again', 'There is nothing to download yet. Try again in a moment.', ['no_archive']],

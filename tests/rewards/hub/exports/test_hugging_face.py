@@ -210,13 +210,18 @@ def test_no_path_leads_out_of_the_folder(hub: Hub) -> None:
         assert said.startswith(b"HTTP/1.1 404"), (path, said[:200])
 
 
-def test_a_version_with_a_withdrawn_episode_is_no_longer_given_out(api: HfApi, hub: Hub) -> None:
+def test_a_version_with_a_withdrawn_episode_is_no_longer_given_out(api: HfApi, hub: Hub, tmp_path: Path) -> None:
     last = hub.second.episodes[2].episode
     hub.versions.gone = {last}
     try:
         assert api.dataset_info(NAME).sha == hub.first.digest[:40], "the newest that is still given out"
-        with pytest.raises(RevisionNotFoundError):
-            api.dataset_info(NAME, revision="version-2")
+        for revision in ("version-2", hub.second.digest[:40], hub.second.digest):
+            with pytest.raises(RevisionNotFoundError, match="that its operator has withdrawn: take main, which is ve"):
+                api.dataset_info(NAME, revision=revision)
+            answer = httpx.get(f"{hub.url}/datasets/{NAME}/resolve/{revision}/meta/info.json")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (410, "taken_down")
+        with pytest.raises(RevisionNotFoundError, match="take main"):
+            api.snapshot_download(NAME, repo_type="dataset", revision="version-2", cache_dir=tmp_path)
         hub.versions.gone = {hub.first.episodes[0].episode}
         with pytest.raises(RepositoryNotFoundError, match="that its operator has withdrawn"):
             api.dataset_info(NAME)

@@ -17,7 +17,7 @@ from huggingface_hub import snapshot_download
 from sqlalchemy import update
 
 from recorder.hub.store.bundles import StoredBundle
-from rewards.hub.exports.releasing import Releasing
+from rewards.hub.exports.releasing import Releasing, Source
 from rewards.tables import JobRow
 from tests.rewards.datasets.sets import NAME
 from tests.rewards.hub.exports.ordering_hub import JOINTS, Hub, opened
@@ -198,9 +198,8 @@ def test_a_release_that_was_written_and_not_heard_is_not_written_again(
     folder = Path(shutil.copytree(hub.work / "released" / digest, tmp_path / "released" / digest))
     half = folder.with_name(f".{digest}.77.tmp")
     half.mkdir()
-    work = Releasing(
-        hub.versions, lambda one: StoredBundle(one, ()), folder.parent, hub.work / "keys" / "release.key", dict, ""
-    )
+    source = Source(hub.versions, lambda one: StoredBundle(one, ()), dict, "")
+    work = Releasing(hub.database, source, folder.parent, hub.work / "keys" / "release.key", 10**9)
     request = hub.giving.jobs.get(released["id"]).request
     before = folder.stat()
     assert work.work(released["id"], request)(lambda what, done, total: None) == {
