@@ -233,7 +233,7 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, verifiers
             database=parts.database,
             executor=verifiers,
             previews=Previews(Kept(settings.data / "previews"), painter),
-            withdrawn=consent.ended,
+            withdrawn=consent.ended_ms,
         )
     )
     app.get("/api/config", response_model=ConfigAnswer)(lambda: _config(parts, giving.public_key))
