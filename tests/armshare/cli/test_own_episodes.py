@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from armshare.cli.app import cli
 from armshare.researcher.finding import table
+from tests.recorder.factory import fixed_key
 
 FOUND = {
     "created_ms": 1_790_000_000_000,
@@ -33,7 +34,7 @@ FOUND = {
     [
         (["episodes", "--withdrawn"], "add --mine"),
         (["episodes", "--mine", "--withdrawn", "--task", "lift"], "leave --task out"),
-        (["episodes", "--mine", "--operator", "0x" + "b" * 40], "leave --operator out"),
+        (["episodes", "--mine", "--operator", fixed_key("bob").address], "leave --operator out"),
         (["episodes", "--key", "some.key"], "add --mine"),
         (["fetch", "here", "--episode", "e1", "--score-min", "0.5"], "leave --score-min out"),
     ],
