@@ -41,5 +41,8 @@ def said(found: Mapping[str, Any], wallet: LocalAccount) -> Iterator[str]:
     if not shown:
         yield f"{wallet.address} has withdrawn no episodes"
         return
-    many = f"{shown:,} withdrawn episode{'' if shown == 1 else 's'}{' or more' if found['next'] else ''}"
+    if shown == 1 and not found["next"]:
+        yield "1 withdrawn episode: no search finds it, and no new version of a data set has it"
+        return
+    many = f"{shown:,} withdrawn episodes{' and more' if found['next'] else ''}"
     yield f"{many}: no search finds them, and no new version of a data set has them"

@@ -91,7 +91,7 @@ def check(version_data: bytes, card: Card, folder: Path, hub: str, watch: Watch)
             watch(member.episode, at)
             _add(tally, starts, member, bundle_of(member.episode), rules, done)
     done.wrong += starts.leaks
-    done.wrong += differences(card, tally.card(), _unsaid(card, done))
+    done.wrong += differences(card, tally.card(card.lengths.from_s), _unsaid(card, done))
     return done
 
 

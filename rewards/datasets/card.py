@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import heapq
 import math
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -19,13 +18,12 @@ import msgspec
 
 from recorder.file.meta import canonical
 from rewards.datasets.facts import Facts, Numbers
+from rewards.datasets.lengths import Lengths, LengthTally
 from rewards.datasets.version import DatasetVersion, Member
 
 FORMAT: Final = "armshare.card/1"
 BINS: Final = 20
 """Of a score's histogram: each is a twentieth."""
-LENGTHS_S: Final = (0, 1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 3600)
-"""Where the bins of lengths begin, s; the last has no end."""
 LISTED_MAX: Final = 200
 """How many operators, robots, drivers, tasks ... are listed, those of the most episodes; the others are counted."""
 POINTS_MAX: Final = 1000
@@ -79,17 +77,6 @@ class Scores:
     mean: float
     counts: list[int]
     """Of 20 bins over [0, 1]."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lengths:
-    """How long the episodes are."""
-
-    from_s: list[float]
-    """Where each bin begins."""
-    counts: list[int]
-    min_s: float
-    max_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,9 +268,8 @@ class Tally:
         self._units: dict[tuple[str, str], str] = {}
         self._cameras: dict[tuple[str, str, str, int, int], tuple[Counter[str], _Together]] = {}
         self._starts: dict[tuple[str, str], _Where] = {}
-        self._lengths = [0] * len(LENGTHS_S)
+        self._lengths = LengthTally()
         self._durations_s: list[float] = []  # those of the last ones, and what those before them add up to
-        self._ends_s = (math.inf, -math.inf)
         self._episodes = self._bytes = self._steps = self._practice = self._unscored = 0
         self._unread: list[str] = []
 
@@ -329,15 +315,14 @@ class Tally:
             self._starts.setdefault((facts.task, facts.model), _Where()).add(facts.episode, facts.starts_m)
 
     def _add_length(self, duration_s: float) -> None:
-        self._lengths[max(0, bisect_right(LENGTHS_S, duration_s) - 1)] += 1
+        self._lengths.add(duration_s)
         self._durations_s.append(duration_s)
         if len(self._durations_s) > 1000:
             self._durations_s = [math.fsum(self._durations_s)]
-        self._ends_s = min(self._ends_s[0], duration_s), max(self._ends_s[1], duration_s)
 
-    def card(self) -> Card:
-        """Return the card of what was added."""
-        success, read = self._counts["success"], self._episodes - len(self._unread)
+    def card(self, lengths_from_s: Sequence[float] | None = None) -> Card:
+        """Return the card of what was added; lengths are counted in these bins, to compare them with another card's."""
+        success = self._counts["success"]
         known = success["true"] + success["false"]
         return Card(
             format=FORMAT,
@@ -363,7 +348,7 @@ class Tally:
             robots=[Robot(one, model, simulated, many) for (one, model, simulated), many in _most(self._robots)],
             cameras=[self._camera(key) for key in sorted(self._cameras)[:LISTED_MAX]],
             faults=[self._fault(name) for name in FAULTS if self._faults[name]],
-            lengths=Lengths(list(map(float, LENGTHS_S)), self._lengths, *(self._ends_s if read else (0.0, 0.0))),
+            lengths=self._lengths.lengths(lengths_from_s),
             starts=[self._start(key) for key in sorted(self._starts)[:LISTED_MAX]],
             arrays=[self._array(key) for key in sorted(self._arrays)],
             unread=self._unread[:UNREAD_MAX],
