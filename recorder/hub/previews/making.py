@@ -25,7 +25,7 @@ from recorder.pictures.channel import PictureCodec, Pictures
 from recorder.pictures.decode import Decoder
 from sim.robot import RobotError
 
-RECIPE: Final = 1
+RECIPE: Final = 2
 """What is in a preview's name, so that one that was made in another way is made again. Count it up."""
 SIZE: Final = (320, 240)
 """Width and height; of a camera of another shape, the height is another."""
@@ -98,6 +98,8 @@ def make(file: Path | Stored, camera: str | None, full: bool = False) -> Preview
 
 
 def _drawn(episode: Episode, wanted: str | None, most: int) -> Preview | NoCamera:
+    from recorder.hub.previews.framing import farther
+    from sim.catalogue import description
     from sim.pictures.render import open_renderer, render_scene_of
 
     meta, (width, height) = episode.meta, SIZE
@@ -106,6 +108,8 @@ def _drawn(episode: Episode, wanted: str | None, most: int) -> Preview | NoCamer
     if isinstance(name, NoCamera):
         return name
     camera = scene.camera(name)
+    if most == PICTURES_MAX:
+        camera = farther(camera, description(meta.robot.model))
     rows = _rows(episode.steps, episode.steps / meta.spec.control_hz, most)
     seen = {array: values[rows] for array, values in episode.observations.items()}
     renderer = open_renderer(scene, width, height)

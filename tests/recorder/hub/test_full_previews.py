@@ -38,6 +38,19 @@ def test_a_simulated_episode_says_which_cameras_it_can_be_drawn_from(tmp_path: P
     assert timeline_of(bundle / EPISODE_FILE).drawn == ["front", "side", "wrist"]
 
 
+def test_a_short_film_has_the_whole_arm_in_it_and_a_full_one_is_what_the_camera_sees(tmp_path: Path) -> None:
+    (bundle,) = reaching(tmp_path, range(1))
+    short, full = make(bundle / EPISODE_FILE, "front"), make(bundle / EPISODE_FILE, "front", True)
+    wrists = [make(bundle / EPISODE_FILE, "wrist", said) for said in (False, True)]
+    assert isinstance(short, Preview)
+    assert isinstance(full, Preview)
+    dark = [int((film_of(one.film)[0].max(axis=2) < 90).any(axis=1).argmax()) for one in (short, full)]
+    assert dark[1] < 3, "the arm is cut off by the upper edge of what the camera sees"
+    assert dark[0] > 3, "from farther away, there is something above it"
+    seen = [film_of(one.film)[0].astype(int) for one in wrists if isinstance(one, Preview)]
+    assert np.abs(seen[0] - seen[1]).mean() < 2  # a wrist's camera stays on the wrist
+
+
 def test_a_full_preview_is_kept_beside_the_short_one(tmp_path: Path) -> None:
     made: list[tuple[Any, ...]] = []
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { countOf, filmS, pictureAt, shortIsFull } from './drawn'
+import { countOf, filmS, pictureAt } from './drawn'
 
 test('a film and the episode begin and end together, and no moment is shown by a picture that is far from it', () => {
   for (const lengthS of [0.2, 3.05, 4.9, 30, 59.95, 180]) {
@@ -22,9 +22,4 @@ test('moments outside the episode show its ends', () => {
 test('a picture is found again by where it is in the film', () => {
   expect(countOf(3.1)).toBe(31)
   for (let picture = 0; picture < 600; picture += 1) expect(Math.floor(filmS(picture) * 10 + 1e-6)).toBe(picture)
-})
-
-test('the short film is enough for five seconds', () => {
-  expect(shortIsFull(4.9)).toBe(true)
-  expect(shortIsFull(5)).toBe(false)
 })

@@ -2,12 +2,6 @@
 // its last, and encodes ten a second (`docs/catalogue.md`). Pure.
 
 const RATE_HZ = 10
-/** A short film has no more pictures. */
-const SHORT_MAX = 50
-
-/** Whether the short film, which the hub most likely has already, has every tenth of a second of an episode. */
-export const shortIsFull = (lengthS: number): boolean => Math.ceil(lengthS * RATE_HZ) + 1 <= SHORT_MAX
-
 /** How many pictures a film of this length has. */
 export const countOf = (filmS: number): number => Math.max(1, Math.round(filmS * RATE_HZ))
 
