@@ -11,12 +11,13 @@ import heapq
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 import msgspec
 
 from recorder.file.meta import canonical
+from rewards.datasets import drawn
 from rewards.datasets.facts import Facts, Numbers
 from rewards.datasets.lengths import Lengths, LengthTally
 from rewards.datasets.version import DatasetVersion, Member
@@ -30,6 +31,8 @@ POINTS_MAX: Final = 1000
 """Of how many episodes the start is shown, for each task and model: those with the lowest hashes."""
 UNREAD_MAX: Final = 20
 _PPM: Final = 1_000_000
+_SHADES: Final = 0.03
+"""By how much drawn colours, in [0, 1], may differ on another machine."""
 FAULTS: Final[Mapping[str, str]] = {
     "limited": "a limit of safety changed what was commanded",
     "late": "a step took more than one and a half control periods",
@@ -101,7 +104,7 @@ class Recorded:
     episodes: int
     pictures: int
     numbers: Numbers | None
-    """Of each colour, in [0, 1], or of depth, in mm. Drawn pictures have none: they depend on what is asked for."""
+    """Of each colour, in [0, 1], or of depth, in mm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +182,8 @@ class Card:
     arrays: list[Array]
     unread: list[str]
     """Episodes whose files could not be read, at most 20: all but the counts of scores and splits leaves them out."""
+    drawn: list[Recorded] = field(default_factory=list)
+    """What the cameras of simulations see, from a few pictures of a few episodes; earlier releases had none."""
 
 
 CARD: Final = msgspec.json.Decoder(Card)
@@ -253,9 +258,10 @@ class _Where:
 class Tally:
     """Makes a card of episodes that are added in the version's order."""
 
-    def __init__(self, head: DatasetVersion, digest: str) -> None:
-        """`head`: the version, whose members need not be there."""
-        self._head, self._digest = head, digest
+    def __init__(self, head: DatasetVersion, digest: str, drawn_of: frozenset[str] = frozenset()) -> None:
+        """`head`: the version, whose members need not be there. `drawn_of`: whose drawn pictures are counted."""
+        self._head, self._digest, self._drawn_of = head, digest, drawn_of
+        self._drawn: dict[tuple[str, str], tuple[Counter[str], _Together]] = {}
         self._counts: dict[str, Counter[str]] = {
             name: Counter()
             for name in ("split", "success", "trust", "task", "operator", "driver", "engine", "model", "fault")
@@ -311,6 +317,10 @@ class Tally:
             counts.update(episodes=1, pictures=camera.pictures)
             if camera.numbers is not None:
                 together.add(camera.numbers)
+        for name, numbers in (facts.drawn or {}).items() if facts.episode in self._drawn_of else ():
+            counts, together = self._drawn.setdefault((facts.model, name), (Counter(), _Together()))
+            counts.update(episodes=1, pictures=numbers.count)
+            together.add(numbers)
         if facts.starts_m:
             self._starts.setdefault((facts.task, facts.model), _Where()).add(facts.episode, facts.starts_m)
 
@@ -352,6 +362,7 @@ class Tally:
             starts=[self._start(key) for key in sorted(self._starts)[:LISTED_MAX]],
             arrays=[self._array(key) for key in sorted(self._arrays)],
             unread=self._unread[:UNREAD_MAX],
+            drawn=[self._drawn_camera(key) for key in sorted(self._drawn)[:LISTED_MAX]],
         )
 
     def _score(self, rules: str) -> Scores:
@@ -362,6 +373,11 @@ class Tally:
     def _camera(self, key: tuple[str, str, str, int, int]) -> Recorded:
         counts, together = self._cameras[key]
         return Recorded(*key, counts["episodes"], counts["pictures"], together.numbers() if together.count else None)
+
+    def _drawn_camera(self, key: tuple[str, str]) -> Recorded:
+        counts, together = self._drawn[key]
+        said = counts["episodes"], counts["pictures"]
+        return Recorded(*key, drawn.CODEC, *drawn.SIZE, *said, together.numbers())
 
     def _fault(self, name: str) -> Fault:
         return Fault(name, FAULTS[name], self._counts["fault"][name], self._faults[name])
@@ -391,6 +407,31 @@ def differences(said: Card, found: Card, ignored: Sequence[str] = ()) -> list[st
         for name in ignored:
             one.pop(name)
     return list(_differing("", *plain))
+
+
+def drawn_differences(said: Sequence[Recorded], found: Sequence[Recorded]) -> list[str]:
+    """Return in words where a card says something else of drawn pictures than those that were drawn here show.
+
+    Another machine's renderer may shade an edge otherwise, so numbers may differ by a few shades.
+    """
+    there = {(one.model, one.name): one for one in found}
+    wrong = []
+    for one in said:
+        other = there.get((one.model, one.name))
+        if other is None or other.numbers is None or one.numbers is None or not _alike(one.numbers, other.numbers):
+            wrong.append(
+                f"drawn: the card says of {one.name} of {one.model} what its pictures, drawn again, do not show"
+            )
+    return wrong
+
+
+def _alike(one: Numbers, other: Numbers) -> bool:
+    pairs = [
+        pair
+        for name in ("mean", "std", "q10", "q50", "q90")
+        for pair in zip(getattr(one, name), getattr(other, name), strict=False)
+    ]
+    return len(one.mean) == len(other.mean) and all(abs(a - b) <= _SHADES for a, b in pairs)
 
 
 def _differing(path: str, said: Any, found: Any) -> list[str]:
