@@ -19,7 +19,8 @@ from recorder.file.apart import reader
 from recorder.file.episode import Episode, EpisodeError
 from recorder.proof.bundle import RECEIPT_FILE, RECEIPT_JSON, hashed, read_small
 from recorder.proof.manifest import EPISODE_FILE
-from rewards.datasets.card import CARD, Card, Judged, Tally, differences, drawn_differences
+from rewards.datasets.card import CARD, Card, Judged, Tally
+from rewards.datasets.comparing import differences, drawn_differences
 from rewards.datasets.drawn import chosen
 from rewards.datasets.facts import facts_of
 from rewards.datasets.splits import start_key

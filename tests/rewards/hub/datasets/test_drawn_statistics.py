@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from recorder.proof.bundle import EPISODE_FILE
-from rewards.datasets.card import CARD, Card, Judged, Tally, drawn_differences, encoded
+from rewards.datasets.card import CARD, Card, Judged, Tally, encoded
+from rewards.datasets.comparing import drawn_differences
 from rewards.datasets.drawn import EPISODES_MAX, PICTURES, chosen
 from rewards.datasets.facts import FACTS, facts_in
 from tests.recorder.dataset.world import reaching
