@@ -8,7 +8,7 @@ from tests.screenshots.__main__ import TARGET
 from tests.screenshots.captions import CAPTIONS, index
 from tests.screenshots.studio import SCHEMES, SIZES, file_of
 
-MOST_BYTES: Final = 8 * 1024**2
+MOST_BYTES: Final = 10 * 1024**2
 
 
 def test_the_list_of_screenshots_is_the_one_that_is_written_and_every_picture_is_there() -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from armshare.cli.options import (
@@ -27,7 +26,7 @@ from armshare.cli.options import (
     out,
     size_of,
 )
-from armshare.cli.words import searching
+from armshare.cli.words import option_of, searching
 from armshare.client import client_of, config_of
 from sim.words import listed
 
@@ -139,25 +138,33 @@ def _light(said: str) -> str | tuple[float, float, float]:
 def episodes(
     hub: HubUrl = HUB,
     limit: Annotated[int, typer.Option(min=1, help="The most episodes to list.")] = 50,
+    mine: Annotated[bool, typer.Option("--mine", help="Those that your own wallet drove.")] = False,
+    withdrawn: Annotated[
+        bool, typer.Option("--withdrawn", help="With --mine: those that you have withdrawn, which no search finds.")
+    ] = False,
+    key: Annotated[
+        Path | None, typer.Option(help="With --mine: the wallet's key file; by default the one in your data folder.")
+    ] = None,
     _ca: Ca = None,
     as_json: AsJson = False,
     *,
     words: dict[str, str],
 ) -> None:
     """List a hub's episodes: all, or those that the words find; the newest first, unless --order says otherwise."""
+    from armshare.cli import mine as own
     from armshare.researcher import finding
 
+    if withdrawn:
+        own.show_withdrawn(hub, key, limit, mine=mine, as_json=as_json, words=words)
+        return
+    if mine:
+        words = own.of_operator(words, own.wallet_of(key).address)
+    elif key is not None:
+        raise typer.BadParameter("a key says whose episodes: add --mine", param_hint="--key")
     with client_of(hub) as client:
         config_of(client)
         found = finding.find(client, words, limit)
-        if as_json:
-            print(json.dumps(found))
-            return
-        if found["episodes"]:
-            wide = out if out.is_terminal else Console(width=finding.WHOLE)  # a file or a pipe has no edge
-            wide.print(finding.table(found, wide.width))
-        for line in finding.said(client, words, found):
-            err.print(line, highlight=False, soft_wrap=True, markup=False)
+        own.print_found(found, finding.said(client, words, found), as_json=as_json)
 
 
 @cli.command()
@@ -165,15 +172,22 @@ def episodes(
 def fetch(
     target: Annotated[Path, typer.Argument(help="The folder to write to; each episode gets a folder in it.")],
     hub: HubUrl = HUB,
+    episode: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="This episode, whatever else there is; may be repeated.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="The most episodes to download.")] = 1000,
     _ca: Ca = None,
     *,
     words: dict[str, str],
 ) -> None:
-    """Download verified episodes: all, or those that the words find."""
+    """Download verified episodes: all, those that the words find, or those that are named."""
     from armshare.researcher import fetching
 
-    got = list(_shown(fetching.fetch(hub, target, words, limit)))
+    if episode and words:
+        said = f"these are named, so nothing is searched for: leave {listed(map(option_of, words))} out"
+        raise typer.BadParameter(said, param_hint="--episode")
+    found = fetching.fetch_named(hub, target, episode) if episode else fetching.fetch(hub, target, words, limit)
+    got = list(_shown(found))
     for line in fetching.fetched_lines(hub, target, got):
         out.print(line, highlight=False, soft_wrap=True, markup=False)
     if not got:

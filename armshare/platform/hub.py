@@ -234,7 +234,7 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, hands: Ha
             database=parts.database,
             executor=hands.short,
             previews=Previews(Kept(settings.data / "previews"), hands.drawing),
-            withdrawn=consent.ended,
+            withdrawn=consent.ended_ms,
         )
     )
     app.get("/api/config", response_model=ConfigAnswer)(lambda: _config(parts, giving.public_key))

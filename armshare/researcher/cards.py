@@ -19,7 +19,9 @@ from recorder.file.apart import reader
 from recorder.file.episode import Episode, EpisodeError
 from recorder.proof.bundle import RECEIPT_FILE, RECEIPT_JSON, hashed, read_small
 from recorder.proof.manifest import EPISODE_FILE
-from rewards.datasets.card import CARD, Card, Judged, Tally, differences
+from rewards.datasets.card import CARD, Card, Judged, Tally
+from rewards.datasets.comparing import differences, drawn_differences
+from rewards.datasets.drawn import chosen
 from rewards.datasets.facts import facts_of
 from rewards.datasets.splits import start_key
 from rewards.datasets.version import DatasetVersion, Member, Split
@@ -85,13 +87,16 @@ def check(version_data: bytes, card: Card, folder: Path, hub: str, watch: Watch)
         done.wrong.append(f"The card is of the version {card.digest}, and this is {digest}.")
         return done
     rules = card.scores[0].rules if len(card.scores) == 1 else None
-    tally, starts = Tally(version, digest), _Starts()
+    drawn = chosen(one.episode for one in version.episodes) if card.drawn else frozenset()
+    tally, starts = Tally(version, digest, drawn), _Starts()
     with _bundles(folder, hub) as bundle_of:
         for at, member in enumerate(version.episodes):
             watch(member.episode, at)
-            _add(tally, starts, member, bundle_of(member.episode), rules, done)
+            _add(tally, starts, member, bundle_of(member.episode), rules, done, draw=member.episode in drawn)
     done.wrong += starts.leaks
-    done.wrong += differences(card, tally.card(), _unsaid(card, done))
+    found = tally.card(card.lengths.from_s)
+    done.wrong += differences(card, found, ("drawn", *_unsaid(card, done)))
+    done.wrong += drawn_differences(card.drawn, found.drawn)
     return done
 
 
@@ -120,7 +125,16 @@ class _Starts:
             self.leaks.append(f"{member.episode} ({member.split}) begins as {other} ({split}) does: the test leaks.")
 
 
-def _add(tally: Tally, starts: _Starts, member: Member, bundle: Path | None, rules: str | None, done: Checked) -> None:
+def _add(
+    tally: Tally,
+    starts: _Starts,
+    member: Member,
+    bundle: Path | None,
+    rules: str | None,
+    done: Checked,
+    *,
+    draw: bool,
+) -> None:
     """Add one episode, as its file is; what is wrong with it is noted."""
     done.episodes += 1
     found = None if bundle is None else hashed(bundle / EPISODE_FILE)
@@ -136,7 +150,7 @@ def _add(tally: Tally, starts: _Starts, member: Member, bundle: Path | None, rul
         return tally.add(member, None, Judged(None, None, _trust(bundle), None))
     starts.add(episode, member)
     score = score_of(episode, rules)
-    return tally.add(member, facts_of(episode), Judged(score.version, score.score_ppm, _trust(bundle), None))
+    return tally.add(member, facts_of(episode, draw), Judged(score.version, score.score_ppm, _trust(bundle), None))
 
 
 def _trust(bundle: Path) -> str | None:

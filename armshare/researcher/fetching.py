@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -46,6 +47,24 @@ def fetch(hub: str, target: Path, words: Mapping[str, str], limit: int) -> Itera
     with client_of(hub) as client:
         config_of(client)
         yield from Downloads(client, target).run(_found(client, words, limit))
+
+
+def fetch_named(hub: str, target: Path, episodes: Sequence[str]) -> Iterator[Got]:
+    """Download the bundles of these episodes below `target`, yielding what became of each.
+
+    Raises PlatformError if there is no hub, or if one of them is not a verified episode of it.
+    """
+    with client_of(hub) as client:
+        config_of(client)
+        wanted = [_named(client, one) for one in dict.fromkeys(episodes)]
+        yield from Downloads(client, target).run(wanted)
+
+
+def _named(client: httpx.Client, episode: str) -> Wanted:
+    found = client.get(f"/api/episodes/{quote(episode, safe='')}").raise_for_status().json()
+    if found["state"] != _VERIFIED:
+        raise PlatformError(f"{episode} is {found['state']}: only verified episodes can be downloaded.")
+    return Wanted(found["episode"], found["sha256"], found["size"])
 
 
 def _found(client: httpx.Client, words: Mapping[str, str], limit: int) -> Iterator[Wanted]:

@@ -66,8 +66,14 @@ def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
         "" if one["duration_s"] is None else f"{one['duration_s']:.1f} s",
         {True: "yes", False: "no", None: ""}[one["success"]],
         f"{score}{', practice' if one['practice'] else ''}",
-        one["trust"] or str(one["state"]),
+        _standing(one),
     )
+
+
+def _standing(one: Mapping[str, Any]) -> str:
+    if one.get("withdrawn_ms") is not None:
+        return f"withdrawn {datetime.fromtimestamp(one['withdrawn_ms'] / 1000, UTC):%Y-%m-%d}"
+    return str(one["trust"] or one["state"])
 
 
 def said(client: httpx.Client, words: Mapping[str, str], found: Mapping[str, Any]) -> Iterator[str]:

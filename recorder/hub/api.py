@@ -23,7 +23,7 @@ from starlette.types import Scope
 from recorder.file.layout import EpisodeIdError
 from recorder.file.tus import TUS_VERSION
 from recorder.hub.arriving import Arrival, Arriving, Unsigned
-from recorder.hub.catalogue import Catalogue, EpisodeView, UnknownEpisodeError
+from recorder.hub.catalogue import Catalogue, EpisodeView, SeenEpisode, UnknownEpisodeError, seen
 from recorder.hub.intake import EpisodePrivateError, Intake, Sealing
 from recorder.hub.log import Log, LogIndexError
 from recorder.hub.previews.line import (
@@ -75,6 +75,8 @@ _FILE: Final[dict[int | str, dict[str, Any]]] = {
 _TEXT: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 _UPLOAD: Final = re.compile(r"/api/uploads/[^/]+")
 _SEALING: Final = re.compile(r"/api/episodes/[^/]+/seal")
+Withdrawn = Callable[[str], int | None]
+"""Return when an episode's operator took it back, ms since 1970; None if that has not happened."""
 _log = structlog.get_logger()
 _LOST: Final = "the place where the hub keeps its files does not answer as it should; nothing is lost, try again later"
 _OCTETS: Final = "application/offset+octet-stream"
@@ -202,18 +204,18 @@ def make_router(
     database: Database,
     executor: Executor | None = None,
     previews: Previews | None = None,
-    withdrawn: Callable[[str], bool] = lambda _episode: False,
+    withdrawn: Withdrawn = lambda _episode: None,
 ) -> APIRouter:
     """Return every route of the recorder; without `previews`, all but theirs.
 
     `executor` reads files for whoever looks at them (None: threads).
-    `withdrawn` says whether the consent to an episode has ended. It may block.
+    `withdrawn` says when the consent to an episode ended; None if it has not. It may block.
     """
     router = APIRouter(route_class=_Route)
     _add_uploads(router, access, uploads, intake)
     _add_intake(router, access, intake)
     _add_arriving(router, access, intake, Arriving(database, uploads))
-    _add_reading(router, access, intake, catalogue)
+    _add_reading(router, access, intake, catalogue, withdrawn)
     showing.add_showing(router, partial(_verified, catalogue, intake), executor)
     if previews is not None:
         add_previews(router, previews, partial(_seen, intake, catalogue, withdrawn))
@@ -346,7 +348,7 @@ def _add_arriving(router: APIRouter, access: Access, intake: Intake, arriving: A
             raise errors.ApiError(422, "address", str(error)) from error
 
 
-def _add_reading(router: APIRouter, access: Access, intake: Intake, catalogue: Catalogue) -> None:
+def _add_reading(router: APIRouter, access: Access, intake: Intake, catalogue: Catalogue, withdrawn: Withdrawn) -> None:
     @router.get("/api/episodes/{episode}/manifest", response_class=Response, responses=_MANIFEST)
     async def manifest(episode: str, wait_s: Annotated[float, Query(ge=0.0, le=WAIT_S_MAX)] = 0.0) -> Response:
         """Return the manifest's exact bytes, once the host has sealed the episode."""
@@ -356,9 +358,9 @@ def _add_reading(router: APIRouter, access: Access, intake: Intake, catalogue: C
         return Response(found, media_type="application/json")
 
     @router.get("/api/episodes/{episode}")
-    def episode(episode: str) -> EpisodeView:
+    def episode(episode: str) -> SeenEpisode:
         """Return one episode."""
-        return catalogue.get(episode)
+        return seen(catalogue.get(episode), withdrawn(episode))
 
     @router.get("/api/episodes/{episode}/files/{name}", response_class=Response, responses=_FILE)
     @router.head("/api/episodes/{episode}/files/{name}", response_class=Response)
@@ -379,14 +381,12 @@ def _verified(catalogue: Catalogue, intake: Intake, episode: str) -> StoredFile:
     return intake.file(episode, EPISODE_FILE, lambda _row: False)
 
 
-def _seen(
-    intake: Intake, catalogue: Catalogue, withdrawn: Callable[[str], bool], episode: str
-) -> tuple[str, StoredFile]:
+def _seen(intake: Intake, catalogue: Catalogue, withdrawn: Withdrawn, episode: str) -> tuple[str, StoredFile]:
     """Return the digest and the file of an episode that anyone may see; raise why nobody may."""
     found = catalogue.get(episode)
     if found.state is not EpisodeState.VERIFIED or found.digest is None:
         raise EpisodeStateError(f"{episode} is {found.state}: only verified episodes have previews")
-    if withdrawn(episode):
+    if withdrawn(episode) is not None:
         raise EpisodeWithdrawnError(f"the operator of {episode} has withdrawn it, so it is not shown any more")
     return found.digest, intake.file(episode, EPISODE_FILE, lambda _row: False)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from recorder.hub.states import EpisodeState
@@ -62,6 +62,14 @@ class EpisodeView:
     """The episode that it repeats, if it is rejected for that."""
 
 
+@dataclass(frozen=True, slots=True)
+class SeenEpisode(EpisodeView):
+    """One episode, for whoever asks for it alone."""
+
+    withdrawn_ms: int | None
+    """When its operator took it back: no search finds it, and no new version of a data set has it. None if not."""
+
+
 class Catalogue:
     """The hub's episodes, read only."""
 
@@ -103,6 +111,11 @@ def view(row: EpisodeRow) -> EpisodeView:
         another_look=_may_be_looked_at(row),
         twin=row.twin,
     )
+
+
+def seen(found: EpisodeView, withdrawn_ms: int | None) -> SeenEpisode:
+    """Return an episode with when its operator took it back."""
+    return SeenEpisode(**{one.name: getattr(found, one.name) for one in fields(EpisodeView)}, withdrawn_ms=withdrawn_ms)
 
 
 def _driver(row: EpisodeRow) -> DriverView | None:

@@ -9,23 +9,22 @@ from __future__ import annotations
 import hashlib
 import heapq
 import math
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 import msgspec
 
 from recorder.file.meta import canonical
+from rewards.datasets import drawn
 from rewards.datasets.facts import Facts, Numbers
+from rewards.datasets.lengths import Lengths, LengthTally
 from rewards.datasets.version import DatasetVersion, Member
 
 FORMAT: Final = "armshare.card/1"
 BINS: Final = 20
 """Of a score's histogram: each is a twentieth."""
-LENGTHS_S: Final = (0, 1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 3600)
-"""Where the bins of lengths begin, s; the last has no end."""
 LISTED_MAX: Final = 200
 """How many operators, robots, drivers, tasks ... are listed, those of the most episodes; the others are counted."""
 POINTS_MAX: Final = 1000
@@ -82,17 +81,6 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
-class Lengths:
-    """How long the episodes are."""
-
-    from_s: list[float]
-    """Where each bin begins."""
-    counts: list[int]
-    min_s: float
-    max_s: float
-
-
-@dataclass(frozen=True, slots=True)
 class Robot:
     """A robot."""
 
@@ -114,7 +102,7 @@ class Recorded:
     episodes: int
     pictures: int
     numbers: Numbers | None
-    """Of each colour, in [0, 1], or of depth, in mm. Drawn pictures have none: they depend on what is asked for."""
+    """Of each colour, in [0, 1], or of depth, in mm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +180,8 @@ class Card:
     arrays: list[Array]
     unread: list[str]
     """Episodes whose files could not be read, at most 20: all but the counts of scores and splits leaves them out."""
+    drawn: list[Recorded] = field(default_factory=list)
+    """What the cameras of simulations see, from a few pictures of a few episodes; earlier releases had none."""
 
 
 CARD: Final = msgspec.json.Decoder(Card)
@@ -266,9 +256,10 @@ class _Where:
 class Tally:
     """Makes a card of episodes that are added in the version's order."""
 
-    def __init__(self, head: DatasetVersion, digest: str) -> None:
-        """`head`: the version, whose members need not be there."""
-        self._head, self._digest = head, digest
+    def __init__(self, head: DatasetVersion, digest: str, drawn_of: frozenset[str] = frozenset()) -> None:
+        """`head`: the version, whose members need not be there. `drawn_of`: whose drawn pictures are counted."""
+        self._head, self._digest, self._drawn_of = head, digest, drawn_of
+        self._drawn: dict[tuple[str, str], tuple[Counter[str], _Together]] = {}
         self._counts: dict[str, Counter[str]] = {
             name: Counter()
             for name in ("split", "success", "trust", "task", "operator", "driver", "engine", "model", "fault")
@@ -281,9 +272,8 @@ class Tally:
         self._units: dict[tuple[str, str], str] = {}
         self._cameras: dict[tuple[str, str, str, int, int], tuple[Counter[str], _Together]] = {}
         self._starts: dict[tuple[str, str], _Where] = {}
-        self._lengths = [0] * len(LENGTHS_S)
+        self._lengths = LengthTally()
         self._durations_s: list[float] = []  # those of the last ones, and what those before them add up to
-        self._ends_s = (math.inf, -math.inf)
         self._episodes = self._bytes = self._steps = self._practice = self._unscored = 0
         self._unread: list[str] = []
 
@@ -325,19 +315,22 @@ class Tally:
             counts.update(episodes=1, pictures=camera.pictures)
             if camera.numbers is not None:
                 together.add(camera.numbers)
+        for name, numbers in (facts.drawn or {}).items() if facts.episode in self._drawn_of else ():
+            counts, together = self._drawn.setdefault((facts.model, name), (Counter(), _Together()))
+            counts.update(episodes=1, pictures=numbers.count)
+            together.add(numbers)
         if facts.starts_m:
             self._starts.setdefault((facts.task, facts.model), _Where()).add(facts.episode, facts.starts_m)
 
     def _add_length(self, duration_s: float) -> None:
-        self._lengths[max(0, bisect_right(LENGTHS_S, duration_s) - 1)] += 1
+        self._lengths.add(duration_s)
         self._durations_s.append(duration_s)
         if len(self._durations_s) > 1000:
             self._durations_s = [math.fsum(self._durations_s)]
-        self._ends_s = min(self._ends_s[0], duration_s), max(self._ends_s[1], duration_s)
 
-    def card(self) -> Card:
-        """Return the card of what was added."""
-        success, read = self._counts["success"], self._episodes - len(self._unread)
+    def card(self, lengths_from_s: Sequence[float] | None = None) -> Card:
+        """Return the card of what was added; lengths are counted in these bins, to compare them with another card's."""
+        success = self._counts["success"]
         known = success["true"] + success["false"]
         return Card(
             format=FORMAT,
@@ -363,10 +356,11 @@ class Tally:
             robots=[Robot(one, model, simulated, many) for (one, model, simulated), many in _most(self._robots)],
             cameras=[self._camera(key) for key in sorted(self._cameras)[:LISTED_MAX]],
             faults=[self._fault(name) for name in FAULTS if self._faults[name]],
-            lengths=Lengths(list(map(float, LENGTHS_S)), self._lengths, *(self._ends_s if read else (0.0, 0.0))),
+            lengths=self._lengths.lengths(lengths_from_s),
             starts=[self._start(key) for key in sorted(self._starts)[:LISTED_MAX]],
             arrays=[self._array(key) for key in sorted(self._arrays)],
             unread=self._unread[:UNREAD_MAX],
+            drawn=[self._drawn_camera(key) for key in sorted(self._drawn)[:LISTED_MAX]],
         )
 
     def _score(self, rules: str) -> Scores:
@@ -377,6 +371,11 @@ class Tally:
     def _camera(self, key: tuple[str, str, str, int, int]) -> Recorded:
         counts, together = self._cameras[key]
         return Recorded(*key, counts["episodes"], counts["pictures"], together.numbers() if together.count else None)
+
+    def _drawn_camera(self, key: tuple[str, str]) -> Recorded:
+        counts, together = self._drawn[key]
+        said = counts["episodes"], counts["pictures"]
+        return Recorded(*key, drawn.CODEC, *drawn.SIZE, *said, together.numbers())
 
     def _fault(self, name: str) -> Fault:
         return Fault(name, FAULTS[name], self._counts["fault"][name], self._faults[name])
@@ -393,39 +392,6 @@ class Tally:
 def encoded(card: Card) -> bytes:
     """Return a card's canonical bytes."""
     return canonical(card)
-
-
-def differences(said: Card, found: Card, ignored: Sequence[str] = ()) -> list[str]:
-    """Return in words where a card says something else than another that was made of the same version's files.
-
-    `ignored`: fields that nobody can know from the files. Numbers may differ by the last bits of a processor's
-    arithmetic.
-    """
-    plain = [msgspec.to_builtins(one) for one in (said, found)]
-    for one in plain:
-        for name in ignored:
-            one.pop(name)
-    return list(_differing("", *plain))
-
-
-def _differing(path: str, said: Any, found: Any) -> list[str]:
-    here = path or "the card"
-    if isinstance(said, dict) and isinstance(found, dict):
-        names = sorted(said.keys() | found.keys())
-        pairs = [(f"{path}.{name}".lstrip("."), said.get(name), found.get(name)) for name in names]
-        return [line for pair in pairs for line in _differing(*pair)]
-    if isinstance(said, list) and isinstance(found, list) and len(said) == len(found):
-        pairs = [(f"{path}[{at}]", *pair) for at, pair in enumerate(zip(said, found, strict=True))]
-        return [line for pair in pairs for line in _differing(*pair)]
-    numbers = isinstance(said, int | float) and isinstance(found, int | float)
-    if said == found or (numbers and math.isclose(said, found, rel_tol=1e-9, abs_tol=1e-12)):
-        return []
-    return [f"{here}: the card says {_short(said)}, and the episodes say {_short(found)}"]
-
-
-def _short(value: Any) -> str:
-    text = msgspec.json.encode(value).decode()
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _sorted(counts: Counter[str]) -> dict[str, int]:

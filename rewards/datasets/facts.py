@@ -76,20 +76,26 @@ class Facts:
     arrays: dict[str, Numbers]
     """What was observed, and what was applied, by its path in the file."""
     cameras: dict[str, Camera]
+    drawn: dict[str, Numbers] | None = None
+    """Of what each camera of a simulation sees; None unless somebody asked for it (`rewards.datasets.drawn`)."""
 
 
 FACTS: Final = msgspec.json.Decoder(Facts)
 
 
-def facts_in(episode_file: Path) -> Facts:
-    """Return the facts of an episode's file; raise EpisodeError if it is none. For a worker."""
+def facts_in(episode_file: Path, draw: bool = False) -> Facts:
+    """Return the facts of an episode's file; raise EpisodeError if it is none. For a worker.
+
+    `draw`: with the statistics of what a simulation's cameras see.
+    """
     from recorder.file.episode import read_episode  # here, so that the hub's process need not load HDF5
 
-    return facts_of(read_episode(episode_file))
+    return facts_of(read_episode(episode_file), draw)
 
 
-def facts_of(episode: Episode) -> Facts:
+def facts_of(episode: Episode, draw: bool = False) -> Facts:
     """Return the facts of an episode."""
+    from rewards.datasets.drawn import drawn_of
     from rewards.score.starts import start_of
 
     meta, start = episode.meta, start_of(episode)
@@ -113,6 +119,7 @@ def facts_of(episode: Episode) -> Facts:
         units={f"observation/{array.name}": array.unit for array in meta.spec.observation},
         arrays=arrays,
         cameras={name: _camera(pictures) for name, pictures in episode.pictures.items()},
+        drawn=drawn_of(episode) if draw else None,
     )
 
 
@@ -130,7 +137,7 @@ def _arrays(episode: Episode) -> tuple[dict[str, Numbers], int]:
         whole = np.isfinite(rows).all(axis=1)
         lost += int(np.count_nonzero(~whole))
         if whole.any() and rows.shape[1]:
-            found[path] = _numbers(of_values(rows[whole]))
+            found[path] = numbers_of(of_values(rows[whole]))
     return found, lost
 
 
@@ -165,12 +172,13 @@ def _camera(pictures: Pictures) -> Camera:
     numbers = None
     if len(pictures):
         try:
-            numbers = _numbers(of_pictures(pictures, np.arange(len(pictures))))
+            numbers = numbers_of(of_pictures(pictures, np.arange(len(pictures))))
         except PictureError:
             numbers = None
     return Camera(str(pictures.codec), pictures.width, pictures.height, len(pictures), numbers)
 
 
-def _numbers(found: Mapping[str, Any]) -> Numbers:
+def numbers_of(found: Mapping[str, Any]) -> Numbers:
+    """Return statistics of `recorder.export.statistics` as plain numbers."""
     plain = {name: [float(one) for one in values.reshape(-1)] for name, values in found.items() if name != "count"}
     return Numbers(int(found["count"][0]), **plain)

@@ -8,7 +8,7 @@ import msgspec
 
 from recorder.file.episode import EpisodeError
 from recorder.hub.store import StoredFile
-from recorder.hub.work.kinds import OF_THE_WORKER, FileAsked, say_file
+from recorder.hub.work.kinds import OF_THE_WORKER
 from recorder.hub.work.named import Files, Kind, Named, NamedFile, Told, file_named
 from rewards.datasets.facts import Facts
 from rewards.hub.datasets.cards import facts_in_file
@@ -22,6 +22,18 @@ class JudgeAsked(msgspec.Struct, frozen=True):
 
     file: NamedFile
     version: str | None
+
+
+class FactsAsked(msgspec.Struct, frozen=True):
+    """A recording that is read for a card, and whether its simulated cameras are drawn for that."""
+
+    file: NamedFile
+    draw: bool = False
+
+
+def _say_facts(file: StoredFile, draw: bool = False) -> FactsAsked | None:
+    named = file_named(file)
+    return None if named is None else FactsAsked(named, draw)
 
 
 def _say_judge(by: Judge, file: StoredFile, version: str | None) -> JudgeAsked | None:
@@ -48,9 +60,9 @@ CALLS: Final = (
         name="facts",
         kind=Kind.SCORE,
         call=facts_in_file,
-        say=say_file,
-        asked=FileAsked,
-        do=lambda asked, files, _told: facts_in_file(files.file(asked.file)),
+        say=_say_facts,
+        asked=FactsAsked,
+        do=lambda asked, files, _told: facts_in_file(files.file(asked.file), asked.draw),
         gives=Facts,
         raises=(EpisodeError, *OF_THE_WORKER),
     ),

@@ -14,6 +14,7 @@ from armshare.cli.platform import SHOWN
 from armshare.platform.processes import platform
 from tests.browser import chromium
 from tests.screenshots.captions import write_index
+from tests.screenshots.data import data
 from tests.screenshots.scenes import ADDED, about, added, explained, left, newcomer, paid, people, published, wallets
 from tests.screenshots.studio import Studio
 
@@ -38,6 +39,7 @@ SETS: Final = {
     "wallets": Set(wallets),
     "left": Set(left, robots=("panda",)),
     "about": Set(about, robots=("panda", "husky")),
+    "data": Set(data, robots=("panda",)),
     "added": Set(added, robots=(f"{ADDED}:lift",), before=published),
 }
 
@@ -50,14 +52,14 @@ def main(wanted: Sequence[str]) -> None:
         os.environ["ARMSHARE_QUALIFICATION"] = str(one.first_drive).lower()
         os.environ.pop("ARMSHARE_AWAY_S", None)  # a drive that is left is kept for a minute
         with tempfile.TemporaryDirectory(prefix="armshare-screenshots-") as folder:
-            data = Path(folder)
-            one.before(data)
+            kept = Path(folder)
+            one.before(kept)
             with (
-                (data / "log").open("wb") as log,
-                platform(data, 0, [*one.robots], log) as (url, _children),
+                (kept / "log").open("wb") as log,
+                platform(kept, 0, [*one.robots], log) as (url, _children),
                 chromium() as browser,
             ):
-                one.take(Studio(browser, url, data, TARGET, frozenset(only.split(",")) if only else frozenset()))
+                one.take(Studio(browser, url, kept, TARGET, frozenset(only.split(",")) if only else frozenset()))
     write_index(TARGET)
 
 

@@ -25,8 +25,8 @@ WAITING_MAX: Final = 64
 """How many previews may be waited for: a page of fifty, and somebody else."""
 _ANSWERS_MAX: Final = 10_000
 
-Maker = Callable[[Path | Stored, str | None], Preview | NoCamera | NotShown]
-"""Makes a preview from an episode's file; a worker must be able to import it."""
+Maker = Callable[..., Preview | NoCamera | NotShown]
+"""Makes a preview of an episode's file and a camera, and True if it is to be full; a worker can import it."""
 _Found = tuple[Path, Path] | NoCamera | NotShown
 
 
@@ -57,15 +57,18 @@ class Previews:
         self._answers: OrderedDict[str, str | NoCamera | NotShown] = OrderedDict()
         """What a request without a name of a camera got, and what there is no preview of."""
 
-    async def of(self, episode: str, digest: str, file: Path | Stored, camera: str | None) -> tuple[Path, Path]:
+    async def of(
+        self, episode: str, digest: str, file: Path | Stored, camera: str | None, *, full: bool = False
+    ) -> tuple[Path, Path]:
         """Return the film and the still picture of a verified episode, made now if nobody has asked before.
 
-        Raises NoCameraError, NoPreviewError or PreviewsBusyError.
+        `full`: with as many pictures as somebody needs who looks at each moment. Raises NoCameraError, NoPreviewError
+        or PreviewsBusyError.
         """
-        key = _key(digest, camera)
+        key = _key(digest, camera, full)
         found = await asyncio.to_thread(self._look, key)
         if found is None:
-            found = await asyncio.shield(self._made(key, digest, file, camera))  # others may wait for it too
+            found = await asyncio.shield(self._made(key, digest, file, camera, full))  # others may wait for it too
         if isinstance(found, NoCamera):
             raise NoCameraError(_no_camera(episode, camera, found.names))
         if isinstance(found, NotShown):
@@ -79,12 +82,12 @@ class Previews:
         film, still = (self._kept.get((known or key) + kind) for kind in (FILM, STILL))
         return None if film is None or still is None else (film, still)
 
-    def _made(self, key: str, digest: str, file: Path | Stored, camera: str | None) -> asyncio.Task[_Found]:
+    def _made(self, key: str, digest: str, file: Path | Stored, camera: str | None, full: bool) -> asyncio.Task[_Found]:
         task = self._making.get(key)
         if task is None:
             if len(self._making) >= self._waiting_max:
                 raise PreviewsBusyError(f"{len(self._making)} previews are waited for already; ask again later")
-            task = asyncio.create_task(self._make(key, digest, file, camera), name="preview")
+            task = asyncio.create_task(self._make(key, digest, file, camera, full), name="preview")
             self._making[key] = task
             task.add_done_callback(lambda done: self._over(key, done))
         return task
@@ -94,10 +97,10 @@ class Previews:
         if not task.cancelled():
             task.exception()  # whoever waited has it; nobody may have
 
-    async def _make(self, key: str, digest: str, file: Path | Stored, camera: str | None) -> _Found:
+    async def _make(self, key: str, digest: str, file: Path | Stored, camera: str | None, full: bool) -> _Found:
         loop = asyncio.get_running_loop()
         try:
-            made = await loop.run_in_executor(self._executor, self._maker, file, camera)
+            made = await loop.run_in_executor(self._executor, self._maker, file, camera, *([True] if full else []))
         except (BrokenExecutor, DrawingLostError, ReaderLostError, MemoryError, OSError) as error:
             _log.warning("a preview was not made; whoever asks again has it tried again", file=str(file), error=error)
             raise PreviewsBusyError(f"the worker was lost: {error}; ask again later") from error
@@ -106,7 +109,7 @@ class Previews:
         if not isinstance(made, Preview):
             self._remember(key, made)
             return made
-        name = _key(digest, made.camera)
+        name = _key(digest, made.camera, full)
         await asyncio.to_thread(self._keep, name, made)
         if name != key:
             self._remember(key, name)
@@ -125,9 +128,9 @@ class Previews:
             self._answers.popitem(last=False)
 
 
-def _key(digest: str, camera: str | None) -> str:
+def _key(digest: str, camera: str | None, full: bool) -> str:
     """Return the name of a preview: of all that it follows from."""
-    return hashlib.sha256(f"{RECIPE} {digest} {camera or ''}".encode()).hexdigest()
+    return hashlib.sha256(f"{RECIPE} {digest} {camera or ''}{' full' if full else ''}".encode()).hexdigest()
 
 
 def _no_camera(episode: str, camera: str | None, names: tuple[str, ...]) -> str:

@@ -34,10 +34,11 @@ def add_previews(router: APIRouter, previews: Previews, shown: Shown) -> None:
         request: Request,
         camera: Annotated[str | None, Query(min_length=1, max_length=64)] = None,
         still: bool = False,
+        full: bool = False,
     ) -> Response:
-        """Return a verified episode as a short film of one camera, without sound, or as one picture."""
+        """Return a verified episode as a film of one camera, without sound: short, or in full; or as one picture."""
         digest, file = await run_in_threadpool(shown, episode)
-        film, picture = await previews.of(episode, digest, file, camera)
+        film, picture = await previews.of(episode, digest, file, camera, full=full and not still)
         return _answer(picture if still else film, _TYPES[still], request)
 
     for method in (router.get, router.head):

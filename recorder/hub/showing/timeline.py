@@ -17,6 +17,7 @@ from recorder.file.layout import RULES, camera_path
 from recorder.hub.showing.clock import Clock
 from recorder.hub.showing.opened import shown
 from recorder.pictures.channel import PictureCodec
+from sim.robot import RobotError
 from teleop.cameras.film import Trouble
 from teleop.wire.driver import DriverKind
 from teleop.wire.messages import Safety
@@ -141,6 +142,8 @@ class TimelineAnswer:
     limited: list[Limited]
     notes: list[NoteView]
     cameras: list[CameraView]
+    drawn: list[str]
+    """Of a simulated robot: the cameras that it can be drawn from (`/preview`), if this hub knows the robot."""
 
 
 def timeline_of(file: Path) -> TimelineAnswer:
@@ -165,7 +168,18 @@ def timeline_of(file: Path) -> TimelineAnswer:
             limited=list(_limited(found, clock)),
             notes=[NoteView(_s(float(t)), note.text) for t, note in zip(told_at, meta.notes, strict=True)],
             cameras=[_camera(found, name, clock) for name in meta.recorded],
+            drawn=_drawn(meta.robot.model) if meta.robot.simulated else [],
         )
+
+
+def _drawn(model: str) -> list[str]:
+    from sim.catalogue import description  # here: only a worker needs them
+    from sim.tasks.parts.setting import cameras
+
+    try:
+        return [camera.name for camera in cameras(description(model))]
+    except RobotError:  # such as a robot that this hub does not have
+        return []
 
 
 def _s(t: float) -> float:

@@ -47,10 +47,11 @@ class FileAsked(msgspec.Struct, frozen=True):
 
 
 class PreviewAsked(msgspec.Struct, frozen=True):
-    """A recording that is shown, and by which camera."""
+    """A recording that is shown, by which camera, and whether with as many pictures as a page shows in step."""
 
     file: NamedFile
     camera: str | None
+    full: bool = False
 
 
 class PreviewMade(msgspec.Struct, frozen=True):
@@ -83,13 +84,13 @@ def say_file(file: StoredFile) -> FileAsked | None:
     return None if named is None else FileAsked(named)
 
 
-def _say_preview(file: Any, camera: str | None) -> PreviewAsked | None:
+def _say_preview(file: Any, camera: str | None, full: bool = False) -> PreviewAsked | None:
     named = file_named(file)
-    return None if named is None else PreviewAsked(named, camera)
+    return None if named is None else PreviewAsked(named, camera, full)
 
 
 def _preview(asked: PreviewAsked, files: Files, _told: Told) -> PreviewMade:
-    made = make(files.file(asked.file), asked.camera)
+    made = make(files.file(asked.file), asked.camera, asked.full)
     if isinstance(made, Preview):
         return PreviewMade(preview=made)
     return PreviewMade(no_camera=made) if isinstance(made, NoCamera) else PreviewMade(not_shown=made)

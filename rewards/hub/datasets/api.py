@@ -37,6 +37,7 @@ from rewards.hub.datasets.consent import Consent
 from rewards.hub.datasets.sets import PAGE_MAX, InSetPage, Sets, card_of
 from rewards.hub.datasets.shelf import At, Shelf, at, contents, counts, shelf, versions
 from rewards.hub.datasets.texts import described
+from rewards.hub.datasets.withdrawn import WithdrawnPage, withdrawn
 from rewards.hub.search import CursorError
 from teleop.hub import errors
 from teleop.hub.db import Database, SlowQueryError
@@ -84,12 +85,13 @@ class _Routes:
         self,
         query: Annotated[str, Query(max_length=200)] = "",
         task: Annotated[str, Query(max_length=64)] = "",
+        episode: Annotated[str, Query(max_length=64)] = "",
         limit: _Limit = 50,
         after: Annotated[str | None, Query(max_length=64)] = None,
     ) -> ShelfAnswer:
-        """Return data sets in their newest versions, the newest first: with these words, and of this task."""
+        """Return data sets in their newest versions, newest first: of these words, of a task, with an episode."""
         with _refusals(), self._database() as db:
-            return self._answers(shelf(db, query=query, task=task, limit=limit, after=after))
+            return self._answers(shelf(db, query=query, task=task, episode=episode, limit=limit, after=after))
 
     def newest(self, ns: str, name: str) -> SetAnswer:
         """Return the newest version of a data set."""
@@ -167,6 +169,20 @@ class _Routes:
         self._made()
         return WithdrawnAnswer.of(found, made)
 
+    def withdrawn(
+        self,
+        request: Request,
+        address: str,
+        limit: _Limit = 50,
+        after: Annotated[str | None, Query(max_length=120)] = None,
+    ) -> WithdrawnPage:
+        """Return the episodes that an operator has withdrawn, the last one first; only to that operator."""
+        operator = self._signed_in(request)
+        with _refusals(), self._database() as db:
+            if operator != address:
+                raise NotTheOperatorError(f"expected {operator}, who is signed in, got {address[:80]!r}")
+            return withdrawn(db, operator, limit, after)
+
     def _new(self, made: At) -> SetAnswer:
         self._made()
         return self._answer(f"{made.dataset.name}@{made.row.version}")
@@ -219,6 +235,7 @@ def router(
     routes.post(f"{one}/merge", status_code=201)(ours.merge)
     routes.post(f"{one}/describe", status_code=201)(ours.describe)
     routes.post("/api/episodes/{episode}/withdraw")(ours.end_consent)
+    routes.get("/api/operators/{address}/withdrawn")(ours.withdrawn)
     return routes
 
 

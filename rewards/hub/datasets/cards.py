@@ -23,6 +23,7 @@ from recorder.hub.store import Store, StoredFile, UnknownFileError
 from recorder.proof.manifest import EPISODE_FILE
 from rewards.datasets import facts as file_facts
 from rewards.datasets.card import Card, Judged, Tally, encoded
+from rewards.datasets.drawn import chosen
 from rewards.datasets.facts import FACTS, Facts, facts_in
 from rewards.datasets.version import Member
 from rewards.hub.datasets import members
@@ -76,8 +77,9 @@ class Cards:
         while (found := await asyncio.to_thread(self._next, put_off)) is not None:
             named = f"{found.dataset.name}@{found.row.version}"
             try:
-                await self._read(found)
-                card = await self._make(found)
+                drawn = await asyncio.to_thread(self._drawn, found)
+                await self._read(found, drawn)
+                card = await self._make(found, drawn)
             except _LOST as error:
                 put_off.add(found.row.digest)
                 _log.warning("a card was not made; that is tried again", dataset=named, error=str(error))
@@ -92,20 +94,25 @@ class Cards:
             found = db.execute(wanted).first()
         return None if found is None else At(found[0], found[1])
 
-    async def _read(self, found: At) -> None:
+    def _drawn(self, found: At) -> frozenset[str]:
+        """Return which of a version's episodes are drawn, for the statistics of their pictures."""
+        with self._database() as db:
+            return chosen(one.member.episode for one in members.each(db, found.dataset.id, found.row.version))
+
+    async def _read(self, found: At, drawn: frozenset[str]) -> None:
         """Read the files of a version that were not read before."""
         after = -1
-        while some := await asyncio.to_thread(self._unread, found, after):
+        while some := await asyncio.to_thread(self._unread, found, after, drawn):
             for place, episode in some:
                 if episode is not None:
-                    await self._read_one(episode)
+                    await self._read_one(episode, episode in drawn)
                 after = place
 
-    async def _read_one(self, episode: str) -> None:
+    async def _read_one(self, episode: str, draw: bool) -> None:
         if self._lost[episode] >= LOST_MAX:
             return
         try:
-            facts = await self._facts(episode)
+            facts = await self._facts(episode, draw)
         except (EpisodeError, UnknownFileError, OSError) as error:
             _log.warning("an episode of a data set cannot be read", episode=episode, error=str(error))
             return
@@ -114,17 +121,20 @@ class Cards:
             raise
         await asyncio.to_thread(self._keep, facts)
 
-    async def _facts(self, episode: str) -> Facts:
+    async def _facts(self, episode: str, draw: bool) -> Facts:
         file = await asyncio.to_thread(self._store.file, episode, EPISODE_FILE)
-        return await asyncio.get_running_loop().run_in_executor(self._executor, facts_in_file, file)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, facts_in_file, file, draw)
 
-    def _unread(self, found: At, after: int) -> list[tuple[int, str | None]]:
+    def _unread(self, found: At, after: int, drawn: frozenset[str]) -> list[tuple[int, str | None]]:
         """Return the next places, with the episode of each that is still to be read."""
         with self._database() as db:
             placed = members.page(db, found.dataset.id, found.row.version, _AT_ONCE, after)
             ids = [one.member.episode for one in placed]
             rows = select(EpisodeFactsRow.episode).where(EpisodeFactsRow.episode.in_(ids))
             kept = set(db.scalars(rows.where(EpisodeFactsRow.version == file_facts.VERSION)))
+            wanted = select(EpisodeFactsRow.facts).where(EpisodeFactsRow.episode.in_(kept & drawn))
+            read = [FACTS.decode(data) for data in db.scalars(wanted)]
+            kept -= {one.episode for one in read if one.simulated and one.drawn is None}
         return [(one.place, None if one.member.episode in kept else one.member.episode) for one in placed]
 
     def _keep(self, facts: Facts) -> None:
@@ -132,10 +142,10 @@ class Cards:
         with self._database() as db, db.begin():
             db.merge(EpisodeFactsRow(episode=facts.episode, version=file_facts.VERSION, facts=data))
 
-    async def _make(self, found: At) -> Card:
+    async def _make(self, found: At, drawn: frozenset[str]) -> Card:
         """Make a card of what was read, in a worker, and keep it."""
         loop, after = asyncio.get_running_loop(), -1
-        tally = Tally(members.head(found.dataset, found.row), found.row.digest)
+        tally = Tally(members.head(found.dataset, found.row), found.row.digest, drawn)
         while some := await asyncio.to_thread(self._some, found, after):
             tally = await loop.run_in_executor(self._executor, _added, tally, [one for _, one in some])
             after = some[-1][0]
@@ -164,10 +174,10 @@ class Cards:
         ]
 
 
-def facts_in_file(file: StoredFile) -> Facts:
+def facts_in_file(file: StoredFile, draw: bool = False) -> Facts:
     """Run in a worker: return a stored episode's facts; raise EpisodeError if it is no episode, or StoreLostError."""
     with file.local() as path:
-        return facts_in(path)
+        return facts_in(path, draw)
 
 
 def _said(row: SearchedRow) -> Judged:

@@ -58,8 +58,12 @@ class Consent:
 
     def ended(self, episode: str) -> bool:
         """Return whether the consent to an episode has ended."""
+        return self.ended_ms(episode) is not None
+
+    def ended_ms(self, episode: str) -> int | None:
+        """Return when the consent to an episode ended; None if it has not."""
         with self._database() as db:
-            return db.get(WithdrawalRow, episode) is not None
+            return db.scalar(select(WithdrawalRow.withdrawn_ms).where(WithdrawalRow.episode == episode))
 
     def finish(self) -> list[At]:
         """Make every version that is still to be made without what has been withdrawn."""

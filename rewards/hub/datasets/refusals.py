@@ -157,4 +157,4 @@ def _kinds(kind: type[DatasetRefusedError]) -> Iterator[type[DatasetRefusedError
     yield kind
 
 
-STATUS: Final = {kind: kind.status for kind in _kinds(DatasetRefusedError)}
+STATUS: Final[dict[type[Exception], int]] = {kind: kind.status for kind in _kinds(DatasetRefusedError)}

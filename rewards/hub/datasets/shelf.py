@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from rewards.datasets.version import NAME
 from rewards.hub.datasets.refusals import UnknownDatasetError
 from rewards.hub.search import CursorError
-from rewards.tables import ContentRow, DatasetRow, VersionRow
+from rewards.tables import ContentRow, DatasetRow, MemberRow, RemovalRow, VersionRow
 
 PAGE_MAX: Final = 200
 _AT: Final = re.compile(rf"({NAME.pattern})(?:@([1-9][0-9]{{0,8}}))?", re.ASCII)
@@ -66,13 +66,15 @@ def versions(db: Session, dataset: DatasetRow, limit: int, before: int | None = 
     return Shelf([At(dataset, row) for row in found[:limit]], more)
 
 
-def shelf(db: Session, *, query: str = "", task: str = "", limit: int = 50, after: str | None = None) -> Shelf:
-    """Return data sets whose name, title or description has every word of `query`, and that have episodes of a task.
+def shelf(
+    db: Session, *, query: str = "", task: str = "", episode: str = "", limit: int = 50, after: str | None = None
+) -> Shelf:
+    """Return data sets: with every word of `query` in their name, title or description, of a task, with an episode.
 
     Raises CursorError.
     """
     wanted = _newest()
-    if not (query + task).isprintable():
+    if not (query + task + episode).isprintable():
         return Shelf([], None)  # no text here has what nobody can see, and PostgreSQL refuses to look for some of it
     for word in query.split()[:10]:
         columns = DatasetRow.name, VersionRow.title, VersionRow.description
@@ -81,6 +83,8 @@ def shelf(db: Session, *, query: str = "", task: str = "", limit: int = 50, afte
         same = ContentRow.dataset == VersionRow.dataset, ContentRow.version == VersionRow.version
         there = select(ContentRow.value).where(*same, ContentRow.kind == "task", ContentRow.value == task)
         wanted = wanted.where(there.exists())
+    if episode:
+        wanted = wanted.where(DatasetRow.id.in_(_with(episode)))
     if after is not None:
         made_ms, dataset = _cursor(after)
         older = and_(VersionRow.made_ms == made_ms, VersionRow.dataset < dataset)
@@ -115,6 +119,13 @@ def _newest() -> Select[DatasetRow, VersionRow]:
     one = last.subquery()
     newest_ones = select(DatasetRow, VersionRow).join(VersionRow, VersionRow.dataset == DatasetRow.id)
     return newest_ones.join(one, and_(one.c.dataset == VersionRow.dataset, one.c.version == VersionRow.version))
+
+
+def _with(episode: str) -> Select[int]:
+    """Select the data sets whose newest version has an episode."""
+    gone = and_(RemovalRow.dataset == MemberRow.dataset, RemovalRow.place == MemberRow.place)
+    placed = select(MemberRow.dataset).outerjoin(RemovalRow, gone)
+    return placed.where(MemberRow.episode == episode, RemovalRow.place.is_(None))
 
 
 def _cursor(after: str) -> tuple[int, int]:

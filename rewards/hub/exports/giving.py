@@ -18,7 +18,7 @@ from rewards.hub.exports.archives import Bounds, Exports
 from rewards.hub.exports.releases import Releases, Versions
 from rewards.hub.exports.releasing import Bundle, Releasing, Source
 from rewards.hub.exports.renewing import Renewing
-from rewards.hub.jobs import AT_ONCE, Jobs
+from rewards.hub.jobs import AT_ONCE, Jobs, Kind
 from teleop.hub.db import Database
 
 RELEASE_KEY: Final = "release.key"
@@ -62,7 +62,7 @@ class Giving:
             bounds.released_bytes_max,
             self.archives.make_room,
         )
-        kinds = {archives.KIND: self.archives, releasing.KIND: self.releasing}
+        kinds: dict[str, Kind] = {archives.KIND: self.archives, releasing.KIND: self.releasing}
         self.jobs = Jobs(database, kinds, at_once=at_once, runner=runner)
         self._renewing = Renewing(database, versions, self.jobs)
 

@@ -62,10 +62,23 @@ def test_a_stranger_narrows_the_episodes_and_a_link_shows_the_same(page: Page, d
     page.get_by_test_id("chip").click()
     expect(page).to_have_url(f"{driven.url}/#/data?order=best&camera=side&view=list")
     assert complaints(page) == []
+    page.get_by_test_id("grid").click()
+    comes_back_to_where_it_was(page)
     page.goto(f"{driven.url}/#/data?colour=red")
     expect(page.get_by_test_id("trouble")).to_contain_text("Choose from the filters that are shown")
     page.get_by_role("button", name="Clear all filters").click()
     page.get_by_test_id("found").first.wait_for()
+
+
+def comes_back_to_where_it_was(page: Page) -> None:
+    page.set_viewport_size({"width": 1280, "height": 300})
+    page.evaluate("scrollTo({ top: 150, behavior: 'instant' })")
+    page.wait_for_function("scrollY === 150")
+    page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    page.locator("[data-testid=found] a").last.evaluate("(link) => link.click()")
+    page.locator("[data-testid=facts]").wait_for()
+    page.go_back()
+    page.wait_for_function("scrollY === 150")
 
 
 def test_episodes_that_are_chosen_become_a_data_set_with_a_page(page: Page, driven: House) -> None:

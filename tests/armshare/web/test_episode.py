@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from tests.recorder.pictures.encoded import FPS, HEIGHT, WIDTH, encoded
 AT = "+document.querySelector('[data-testid=scrubber]').value"
 DRAWN = "[data-testid=drive-view][data-loaded=true]"
 PLOT = "[data-testid=plot][data-loaded=true]"
+FILMED = {"desk": PictureCodec.H264, "wrist": PictureCodec.JPEG, "deep": PictureCodec.DEPTH16}
+PIXEL = "(canvas, [x, y]) => [...canvas.getContext('2d').getImageData(x, y, 1, 1).data]"
 BEFORE = 64
 """Bytes of the file before the pictures."""
 
@@ -57,6 +60,7 @@ def test_a_stranger_sees_an_episode_on_one_clock_and_checks_its_proofs(
     page.locator(PLOT).first.wait_for()
     hz = httpx.get(f"{house.url}/api/episodes/{episode}/timeline").json()["control_hz"]
 
+    sees_a_drawn_camera_in_step(page)
     steps_by_keys(page, 1 / hz)
     moves_by_a_pointer_over_a_plot(page)
     plays(page)
@@ -70,9 +74,26 @@ def test_a_stranger_sees_an_episode_on_one_clock_and_checks_its_proofs(
     )
     assert {gate for gate, stand in stands if stand != "passed"} == {"pictures", "receipt", "inclusion"}
     expect(page.get_by_test_id("files")).to_contain_text(re.compile(r"episode\.h5.*\d+ kB.*score\.json.*\d+ kB", re.S))
+    expect(page.get_by_test_id("proof")).to_contain_text(f"armshare fetch . --episode {episode} --hub {house.url}")
     faults = checked(page, "episode")
     assert faults == [], "\n".join(faults)
     assert complaints(page) == []
+
+
+def sees_a_drawn_camera_in_step(page: Page) -> None:
+    """The camera in front is drawn by the hub, and shows the moment of everything else; another one is asked for."""
+    front = page.locator("[data-testid=drawn][data-camera=front]")
+    expect(front).to_have_attribute("data-picture", "0", timeout=30_000)
+    count = int(front.get_attribute("data-count") or 0)
+    length_s = float(page.get_by_test_id("scrubber").get_attribute("max") or 0)
+    assert count == min(600, math.ceil(length_s * 10) + 1)
+    for key, picture in (("End", count - 1), ("Home", 0)):
+        page.keyboard.press(key)
+        expect(front).to_have_attribute("data-picture", str(picture))
+    page.get_by_test_id("open-drawn").filter(has_text="Wrist").click()
+    expect(page.locator("[data-testid=drawn][data-camera=wrist]")).to_have_attribute(
+        "data-picture", "0", timeout=30_000
+    )
 
 
 def steps_by_keys(page: Page, step_s: float) -> None:
@@ -110,29 +131,34 @@ def test_what_a_real_robots_cameras_saw_is_fetched_by_ranges_and_shown_at_the_mo
 ) -> None:
     page = context.new_page()
     asked: list[str] = []
-    for name, codec in (("desk", PictureCodec.H264), ("wrist", PictureCodec.JPEG)):
+    for name, codec in FILMED.items():
         recorded(page, name, codec, asked)
     page.route("**/timeline", with_cameras)
 
     page.goto(f"{house.url}/#/episode/{episode}")
     films = page.get_by_test_id("film")
-    expect(films).to_have_count(2)
+    expect(films).to_have_count(3)
     for at_s, picture in ((0.5, 15), (0.7, 21), (0.1, 3)):
         page.get_by_test_id("scrubber").fill(str(at_s))
-        for camera in ("desk", "wrist"):
+        for camera in FILMED:
             expect(page.locator(f"[data-camera={camera}]")).to_have_attribute("data-picture", str(picture))
     shown = page.locator("[data-camera=desk]").evaluate(
         "(canvas) => [...canvas.getContext('2d').getImageData(8, 40, 1, 1).data]"
     )
     assert shown[1] > 80, "the picture's lower half is green, and nothing was drawn otherwise"
     assert asked, "the pictures were asked for"
+    expect(page.get_by_test_id("depth-legend")).to_have_text(re.compile(r"^0\.\d\d m51\.\d\d m$"))
+    for x, y, red, blue in ((2, 1, 253, 37), (60, 46, 68, 84)):
+        found = page.locator("[data-camera=deep]").evaluate(PIXEL, [x, y])
+        assert abs(found[0] - red) < 12, "near is yellow, and far is purple"
+        assert abs(found[2] - blue) < 12
 
 
 def recorded(page: Page, name: str, codec: PictureCodec, asked: list[str]) -> None:
     """Answer as a hub whose file has 40 pictures of a camera."""
     units = encoded(codec, 40)
     sizes = np.array([len(data) for data, _ in units])
-    at = BEFORE + (1 << 24 if codec is PictureCodec.JPEG else 0)
+    at = BEFORE + (list(FILMED).index(name) << 24)
     file = b"".join(data for data, _ in units)
 
     def said(values: np.ndarray, kind: str) -> str:
@@ -143,7 +169,7 @@ def recorded(page: Page, name: str, codec: PictureCodec, asked: list[str]) -> No
         "codec": codec.value,
         "width": WIDTH,
         "height": HEIGHT,
-        "depth_unit_m": 0,
+        "depth_unit_m": 0.001 if codec is PictureCodec.DEPTH16 else 0,
         "at": at,
         "sizes": said(sizes, "<u4"),
         "t_s": said(np.arange(40) / FPS - 0.001, "<f4"),
@@ -165,7 +191,7 @@ def recorded(page: Page, name: str, codec: PictureCodec, asked: list[str]) -> No
 def with_cameras(route: Route) -> None:
     answer = route.fetch()
     one = {"width": WIDTH, "height": HEIGHT, "fps": FPS, "pictures": 40, "bytes": 1, "timed": "device", "troubles": []}
-    cameras = [one | {"name": "desk", "codec": "h264"}, one | {"name": "wrist", "codec": "jpeg"}]
+    cameras = [one | {"name": name, "codec": codec.value} for name, codec in FILMED.items()]
     route.fulfill(response=answer, json=answer.json() | {"cameras": cameras})
 
 

@@ -236,7 +236,7 @@ def _add(hub: Hub, previews: Previews) -> None:
             log=hub.log,
             database=hub.database,
             previews=previews,
-            withdrawn=WITHDRAWN.__eq__,
+            withdrawn={WITHDRAWN: 1}.get,
         )
     )
 

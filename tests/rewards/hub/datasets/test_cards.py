@@ -15,7 +15,8 @@ from sqlalchemy import select
 from recorder.file.episode import read_episode
 from recorder.hub.store import FolderStore
 from recorder.hub.store.folder import FileInFolder
-from rewards.datasets.card import CARD, Judged, Tally, differences, encoded
+from rewards.datasets.card import CARD, Judged, Tally, encoded
+from rewards.datasets.comparing import differences
 from rewards.datasets.facts import facts_in
 from rewards.datasets.version import FORMAT, Change, ChangeKind, DatasetVersion, Member, Shares, Split
 from rewards.hub.datasets.cards import Cards

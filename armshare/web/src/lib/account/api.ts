@@ -287,6 +287,11 @@ export class Api {
     return (await this.#json<{ episodes: Episode[] }>('GET', `/api/episodes?${query}`)).episodes
   }
 
+  /** What an operator has withdrawn, the last one first: to that operator, signed in. */
+  async withdrawn(operator: string, limit: number): Promise<Episode[]> {
+    return (await this.#json<{ episodes: Episode[] }>('GET', `/api/operators/${encodeURIComponent(operator)}/withdrawn?limit=${limit}`)).episodes
+  }
+
   /** Any other of the hub's calls. */
   ask = <T>(method: 'GET' | 'POST', path: string, body?: unknown): Promise<T> => this.#json<T>(method, path, body)
 

@@ -46,8 +46,8 @@ function withoutOrder({ order: _, ...words }: Words): Words {
 }
 
 /** The address of a preview; without a camera, from the one that the hub thinks shows most. */
-export function previewUrl(episode: string, camera: string | null, still = false): string {
-  const said = { ...(camera === null ? {} : { camera }), ...(still ? { still: 'true' } : {}) }
+export function previewUrl(episode: string, camera: string | null, how: 'short' | 'still' | 'full' = 'short'): string {
+  const said = { ...(camera === null ? {} : { camera }), ...(how === 'short' ? {} : { [how]: 'true' }) }
   return hubUrl(`/api/episodes/${encodeURIComponent(episode)}/preview${query(said) && '?'}${query(said)}`)
 }
 

@@ -110,7 +110,7 @@ export function lengthBars({ from_s, counts }: Card['lengths']): Histogram {
   return { bars, edges: Array.from({ length: bars.length + 1 }, (_, i) => edge(first + i)) }
 }
 
-const time = (seconds: number): string => (seconds < 60 ? `${seconds} s` : `${seconds / 60} min`)
+const time = (seconds: number): string => (seconds < 60 ? `${seconds} s` : seconds % 60 === 0 ? `${seconds / 60} min` : `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`)
 
 /** The best of a plot's counts are said in a sentence, for who does not see it. */
 export function sentence({ bars }: Histogram, what: string): string {

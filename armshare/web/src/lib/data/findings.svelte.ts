@@ -27,10 +27,10 @@ export class Findings {
     return this.#next !== null
   }
 
-  /** Look for these, unless that is what is here. */
+  /** Look for these, unless that is what is here; what failed is looked for again. */
   async look(words: Words, again = false): Promise<void> {
     const asked = JSON.stringify(Object.entries(words).toSorted())
-    if (asked === this.#asked && !again) return
+    if (asked === this.#asked && !again && (this.looking || this.trouble === null || this.rows.length > 0)) return
     this.#asked = asked
     this.#words = words
     this.#next = null

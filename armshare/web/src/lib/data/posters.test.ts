@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest'
-import { Posters, type World } from './posters'
+import type { World } from './drawing'
+import { Posters } from './posters'
 
 /** A hub whose answers are given by hand, and what the page asked of it. */
 class Hub implements World {
   asked: string[] = []
   waits: number[] = []
   revoked: string[] = []
-  #answers: ((answer: Response) => void)[] = []
+  #answers: ((answer: Response | Promise<Response>) => void)[] = []
 
   fetch = (url: string): Promise<Response> => {
     this.asked.push(url)
@@ -15,6 +16,12 @@ class Hub implements World {
   wait = async (ms: number): Promise<void> => void this.waits.push(ms)
   url = (): string => `blob:${this.asked.length}`
   revoke = (url: string): void => void this.revoked.push(url)
+
+  async away(): Promise<void> {
+    await settled()
+    this.#answers.shift()?.(Promise.reject(new TypeError('cut')))
+    await settled()
+  }
 
   async answer(status: number, headers: Record<string, string> = {}): Promise<void> {
     await settled()
@@ -59,6 +66,16 @@ test('a hub that is busy is asked again when it said', async () => {
   await hub.answer(200)
   expect(await busy).not.toBeNull()
   expect(hub.waits).toEqual([3000])
+})
+
+test('however long a hub is busy, or away, the picture is not given up', async () => {
+  const [posters, hub] = made()
+  const busy = posters.get('e', 'front', never)
+  for (let times = 0; times < 12; times += 1) await hub.answer(503)
+  await hub.away()
+  await hub.answer(200)
+  expect(await busy).toEqual({ url: 'blob:14', camera: 'front' })
+  expect(hub.waits).toHaveLength(13)
 })
 
 test('three are fetched at once, and who scrolled past is not waited for', async () => {

@@ -1,6 +1,8 @@
 // The still pictures of many episodes, fetched a few at a time, so that whatever else the page asks for is not kept waiting.
 // A hub that is busy drawing says when to come back. What was fetched is kept while the page is open, the newest of it.
 
+import { drawn, type World } from './drawing'
+
 export interface Poster {
   /** An address of the picture's bytes, in this page. */
   url: string
@@ -10,15 +12,7 @@ export interface Poster {
 
 /** How many are fetched at once: a browser has six connections to a hub. */
 const AT_ONCE = 3
-const TRIES = 6
 const KEPT = 600
-
-export interface World {
-  fetch: (url: string, signal: AbortSignal) => Promise<Response>
-  wait: (ms: number, signal: AbortSignal) => Promise<void>
-  url: (blob: Blob) => string
-  revoke: (url: string) => void
-}
 
 export class Posters {
   readonly #kept = new Map<string, Poster>()
@@ -35,7 +29,7 @@ export class Posters {
     return this.#kept.get(key(episode, camera)) ?? null
   }
 
-  /** Null if there is no picture of it. Throws if it is not wanted any more, or the hub cannot be reached. */
+  /** Null if there is no picture of it. Throws if it is not wanted any more. */
   async get(episode: string, camera: string, signal: AbortSignal): Promise<Poster | null> {
     const here = this.here(episode, camera)
     if (here) return here
@@ -62,12 +56,8 @@ export class Posters {
   }
 
   async #fetched(episode: string, camera: string | null, signal: AbortSignal): Promise<Poster | null> {
-    for (let tries = 1; ; tries += 1) {
-      const answer = await this.world.fetch(this.preview(episode, camera), signal)
-      if (answer.ok) return { url: this.world.url(await answer.blob()), camera }
-      if (answer.status !== 503 || tries >= TRIES) return null
-      await this.world.wait(1000 * Math.min(10, Number(answer.headers.get('Retry-After')) || 2), signal)
-    }
+    const answer = await drawn(this.world, this.preview(episode, camera), signal)
+    return answer.ok ? { url: this.world.url(await answer.blob()), camera } : null
   }
 
   #keep(name: string, poster: Poster): void {
@@ -81,18 +71,3 @@ export class Posters {
 }
 
 const key = (episode: string, camera: string): string => `${camera} ${episode}`
-
-/** The browser's own. */
-export const BROWSER: World = {
-  fetch: (url, signal) => fetch(url, { signal }),
-  wait: (ms, signal) =>
-    new Promise((done, fail) => {
-      const timer = setTimeout(done, ms)
-      signal.addEventListener('abort', () => {
-        clearTimeout(timer)
-        fail(signal.reason)
-      })
-    }),
-  url: (blob) => URL.createObjectURL(blob),
-  revoke: (url) => URL.revokeObjectURL(url),
-}

@@ -3,7 +3,8 @@
 import { account } from '../account/account.svelte'
 import { previewUrl } from './api'
 import { Findings } from './findings.svelte'
-import { BROWSER, Posters } from './posters'
+import { BROWSER } from './drawing'
+import { Posters } from './posters'
 
 export const findings = new Findings(account.api)
-export const posters = new Posters((episode, camera) => previewUrl(episode, camera, true), BROWSER)
+export const posters = new Posters((episode, camera) => previewUrl(episode, camera, 'still'), BROWSER)

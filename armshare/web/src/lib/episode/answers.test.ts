@@ -6,7 +6,8 @@ const LINE = { format: 2, task: { name: 'lift', instruction: 'Lift.', stages: ['
 const FILM = { camera: 'desk', codec: 'jpeg', width: 4, height: 2, depth_unit_m: 0, at: 100, sizes: base64(Uint32Array.of(5, 7)), t_s: base64(Float32Array.of(0, 0.1)), key: base64(Uint8Array.of(1, 1)), marks: base64(Uint8Array.of(0, 4)) }
 
 test('a line of time is read as it is told', () => {
-  expect(readTimeline(LINE)).toMatchObject({ control_hz: 20, engine: [['name', 'pybullet']], robot: { simulated: true } })
+  expect(readTimeline(LINE)).toMatchObject({ control_hz: 20, engine: [['name', 'pybullet']], robot: { simulated: true }, drawn: [] })
+  expect(readTimeline({ ...LINE, drawn: ['front', 7, 'wrist'] })?.drawn).toEqual(['front', 'wrist'])
 })
 
 test.each([null, 7, [], {}, { ...LINE, length_s: -1 }, { ...LINE, length_s: 1e9 }, { ...LINE, control_hz: 0 }, { ...LINE, task: null }])('%j is no line of time', (answer) => {

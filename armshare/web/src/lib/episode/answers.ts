@@ -42,6 +42,8 @@ export interface Timeline {
   limited: Limited[]
   notes: { at_s: number; text: string }[]
   cameras: Camera[]
+  /** The cameras that a simulated robot can be drawn from. */
+  drawn: string[]
 }
 
 export type Origin = 'commanded' | 'applied' | 'measured' | 'computed'
@@ -107,6 +109,7 @@ export function readTimeline(answer: unknown): Timeline | null {
     limited: listOf(found['limited'], (each) => named(each, 'rule', (stretch, rule, { times }) => ({ ...stretch, rule, times: isNumber(times) ? times : 1 }))),
     notes: listOf(found['notes'], noteOf),
     cameras: listOf(found['cameras'], cameraOf),
+    drawn: listOf(found['drawn'], textOf),
   }
 }
 

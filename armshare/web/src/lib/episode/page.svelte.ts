@@ -3,6 +3,7 @@
 
 import { account } from '../account/account.svelte'
 import type { Episode, RobotDetail, Score } from '../account/api'
+import { type SetAnswer, sets } from '../data/api'
 import { Beside, replayOf } from '../drive/beside.svelte'
 import { type Stage, stagesOf } from '../drive/timeline'
 import { atTask, Layout } from '../link/descriptor'
@@ -18,6 +19,7 @@ import { missing, type Standing, standingOf } from './standing'
 export type Drawing = 'coming' | 'drawn' | 'gone'
 
 const OTHERS = 6
+const SETS = 50
 const AGAIN_MS = 4000
 
 export class EpisodePage {
@@ -34,6 +36,8 @@ export class EpisodePage {
   stages = $state.raw<Stage[]>([])
   neighbours = $state.raw<Neighbours | null>(null)
   others = $state.raw<Episode[]>([])
+  /** The data sets whose newest version has it. */
+  sets = $state.raw<SetAnswer[]>([])
   checks = $state.raw<Check[] | null>(null)
   sizes = $state.raw<Record<string, number>>({})
   trouble = $state.raw<Trouble | null>(null)
@@ -128,6 +132,7 @@ export class EpisodePage {
     }
     await Promise.all([
       api.told(`${this.#at}/neighbours`).then((answer) => (this.neighbours = readNeighbours(answer)), () => null),
+      sets(api, { episode: this.#id, limit: String(SETS) }).then((found) => (this.sets = found.sets), () => null),
       api.episodes(episode.operator, OTHERS + 1).then((found) => (this.others = found.filter((one) => one.episode !== this.#id && one.state === 'verified').slice(0, OTHERS)), () => null),
       config ? checkAll(episode, config, sources).then((checks) => (this.checks = checks), () => null) : null,
       ...['receipt.json', 'score.json'].map((name) => fileOf(name).catch(() => null)),

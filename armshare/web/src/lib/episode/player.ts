@@ -3,6 +3,7 @@
 
 import { type Api, ApiError } from '../account/api'
 import type { Film } from './answers'
+import { coloured, readDepth, type Span, spanOf } from './depth'
 import { type Block, blocksOf, feed, h264Of, pictureAt } from './film'
 
 /** Blocks that are kept, of about a quarter of a megabyte each. */
@@ -25,6 +26,7 @@ export class FilmPlayer {
   #busy = false
   #decoder: VideoDecoder | null = null
   #decoded: number | null = null
+  #span: Span | null = null
   #held: ReturnType<typeof setTimeout> | undefined
 
   /** `told` hears which picture is shown, or what went wrong. */
@@ -37,6 +39,11 @@ export class FilmPlayer {
     const context = canvas.getContext('2d', { alpha: false })
     if (!context) throw new Error('This browser gives no canvas.')
     this.#context = context
+  }
+
+  /** Of depth: what its colours go from and to, m; null before the first is shown. */
+  get spanM(): Span | null {
+    return this.#span && { near: this.#span.near * this.#film.unit_m, far: this.#span.far * this.#film.unit_m }
   }
 
   close(): void {
@@ -60,6 +67,7 @@ export class FilmPlayer {
       while (this.#wanted !== null && this.#wanted !== this.#shown && !this.#away.signal.aborted) {
         const wanted = this.#wanted
         if (this.#film.codec === 'h264') await this.#decode(wanted)
+        else if (this.#film.codec === 'depth16') await this.#tint(wanted)
         else await this.#draw(wanted)
         this.#ahead(wanted)
         if (this.#wanted === wanted) break
@@ -76,6 +84,15 @@ export class FilmPlayer {
     const picture = await createImageBitmap(new Blob([data], { type: this.#film.codec === 'jpeg' ? 'image/jpeg' : 'image/png' }))
     if (!this.#away.signal.aborted) this.#show(picture, wanted)
     picture.close()
+  }
+
+  /** The colours are those of the first picture, so that a place that does not move keeps its colour. */
+  async #tint(wanted: number): Promise<void> {
+    this.#span ??= spanOf(await readDepth(await this.#bytes(0)))
+    const depth = await readDepth(await this.#bytes(wanted))
+    if (this.#away.signal.aborted) return
+    this.#context.putImageData(new ImageData(coloured(depth, this.#span), depth.width, depth.height), 0, 0)
+    this.#seen(wanted)
   }
 
   async #decode(wanted: number): Promise<void> {
@@ -125,6 +142,10 @@ export class FilmPlayer {
 
   #show(picture: ImageBitmap | VideoFrame, number: number): void {
     this.#context.drawImage(picture, 0, 0, this.#film.width, this.#film.height)
+    this.#seen(number)
+  }
+
+  #seen(number: number): void {
     this.#shown = number
     this.#told(number, null)
   }

@@ -43,6 +43,12 @@ test('an address that names nothing, and what is private, are pages of their own
 
 test('commands name the episode and the hub, and nothing is left to fill in', () => {
   const lines = commandsOf('e1', 'https://arm.example/hub').flatMap((each) => each.lines)
+  expect(lines[0]).toBe('armshare fetch . --episode e1 --hub https://arm.example/hub')
+  expect(lines[1]).toBe('armshare verify --score --hub https://arm.example/hub e1')
+})
+
+test('what was withdrawn is fetched file by file, for an audit', () => {
+  const lines = commandsOf('e1', 'https://arm.example/hub', true).flatMap((each) => each.lines)
   expect(lines[0]).toContain('"https://arm.example/hub/api/episodes/e1/files/{episode.h5,')
-  expect(lines).toContain('armshare verify --score --pins hub.json e1')
+  expect(lines[1]).toBe('armshare verify --score --hub https://arm.example/hub e1')
 })

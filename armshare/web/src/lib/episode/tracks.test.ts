@@ -17,6 +17,7 @@ const TIMELINE: Timeline = {
   limited: [],
   notes: [],
   cameras: [],
+  drawn: [],
 }
 const tracks = (said: Partial<Timeline>, driver: Parameters<typeof tracksOf>[3] = null) => Object.fromEntries(tracksOf({ ...TIMELINE, ...said }, [], [], driver).map(({ name, marks }) => [name, marks]))
 

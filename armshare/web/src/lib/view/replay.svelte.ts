@@ -77,6 +77,11 @@ export class Replay {
     this.playing = false
   }
 
+  toggle(): void {
+    if (this.playing) this.pause()
+    else this.play()
+  }
+
   scrub(atS: number): void {
     this.playing = false
     this.atS = Math.min(this.lengthS, Math.max(0, atS))
