@@ -14,7 +14,8 @@ from fastapi import APIRouter, Request
 
 from recorder.hub.catalogue import UnknownEpisodeError
 from rewards.datasets.words import FILTERS, WORDS, FilterValueError, UnknownFilterError, Words
-from rewards.hub.search import CursorError, FoundPage, Neighbours, Search, Values
+from rewards.hub.counting import Values
+from rewards.hub.search import CursorError, FoundPage, Neighbours, Search
 from teleop.hub.db import SlowQueryError
 from teleop.hub.errors import ApiError
 
