@@ -18,7 +18,7 @@ from recorder.file.films import Pieces, Room
 from recorder.file.layout import CAMERA_NAME, EVENT_TYPE, PICTURES_MAX, CameraCounts, camera_path
 from recorder.file.meta import CameraMeta
 from recorder.importing.errors import ClaimError, PicturesBrokenError, TooMuchError
-from recorder.pictures.channel import PictureCodec
+from recorder.pictures.channel import PictureCodec, Pictures
 from recorder.pictures.cost import decoding_ns
 from recorder.pictures.units import PIXELS_MAX, SIDE_MAX, require_unit
 from teleop.cameras.film import PICTURE_BYTES_MAX, RECORDING_MAX
@@ -50,6 +50,12 @@ class Camera:
     def counts(self) -> CameraCounts:
         """How many pictures and bytes there are."""
         return CameraCounts(len(self.end), self.data.nbytes, 0)
+
+    def pictures(self, name: str) -> Pictures:
+        """Return them as a reader has them."""
+        meta, data = self.meta, np.frombuffer(self.data.parts[0], np.uint8)
+        size = meta.width, meta.height
+        return Pictures(name, meta.codec, *size, meta.fps, data, self.end, self.t_captured_ns, self.key)
 
     def arrays(self, name: str) -> dict[str, NDArray[Any] | Pieces]:
         """Return its datasets, by path."""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from recorder.importing.errors import PicturesBrokenError, TooMuchError
 from recorder.importing.footage import Camera, Filming, KindError, Spool
 from recorder.pictures.channel import PictureCodec
+from recorder.pictures.decode import check_with
 from recorder.pictures.errors import PictureError
 from recorder.pictures.mp4 import KEY_EVERY
 from recorder.pictures.units import PIXELS_MAX, unit_of
@@ -187,14 +188,14 @@ def _copied(
     to_annex_b = BitStreamFilterContext("h264_mp4toannexb", source.stream)
     last, found = int(source.stamps[-1]), []
     for packet in source.packets():
-        if packet.dts is not None and packet.dts > last:
+        if packet.pts > last:
             break
         for one in to_annex_b.filter(packet):
             data = bytes(one)
             key = unit_of(PictureCodec.H264, data).key
             spool.put(film, data, key=key)
             found.append(int(one.pts))
-    if found != sorted(found) or not film.key or not film.key[0]:
+    if found != sorted(found) or found[-1:] != [last] or not film.key[0]:
         raise PictureError("its pictures do not come in their order, or do not begin with a key")
     skipped = _before_last_key(film, found, int(source.stamps[0]))
     if skipped:
@@ -204,7 +205,17 @@ def _copied(
     places = np.where(lead < 0, chosen[0] + lead, places)
     said = f"{source.wanted.source}, packets as they were"
     times = _times(source.wanted, chosen, places)
-    return _made(source, film, spool, said, "copied from H.264", times)
+    made = _made(source, film, spool, said, "copied from H.264", times)
+    _require_one_for_each(made)
+    return made
+
+
+def _require_one_for_each(camera: Camera) -> None:
+    """Raise a PictureError unless a decoder gives each picture at once: some streams are made to come late."""
+    pictures = camera.pictures("it")
+    check = check_with(pictures)
+    for index in range(len(pictures)):
+        check(index)
 
 
 def _before_last_key(film: Filming, found: list[int], first: int) -> int:

@@ -50,6 +50,7 @@ def shown(episode: Episode, camera: str = "top") -> np.ndarray:
     ("codec", "options", "how"),
     [
         ("libx264", COPIED, "copied from H.264"),
+        ("libx264", {"g": "2"}, "libx264, without loss, from h264"),
         ("libx264", {"bf": "2", "g": "250"}, "libx264, without loss, from h264"),
         ("libsvtav1", AV1, "libx264, without loss, from av1"),
     ],

@@ -93,3 +93,18 @@ def test_lerobot_loads_an_older_version_by_its_tag(hub: Hub, tmp_path: Path) -> 
     seen = loaded(hub, tmp_path, "version-1")
     assert (seen["revision"], seen["episodes"]) == ("version-1", 2)
     same(seen["frames"], in_our_files(hub, hub.first))
+
+
+def test_lerobots_visualizer_opens_a_released_set(hub: Hub, tmp_path: Path) -> None:
+    apart = {"HF_HOME": str(tmp_path / "home"), "HF_LEROBOT_HOME": str(tmp_path / "lerobot")}
+    environment = {**os.environ, **apart, "HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_TELEMETRY": "1"}
+    wanted = ["--repo-id", NAME, "--episode-index", "1", "--num-workers", "0"]
+    command = [str(PEER.with_name("lerobot-dataset-viz")), *wanted, "--save", "1", "--output-dir", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (recording,) = tmp_path.glob("*.rrd")
+    rerun = [str(PEER), "-m", "rerun", "rrd"]
+    for what, expected in (("verify", ""), ("print", "observation.images.front")):
+        found = subprocess.run([*rerun, what, str(recording)], capture_output=True, text=True, timeout=300)
+        assert found.returncode == 0, found.stderr[-3000:]
+        assert expected in found.stdout + found.stderr
