@@ -53,12 +53,18 @@ _ANSWERS = re.compile(r"/api/episodes/[^/]+/best$")
 """What a page asks for that need not be there; a browser complains of that all the same."""
 
 
+_OF_THE_BROWSER = "GPU stall due to ReadPixels"
+"""What the browser says of itself the first time that it puts a page together without OpenGL (`ARGUMENTS`)."""
+
+
 def watch(page: Page) -> None:
     """Take note of whatever a page complains of from now on."""
     heard = _HEARD.setdefault(page, [])
 
     def listen(said: ConsoleMessage) -> None:
-        if said.type in ("error", "warning") and not _ANSWERS.search(said.location["url"]):
+        if said.type not in ("error", "warning") or _ANSWERS.search(said.location["url"]):
+            return
+        if _OF_THE_BROWSER not in said.text:
             heard.append(said.text)
 
     page.on("console", listen)

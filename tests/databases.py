@@ -6,18 +6,20 @@ database for a test asks `url_below`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import Engine, event, text
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import Pool
 
 from armshare.migrations import migrate
-from teleop.hub.db import open_engine
+from teleop.hub.db import Base, open_engine
 from tests.postgres import Postgres
 
 ON_SQLITE: Final = pytest.mark.parametrize("either_database", ["sqlite"], indirect=True)
@@ -75,6 +77,42 @@ def url_below(folder: Path, name: str = "armshare") -> str:
     """Return the URL of a test's database: a file below `folder`, or what stands for it."""
     file = folder / f"{name}.sqlite"
     return f"sqlite:///{file}" if _cluster is None else _cluster.url(file)
+
+
+def migrated(engine: Engine) -> None:
+    """Bring a test's database to the newest schema, as `migrate` does; a new file of SQLite is a copy of one."""
+    if not _copied(engine, migrate, frozenset()):
+        migrate(engine)
+
+
+def with_tables(engine: Engine) -> None:
+    """Make the tables as the models say; a new database of SQLite is a copy of one."""
+    if not _copied(engine, Base.metadata.create_all, frozenset(Base.metadata.tables)):
+        Base.metadata.create_all(engine)
+
+
+def _copied(engine: Engine, made: Callable[[Engine], object], tables: frozenset[str]) -> bool:
+    """Whether the database is a new one of SQLite, and is now a copy of one that was `made` before."""
+    if engine.dialect.name != "sqlite":
+        return False
+    with closing(engine.raw_connection()) as connection:
+        if connection.driver_connection.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
+            return False
+        _template(made, tables).backup(connection.driver_connection)
+    return True
+
+
+@cache
+def _template(made: Callable[[Engine], object], _tables: frozenset[str]) -> sqlite3.Connection:
+    """Return a database in memory with the schema. `_tables`: a test that is imported later may bring more of them."""
+    engine = open_engine("sqlite://")
+    made(engine)
+    with closing(engine.raw_connection()) as connection:
+        kept = connection.driver_connection.serialize()
+    engine.dispose()
+    template = sqlite3.connect(":memory:", check_same_thread=False)
+    template.deserialize(kept)
+    return template
 
 
 def unguard(db: Session, table: str) -> None:

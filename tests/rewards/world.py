@@ -24,9 +24,9 @@ from rewards.chain.vault import (
 )
 from rewards.hub.pipeline import Pipeline
 from rewards.ledger.settle import PayoutTree, RootState, leaf
-from teleop.hub.db import Base, open_database, open_engine
+from teleop.hub.db import open_database, open_engine
 from teleop.identity import Domain
-from tests.databases import url_below
+from tests.databases import url_below, with_tables
 from tests.recorder.factory import DOMAIN, WALLET, fixed_key
 from tests.rewards.drives import recorded
 from tests.rewards.stranger import climbs
@@ -153,5 +153,5 @@ def make_world(folder: Path, vault: Vault, domain: Domain = DOMAIN) -> World:
     """Return a fresh world below `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     engine = open_engine(url_below(folder))
-    Base.metadata.create_all(engine)
+    with_tables(engine)
     return World(folder, vault, domain, open_database(engine), FolderStore(folder / "episodes"))

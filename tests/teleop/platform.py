@@ -12,7 +12,6 @@ import uvicorn
 from eth_account.signers.local import LocalAccount
 from fastapi import FastAPI
 
-from armshare.migrations import migrate
 from armshare.platform.processes import listen
 from sim.catalogue import make_world
 from sim.robot import Robot
@@ -30,7 +29,7 @@ from teleop.hub.server import serving
 from teleop.identity import Domain, new_key
 from teleop.operator.driver import Driver
 from teleop.steps import Events
-from tests.databases import url_below
+from tests.databases import migrated, url_below
 from tests.teleop.registering import register_robot
 
 DOMAIN = Domain(31337, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
@@ -67,7 +66,7 @@ async def hub_at(
 ) -> AsyncIterator[tuple[str, Hub, Registry]]:
     """Serve a hub from the database in `data`; it keeps no drive of an operator who is lost, unless told so."""
     engine = open_engine(url_below(data))
-    migrate(engine)
+    migrated(engine)
     database = open_database(engine)
     registry = Registry(database, DOMAIN, now_ms, {"lift": 10**18})
     hub = Hub(registry, DOMAIN, lease_s, now_ms=now_ms, monotonic_ms=now_ms, away_s=away_s)

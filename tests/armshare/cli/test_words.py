@@ -26,8 +26,9 @@ from rewards.hub.search import Search
 from rewards.hub.search_api import router
 from rewards.tables import SearchedRow
 from teleop.hub import errors
-from teleop.hub.db import Base, open_database, open_engine
+from teleop.hub.db import open_database, open_engine
 from tests.armshare.command import armshare_here
+from tests.databases import with_tables
 from tests.recorder.factory import fixed_key
 
 ROOT = Path(__file__).parents[3]
@@ -40,7 +41,7 @@ ADA = fixed_key("ada").address
 def web(tmp_path: Path) -> Iterator[TestClient]:
     """A hub that can be searched, with five episodes."""
     engine = open_engine(f"sqlite:///{tmp_path / 'armshare.sqlite'}")
-    Base.metadata.create_all(engine)
+    with_tables(engine)
     database = open_database(engine)
     with database() as db, db.begin():
         for number in range(5):

@@ -11,13 +11,12 @@ from sqlalchemy import Engine, inspect
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
-from armshare.migrations import migrate
 from recorder.hub import tables
 from recorder.hub.log import Log, LogIndexError, LogMissingError
 from recorder.proof.log import merkle
 from recorder.proof.log.checkpoint import open_checkpoint
 from teleop.hub.db import Base, open_database, open_engine
-from tests.databases import ON_SQLITE, url_below
+from tests.databases import ON_SQLITE, migrated, url_below
 from tests.recorder.bundles import LOG_KEY
 
 pytestmark = pytest.mark.usefixtures("either_database")
@@ -28,7 +27,7 @@ LOG = Log(LOG_KEY)
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     made = open_engine(url_below(tmp_path, "log"))
-    migrate(made)
+    migrated(made)
     yield made
     made.dispose()
 

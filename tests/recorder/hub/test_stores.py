@@ -21,8 +21,9 @@ from recorder.hub.store.cache import Cache
 from recorder.hub.store.objects import Objects, StoreUrlError
 from recorder.hub.store.store import blocks, read_whole
 from recorder.hub.tables import ObjectRow, ObjectState
-from teleop.hub.db import Base, Database, open_database, open_engine
+from teleop.hub.db import Database, open_database, open_engine
 from teleop.hub.full import HubFullError
+from tests.databases import with_tables
 from tests.recorder.hub.opened import opened
 from tests.recorder.hub.store_contract import RECORDING, StoreContract, recorded
 from tests.s3 import S3
@@ -33,7 +34,7 @@ SHA256 = hashlib.sha256(RECORDING).hexdigest()
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     engine = open_engine(f"sqlite:///{tmp_path / 'hub.sqlite'}")
-    Base.metadata.create_all(engine)
+    with_tables(engine)
     yield open_database(engine)
     engine.dispose()
 

@@ -18,8 +18,8 @@ from rewards.hub import jobs as line
 from rewards.hub.apart import Told, Work, WorkError
 from rewards.hub.jobs import Asked, Job, Jobs, JobsFullError, JobState, TooManyJobsError, UnknownJobError
 from rewards.tables import JobRow
-from teleop.hub.db import Base, open_database, open_engine
-from tests.databases import url_below
+from teleop.hub.db import open_database, open_engine
+from tests.databases import url_below, with_tables
 
 ADA, BOB = "0x" + "a" * 40, "0x" + "b" * 40
 
@@ -92,7 +92,7 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     engine = open_engine(url_below(tmp_path))
-    Base.metadata.create_all(engine)
+    with_tables(engine)
     os.mkfifo(tmp_path / "arrived")
     arrived = os.open(tmp_path / "arrived", os.O_RDWR)
     yield World(open_database(engine), Kind(tmp_path), arrived)

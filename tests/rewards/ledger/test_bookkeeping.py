@@ -33,8 +33,8 @@ from rewards.ledger.ledger import (
     write,
 )
 from rewards.tables import PostingRow, TransactionRow
-from teleop.hub.db import Base, open_database, open_engine
-from tests.databases import ON_SQLITE, unguard, url_below
+from teleop.hub.db import open_database, open_engine
+from tests.databases import ON_SQLITE, unguard, url_below, with_tables
 from tests.recorder.factory import fixed_key
 
 pytestmark = pytest.mark.usefixtures("either_database")
@@ -47,7 +47,7 @@ Database = sessionmaker[Session]
 def database(tmp_path: Path) -> Iterator[Database]:
     """A fresh ledger on disk."""
     engine = open_engine(url_below(tmp_path, "ledger"))
-    Base.metadata.create_all(engine)
+    with_tables(engine)
     yield open_database(engine)
     engine.dispose()
 

@@ -38,9 +38,9 @@ from rewards.ledger.ledger import (
     write,
 )
 from rewards.tables import APPEND_ONLY, PostingRow
-from teleop.hub.db import Base, open_database, open_engine
+from teleop.hub.db import open_database, open_engine
 from teleop.identity import SignatureError
-from tests.databases import url_below
+from tests.databases import url_below, with_tables
 from tests.recorder.factory import fixed_key
 
 ADDRESSES = [fixed_key(name).address for name in ("ada", "bob", "cyd")]
@@ -52,7 +52,7 @@ AMOUNTS = st.integers(1, 2**100)
 def memory() -> sessionmaker[Session]:
     """Return database on a fresh database in memory."""
     engine = open_engine("sqlite://")
-    Base.metadata.create_all(engine)
+    with_tables(engine)
     return open_database(engine)
 
 
@@ -170,7 +170,7 @@ def test_an_audit_finds_books_that_somebody_forged(database):
 
 def test_writers_at_the_same_time_neither_lose_nor_double_money(tmp_path: Path):
     engine = open_engine(url_below(tmp_path, "ledger"))
-    Base.metadata.create_all(engine)
+    with_tables(engine)
     database = open_database(engine)
     write(database, lambda db: post(db, deposit("d1", "lift", 40)))
 

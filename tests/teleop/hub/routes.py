@@ -8,7 +8,6 @@ import httpx
 from eth_account.signers.local import LocalAccount
 from fastapi import FastAPI
 
-from armshare.migrations import migrate
 from teleop.hub import errors
 from teleop.hub.accounts import Accounts
 from teleop.hub.api import router
@@ -20,7 +19,7 @@ from teleop.hub.robots.registry import Registry
 from teleop.identity import HOST_HELLO, new_key
 from teleop.wire import signalling
 from teleop.wire.messages import PROTOCOL
-from tests.databases import url_below
+from tests.databases import migrated, url_below
 from tests.teleop.hub.bench import CHALLENGE, DOMAIN, Ear, descriptor
 from tests.teleop.registering import register
 
@@ -30,7 +29,7 @@ class Routes:
 
     def __init__(self, folder: Path) -> None:
         engine = open_engine(url_below(folder))
-        migrate(engine)
+        migrated(engine)
         self.database = open_database(engine)
         self.registry = Registry(self.database, DOMAIN, prices={"lift": 10**18})
         self.hub = Hub(self.registry, DOMAIN, 600.0)

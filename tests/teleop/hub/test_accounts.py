@@ -9,12 +9,11 @@ from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
 from sqlalchemy import func, select
 
-from armshare.migrations import migrate
 from teleop.hub.accounts import Accounts, NotSignedInError, Signed
 from teleop.hub.db import open_database, open_engine
 from teleop.hub.tables import SignIn, Token
 from teleop.identity import SignatureError, new_key
-from tests.databases import url_below
+from tests.databases import migrated, url_below
 
 pytestmark = pytest.mark.usefixtures("either_database")
 
@@ -27,7 +26,7 @@ class Desk:
     def __init__(self, folder: Path) -> None:
         self.now_ms = 1_700_000_000_000
         engine = open_engine(url_below(folder))
-        migrate(engine)
+        migrated(engine)
         self.database = open_database(engine)
         self.accounts = Accounts(self.database, "https://arms.example", 31337, lambda: self.now_ms)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from armshare.migrations import migrate
 from teleop.hub.db import open_database, open_engine
 from teleop.hub.robots.registry import Registry
 from teleop.identity import new_key
@@ -16,7 +15,7 @@ from teleop.wire import signalling
 from teleop.wire.driver import PERSON
 from teleop.wire.messages import Mode
 from teleop.wire.signalling import Grant, SignallingError
-from tests.databases import url_below
+from tests.databases import migrated, url_below
 from tests.teleop.hub.bench import DOMAIN, Bench, descriptor
 from tests.teleop.registering import register
 from tests.teleop.sessions import Bench as HostBench
@@ -36,7 +35,7 @@ async def test_the_rules_of_the_ticket_go_to_the_robots_host() -> None:
 @pytest.mark.parametrize("rules", ["3", None])
 def test_a_registry_keeps_the_rules_in_force_with_each_ticket(tmp_path: Path, rules: str | None) -> None:
     engine = open_engine(url_below(tmp_path))
-    migrate(engine)
+    migrated(engine)
     registry = Registry(open_database(engine), DOMAIN, rules=rules)
     robot, owner, operator = new_key(), new_key(), new_key()
     register(registry, owner, robot, name="r")

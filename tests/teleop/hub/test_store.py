@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from armshare.migrations import migrate
 from teleop.hub.db import open_database, open_engine
 from teleop.hub.robots.registry import Registry, UnknownRobotAddressError
 from teleop.hub.store import Store
@@ -16,7 +15,7 @@ from teleop.hub.tables import RobotRow
 from teleop.identity import SignatureError, new_key
 from teleop.wire.driver import PERSON, Driver, DriverKind
 from teleop.wire.signalling import Grant
-from tests.databases import ON_SQLITE, url_below
+from tests.databases import ON_SQLITE, migrated, url_below
 from tests.teleop.hub.bench import DOMAIN, FakeStore, descriptor
 from tests.teleop.registering import register
 
@@ -47,7 +46,7 @@ def registered(registry: Registry, **changed: object) -> str:
 @pytest.fixture
 def registry(tmp_path: Path, clock: Clock) -> Iterator[Registry]:
     engine = open_engine(url_below(tmp_path))
-    migrate(engine)
+    migrated(engine)
     yield Registry(open_database(engine), DOMAIN, clock)
     engine.dispose()
 

@@ -25,10 +25,10 @@ from rewards.hub.search import Search
 from rewards.hub.search_api import router as search_router
 from rewards.tables import PracticeRow, ScoreRow, SearchedRow
 from teleop.hub import errors
-from teleop.hub.db import Base, open_database, open_engine
+from teleop.hub.db import open_database, open_engine
 from teleop.hub.errors import ApiError
 from teleop.hub.tables import LeaseRow, RobotRow, TicketRow
-from tests.databases import url_below
+from tests.databases import url_below, with_tables
 from tests.recorder.factory import fixed_key
 from tests.rewards.world import ADA, BOB
 
@@ -113,7 +113,7 @@ class Shop:
 def opened(folder: Path) -> Shop:
     """Return a fresh shop below a folder."""
     engine = open_engine(url_below(folder))
-    Base.metadata.create_all(engine)
+    with_tables(engine)
     return Shop(open_database(engine))
 
 

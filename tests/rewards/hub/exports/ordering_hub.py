@@ -21,9 +21,10 @@ from recorder.hub.store.bundles import stored_bundle
 from rewards.hub.exports.archives import Bounds
 from rewards.hub.exports.giving import Giving, Places
 from teleop.hub import errors
-from teleop.hub.db import Base, open_database, open_engine
+from teleop.hub.db import open_database, open_engine
 from teleop.hub.errors import ApiError
 from teleop.hub.server import serving
+from tests.databases import with_tables
 from tests.recorder.bundles import LOG_KEY, good_bundle
 from tests.recorder.factory import DOMAIN, HUB, MALLORY, WALLET
 from tests.recorder.filming import head
@@ -77,7 +78,7 @@ def opened(work: Path) -> Iterator[Hub]:
     first = version(bundles[:1])
     versions = DictVersions([first, version(bundles, 2, previous=first.digest)])
     engine = open_engine(f"sqlite:///{work / 'armshare.sqlite'}")
-    Base.metadata.create_all(engine)
+    with_tables(engine)
     database = open_database(engine)
     places = Places(work, work / "keys", "http://hub.example")
     bounds = Bounds(bytes_max=50_000_000, kept_ms=7 * DAY_MS)

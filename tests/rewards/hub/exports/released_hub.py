@@ -17,8 +17,9 @@ from rewards.datasets.version import DatasetVersion
 from rewards.hub.exports.hugging_face import router
 from rewards.hub.exports.releases import Releases
 from teleop.hub import errors
-from teleop.hub.db import Base, open_database, open_engine
+from teleop.hub.db import open_database, open_engine
 from teleop.hub.server import serving
+from tests.databases import with_tables
 from tests.recorder.export import made
 from tests.rewards.datasets.sets import DictVersions, noted, released, version
 
@@ -63,7 +64,7 @@ def opened(work: Path) -> Iterator[Hub]:
     third = version(bundles[1:], 3, previous=second.digest)
     versions = DictVersions([first, second, third, version(bundles, name="lab/unreleased")])
     engine = open_engine(f"sqlite:///{work / 'armshare.sqlite'}")
-    Base.metadata.create_all(engine)
+    with_tables(engine)
     database = open_database(engine)
     release_key(work / "release.key")
     for one, its in ((first, bundles[:2]), (second, bundles)):
