@@ -27,6 +27,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from armshare.migrations import migrate
 from benchmarks.scaling.filling import fill
 from benchmarks.scaling.searches import Asking
@@ -49,9 +51,7 @@ def measured(folder: Path, count: int, runs: int, databases: Sequence[str]) -> d
             engine = open_engine(urls[name])
             migrate(engine)
             filled_s[name] = round(fill(engine, year), 1)
-            asking = Asking(
-                open_database(engine), year, runs, server.process_id if name == "postgresql" else None
-            )
+            asking = Asking(open_database(engine), year, runs, server.process_id if name == "postgresql" else None)
             found[name], worked[name] = asking.all(), asking.worked
             engine.dispose()
     return {

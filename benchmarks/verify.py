@@ -273,7 +273,9 @@ def main() -> None:
         found = measured(chosen, Path(folder))
     if not chosen.json:
         print("command:", " ".join(sys.argv))
-    print(json.dumps({"task": chosen.task, "steps": chosen.steps, "runs": chosen.runs, "replay": chosen.replay, **found}))
+    print(
+        json.dumps({"task": chosen.task, "steps": chosen.steps, "runs": chosen.runs, "replay": chosen.replay, **found})
+    )
 
 
 if __name__ == "__main__":

@@ -14,10 +14,10 @@ from typing import Any, Final
 import psycopg
 from sqlalchemy import Engine, text
 
-from benchmarks.scaling.rows import Batch, Rows
-from benchmarks.scaling.year import Year
 import rewards.tables  # noqa: F401  so that every table is known
 import teleop.hub.tables  # noqa: F401
+from benchmarks.scaling.rows import Rows
+from benchmarks.scaling.year import Year
 from teleop.hub.db import Base
 
 _SQLITE_PRAGMAS: Final = ("foreign_keys=OFF", "synchronous=OFF", "journal_mode=OFF", "cache_size=-400000")
@@ -140,8 +140,8 @@ def sizes_mb(engine: Engine) -> dict[str, float]:
         )
     else:
         asked = (
-            "SELECT master.tbl_name, sum(stat.pageno * page_size) FROM pragma_page_size, dbstat AS stat JOIN sqlite_master AS master "
-            "ON master.name = stat.name WHERE stat.aggregate = TRUE GROUP BY master.tbl_name"
+            "SELECT master.tbl_name, sum(stat.pageno * page_size) FROM pragma_page_size, dbstat AS stat "
+            "JOIN sqlite_master AS master ON master.name = stat.name WHERE stat.aggregate = TRUE GROUP BY 1"
         )
     with engine.connect() as connection:
         given = {"names": names} if ":names" in asked else {}

@@ -1,13 +1,13 @@
 """A year of a hub: who drove what, when, on which robot, how it ended and what it scored. The same for every database.
 
-Operators have a long tail, robots and tasks are unevenly popular, the days get busier over the year, a lease holds a few
-episodes. What is drawn for each episode is a column of NumPy; the rest follows from its number, by a hash.
+Operators have a long tail, robots and tasks are unevenly popular, the days get busier over the year, a lease holds
+a few episodes. What is drawn for each episode is a column of NumPy; the rest follows from its number, by a hash.
 """
 
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -100,7 +100,7 @@ def episode(at: int) -> str:
     return noise("episode", at, 16)
 
 
-@lru_cache(maxsize=None)
+@cache
 def address(kind: str, at: int) -> str:
     """Return a checksummed address."""
     return str(to_checksum_address("0x" + noise(kind, at, 20)))
