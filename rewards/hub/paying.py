@@ -8,6 +8,7 @@ its scores once.
 from __future__ import annotations
 
 from functools import partial
+
 import structlog
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
