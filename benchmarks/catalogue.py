@@ -27,6 +27,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from armshare.migrations import migrate
 from benchmarks.scaling.filling import fill
 from benchmarks.scaling.searches import Asking

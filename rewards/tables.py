@@ -183,7 +183,7 @@ class SearchedRow(Base):
         Index("ix_searched_robot", "robot", "state", "created_ms", "episode"),
         Index("ix_searched_state", "state", "created_ms", "episode"),
         Index("ix_searched_kind", "driver_kind", "trust", "model", "state", "created_ms", "episode"),
-        Index("ix_searched_unscored", "episode", sqlite_where=_UNSCORED, postgresql_where=_UNSCORED),
+        Index("ix_searched_unscored", "state", "rules", "episode", sqlite_where=_UNSCORED, postgresql_where=_UNSCORED),
     )
 
     episode: Mapped[str] = mapped_column(

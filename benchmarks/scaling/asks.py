@@ -1,4 +1,4 @@
-"""What a hub does with its tables while it works: each thing by the hub's own code, timed on a database that is full."""
+"""What a hub does with its tables while it works: each thing by its own code, timed on a database that is full."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
@@ -30,7 +31,9 @@ from recorder.proof.checks.copies import Motion
 from recorder.proof.checks.copies import Path as MotionPath
 from recorder.proof.log.checkpoint import load_log_key
 from rewards.chain.payouts import Payouts
-from rewards.datasets.version import Shares
+from rewards.datasets.card import Judged, Tally, encoded
+from rewards.datasets.facts import FACTS, facts_in
+from rewards.datasets.version import FORMAT, Change, ChangeKind, DatasetVersion, Member, Shares, Split
 from rewards.hub import paying, starts
 from rewards.hub.datasets.changes import Changes, Chosen
 from rewards.hub.datasets.consent import Consent
@@ -48,11 +51,13 @@ from teleop.wire.driver import Driver, DriverKind
 from teleop.wire.signalling import Grant
 from tests.rewards.world import DictVault
 
+EPISODE: Final = Path(__file__).parents[2] / "tests/recorder/golden/version-2/good/episode.h5"
 DOMAIN: Final = Domain(CHAIN_ID, VAULT)
 NOW_MS: Final = BEGAN_MS + DAYS * DAY_MS
 CARD_EPISODES: Final = 500
 """How many episodes the card that is timed has: its time is in proportion to them."""
 Figures = dict[str, dict[str, float]]
+GROUPS: Final = ("start", "log", "motions", "driving", "money", "again_and_again", "sets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,21 +232,42 @@ def _again(hub: Hub) -> Iterator[tuple[str, dict[str, float]]]:
 def _sets(hub: Hub, card: int, sizes: Sequence[int]) -> Iterator[tuple[str, dict[str, float]]]:
     year, owner = hub.year, new_key().address
     fit = (at for at in range(year.count) if year.verified[at] and not year.practice[at] and not year.withdrawn[at])
-    wanted = [episode(at) for _, at in zip(range(max([card + 1, *(size + 1 for size in sizes)])), fit, strict=False)]
-    search = Search(hub.database)
-    changes = Changes(hub.database, search.episodes, lambda: NOW_MS, episodes_max=max([10**5, *sizes]) + 1)
+    wanted = [episode(at) for _, at in zip(range(max(card, *sizes, 0) + 1), fit, strict=False)]
+    changes = Changes(
+        hub.database, Search(hub.database).episodes, lambda: NOW_MS, episodes_max=max(10**5, *sizes, 0) + 1
+    )
     for size in (card, *sizes):
-        if size >= len(wanted):
-            continue
-        name, said = f"scale/of-{size}", Described("A year", "", "CC-BY-4.0")
-        shares = Shares(800_000, 100_000, 100_000)
-        some = Chosen(tuple(wanted[:size]))
-        yield f"make_{size}", hub.timed(lambda: changes.create(owner, name, said, some, shares), 1)
-        one = Chosen((wanted[size],))
-        yield f"append_one_to_{size}", hub.timed(lambda: changes.append(owner, name, one, ""), 1)
-        sets = Sets(hub.database)
-        yield f"page_of_{size}", hub.timed(lambda: sets.page(f"{name}@2", 200, size // 2))
-        yield f"document_of_{size}", hub.timed(lambda: sum(len(part) for part in sets.document(f"{name}@2")), 1)
+        if size < len(wanted):
+            yield from _one_set(hub, changes, owner, wanted[: size + 1])
+    yield f"card_of_{card}", _card(hub, card)
+
+
+def _one_set(hub: Hub, changes: Changes, owner: str, wanted: Sequence[str]) -> Iterator[tuple[str, dict[str, float]]]:
+    """Make a data set of all but the last, and append that; read both."""
+    size, sets = len(wanted) - 1, Sets(hub.database)
+    name, said, shares = f"scale/of-{size}", Described("A year", "", "CC-BY-4.0"), Shares(800_000, 100_000, 100_000)
+    some, one = Chosen(tuple(wanted[:-1])), Chosen((wanted[-1],))
+    yield f"make_{size}", hub.timed(lambda: changes.create(owner, name, said, some, shares), 1)
+    yield f"append_one_to_{size}", hub.timed(lambda: changes.append(owner, name, one, ""), 1)
+    yield f"page_of_{size}", hub.timed(lambda: sets.page(f"{name}@2", 200, size // 2))
+    written = hub.timed(lambda: sum(len(part) for part in sets.document(f"{name}@2")), 1)
+    yield f"document_of_{size}", {**written, "kb": sum(len(part) for part in sets.document(f"{name}@2")) / 1e3}
+
+
+def _card(hub: Hub, count: int) -> dict[str, float]:
+    """Add up what was read of so many files, as a worker does, after it has read one of them."""
+    facts = msgspec.json.encode(facts_in(EPISODE))
+    head = DatasetVersion(FORMAT, "scale/card", 1, "", "", "", "CC-BY-4.0", "", 0, Change(ChangeKind.CREATED, ""), ())
+    judged = Judged(VERSIONS[-1], 900_000, "replayed", False)
+
+    def add_up() -> None:
+        tally = Tally(head, "0" * 64)
+        for at in range(count):
+            member = Member(episode(at), "0x" + "0" * 64, "0" * 64, 400_000, Split.TRAIN)
+            tally.add(member, FACTS.decode(facts), judged)
+        encoded(tally.card())
+
+    return {**hub.timed(add_up, 1), "facts_kb_per_episode": round(len(facts) / 1e3, 1)}
 
 
 @contextmanager

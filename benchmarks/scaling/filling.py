@@ -140,8 +140,8 @@ def sizes_mb(engine: Engine) -> dict[str, float]:
         )
     else:
         asked = (
-            "SELECT master.tbl_name, sum(stat.pageno * page_size) FROM pragma_page_size, dbstat AS stat JOIN sqlite_master AS master "
-            "ON master.name = stat.name WHERE stat.aggregate = TRUE GROUP BY master.tbl_name"
+            "SELECT master.tbl_name, sum(stat.pageno * page_size) FROM pragma_page_size, dbstat AS stat "
+            "JOIN sqlite_master AS master ON master.name = stat.name WHERE stat.aggregate = TRUE GROUP BY 1"
         )
     with engine.connect() as connection:
         given = {"names": names} if ":names" in asked else {}

@@ -1,8 +1,8 @@
 """The rows of a year, table by table, some thousand episodes at a time: what each episode leaves in a hub's database.
 
 Everything is as long as the real thing and does not compress better: a manifest as a host writes it, a receipt with its
-proof, the paths of the motion, two postings of pay. The log, the ledger and the payout roots are sound, so that the real
-code can prove, settle and audit them; signatures are noise.
+proof, the paths of the motion, two postings of pay. The log, the ledger and the payout roots are sound, so that the
+real code can prove, settle and audit them; signatures are noise.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class Rows:
     def _driven(self, some: range) -> Iterator[Batch]:
         """The leases and the tickets."""
         year = self._year
-        leases = [one for one in range(int(year.lease[some[0]]), int(year.lease[some[-1]]) + 1)]
+        leases = range(int(year.lease[some[0]]), int(year.lease[some[-1]]) + 1)
         fresh = [one for one in leases if year.first_of(one) in some]
         names = ("lease", "robot", "operator", "epoch", "grant", "signature", "started_ms", "ended_ms", "reason")
         yield "leases", names, [self._lease(one) for one in fresh]
@@ -447,7 +447,7 @@ def _receipt(at: int, index: int, digest: str, created: int) -> str:
     proof = ["0x" + noise("proof", 64 * at + one) for one in range(index.bit_count())]
     return json.dumps(
         {
-            "checkpoint": f"armshare/log\n{index + 1}\n{noise('tree', at, 22)}\n\n- armshare/log {noise('signed', at, 46)}\n",
+            "checkpoint": f"armshare/log\n{index + 1}\n{noise('tree', at, 22)}\n\n- {noise('signed', at, 46)}\n",
             "digest": digest,
             "episode": episode(at),
             "hub": address("hub", 0),

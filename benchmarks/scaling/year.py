@@ -1,7 +1,7 @@
 """A year of a hub: who drove what, when, on which robot, how it ended and what it scored. The same for every database.
 
-Operators have a long tail, robots and tasks are unevenly popular, the days get busier over the year, a lease holds a few
-episodes. What is drawn for each episode is a column of NumPy; the rest follows from its number, by a hash.
+Operators have a long tail, robots and tasks are unevenly popular, the days get busier over the year, a lease holds
+a few episodes. What is drawn for each episode is a column of NumPy; the rest follows from its number, by a hash.
 """
 
 from __future__ import annotations

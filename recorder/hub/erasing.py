@@ -16,7 +16,7 @@ from sqlalchemy import and_, or_, select
 from recorder.hub.rows import require_owned
 from recorder.hub.states import EpisodeState, require_move
 from recorder.hub.store import Store
-from recorder.hub.tables import EpisodeRow
+from recorder.hub.tables import UNWANTED, EpisodeRow
 from teleop.hub.db import Database
 
 _log = structlog.get_logger()
@@ -80,7 +80,7 @@ class Erasing:
         refused = and_(EpisodeRow.state == EpisodeState.REJECTED, EpisodeRow.created_ms < self._before_ms)
         unwanted = or_(EpisodeRow.state == EpisodeState.DISCARDED, refused)
         with self._database() as db:
-            there = select(EpisodeRow.episode).where(unwanted, EpisodeRow.size.is_not(None))
+            there = select(EpisodeRow.episode).where(UNWANTED, unwanted)
             return list(db.scalars(there.order_by(EpisodeRow.created_ms).limit(_AT_ONCE)))
 
     @property

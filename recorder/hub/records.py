@@ -18,7 +18,7 @@ from recorder.hub.catalogue import UnknownEpisodeError
 from recorder.hub.log import Log
 from recorder.hub.rows import owned, require_owned
 from recorder.hub.states import EpisodeState, EpisodeStateError, require_move
-from recorder.hub.tables import EpisodeRow, MotionRow
+from recorder.hub.tables import EpisodeRow, LogEntry, MotionRow
 from recorder.proof.bundle import Bundle, TrustClass
 from recorder.proof.case import Books, Ticket, Trust
 from recorder.proof.checks.copies import Motion, Twin
@@ -135,10 +135,10 @@ class Records:
 
     def without_motion(self) -> list[str]:
         """Return the verified episodes whose motion is not kept: those of earlier releases, in the log's order."""
-        kept = select(MotionRow.episode).where(MotionRow.episode == EpisodeRow.episode).exists()
-        waiting = select(EpisodeRow.episode).where(EpisodeRow.state == EpisodeState.VERIFIED, ~kept)
+        kept = select(MotionRow.episode).where(MotionRow.episode == LogEntry.episode).exists()
+        waiting = select(LogEntry.episode).where(~kept)  # narrow rows, one for each verified episode
         with self._database() as db:
-            return list(db.scalars(waiting.order_by(EpisodeRow.log_index)))
+            return list(db.scalars(waiting.order_by(LogEntry.index)))
 
     def keep_motion(self, episode: str, motion: Motion) -> None:
         """Keep the motion of an episode that an earlier release verified, even if it is a copy: its verdict stays."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import JSON, BigInteger, Boolean, Enum, ForeignKey, Index, Integer, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -17,7 +17,8 @@ _STATES = Enum(
     EpisodeState, native_enum=False, length=16, values_callable=lambda states: [state.value for state in states]
 )
 _DRIVERS = Enum(DriverKind, native_enum=False, length=8, values_callable=lambda kinds: [kind.value for kind in kinds])
-_UNWANTED = text("size IS NOT NULL AND state IN ('rejected', 'discarded')")
+UNWANTED: Final = text("size IS NOT NULL AND state IN ('rejected', 'discarded')")
+"""What is true of the episodes whose files may be to be erased: a query that says it finds them by their own index."""
 _TRUST = Enum(TrustClass, native_enum=False, length=16, values_callable=lambda classes: [one.value for one in classes])
 
 
@@ -28,7 +29,7 @@ class EpisodeRow(Base):
     __table_args__ = (
         Index("ix_episodes_created", "created_ms", "episode"),
         Index("ix_episodes_previous", "robot", "previous"),
-        Index("ix_episodes_unwanted", "created_ms", sqlite_where=_UNWANTED, postgresql_where=_UNWANTED),
+        Index("ix_episodes_unwanted", "created_ms", sqlite_where=UNWANTED, postgresql_where=UNWANTED),
     )
 
     episode: Mapped[str] = mapped_column(String(64), primary_key=True)

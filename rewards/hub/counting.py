@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from rewards.datasets.words import Words
-from rewards.hub.narrowing import SAME
+from rewards.hub.narrowing import SAME, aside, chooses
 from rewards.tables import SearchedRow, WithdrawalRow
 
 VALUES_MAX: Final = 100
@@ -104,7 +104,7 @@ def _without(words: Words, said: Sequence[str]) -> list[tuple[list[str], Words]]
 
 def _all(db: Session, words: Words) -> _Counts:
     """Count by whole indexes, and take off the few that are withdrawn."""
-    same = [] if words.state is None else [SearchedRow.state == words.state.value]
+    same = [] if words.state is None else [_state(db) == words.state.value]
     counts: _Counts = {name: Counter() for name in WORDS}
     for names in (*((name,) for name in _ALONE), _TOGETHER):
         columns = [SAME[name] for name in names]
@@ -117,10 +117,15 @@ def _all(db: Session, words: Words) -> _Counts:
     return counts
 
 
+def _state(db: Session) -> ColumnElement[Any]:
+    """Return the state, so that SQLite walks the index of what is counted, and not that of the state."""
+    return SearchedRow.state.expression if chooses(db) else aside(SearchedRow.state)
+
+
 def _newest(db: Session, words: Words, where: Where, names: Sequence[str]) -> tuple[_Counts, bool]:
     """Count what the words find; if that is more than `COUNTED_MAX`, the newest."""
     columns = [SAME[name] for name in names]
-    dense = db.get_bind().dialect.name == "postgresql"  # it finds the way by itself
+    dense = chooses(db)
     if not dense:
         some = select(SearchedRow.episode).where(*where(words, False)).limit(COUNTED_MAX + 1).subquery()
         dense = (db.scalar(select(func.count()).select_from(some)) or 0) > COUNTED_MAX

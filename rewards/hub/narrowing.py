@@ -98,7 +98,7 @@ def terms(words: Words) -> list[Term]:
 
 def conditions(db: Session, found: Sequence[Term]) -> list[ColumnElement[bool]]:
     """Return what is true of a row, in whatever order rows are found."""
-    by = found if _chooses(db) else _driving(db, found)
+    by = found if chooses(db) else _driving(db, found)
     return [one.by_index if one in by else one.by_row for one in found]
 
 
@@ -107,7 +107,7 @@ def in_order(db: Session, found: Sequence[Term], order: Order) -> list[ColumnEle
 
     SQLite would rather sort all that a word finds.
     """
-    if _chooses(db):
+    if chooses(db):
         return [one.by_index for one in found]
     key = KEYS[order][0].key
     ways = (_way(columns, found) for columns in _IN_ORDER) if key == "created_ms" else ()
@@ -115,7 +115,7 @@ def in_order(db: Session, found: Sequence[Term], order: Order) -> list[ColumnEle
     return [one.by_index if one.column.key == key or one in helps else one.by_row for one in found]
 
 
-def _chooses(db: Session) -> bool:
+def chooses(db: Session) -> bool:
     """Whether the database chooses well by itself."""
     return db.get_bind().dialect.name == "postgresql"
 

@@ -8,7 +8,6 @@ its scores once.
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
 
 import structlog
 from sqlalchemy import delete, select
@@ -24,14 +23,6 @@ from rewards.tables import PracticeRow, ScoreRow, UnpaidRow
 from teleop.hub.db import Database
 
 _log = structlog.get_logger()
-_WAITS: Final = (UnpaidRow.episode == ScoreRow.episode) & (UnpaidRow.version == ScoreRow.version)
-_UNPAID: Final = (
-    select(ScoreRow)
-    .join(UnpaidRow, _WAITS)
-    .where(ScoreRow.accepted)
-    .order_by(UnpaidRow.scored_ms, ScoreRow.episode, ScoreRow.version)
-)
-"""Accepted scores that wait for their pay, the oldest first."""
 
 
 def keep(db: Session, row: ScoreRow, checks: tuple[Check, ...] | None) -> bool:
@@ -70,8 +61,11 @@ def keep_beside(db: Session, row: ScoreRow) -> bool:
 
 def pay_waiting(database: Database) -> int:
     """Pay accepted episodes that found their pool empty, oldest first; return how many. Blocks."""
+    oldest = select(UnpaidRow.episode, UnpaidRow.version).order_by(
+        UnpaidRow.scored_ms, UnpaidRow.episode, UnpaidRow.version
+    )
     with database() as db:
-        waiting = db.scalars(_UNPAID).all()
+        waiting = [row for key in db.execute(oldest) if (row := db.get(ScoreRow, tuple(key))) and row.accepted]
     return sum(ledger.write(database, partial(_pay, row=row)) for row in waiting)
 
 

@@ -20,7 +20,7 @@ def upgrade() -> None:
     """Add them; what waits for its pay is found once more among all scores."""
     op.create_index("ix_searched_state", "searched", ["state", "created_ms", "episode"])
     op.create_index("ix_searched_kind", "searched", ["driver_kind", "trust", "model", "state", "created_ms", "episode"])
-    _partial("ix_searched_unscored", "searched", ["episode"], "state = 'verified' AND rules IS NULL")
+    _partial("ix_searched_unscored", "searched", ["state", "rules", "episode"], "state = 'verified' AND rules IS NULL")
     _partial(
         "ix_episodes_unwanted", "episodes", ["created_ms"], "size IS NOT NULL AND state IN ('rejected', 'discarded')"
     )
