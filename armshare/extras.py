@@ -7,6 +7,7 @@ from typing import Final
 
 _EXTRAS: Final = {
     "sim": frozenset({"collada", "fast_simplification", "gymnasium", "moderngl", "pybullet", "ruckig", "trimesh"}),
+    "dask": frozenset({"distributed"}),
     "export": frozenset({"foxglove_schemas_protobuf", "lance", "mcap", "mcap_protobuf", "pyarrow"}),
 }
 """Extra -> modules; whatever else is needed comes with `platform`."""
