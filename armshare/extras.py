@@ -11,6 +11,7 @@ _EXTRAS: Final = {
     "dynamixel": frozenset({"dynamixel_sdk"}),
     "ur": frozenset({"rtde_control", "rtde_receive"}),
     "xarm": frozenset({"xarm"}),
+    "dask": frozenset({"distributed"}),
     "export": frozenset({"foxglove_schemas_protobuf", "lance", "mcap", "mcap_protobuf", "pyarrow"}),
 }
 """Extra -> modules; whatever else is needed comes with `platform`."""

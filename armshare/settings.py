@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from armshare.public_url import is_every_address, named, own_address, require_public
@@ -108,6 +108,13 @@ class Settings(BaseSettings):
                 raise ValueError(f"expected the URL of a PostgreSQL database, such as {EXAMPLE}; a file is in --data")
         return url
 
+    @field_validator("workers")
+    @classmethod
+    def _somebody_works(cls, workers: int, info: ValidationInfo) -> int:
+        if not workers and not (info.data.get("database") and info.data.get("store")):
+            raise ValueError("it may be 0 only with a database and a bucket, as nobody else could verify then")
+        return workers
+
     @field_validator("public_url")
     @classmethod
     def _one_place(cls, url: str, info: ValidationInfo) -> str:
@@ -120,12 +127,6 @@ class Settings(BaseSettings):
                 f"give --public-url, for example {named(own_address(), port or 8000)}"
             )
         return url
-
-    @model_validator(mode="after")
-    def _somebody_works(self) -> Self:
-        if not self.workers and not self.shares_work:
-            raise ValueError("ARMSHARE_WORKERS may be 0 only with --database and --store: else nobody would verify")
-        return self
 
     @property
     def shares_work(self) -> bool:

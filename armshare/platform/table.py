@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+import structlog
+
 from armshare.failures import PlatformError
 from armshare.platform.hands import Hands, opened_hands
 from armshare.platform.waiting import waiting
@@ -24,12 +26,13 @@ from recorder.hub.work.kinds import CALLS as OF_RECORDER
 from recorder.hub.work.named import Files, Kind, Named, Told, performed
 from recorder.hub.work.postgres import PostgresBoard
 from recorder.hub.work.table import Table
-from recorder.hub.work.taking import ProcessLostError, Taker
+from recorder.hub.work.taking import AGAIN_S, ProcessLostError, Taker
 from recorder.pictures.painters import DrawingLostError
 from rewards.hub.apart import Apart, WorkLostError
 from rewards.hub.exports.travelling import EXPORT, FOLDER, Sent
 from rewards.hub.kinds import CALLS as OF_REWARDS
 
+_log = structlog.get_logger()
 CALLS: Final[Mapping[str, Named]] = {one.name: one for one in (*OF_RECORDER, *OF_REWARDS, EXPORT)}
 WAITING: Final = 32
 """How many of its own searches a hub waits for at once, if others do the work."""
@@ -99,8 +102,12 @@ async def take(
 ) -> None:
     """Take jobs of these kinds, so many at a time, until cancelled."""
     with ThreadPoolExecutor(count, "exports") as exports:
-        doing = Doing(hands, files, exports)
-        await Taker(PostgresBoard(url), doing, kinds, count, lost_after_s).run()
+        while True:
+            try:
+                await Taker(PostgresBoard(url), Doing(hands, files, exports), kinds, count, lost_after_s).run()
+            except Exception:  # noqa: BLE001  the supervisor: whatever it was, the next try may pass
+                _log.exception("jobs were not taken; that is tried again")
+                await asyncio.sleep(AGAIN_S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,10 +30,8 @@ class Cluster(Executor):
 
     def __init__(self, address: str, patience_s: float = PATIENCE_S) -> None:
         """`address` is the scheduler's; raises ClusterError if it cannot be used."""
-        try:
-            import distributed
-        except ModuleNotFoundError as error:
-            raise ClusterError("Dask is not installed: pip install 'armshare[dask]'") from error
+        import distributed  # here, so that whoever has no cluster needs no Dask
+
         connect: Any = distributed.Client
         try:
             self._client = connect(address, timeout=ANSWER_S, set_as_default=False)

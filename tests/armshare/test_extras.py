@@ -19,7 +19,7 @@ MODULES = {"mcap-protobuf-support": "mcap_protobuf", "pycollada": "collada", "py
 """Distributions whose module has another name."""
 
 
-@pytest.mark.parametrize("extra", ["sim", "export"])
+@pytest.mark.parametrize("extra", ["sim", "dask", "export"])
 def test_each_module_is_brought_by_the_extra_that_is_named(extra: str) -> None:
     for wanted in PROJECT["optional-dependencies"][extra]:
         name = re.split(r"[<>=]", wanted)[0]

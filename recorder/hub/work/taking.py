@@ -93,6 +93,9 @@ class Taker:
     async def _work(self, taken: Taken) -> None:
         try:
             await self._over(taken, await self._outcome(taken))
+        except Exception:  # noqa: BLE001  a supervisor: it beats for it no more, so another takes it
+            _log.exception("what came of a job was not kept", call=taken.job.call, key=taken.job.key)
+            self._held.pop(taken.job.key, None)
         finally:
             self._hands.release()
 

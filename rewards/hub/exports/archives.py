@@ -205,6 +205,8 @@ class Exports:
         for path in self._folder.iterdir():
             if path.suffix == ".tar" and path.stem not in known:
                 path.unlink(missing_ok=True)
+            if path.suffix == ".part" and known.get(path.stem) != JobState.RUNNING:
+                path.unlink(missing_ok=True)
             if path.suffix in (".work", ".bundles") and known.get(path.stem) != JobState.RUNNING:
                 shutil.rmtree(path, ignore_errors=True)
         erased = [*late, *self._oldest(beyond=self._bounds.bytes_max)]

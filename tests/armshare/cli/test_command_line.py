@@ -96,6 +96,8 @@ def refused(run: Callable[..., CompletedProcess[str]], house: House, here: Path,
         ("PRICES", "abc", 'error parsing value for field "prices"'),
         ("PRICES", '{"lift": -1}', "ARMSHARE_PRICES_LIFT: Input should be greater than or equal to 0"),
         ("LEASE_S", "-5", "ARMSHARE_LEASE_S: Input should be greater than 0"),
+        ("WORKERS", "0", "ARMSHARE_WORKERS: it may be 0 only with a database and a bucket"),
+        ("DASK", "somewhere", "ARMSHARE_DASK: String should match pattern"),
     ],
 )
 def test_a_setting_that_cannot_be_is_said_by_its_name(

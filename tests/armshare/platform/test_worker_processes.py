@@ -212,3 +212,10 @@ def test_a_worker_that_cannot_begin_says_why(world: World, tmp_path: Path) -> No
         done = armshare_here("worker", *where, *options)
         assert done.returncode == 2, says
         assert says in " ".join(done.stderr.replace("│", " ").split())
+    with psycopg.connect(world.url) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    for command in (["worker", *where, "--store", world.bucket], ["jobs"]):
+        done = armshare_here(*command, "--database", world.url)
+        assert done.returncode == 2
+        assert "is of another version (its tables are of version 9999" in " ".join(done.stderr.split())
+    assert "give --database postgresql://..." in " ".join(armshare_here("jobs").stderr.split())

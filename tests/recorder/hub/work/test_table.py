@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from recorder.hub.store.objects import Objects
-from recorder.hub.work.board import TRIES_MAX, Job
+from recorder.hub.work.board import TRIES_MAX, Job, Taken
 from recorder.hub.work.kinds import CALLS as OF_RECORDER
 from recorder.hub.work.named import Files, GivenUpError, Kind, Told, WorkFaultError, performed
 from recorder.hub.work.table import Table, WorkersAwayError
@@ -170,6 +170,22 @@ def test_a_hub_that_starts_again_finds_its_job_and_it_is_done_once() -> None:
             gate.open.set()
             assert asked.result(WAIT_S) == 42
         assert len(worker.begun) == 1
+
+
+def test_a_job_whose_outcome_cannot_be_kept_is_anothers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was beaten for as long as its worker lived, and nobody else could have it."""
+    shared, finish, broken = Shared(), MemoryBoard.finish, []
+
+    async def breaks(self: MemoryBoard, taken: Taken, outcome: bytes) -> bool:
+        if not broken:
+            broken.append(taken)
+            raise ZeroDivisionError
+        return await finish(self, taken, outcome)
+
+    monkeypatch.setattr(MemoryBoard, "finish", breaks)
+    with table(shared) as hub, crew(shared) as worker:
+        assert hub.beside(Nobody()).submit(double, 4).result(WAIT_S) == 8
+        assert len(worker.begun) == 2
 
 
 def test_a_board_that_is_away_for_a_moment_costs_nothing() -> None:
