@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0021"
-down_revision = "0017"
+down_revision = "0018"
 
 _KEY = "CASE WHEN s.rescored THEN 'episode:' || s.episode || ':rules-' || s.version ELSE 'episode:' || s.episode END"
 _UNPAID = f"""
