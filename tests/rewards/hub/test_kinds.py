@@ -41,6 +41,7 @@ def test_a_worker_elsewhere_judges_as_one_here(tmp_path: Path) -> None:
     for version in (None, *VERSIONS):
         assert by_a_worker("judge", files, judge, file, version) == judged_in(judge, file, version)
     assert by_a_worker("facts", files, file) == facts_in_file(file)
+    assert by_a_worker("facts", files, file, True) == facts_in_file(file, True)
     with pytest.raises(UnknownRulesError, match="expected one of the versions of the rules"):
         by_a_worker("judge", files, judge, file, "99")
     files, damaged = stored(tmp_path, b"no episode")

@@ -75,6 +75,7 @@ def test_what_a_worker_elsewhere_makes_is_what_one_here_does(tmp_path: Path, mon
     assert isinstance(preview, Preview)
     assert preview == make(file, "front")
     assert by_a_worker("preview", files, file, "nowhere") == NoCamera(("front",))
+    assert by_a_worker("preview", files, file, "front", True) == make(file, "front", True)
 
 
 def test_what_is_of_this_machine_only_does_not_travel(tmp_path: Path) -> None:
