@@ -5,8 +5,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-# Half of a test's time is waiting: one worker more than cores uses some of it.
-WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cores + 1 : 8)))
+# More than half of a test's time is waiting: two workers more than cores use some of it.
+WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cores + 2 : 8)))
 STAMPS := .setup
 WEB := $(shell find armshare/web/src -type f 2>/dev/null) $(wildcard armshare/web/*.ts armshare/web/*.js armshare/web/*.json armshare/web/*.html armshare/web/public/*) teleop/wire/wire.json teleop/typed_data.json recorder/typed_data.json $(wildcard docs/gallery/*.jpg)
 
@@ -27,14 +27,14 @@ test: setup peers chromium nginx postgres opengl ## set up what is missing, run 
 check: setup peers nginx postgres opengl ## run lint and the fast half of the tests, for daily work
 	@lint=$$(mktemp); trap 'rm -f "$$lint"' EXIT; \
 	$(MAKE) --no-print-directory static >"$$lint" 2>&1 & linting=$$!; failed=0; \
-	$(BIN)/python -m pytest -n $$(($(WORKERS) + 1)) -m "not slow and not docs and not lerobot and not newest" $(ARGS) || failed=1; \
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not docs and not lerobot and not newest" $(ARGS) || failed=1; \
 	wait $$linting || failed=1; cat "$$lint"; exit $$failed
 
 docs: setup peers chromium opengl ## type every command of every page that a machine can type, beside a real platform
 	@$(BIN)/python -m pytest -n 0 -m docs $(ARGS)
 
 fuzz: setup ## run the property tests with new random examples; ARGS=--hypothesis-seed=N repeats a run
-	@$(BIN)/python -m pytest -n $$(($(WORKERS) + 1)) -m hypothesis --hypothesis-profile=fuzz $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) -m hypothesis --hypothesis-profile=fuzz $(ARGS)
 
 setup: $(STAMPS)/web ## install what the project needs, in this folder only
 

@@ -16,7 +16,7 @@ from xdist.scheduler import LoadScopeScheduling
 from armshare.logs import LogFormat, processors
 from armshare.platform.processes import Child
 from tests.databases import Cluster, using
-from tests.lanes import LANES, lane_of, turn_of
+from tests.lanes import is_slow, lane_of, turn_of
 from tests.postgres import Postgres, postgres
 
 # A test must not be slowed or changed by what the machine's owner has set.
@@ -63,7 +63,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what takes long first; call slow what starts the real processes."""
     items.sort(key=lambda item: turn_of(item.nodeid))
     for item in items:
-        if lane_of(item.nodeid) in LANES.values():
+        if is_slow(item.nodeid):
             item.add_marker(pytest.mark.slow)
 
 

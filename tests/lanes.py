@@ -20,7 +20,22 @@ LANES: Final = {
 """The lane of whatever begins so; the first that fits."""
 APART: Final = ("tests/armshare/study/", "tests/armshare/cli/test_datasets.py")
 """Below a lane's folder and in no lane: nothing there starts the platform."""
+ALONE: Final = (
+    "tests/armshare/cli/test_evaluate_command.py",
+    "tests/armshare/cli/test_fetched.py",
+    "tests/armshare/cli/test_export_set.py",
+    "tests/armshare/cli/test_export.py",
+    "tests/armshare/cli/test_record_command.py",
+    "tests/armshare/cli/test_score_command.py",
+    "tests/armshare/cli/test_films.py",
+    "tests/armshare/cli/test_rescore_command.py",
+    "tests/armshare/cli/test_robot_command.py",
+)
+"""As those, but slow: they draw, or start workers. In a lane they would wait for the platforms, and these for them."""
 LONG: Final = (
+    "tests/recorder/dataset/test_dataset.py",
+    "tests/armshare/study/test_command.py",
+    *ALONE,
     "tests/teleop/test_drive.py",
     "tests/teleop/cameras/test_cameras.py",
     "tests/teleop/operator/test_pilot.py",
@@ -36,7 +51,7 @@ LONG: Final = (
     "tests/sim/physics/test_corpus.py",
     "tests/sim/bring/test_add.py",
     "tests/sim/pictures/test_render.py",
-    "tests/recorder/dataset/test_dataset.py",
+    "tests/rewards/ledger/test_ledger.py",
     "tests/recorder/pictures/test_drawn.py",
 )
 """Files that take longest, beside the lanes: begun late, one of them alone would hold up the end."""
@@ -44,9 +59,14 @@ LONG: Final = (
 
 def lane_of(test: str) -> str:
     """Return the lane of a test's id, or its file."""
-    if test.startswith(APART):
+    if test.startswith((*APART, *ALONE)):
         return test.partition("::")[0]
     return next((lane for begins, lane in LANES.items() if test.startswith(begins)), test.partition("::")[0])
+
+
+def is_slow(test: str) -> bool:
+    """Whether a test belongs to a lane, or to a file that takes as long; `make check` leaves it out."""
+    return lane_of(test) in LANES.values() or test.startswith(ALONE)
 
 
 def turn_of(test: str) -> tuple[int, int]:

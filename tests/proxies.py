@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import getpass
 import os
+import random
 import re
 import shutil
 import socket
 import ssl
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from tests.certificates import Certificates
 
@@ -29,10 +33,31 @@ def example(kind: str) -> str:
     return str(found)
 
 
+_BELOW_THE_SYSTEMS: Final = range(20_000, 32_000)
+"""Ports that a system gives to nobody who asks for any, and to no connection (Linux begins at 32,768)."""
+_ours: Final[set[int]] = set()
+
+
 def free_port() -> int:
-    """Return a port that is free now; a proxy takes no socket that is open already."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+    """Return a port that is free, and stays ours: no other test process on this machine is given it meanwhile.
+
+    For a program that takes no socket that is open already, such as a proxy. Raises OSError if there is no such port.
+    """
+    for port in random.sample(_BELOW_THE_SYSTEMS, len(_BELOW_THE_SYSTEMS)):
+        if port in _ours:
+            continue
+        with suppress(OSError):
+            fcntl.lockf(_given(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+            with socket.create_server(("127.0.0.1", port)):
+                _ours.add(port)
+                return port
+    raise OSError(f"no port in {_BELOW_THE_SYSTEMS} is free")
+
+
+@cache
+def _given() -> IO[bytes]:
+    """Return the file in which a process locks a byte for each of its ports, for as long as it lives."""
+    return (Path(tempfile.gettempdir()) / f"armshare-test-ports-{os.getuid()}").open("ab")
 
 
 @contextmanager

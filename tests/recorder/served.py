@@ -17,7 +17,6 @@ import uvicorn
 from fastapi import FastAPI, Request
 from sqlalchemy import Engine
 
-from armshare.migrations import migrate
 from recorder.hub.api import body_bytes_max, make_router
 from recorder.hub.catalogue import Catalogue
 from recorder.hub.intake import Intake
@@ -34,7 +33,7 @@ from teleop.hub import errors
 from teleop.hub.accounts import NotSignedInError
 from teleop.hub.db import open_database, open_engine
 from teleop.hub.server.bodies import BodyLimit
-from tests.databases import url_below
+from tests.databases import migrated, url_below
 from tests.recorder.bundles import LOG_KEY
 from tests.recorder.factory import DOMAIN, HUB, ROBOT, WALLET, fake_start, fixed_key
 
@@ -89,7 +88,7 @@ class Hub:
         """`objects`: the bucket that files are kept in; `database_folder`: that of another hub, to be a second one."""
         folder.mkdir(parents=True, exist_ok=True)
         self.engine: Engine = open_engine(url_below(database_folder or folder, "hub"))
-        migrate(self.engine)
+        migrated(self.engine)
         self.database = open_database(self.engine)
         clock = itertools.count(1_750_000_200_000)
         self.log = Log(LOG_KEY)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from armshare.migrations import migrate
 from armshare.platform.hub import Access
 from recorder.proof.asked import Live, SaidEnd
 from teleop.hub.accounts import Accounts
@@ -22,6 +21,7 @@ from teleop.wire import signalling
 from teleop.wire.driver import PERSON, Driver, DriverKind
 from teleop.wire.reasons import EndReason
 from teleop.wire.signalling import Grant
+from tests.databases import migrated
 from tests.teleop.hub.bench import DOMAIN, descriptor
 from tests.teleop.registering import register
 
@@ -33,7 +33,7 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.engine = open_engine(f"sqlite:///{folder / 'armshare.sqlite'}")
-        migrate(self.engine)
+        migrated(self.engine)
         self.database = open_database(self.engine)
         self.registry = Registry(self.database, DOMAIN, prices={"lift": 10**30})
         self.hub = Hub(self.registry, DOMAIN, 600.0)
