@@ -43,7 +43,7 @@ def questions(year: Year) -> dict[str, dict[str, Mapping[str, str]]]:
         "search": {
             "an operator of few": {"operator": few},
             "a robot": {"robot": year.robots[-1], "state": "verified"},
-            "a model, the best": {"model": "husky", "order": "best"},
+            "a model, the best": {"model": "iiwa", "order": "best"},
             "failed": {"success": "false", "state": "verified"},
             "a good score": {"score_min": "0.8"},
             "a bad score": {"score_max": "0.2"},

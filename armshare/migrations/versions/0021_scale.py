@@ -22,7 +22,7 @@ def upgrade() -> None:
     op.create_index("ix_searched_kind", "searched", ["driver_kind", "trust", "model", "state", "created_ms", "episode"])
     _partial("ix_searched_unscored", "searched", ["state", "rules", "episode"], "state = 'verified' AND rules IS NULL")
     _partial(
-        "ix_episodes_unwanted", "episodes", ["created_ms"], "size IS NOT NULL AND state IN ('rejected', 'discarded')"
+        "ix_episodes_unwanted", "episodes", ["created_ms"], "size IS NOT NULL AND state || '' IN ('rejected', 'discarded')"
     )
     _partial("ix_leases_open", "leases", ["lease"], "ended_ms IS NULL")
     op.create_table(
