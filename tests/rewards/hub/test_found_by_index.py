@@ -61,7 +61,13 @@ def plans(engine: Engine, call: Callable[[], Any]) -> list[str]:
 
 
 def scoring(database: Database, folder: Path) -> Scoring:
-    said = {"qualification": False, "executor": None, "clock_ms": lambda: 1, "told": lambda _episode: None}
+    said = {
+        "qualification": False,
+        "executor": None,
+        "reads": None,
+        "clock_ms": lambda: 1,
+        "told": lambda _episode: None,
+    }
     return Scoring(database, FolderStore(folder), {}, judge=judge, versions=VERSIONS, **said)
 
 
