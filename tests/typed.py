@@ -121,6 +121,13 @@ LATER: Final = frozenset(
         "python benchmarks/world.py --beside TREE --runs 9 --json",
         "python benchmarks/verify.py --beside TREE --runs 3 --episodes 4 --json",
         "python benchmarks/verify.py --beside TREE --runs 3 --episodes 8 --no-replay --json",
+        "python benchmarks/verify.py --json --steps 200 --episodes 4 --runs 1",
+        "python benchmarks/verify.py --json --task stack --steps 400 --episodes 4 --runs 1",
+        "python benchmarks/fetch.py --json --runs 2",
+        # docs/scale.md
+        "python benchmarks/catalogue.py --rows 1000000 --json",
+        "python benchmarks/fetch.py --json",
+        "python benchmarks/verify.py --json",
         "armshare sim check --task all --robot all --seeds 50 --json",
         "time armshare demo --episodes 3 --json",
     }
@@ -188,6 +195,7 @@ NOT_TYPED: Final[Mapping[str, str]] = {
     "python docs/scoring_pictures.py --to docs/pictures/scoring": "redraws what is in the repository",
     "python benchmarks/score.py --json --score-lerobot CHECKOUT": "needs a checkout of score_lerobot_episodes",
     "armshare study quality --to docs/evidence": "an hour; a test types it with --small",
+    "python benchmarks/scale.py --json": "a million episodes, for an hour; tests/test_benchmarks.py has a hundred",
     "make bench": "every benchmark, for half an hour; performance.md's lines are typed one by one",
     "make soak": "ten thousand connections, for four minutes of a quiet machine",
     "make lerobot": "installs LeRobot and torch, 6 GB, with a Python 3.12",

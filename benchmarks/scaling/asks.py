@@ -296,6 +296,7 @@ def _scoring(hub: Hub) -> Scoring:
         {},
         qualification=True,
         executor=None,
+        reads=None,
         clock_ms=lambda: NOW_MS,
         told=lambda _episode: None,
         judge=judge,

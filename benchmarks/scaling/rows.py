@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -33,6 +34,8 @@ from recorder.proof.checks.paths import POINTS
 from recorder.proof.log import merkle
 from rewards.ledger.ledger import episode_pay, transfer
 from rewards.ledger.settle import build_tree
+from sim.catalogue import make_world
+from teleop.wire.descriptor import describe
 
 Batch = tuple[str, tuple[str, ...], list[tuple[Any, ...]]]
 """A table's name, some of its columns, and rows of them."""
@@ -410,10 +413,13 @@ def address_like(kind: str, at: int) -> str:
 
 
 def _described(at: int) -> str:
-    """Return a descriptor about as long as a real one, which is not valid: nothing here reads it."""
-    return json.dumps(
-        {"model": MODELS[at % len(MODELS)], "noise": [noise("described", 100 * at + one) for one in range(60)]}
-    )
+    """Return a robot's descriptor, as its host sends it."""
+    return _descriptors()[at % len(MODELS)]
+
+
+@cache
+def _descriptors() -> list[str]:
+    return [json.dumps(describe(model, make_world(model, "lift").spec)) for model in MODELS]
 
 
 def _manifest(at: int, robot: str, operator: str, task: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 import structlog
-from sqlalchemy import and_, or_, select
+from sqlalchemy import or_, select
 
 from recorder.hub.rows import require_owned
 from recorder.hub.states import EpisodeState, require_move
@@ -77,10 +77,9 @@ class Erasing:
         return True
 
     def _due(self) -> list[str]:
-        refused = and_(EpisodeRow.state == EpisodeState.REJECTED, EpisodeRow.created_ms < self._before_ms)
-        unwanted = or_(EpisodeRow.state == EpisodeState.DISCARDED, refused)
+        due = or_(EpisodeRow.state != EpisodeState.REJECTED, EpisodeRow.created_ms < self._before_ms)
         with self._database() as db:
-            there = select(EpisodeRow.episode).where(UNWANTED, unwanted)
+            there = select(EpisodeRow.episode).where(UNWANTED, due)
             return list(db.scalars(there.order_by(EpisodeRow.created_ms).limit(_AT_ONCE)))
 
     @property

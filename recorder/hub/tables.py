@@ -17,8 +17,11 @@ _STATES = Enum(
     EpisodeState, native_enum=False, length=16, values_callable=lambda states: [state.value for state in states]
 )
 _DRIVERS = Enum(DriverKind, native_enum=False, length=8, values_callable=lambda kinds: [kind.value for kind in kinds])
-UNWANTED: Final = text("size IS NOT NULL AND state IN ('rejected', 'discarded')")
-"""What is true of the episodes whose files may be to be erased: a query that says it finds them by their own index."""
+UNWANTED: Final = text("size IS NOT NULL AND state || '' IN ('rejected', 'discarded')")
+"""What is true of the episodes whose files may be to be erased: a query that says it finds them by their own index.
+
+It does not name the state alone, so that no database takes the index of that instead.
+"""
 _TRUST = Enum(TrustClass, native_enum=False, length=16, values_callable=lambda classes: [one.value for one in classes])
 
 

@@ -9,6 +9,7 @@ revision = "0021"
 down_revision = "0018"
 
 _KEY = "CASE WHEN s.rescored THEN 'episode:' || s.episode || ':rules-' || s.version ELSE 'episode:' || s.episode END"
+_UNWANTED = "size IS NOT NULL AND state || '' IN ('rejected', 'discarded')"
 _UNPAID = f"""
     INSERT INTO unpaid (episode, version, scored_ms) SELECT s.episode, s.version, s.scored_ms FROM scores AS s
     WHERE s.accepted AND coalesce(s.adds_wei, s.pay_wei) <> '0'
@@ -21,9 +22,7 @@ def upgrade() -> None:
     op.create_index("ix_searched_state", "searched", ["state", "created_ms", "episode"])
     op.create_index("ix_searched_kind", "searched", ["driver_kind", "trust", "model", "state", "created_ms", "episode"])
     _partial("ix_searched_unscored", "searched", ["state", "rules", "episode"], "state = 'verified' AND rules IS NULL")
-    _partial(
-        "ix_episodes_unwanted", "episodes", ["created_ms"], "size IS NOT NULL AND state IN ('rejected', 'discarded')"
-    )
+    _partial("ix_episodes_unwanted", "episodes", ["created_ms"], _UNWANTED)
     _partial("ix_leases_open", "leases", ["lease"], "ended_ms IS NULL")
     op.create_table(
         "unpaid",

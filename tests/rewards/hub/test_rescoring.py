@@ -19,7 +19,7 @@ from rewards.hub.rescoring import Progress, Rescoring
 from rewards.hub.verdicts import Verdict
 from rewards.ledger import ledger
 from rewards.score.versions import UnknownRulesError
-from rewards.tables import ScoreRow, TransactionRow
+from rewards.tables import ScoreRow, TransactionRow, UnpaidRow
 from tests.rewards.hub.test_pipeline import WAIT_S, earned, submitted
 from tests.rewards.hub.test_pipeline import world as world
 from tests.rewards.hub.test_price_is_fixed import begun
@@ -142,6 +142,8 @@ def test_a_score_of_an_earlier_release_is_kept_and_added_to(world: World) -> Non
     row = {"score_ppm": 500_000, "accepted": True, "vector": {}, "reasons": [], "task": "lift", "operator": ADA}
     with world.database() as db, db.begin():
         db.add(ScoreRow(episode="e1", version="1", price_wei=PRICE_WEI, pay_wei=PRICE_WEI // 2, scored_ms=0, **row))
+        db.flush()
+        db.add(UnpaidRow(episode="e1", version="1", scored_ms=0))  # as the migration notes it
     assert world.pipeline().pay_waiting() == 1
     rescored(world, OtherRules(BEST), ("9", None))
     assert earned(world) == PRICE_WEI
