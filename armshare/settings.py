@@ -89,6 +89,12 @@ class Settings(BaseSettings):
     }
     """The most that one accepted episode of a task pays, in the token's smallest unit."""
 
+    owner_share: float = Field(0.1, ge=0.0, le=1.0)
+    """What a robot's owner is paid beside the operator, as a share of the operator's pay, for each accepted episode
+    that somebody else drove on it. It is fixed when an episode begins."""
+    reviewer_share: float = Field(0.05, ge=0.0, le=1.0)
+    """What one review is paid, as a share of the price of the episode; fixed as above."""
+
     @field_validator("store")
     @classmethod
     def _a_bucket(cls, store: str) -> str:
@@ -132,6 +138,12 @@ class Settings(BaseSettings):
     def shares_work(self) -> bool:
         """Whether workers elsewhere can do this hub's work: they need the table that it is in, and the files."""
         return bool(self.database and self.store)
+
+    @property
+    def shares(self) -> dict[str, int]:
+        """The shares in parts per million, under the names that a ticket has for them."""
+        shares = {"owner_ppm": self.owner_share, "reviewer_ppm": self.reviewer_share}
+        return {name: round(share * 1_000_000) for name, share in shares.items()}
 
     @property
     def url(self) -> str:

@@ -254,7 +254,16 @@ def migrated(folder: Path) -> Engine:
 def test_the_migrations_make_the_tables_that_the_models_say(tmp_path):
     made, modelled = migrated(tmp_path), open_engine("sqlite://")
     Base.metadata.create_all(modelled)
-    tables = (*APPEND_ONLY, "payout_roots", "unscored", "rescorings", "starts", "episode_facts")
+    tables = (
+        *APPEND_ONLY,
+        "payout_roots",
+        "unscored",
+        "rescorings",
+        "starts",
+        "episode_facts",
+        "under_review",
+        "review_tasks",
+    )
     assert {table: _shape(made, table) for table in tables} == {table: _shape(modelled, table) for table in tables}
     made.dispose()
     modelled.dispose()
