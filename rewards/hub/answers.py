@@ -10,7 +10,7 @@ from recorder.hub.catalogue import DriverView
 from rewards.chain.payouts import Paid, Root
 from rewards.hub.rescoring import Progress
 from rewards.hub.starts import Best
-from rewards.hub.verdicts import Scored, Statement, Verdict
+from rewards.hub.verdicts import Review, Scored, Statement, Verdict
 from rewards.people.operators import NOT_QUALIFIED, PRACTICE, Operator
 from rewards.people.qualification import NEEDS, Check, passed
 from rewards.score.verdict import ONE_PPM, Cost, Segment, SegmentKind
@@ -103,6 +103,23 @@ class VersionAnswer(BaseModel):
         )
 
 
+class ReviewAnswer(BaseModel):
+    """A real robot's episode, as people judge it."""
+
+    state: Literal["open", "passed", "failed", "tied", "refused"]
+    score: float
+    """What it is worth if they pass it, in [0, 1]."""
+    reasons: list[str]
+    """First why nobody is asked (`refused`), and then what would raise that score."""
+    decided_ms: int | None
+
+    @classmethod
+    def of(cls, found: Review) -> Self:
+        """Return the answer for a review."""
+        said = {"state": found.state, "score": found.score_ppm / ONE_PPM, "decided_ms": found.decided_ms}
+        return cls.model_validate({**said, "reasons": list(found.reasons)})
+
+
 class ScoreAnswer(BaseModel):
     """An episode's score by its own rules and what became of its pay; `versions` has those by others, too."""
 
@@ -129,6 +146,8 @@ class ScoreAnswer(BaseModel):
     practice: PracticeAnswer | None
     awaiting_review: bool
     """A real robot's episode, which is not paid before people have reviewed it."""
+    review: ReviewAnswer | None
+    """What people make of it; null for any other, and if an earlier release scored it."""
 
     @classmethod
     def of(cls, found: Verdict) -> Self:
@@ -151,6 +170,7 @@ class ScoreAnswer(BaseModel):
             paid=found.paid,
             practice=None if found.practice is None else PracticeAnswer.of(found.practice),
             awaiting_review=found.awaiting_review,
+            review=None if found.review is None else ReviewAnswer.of(found.review),
         )
 
 

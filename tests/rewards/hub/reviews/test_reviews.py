@@ -34,13 +34,8 @@ def real(town: Town) -> str:
     return town.robot("real", OWNER)
 
 
-def person(town: Town, reviews: Reviews, name: str) -> object:
-    simulated = next(one.address for one in town.robots if one.simulated)
-    return town.trusted(reviews, town.driver(name, simulated))
-
-
 def test_an_episode_that_one_stranger_passes_pays_operator_owner_and_reviewer_exactly(town, reviews, real):
-    rita = person(town, reviews, "rita")
+    rita = town.person("rita")
     before = town.earned(rita)
     episode = town.filmed(AUTHOR, real)
     assert town.state(episode) == "open"
@@ -49,8 +44,7 @@ def test_an_episode_that_one_stranger_passes_pays_operator_owner_and_reviewer_ex
     assert town.state(episode) == "passed"
     assert town.earned(AUTHOR) == PAY_WEI
     assert town.earned(OWNER) == PAY_WEI * SHARES.owner_ppm // 1_000_000
-    known_wei = sum(one.amount_wei for one in owed(town, rita.address) if one.episode != episode)
-    assert town.earned(rita) == before + FEE_WEI + known_wei - before
+    assert town.earned(rita) == before + sum(one.amount_wei for one in owed(town, rita.address))
     assert [one.amount_wei for one in owed(town, rita.address) if one.episode == episode] == [FEE_WEI]
 
 
@@ -60,7 +54,7 @@ def owed(town: Town, address: str) -> list[OwedRow]:
 
 
 def test_a_failed_episode_pays_whoever_judged_it_and_nobody_else(town, reviews, real):
-    rita = person(town, reviews, "rita")
+    rita = town.person("rita")
     episode = town.filmed(AUTHOR, real, said=False)
     town.judges(reviews, rita, episode, False)
     assert town.state(episode) == "failed"
@@ -69,7 +63,7 @@ def test_a_failed_episode_pays_whoever_judged_it_and_nobody_else(town, reviews, 
 
 
 def test_where_they_disagree_more_are_asked_and_who_was_overruled_is_not_paid(town, reviews, real):
-    people = [person(town, reviews, name) for name in ("rita", "sam", "tom", "uma")]
+    people = [town.person(name) for name in ("rita", "sam", "tom", "uma")]
     episode = town.filmed(AUTHOR, real)
     for who, passed in zip(people[:3], (False, True, False), strict=True):
         assert town.judges(reviews, who, episode, passed)
@@ -82,7 +76,7 @@ def test_where_they_disagree_more_are_asked_and_who_was_overruled_is_not_paid(to
 
 
 def test_no_more_people_are_asked_at_once_than_could_decide_it(town, reviews, real):
-    people = [person(town, reviews, name) for name in ("rita", "sam")]
+    people = [town.person(name) for name in ("rita", "sam")]
     town.filmed(AUTHOR, real)
     asked = [real_task(town, reviews, who) for who in people]
     assert asked[0] is not None
@@ -99,7 +93,7 @@ def real_task(town: Town, reviews: Reviews, who) -> str | None:
 
 
 def test_what_somebody_keeps_too_long_is_given_to_another_and_is_not_theirs_any_more(town, reviews, real):
-    rita, sam = (person(town, reviews, name) for name in ("rita", "sam"))
+    rita, sam = (town.person(name) for name in ("rita", "sam"))
     episode = town.filmed(AUTHOR, real)
     assert real_task(town, reviews, rita) == episode
     town.now_ms += RULES.lease_ms
@@ -110,7 +104,7 @@ def test_what_somebody_keeps_too_long_is_given_to_another_and_is_not_theirs_any_
 
 
 def test_the_same_task_is_given_until_it_is_answered_and_never_again(town, reviews, real):
-    rita = person(town, reviews, "rita")
+    rita = town.person("rita")
     episode = town.filmed(AUTHOR, real)
     assert real_task(town, reviews, rita) == episode == reviews.next(rita.address).task.episode
     town.says(reviews, rita, episode, True)
@@ -120,7 +114,7 @@ def test_the_same_task_is_given_until_it_is_answered_and_never_again(town, revie
 
 
 def test_refusing_costs_nothing_and_it_does_not_come_back_but_nobody_chooses_by_refusing(town, reviews, real):
-    rita = person(town, reviews, "rita")
+    rita = town.person("rita")
     for index in range(RULES.refusals_a_day):
         town.filmed(AUTHOR, real)
         episode = real_task(town, reviews, rita)
@@ -135,7 +129,7 @@ def test_refusing_costs_nothing_and_it_does_not_come_back_but_nobody_chooses_by_
 
 
 def test_nobody_judges_what_they_were_not_asked_about(town, reviews, real):
-    rita = person(town, reviews, "rita")
+    rita = town.person("rita")
     episode = town.filmed(AUTHOR, real)
     with pytest.raises(NotAskedError, match="nobody chooses"):
         town.says(reviews, rita, episode, True)
@@ -165,7 +159,7 @@ def test_all_that_a_new_reviewer_sees_has_a_known_answer_and_pays_nothing(town, 
 
 
 def test_an_answer_that_came_too_soon_or_was_not_looked_at_or_is_of_another_time_is_not_taken(town, reviews, real):
-    rita = person(town, reviews, "rita")
+    rita = town.person("rita")
     episode = town.filmed(AUTHOR, real)
     assert real_task(town, reviews, rita) == episode
     town.now_ms -= LENGTH_MS
@@ -183,7 +177,7 @@ def test_an_answer_that_came_too_soon_or_was_not_looked_at_or_is_of_another_time
 
 
 def test_nobody_reads_the_others_votes_before_they_vote_and_anyone_checks_them_after(town, reviews, real):
-    rita, sam = (person(town, reviews, name) for name in ("rita", "sam"))
+    rita, sam = (town.person(name) for name in ("rita", "sam"))
     episode = town.filmed(AUTHOR, real, second=True)
     town.judges(reviews, rita, episode, True)
     hidden = reviews.reviews(episode)
@@ -202,23 +196,18 @@ def test_nobody_reads_the_others_votes_before_they_vote_and_anyone_checks_them_a
 
 
 def test_what_cannot_be_paid_anyway_is_shown_to_nobody(town, reviews, real):
-    rita = person(town, reviews, "rita")
+    rita = town.person("rita")
     episode = town.filmed(AUTHOR, real, fine=False)
     assert town.state(episode) == "refused"
     assert real_task(town, reviews, rita) is None
 
 
 def test_a_pool_that_is_empty_lets_all_three_wait_and_pays_each_once(town, reviews, real):
-    rita = person(town, reviews, "rita")
+    rita = town.person("rita")
     with town.world.database() as db:
         left = ledger.balance(db, ledger.pool("lift"))
-    town.world.database  # noqa: B018  (the pool is emptied below)
-    ledger.write(
-        town.world.database,
-        lambda db: ledger.post(
-            db, ledger.transfer("gone", "elsewhere", ledger.pool("lift"), ledger.pool("x"), left, 1)
-        ),
-    )
+    gone = ledger.transfer("gone", "elsewhere", ledger.pool("lift"), ledger.pool("x"), left, 1)
+    ledger.write(town.world.database, lambda db: ledger.post(db, gone))
     episode = town.filmed(AUTHOR, real)
     town.judges(reviews, rita, episode, True)
     assert town.state(episode) == "passed"
@@ -233,7 +222,7 @@ def test_a_pool_that_is_empty_lets_all_three_wait_and_pays_each_once(town, revie
 
 
 def test_what_was_passed_is_settled_and_claimed_as_any_pay_and_each_line_says_what_for(town, reviews, real):
-    rita = person(town, reviews, "rita")
+    rita = town.person("rita")
     episode = town.filmed(AUTHOR, real)
     town.judges(reviews, rita, episode, True)
 
@@ -249,14 +238,14 @@ def test_what_was_passed_is_settled_and_claimed_as_any_pay_and_each_line_says_wh
 
 
 def test_who_drives_their_own_robot_is_not_paid_as_its_owner_too(town, reviews, real):
-    rita = person(town, reviews, "rita")
+    rita = town.person("rita")
     episode = town.filmed(OWNER, real)
     town.judges(reviews, rita, episode, True)
     assert town.earned(OWNER) == PAY_WEI
 
 
 def test_the_score_that_people_gave_stands_beside_the_others_and_is_found(town, reviews, real):
-    rita = person(town, reviews, "rita")
+    rita = town.person("rita")
     episode = town.filmed(AUTHOR, real)
     town.judges(reviews, rita, episode, True)
     with town.world.database() as db:
@@ -265,7 +254,7 @@ def test_the_score_that_people_gave_stands_beside_the_others_and_is_found(town, 
 
 
 def test_votes_and_what_is_owed_only_ever_grow(town, reviews, real):
-    rita = person(town, reviews, "rita")
+    rita = town.person("rita")
     town.judges(reviews, rita, town.filmed(AUTHOR, real), True)
     for table in (ReviewRow, OwedRow):
         with town.world.database() as db, pytest.raises(DatabaseError):

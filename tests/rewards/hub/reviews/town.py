@@ -20,7 +20,7 @@ from rewards.ledger.shares import Shares
 from rewards.people.reviews import RULES, ReviewRules
 from rewards.score.verdict import Score
 from rewards.score.versions import REVIEWED
-from rewards.tables import ScoreRow, UnderReviewRow
+from rewards.tables import ReviewRow, ReviewTaskRow, ScoreRow, UnderReviewRow
 from teleop.hub.tables import LeaseRow, RobotRow, TicketRow
 from tests.recorder.factory import DOMAIN, fixed_key
 from tests.rewards.world import PRICE_WEI, DictVault, World, make_world
@@ -74,16 +74,17 @@ class Town:
         }
         return EpisodeRow(**said | changed)
 
-    def keep(self, row: EpisodeRow, said: bool | None = None) -> str:
-        """Write an episode and its ticket."""
-        name = next(one.name for one in self.robots if one.address == row.robot)
-        same = {"lease": f"L{name}", "robot": row.robot, "operator": row.operator, "task": row.task, "seed": 1}
+    def keep(self, rows: list[EpisodeRow], said: bool | None = None) -> list[str]:
+        """Write episodes and their tickets, and return their names."""
+        names = {one.address: one.name for one in self.robots}
         ticket = {"nonce": "0x", "issued_ms": 1, "price_wei": PRICE_WEI, "shares": asdict(SHARES), "said": said}
         with self.world.database() as db, db.begin():
-            db.add(row)
-            db.add(TicketRow(episode=row.episode, **same, **ticket))
+            for row in rows:
+                same = {"robot": row.robot, "operator": row.operator, "task": row.task, "seed": 1}
+                db.add(row)
+                db.add(TicketRow(episode=row.episode, lease=f"L{names[row.robot]}", **same, **ticket))
             db.flush()
-            return row.episode
+            return [row.episode for row in rows]
 
     @property
     def robots(self) -> list[RobotRow]:
@@ -95,7 +96,7 @@ class Town:
         self, author: LocalAccount, robot: str, *, said: bool | None = True, second: bool = False, fine: bool = True
     ) -> str:
         """Let somebody drive a real robot, and put that under review."""
-        episode = self.keep(self.episode(author, robot), said)
+        [episode] = self.keep([self.episode(author, robot)], said)
         owner = next(one.owner for one in self.robots if one.address == robot)
         worth = Score(REVIEWED, WORTH_PPM, fine, {"success": 1.0}, ("Go straight.",))
         named = {"episode": episode, "author": author.address, "robot": robot, "owner": owner, "task": "lift"}
@@ -116,17 +117,17 @@ class Town:
         """Let somebody drive a simulated robot, whose success the hub has computed."""
         row = self.episode(who, robot, trust=TrustClass.REPLAYED, success=truth)
         self.truths[row.episode] = truth
-        return self.keep(row)
+        return self.keep([row])[0]
 
     def driver(self, name: str, robot: str, accepted: int = 3) -> LocalAccount:
         """Return somebody who has driven so many accepted episodes on a simulated robot."""
         who = fixed_key(name)
-        for _ in range(accepted):
-            episode = self.keep(self.episode(who, robot, trust=TrustClass.REPLAYED, success=None))
-            score = {"score_ppm": 1, "accepted": True, "vector": {}, "reasons": [], "task": "lift", "price_wei": 0}
-            with self.world.database() as db, db.begin():
-                row = ScoreRow(episode=episode, version="3", operator=who.address, pay_wei=0, scored_ms=1, **score)
-                db.add(row)
+        driven = [self.episode(who, robot, trust=TrustClass.REPLAYED, success=None) for _ in range(accepted)]
+        score = {"score_ppm": 1, "accepted": True, "vector": {}, "reasons": [], "task": "lift", "price_wei": 0}
+        same = {"version": "3", "operator": who.address, "pay_wei": 0, "scored_ms": 1}
+        names = self.keep(driven)
+        with self.world.database() as db, db.begin():
+            db.add_all(ScoreRow(episode=name, **same, **score) for name in names)
         return who
 
     def says(
@@ -156,6 +157,24 @@ class Town:
             assert task.episode in self.truths
             self.says(reviews, who, task.episode, self.truths[task.episode])
         raise AssertionError("never trusted")
+
+    def person(self, name: str) -> LocalAccount:
+        """Return somebody whose votes count: they have driven enough, and given enough known answers long ago."""
+        who = self.driver(name, next(one.address for one in self.robots if one.simulated))
+        picked = [episode for truth in (True, False) for episode in self.known_of(truth)[: RULES.known_each]]
+        same = {"reviewer": who.address, "author": fixed_key("learner").address, "reason": "", "seen": {}}
+        asked = {"reviewer": who.address, "assigned_ms": 1, "due_ms": 2, "state": "answered", "counts": False}
+        with self.world.database() as db, db.begin():
+            for episode in picked:
+                truth = self.truths[episode]
+                said = {"passed": truth, "truth": truth, "word": None, "digest": "0x", "signature": "0x"}
+                db.add(ReviewRow(episode=episode, reviewed_ms=1, **same, **said))
+                db.add(ReviewTaskRow(episode=episode, truth=truth, **asked))
+        return who
+
+    def known_of(self, truth: bool) -> list[str]:
+        """Return the known episodes with that answer."""
+        return [episode for episode, known in self.truths.items() if known is truth]
 
     def judges(self, reviews: Reviews, who: LocalAccount, episode: str, passed: bool) -> bool:
         """Let somebody judge what comes until it is that episode; return whether it ever comes."""
@@ -192,6 +211,8 @@ def make_town(folder: Path) -> Town:
     town = Town(world)
     mayor = fixed_key("mayor")
     simulated = town.robot("simulated", mayor, simulated=True)
-    for index in range(60):
-        town.known(fixed_key("learner"), simulated, index % 2 == 0)
+    same = {"trust": TrustClass.REPLAYED}
+    rows = [town.episode(fixed_key("learner"), simulated, success=index % 2 == 0, **same) for index in range(60)]
+    town.truths.update({row.episode: bool(row.success) for row in rows})
+    town.keep(rows)
     return town
