@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from recorder.hub.catalogue import DriverView
 from rewards.chain.payouts import Paid, Root
+from rewards.hub.owed import OWNER, REVIEW
 from rewards.hub.rescoring import Progress
 from rewards.hub.starts import Best
 from rewards.hub.verdicts import Review, Scored, Statement, Verdict
@@ -286,12 +287,18 @@ class OperatorAnswer(BaseModel):
         )
 
 
+_ROLES: Final[dict[str, Literal["operator", "owner", "reviewer"]]] = {OWNER: "owner", REVIEW: "reviewer"}
+"""Of the ledger's kinds; every other one is an operator's."""
+
+
 class EntryAnswer(BaseModel):
     """One line of a statement."""
 
     time_ms: int
     episode: str | None
     kind: str
+    role: Literal["operator", "owner", "reviewer"]
+    """In which role the wallet earned it."""
     amount: str
     reason: str | None
     """Why it was booked, if the kind does not say it."""
@@ -321,6 +328,7 @@ class BalanceAnswer(BaseModel):
                     time_ms=one.time_ms,
                     episode=one.episode,
                     kind=one.kind,
+                    role=_ROLES.get(one.kind, "operator"),
                     amount=str(one.amount_wei),
                     reason=one.reason,
                 )
