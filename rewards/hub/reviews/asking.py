@@ -71,9 +71,12 @@ def ask(db: Session, one: Reviewer, now_ms: int, draw: random.Random, rules: Rev
     real = _real(db, one, now_ms, draw, rules) if trusted else None
     if trusted and real is None:
         return None  # known answers are not handed out to be farmed
-    chosen = None if real is not None and draw.randrange(rules.known_in) else _known(db, one, draw)
-    episode, truth = (chosen.episode, chosen.success) if chosen is not None else (real and real.episode, None)
-    if episode is None:
+    known = _known(db, one, draw) if real is None or draw.randrange(rules.known_in) == 0 else None
+    if known is not None:
+        episode, truth = known.episode, known.success
+    elif real is not None:
+        episode, truth = real.episode, None
+    else:
         return None
     due_ms = now_ms + rules.lease_ms
     asked = {"episode": episode, "reviewer": one.address, "assigned_ms": now_ms, "due_ms": due_ms, "state": ASKED}
