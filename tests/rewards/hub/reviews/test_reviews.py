@@ -19,6 +19,8 @@ from teleop.identity import SignatureError
 from tests.recorder.factory import DOMAIN, fixed_key
 from tests.rewards.hub.reviews.town import LENGTH_MS, PRICE_WEI, SHARES, WORTH_PPM, Town
 
+BOTH = pytest.mark.usefixtures("either_database")
+"""On PostgreSQL, too."""
 AUTHOR, OWNER = fixed_key("author"), fixed_key("owner")
 PAY_WEI = PRICE_WEI * WORTH_PPM // 1_000_000
 FEE_WEI = PRICE_WEI * SHARES.reviewer_ppm // 1_000_000
@@ -34,6 +36,7 @@ def real(town: Town) -> str:
     return town.robot("real", OWNER)
 
 
+@BOTH
 def test_an_episode_that_one_stranger_passes_pays_operator_owner_and_reviewer_exactly(town, reviews, real):
     rita = town.person("rita")
     before = town.earned(rita)
@@ -62,6 +65,7 @@ def test_a_failed_episode_pays_whoever_judged_it_and_nobody_else(town, reviews, 
     assert [one.amount_wei for one in owed(town, rita.address) if one.episode == episode] == [FEE_WEI]
 
 
+@BOTH
 def test_where_they_disagree_more_are_asked_and_who_was_overruled_is_not_paid(town, reviews, real):
     people = [town.person(name) for name in ("rita", "sam", "tom", "uma")]
     episode = town.filmed(AUTHOR, real)
@@ -113,6 +117,7 @@ def test_the_same_task_is_given_until_it_is_answered_and_never_again(town, revie
     assert town.earned(AUTHOR) == PAY_WEI
 
 
+@BOTH
 def test_refusing_costs_nothing_and_it_does_not_come_back_but_nobody_chooses_by_refusing(town, reviews, real):
     rita = town.person("rita")
     for index in range(RULES.refusals_a_day):
