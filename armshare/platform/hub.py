@@ -221,8 +221,9 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, hands: Ha
         app.add_middleware(SubPath, path=settings.path)
     app.include_router(teleop_router(parts.driving))
     app.include_router(rewards_router(pipeline, catalogue, parts.driving.operator, parts.admin_token))
-    asked = {"qualification": settings.qualification, "rules": settings.review_rules}
-    reviews = Reviews(parts.database, deployment.domain, **asked)
+    reviews = Reviews(
+        parts.database, deployment.domain, qualification=settings.qualification, rules=settings.review_rules
+    )
     app.include_router(reviews_router(reviews, parts.driving.operator))
     app.include_router(search_router(search))
     app.include_router(bundles_router(catalogue, parts.files.store, pipeline.score_file, consent.ended))
