@@ -33,6 +33,7 @@ from rewards.hub.reviews import opening
 from rewards.hub.verdicts import first_score
 from rewards.ledger import ledger
 from rewards.ledger.shares import Shares
+from rewards.people import operators
 from rewards.people.qualification import Check
 from rewards.score.score import pay_wei
 from rewards.score.starts import Start
@@ -248,7 +249,8 @@ class Scoring:
     def _keep(self, db: Session, *, task: _Task, judged: Judged, checks: tuple[Check, ...] | None) -> bool:
         new = paying.keep(db, self._row(task, judged), checks, task.owner)
         if new and task.witnessed and task.owner is not None and judged.reviewed is not None:
-            opening.open_review(db, self._opened(task, task.owner, judged.reviewed))
+            qualified = operators.read(db, task.operator, required=self._qualification).qualified
+            opening.open_review(db, self._opened(task, task.owner, judged.reviewed), qualified=qualified)
         db.execute(delete(UnscoredRow).where(UnscoredRow.episode == task.episode))
         starts.keep(db, task.episode, judged.start, self._versions)
         searched.keep(db, task.episode, self._versions)

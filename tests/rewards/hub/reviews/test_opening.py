@@ -80,6 +80,16 @@ def test_what_no_camera_has_seen_is_shown_to_nobody_and_says_why(opened: World) 
     assert "camera" in found.review.reasons[0]
 
 
+def test_who_has_not_passed_the_first_drive_is_not_paid_for_a_real_robot_either(opened: World) -> None:
+    opened.qualification = True
+    filmed(opened, "e1", cameras=(head(),))
+    [found] = asyncio.run(submitted(opened, "e1"))
+    assert found is not None
+    assert found.review is not None
+    assert (found.review.state, found.practice) == ("refused", None)
+    assert "first drive" in found.review.reasons[0]
+
+
 def test_rescoring_what_waits_for_people_pays_nothing(opened: World) -> None:
     filmed(opened, "e1", cameras=(head(),))
     asyncio.run(submitted(opened, "e1"))
