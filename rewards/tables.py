@@ -331,6 +331,14 @@ class OwedRow(Base):
     owed_ms: Mapped[int] = mapped_column(BigInteger)
 
 
+class OwedWaitingRow(Base):
+    """What is owed and has found its pool empty, until it is booked: so nobody reads all that was ever owed."""
+
+    __tablename__ = "owed_waiting"
+
+    key: Mapped[str] = mapped_column(String(200), ForeignKey("owed.key"), primary_key=True)
+
+
 class TransactionRow(Base):
     """One event of money; its postings sum to zero."""
 

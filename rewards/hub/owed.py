@@ -10,11 +10,11 @@ from functools import partial
 from typing import Final
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from rewards.ledger import ledger
-from rewards.tables import OwedRow, TransactionRow
+from rewards.tables import OwedRow, OwedWaitingRow
 from teleop.hub.db import Database
 
 OWNER: Final = "owner"
@@ -34,16 +34,19 @@ def owe(db: Session, row: OwedRow) -> bool:
 
 def pay_waiting(database: Database) -> int:
     """Pay what found its pool empty, oldest first; return how many were paid. Blocks."""
-    booked = select(TransactionRow.id).where(TransactionRow.key == OwedRow.key).exists()
+    unpaid = select(OwedRow).join(OwedWaitingRow, OwedWaitingRow.key == OwedRow.key)
     with database() as db:
-        waiting = db.scalars(select(OwedRow).where(~booked).order_by(OwedRow.owed_ms, OwedRow.key)).all()
+        waiting = db.scalars(unpaid.order_by(OwedRow.owed_ms, OwedRow.key)).all()
     return sum(ledger.write(database, partial(_book, row=row)) for row in waiting)
 
 
 def _book(db: Session, row: OwedRow) -> bool:
     pay = ledger.share_pay(row.key, row.kind, row.episode, row.task, row.address, row.amount_wei, row.owed_ms)
     try:
-        return ledger.post(db, pay)
+        new = ledger.post(db, pay)
     except ledger.PoolEmptyError as error:
+        db.merge(OwedWaitingRow(key=row.key))
         _log.warning("a share waits for its pay", key=row.key, reason=str(error))
         return False
+    db.execute(delete(OwedWaitingRow).where(OwedWaitingRow.key == row.key))
+    return new

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0022"
-down_revision = "0017"
+down_revision = "0021"
 _ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _WEI = sa.String(80)
 _ONLY_GROW = {"reviews": "episode = NEW.episode AND reviewer = NEW.reviewer", "owed": "key = NEW.key"}
@@ -28,6 +28,10 @@ def upgrade() -> None:
         sa.Column("owed_ms", sa.BigInteger, nullable=False),
     )
     op.create_index("ix_owed_episode", "owed", ["episode"])
+    op.create_table(
+        "owed_waiting",
+        sa.Column("key", sa.String(200), sa.ForeignKey("owed.key"), primary_key=True),
+    )
     for table, there in _ONLY_GROW.items():
         _only_grows(table, there)
 

@@ -264,6 +264,7 @@ def test_the_migrations_make_the_tables_that_the_models_say(tmp_path):
         "episode_facts",
         "under_review",
         "review_tasks",
+        "owed_waiting",
     )
     assert {table: _shape(made, table) for table in tables} == {table: _shape(modelled, table) for table in tables}
     made.dispose()
