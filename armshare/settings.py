@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from armshare.public_url import is_every_address, named, own_address, require_public
+from rewards.people.reviews import RULES, ReviewRules
 
 WORKERS: Final = max(1, min((os.cpu_count() or 1) // 2, 8))
 """Half of the processors, as robots and cameras need theirs."""
@@ -89,6 +91,17 @@ class Settings(BaseSettings):
     }
     """The most that one accepted episode of a task pays, in the token's smallest unit."""
 
+    owner_share: float = Field(0.1, ge=0.0, le=1.0)
+    """What a robot's owner is paid beside the operator, as a share of the operator's pay, for each accepted episode
+    that somebody else drove on it. It is fixed when an episode begins."""
+    reviewer_share: float = Field(0.05, ge=0.0, le=1.0)
+    """What one review is paid, as a share of the price of the episode; fixed as above."""
+
+    review_episodes: int = Field(RULES.episodes_least, ge=0)
+    """How many accepted episodes with robots that the hub replays a reviewer must have driven."""
+    review_known: int = Field(RULES.known_each, ge=0)
+    """How many known answers of each kind a reviewer must have given before their votes count."""
+
     @field_validator("store")
     @classmethod
     def _a_bucket(cls, store: str) -> str:
@@ -132,6 +145,17 @@ class Settings(BaseSettings):
     def shares_work(self) -> bool:
         """Whether workers elsewhere can do this hub's work: they need the table that it is in, and the files."""
         return bool(self.database and self.store)
+
+    @property
+    def review_rules(self) -> ReviewRules:
+        """The rules of review, with what this hub asks of reviewers."""
+        return replace(RULES, episodes_least=self.review_episodes, known_each=self.review_known)
+
+    @property
+    def shares(self) -> dict[str, int]:
+        """The shares in parts per million, under the names that a ticket has for them."""
+        shares = {"owner_ppm": self.owner_share, "reviewer_ppm": self.reviewer_share}
+        return {name: round(share * 1_000_000) for name, share in shares.items()}
 
     @property
     def url(self) -> str:

@@ -1,5 +1,7 @@
 """The rewards tables: scores and what could not be scored, practice drives, starts, what is searched, the ledger.
 
+Who was asked to judge which real robot's episode, what they said, and what is owed beside an operator's pay.
+
 Data sets too: which wallet owns a namespace, versions, which episodes came and went with which version, whose operator
 has withdrawn them, and the cards; what is done beside everything else, and what is released.
 
@@ -39,6 +41,8 @@ _Id = BigInteger().with_variant(Integer, "sqlite")
 _UNSCORED: Final = text("state = 'verified' AND rules IS NULL")
 PREPARED: Final = "prepared"
 """The state of a root that is published and not yet known to be on the chain; after that it is a `RootState`."""
+OPEN: Final = "open"
+"""The state of an episode that people still judge; after that it is a `rewards.people.reviews.Outcome`."""
 
 
 class ScoreRow(Base):
@@ -230,6 +234,109 @@ COPIED: Final = (
     "duration_ms",
 )
 """What the database copies from an episode into the row that is searched."""
+
+
+class UnderReviewRow(Base):
+    """A real robot's episode that people judge, with what it is worth if they pass it."""
+
+    __tablename__ = "under_review"
+    __table_args__ = (
+        Index("ix_under_review_state", "state", "opened_ms"),
+        Index("ix_under_review_author", "author", "state"),
+    )
+
+    episode: Mapped[str] = mapped_column(String(64), ForeignKey("episodes.episode"), primary_key=True)
+    author: Mapped[str] = mapped_column(String(42))
+    """Who drove it."""
+    robot: Mapped[str] = mapped_column(String(42), index=True)
+    owner: Mapped[str] = mapped_column(String(42))
+    task: Mapped[str] = mapped_column(String(64))
+    said: Mapped[bool | None]
+    """The author's word whether the task was done."""
+    second: Mapped[bool]
+    """Whether the hub has drawn that a second person is asked in any case."""
+    score: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """What it is worth if people pass it: a `rewards.score.verdict.Score` as plain JSON."""
+    price_wei: Mapped[int] = mapped_column(Wei)
+    shares: Mapped[dict[str, int] | None] = mapped_column(JSON(none_as_null=True))
+    """What was published when it began: a `rewards.ledger.shares.Shares`; None if nothing was."""
+    state: Mapped[str] = mapped_column(String(8))
+    """`OPEN`, then a `rewards.people.reviews.Outcome`."""
+    opened_ms: Mapped[int] = mapped_column(BigInteger)
+    decided_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class ReviewTaskRow(Base):
+    """Somebody was asked about an episode; nobody is asked twice about the same one."""
+
+    __tablename__ = "review_tasks"
+    __table_args__ = (
+        UniqueConstraint("episode", "reviewer"),
+        Index("ix_review_tasks_reviewer", "reviewer", "assigned_ms"),
+    )
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    episode: Mapped[str] = mapped_column(String(64), ForeignKey("episodes.episode"))
+    reviewer: Mapped[str] = mapped_column(String(42))
+    truth: Mapped[bool | None]
+    """The answer that the hub has computed; None for a real robot's episode."""
+    counts: Mapped[bool]
+    """Whether it is paid: not while all that somebody is shown has a known answer."""
+    assigned_ms: Mapped[int] = mapped_column(BigInteger)
+    due_ms: Mapped[int] = mapped_column(BigInteger)
+    """Until when it is kept for them."""
+    state: Mapped[str] = mapped_column(String(8))
+    """`asked`, `answered` or `refused`."""
+
+
+class ReviewRow(Base):
+    """One person's judgement of an episode, signed by their wallet."""
+
+    __tablename__ = "reviews"
+    __table_args__ = (
+        Index("ix_reviews_reviewer", "reviewer", "reviewed_ms"),
+        Index("ix_reviews_author", "author", "reviewed_ms"),
+    )
+
+    episode: Mapped[str] = mapped_column(String(64), ForeignKey("episodes.episode"), primary_key=True)
+    reviewer: Mapped[str] = mapped_column(String(42), primary_key=True)
+    author: Mapped[str] = mapped_column(String(42))
+    word: Mapped[bool | None]
+    """The author's."""
+    passed: Mapped[bool]
+    truth: Mapped[bool | None]
+    """As in `ReviewTaskRow`."""
+    reason: Mapped[str] = mapped_column(Text)
+    seen: Mapped[dict[str, float]] = mapped_column(JSON)
+    """What their client says that they looked at, s."""
+    digest: Mapped[str] = mapped_column(String(66))
+    """The episode's, as its operator signed it."""
+    reviewed_ms: Mapped[int] = mapped_column(BigInteger)
+    signature: Mapped[str] = mapped_column(String(132))
+    """Over an `EpisodeReview` (rewards/typed_data.json)."""
+
+
+class OwedRow(Base):
+    """What is owed beside an operator's pay: to a robot's owner, or to a reviewer. Its key is its transaction's."""
+
+    __tablename__ = "owed"
+
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    """`owner` or `review`, as the transaction's."""
+    episode: Mapped[str] = mapped_column(String(64), ForeignKey("episodes.episode"), index=True)
+    task: Mapped[str] = mapped_column(String(64))
+    address: Mapped[str] = mapped_column(String(42))
+    amount_wei: Mapped[int] = mapped_column(Wei)
+    owed_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class OwedWaitingRow(Base):
+    """What is owed and has found its pool empty, until it is booked: so nobody reads all that was ever owed."""
+
+    __tablename__ = "owed_waiting"
+
+    key: Mapped[str] = mapped_column(String(200), ForeignKey("owed.key"), primary_key=True)
 
 
 class TransactionRow(Base):
@@ -475,6 +582,8 @@ class ReleaseRow(Base):
 APPEND_ONLY: Final = (
     "scores",
     "practices",
+    "reviews",
+    "owed",
     "ledger_transactions",
     "ledger_postings",
     "payout_leaves",

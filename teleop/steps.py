@@ -136,6 +136,8 @@ class EpisodeEnd:
     t_wall_ns: int
     notes: tuple[Note, ...] = ()
     """At most `NOTES_MAX`, in order: those that came between the steps."""
+    said: bool | None = None
+    """Whether the task was done, in the operator's word as they finished; None if they said nothing."""
 
 
 EpisodeEvent = EpisodeStart | Step | Note | EpisodeEnd

@@ -71,6 +71,13 @@ def drive(
         typer.Option(help="Drive nothing: end your consent to a verified episode that you drove; may be repeated."),
     ] = None,
     reason: Annotated[str, typer.Option(help="With --withdraw: why, for those who used it.")] = "",
+    done: Annotated[
+        bool | None,
+        typer.Option(
+            "--done/--not-done",
+            help="Of a real robot: say at the end that the task was done, or not. By default you are asked.",
+        ),
+    ] = None,
     _ca: Ca = None,
     as_json: AsJson = False,
 ) -> None:
@@ -84,6 +91,7 @@ def drive(
     """
     from armshare.operator import crews
     from armshare.operator import drive as driving
+    from armshare.operator.word import word_of
 
     given = {"--policy": policy, "--expert": expert, "--episode": episode, "--gamepad": gamepad}
     given["--first-drive"] = first_drive
@@ -113,7 +121,7 @@ def drive(
     )
     with crewed as crew:
         try:
-            driving.run(driving.drive(hub, wallet, outcome, crew, _say, scored))
+            driving.run(driving.drive(hub, wallet, outcome, crew, _say, scored, word_of(done)))
         finally:
             if as_json:
                 print(json.dumps(outcome.as_dict()))

@@ -30,7 +30,7 @@ from teleop.identity import KeyContentError, load_key
 from teleop.operator import pilot
 from teleop.operator.camera_words import words_of
 from teleop.operator.driver import SESSION_MS, Driver, RefusedError
-from teleop.operator.pilot import Crew, Flight, PilotMaker
+from teleop.operator.pilot import Crew, Flight, PilotMaker, Word
 
 RENEW_MS: Final = 600_000
 """No episode is begun this close to the end of its grant: one that outlives its grant is refused."""
@@ -102,6 +102,7 @@ async def drive(
     crew: Crew,
     tell: Progress,
     scored: Callable[[Episode], None] = lambda _one: None,
+    word: Word | None = None,
 ) -> None:
     """Drive `outcome.asked` episodes with a robot and a task, which `outcome` names or leaves open.
 
@@ -111,7 +112,7 @@ async def drive(
     episode that is being driven then ends as `left`, which is invalid and never scored.
     """
     while outcome.left and not outcome.interrupted:
-        await _session(url, wallet, outcome, crew, tell, scored)
+        await _session(url, wallet, outcome, crew, tell, scored, word)
 
 
 def _episode_ms(driver: Driver) -> int:
@@ -126,6 +127,7 @@ async def _session(
     crew: Crew,
     tell: Progress,
     scored: Callable[[Episode], None],
+    word: Word | None,
 ) -> None:
     """Drive under one grant until every episode is driven or the grant is about to end."""
     async with signed_in(url, wallet) as driver:
@@ -143,9 +145,9 @@ async def _session(
                     await driver.join(outcome.robot, outcome.task, queued=lambda *place: tell(_queued(robot, *place)))
                     if driver.unchecked is not None:
                         tell(uncheckable(driver.unchecked))
-                    await _one(driver, crew, outcome, handing, tell)
+                    await _one(driver, crew, outcome, handing, tell, word)
                     while outcome.left > handing.under_way and monotonic_ms() < renew_ms - _episode_ms(driver):
-                        await _one(driver, crew, outcome, handing, tell)
+                        await _one(driver, crew, outcome, handing, tell, word)
                 except asyncio.CancelledError:
                     outcome.interrupted = True
                 finally:
@@ -267,11 +269,13 @@ def _queued(robot: dict[str, Any], position: int, length: int, wait_s: int) -> s
     return f"queued for {robot['name']}: position {position} of {length}, probably {wait_s} s"
 
 
-async def _one(driver: Driver, crew: Crew, outcome: Outcome, handing: HandIn, tell: Progress) -> None:
+async def _one(
+    driver: Driver, crew: Crew, outcome: Outcome, handing: HandIn, tell: Progress, word: Word | None
+) -> None:
     await handing.wait(most=AHEAD)
     number = outcome.asked - outcome.left + handing.under_way + 1
     tell(f"episode {number} of {outcome.asked}: driving {driver.robot['name']}, {driver.task['instruction']}")
-    flight = await pilot.fly(driver, crew.make, crew.said(driver.robot, driver.task["name"]))
+    flight = await pilot.fly(driver, crew.make, crew.said(driver.robot, driver.task["name"]), word)
     outcome.expiries += flight.expiries
     episode = _counting(flight)
     if flight.discard:

@@ -64,6 +64,8 @@ from rewards.hub.exports.archives import Bounds
 from rewards.hub.exports.giving import Giving, Places
 from rewards.hub.exports.shelved import ShelvedVersions
 from rewards.hub.pipeline import Pipeline
+from rewards.hub.reviews.api import router as reviews_router
+from rewards.hub.reviews.store import Reviews
 from rewards.hub.search import Search
 from rewards.hub.search_api import router as search_router
 from rewards.score.versions import NEWEST as SCORE_VERSION
@@ -136,7 +138,8 @@ def _driver(row: TicketRow) -> Driver | None:
 
 
 def _written(row: TicketRow) -> dict[str, Any]:
-    return {"ready_ms": row.ready_ms, "finish_ms": row.finish_ms, "ended_ms": row.ended_ms, "ended": row.ended}
+    heard = {"ready_ms": row.ready_ms, "finish_ms": row.finish_ms, "said": row.said}
+    return {**heard, "ended_ms": row.ended_ms, "ended": row.ended}
 
 
 def _live(heard: Mapping[str, Any], lease: LeaseRow) -> Live:
@@ -146,6 +149,7 @@ def _live(heard: Mapping[str, Any], lease: LeaseRow) -> Live:
     return Live(
         ready_ms=heard["ready_ms"],
         finished=None if crashed else heard["finish_ms"] is not None,
+        said=heard["said"],
         ended_ms=heard["ended_ms"],
         ended=None if ended is None else SaidEnd(**{**ended, "reason": EndReason(ended["reason"])}),
     )
@@ -217,6 +221,10 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, hands: Ha
         app.add_middleware(SubPath, path=settings.path)
     app.include_router(teleop_router(parts.driving))
     app.include_router(rewards_router(pipeline, catalogue, parts.driving.operator, parts.admin_token))
+    reviews = Reviews(
+        parts.database, deployment.domain, qualification=settings.qualification, rules=settings.review_rules
+    )
+    app.include_router(reviews_router(reviews, parts.driving.operator))
     app.include_router(search_router(search))
     app.include_router(bundles_router(catalogue, parts.files.store, pipeline.score_file, consent.ended))
     signed_in = parts.driving.operator
@@ -260,7 +268,9 @@ def _parts(settings: Settings, chain: Chain, deployment: Deployment, hands: Hand
         engine.dispose()
         raise _unusable(settings, error) from error
     database = open_database(engine)
-    registry = Registry(database, deployment.domain, prices=settings.prices, rules=SCORE_VERSION)
+    registry = Registry(
+        database, deployment.domain, prices=settings.prices, rules=SCORE_VERSION, shares=settings.shares
+    )
     checkable = partial(_unchecked, hands.here)
     hub = Hub(registry, deployment.domain, settings.lease_s, away_s=settings.away_s, checkable=checkable)
     accounts = Accounts(database, settings.url, deployment.chain_id)
@@ -359,6 +369,10 @@ class ConfigAnswer(BaseModel):
     score_version: str
     release_public_key: str
     """PEM: what released data sets are signed by."""
+    owner_share: float
+    """What a robot's owner is paid beside an operator's pay, as a share of it."""
+    reviewer_share: float
+    """What one review is paid, as a share of the price."""
 
 
 def _config(parts: Parts, release_public_key: str = "") -> ConfigAnswer:
@@ -374,6 +388,8 @@ def _config(parts: Parts, release_public_key: str = "") -> ConfigAnswer:
         log_public_key=parts.log.verifier,
         score_version=SCORE_VERSION,
         release_public_key=release_public_key,
+        owner_share=parts.settings.owner_share,
+        reviewer_share=parts.settings.reviewer_share,
     )
 
 

@@ -222,6 +222,11 @@ class EndMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     t_wall_ns: Decimal
     notes: Annotated[list[NoteMeta], msgspec.Meta(max_length=NOTES_MAX)] | msgspec.UnsetType = msgspec.UNSET
     """Version 1 has none."""
+    said: bool | msgspec.UnsetType = msgspec.UNSET
+    """Whether the task was done, in the operator's word as they finished: nobody computed it, and nobody is paid by it.
+
+    Absent if they said nothing, as from any host of an earlier release.
+    """
 
 
 class ImportedAction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -455,7 +460,8 @@ def start_meta(start: EpisodeStart, urdf_sha256: dict[str, str]) -> Meta:
 def end_meta(end: EpisodeEnd) -> EndMeta:
     """Return the meta of an episode's end."""
     notes = [NoteMeta(str(note.t_mono_ns), note.text) for note in end.notes]
-    return EndMeta(end.steps, end.success, end.reason, str(end.t_mono_ns), str(end.t_wall_ns), notes)
+    said = msgspec.UNSET if end.said is None else end.said
+    return EndMeta(end.steps, end.success, end.reason, str(end.t_mono_ns), str(end.t_wall_ns), notes, said)
 
 
 def camera_meta(head: FilmHead) -> CameraMeta:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from recorder.file.meta import Meta
+from recorder.file.meta import EndMeta, Meta
 from recorder.proof.manifest import Manifest
 from teleop.wire.driver import Driver
 from teleop.wire.reasons import EndReason
@@ -37,6 +37,11 @@ _RESOLUTION: Final = "joint_resolution_rad"
 _BASE: Final = ("joint_names", "speed_max_m_s", "turn_max_rad_s")
 _CUT: Final = frozenset({EndReason.HOST_LOST, EndReason.DISK_FULL, EndReason.RECORDER_FAILED})
 """Why a recording may be shorter than its host said when it ended: what could not be written is not in it."""
+_WORD: Final = {
+    True: "said that the task was done",
+    False: "said that the task was not done",
+    None: "did not say whether the task was done",
+}
 _ONLY_SENT: Final = frozenset({"commanded_joint_position", "commanded_gripper_position"})
 """Arrays of a state that no episode has (PROTOCOL.md)."""
 
@@ -84,6 +89,8 @@ class Live:
     ended_ms: int | None = None
     """When it was over, by the hub's clock: measured from `ready_ms`, whatever was set meanwhile."""
     ended: SaidEnd | None = None
+    said: bool | None = None
+    """Whether the task was done, in the operator's word at `finish`."""
 
 
 def another_grant(asked: Asked, manifest: Manifest) -> str | None:
@@ -182,6 +189,19 @@ def another_end(live: Live, manifest: Manifest) -> str | None:
     if told == said:
         return None
     return f"when it ended, its host said {_end(*told)}; now it says {_end(*said)}"
+
+
+def another_word(live: Live, end: EndMeta) -> str | None:
+    """Say whether an episode has another word of its operator than the hub passed on: it is theirs, not a host's.
+
+    An episode that ended otherwise than by their `finish` has none, even if that came a moment later.
+    """
+    found = None if end.said is msgspec.UNSET else end.said
+    passed_on = live.said if end.reason is EndReason.FINISHED else None
+    if found == passed_on or live.finished is None:
+        return None
+    told, said = (_WORD[one] for one in (passed_on, found))
+    return f"as they finished, the operator {told}; the episode says that they {said}"
 
 
 def untimely(

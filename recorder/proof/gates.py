@@ -245,7 +245,10 @@ def _ended(case: Case) -> str | None:
         most = opened.meta.task.max_steps
         if manifest.steps != most:
             return f"the episode says that it reached its task's limit of {most} steps, and has {manifest.steps}"
-    return facts.another_end(ticket.live, manifest) if ticket is not None and ticket.live is not None else None
+    if ticket is None or ticket.live is None:
+        return None
+    word = facts.another_word(ticket.live, opened.end) if isinstance(opened, Episode) else None
+    return facts.another_end(ticket.live, manifest) or word
 
 
 def _first(case: Case) -> str | None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from recorder.hub.catalogue import DriverView
 from rewards.chain.payouts import Paid, Root
+from rewards.hub.owed import OWNER, REVIEW
 from rewards.hub.rescoring import Progress
 from rewards.hub.starts import Best
-from rewards.hub.verdicts import Scored, Statement, Verdict
+from rewards.hub.verdicts import Review, Scored, Statement, Verdict
 from rewards.people.operators import NOT_QUALIFIED, PRACTICE, Operator
 from rewards.people.qualification import NEEDS, Check, passed
 from rewards.score.verdict import ONE_PPM, Cost, Segment, SegmentKind
@@ -103,6 +104,23 @@ class VersionAnswer(BaseModel):
         )
 
 
+class ReviewAnswer(BaseModel):
+    """A real robot's episode, as people judge it."""
+
+    state: Literal["open", "passed", "failed", "tied", "refused"]
+    score: float
+    """What it is worth if they pass it, in [0, 1]."""
+    reasons: list[str]
+    """First why nobody is asked (`refused`), and then what would raise that score."""
+    decided_ms: int | None
+
+    @classmethod
+    def of(cls, found: Review) -> Self:
+        """Return the answer for a review."""
+        said = {"state": found.state, "score": found.score_ppm / ONE_PPM, "decided_ms": found.decided_ms}
+        return cls.model_validate({**said, "reasons": list(found.reasons)})
+
+
 class ScoreAnswer(BaseModel):
     """An episode's score by its own rules and what became of its pay; `versions` has those by others, too."""
 
@@ -129,6 +147,8 @@ class ScoreAnswer(BaseModel):
     practice: PracticeAnswer | None
     awaiting_review: bool
     """A real robot's episode, which is not paid before people have reviewed it."""
+    review: ReviewAnswer | None
+    """What people make of it; null for any other, and if an earlier release scored it."""
 
     @classmethod
     def of(cls, found: Verdict) -> Self:
@@ -151,6 +171,7 @@ class ScoreAnswer(BaseModel):
             paid=found.paid,
             practice=None if found.practice is None else PracticeAnswer.of(found.practice),
             awaiting_review=found.awaiting_review,
+            review=None if found.review is None else ReviewAnswer.of(found.review),
         )
 
 
@@ -266,12 +287,18 @@ class OperatorAnswer(BaseModel):
         )
 
 
+_ROLES: Final[dict[str, Literal["operator", "owner", "reviewer"]]] = {OWNER: "owner", REVIEW: "reviewer"}
+"""Of the ledger's kinds; every other one is an operator's."""
+
+
 class EntryAnswer(BaseModel):
     """One line of a statement."""
 
     time_ms: int
     episode: str | None
     kind: str
+    role: Literal["operator", "owner", "reviewer"]
+    """In which role the wallet earned it."""
     amount: str
     reason: str | None
     """Why it was booked, if the kind does not say it."""
@@ -301,6 +328,7 @@ class BalanceAnswer(BaseModel):
                     time_ms=one.time_ms,
                     episode=one.episode,
                     kind=one.kind,
+                    role=_ROLES.get(one.kind, "operator"),
                     amount=str(one.amount_wei),
                     reason=one.reason,
                 )

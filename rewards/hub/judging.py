@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rewards.people.qualification import Check, check, practice_of
+from rewards.score.reviewed import reviewed_score_of
 from rewards.score.score import score_of
 from rewards.score.starts import Start, start_of
 from rewards.score.verdict import Score
@@ -20,6 +21,8 @@ class Judged:
     checks: tuple[Check, ...]
     """Of a first drive, by the episode's own rules; empty if it was scored by others."""
     start: Start
+    reviewed: Score | None = None
+    """What a real robot's episode is worth if people pass it; None for any other, and if it was scored by others."""
 
 
 Judge = Callable[[Path, str | None], Judged]
@@ -32,7 +35,8 @@ def judge(episode_file: Path, version: str | None = None) -> Judged:
 
     episode = read_episode(episode_file)
     checks = check(practice_of(episode)) if version is None else ()
-    return Judged(score_of(episode, version), checks, start_of(episode))
+    reviewed = reviewed_score_of(episode) if version is None else None
+    return Judged(score_of(episode, version), checks, start_of(episode), reviewed)
 
 
 def start_in(episode_file: Path) -> Start:

@@ -29,15 +29,19 @@ from recorder.proof.bundle import TrustClass
 from recorder.proof.manifest import EPISODE_FILE
 from rewards.hub import paying, searched, starts
 from rewards.hub.judging import Judge, Judged, start_in
+from rewards.hub.reviews import opening
 from rewards.hub.verdicts import first_score
 from rewards.ledger import ledger
+from rewards.ledger.shares import Shares
+from rewards.people import operators
 from rewards.people.qualification import Check
 from rewards.score.score import pay_wei
 from rewards.score.starts import Start
+from rewards.score.verdict import Score
 from rewards.score.versions import UnknownRulesError
-from rewards.tables import ScoreRow, SearchedRow, UnscoredRow
+from rewards.tables import ScoreRow, SearchedRow, UnderReviewRow, UnscoredRow
 from teleop.hub.db import Database
-from teleop.hub.tables import TicketRow
+from teleop.hub.tables import RobotRow, TicketRow
 
 SEARCH_EVERY_S: Final = 30.0
 AGAIN_MS: Final = 30_000
@@ -64,11 +68,16 @@ class _Task:
     episode: str
     name: str
     operator: str
+    robot: str
     file: StoredFile
     witnessed: bool
     """Whether it rests on its host's word: it qualifies nobody, and is not paid."""
     price_wei: int
     """What a score of 1 pays: fixed when it began, or today's price for an episode of an earlier release."""
+    owner: paying.Owner | None
+    """Whose robot it was; None if it is not registered here."""
+    said: bool | None
+    """The operator's word whether the task was done."""
 
 
 class Scoring:
@@ -218,24 +227,54 @@ class Scoring:
             there = first if version is None else db.get(ScoreRow, (episode, version))
             if row is None or row.state is not EpisodeState.VERIFIED or there is not None:
                 return None
-            fixed_wei = db.scalar(select(TicketRow.price_wei).where(TicketRow.episode == episode))
+            ticket = db.get(TicketRow, episode)
+            address = db.scalar(select(RobotRow.owner).where(RobotRow.address == row.robot))
+        fixed_wei = None if ticket is None else ticket.price_wei
+        shares = Shares.of(None if ticket is None else ticket.shares)
         if fixed_wei is None:
             fixed_wei = self._prices.get(row.task, 0) if first is None else first.price_wei
         witnessed = row.trust is TrustClass.WITNESSED
-        return _Task(episode, row.task, row.operator, self._store.file(episode, EPISODE_FILE), witnessed, fixed_wei)
+        return _Task(
+            episode=episode,
+            name=row.task,
+            operator=row.operator,
+            robot=row.robot,
+            file=self._store.file(episode, EPISODE_FILE),
+            witnessed=witnessed,
+            price_wei=fixed_wei,
+            owner=None if address is None else paying.Owner(address, shares),
+            said=None if ticket is None else ticket.said,
+        )
 
     def _keep(self, db: Session, *, task: _Task, judged: Judged, checks: tuple[Check, ...] | None) -> bool:
-        new = paying.keep(db, self._row(task, judged), checks)
+        new = paying.keep(db, self._row(task, judged), checks, task.owner)
+        if new and task.witnessed and task.owner is not None and judged.reviewed is not None:
+            qualified = operators.read(db, task.operator, required=self._qualification).qualified
+            opening.open_review(db, self._opened(task, task.owner, judged.reviewed), qualified=qualified)
         db.execute(delete(UnscoredRow).where(UnscoredRow.episode == task.episode))
         starts.keep(db, task.episode, judged.start, self._versions)
         searched.keep(db, task.episode, self._versions)
         return new
 
     def _keep_beside(self, db: Session, *, task: _Task, judged: Judged) -> bool:
-        new = paying.keep_beside(db, self._row(task, judged))
+        new = paying.keep_beside(db, self._row(task, judged), task.owner)
         starts.keep(db, task.episode, judged.start, self._versions)
         searched.keep(db, task.episode, self._versions)
         return new
+
+    def _opened(self, task: _Task, owner: paying.Owner, worth: Score) -> UnderReviewRow:
+        return UnderReviewRow(
+            episode=task.episode,
+            author=task.operator,
+            robot=task.robot,
+            owner=owner.address,
+            task=task.name,
+            said=task.said,
+            score=asdict(worth),
+            price_wei=task.price_wei,
+            shares=asdict(owner.shares),
+            opened_ms=self._clock_ms(),
+        )
 
     def _row(self, task: _Task, judged: Judged) -> ScoreRow:
         scored = judged.score

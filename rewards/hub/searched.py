@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from rewards.datasets.words import PARTS
 from rewards.hub.verdicts import scores
 from rewards.score.verdict import ONE_PPM
-from rewards.score.versions import VERSIONS
+from rewards.score.versions import VERSIONS, newness
 from rewards.tables import PracticeRow, ScoreRow, SearchedRow
 
 
@@ -21,7 +21,7 @@ def keep(db: Session, episode: str, versions: Sequence[str] = VERSIONS) -> None:
     rows = scores(db, episode)
     if not rows:
         return
-    newest = max(rows, key=lambda row: versions.index(row.version) if row.version in versions else -1)
+    newest = max(rows, key=lambda row: newness(row.version, versions))
     practice = db.scalar(select(PracticeRow.episode).where(PracticeRow.episode == episode)) is not None
     said = update(SearchedRow).where(SearchedRow.episode == episode)
     db.execute(said.values(**scored(newest), practice=practice))

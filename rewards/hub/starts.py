@@ -19,7 +19,7 @@ from recorder.hub.states import EpisodeState
 from recorder.hub.tables import EpisodeRow
 from rewards.hub.verdicts import scores
 from rewards.score.starts import LIKE_M, Start, apart_m, start_cells
-from rewards.score.versions import VERSIONS
+from rewards.score.versions import VERSIONS, newness
 from rewards.tables import StartRow, WithdrawalRow
 
 PER_CELL: Final = 32
@@ -75,7 +75,7 @@ def keep(db: Session, episode: str, start: Start, versions: Sequence[str] = VERS
     rows = scores(db, episode)
     if not rows:
         return
-    newest = max(rows, key=lambda row: versions.index(row.version) if row.version in versions else -1)
+    newest = max(rows, key=lambda row: newness(row.version, versions))
     row = db.get(StartRow, episode) or StartRow(episode=episode)
     row.task, row.task_version, row.model, row.simulated = start.task, start.task_version, start.model, start.simulated
     row.operator, row.cell = newest.operator, start.cell

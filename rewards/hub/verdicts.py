@@ -14,7 +14,7 @@ from recorder.proof.bundle import TrustClass
 from rewards.ledger import ledger
 from rewards.people.qualification import Check, from_json
 from rewards.score.verdict import Cost, Score, Segment, SegmentKind
-from rewards.tables import PracticeRow, ScoreRow, UnscoredRow
+from rewards.tables import OPEN, PracticeRow, ScoreRow, UnderReviewRow, UnscoredRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,19 @@ class Scored:
     """Whether the ledger has booked that."""
     scored_ms: int
     costs: tuple[Cost, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A real robot's episode, as people judge it."""
+
+    state: str
+    """`open`, a `rewards.people.reviews.Outcome`, or `refused`: nobody is asked, as it could not be paid anyway."""
+    score_ppm: int
+    """What it is worth if they pass it."""
+    reasons: tuple[str, ...]
+    """First why nobody is asked, and then what would raise that score."""
+    decided_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +69,8 @@ class Verdict:
     """The checks of a practice drive, which earns nothing; None for an episode of a qualified wallet."""
     awaiting_review: bool = False
     """A real robot's: that it happened as recorded is its host's word, and nothing is paid on that."""
+    review: Review | None = None
+    """What people make of it; None if nobody is asked."""
 
     @property
     def scored(self) -> Score:
@@ -102,7 +117,7 @@ def verdict_of(db: Session, episode: str) -> Verdict | None:
         return None
     row = rows[0]
     trust = db.scalar(select(EpisodeRow.trust).where(EpisodeRow.episode == episode))
-    practice = db.get(PracticeRow, episode)
+    practice, judged = db.get(PracticeRow, episode), db.get(UnderReviewRow, episode)
     return Verdict(
         episode=row.episode,
         version=row.version,
@@ -119,8 +134,13 @@ def verdict_of(db: Session, episode: str) -> Verdict | None:
         paid=ledger.booked(db, row.key),
         versions=tuple(_scored(db, one) for one in rows),
         practice=None if practice is None else from_json(practice.checks),
-        awaiting_review=trust is TrustClass.WITNESSED,
+        awaiting_review=trust is TrustClass.WITNESSED and (judged is None or judged.state == OPEN),
+        review=None if judged is None else _review(judged),
     )
+
+
+def _review(row: UnderReviewRow) -> Review:
+    return Review(row.state, row.score["score_ppm"], tuple(row.score["reasons"]), row.decided_ms)
 
 
 def unscored_of(db: Session, episode: str) -> Unscored | None:

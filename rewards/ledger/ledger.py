@@ -1,11 +1,12 @@
 """The ledger: append-only, double entry, exact. Every balance is derived from postings alone.
 
 A transaction has two or more postings that sum to zero, and a key that names its event (`episode:<id>`,
-`episode:<id>:rules-<version>`, `deposit:<transaction>`), so that no event is ever booked twice. Accounts:
+`episode:<id>:rules-<version>`, either of these and `:owner`, `review:<id>:<reviewer>`, `deposit:<transaction>`), so
+that no event is ever booked twice. Accounts:
 
     vault               where tokens enter; the only account below zero, by all that is owed to others
     pool:<task>         what is set aside to pay for a task
-    operator:<address>  all that an operator has ever earned; it only grows
+    operator:<address>  all that a wallet has ever earned, as operator, owner or reviewer; it only grows
 
 What an operator has *claimed* is not booked here: only the chain knows it.
 """
@@ -140,11 +141,20 @@ def episode_pay(episode: str, task: str, address: str, amount_wei: int, time_ms:
 
 
 def rescored_pay(
-    key: str, episode: str, task: str, address: str, amount_wei: int, time_ms: int, reason: str
+    key: str, episode: str, task: str, address: str, amount_wei: int, time_ms: int, reason: str, kind: str = "rescored"
 ) -> Transaction:
-    """Return the transaction that pays an operator what later rules give for an episode beyond what it was paid."""
+    """Return the transaction that pays an operator what later rules give for an episode beyond what it was paid.
+
+    `kind`: `rescored`, or `reviewed` if people have passed it.
+    """
     postings = (Posting(pool(task), -amount_wei), Posting(operator(address), amount_wei))
-    return Transaction(key, "rescored", postings, time_ms, episode, reason)
+    return Transaction(key, kind, postings, time_ms, episode, reason)
+
+
+def share_pay(key: str, kind: str, episode: str, task: str, address: str, amount_wei: int, time_ms: int) -> Transaction:
+    """Return the transaction that pays a robot's owner, or a reviewer, beside an episode's operator."""
+    postings = (Posting(pool(task), -amount_wei), Posting(operator(address), amount_wei))
+    return Transaction(key, kind, postings, time_ms, episode)
 
 
 def post(db: Session, transaction: Transaction) -> bool:

@@ -7,7 +7,7 @@ computed on (docs/scoring.md, section 2).
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -28,6 +28,9 @@ THIRD: Final = "3"
 NEWEST: Final = THIRD
 """The rules in force: what begins now is scored by them."""
 VERSIONS: Final = (FIRST, SECOND, THIRD)
+REVIEWED: Final = "review-1"
+"""What a real robot's episode is worth if people pass it (`rewards.score.reviewed`): no file names it, and it stands
+beside the others."""
 _FIRST_FORMAT: Final = 1
 """Episodes of this format were driven when the first version was the only one."""
 
@@ -63,6 +66,13 @@ def require_known(version: str, known: Collection[str] = VERSIONS) -> str:
     if version not in known:
         raise UnknownRulesError(version, known)
     return version
+
+
+def newness(version: str, versions: Sequence[str] = VERSIONS) -> int:
+    """Return how new a version of the rules is among `versions`, oldest first: what people found is newer than all."""
+    if version == REVIEWED:
+        return len(versions)
+    return versions.index(version) if version in versions else -1
 
 
 def measured_s(episode: Episode) -> Array:

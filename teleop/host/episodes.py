@@ -123,8 +123,8 @@ class Episodes:
         self.steps += 1
         return EndReason.STEP_LIMIT if max_steps is not None and self.steps >= max_steps else None
 
-    def end(self, reason: EndReason, success: bool | None) -> None:
-        """Close what is asked for and what is open, and report both."""
+    def end(self, reason: EndReason, success: bool | None, said: bool | None = None) -> None:
+        """Close what is asked for and what is open, and report both. `said`: the operator's word on the task."""
         asked, self.asked = self.asked, None
         if asked is not None:
             self._report(signalling.Ended(asked.episode, False, 0, None, False, reason))
@@ -134,6 +134,6 @@ class Episodes:
             return
         if recorded:
             now = self._clock.monotonic_ns(), self._clock.wall_ns()
-            self._events.put(EpisodeEnd(order.episode, self.steps, success, reason, *now, tuple(self._notes)))
+            self._events.put(EpisodeEnd(order.episode, self.steps, success, reason, *now, tuple(self._notes), said))
         kept = self.steps > 0  # a recorder keeps no episode without a step
         self._report(signalling.Ended(order.episode, kept, self.steps, success, kept and reason.valid, reason))

@@ -249,7 +249,7 @@ class Host:
         latch = self.loop.latch
         stop = latch.stop if latch is not None and latch.by is not None else None
         hello = signalling.HostHello(
-            PROTOCOL, self.key.address, signature, descriptor, stop is not None, stop, takes_rules=True
+            PROTOCOL, self.key.address, signature, descriptor, stop is not None, stop, takes_rules=True, takes_word=True
         )
         socket.begin(signalling.encode(hello))
         return domain

@@ -248,9 +248,9 @@ class Session:
         self._arm.forget()
         self._looks.failed(self._clock.monotonic_ns())
 
-    def _end(self, reason: EndReason) -> None:
-        """Close the open episode, if any, and report it."""
-        self._episodes.end(reason, self._arm.seen.success)
+    def _end(self, reason: EndReason, said: bool | None = None) -> None:
+        """Close the open episode, if any, and report it; `said` is the operator's word on the task."""
+        self._episodes.end(reason, self._arm.seen.success, said)
 
     def _say_state(self) -> None:
         if self._change_to is not None:
@@ -287,7 +287,7 @@ class Session:
             case signalling.NoteOrder():
                 self._episodes.note(order.text)
             case signalling.FinishOrder():
-                self._end(order.reason)
+                self._end(order.reason, None if order.said is msgspec.UNSET else order.said)
             case signalling.PauseOrder():
                 if self._lease is not None and order.epoch == self._lease.epoch:
                     self._interlock.expire()

@@ -188,6 +188,6 @@ def _registration(row: RobotRow) -> Registration | None:
 
 
 def _task(driving: Driving, row: RobotRow, here: Presence | None, task: Mapping[str, Any]) -> dict[str, Any]:
-    price_wei = driving.registry.price_wei(row, task["name"])
+    price_wei = driving.registry.price_wei(task["name"])
     unchecked = here.unchecked.get(task["name"]) if here else None
     return {**plain_task(task), "price": str(price_wei), "unchecked": unchecked}

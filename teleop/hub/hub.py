@@ -154,7 +154,17 @@ class Hub:
             past_s = await asked(self._ask, self._store.lease_lengths_s, row.address, REMEMBERED)
             await asked(self._ask, self._store.describe, row.address, descriptor)
             token = secrets.token_urlsafe(32)
-            dock = Dock(row.address, row.owner, descriptor, outbox, token, hello.estopped, cameras, stop=hello.stop)
+            dock = Dock(
+                row.address,
+                row.owner,
+                descriptor,
+                outbox,
+                token,
+                hello.estopped,
+                cameras,
+                stop=hello.stop,
+                keeps_word=hello.takes_word,
+            )
             if len(descriptor["tasks"]) > 1:
                 dock.at_since = row.epoch + 1  # until then it may still be at the task of an earlier lease
             dock.past_s.extend(past_s)
@@ -323,7 +333,7 @@ class Hub:
             case signalling.Note():
                 self._leases.note(seat, message.text)
             case signalling.Finish():
-                self._leases.finish(seat)
+                self._leases.finish(seat, message.said)
             case signalling.Leave():
                 if seat.lease is None:
                     raise SignallingError("state", "expected a robot or a queue to leave; join one")

@@ -124,6 +124,8 @@ class TicketRow(Base):
     """What its host spoke; None, as all below, for a ticket of an earlier release."""
     price_wei: Mapped[int | None] = mapped_column(Wei)
     """What a score of 1 pays, fixed when it began."""
+    shares: Mapped[dict[str, int] | None] = mapped_column(JSON(none_as_null=True))
+    """What is paid beside that, as published when it began: names -> parts per million."""
     driver: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     """Who or what drives, as its operator said when it began: `kind`, `name`, `sha256`."""
     rules: Mapped[str | None] = mapped_column(String(16))
@@ -132,6 +134,8 @@ class TicketRow(Base):
     """When the hub heard that the robot was ready; None, as what follows, if it did not hear it."""
     finish_ms: Mapped[int | None] = mapped_column(BigInteger)
     """When it passed on that the operator finished it."""
+    said: Mapped[bool | None] = mapped_column(Boolean)
+    """Whether the task was done, in the operator's word at `finish`; None if they said nothing."""
     ended_ms: Mapped[int | None] = mapped_column(BigInteger)
     """When it heard of its end: `ready_ms`, and what the monotonic clock measured since."""
     ended: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))

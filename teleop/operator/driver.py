@@ -332,9 +332,9 @@ class Driver:
         await self.send({"type": "note", "text": text})
         return int((await self.wait_for("noted"))["notes"])
 
-    async def finish(self) -> dict[str, Any]:
-        """End the episode, and return `ended`."""
-        await self.send({"type": "finish"})
+    async def finish(self, said: bool | None = None) -> dict[str, Any]:
+        """End the episode, and return `ended`. `said`: the operator's word whether the task was done."""
+        await self.send({"type": "finish"} if said is None else {"type": "finish", "said": said})
         ended = await self.wait_for("ended")
         self._overtaken = ended["reason"] != "finished"  # the hub may still say that there is nothing to finish
         return ended

@@ -7,7 +7,7 @@ whatever happens to the states; and a pilot who has seen nothing for too long le
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Protocol
@@ -118,10 +118,15 @@ def expert_said(_robot: Descriptor, task: str) -> Said:
     return script(type(task_named(task)), "expert")
 
 
-async def fly(driver: Driver, make: PilotMaker, by: Said | None = None) -> Flight:
+Word = Callable[[Driver], Awaitable[bool | None]]
+"""Asks whoever drove whether the task was done; None if they do not say."""
+
+
+async def fly(driver: Driver, make: PilotMaker, by: Said | None = None, word: Word | None = None) -> Flight:
     """Begin an episode, drive it until it succeeds, ends, or the pilot says so, and finish it.
 
-    `by`: who or what drives, as `Driver.begin` takes it.
+    `by`: who or what drives, as `Driver.begin` takes it. `word` is asked before the episode is finished; meanwhile
+    nothing is sent, so the robot holds.
     """
     await driver.begin(by)
     start = time.monotonic()
@@ -135,7 +140,8 @@ async def fly(driver: Driver, make: PilotMaker, by: Said | None = None) -> Fligh
         if fresh:
             answer = answered(pilot, state, driver.values(state))
         if answer in (Ask.FINISH, Ask.DISCARD):
-            ended = await driver.finish()
+            said = None if word is None or answer is Ask.DISCARD else await word(driver)
+            ended = driver.heard("ended") or await driver.finish(said)
             break
         blind = time.monotonic() - seen > BLIND_S
         mode, asked, held, by_hand = command_of(Ask.HOLD if blind else answer)

@@ -95,7 +95,10 @@ class Note(Message, frozen=True, tag=_snake):
 
 
 class Finish(Message, frozen=True, tag=_snake):
-    """Operator: end the episode."""
+    """Operator: end the episode, and say whether the task was done."""
+
+    said: bool | None = None
+    """The operator's word, which nobody takes for a fact; null if they say nothing."""
 
 
 class Leave(Message, frozen=True, tag=_snake):
@@ -157,6 +160,8 @@ class HostHello(Message, frozen=True, tag="hello", rename=None):
     """What its owner's clear must name, if it is stopped."""
     takes_rules: bool = False
     """Whether it records the `rules` that `begin` names; a host of an earlier release says nothing of it."""
+    takes_word: bool = False
+    """Whether it records what an operator says at `finish`; a host of an earlier release knows no such field."""
 
 
 class Refused(Message, frozen=True, tag=_snake, rename=None):
@@ -334,6 +339,8 @@ class FinishOrder(Message, frozen=True, tag="finish", rename=None):
     """Hub to host: end the episode."""
 
     reason: EndReason
+    said: bool | msgspec.UnsetType = msgspec.UNSET
+    """The operator's word whether the task was done; absent if they said nothing, or the host does not keep it."""
 
 
 class Revoke(Message, frozen=True, tag=_snake, rename=None):

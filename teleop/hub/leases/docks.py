@@ -127,6 +127,8 @@ class Dock:
     """What broke the robot, in its host's words, until its owner clears that."""
     stop: str | None = None
     """Under which name its host keeps it stopped or broken: the owner signs that to clear it."""
+    keeps_word: bool = False
+    """Whether its host records what an operator says at `finish`."""
     clearing: Seat | None = None
     """Whose clear the host was asked to check last."""
     unrecordable: str | None = None

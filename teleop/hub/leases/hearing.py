@@ -29,6 +29,8 @@ class Heard:
     ready_mono_ms: int | None = None
     finish_ms: int | None = None
     """When the hub passed on that its operator finished it."""
+    said: bool | None = None
+    """Whether the task was done, in the word of its operator at that moment."""
     ended_ms: int | None = None
     ended: Mapping[str, Any] | None = None
     closed: bool = False
@@ -38,7 +40,8 @@ class Heard:
     def columns(self) -> dict[str, Any]:
         """What is written beside the ticket."""
         ended = None if self.ended is None else dict(self.ended)
-        return {"ready_ms": self.ready_ms, "finish_ms": self.finish_ms, "ended_ms": self.ended_ms, "ended": ended}
+        heard = {"ready_ms": self.ready_ms, "finish_ms": self.finish_ms, "said": self.said}
+        return {**heard, "ended_ms": self.ended_ms, "ended": ended}
 
 
 class Hearing:
@@ -69,11 +72,14 @@ class Hearing:
             ready_ms, ready_mono_ms = self._now_ms(), self._monotonic_ms()
             self._kept[episode] = dataclasses.replace(found, ready_ms=ready_ms, ready_mono_ms=ready_mono_ms)
 
-    def finished(self, robot: str, episode: str) -> None:
-        """The operator's `finish` was passed on. It is written at once: without it, nobody believes `finished`."""
+    def finished(self, robot: str, episode: str, said: bool | None = None) -> None:
+        """The operator's `finish` was passed on. It is written at once: without it, nobody believes `finished`.
+
+        Only the first time counts, and so does what was said with it.
+        """
         found = self._open(robot, episode)
         if found is not None and found.finish_ms is None:
-            self._change(dataclasses.replace(found, finish_ms=self._now_ms()))
+            self._change(dataclasses.replace(found, finish_ms=self._now_ms(), said=said))
 
     def ended(self, robot: str, message: signalling.Ended) -> None:
         """The host says that it is over, and how. Only the first time counts."""

@@ -145,13 +145,18 @@ class Leases:
         if lease.state is LeaseState.LIVE and not again:
             lease.seat.outbox.signal(signalling.encode(told))
 
-    def finish(self, seat: Seat) -> None:
-        """Pass on that an operator finishes the open episode; raise SignallingError if there is none."""
+    def finish(self, seat: Seat, said: bool | None = None) -> None:
+        """Pass on that an operator finishes the open episode; raise SignallingError if there is none.
+
+        `said`: their word whether the task was done. A host that cannot keep it is not told, and nor is the ticket.
+        """
         lease, _row = holding(seat)
         if lease.ticket is None:
             raise SignallingError("state", "expected an open episode to finish; begin one")
-        self.hearing.finished(lease.dock.address, lease.ticket.episode)
-        lease.dock.outbox.signal(signalling.encode(signalling.FinishOrder(EndReason.FINISHED)))
+        word = said if lease.dock.keeps_word else None
+        self.hearing.finished(lease.dock.address, lease.ticket.episode, word)
+        order = signalling.FinishOrder(EndReason.FINISHED, msgspec.UNSET if word is None else word)
+        lease.dock.outbox.signal(signalling.encode(order))
 
     def ready(self, dock: Dock, message: signalling.Ready) -> None:
         """The robot is ready for the open episode: tell its operator."""

@@ -103,10 +103,14 @@ class Registry:
         now_ms: Callable[[], int] = clock.now_ms,
         prices: Mapping[str, int] | None = None,
         rules: str | None = None,
+        shares: Mapping[str, int] | None = None,
     ) -> None:
-        """`prices`: task -> wei for a score of 1. `rules`: the version of the scoring rules in force."""
+        """`prices`: task -> wei for a score of 1. `rules`: the version of the scoring rules in force.
+
+        `shares`: what is paid beside the operator, by name, in parts per million.
+        """
         self._database, self._domain, self._now_ms = database, domain, now_ms
-        self._prices, self._rules = prices or {}, rules
+        self._prices, self._rules, self._shares = prices or {}, rules, shares or {}
         self.changes = 0
         """How often a robot was registered, described or removed here."""
 
@@ -251,7 +255,8 @@ class Registry:
             simulated=robot.simulated,
             description=description,
             protocol=PROTOCOL,
-            price_wei=self.price_wei(robot, task),
+            price_wei=self.price_wei(task),
+            shares=dict(self._shares) or None,
             driver=msgspec.to_builtins(driver),
             rules=self._rules,
         )
@@ -259,12 +264,12 @@ class Registry:
             db.add(ticket)
         return ticket
 
-    def price_wei(self, robot: RobotRow, task: str) -> int:
-        """Return the most that an episode of a robot pays: nothing for a real one's, which waits to be reviewed.
+    def price_wei(self, task: str) -> int:
+        """Return the most that an episode pays its operator; a real robot's is paid once people have passed it.
 
         What is shown before a drive is fixed when an episode begins, and is what is paid after it.
         """
-        return self._prices.get(task, 0) if robot.simulated else 0
+        return self._prices.get(task, 0)
 
     def note_heard(self, episode: str, heard: dict[str, Any]) -> None:
         """Write what the hub heard of an episode beside its ticket: its columns."""

@@ -185,7 +185,8 @@ def test_nobody_may_wait_for_ever(client, wait_s):
 def test_money_goes_all_the_way(client, scored):
     pay = scored["pay"]
     before = client.get(f"/api/balances/{ADA}").json()
-    assert before["entries"] == [{"time_ms": 1, "episode": "e1", "kind": "episode", "amount": pay, "reason": None}]
+    line = {"time_ms": 1, "episode": "e1", "kind": "episode", "role": "operator", "amount": pay, "reason": None}
+    assert before["entries"] == [line]
     assert [before[name] for name in ("earned", "settled", "claimed", "wallet")] == [pay, "0", "0", "0"]
     root = client.post("/api/settle", headers=ADMIN).json()
     assert (root["total"], root["payees"], root["state"], root["index"]) == (pay, 1, "final", 0)
@@ -254,7 +255,17 @@ def migrated(folder: Path) -> Engine:
 def test_the_migrations_make_the_tables_that_the_models_say(tmp_path):
     made, modelled = migrated(tmp_path), open_engine("sqlite://")
     Base.metadata.create_all(modelled)
-    tables = (*APPEND_ONLY, "payout_roots", "unscored", "rescorings", "starts", "episode_facts")
+    tables = (
+        *APPEND_ONLY,
+        "payout_roots",
+        "unscored",
+        "rescorings",
+        "starts",
+        "episode_facts",
+        "under_review",
+        "review_tasks",
+        "owed_waiting",
+    )
     assert {table: _shape(made, table) for table in tables} == {table: _shape(modelled, table) for table in tables}
     made.dispose()
     modelled.dispose()

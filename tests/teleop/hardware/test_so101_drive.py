@@ -41,11 +41,12 @@ async def test_the_emulated_arm_is_driven_by_twist_and_by_joint(tmp_path):
             while abs(driver.values(state)["joint_position"][0] - target[0]) > 0.03:
                 await driver.command(Mode.JOINT_POSITION, [*target, 0.2], dead_man=True)
                 state = await driver.next_state()
-            assert (await driver.finish())["valid"]
+            assert (await driver.finish(said=True))["valid"]
         opening, steps, end = ended(house)
         assert not opening.spec.simulated
         assert end.reason is EndReason.FINISHED
         assert end.success is None, "a real arm cannot know"
+        assert end.said is True, "the operator's word, and no fact"
         applied = np.array([step.applied.joint_position for step in steps])
         most = opening.spec.joint_velocity_max_rad_s / 20 + opening.spec.joint_resolution_rad + 1e-6
         assert np.all(np.abs(np.diff(applied, axis=0)) <= most)

@@ -223,10 +223,10 @@ async def test_a_registration_with_a_name_that_is_too_long_is_answered_by_name(t
 
 
 @pytest.mark.anyio
-async def test_nothing_is_offered_for_what_is_not_paid(tmp_path):
-    """A real robot's episode waits for people to review it: its price before the drive is what is paid after it."""
+async def test_a_real_robots_price_is_shown_before_a_drive_as_any_other(tmp_path):
+    """It is paid once people have passed the episode: its price before the drive is what is paid then."""
     house = Routes(tmp_path)
-    for simulated, price in ((True, str(10**18)), (False, "0")):
+    for simulated, price in ((True, str(10**18)), (False, str(10**18))):
         key = house.register(simulated=simulated)
         house.registry.describe(key.address, {**descriptor(), "simulated": simulated})
         card = (await house.http.get(f"/api/robots/{key.address}")).json()

@@ -139,6 +139,7 @@ async def test_what_the_database_does_not_take_yet_is_answered_from_memory_and_w
     assert found.columns == {
         "ready_ms": bench.now_ms,
         "finish_ms": bench.now_ms,
+        "said": None,
         "ended_ms": bench.now_ms,
         "ended": SAID,
     }

@@ -7,6 +7,7 @@ const GOOD: [string, Route][] = [
   ['#/', { page: 'lobby' }],
   ['#//', { page: 'lobby' }],
   ['#/rules', { page: 'rules' }],
+  ['#/review', { page: 'review' }],
   ['#/watch/panda-1', { page: 'watch', robot: 'panda-1' }],
   ['#/watch/panda-1/', { page: 'watch', robot: 'panda-1' }],
   ['#/drive/panda-1/lift', { page: 'drive', robot: 'panda-1', task: 'lift' }],

@@ -3,6 +3,7 @@
 export type Route =
   | { page: 'lobby' }
   | { page: 'rules' }
+  | { page: 'review' }
   | { page: 'watch'; robot: string }
   | { page: 'drive'; robot: string; task: string }
   | { page: 'episode'; episode: string }
@@ -19,6 +20,9 @@ export const MENU: readonly { label: string; href: string; pages: readonly Route
   { label: 'Data', href: '#/data', pages: ['data', 'sets', 'dataset'] },
   { label: 'Rules and pay', href: '#/rules', pages: ['rules'] },
 ]
+
+/** Joins the menu of those whom the hub asks to review. */
+export const REVIEW: (typeof MENU)[number] = { label: 'Review', href: '#/review', pages: ['review'] }
 
 export const lobbyHref = '#/'
 export const rulesHref = '#/rules'
@@ -38,7 +42,7 @@ export function parse(hash: string): Route {
   if (!parts) return { page: 'unknown', address }
   const [page, robot, task, ...more] = parts
   if (page === '' && robot === undefined) return { page: 'lobby' }
-  if (page === 'rules' && robot === undefined) return { page }
+  if ((page === 'rules' || page === 'review') && robot === undefined) return { page }
   if (page === 'watch' && robot && task === undefined) return { page, robot }
   if (page === 'drive' && robot && task && more.length === 0) return { page, robot, task }
   if (page === 'episode' && robot && task === undefined) return { page, episode: robot }

@@ -17,6 +17,9 @@ export interface Config extends DomainOf {
   log_public_key: string
   terms_sha256: string
   score_version: string | number
+  /** What is paid beside an operator, as shares of their pay and of the price. An older hub pays nobody else. */
+  owner_share?: number
+  reviewer_share?: number
 }
 
 export interface RobotTask {
@@ -171,6 +174,8 @@ export interface Score {
   practice: Practice | null
   /** A real robot's: it is not paid before people have reviewed it. An older hub does not tell. */
   awaiting_review?: boolean
+  /** What people make of a real robot's; null or absent for any other. */
+  review?: { state: 'open' | 'passed' | 'failed' | 'tied' | 'refused'; score: number; reasons: string[] } | null
   /** What was not paid and why, the largest first. Empty by the first two versions of the rules, and of an older hub. */
   costs: Cost[]
   /** What helps an operator and is not paid by, in its own units. */

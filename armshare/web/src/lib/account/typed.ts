@@ -3,8 +3,9 @@
 import { hashTypedData, type Hex, type TypedDataDomain } from 'viem'
 import teleop from '../../../../../teleop/typed_data.json'
 import recorder from '../../../../../recorder/typed_data.json'
+import rewards from '../../../../../rewards/typed_data.json'
 
-const STATEMENTS = { ...teleop, ...recorder }
+const STATEMENTS = { ...teleop, ...recorder, ...rewards }
 
 export type StatementName = keyof typeof STATEMENTS
 export type Value = string | bigint | boolean

@@ -50,6 +50,8 @@ export class Drive {
   readonly #notes: Notes
   readonly #signer: Signer
   readonly #ledger = new Ledger(sentCommands)
+  /** Whether the operator is being asked if the task was done. */
+  asksWord = $state(false)
   /** The drive to go on with, and whether only to finish it. */
   readonly #kept: Kept | null
   readonly #finishing: boolean
@@ -154,11 +156,14 @@ export class Drive {
     else if (phase === 'welcomed' && this.#kept) this.#session.resume(this.#kept.lease)
   }
 
-  finish(): void {
+  /** End the episode. Nothing measures what a real robot has done, so whoever drove it is asked first. */
+  finish(said: boolean | null = null): void {
     if (!this.drivable || this.sight.steps === 0) return
-    this.#askedMs = performance.now()
     this.intents.letGo()
-    this.#session.finish()
+    this.asksWord = said === null && this.robot?.descriptor.simulated === false
+    if (this.asksWord) return
+    this.#askedMs = performance.now()
+    this.#session.finish(said)
   }
 
   /** Keep words with the episode that is being recorded; the view says whether they were kept. */

@@ -163,8 +163,9 @@ export class Session {
     this.#send({ type: 'note', text })
   }
 
-  finish(): void {
-    this.#say('finish', ['live'], 'ending', { type: 'finish' })
+  /** `said`: the operator's word whether the task was done; null if they were not asked. */
+  finish(said: boolean | null = null): void {
+    this.#say('finish', ['live'], 'ending', said === null ? { type: 'finish' } : { type: 'finish', said })
   }
 
   /** Give the lease back, for a reason that the page tells; a session that is already over stays so. */

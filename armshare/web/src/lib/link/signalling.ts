@@ -61,9 +61,10 @@ export interface Note {
   text: string
 }
 
-/** Operator: end the episode. */
+/** Operator: end the episode, and say whether the task was done. */
 export interface Finish {
   type: 'finish'
+  said?: boolean | null
 }
 
 /** Operator: give the robot back, or leave the queue. */
