@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { byName, driverNamed, engineNamed, frameOf, lengthBars, readCard, scoreBars, sentence, taskNamed } from './card'
+import { byName, driverNamed, engineNamed, frameOf, lengthBars, readCard, scoreBars, sentence, statisticsOf, taskNamed } from './card'
 
 const LISTED = { first: [], others: 0 }
 const CARD = { format: 'armshare.card/1', scores: [], robots: [], cameras: [], faults: [], starts: [], arrays: [], unread: [], tasks: LISTED, operators: LISTED, drivers: LISTED, engines: LISTED, models: LISTED }
@@ -50,4 +50,18 @@ test('what a card lists is called as people call it', () => {
   expect(engineNamed('api 2, control_hz 20, name pybullet, scene ab, version 3.2.7')).toBe('Pybullet 3.2.7')
   expect(byName({ first: [{ name: 'name a, x', episodes: 2 }, { name: 'name a, y', episodes: 3 }], others: 1 }, engineNamed)).toEqual({ first: [{ name: 'A', episodes: 5 }], others: 1 })
   expect(engineNamed('something else')).toBe('something else')
+})
+
+test('statistics are of arrays first, then of pictures, recorded and drawn; a camera without any has no row', () => {
+  const numbers = { min: [0], max: [1], mean: [0.5], std: [0.1] }
+  const camera = { model: 'panda', name: 'desk', codec: 'h264', width: 4, height: 4, episodes: 1, pictures: 9, numbers }
+  const arrays = [{ model: 'panda', name: 'observation/joint_position', unit: 'rad', numbers }]
+  const said = { arrays, cameras: [camera, { ...camera, name: 'deep', codec: 'depth16' }, { ...camera, numbers: null }] }
+  expect(statisticsOf({ ...said, drawn: [{ ...camera, name: 'front', codec: 'drawn' }] }).map(({ name, unit }) => [name, unit])).toEqual([
+    ['observation/joint_position', 'rad'],
+    ['pictures of desk', 'red green blue'],
+    ['pictures of deep', 'mm'],
+    ['pictures of front, drawn', 'red green blue'],
+  ])
+  expect(statisticsOf({ arrays, cameras: [] })).toHaveLength(1)
 })

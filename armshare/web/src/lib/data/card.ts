@@ -49,12 +49,43 @@ export interface Card {
   engines: Listed
   models: Listed
   robots: { robot: string; model: string; simulated: boolean; episodes: number }[]
-  cameras: { model: string; name: string; codec: string; width: number; height: number; episodes: number }[]
+  cameras: Recorded[]
+  /** What the cameras of simulations see; a card of an earlier release has none. */
+  drawn?: Recorded[]
   faults: { name: string; sentence: string; episodes: number; count: number }[]
   lengths: { from_s: number[]; counts: number[]; min_s: number; max_s: number }
   starts: Starts[]
   arrays: { model: string; name: string; unit: string; numbers: Numbers }[]
   unread: string[]
+}
+
+/** A camera that recorded, or that is drawn (`codec` says so). */
+export interface Recorded {
+  model: string
+  name: string
+  codec: string
+  width: number
+  height: number
+  episodes: number
+  pictures: number
+  numbers: Numbers | null
+}
+
+/** A row of the table of statistics. */
+export interface Statistics {
+  name: string
+  model: string
+  unit: string
+  numbers: Numbers
+}
+
+/** Arrays, and then pictures: of each colour, in parts of its brightest, or depth. */
+export function statisticsOf({ arrays, cameras, drawn }: Pick<Card, 'arrays' | 'cameras' | 'drawn'>): Statistics[] {
+  const pictures = [...cameras, ...(drawn ?? [])].flatMap(({ name, codec, model, numbers }) => {
+    const said = codec === 'drawn' ? `pictures of ${name}, drawn` : `pictures of ${name}`
+    return numbers ? [{ name: said, model, unit: codec === 'depth16' ? 'mm' : 'red green blue', numbers }] : []
+  })
+  return [...arrays, ...pictures]
 }
 
 /** Of each value of an array, in a row. */

@@ -47,3 +47,16 @@ test('a hold that nobody notices is not drawn, nor the wait before the drive', (
   const guarded = [{ state: 'armed', from_s: 0, until_s: 3 }, { state: 'holding', from_s: 4, until_s: 4.1 }, { state: 'expired', from_s: 5, until_s: 6 }]
   expect(tracks({ guarded })['safety']?.map(({ says, from_s }) => [says, from_s])).toEqual([['No command came in time, so the robot held still', 5]])
 })
+
+test('stages, who drove, the score, limits and words are rows of one line of time, in that order', () => {
+  const timeline: Timeline = {
+    ...TIMELINE,
+    driven: [{ who: 'policy', from_s: 0, until_s: 4 }, { who: 'person', from_s: 4, until_s: 6 }],
+    limited: [{ rule: 'workspace', times: 1, from_s: 1, until_s: 2 }],
+    notes: [{ at_s: 3, text: 'Left first.' }],
+  }
+  const stages = [{ name: 'reach the cube', fromS: 0, untilS: 2 }, { name: 'lift it', fromS: 2, untilS: 6 }]
+  const found = tracksOf(timeline, stages, [{ kind: 'mistake', from_s: 2, until_s: 3 }], null)
+  expect(found.map(({ name }) => name)).toEqual(['stages', 'driven', 'score', 'limits', 'notes'])
+  expect(found[0]?.marks.map(({ label, from_s, until_s }) => [label, from_s, until_s])).toEqual([['reach the cube', 0, 2], ['lift it', 2, 6]])
+})
