@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
-from armshare.platform.workers import Workers, prepare_reading
+from armshare.platform.workers import Prepare, Workers, prepare_all, prepare_reading
 from armshare.settings import Settings
 from recorder.hub.store.cache import Cache
 from recorder.hub.store.objects import Objects
@@ -39,10 +39,10 @@ class Hands:
 
 
 @contextmanager
-def opened_hands(count: int, drawing: int = 1) -> Iterator[Hands]:
+def opened_hands(count: int, drawing: int = 1, prepare: Prepare = prepare_all) -> Iterator[Hands]:
     """Yield processes of this machine; end them afterwards. With a count of 0, the one that reads does all of it."""
     short = Workers(1, prepare=prepare_reading, name="reader")
-    long = Workers(count) if count else short
+    long = Workers(count, prepare=prepare) if count else short
     if count:
         long.start()
     painters = Painters(drawing)  # each is started when it is needed

@@ -17,6 +17,7 @@ import structlog
 from armshare.failures import PlatformError
 from armshare.platform.hands import Hands, opened_hands
 from armshare.platform.waiting import waiting
+from armshare.platform.workers import prepare_all, prepare_scoring
 from armshare.settings import Settings
 from recorder.hub.store import StoreLostError
 from recorder.hub.store.cache import Cache
@@ -92,7 +93,8 @@ def work(settings: Settings, kinds: Sequence[str], count: int, lost_after_s: flo
     shutil.rmtree(cache.folder.with_name(FOLDER), ignore_errors=True)  # of a worker that was killed
     wanted = [Kind(kind) for kind in kinds]
     long = {Kind.VERIFY, Kind.SCORE} & set(wanted)
-    with opened_hands(count if long else 0, drawing=count) as hands:
+    prepare = prepare_all if Kind.VERIFY in long else prepare_scoring  # which simulates nothing
+    with opened_hands(count if long else 0, count, prepare) as hands:
         files = Files(objects, cache)
         asyncio.run(take(hands, settings.database, files, wanted, count, lost_after_s or LOST_AFTER_S))
 

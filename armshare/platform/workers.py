@@ -92,6 +92,12 @@ def prepare_all() -> None:
     import_module("rewards.score.score")
 
 
+def prepare_scoring() -> None:
+    """Load what scoring an episode needs."""
+    import_module("recorder.file.apart").reader().start()
+    import_module("rewards.score.score")
+
+
 def prepare_reading() -> None:
     """Load what showing an episode needs."""
     import_module("recorder.hub.showing.timeline")
