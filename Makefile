@@ -81,7 +81,7 @@ corpus-pythons: ## replay the golden corpus with Python 3.11, 3.12 and 3.13; ARG
 lerobot: setup ## read the LeRobot and Lance exports with LeRobot itself, which wants Python 3.12; not a part of `make test`
 	@echo "[lerobot] LeRobot and torch into .venv-lerobot (6 GB), its reader of Lance into .venv-lance"
 	@tests/peers/lerobot/setup && tests/peers/lance/setup
-	@$(BIN)/python -m pytest -n 0 -m lerobot tests/recorder/export/test_lerobot_peer.py tests/recorder/export/test_lance_peer.py tests/rewards/hub/exports/test_lerobot_peer.py $(ARGS)
+	@$(BIN)/python -m pytest -n 0 -m lerobot tests/recorder/importing tests/recorder/export/test_lerobot_peer.py tests/recorder/export/test_lance_peer.py tests/rewards/hub/exports/test_lerobot_peer.py $(ARGS)
 
 newest: setup peers ## read the robomimic export with robomimic's newest loader; not a part of `make test`
 	@tests/peers/newest/setup && $(BIN)/python -m pytest -n 0 -m newest tests/recorder/export/test_robomimic.py $(ARGS)

@@ -195,6 +195,9 @@ def release(
     size: Annotated[
         str, typer.Option(metavar="WIDTHxHEIGHT", help="Of pictures that are drawn; by default 640x480.")
     ] = "",
+    language: Annotated[
+        bool, typer.Option(help="The columns of language, with which LeRobot 0.6's own visualizer cannot open it.")
+    ] = False,
     key: Key = None,
     hub: HubUrl = HUB,
     as_json: AsJson = False,
@@ -204,7 +207,7 @@ def release(
     from armshare.operator import drive, orders, sets
     from rewards.datasets.exporting import Order
 
-    order = Order(action, tuple(camera) if camera else None, size_of(size, camera or ("front",)))
+    order = Order(action, tuple(camera) if camera else None, size_of(size, camera or ("front",)), language=language)
     wallet = drive.wallet_in(key or drive.own_key_file())
     said = sets.version(hub, name)
     path = f"/api/sets/{said['name']}/versions/{said['version']}/release"

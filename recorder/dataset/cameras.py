@@ -48,9 +48,15 @@ def meant(wanted: Wanted, first: Episode) -> Wanted:
         return View(wanted) if isinstance(wanted, str) else wanted
     if isinstance(wanted, View):
         raise NoCameraError(
-            f"{first.meta.robot.name} has recorded pictures, so nothing is drawn: name one of its cameras, which are "
-            f"{listed(first.pictures)}."
+            f"{_who(first)}, so nothing can be drawn: name one of its cameras, which are {listed(first.pictures)}."
         )
     if wanted not in first.pictures:
         raise NoCameraError(f"{first.meta.episode} has no camera {wanted!r}. It has {listed(first.pictures)}.")
     return wanted
+
+
+def _who(first: Episode) -> str:
+    """Say why an episode has cameras that recorded."""
+    if first.meta.origin is not None:
+        return f"{first.meta.episode} was imported with its pictures"
+    return f"{first.meta.robot.name} is a real robot"

@@ -176,7 +176,8 @@ def _times(wanted: Wanted, chosen: NDArray[np.int64], places: NDArray[np.int64])
     inside = np.round(np.interp(places, shown, known[first].astype(np.float64))).astype(np.int64)
     early = np.minimum(places - shown[0], 0) * period
     exact = np.searchsorted(shown, places).clip(0, len(shown) - 1)
-    return np.where(shown[exact] == places, known[first][exact], inside + early)
+    times: NDArray[np.int64] = np.where(shown[exact] == places, known[first][exact], inside + early)
+    return times
 
 
 def _copied(
@@ -194,7 +195,7 @@ def _copied(
             data = bytes(one)
             key = unit_of(PictureCodec.H264, data).key
             spool.put(film, data, key=key)
-            found.append(int(one.pts))
+            found.append(int(one.pts or 0))
     if found != sorted(found) or found[-1:] != [last] or not film.key[0]:
         raise PictureError("its pictures do not come in their order, or do not begin with a key")
     skipped = _before_last_key(film, found, int(source.stamps[0]))

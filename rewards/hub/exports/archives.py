@@ -92,7 +92,7 @@ class Export:
 
         def watch(what: str, done: int) -> None:
             told(what, done, total)
-            require_room([work], self.bytes_max, "ask for a smaller --size, or fewer cameras or episodes")
+            require_room("an export", [work], self.bytes_max, "ask for a smaller --size, or fewer cameras or episodes")
 
         name = self.version.name.partition("/")[2] + f"-{self.version.version}"
         target = work / (name + (form.suffixes[0] if form.name == "robomimic" else ""))

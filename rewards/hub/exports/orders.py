@@ -74,6 +74,13 @@ class OrderAsked(BaseModel):
         return Order(self.action, tuple(self.camera) or None, size, self.all_steps, self.language, length)
 
 
+class ReleaseAsked(OrderAsked):
+    """A release."""
+
+    language: bool = False
+    """With those columns, LeRobot's visualizer (0.6.1) and PyTorch's own way to batch frames cannot read it."""
+
+
 class ExportAsked(OrderAsked):
     """An export."""
 
@@ -143,7 +150,7 @@ class _Routes:
         request = msgspec.json.decode(msgspec.json.encode(_request(found, asked.format, order)))
         return self._asked(Asked(archives.KIND, request, len(found.episodes)), wallet)
 
-    def release(self, request: Request, namespace: str, name: str, version: int, asked: OrderAsked) -> JobAnswer:
+    def release(self, request: Request, namespace: str, name: str, version: int, asked: ReleaseAsked) -> JobAnswer:
         """Ask that a version be given out by Hugging Face's calls, as its owner: its LeRobot export is written."""
         wallet = self._signed_in(request)
         order = asked.order()

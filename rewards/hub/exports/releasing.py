@@ -131,7 +131,9 @@ class _Release:
         def watch(what: str, done: int) -> None:
             told(what, done, total)
             halves = self.target.parent.glob(f".{self.target.name}.*.tmp")
-            require_room(halves, self.bytes_max, "release fewer episodes or cameras, or ask whoever runs it")
+            require_room(
+                "this release", halves, self.bytes_max, "release fewer episodes or cameras, or ask whoever runs it"
+            )
 
         with saying(), placed(self.bundles, self.target.with_name(f".{self.target.name}.bundles.tmp")) as folders:
             trust = trust_in(self.config)
@@ -139,12 +141,12 @@ class _Release:
             return release(*same, key=self.key, trust=trust, watch=watch, url=self.url)
 
 
-def require_room(folders: Iterable[Path], bytes_max: int, way_out: str) -> None:
+def require_room(what: str, folders: Iterable[Path], bytes_max: int, way_out: str) -> None:
     """Raise WorkError if what is being written takes more than it may, or leaves too little of the disk."""
     for folder in folders:
         taken = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
         if taken > bytes_max:
-            raise WorkError(f"there are {bytes_max / 1e9:.1f} GB for it at this hub, and it takes more: {way_out}")
+            raise WorkError(f"{what} may take {bytes_max / 1e9:.1f} GB here: {way_out}")
         if shutil.disk_usage(folder).free < FREE_BYTES:
             raise WorkError("the hub's disk is nearly full: ask again once whoever runs it has made room")
 

@@ -20,7 +20,7 @@ from tests.recorder.export import made
 from tests.recorder.factory import DOMAIN, WALLET
 
 NAME = "lab/lift"
-ORDER = Order(action="joint_position", camera=("front",), size=made.SIZE)
+ORDER = Order(action="joint_position", camera=("front",), size=made.SIZE, language=False)
 RELEASED_MS = 1_750_000_000_000
 
 
