@@ -220,6 +220,7 @@ def server(postgres_server: Postgres) -> Postgres:
 
 @pytest.fixture
 async def town(server: Postgres, tmp_path: Path, monkeypatch) -> AsyncIterator[Town]:
+    monkeypatch.setenv("ARMSHARE_WORKERS", "1")  # nothing is recorded here
     key = load_key(tmp_path / "shared" / "keys" / "hub.key")
     database = server.create()
     async with AsyncExitStack() as stack:
