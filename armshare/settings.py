@@ -32,6 +32,17 @@ class Settings(BaseSettings):
     `data`."""
     store_cache_bytes: int = Field(20 << 30, ge=0)
     """How many bytes of downloads from there are kept below `data`, beside those in use."""
+    hub_name: str = Field("", pattern="^([a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?)?$")
+    """What this hub is called among several that share a database; empty: it has the database for itself."""
+    nats: str = ""
+    """The bus by which several hubs know of each other's robots: `nats://USER:PASSWORD@host:4222`, or `tls://`."""
+    nats_credentials: Path | None = None
+    """A file of credentials for it, as NATS writes them."""
+    peer_url: str = ""
+    """Where the other hubs reach this one; people need not."""
+    shared: Path | None = None
+    """A folder that several hubs have in common, for what they must all have: keys, published payouts, exports, and
+    episodes if no bucket is named. Empty means below `data`."""
     database: str = ""
     """The URL of a PostgreSQL database for accounts, episodes and the ledger; empty keeps them in a file of `data`."""
     workers: int = Field(WORKERS, ge=0, le=256)
@@ -111,6 +122,20 @@ class Settings(BaseSettings):
             )
         return store.rstrip("/")
 
+    @field_validator("nats")
+    @classmethod
+    def _a_bus(cls, url: str) -> str:
+        if url and not re.fullmatch(r"(nats|tls)://[^\s/]+", url):
+            raise ValueError("expected the URL of a NATS server, such as nats://USER:PASSWORD@10.0.0.1:4222")
+        return url
+
+    @field_validator("peer_url")
+    @classmethod
+    def _reachable(cls, url: str) -> str:
+        if url and not re.fullmatch(r"https?://[^\s]{1,290}", url):
+            raise ValueError("expected where the other hubs reach this one, such as http://10.0.0.5:8000")
+        return url.rstrip("/")
+
     @field_validator("database")
     @classmethod
     def _known(cls, url: str) -> str:
@@ -182,14 +207,19 @@ class Settings(BaseSettings):
         return database_url(self.database).set(drivername="postgresql").render_as_string(hide_password=True)
 
     @property
+    def common(self) -> Path:
+        """Where what several hubs must all have is kept; for one hub, with everything else."""
+        return self.shared or self.data
+
+    @property
     def episodes(self) -> Path:
         """Where the hub keeps verified episodes."""
-        return self.data / "episodes"
+        return self.common / "episodes"
 
     @property
     def uploads(self) -> Path:
         """Where unfinished uploads wait."""
-        return self.data / "uploads"
+        return self.common / "uploads"
 
     @property
     def store_cache(self) -> Path:
@@ -199,4 +229,4 @@ class Settings(BaseSettings):
     @property
     def keys(self) -> Path:
         """Where the hub's own keys are kept, readable by their owner only."""
-        return self.data / "keys"
+        return self.common / "keys"

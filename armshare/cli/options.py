@@ -108,6 +108,22 @@ WorkerCount = Annotated[
         callback=_workers_of_all,
     ),
 ]
+HubName = Annotated[
+    str,
+    typer.Option(help="What this hub is called among several that share a database.", envvar="ARMSHARE_HUB_NAME"),
+]
+NatsUrl = Annotated[
+    str,
+    typer.Option("--nats", metavar="URL", help="The bus of several hubs, nats://...", envvar="ARMSHARE_NATS"),
+]
+PeerUrl = Annotated[
+    str,
+    typer.Option(help="Where the other hubs reach this one, http://10.0.0.5:8000.", envvar="ARMSHARE_PEER_URL"),
+]
+Shared = Annotated[
+    Path | None,
+    typer.Option(help="A folder that several hubs have in common; their keys are in it.", envvar="ARMSHARE_SHARED"),
+]
 Port = Annotated[
     int, typer.Option(min=0, max=65535, help="The hub's port; 0 takes a free one.", envvar="ARMSHARE_PORT")
 ]

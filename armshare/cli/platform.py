@@ -11,6 +11,7 @@ import tempfile
 import webbrowser
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -29,9 +30,13 @@ from armshare.cli.options import (
     DaskUrl,
     Data,
     DatabaseUrl,
+    HubName,
     HubUrl,
     IsChild,
+    NatsUrl,
+    PeerUrl,
     Port,
+    Shared,
     StoreUrl,
     WorkerCount,
     err,
@@ -130,29 +135,38 @@ def hub(
     database: DatabaseUrl = "",
     _workers: WorkerCount = None,
     _dask: DaskUrl = "",
+    hub_name: HubName = "",
+    nats: NatsUrl = "",
+    peer_url: PeerUrl = "",
+    shared: Shared = None,
     child: IsChild = False,
     listener: Annotated[int | None, typer.Option(hidden=True, help="The listening socket that was inherited.")] = None,
 ) -> None:
     """Start a hub, with the embedded chain unless --chain-url names another."""
     import uvicorn
 
-    from armshare.platform.hands import shared
-    from armshare.platform.hub import make_app, opened_chain
+    from armshare.platform import hands
+    from armshare.platform.cluster import placed
+    from armshare.platform.hub import make_app, opened_chain, unusable
     from teleop.hub.server import serving
 
     if child:
         processes.end_with_parent()
     given = {"host": host, "port": port, "public_url": public_url, "chain_url": chain_url}
-    settings = settings_of(data=data, database=database, store=store, **given)
-    with interruptible(), processes.locked(data, "hub"), shared(settings) as hands, ExitStack() as stack:
+    among = {"hub_name": hub_name, "nats": nats, "peer_url": peer_url, "shared": shared}
+    settings = settings_of(data=data, database=database, store=store, **given, **among)
+    with interruptible(), processes.locked(data, "hub"), ExitStack() as stack:
         taken = processes.listening(host, port) if listener is None else socket.socket(fileno=listener)
         listening = stack.enter_context(taken)
         settings = settings.model_copy(update={"port": listening.getsockname()[1]})
-        with opened_chain(settings) as (chain, deployment):
-            app = make_app(settings, chain, deployment, hands)
-            if not child:
-                out.print(f"\n  the hub is at [bold]{settings.url}[/bold]   (Ctrl-C ends it)\n", highlight=False)
-            uvicorn.Server(serving.config(app)).run([listening])
+        place = stack.enter_context(placed(settings, partial(unusable, settings)))
+        given_hands = stack.enter_context(hands.shared(settings))
+        with place.alone("start"):  # what one of several hubs makes, the next finds
+            chain, deployment = stack.enter_context(opened_chain(settings, place))
+            app = make_app(settings, chain, deployment, given_hands, place)
+        if not child:
+            out.print(f"\n  the hub is at [bold]{settings.url}[/bold]   (Ctrl-C ends it)\n", highlight=False)
+        uvicorn.Server(serving.config(app)).run([listening])
 
 
 @cli.command()

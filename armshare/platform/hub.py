@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from armshare.failures import PlatformError
 from armshare.migrations import migrate
 from armshare.platform import upkeep
 from armshare.platform.built import FOLDER, is_built
+from armshare.platform.cluster import Keys, Placed, cluster_of, present, wait_for_end, wake_elsewhere
 from armshare.platform.hands import Hands
 from armshare.platform.page import Page, no_page
 from armshare.platform.sub_path import SubPath
@@ -120,6 +121,8 @@ class Access:
         found = self.driving.registry.ticket(episode)
         if found is None:
             return None
+        if heard is None and self.driving.cluster is not None:
+            found = wait_for_end(self.driving.registry, self.driving.cluster, found)
         row = found.row
         asked = None
         if found.described is not None and row.model is not None and row.simulated is not None:
@@ -173,18 +176,24 @@ class Parts:
     models: EncodedCache
 
 
-def make_app(settings: Settings, chain: Chain, deployment: Deployment, hands: Hands) -> FastAPI:
-    """Return the application. The chain and the hands are the caller's to close."""
-    parts = _parts(settings, chain, deployment, hands)
+def make_app(
+    settings: Settings, chain: Chain, deployment: Deployment, hands: Hands, place: Placed | None = None
+) -> FastAPI:
+    """Return the application. The chain and the hands are the caller's to close.
+
+    `place`: what it holds of its database; None if it is the only hub there.
+    """
+    place = place or Placed()
+    parts = _parts(settings, chain, deployment, hands, place)
     catalogue = Catalogue(parts.database)
     records = Records(parts.database, parts.log, deployment.domain, parts.key, now_ms)
     uploads = Uploads(parts.files.pieces, parts.database, now_ms)
-    pipeline = _pipeline(parts, hands)
+    pipeline = _pipeline(parts, hands, place)
     search = Search(parts.database, of_dataset)
     changes = Changes(parts.database, search.episodes)
     consent = Consent(parts.database, changes)
-    cards = Cards(parts.database, parts.files.store, hands.long)
-    giving = _giving(parts, hands)
+    cards = Cards(parts.database, parts.files.store, hands.long, mine=place.mine)
+    giving = _giving(parts, hands, place.mine)
     erasing = Erasing(parts.database, parts.files.store, now_ms, round(settings.erase_after_days * DAY_MS))
     intake = Intake(
         records=records,
@@ -195,7 +204,11 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, hands: Ha
         at_once=hands.count,
         replay=replayed,
         hand_on=pipeline.submit,
+        turn=place.turn if place.name else None,
     )
+    cluster = parts.driving.cluster
+    if cluster is not None:
+        wake_elsewhere(cluster, intake, pipeline)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -205,12 +218,13 @@ def make_app(settings: Settings, chain: Chain, deployment: Deployment, hands: Ha
             stack.enter_context(hands.working())
             await stack.enter_async_context(pipeline)
             await stack.enter_async_context(giving.jobs)
-            await stack.enter_async_context(upkeep.expiring(parts.hub, uploads, erasing, giving.sweep))
-            await stack.enter_async_context(upkeep.checking(intake, access.ticket))
-            await stack.enter_async_context(upkeep.remembering(intake))
-            await stack.enter_async_context(upkeep.moving(parts.files))
-            await stack.enter_async_context(upkeep.keeping_sets(consent, cards))
-            await stack.enter_async_context(upkeep.renewing(giving.renew))
+            await stack.enter_async_context(upkeep.expiring(parts.hub, uploads, erasing, giving.sweep, place.mine))
+            await stack.enter_async_context(upkeep.checking(intake, access.ticket, place.mine))
+            await stack.enter_async_context(upkeep.remembering(intake, place.mine))
+            await stack.enter_async_context(upkeep.moving(parts.files, place.mine))
+            await stack.enter_async_context(upkeep.keeping_sets(consent, cards, place.mine))
+            await stack.enter_async_context(upkeep.renewing(giving.renew, place.mine))
+            await stack.enter_async_context(present(cluster, place))
             yield
 
     app = FastAPI(title="armshare", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -259,20 +273,37 @@ async def _unchecked(worker: Executor, described: Mapping[str, Any]) -> dict[str
     return {task: Unchecked(f"{error.reason}: {WORDS[error.reason]}", str(error)) for task, error in found.items()}
 
 
-def _parts(settings: Settings, chain: Chain, deployment: Deployment, hands: Hands) -> Parts:
+def _parts(settings: Settings, chain: Chain, deployment: Deployment, hands: Hands, place: Placed) -> Parts:
     key = load_key(settings.keys / "hub.key")
     engine = open_engine(settings.database_url)
     try:
         migrate(engine)
     except DatabaseError as error:
         engine.dispose()
-        raise _unusable(settings, error) from error
+        raise unusable(settings, error) from error
     database = open_database(engine)
     registry = Registry(
-        database, deployment.domain, prices=settings.prices, rules=SCORE_VERSION, shares=settings.shares
+        database,
+        deployment.domain,
+        prices=settings.prices,
+        rules=SCORE_VERSION,
+        shares=settings.shares,
+        hub=place.name,
     )
-    checkable = partial(_unchecked, hands.here)
-    hub = Hub(registry, deployment.domain, settings.lease_s, away_s=settings.away_s, checkable=checkable)
+    hub = Hub(
+        registry,
+        deployment.domain,
+        settings.lease_s,
+        away_s=settings.away_s,
+        checkable=partial(_unchecked, hands.here),
+        several=place.name is not None,
+    )
+    log = Log(load_log_key(settings.keys / "log.key", "armshare/log"))
+    try:
+        cluster = cluster_of(settings, place, database, hub, Keys(key.address, log.verifier, bytes(key.key)))
+    except PlatformError:
+        engine.dispose()
+        raise
     accounts = Accounts(database, settings.url, deployment.chain_id)
     models = EncodedCache(settings.data / "encoded")
     return Parts(
@@ -284,8 +315,8 @@ def _parts(settings: Settings, chain: Chain, deployment: Deployment, hands: Hand
         engine=engine,
         database=database,
         hub=hub,
-        driving=Driving(accounts, registry, hub, deployment.domain, models),
-        log=Log(load_log_key(settings.keys / "log.key", "armshare/log")),
+        driving=Driving(accounts, registry, hub, deployment.domain, models, cluster),
+        log=log,
         files=files_of(settings, database),
         models=models,
     )
@@ -306,7 +337,8 @@ def files_of(settings: Settings, database: Database) -> Opened:
     return in_bucket(objects, database, cache, now_ms, settings.episodes)
 
 
-def _unusable(settings: Settings, error: DatabaseError) -> PlatformError:
+def unusable(settings: Settings, error: DatabaseError) -> PlatformError:
+    """Return what is said of a database that cannot be used."""
     said = " ".join(str(error.orig).split())
     if not settings.database:
         what = f"{settings.database_named} cannot be used ({said})"
@@ -316,14 +348,15 @@ def _unusable(settings: Settings, error: DatabaseError) -> PlatformError:
     return PlatformError(f"{what}. {how}.")
 
 
-def _pipeline(parts: Parts, hands: Hands) -> Pipeline:
+def _pipeline(parts: Parts, hands: Hands, place: Placed) -> Pipeline:
     settings = parts.settings
 
     def log_head() -> tuple[int, bytes]:
         with parts.database() as db:
             return parts.log.head(db)
 
-    payouts = Payouts(parts.database, parts.chain, parts.deployment.domain, settings.data / "roots", log_head, now_ms)
+    where = parts.deployment.domain, settings.common / "roots"
+    payouts = Payouts(parts.database, parts.chain, *where, log_head, now_ms, place.alone)
     payouts.reconcile()  # before there is a server, which would say it by a traceback
     pipeline = Pipeline(
         parts.database,
@@ -335,6 +368,7 @@ def _pipeline(parts: Parts, hands: Hands) -> Pipeline:
         reads=hands.short,
         at_once=hands.count,
         settle_every_s=settings.settle_every_s,
+        mine=place.mine,
     )
     if not settings.chain_url:
         for task in settings.prices:
@@ -342,15 +376,22 @@ def _pipeline(parts: Parts, hands: Hands) -> Pipeline:
     return pipeline
 
 
-def _giving(parts: Parts, hands: Hands) -> Giving:
+def _giving(parts: Parts, hands: Hands, mine: Callable[[], bool]) -> Giving:
     settings = parts.settings
     sizes = round(settings.exports_gb * 1e9), round(settings.releases_gb * 1e9)
     bounds = Bounds(sizes[0], round(settings.exports_kept_days * DAY_MS), sizes[1])
-    places = Places(settings.data, settings.keys, settings.url)
+    places = Places(settings.common, settings.keys, settings.url)
     versions = ShelvedVersions(parts.database)
     bundle = partial(stored_bundle, parts.files.store)
     return Giving(
-        places, parts.database, versions, bundle, lambda: _config(parts).model_dump(), bounds, runner=hands.runner
+        places,
+        parts.database,
+        versions,
+        bundle,
+        lambda: _config(parts).model_dump(),
+        bounds,
+        runner=hands.runner,
+        mine=mine,
     )
 
 
@@ -399,13 +440,13 @@ def load_token(path: Path) -> str:
 
 
 @contextmanager
-def opened_chain(settings: Settings) -> Iterator[tuple[Chain, Deployment]]:
+def opened_chain(settings: Settings, place: Placed | None = None) -> Iterator[tuple[Chain, Deployment]]:
     """Yield the chain with our contracts deployed once; the embedded one lives as long as this block."""
     key = load_key(settings.keys / "hub.key")
-    record = settings.data / "chain" / "deployment.json"
+    record = settings.common / "chain" / "deployment.json"
     with ExitStack() as stack:
         if settings.chain_url:
-            chain = Chain.connect(settings.chain_url, key)
+            chain = Chain.connect(settings.chain_url, key, alone=(place or Placed()).alone)
             yield chain, chain.deploy_once(record, _outside_terms(settings))
         else:
             embedded = stack.enter_context(EmbeddedChain(settings.data / "chain", key.address))

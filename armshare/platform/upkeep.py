@@ -26,11 +26,15 @@ SWEEP_S: Final = 3600.0
 UPLOAD_KEPT_MS: Final = 7 * 24 * 3_600_000
 """How long an upload that nobody continues is kept."""
 Call = Callable[[], Awaitable[None]]
+Mine = Callable[[], bool]
+"""Whether it is this hub that does what only one of several may."""
 _log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def expiring(hub: Hub, uploads: Uploads, erasing: Erasing, sweep_exports: Call) -> AsyncIterator[None]:
+async def expiring(
+    hub: Hub, uploads: Uploads, erasing: Erasing, sweep_exports: Call, mine: Mine = lambda: True
+) -> AsyncIterator[None]:
     """End leases that ran out while others wait, uploads that nobody continues, and files that nobody keeps.
 
     On exit, end every lease.
@@ -40,29 +44,39 @@ async def expiring(hub: Hub, uploads: Uploads, erasing: Erasing, sweep_exports: 
         hub.expire()
 
     async def expire_uploads() -> None:
-        await asyncio.to_thread(uploads.expire, now_ms() - UPLOAD_KEPT_MS)
+        if mine():
+            await asyncio.to_thread(uploads.expire, now_ms() - UPLOAD_KEPT_MS)
 
     async def erase() -> None:
-        await asyncio.to_thread(erasing.sweep)
+        if mine():
+            await asyncio.to_thread(erasing.sweep)
+
+    async def sweep() -> None:
+        if mine():
+            await sweep_exports()
 
     async with hub:
         calls = {
             "expiry of leases": again_and_again(expire_leases, EXPIRY_S),
             "expiry of uploads": again_and_again(expire_uploads, SWEEP_S),
             "erasing": again_and_again(erase, SWEEP_S),
-            "erasing exports": again_and_again(sweep_exports, SWEEP_S),
+            "erasing exports": again_and_again(sweep, SWEEP_S),
         }
         async with _beside(calls):
             yield
 
 
 @asynccontextmanager
-async def checking(intake: Intake, ticket_of: Callable[[str], Ticket | None]) -> AsyncIterator[None]:
+async def checking(
+    intake: Intake, ticket_of: Callable[[str], Ticket | None], mine: Mine = lambda: True
+) -> AsyncIterator[None]:
     """Check again what could not be checked: all of it now, as what kept it may have changed, then what is due."""
     due = False
 
     async def check_held() -> None:
         nonlocal due
+        if not mine():
+            return
         await intake.check_held(ticket_of, due=due)
         due = True
 
@@ -71,12 +85,13 @@ async def checking(intake: Intake, ticket_of: Callable[[str], Ticket | None]) ->
 
 
 @asynccontextmanager
-async def remembering(intake: Intake) -> AsyncIterator[None]:
+async def remembering(intake: Intake, mine: Mine = lambda: True) -> AsyncIterator[None]:
     """Read the motions of episodes that an earlier release verified, once, beside everything else."""
 
     async def keep_motions() -> None:
         try:
-            await intake.keep_motions()
+            if mine():
+                await intake.keep_motions()
         except Exception:  # noqa: BLE001  a supervisor: it is reported, and the hub goes on
             _log.exception("motions of earlier episodes were not read; that is tried again at the next start")
 
@@ -85,12 +100,12 @@ async def remembering(intake: Intake) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def moving(files: Opened) -> AsyncIterator[None]:
+async def moving(files: Opened, mine: Mine = lambda: True) -> AsyncIterator[None]:
     """Move files that are in the folder into the bucket, if there is one, once, beside everything else."""
 
     async def move_in() -> None:
         try:
-            if moved := await asyncio.to_thread(files.move_in):
+            if mine() and (moved := await asyncio.to_thread(files.move_in)):
                 _log.info("what was in the folder is in the bucket now", episodes=moved)
         except Exception:  # noqa: BLE001  a supervisor: it is reported, and what is left is read where it is
             _log.exception("not all files are in the bucket yet; that is tried again at the next start")
@@ -100,10 +115,12 @@ async def moving(files: Opened) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def keeping_sets(consent: Consent, cards: Cards) -> AsyncIterator[None]:
+async def keeping_sets(consent: Consent, cards: Cards, mine: Mine = lambda: True) -> AsyncIterator[None]:
     """Make the versions that a crash left unmade when an operator's consent ended, and the cards of all versions."""
 
     async def end_consents() -> None:
+        if not mine():
+            return
         if await asyncio.to_thread(consent.finish):
             cards.wake()
 
@@ -113,9 +130,14 @@ async def keeping_sets(consent: Consent, cards: Cards) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def renewing(renew: Call) -> AsyncIterator[None]:
+async def renewing(renew: Call, mine: Mine = lambda: True) -> AsyncIterator[None]:
     """Release what takes the place of releases whose operators' consent has ended."""
-    async with _beside({"releases in the place of others": again_and_again(renew, RENEW_S)}):
+
+    async def renew_here() -> None:
+        if mine():
+            await renew()
+
+    async with _beside({"releases in the place of others": again_and_again(renew_here, RENEW_S)}):
         yield
 
 

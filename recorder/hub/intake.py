@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import BrokenExecutor, Executor
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -84,15 +85,18 @@ class Intake:
         replay: Replayer | None = None,
         hand_on: Callable[[str], None] | None = None,
         at_once: int = 1,
+        turn: Callable[[str], AbstractAsyncContextManager[None]] | None = None,
     ) -> None:
         """`replay` re-simulates simulated episodes; it and `executor` must agree on what can be pickled.
 
         `hand_on` is called with each verified episode's id, once it is on disk; it must not block. So many of the held
-        ones are checked `at_once`.
+        ones are checked `at_once`. `turn` keeps other hubs out of an episode.
         """
         self._records, self._store, self._uploads = records, store, uploads
         self._domain, self._executor, self._replay = domain, executor, replay
-        self._hand_on, self._at_once = hand_on, at_once
+        self._hand_on, self._at_once, self._turn = hand_on, at_once, turn
+        self.told: Callable[[str], None] = lambda _episode: None
+        """Called with each episode that was sealed, or will not be: people may wait for it at another hub."""
         self._sealed = Arrivals()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -106,14 +110,14 @@ class Intake:
                     await self.refuse(ticket, error)
                     await asyncio.to_thread(self._uploads.forget, sealing.upload, robot)
                 raise
-        self._sealed.arrived(episode)
+        self._arrived(episode)
         return view(row)
 
     async def refuse(self, ticket: Ticket, error: Exception) -> None:
         """Note that an episode was refused for good before it was here: its host gives up, and so may its operator."""
         reason = f"{type(error).__name__.removesuffix('Error')}: {error}"
         await asyncio.to_thread(self._records.refuse, ticket, reason)
-        self._sealed.arrived(ticket.episode)
+        self._arrived(ticket.episode)
         _log.warning("episode refused as it came", episode=ticket.episode, robot=ticket.robot, reason=reason)
 
     def expect(self, ticket: Ticket) -> None:
@@ -229,8 +233,21 @@ class Intake:
             return known(file, row.sha256)
         return file
 
-    def _lock(self, episode: str) -> asyncio.Lock:
-        return self._locks.setdefault(episode, asyncio.Lock())
+    def look(self, episode: str) -> None:
+        """Let whoever waits for an episode's manifest look for it; call it in the event loop."""
+        self._sealed.arrived(episode)
+
+    def _arrived(self, episode: str) -> None:
+        self.look(episode)
+        self.told(episode)
+
+    @asynccontextmanager
+    async def _lock(self, episode: str) -> AsyncIterator[None]:
+        """Have an episode for oneself."""
+        async with self._locks.setdefault(episode, asyncio.Lock()), AsyncExitStack() as stack:
+            if self._turn is not None:
+                await stack.enter_async_context(self._turn(episode))
+            yield
 
     def _manifest(self, episode: str) -> bytes | None:
         """Return the manifest; None if it may still come, and nothing if it will not."""

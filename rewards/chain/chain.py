@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Self
@@ -57,11 +57,13 @@ class Chain:
         *,
         mined: Callable[[], None] | None = None,
         timeout_s: float = 120.0,
+        alone: Callable[[str], AbstractContextManager[object]] = nullcontext,
     ) -> None:
+        """`alone` keeps out everybody else who sends by this key, in other processes."""
         self._url = url
         self._key = key
         self._mined = mined or (lambda: None)
-        self._timeout_s = timeout_s
+        self._timeout_s, self._alone = timeout_s, alone
         self._web3 = Web3(HTTPProvider(url, request_kwargs={"timeout": 30}, exception_retry_configuration=None))
         self._web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
         self._web3.middleware_onion.remove("validation")  # it asks for the chain id twice on every read
@@ -71,9 +73,16 @@ class Chain:
         self._contracts: dict[tuple[str, str], Contract] = {}
 
     @classmethod
-    def connect(cls, url: str, key: LocalAccount, *, mined: Callable[[], None] | None = None) -> Self:
+    def connect(
+        cls,
+        url: str,
+        key: LocalAccount,
+        *,
+        mined: Callable[[], None] | None = None,
+        alone: Callable[[str], AbstractContextManager[object]] = nullcontext,
+    ) -> Self:
         """Return a chain whose node answers."""
-        chain = cls(url, key, mined=mined)
+        chain = cls(url, key, mined=mined, alone=alone)
         chain.chain_id()
         return chain
 
@@ -290,7 +299,8 @@ class Chain:
     def _send(self, call: Any, what: str) -> Any:
         """Sign, send and await one transaction; return its receipt if it succeeded."""
         with self._asking(what):
-            with self._sending:  # until the node has accepted the transaction, no other may take its nonce
+            # until the node has accepted the transaction, no other may take its nonce
+            with self._sending, self._alone("chain"):
                 nonce = self._web3.eth.get_transaction_count(self._key.address, "pending")
                 transaction = call.build_transaction({"from": self._key.address, "nonce": nonce})
                 transaction["gas"] = transaction["gas"] * 5 // 4

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -105,10 +106,14 @@ class Payouts:
         folder: Path,
         log_head: Callable[[], tuple[int, bytes]],
         now_ms: Callable[[], int],
+        alone: Callable[[str], AbstractContextManager[object]] = nullcontext,
     ) -> None:
-        """Publish into `folder`; `log_head` gives the episode log's size and tree hash, to be anchored."""
+        """Publish into `folder`; `log_head` gives the episode log's size and tree hash, to be anchored.
+
+        `alone` keeps out other processes that settle the same ledger.
+        """
         self._database, self._vault, self._domain, self._folder = database, vault, domain, folder
-        self._log_head, self._now_ms = log_head, now_ms
+        self._log_head, self._now_ms, self._alone = log_head, now_ms, alone
         self._settling = threading.Lock()
         self._tree: tuple[int, PayoutTree] | None = None
 
@@ -118,7 +123,7 @@ class Payouts:
         If nothing changed, there is no new root, and none while an older one waits for its delay or for a dispute.
         Raises ChainError if the chain fails; the next call continues what was begun.
         """
-        with self._settling:
+        with self._settling, self._alone("settling"):
             newest = self._newest()
             if newest is not None and newest.state not in (RootState.FINAL, RootState.VOID):
                 newest = self._advance(newest)

@@ -129,8 +129,13 @@ class Jobs:
         at_once: int = AT_ONCE,
         clock_ms: Callable[[], int] = now_ms,
         runner: Callable[[], Runner] = Apart,
+        mine: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`runner` makes what does one job: a process of this machine, or a worker somewhere."""
+        """`runner` makes what does one job: a process of this machine, or a worker somewhere.
+
+        `mine`: whether it is this one of several hubs that does the jobs.
+        """
+        self._mine = mine
         self._database, self._kinds, self._at_once, self._clock_ms = database, dict(kinds), at_once, clock_ms
         self._runner = runner
         self._asked = asyncio.Event()
@@ -226,8 +231,9 @@ class Jobs:
         while True:
             self._asked.clear()
             try:
-                await asyncio.to_thread(self._begin_again)
-                while (claimed := await asyncio.to_thread(self._claim)) is not None:
+                if self._mine():
+                    await asyncio.to_thread(self._begin_again)
+                while self._mine() and (claimed := await asyncio.to_thread(self._claim)) is not None:
                     await self._do(*claimed)
             except Exception:  # noqa: BLE001  the supervisor: the database may come back
                 _log.exception("the line of jobs failed; it goes on later")

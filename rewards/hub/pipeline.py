@@ -76,15 +76,19 @@ class Pipeline:
         clock_ms: Callable[[], int] = now_ms,
         judge: Judge = judge,
         versions: Sequence[str] = VERSIONS,
+        mine: Callable[[], bool] = lambda: True,
     ) -> None:
         """`prices`: task -> wei for a score of 1, if a ticket does not say. `executor` scores, `at_once` episodes at a
         time, and `reads` reads what somebody waits for (None: threads).
 
         With `settle_every_s` 0 it settles only when asked. With `qualification`, what a wallet drives is practice until
-        its drives have passed the checks. `judge` is the rules, in these `versions`, the oldest first.
+        its drives have passed the checks. `judge` is the rules, in these `versions`, the oldest first. `mine`: whether
+        it is this one of several hubs that settles, rescores and searches.
         """
         self._database, self._payouts, self._qualification = database, payouts, qualification
-        self._settle_every_s, self._clock_ms = settle_every_s, clock_ms
+        self._settle_every_s, self._clock_ms, self._mine = settle_every_s, clock_ms, mine
+        self.told: Callable[[str], None] = lambda _episode: None
+        """Called with each episode that was scored, or could not be: people may wait for it at another hub."""
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._tasks: list[asyncio.Task[None]] = []
         self._chain = ThreadPoolExecutor(CHAIN_THREADS, "payouts")
@@ -102,8 +106,9 @@ class Pipeline:
             told=self._tell,
             judge=judge,
             versions=versions,
+            mine=mine,
         )
-        self.rescoring = Rescoring(database, self.scoring.rescore, clock_ms, versions)
+        self.rescoring = Rescoring(database, self.scoring.rescore, clock_ms, versions, mine)
 
     async def __aenter__(self) -> Self:
         """Start; raise WrongVaultError if database and chain do not belong together."""
@@ -235,7 +240,8 @@ class Pipeline:
     async def _settle_all(self) -> None:
         while True:
             try:
-                await self.settle()
+                if self._mine():
+                    await self.settle()
             except (ChainError, PayoutsError) as error:
                 _log.warning("settlement failed; it is tried again", error=str(error), again_in_s=self._settle_every_s)
             except Exception:  # noqa: BLE001  the supervisor: whatever it was, the next try may pass
@@ -243,6 +249,11 @@ class Pipeline:
             await asyncio.sleep(self._settle_every_s)
 
     def _tell(self, episode: str) -> None:
+        self.look(episode)
+        self.told(episode)
+
+    def look(self, episode: str) -> None:
+        """Let whoever waits for an episode's score look for it; call it in the event loop."""
         for waiter in self._waiting.get(episode, ()):
             waiter.set()
 

@@ -63,8 +63,10 @@ class Rescoring:
         rescore: Callable[[str, str], Awaitable[bool]],
         clock_ms: Callable[[], int],
         versions: Sequence[str] = VERSIONS,
+        mine: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`rescore` scores an episode by a version of the rules."""
+        """`rescore` scores an episode by a version of the rules. `mine`: whether this one of several hubs does it."""
+        self._mine = mine
         self._database, self._rescore, self._clock_ms, self._versions = database, rescore, clock_ms, versions
         self._asked = asyncio.Event()
 
@@ -88,7 +90,8 @@ class Rescoring:
         while True:
             self._asked.clear()
             try:
-                await self.work()
+                if self._mine():
+                    await self.work()
             except Exception:  # noqa: BLE001  the supervisor: the database may come back
                 _log.exception("rescoring failed; it goes on later")
             await within(self._asked, LOOK_EVERY_S)

@@ -97,12 +97,14 @@ class Scoring:
         judge: Judge,
         versions: Sequence[str],
         at_once: int = 1,
+        mine: Callable[[], bool] = lambda: True,
     ) -> None:
         """`executor` scores, and `reads` reads a start for somebody who waits for it (None: threads).
 
         `told` is called with each episode that was scored, or could not be, in the event loop. `run` scores `at_once`
-        of them at a time.
+        of them at a time. `mine`: whether it is this one of several hubs that searches.
         """
+        self._mine = mine
         self._database, self._store, self._prices = database, store, prices
         self._judge, self._versions = judge, versions
         self._qualification, self._executor, self._clock_ms, self._told = qualification, executor, clock_ms, told
@@ -141,9 +143,10 @@ class Scoring:
         all_due = True  # what kept an episode from being scored may have changed with the software
         while True:
             try:
-                for episode in await asyncio.to_thread(self._unscored, all_due):
-                    self.submit(episode)
-                all_due = False
+                if self._mine():
+                    for episode in await asyncio.to_thread(self._unscored, all_due):
+                        self.submit(episode)
+                    all_due = False
             except Exception:  # noqa: BLE001  the supervisor: the database may come back
                 _log.exception("the search for unscored episodes failed")
             await asyncio.sleep(SEARCH_EVERY_S)

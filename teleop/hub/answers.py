@@ -113,6 +113,8 @@ class RobotAnswer(BaseModel):
     unrecordable: str | None
     """What keeps its host from recording, in its host's words: nobody can drive it for an episode."""
     state: Literal["offline", "free", "driven", "stopped", "faulted", "full"]
+    unknown: str | None = None
+    """Why this hub does not know what it does: it was at another hub, which is silent. Null if it knows."""
     queue_length: int
     wait_s: float | None
     tasks: list[TaskAnswer]
@@ -139,6 +141,23 @@ class DescribedRobotAnswer(RobotAnswer):
     """As it was signed; null if an earlier release registered it."""
 
 
+class SeveralAnswer(BaseModel):
+    """How one of several hubs sees the others."""
+
+    hub: str
+    """This one's name."""
+    bus: bool
+    """Whether the bus is there, by which it hears of the others."""
+    hubs: dict[str, float]
+    """Each other hub that it has heard of, and for how long that one has said nothing, s."""
+    elsewhere: int
+    """How many robots are at other hubs."""
+    unknown: int
+    """How many robots were at a hub that is silent, so that nothing is known of them."""
+    watching_elsewhere: int
+    """How many people watch such a robot here."""
+
+
 class CountsAnswer(BaseModel):
     """Who is here, and what has been counted since the hub began."""
 
@@ -151,3 +170,5 @@ class CountsAnswer(BaseModel):
     unwritten: int
     """How many ends of leases are not in the database yet."""
     counts: dict[str, int]
+    several: SeveralAnswer | None = None
+    """Null if this hub is the only one."""

@@ -80,8 +80,8 @@ def _add_robots(routes: APIRouter, registry: Registry, driving: Driving) -> None
 
     @routes.get("/api/robots", response_model=list[RobotAnswer])
     def robots() -> Response:
-        online = from_thread.run_sync(driving.hub.presences)
-        return Response(listing.json(online), media_type="application/json")
+        online, unknown = from_thread.run_sync(_present, driving)
+        return Response(listing.json(online, unknown), media_type="application/json")
 
     @routes.get("/api/robots/{robot}", response_model=DescribedRobotAnswer)
     def robot(robot: str) -> dict[str, Any]:
@@ -89,8 +89,8 @@ def _add_robots(routes: APIRouter, registry: Registry, driving: Driving) -> None
             row = registry.robot(robot)
         except UnknownRobotAddressError as error:
             raise ApiError(404, "unknown_robot", str(error)) from error
-        online = from_thread.run_sync(driving.hub.presences)
-        return {**_card(driving, row, online), "descriptor": row.descriptor, "registration": _registration(row)}
+        card = _card(driving, row, *from_thread.run_sync(_present, driving))
+        return {**card, "descriptor": row.descriptor, "registration": _registration(row)}
 
     @routes.post("/api/robots/challenge")
     def challenge(body: RobotChallengeAsked) -> RobotChallengeAnswer:
@@ -107,11 +107,12 @@ def _add_robots(routes: APIRouter, registry: Registry, driving: Driving) -> None
             row = registry.register(body.registration.model_dump(), body.signature, body.robot_signature)
         except RegistrationError as error:
             raise ApiError(422, code_of(type(error)), str(error)) from error
-        return _card(driving, row, from_thread.run_sync(driving.hub.presences))
+        return _card(driving, row, *from_thread.run_sync(_present, driving))
 
     @routes.delete("/api/robots/{robot}", status_code=204)
     def remove(robot: str, owner: str = Depends(driving.operator)) -> Response:
-        if robot in driving.hub.docks:
+        online, unknown = from_thread.run_sync(_present, driving)
+        if robot in online or robot in unknown:
             raise ApiError(
                 409, "online", "this robot is online, and only one that is away can be removed: end its host first"
             )
@@ -144,10 +145,18 @@ def _add_reading(routes: APIRouter, driving: Driving) -> None:
 
     @routes.get("/api/counts", response_model=CountsAnswer)
     async def counts() -> dict[str, Any]:
-        return driving.hub.census()
+        report = driving.cluster.report() if driving.cluster else None
+        return {**driving.hub.census(), "several": report}
 
 
-def _card(driving: Driving, row: RobotRow, online: Mapping[str, Presence]) -> dict[str, Any]:
+def _present(driving: Driving) -> tuple[Mapping[str, Presence], Mapping[str, str]]:
+    """Return the robots that are online, and those of which nothing is known, at one moment."""
+    return driving.presences(), driving.unknown()
+
+
+def _card(
+    driving: Driving, row: RobotRow, online: Mapping[str, Presence], unknown: Mapping[str, str]
+) -> dict[str, Any]:
     here = online.get(row.address)
     tasks = (row.descriptor or {}).get("tasks", [])
     return {
@@ -165,10 +174,17 @@ def _card(driving: Driving, row: RobotRow, online: Mapping[str, Presence]) -> di
         "stop": here.stop if here else None,
         "unrecordable": here.unrecordable if here else None,
         "state": here.state if here else "offline",
+        "unknown": None if here else _unknown(unknown.get(row.address)),
         "queue_length": here.queue_length if here else 0,
         "wait_s": here.wait_s if here else None,
         "tasks": [_task(driving, row, here, task) for task in tasks],
     }
+
+
+def _unknown(hub: str | None) -> str | None:
+    if hub is None:
+        return None
+    return f"it was at the hub {hub}, which this one does not hear: it may be driven there, and cannot be reached here"
 
 
 def _registration(row: RobotRow) -> Registration | None:

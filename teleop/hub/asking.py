@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from teleop.hub import full
+from teleop.hub.store import NotHomeError
 from teleop.wire.signalling import SignallingError
 
 _log = structlog.get_logger()
@@ -23,6 +24,8 @@ async def asked(ask: Ask, call: Callable[_P, _T], *arguments: _P.args, **named: 
     """Return the database's answer; raise SignallingError, which says what to do, if none comes."""
     try:
         answer: _T = await ask(call, *arguments, **named)
+    except NotHomeError as error:
+        raise unavailable(error) from error
     except SQLAlchemyError as error:
         _log.warning("the database did not answer", error=str(error))
         raise unavailable(error) from error
@@ -31,6 +34,8 @@ async def asked(ask: Ask, call: Callable[_P, _T], *arguments: _P.args, **named: 
 
 def unavailable(error: Exception) -> SignallingError:
     """Return what is told of something that could not be stored."""
+    if isinstance(error, NotHomeError):
+        return SignallingError("unavailable", str(error))
     if full.is_full(error):
         return SignallingError("hub_full", full.FULL)
     return SignallingError("unavailable", UNAVAILABLE)

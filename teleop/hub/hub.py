@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 from weakref import WeakValueDictionary
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from teleop import clock
 from teleop.hub.asking import Ask, asked
@@ -57,16 +58,21 @@ class Hub:
         ask: Ask = asyncio.to_thread,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         checkable: Checkable = everything,
+        several: bool = False,
     ) -> None:
         """`away_s`: how long a drive is kept for an operator whose connection was lost.
 
         `now_ms` dates, `monotonic_ms` measures.
 
         `ask` calls what may wait for the database, outside the event loop; `pause` waits between tries to write.
-        `checkable` says at which tasks of a simulated robot episodes cannot be checked.
+        `checkable` says at which tasks of a simulated robot episodes cannot be checked. `several`: others, at other
+        hubs, have to know where a robot is.
         """
         self._store, self._domain, self._now_ms, self._ask = store, domain, now_ms, ask
-        self._checkable = checkable
+        self._checkable, self._several = checkable, several
+        self.changed: Callable[[], None] = lambda: None
+        """Called when a robot has come or gone."""
+        self._departing: set[asyncio.Future[Any]] = set()
         self._checking: set[asyncio.Task[None]] = set()
         self.counts: Counter[str] = Counter()
         self._queues = Queues(lease_s, monotonic_ms)
@@ -99,7 +105,7 @@ class Hub:
             self.undock(dock)
         for checking in self._checking:
             checking.cancel()
-        await asyncio.gather(*self._checking, return_exceptions=True)
+        await asyncio.gather(*self._checking, *self._departing, return_exceptions=True)
         await self._leases.close()
 
     def census(self) -> dict[str, Any]:
@@ -119,6 +125,10 @@ class Hub:
     def presences(self) -> dict[str, Presence]:
         """Return what the cards say about every robot that is online."""
         return {address: self._presence(dock) for address, dock in self.docks.items()}
+
+    def at_docks(self) -> list[tuple[Dock, Presence]]:
+        """Return every robot that is online, with what its card says."""
+        return [(dock, self._presence(dock)) for dock in self.docks.values()]
 
     def _presence(self, dock: Dock) -> Presence:
         driver, task = (dock.holder.seat.address, dock.holder.grant.task) if dock.holder else (None, None)
@@ -152,8 +162,8 @@ class Hub:
             descriptor = {**hello.descriptor, "name": row.name}
             cameras = Cameras(descriptor.get("cameras", []), lambda order: outbox.signal(signalling.encode(order)))
             past_s = await asked(self._ask, self._store.lease_lengths_s, row.address, REMEMBERED)
-            await asked(self._ask, self._store.describe, row.address, descriptor)
             token = secrets.token_urlsafe(32)
+            docked = await asked(self._ask, self._store.describe, row.address, descriptor, token)
             dock = Dock(
                 row.address,
                 row.owner,
@@ -165,6 +175,7 @@ class Hub:
                 stop=hello.stop,
                 keeps_word=hello.takes_word,
             )
+            dock.docked = docked
             if len(descriptor["tasks"]) > 1:
                 dock.at_since = row.epoch + 1  # until then it may still be at the task of an earlier lease
             dock.past_s.extend(past_s)
@@ -198,6 +209,7 @@ class Hub:
             before.outbox.close()
         self.docks[dock.address] = dock
         self._uploaders[_hashed(dock.upload_token)] = dock
+        self.changed()
         dock.outbox.signal(signalling.encode(signalling.HostWelcome(dock.upload_token, self._now_ms())))
 
     def undock(self, dock: Dock) -> None:
@@ -217,7 +229,24 @@ class Hub:
             dock.watchers.discard(seat)
             seat.watching = None
             seat.outbox.signal(signalling.encode(signalling.Left("host_lost")))
+        if self._several:
+            departing = asyncio.ensure_future(self._depart(dock))
+            self._departing.add(departing)
+            departing.add_done_callback(self._departing.discard)
+        self.changed()
         _log.info("robot offline", robot=dock.address)
+
+    async def _depart(self, dock: Dock) -> None:
+        try:
+            await self._ask(self._store.depart, dock.address, dock.docked)
+        except SQLAlchemyError as error:  # its host says where it is when it comes again
+            _log.warning("that a robot is gone was not stored", robot=dock.address, error=str(error))
+
+    def send_home(self) -> None:
+        """Let every host connect again: what was granted here is over."""
+        for dock in list(self.docks.values()):
+            self.undock(dock)
+            dock.outbox.close()
 
     def heard(self, episode: str) -> Heard | None:
         """Return what was heard of an episode; None if all of it is in the table. Any thread may ask."""
@@ -287,18 +316,22 @@ class Hub:
 
     # --- operators
 
-    def sit(self, address: str, outbox: Outbox) -> Seat:
-        """Admit a signed-in wallet, or anybody who only watches."""
-        seat = Seat(address, "0x" + secrets.token_hex(32), outbox)
+    def sit(self, address: str, outbox: Outbox, nonce: str | None = None) -> Seat:
+        """Admit a signed-in wallet, or anybody who only watches.
+
+        `nonce`: what another hub has told them, which carries them here, so that nothing more is said.
+        """
+        seat = Seat(address, nonce or "0x" + secrets.token_hex(32), outbox)
         self._seats.add(seat)
+        if nonce is not None:
+            return seat
         outbox.signal(signalling.encode(signalling.Welcome(PROTOCOL, address, seat.nonce, self._now_ms())))
         return seat
 
     def stand(self, seat: Seat) -> None:
         """An operator's connection is gone."""
         self._seats.discard(seat)
-        if seat.watching:
-            seat.watching.watchers.discard(seat)
+        self.unwatch(seat)
         lease, seat.lease = seat.lease, None
         if lease and not self._leases.returning.keep(lease):
             self._leases.end(lease, "left", EndReason.OPERATOR_LOST)
@@ -351,9 +384,14 @@ class Hub:
             case signalling.Hello():
                 raise SignallingError("state", "expected hello only once, as the first message")
 
-    def _watch(self, seat: Seat, dock: Dock) -> None:
+    def unwatch(self, seat: Seat) -> None:
+        """Somebody does not watch any more."""
         if seat.watching:
             seat.watching.watchers.discard(seat)
+            seat.watching = None
+
+    def _watch(self, seat: Seat, dock: Dock) -> None:
+        self.unwatch(seat)
         seat.watching = dock
         dock.watchers.add(seat)
         seat.outbox.signal(signalling.encode(watching(dock)))

@@ -17,8 +17,9 @@ from teleop.hub.leases.docks import Presence
 from teleop.hub.tables import RobotRow
 
 READ_EVERY_S: Final = 2.0
-Card = Callable[[RobotRow, Mapping[str, Presence]], dict[str, Any]]
-"""Returns what the lobby shows of a robot."""
+_NOTHING: Final[Mapping[str, str]] = {}
+Card = Callable[[RobotRow, Mapping[str, Presence], Mapping[str, str]], dict[str, Any]]
+"""Returns what the lobby shows of a robot: who is at it now, or at which silent hub it was."""
 
 
 class Robots(Protocol):
@@ -40,13 +41,13 @@ class Listing:
         self._rows: list[RobotRow] = []
         self._read: tuple[int, float] = (-1, 0.0)
         """As of how many changes they were read, and until when that counts."""
-        self._parts: dict[str, tuple[RobotRow, Presence | None, bytes]] = {}
+        self._parts: dict[str, tuple[RobotRow, Presence | str | None, bytes]] = {}
 
-    def json(self, online: Mapping[str, Presence]) -> bytes:
-        """Return the list, as JSON; `online`: who is at the robots now."""
+    def json(self, online: Mapping[str, Presence], unknown: Mapping[str, str] = _NOTHING) -> bytes:
+        """Return the list, as JSON; `online`: who is at the robots now; `unknown`: at which silent hub a robot was."""
         with self._making:
             self._look()
-            parts = {row.address: self._part(row, online) for row in self._rows}
+            parts = {row.address: self._part(row, online, unknown) for row in self._rows}
             self._parts = parts
         return b"[" + b",".join(part for _, _, part in parts.values()) + b"]"
 
@@ -59,13 +60,17 @@ class Listing:
         self._rows = self._registry.robots()
         self._read = changed, now_s + READ_EVERY_S
 
-    def _part(self, row: RobotRow, online: Mapping[str, Presence]) -> tuple[RobotRow, Presence | None, bytes]:
-        here = online.get(row.address)
+    def _part(
+        self, row: RobotRow, online: Mapping[str, Presence], unknown: Mapping[str, str]
+    ) -> tuple[RobotRow, Presence | str | None, bytes]:
+        here = online.get(row.address) or unknown.get(row.address)
         kept = self._parts.get(row.address)
         if kept is not None and kept[1] == here and (kept[0] is row or _same(kept[0], row)):
             return row, kept[1], kept[2]
-        made = RobotAnswer.model_validate(self._card(row, online)).model_dump_json().encode()
-        return row, here and replace(here, unchecked=dict(here.unchecked)), made
+        made = RobotAnswer.model_validate(self._card(row, online, unknown)).model_dump_json().encode()
+        if isinstance(here, Presence):
+            here = replace(here, unchecked=dict(here.unchecked))
+        return row, here, made
 
 
 def _same(one: RobotRow, other: RobotRow) -> bool:

@@ -13,6 +13,8 @@ from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from teleop.hub.accounts import NotSignedInError
+from teleop.hub.cluster.carrying import HELLO, PASS, PassError, spliced
+from teleop.hub.cluster.cluster import Carried
 from teleop.hub.driving import Driving
 from teleop.hub.hub import ANYBODY, Hub
 from teleop.hub.leases.docks import Dock, Seat
@@ -64,6 +66,10 @@ def add_sockets(routes: APIRouter, driving: Driving) -> None:
     @routes.websocket("/ws/host/camera")
     async def host_camera(socket: WebSocket) -> None:
         await _served(socket, lambda _outbox: _host_camera(driving, socket))
+
+    @routes.websocket("/ws/peer")
+    async def peer(socket: WebSocket) -> None:
+        await _served(socket, lambda outbox: _peer(driving, socket, outbox))
 
 
 async def _served(socket: WebSocket, serve: Callable[[Outbox], Awaitable[None]]) -> None:
@@ -128,21 +134,47 @@ async def _operator(driving: Driving, socket: WebSocket, outbox: Outbox) -> None
     except NotSignedInError as error:
         raise SignallingError("auth", str(error)) from error
     seat = hub.sit(address, outbox)
+    carried = driving.cluster.carried(seat, hello.token) if driving.cluster else None
     try:
-        await _operator_frames(hub, seat, socket, outbox)
+        await _operator_frames(hub, seat, socket, outbox, carried)
+    finally:
+        hub.stand(seat)
+        if carried is not None:
+            await carried.close()
+
+
+async def _peer(driving: Driving, socket: WebSocket, outbox: Outbox) -> None:
+    """Serve an operator whom another hub carries here: what they may do is decided here, as if they had come."""
+    hub = driving.hub
+    try:
+        if driving.cluster is None:
+            raise PassError("this hub is the only one")
+        driving.cluster.passes.require(socket.headers.get(PASS, ""))
+        hello = HELLO.decode(await _first(socket))
+        address = await asyncio.to_thread(driving.accounts.address_of, hello.token) if hello.token else ANYBODY
+    except (PassError, NotSignedInError, msgspec.DecodeError, ValueError) as error:
+        raise SignallingError("auth", str(error)) from error
+    hub.counts["carried"] += 1
+    seat = hub.sit(address, outbox, hello.nonce)
+    try:
+        await _operator_frames(hub, seat, socket, outbox, None)
     finally:
         hub.stand(seat)
 
 
-async def _operator_frames(hub: Hub, seat: Seat, socket: WebSocket, outbox: Outbox) -> None:
+async def _operator_frames(hub: Hub, seat: Seat, socket: WebSocket, outbox: Outbox, carried: Carried | None) -> None:
     commands, controls = Allowance(COMMANDS_PER_S), Allowance(CONTROLS_PER_S)
 
     def command(data: bytes) -> bool:
         """Relay a command as it comes: a task for each would cost more than the relay."""
         if len(data) > JSON_BYTES_MAX or not commands.take():
             return False
-        hub.command(seat, data)
+        relay(data)
         return True
+
+    def relay(data: bytes) -> None:
+        if carried is None or not carried.command(data):
+            hub.command(seat, data)
 
     framed_socket(socket.scope).read = command
     while True:
@@ -151,9 +183,9 @@ async def _operator_frames(hub: Hub, seat: Seat, socket: WebSocket, outbox: Outb
         if not allowance.take():
             await _slow(hub, frame, allowance, outbox)
         elif isinstance(frame, bytes):
-            hub.command(seat, frame)
+            relay(frame)
         else:
-            await _serve_control(hub, seat, frame, outbox)
+            await _serve_control(hub, seat, frame, outbox, carried)
 
 
 async def _slow(hub: Hub, frame: str | bytes, allowance: Allowance, outbox: Outbox) -> None:
@@ -168,9 +200,11 @@ async def _slow(hub: Hub, frame: str | bytes, allowance: Allowance, outbox: Outb
     await asyncio.sleep(1.0 / (_DRAINED * allowance.per_s))
 
 
-async def _serve_control(hub: Hub, seat: Seat, frame: str, outbox: Outbox) -> None:
+async def _serve_control(hub: Hub, seat: Seat, frame: str, outbox: Outbox, carried: Carried | None) -> None:
     try:
-        await hub.from_operator(seat, signalling.from_operator(frame))
+        message = signalling.from_operator(frame)
+        if carried is None or not await carried.serve(message, frame):
+            await hub.from_operator(seat, message)
     except SignallingError as error:
         hub.counts[f"controls_{error.code}"] += 1
         if error.code in CLOSE:
@@ -254,6 +288,9 @@ async def _viewer(driving: Driving, socket: WebSocket) -> None:
         await asyncio.to_thread(driving.accounts.address_of, look.token)
     except NotSignedInError as error:
         raise SignallingError("auth", str(error)) from error
+    if driving.cluster is not None and (home := driving.cluster.home(look.robot)) is not None:
+        await spliced(socket, home.url, "/ws/camera", frame, JSON_BYTES_MAX)
+        return
     cameras = driving.hub.online(look.robot).cameras
     viewer = cameras.join(look.camera, look.codecs)
     try:
@@ -298,9 +335,15 @@ async def _host_camera(driving: Driving, socket: WebSocket) -> None:
     frame = await _first(socket)
     signalling.require_protocol(frame, "update the host")
     try:
-        dock = driving.dock(signalling.from_camera(frame).token)
+        robot = await asyncio.to_thread(driving.robot_of, signalling.from_camera(frame).token)
     except NotSignedInError as error:
         raise SignallingError("auth", str(error)) from error
+    if driving.cluster is not None and (home := driving.cluster.home(robot)) is not None:
+        await spliced(socket, home.url, "/ws/host/camera", frame, FRAME_MESSAGE_BYTES_MAX)
+        return
+    dock = driving.hub.uploader(signalling.from_camera(frame).token)
+    if dock is None:
+        raise SignallingError("auth", "expected the token of the robot's present connection")
     while driving.hub.docks.get(dock.address) is dock:
         data = _bytes(await _frame(socket, FRAME_MESSAGE_BYTES_MAX))
         try:

@@ -9,6 +9,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from teleop.hub.db import Base, Wei
 
+_OPEN = text("ended_ms IS NULL")
+
 
 class Account(Base):
     """A wallet that has signed in."""
@@ -72,6 +74,12 @@ class RobotRow(Base):
     created_ms: Mapped[int] = mapped_column(BigInteger)
     removed_ms: Mapped[int | None] = mapped_column(BigInteger)
     """When its owner took it off the list; registering it again brings it back."""
+    hub: Mapped[str | None] = mapped_column(String(32))
+    """Its home: the hub of several that its host is connected to; None if there is one hub only, or it is away."""
+    docked: Mapped[int] = mapped_column(BigInteger, default=0)
+    """How often its host has connected: of two hubs that have the robot, the one with the higher number does."""
+    upload_sha256: Mapped[str | None] = mapped_column(String(64), index=True)
+    """Of the upload token that its home gave, so that other hubs honour it."""
 
 
 _OPEN = text("ended_ms IS NULL")
@@ -81,7 +89,10 @@ class LeaseRow(Base):
     """One operator's hold on one robot."""
 
     __tablename__ = "leases"
-    __table_args__ = (Index("ix_leases_open", "lease", sqlite_where=_OPEN, postgresql_where=_OPEN),)
+    __table_args__ = (
+        Index("ix_leases_open", "lease", sqlite_where=_OPEN, postgresql_where=_OPEN),
+        Index("ix_leases_open_hub", "hub", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    )
 
     lease: Mapped[str] = mapped_column(String(32), primary_key=True)
     robot: Mapped[str] = mapped_column(ForeignKey("robots.address"), index=True)
@@ -92,6 +103,28 @@ class LeaseRow(Base):
     started_ms: Mapped[int] = mapped_column(BigInteger)
     ended_ms: Mapped[int | None] = mapped_column(BigInteger)
     reason: Mapped[str | None] = mapped_column(String(32))
+    hub: Mapped[str | None] = mapped_column(String(32))
+    """Which of several hubs granted it; None if it was the only one."""
+
+
+class HubRow(Base):
+    """One of several hubs that share this database, by its name. It stays once its hub has ended."""
+
+    __tablename__ = "hubs"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    run: Mapped[str] = mapped_column(String(32))
+    """Another one each time that it starts."""
+    address: Mapped[str] = mapped_column(String(42))
+    """That of its key, which signs receipts and roots: the same for all of them, as is `log`."""
+    log: Mapped[str] = mapped_column(String(200))
+    url: Mapped[str] = mapped_column(String(300))
+    """Where the other hubs reach it."""
+    beat: Mapped[int] = mapped_column(BigInteger)
+    """It counts while the hub lives."""
+    started_ms: Mapped[int] = mapped_column(BigInteger)
+    ended_ms: Mapped[int | None] = mapped_column(BigInteger)
+    """When it ended, or was found to have."""
 
 
 class DescriptionRow(Base):

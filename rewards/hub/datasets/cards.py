@@ -47,9 +47,15 @@ class Cards:
     """The cards of one database. `run` it in the event loop."""
 
     def __init__(
-        self, database: Database, store: Store, executor: Executor | None, clock_ms: Callable[[], int] = now_ms
+        self,
+        database: Database,
+        store: Store,
+        executor: Executor | None,
+        clock_ms: Callable[[], int] = now_ms,
+        mine: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`executor` reads the files (None: threads)."""
+        """`executor` reads the files (None: threads). `mine`: whether this one of several hubs makes them."""
+        self._mine = mine
         self._database, self._store, self._executor, self._clock_ms = database, store, executor, clock_ms
         self._asked = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -66,7 +72,8 @@ class Cards:
         while True:
             self._asked.clear()
             try:
-                await self.work()
+                if self._mine():
+                    await self.work()
             except Exception:  # noqa: BLE001  the supervisor: the database may come back
                 _log.exception("cards of data sets were not made; that is tried again")
             await within(self._asked, LOOK_EVERY_S)

@@ -47,8 +47,12 @@ class Giving:
         bounds: Bounds,
         at_once: int = AT_ONCE,
         runner: Callable[[], Runner] = Apart,
+        mine: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`config` is the hub's own `/api/config`. Raises KeyContentError."""
+        """`config` is the hub's own `/api/config`. `mine`: whether it is this one of several hubs that does the jobs.
+
+        Raises KeyContentError.
+        """
         key = places.keys / RELEASE_KEY
         self.public_key = release_key(key)
         self._versions, self._url = versions, places.url
@@ -63,7 +67,7 @@ class Giving:
             self.archives.make_room,
         )
         kinds: dict[str, Kind] = {archives.KIND: self.archives, releasing.KIND: self.releasing}
-        self.jobs = Jobs(database, kinds, at_once=at_once, runner=runner)
+        self.jobs = Jobs(database, kinds, at_once=at_once, runner=runner, mine=mine)
         self._renewing = Renewing(database, versions, self.jobs)
 
     def router(self, signed_in: SignedIn) -> APIRouter:

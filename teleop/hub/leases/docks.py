@@ -121,6 +121,8 @@ class Dock:
     upload_token: str
     estopped: bool
     cameras: Cameras
+    docked: int = 0
+    """How often its host has connected, to any of several hubs: the last of them has it."""
     gone: bool = False
     """Whether its host's connection is over: nobody gets the robot here any more."""
     fault: str | None = None

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 import structlog
-from sqlalchemy import ColumnElement, Text, cast, delete, select, update
+from sqlalchemy import ColumnElement, Text, Update, cast, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
@@ -21,6 +21,7 @@ from sim.seeds import random_data_seed
 from teleop import clock
 from teleop.hub.db import Database
 from teleop.hub.robots.registrations import NONCE_MS, RegistrationError, RegistrationNonceError, require_registration
+from teleop.hub.store import NotHomeError
 from teleop.hub.tables import DescriptionRow, LeaseRow, RobotChallenge, RobotRow, TicketRow
 from teleop.identity import Domain, SignatureError, require_address
 from teleop.wire.descriptor import require_descriptor
@@ -70,6 +71,19 @@ def _read(text: str) -> dict[str, Any] | None:
     return None if stored is None else require_descriptor(stored)
 
 
+def close_open(db: Session, hub: str | None, ended_ms: int) -> int:
+    """Record the end of every lease that a hub left open; None: that anybody did. Return how many."""
+    left = _open.values(ended_ms=ended_ms, reason=HUB_LOST)
+    if hub is not None:
+        left = left.where(or_(LeaseRow.hub == hub, LeaseRow.hub.is_(None)))
+    return len(db.scalars(left.returning(LeaseRow.lease)).all())
+
+
+def hashed(token: str) -> str:
+    """Return what is kept of an upload token."""
+    return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
+
+
 def require_registered(said: Mapping[str, Any], row: RobotRow) -> None:
     """A robot is what its owner signed for: what is checked and paid follows from that, and not from its host.
 
@@ -104,12 +118,14 @@ class Registry:
         prices: Mapping[str, int] | None = None,
         rules: str | None = None,
         shares: Mapping[str, int] | None = None,
+        hub: str | None = None,
     ) -> None:
         """`prices`: task -> wei for a score of 1. `rules`: the version of the scoring rules in force.
 
         `shares`: what is paid beside the operator, by name, in parts per million.
+        `hub`: this hub's name, if there are several; None if it has the database for itself.
         """
-        self._database, self._domain, self._now_ms = database, domain, now_ms
+        self._database, self._domain, self._now_ms, self._hub = database, domain, now_ms, hub
         self._prices, self._rules, self._shares = prices or {}, rules, shares or {}
         self.changes = 0
         """How often a robot was registered, described or removed here."""
@@ -182,25 +198,40 @@ class Registry:
             db.get_one(RobotRow, address).removed_ms = self._now_ms()
         self.changes += 1
 
-    def describe(self, address: str, descriptor: dict[str, Any]) -> None:
-        """Store a robot's descriptor, as its host sent it."""
+    def describe(self, address: str, descriptor: dict[str, Any], upload_token: str = "") -> int:
+        """Store a robot's descriptor, as its host sent it, and that it is here; return how often its host has come."""
+        here = {"hub": self._hub, "upload_sha256": hashed(upload_token) if self._hub and upload_token else None}
+        said = {"descriptor": descriptor, "removed_ms": None, "docked": RobotRow.docked + 1, **here}
         with self._database() as db, db.begin():
-            row = db.get_one(RobotRow, address)
-            row.descriptor, row.removed_ms = descriptor, None
+            counted = update(RobotRow).where(RobotRow.address == address).values(**said)
+            docked = db.scalars(counted.returning(RobotRow.docked)).one()
         self.changes += 1
+        return docked
+
+    def depart(self, address: str, docked: int) -> None:
+        """Store that a robot is not here any more, unless its host has come again since, here or elsewhere."""
+        ours = RobotRow.address == address, RobotRow.docked == docked
+        with self._database() as db, db.begin():
+            db.execute(update(RobotRow).where(*ours).values(hub=None, upload_sha256=None))
+
+    def uploader(self, upload_token: str) -> str | None:
+        """Return the robot that is at any of several hubs with this upload token."""
+        with self._database() as db:
+            return db.scalar(select(RobotRow.address).where(RobotRow.upload_sha256 == hashed(upload_token)))
 
     def open_lease(self, lease: str, grant: Grant, signature: str) -> LeaseRow:
         """Start a lease with the robot's next epoch, counted in one statement so that no two leases share an epoch."""
-        counted = update(RobotRow).where(RobotRow.address == grant.robot).values(epoch=RobotRow.epoch + 1)
+        counted = self._counted(RobotRow.address == grant.robot)
         with self._database() as db, db.begin():
             row = LeaseRow(
                 lease=lease,
                 robot=grant.robot,
                 operator=grant.operator,
-                epoch=db.scalars(counted.returning(RobotRow.epoch)).one(),
+                epoch=self._epoch(db, counted),
                 grant=grant.values,
                 signature=signature,
                 started_ms=self._now_ms(),
+                hub=self._hub,
             )
             db.add(row)
         return row
@@ -208,10 +239,22 @@ class Registry:
     def renew_lease(self, lease: str) -> int:
         """Give a lease the robot's next epoch, counted like that of a new lease, and return it."""
         of_lease = select(LeaseRow.robot).where(LeaseRow.lease == lease).scalar_subquery()
-        counted = update(RobotRow).where(RobotRow.address == of_lease).values(epoch=RobotRow.epoch + 1)
+        counted = self._counted(RobotRow.address == of_lease)
         with self._database() as db, db.begin():
-            epoch = db.scalars(counted.returning(RobotRow.epoch)).one()
+            epoch = self._epoch(db, counted)
             db.execute(update(LeaseRow).where(LeaseRow.lease == lease).values(epoch=epoch))
+        return epoch
+
+    def _counted(self, which: ColumnElement[bool]) -> Update:
+        """Return what counts a robot's epoch: of several hubs, only that of its home."""
+        here = [which] if self._hub is None else [which, RobotRow.hub == self._hub]
+        return update(RobotRow).where(*here).values(epoch=RobotRow.epoch + 1)
+
+    @staticmethod
+    def _epoch(db: Session, counted: Update) -> int:
+        epoch = db.scalars(counted.returning(RobotRow.epoch)).one_or_none()
+        if epoch is None:
+            raise NotHomeError("the robot's host is connected to another hub now; join the robot there")
         return epoch
 
     def close_lease(self, lease: str, reason: str, ended_ms: int) -> None:
@@ -220,10 +263,12 @@ class Registry:
             db.execute(_open.where(LeaseRow.lease == lease).values(ended_ms=ended_ms, reason=reason))
 
     def close_left_open(self, ended_ms: int) -> int:
-        """Record the end of every lease that has none, as a hub does when it starts; return how many."""
+        """Record the end of every lease that has none, as a hub does when it starts; return how many.
+
+        Of several hubs each does it for its own, and for those of a time when there was only one.
+        """
         with self._database() as db, db.begin():
-            left = db.scalars(_open.values(ended_ms=ended_ms, reason=HUB_LOST).returning(LeaseRow.lease)).all()
-        return len(left)
+            return close_open(db, self._hub, ended_ms)
 
     def lease_lengths_s(self, robot: str, count: int) -> list[float]:
         """Return how long the last `count` leases of a robot took, oldest first, s; unknown lengths are left out."""

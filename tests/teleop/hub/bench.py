@@ -63,7 +63,7 @@ class FakeStore:
     def add(self, address: str, owner: str) -> None:
         """Register a robot."""
         self.robots[address] = RobotRow(
-            address=address, owner=owner, name="robot-1", model="panda", simulated=True, epoch=0
+            address=address, owner=owner, name="robot-1", model="panda", simulated=True, epoch=0, docked=0
         )
 
     def robot(self, address: str) -> RobotRow:
@@ -71,8 +71,15 @@ class FakeStore:
             raise UnknownRobotAddressError(f"expected a registered robot's address, got {address!r}")
         return self.robots[address]
 
-    def describe(self, address: str, descriptor: dict[str, Any]) -> None:
-        self.robots[address].descriptor = descriptor
+    def describe(self, address: str, descriptor: dict[str, Any], _upload_token: str) -> int:
+        row = self.robots[address]
+        row.descriptor, row.docked = descriptor, row.docked + 1
+        return row.docked
+
+    def depart(self, address: str, docked: int) -> None:
+        row = self.robots[address]
+        if row.docked == docked:
+            row.hub = None
 
     def lease_lengths_s(self, robot: str, count: int) -> list[float]:
         ended = [row for row in self.leases.values() if row.robot == robot and row.ended_ms and row.reason != HUB_LOST]

@@ -24,6 +24,7 @@ CARD: dict[str, Any] = {
     "fault": None,
     "stop": None,
     "unrecordable": None,
+    "unknown": None,
     "state": "offline",
     "queue_length": 0,
     "wait_s": None,

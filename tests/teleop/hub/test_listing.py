@@ -29,7 +29,7 @@ class Robots:
             for who, name in self.names.items()
         ]
 
-    def card(self, row: RobotRow, online: dict[str, Presence]) -> dict[str, object]:
+    def card(self, row: RobotRow, online: dict[str, Presence], _unknown: dict[str, str]) -> dict[str, object]:
         self.made += 1
         here = online.get(row.address)
         return {

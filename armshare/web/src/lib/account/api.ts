@@ -46,6 +46,8 @@ export interface Robot {
   /** What keeps its host from recording, in its host's words. */
   unrecordable: string | null
   state: 'offline' | 'free' | 'driven' | 'stopped' | 'faulted' | 'full'
+  /** Why this hub does not know what it does, in a sentence: it was at another hub, which is silent. */
+  unknown?: string | null
   queue_length: number
   /** How long somebody who queues now will probably wait; null if it is offline. */
   wait_s: number | null
