@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -129,6 +129,15 @@ class ScoreAnswer(BaseModel):
     practice: PracticeAnswer | None
     awaiting_review: bool
     """A real robot's episode, which is not paid before people have reviewed it."""
+    withheld: bool = False
+    """Whether the episode is private, and whoever asks may not read it: then what the score was found by is empty."""
+
+    def withholding(self) -> Self:
+        """Return what everybody may know of a private episode's score: what it is, and what it pays."""
+        empty: dict[str, Any] = {"vector": {}, "shown": {}, "reasons": [], "refused": [], "costs": [], "segments": []}
+        versions = [one.model_copy(update={"costs": []}) for one in self.versions]
+        practice = None if self.practice is None else self.practice.model_copy(update={"checks": []})
+        return self.model_copy(update={**empty, "versions": versions, "practice": practice, "withheld": True})
 
     @classmethod
     def of(cls, found: Verdict) -> Self:

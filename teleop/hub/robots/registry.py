@@ -20,6 +20,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from sim.seeds import random_data_seed
 from teleop import clock
 from teleop.hub.db import Database
+from teleop.hub.robots.privacy import Privacy
 from teleop.hub.robots.registrations import NONCE_MS, RegistrationError, RegistrationNonceError, require_registration
 from teleop.hub.tables import DescriptionRow, LeaseRow, RobotChallenge, RobotRow, TicketRow
 from teleop.identity import Domain, SignatureError, require_address
@@ -109,6 +110,7 @@ class Registry:
         self._prices, self._rules = prices or {}, rules
         self.changes = 0
         """How often a robot was registered, described or removed here."""
+        self.privacy = Privacy(database, now_ms)
 
     def challenge(self, robot: str) -> tuple[str, int]:
         """Return a nonce for one registration of a robot, and until when it can be used; raise RegistrationError."""
@@ -254,6 +256,7 @@ class Registry:
             price_wei=self.price_wei(robot, task),
             driver=msgspec.to_builtins(driver),
             rules=self._rules,
+            private=robot.private,
         )
         with self._database() as db, db.begin():
             db.add(ticket)
