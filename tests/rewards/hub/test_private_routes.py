@@ -204,6 +204,15 @@ def test_motion_brings_nobody_to_it_or_from_it(house: PrivateHouse) -> None:
         assert house.ask("GET", f"/api/episodes/{episode}/neighbours").json()["motion"] == []
 
 
+def test_no_list_says_which_private_data_sets_have_an_episode(house: PrivateHouse) -> None:
+    def having(episode: str) -> set[str]:
+        return {one["name"] for one in house.ask("GET", f"/api/sets?episode={episode}").json()["sets"]}
+
+    assert SET not in having("e0") | having("e1")
+    assert "mallory/own" in having("e1")
+    assert SET in {one["name"] for one in house.ask("GET", "/api/sets").json()["sets"]}
+
+
 def test_a_search_brings_nothing_private_into_a_data_set(house: PrivateHouse) -> None:
     asked = {"name": "lab/found", "search": {"task": "lift"}, **DESCRIBED}
     made = house.ask("POST", "/api/sets", "lab", asked).json()
