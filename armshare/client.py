@@ -6,7 +6,8 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import httpx
 
@@ -14,14 +15,32 @@ from armshare.failures import PlatformError
 from sim.words import listed
 from teleop.dialing import trusted
 
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+PURPOSE_MAX: Final = 200
 _CHECK: Final = "Check the address, with its path if it has one."
 
 
+@dataclass(frozen=True, slots=True)
+class As:
+    """Whom clients are signed in as, and what they say that they ask for; it is signed in at each hub once."""
+
+    wallet: LocalAccount
+    purpose: str = ""
+    tokens: dict[str, str] = field(default_factory=dict)
+
+
 @contextmanager
-def client_of(hub: str) -> Iterator[httpx.Client]:
-    """Yield a client of a hub's HTTP API; raise PlatformError if the hub cannot be reached."""
+def client_of(hub: str, signed: As | None = None) -> Iterator[httpx.Client]:
+    """Yield a client of a hub's HTTP API, signed in if it is said as whom.
+
+    Raises PlatformError if the hub cannot be reached, or does not let the wallet sign in.
+    """
     with httpx.Client(base_url=hub, timeout=60.0, trust_env=False, verify=trusted()) as client:
         try:
+            if signed is not None:
+                _sign_in(client, signed)
             yield client
         except httpx.TransportError as error:
             raise no_hub(hub, error) from error
@@ -29,6 +48,25 @@ def client_of(hub: str) -> Iterator[httpx.Client]:
             raise PlatformError(message_of(error.response)) from error
         except json.JSONDecodeError as error:
             raise not_a_hub(hub) from error
+
+
+def _sign_in(client: httpx.Client, signed: As) -> None:
+    """Let a client carry the wallet's token from now on, and what it asks for."""
+    hub = str(client.base_url)
+    if hub not in signed.tokens:
+        signed.tokens[hub] = _token(client, signed.wallet)
+    client.headers["Authorization"] = f"Bearer {signed.tokens[hub]}"
+    if signed.purpose:
+        client.headers["Armshare-Purpose"] = signed.purpose.encode("ascii", "replace").decode()[:PURPOSE_MAX]
+
+
+def _token(client: httpx.Client, wallet: LocalAccount) -> str:
+    from eth_account.messages import encode_defunct  # here, so that commands without a wallet load no keys
+
+    asked = client.post("/api/auth/challenge", json={"address": wallet.address}).raise_for_status().json()
+    signature = wallet.sign_message(encode_defunct(text=asked["message"])).signature
+    proof = {"nonce": asked["nonce"], "signature": "0x" + bytes(signature).hex()}
+    return str(client.post("/api/auth/verify", json=proof).raise_for_status().json()["token"])
 
 
 def config_of(client: httpx.Client) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,20 @@ async def remove(hub: str, data: Path, robot: str) -> None:
     """Take a robot that is away from the hub's list; raise PlatformError, NotOnlineError or RefusedError."""
     async with _owner(hub, data, robot) as (driver, card):
         await driver.call("DELETE", f"/api/robots/{card['robot']}")
+
+
+async def privacy(hub: str, data: Path, robot: str, private: bool | None, readers: Sequence[str]) -> dict[str, Any]:
+    """Decide whether what is driven with a robot is private, and who may read it; None only asks. Return what it is.
+
+    Raises PlatformError, NotOnlineError or RefusedError.
+    """
+    async with _owner(hub, data, robot) as (driver, card):
+        path = f"/api/robots/{card['robot']}/privacy"
+        if private is None:
+            found: dict[str, Any] = await driver.call("GET", path)
+        else:
+            found = await driver.call("PUT", path, {"private": private, "readers": list(readers)})
+        return found
 
 
 @asynccontextmanager

@@ -227,6 +227,11 @@ class Settings(BaseSettings):
         return self.data / "store-cache"
 
     @property
+    def plain(self) -> Path:
+        """Where private recordings that a reader needs are in the clear, for as long as it does."""
+        return self.data / "plain"
+
+    @property
     def keys(self) -> Path:
         """Where the hub's own keys are kept, readable by their owner only."""
         return self.common / "keys"

@@ -422,6 +422,16 @@ class DatasetRow(Base):
     made_ms: Mapped[int] = mapped_column(BigInteger)
 
 
+class SetReaderRow(Base):
+    """A wallet that a data set's owner lets read it, for as long as the row is here."""
+
+    __tablename__ = "dataset_readers"
+
+    dataset: Mapped[int] = mapped_column(_Id, ForeignKey("datasets.id"), primary_key=True)
+    wallet: Mapped[str] = mapped_column(String(42), primary_key=True)
+    added_ms: Mapped[int] = mapped_column(BigInteger)
+
+
 class VersionRow(Base):
     """One version of a data set, and what it adds up to; its members are in `MemberRow`."""
 
@@ -447,6 +457,8 @@ class VersionRow(Base):
     bytes: Mapped[int] = mapped_column(BigInteger)
     """Of all episode files together."""
     duration_ms: Mapped[int] = mapped_column(BigInteger)
+    private: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether any of its episodes is: then it is given only to those who may read it."""
 
 
 class MemberRow(Base):
@@ -475,6 +487,8 @@ class MemberRow(Base):
     task: Mapped[str] = mapped_column(String(64))
     model: Mapped[str] = mapped_column(String(64))
     duration_ms: Mapped[int] = mapped_column(BigInteger)
+    private: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """As the episode is, which never changes."""
 
 
 class RemovalRow(Base):

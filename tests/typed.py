@@ -138,12 +138,21 @@ _EXPORTED: Final = (
 )
 _RELEASED: Final = "test_export_set.py types it of a hub with a data set; test_release.py has the public tool verify it"
 _OF_A_DATA_SET: Final = "needs a data set, or an episode of one's own; `test_datasets.py` makes them"
+_PRIVATE: Final = "needs a private episode and its owner's key; tests/rewards/hub/test_private_commands.py types it"
 _IMPORTED: Final = "needs a data set of another format; tests/recorder/importing makes, scores and mixes some"
 _OF_SEVERAL: Final = "needs several machines; `test_several_hubs.py` has two hubs, with a bus and a database"
 NOT_TYPED: Final[Mapping[str, str]] = {
     "armshare hub --hub-name a --peer-url http://10.0.0.5:8000 --host 10.0.0.5 --data data-a": _OF_SEVERAL,
     "armshare hub --hub-name b --peer-url http://10.0.0.6:8000 --host 10.0.0.6 --data data-b": _OF_SEVERAL,
     "curl --silent http://10.0.0.5:8000/api/counts": _OF_SEVERAL,
+    "armshare privacy ROBOT": _PRIVATE,
+    "armshare privacy ROBOT private --reader 0x... --reader 0x...": _PRIVATE,
+    "armshare privacy ROBOT public": _PRIVATE,
+    'armshare fetch FOLDER --task lift --key WALLET.key --purpose "a policy for our paper"': _PRIVATE,
+    'armshare download lab/kitchen --key WALLET.key --purpose "..."': _PRIVATE,
+    "armshare export lab/kitchen --format lerobot --to FOLDER --hub URL --key WALLET.key": _RELEASED,
+    "armshare dataset readers lab/kitchen --reader 0x... --reader 0x...": _PRIVATE,
+    "armshare rotate-key --data FOLDER": _PRIVATE,
     "armshare dataset release lab/lift --camera front --size 320x240 --hub URL": _RELEASED,
     "armshare export lab/lift@1 --to lift.hdf5 --hub URL": _RELEASED,
     "curl -s URL/api/release.pub > release.pub": _RELEASED,

@@ -12,6 +12,7 @@ import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from armshare.cli.options import HUB, AsJson, Ca, HubUrl, err, hub_url, out, size_of
+from armshare.client import As
 
 if TYPE_CHECKING:
     from armshare.researcher.cards import Checked
@@ -218,13 +219,40 @@ def release(
         def tell(what: str, done: int, total: int) -> None:
             progress.update(bar, description=what, completed=done, total=total)
 
-        job = orders.ended(hub, asyncio.run(sets.change(hub, wallet, path, orders.body(order))), tell)
+        job = orders.ended(hub, asyncio.run(sets.change(hub, wallet, path, orders.body(order))), tell, As(wallet))
     result = job["result"]
     lines = [
         f"{result['name']}@{result['version']} is released: {result['written']}, {result['bytes'] / 1e6:.1f} MB",
         f"Load it with HF_ENDPOINT={hub} and LeRobotDataset({result['name']!r})",
     ]
     _print(lines, job, as_json)
+
+
+@cli.command()
+def readers(
+    name: Name,
+    reader: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="A wallet that may read its private episodes; may be repeated."),
+    ] = None,
+    nobody: Annotated[bool, typer.Option("--nobody", help="Let nobody read them any more.")] = False,
+    key: Key = None,
+    hub: HubUrl = HUB,
+    as_json: AsJson = False,
+    _ca: Ca = None,
+) -> None:
+    """Say who may read a data set's private episodes, as its owner: those who are named, and no others from then on.
+
+    Without --reader and --nobody, show who may. What somebody has been given cannot be taken back.
+    """
+    from armshare.operator import drive, sets
+
+    if reader and nobody:
+        raise typer.BadParameter("name readers, or --nobody")
+    wallet = drive.wallet_in(key or drive.own_key_file())
+    path, method = _path(name, "readers"), "PUT" if reader or nobody else "GET"
+    said = asyncio.run(sets.change(hub, wallet, path, {"readers": reader or []}, method))
+    _print([f"{said['name']} is read by {one}" for one in said["readers"]] or [f"{name}: no readers"], said, as_json)
 
 
 @cli.command()

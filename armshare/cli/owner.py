@@ -1,8 +1,9 @@
-"""The owner's commands: clear, remove, calibrate."""
+"""The owner's commands: clear, remove, privacy, calibrate."""
 
 from __future__ import annotations
 
 import asyncio
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,13 @@ import typer
 from armshare.cli.options import HUB, Ca, Data, HubUrl, out
 
 cli = typer.Typer()
+
+
+class Privacy(StrEnum):
+    """Who gets what is driven with a robot."""
+
+    PRIVATE = "private"
+    PUBLIC = "public"
 
 
 @cli.command()
@@ -41,6 +49,36 @@ def remove(
 
     asyncio.run(take_away(hub, data, robot))
     out.print(f"{robot} is no longer listed; it comes back if its host does")
+
+
+@cli.command()
+def privacy(
+    robot: Annotated[str, typer.Argument(help="The robot's address or name.")],
+    what: Annotated[
+        Privacy | None, typer.Argument(help="What is driven with it from now on; left out, what it is now is shown.")
+    ] = None,
+    reader: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS", help="A wallet that may read what is private; may be repeated. Others no longer may."
+        ),
+    ] = None,
+    hub: HubUrl = HUB,
+    data: Data = Path("data"),
+    _ca: Ca = None,
+) -> None:
+    """Keep what is driven with a robot private, as its owner (keys/owner.key below --data), and say who may read it.
+
+    It counts from the next episode on; what somebody has been given cannot be taken back (docs/privacy.md).
+    """
+    from armshare.owner import privacy as decide
+
+    if what is None and reader:
+        raise typer.BadParameter("say private or public before --reader")
+    said = asyncio.run(decide(hub, data, robot, None if what is None else what is Privacy.PRIVATE, reader or []))
+    out.print(f"{robot} is {'private' if said['private'] else 'public'}", highlight=False, soft_wrap=True)
+    for one in said["readers"]:
+        out.print(f"  what is private is read by {one}", highlight=False, soft_wrap=True)
 
 
 @cli.command()

@@ -255,6 +255,23 @@ def _real(said: str, task: str) -> tuple[str, tuple[str, ...]]:
     return kind, (named or task or "free",)
 
 
+@cli.command("rotate-key")
+def rotate_key(
+    data: Data = Path("data"), _database: DatabaseUrl = "", _store: StoreUrl = "", as_json: AsJson = False
+) -> None:
+    """Wrap the keys of private episodes by a new key (keys/episodes.key); the hub may go on meanwhile.
+
+    The key before it stays there until the next time.
+    """
+    from armshare.platform.private import rotate
+
+    wrapped = rotate(settings_of(data=data))
+    if as_json:
+        print(json.dumps({"wrapped": wrapped}))
+        return
+    out.print(f"{wrapped} keys are wrapped by a new one: back up {data / 'keys' / 'episodes.key'}", soft_wrap=True)
+
+
 @cli.command()
 def demo(
     episodes: Annotated[int, typer.Option(min=1, help="How many episodes to drive.")] = 3,

@@ -27,7 +27,7 @@ from armshare.cli.options import (
     size_of,
 )
 from armshare.cli.words import option_of, searching
-from armshare.client import client_of, config_of
+from armshare.client import As, client_of, config_of
 from sim.words import listed
 
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from rewards.datasets.exporting import Order
 
 cli = typer.Typer()
+Key = Annotated[
+    Path | None, typer.Option(help="The wallet's key file, for private episodes that it may read (docs/privacy.md).")
+]
+Purpose = Annotated[str, typer.Option(help="What for, in a few words: their operators and owners are told.")]
 _SHOWN: Final = TextColumn("drawing {task.description}"), TimeElapsedColumn()
 
 
@@ -48,6 +52,7 @@ def verify(
     _ca: Ca = None,
     replay: Annotated[bool, typer.Option(help="Re-simulate simulated episodes, bit for bit.")] = True,
     score: Annotated[bool, typer.Option(help="Recompute the score too, and compare it with score.json.")] = False,
+    key: Key = None,
     as_json: AsJson = False,
 ) -> None:
     """Check episodes, gate by gate; the first gate that refuses is named.
@@ -56,9 +61,16 @@ def verify(
     against it, as an imported one, which nobody signed.
     """
     from armshare.researcher import checks
+    from armshare.researcher.sealed import opened_folder
 
     config = checks.pins(pins) if pins else _config(hub) if hub else None
-    reports = [checks.check(bundle, config, replay=replay, score=score) for bundle in bundles]
+    reports = []
+    with ExitStack() as open_:
+        client = open_.enter_context(client_of(hub, _signed(key, ""))) if hub and key else None
+        for bundle in bundles:
+            with opened_folder(bundle, client) as whole:
+                found = checks.check(whole, config, replay=replay, score=score)
+            reports.append({**found, "bundle": str(bundle)})
     if as_json:
         print(json.dumps(reports))
     else:
@@ -176,21 +188,34 @@ def fetch(
         list[str] | None, typer.Option(metavar="ID", help="This episode, whatever else there is; may be repeated.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="The most episodes to download.")] = 1000,
+    key: Key = None,
+    purpose: Purpose = "",
     _ca: Ca = None,
     *,
     words: dict[str, str],
 ) -> None:
-    """Download verified episodes: all, those that the words find, or those that are named."""
+    """Download verified episodes: all, those that the words find, or those that are named.
+
+    With --key, the private ones that you may read, too.
+    """
     from armshare.researcher import fetching
 
     if episode and words:
         said = f"these are named, so nothing is searched for: leave {listed(map(option_of, words))} out"
         raise typer.BadParameter(said, param_hint="--episode")
-    found = fetching.fetch_named(hub, target, episode) if episode else fetching.fetch(hub, target, words, limit)
+    private: list[str] = []
+    signed = _signed(key, purpose)
+    if episode:
+        found = fetching.fetch_named(hub, target, episode, signed)
+    else:
+        found = fetching.fetch(hub, target, words, limit, signed, private.append)
     got = list(_shown(found))
     for line in fetching.fetched_lines(hub, target, got):
         out.print(line, highlight=False, soft_wrap=True, markup=False)
-    if not got:
+    if private:
+        many = "1 private episode was" if len(private) == 1 else f"{len(private):,} private episodes were"
+        err.print(f"{many} left out: --key names a wallet that may read them", highlight=False, soft_wrap=True)
+    if not got and not private:
         err.print(fetching.nothing_line(hub, words), highlight=False, soft_wrap=True, markup=False)
     _say_trouble(got)
 
@@ -202,6 +227,8 @@ def download(
         Path | None, typer.Argument(help="The folder to write to; by default, one that is called as the data set.")
     ] = None,
     digest: Annotated[str, typer.Option(help="Refuse a version whose digest is another.")] = "",
+    key: Key = None,
+    purpose: Purpose = "",
     hub: HubUrl = HUB,
     _ca: Ca = None,
 ) -> None:
@@ -211,7 +238,7 @@ def download(
     """
     from armshare.researcher import fetching
 
-    with client_of(hub) as client:
+    with client_of(hub, _signed(key, purpose)) as client:
         config_of(client)
         folder = target or Path(name.partition("@")[0].rpartition("/")[2] or name)
         found = fetching.release(client, name, folder, digest)
@@ -351,8 +378,9 @@ def _export_set(named: str, target: Path, form: str, order: Order, hub: str, key
         def tell(what: str, done: int, total: int) -> None:
             progress.update(bar, description=what, completed=done, total=total)
 
-        job = orders.ended(hub, asyncio.run(sets.change(hub, wallet, "/api/exports", asked)), tell)
-        said = orders.bring(hub, job, target, tell)
+        signed = As(wallet)
+        job = orders.ended(hub, asyncio.run(sets.change(hub, wallet, "/api/exports", asked)), tell, signed)
+        said = orders.bring(hub, job, target, tell, signed)
     for line in said.lines(target):
         out.print(line, highlight=False, soft_wrap=True, markup=False)
 
@@ -400,6 +428,19 @@ def import_(
             out.print(line, highlight=False, soft_wrap=True, markup=False)
     if report["broken"]:
         raise typer.Exit(1)
+
+
+def _signed(key: Path | None, purpose: str) -> As | None:
+    """Return whom to be signed in as; None if no key was named."""
+    from armshare.operator import drive
+
+    if key is None:
+        if purpose:
+            raise typer.BadParameter("--purpose is told of private episodes: name a wallet with --key too")
+        return None
+    if not key.is_file():
+        raise typer.BadParameter(f"there is no key in {key}", param_hint="--key")
+    return As(drive.wallet_in(key), purpose)
 
 
 def _config(hub: str) -> dict[str, Any]:

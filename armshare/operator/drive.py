@@ -137,6 +137,8 @@ async def _session(
             return
         driver.camera_told = lambda message: _camera_told(driver, outcome, message, tell)
         robot = await _choose(driver, outcome)
+        if robot.get("private", False):
+            tell(f"{robot['name']} is private: you, its owner and those whom they name can read what you drive")
         renew_ms = monotonic_ms() + SESSION_MS - RENEW_MS
         try:
             into = outcome.episodes, tell, outcome.unsigned, outcome.held, scored

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import httpx
 
-from armshare.client import client_of, message_of
+from armshare.client import As, client_of, message_of
 from armshare.failures import DoorError
 from recorder.export.target import whole_file, whole_folder
 from rewards.datasets.exporting import Order, Said
@@ -45,7 +45,7 @@ def body(order: Order) -> dict[str, Any]:
     }
 
 
-def ended(hub: str, job: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
+def ended(hub: str, job: Mapping[str, Any], tell: Tell, signed: As | None = None) -> dict[str, Any]:
     """Return a job once it is done, however long that takes, also if the hub goes away meanwhile.
 
     Raises OrderFailedError.
@@ -54,7 +54,7 @@ def ended(hub: str, job: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
     while found["state"] in ("queued", "running"):
         tell(found["what"] or found["state"], found["done"], found["total"])
         try:
-            with client_of(hub) as client:
+            with client_of(hub, signed) as client:
                 answer = client.get(f"/api/jobs/{job['id']}", params={"wait_s": WAIT_S})
                 found, failures = answer.raise_for_status().json(), 0
         except DoorError as error:
@@ -68,14 +68,14 @@ def ended(hub: str, job: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
     return found
 
 
-def bring(hub: str, job: Mapping[str, Any], target: Path, tell: Tell) -> Said:
+def bring(hub: str, job: Mapping[str, Any], target: Path, tell: Tell, signed: As | None = None) -> Said:
     """Download what an export made, and unpack it as `target`, whole or not at all; return what it is, in words.
 
     A download that was cut goes on. Raises ArchiveError, PlatformError or a TargetError.
     """
     result = job["result"]
     archive = target.with_name(f".{target.name}.{job['id'][:12]}.part")
-    download(hub, job["id"], archive, result["bytes"], result["sha256"], tell)
+    download(hub, job["id"], archive, result["bytes"], result["sha256"], tell, signed)
     try:
         unpack(archive, result["name"], target)
     finally:
@@ -83,12 +83,12 @@ def bring(hub: str, job: Mapping[str, Any], target: Path, tell: Tell) -> Said:
     return Said(result["written"], result["fits"], result["judged"])
 
 
-def download(hub: str, job: str, archive: Path, size: int, sha256: str, tell: Tell) -> None:
+def download(hub: str, job: str, archive: Path, size: int, sha256: str, tell: Tell, signed: As | None = None) -> None:
     """Bring an archive, from where an earlier try ended; raise ArchiveError if it is another one."""
     tries = len(_PAUSES_S)
     while (here := archive.stat().st_size if archive.exists() else 0) < size:
         try:
-            with client_of(hub) as client:
+            with client_of(hub, signed) as client:
                 _append(client, job, archive, here, size, tell)
         except DoorError as error:
             if not isinstance(error.__cause__, httpx.TransportError) or tries == 0:

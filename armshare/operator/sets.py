@@ -54,13 +54,15 @@ def shares(text: str) -> dict[str, float]:
     return {"train": train, "validation": validation, "test": test}
 
 
-async def change(hub: str, wallet: LocalAccount, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+async def change(
+    hub: str, wallet: LocalAccount, path: str, body: Mapping[str, Any], method: str = "POST"
+) -> dict[str, Any]:
     """Ask for a change, signed in; return what the hub answers. Raises RefusedError or PlatformError."""
     async with httpx.AsyncClient(base_url=hub, timeout=CHANGE_S, trust_env=False, verify=trusted()) as http:
         try:
             await hub_config(http)
             await sign_in(http, wallet)
-            found: dict[str, Any] = await call(http, "POST", path, dict(body))
+            found: dict[str, Any] = await call(http, method, path, dict(body))
         except httpx.TransportError as error:
             raise no_hub(hub, error) from error
     return found

@@ -26,6 +26,7 @@ from armshare.platform.built import FOLDER, is_built
 from armshare.platform.cluster import Keys, Placed, cluster_of, present, wait_for_end, wake_elsewhere
 from armshare.platform.hands import Hands
 from armshare.platform.page import Page, no_page
+from armshare.platform.private import EPISODES_KEY, private_in
 from armshare.platform.sub_path import SubPath
 from armshare.settings import Settings
 from recorder.hub.api import body_bytes_max
@@ -41,7 +42,7 @@ from recorder.hub.store import StoreLostError
 from recorder.hub.store.bundles import stored_bundle
 from recorder.hub.store.cache import Cache
 from recorder.hub.store.objects import Objects
-from recorder.hub.store.opening import Opened, in_bucket, in_folder
+from recorder.hub.store.opening import Opened, Sealing, in_bucket, in_folder, sealing
 from recorder.hub.uploads import Uploads
 from recorder.proof import case
 from recorder.proof.asked import Asked, Live, SaidEnd
@@ -60,6 +61,7 @@ from rewards.hub.datasets.cards import Cards
 from rewards.hub.datasets.changes import Changes
 from rewards.hub.datasets.consent import Consent
 from rewards.hub.datasets.described import router as described_router
+from rewards.hub.datasets.reading import SetReaders
 from rewards.hub.datasets.sets import of_dataset
 from rewards.hub.exports.archives import Bounds
 from rewards.hub.exports.giving import Giving, Places
@@ -131,7 +133,7 @@ class Access:
             asked = Asked(*said, version, _driver(row))
         live = None if row.price_wei is None else _live(heard.columns if heard else _written(row), found.lease)
         same = (row.episode, row.robot, row.operator, row.task, row.seed, row.nonce)
-        return case.Ticket(*same, asked, live, row.rules)
+        return case.Ticket(*same, asked, live, row.rules, bool(row.private))
 
 
 def _driver(row: TicketRow) -> Driver | None:
@@ -193,7 +195,9 @@ def make_app(
     changes = Changes(parts.database, search.episodes)
     consent = Consent(parts.database, changes)
     cards = Cards(parts.database, parts.files.store, hands.long, mine=place.mine)
-    giving = _giving(parts, hands, place.mine)
+    signed_in = parts.driving.operator
+    private = private_in(parts.database, signed_in, consent.ended)
+    giving = _giving(parts, hands, place.mine, private.sets)
     erasing = Erasing(parts.database, parts.files.store, now_ms, round(settings.erase_after_days * DAY_MS))
     intake = Intake(
         records=records,
@@ -205,6 +209,7 @@ def make_app(
         replay=replayed,
         hand_on=pipeline.submit,
         turn=place.turn if place.name else None,
+        private=parts.files.private,
     )
     cluster = parts.driving.cluster
     if cluster is not None:
@@ -234,17 +239,18 @@ def make_app(
     if settings.path:
         app.add_middleware(SubPath, path=settings.path)
     app.include_router(teleop_router(parts.driving))
-    app.include_router(rewards_router(pipeline, catalogue, parts.driving.operator, parts.admin_token))
+    app.include_router(rewards_router(pipeline, catalogue, signed_in, parts.admin_token, private.readers))
     reviews = Reviews(
         parts.database, deployment.domain, qualification=settings.qualification, rules=settings.review_rules
     )
-    app.include_router(reviews_router(reviews, parts.driving.operator))
-    app.include_router(search_router(search))
-    app.include_router(bundles_router(catalogue, parts.files.store, pipeline.score_file, consent.ended))
-    signed_in = parts.driving.operator
+    app.include_router(reviews_router(reviews, signed_in))
+    app.include_router(search_router(search, private.seen))
+    app.include_router(bundles_router(catalogue, parts.files.store, pipeline.score_file, consent.ended, private.let))
     made, released = cards.wake, giving.releases.when
-    app.include_router(sets_router(parts.database, changes, consent, signed_in, made=made, released=released))
-    app.include_router(described_router(parts.database, settings.url))
+    app.include_router(
+        sets_router(parts.database, changes, consent, signed_in, made=made, released=released, readers=private.sets)
+    )
+    app.include_router(described_router(parts.database, settings.url, signed_in))
     app.include_router(giving.router(signed_in))
     app.include_router(
         recorder_router(
@@ -257,6 +263,8 @@ def make_app(
             executor=hands.short,
             previews=Previews(Kept(settings.data / "previews"), hands.drawing),
             withdrawn=consent.ended_ms,
+            readers=private.readers,
+            private=parts.files.private,
         )
     )
     app.get("/api/config", response_model=ConfigAnswer)(lambda: _config(parts, giving.public_key))
@@ -297,6 +305,7 @@ def _parts(settings: Settings, chain: Chain, deployment: Deployment, hands: Hand
         away_s=settings.away_s,
         checkable=partial(_unchecked, hands.here),
         several=place.name is not None,
+        watchable=registry.privacy.lets_watch,
     )
     log = Log(load_log_key(settings.keys / "log.key", "armshare/log"))
     try:
@@ -324,6 +333,12 @@ def _parts(settings: Settings, chain: Chain, deployment: Deployment, hands: Hand
 
 def files_of(settings: Settings, database: Database) -> Opened:
     """Open where episodes' files are kept; raise PlatformError if that is a bucket which does not answer."""
+    plain = Cache(settings.plain.absolute(), settings.store_cache_bytes)
+    places = Sealing(settings.keys / EPISODES_KEY, plain)
+    return sealing(_kept(settings, database), database, places, now_ms)
+
+
+def _kept(settings: Settings, database: Database) -> Opened:
     if not settings.store:
         return in_folder(settings.episodes, settings.uploads)
     objects = Objects.at(settings.store)
@@ -376,23 +391,15 @@ def _pipeline(parts: Parts, hands: Hands, place: Placed) -> Pipeline:
     return pipeline
 
 
-def _giving(parts: Parts, hands: Hands, mine: Callable[[], bool]) -> Giving:
+def _giving(parts: Parts, hands: Hands, mine: Callable[[], bool], readers: SetReaders) -> Giving:
     settings = parts.settings
     sizes = round(settings.exports_gb * 1e9), round(settings.releases_gb * 1e9)
     bounds = Bounds(sizes[0], round(settings.exports_kept_days * DAY_MS), sizes[1])
     places = Places(settings.common, settings.keys, settings.url)
     versions = ShelvedVersions(parts.database)
     bundle = partial(stored_bundle, parts.files.store)
-    return Giving(
-        places,
-        parts.database,
-        versions,
-        bundle,
-        lambda: _config(parts).model_dump(),
-        bounds,
-        runner=hands.runner,
-        mine=mine,
-    )
+    said = (places, parts.database, versions, bundle, lambda: _config(parts).model_dump(), bounds)
+    return Giving(*said, runner=hands.runner, mine=mine, readers=readers)
 
 
 class ConfigAnswer(BaseModel):

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -22,7 +22,9 @@ import httpx
 
 from armshare.client import code_of, message_of
 from armshare.failures import PlatformError
+from armshare.researcher.sealed import SEALED_FILE, KeyRefusedError, key_of, open_sealed
 from armshare.researcher.whole import Blocks, BrokenOffError, Wanted, copied, fault, part_of, require_named, unpacked
+from recorder.file.sealed import SealBrokenError, sealed_size
 from recorder.proof.bundle import BUNDLE_FILES, SCORE_FILE, SMALL_FILE_BYTES_MAX
 from recorder.proof.manifest import EPISODE_FILE
 
@@ -31,7 +33,7 @@ WORKERS: Final = 4
 _TOGETHER: Final = 50
 _TOGETHER_BYTES: Final = 64 << 20
 _ALONE_BYTES: Final = 16 << 20
-"""Files of this size come by themselves, and by ranges."""
+"""Files of this size come by themselves, and by ranges, as do private ones."""
 _TRIES: Final = 4
 _BUSY: Final = (429, 503)
 _NO_ROUTE: Final = "http_404"
@@ -96,7 +98,7 @@ class Downloads:
                 found.append(self._there(one.episode))
             else:
                 missing.append((one, wrong))
-        if len(missing) == 1 and missing[0][0].size >= _ALONE_BYTES:
+        if len(missing) == 1 and (missing[0][0].size >= _ALONE_BYTES or missing[0][0].private):
             return [*found, self._alone(*missing[0])]
         return [*found, *self._together(missing)]
 
@@ -178,9 +180,13 @@ class Downloads:
             if tried:
                 self._pause(2.0 ** (tried - 1))
             try:
-                self._require_given_out(one.episode)
+                if not one.private:  # of such a one, its key says so
+                    self._require_given_out(one.episode)
                 for name in BUNDLE_FILES:
-                    self._file(one, name)
+                    if one.private and name == EPISODE_FILE:
+                        self._sealed(one)
+                    else:
+                        self._file(one, name)
                 self._score(one.episode)
                 why = self._placed(one)
                 if not why:
@@ -190,7 +196,9 @@ class Downloads:
                 why = f"the answer broke off ({error})"
                 if tried == _TRIES - 1 and isinstance(error, httpx.ConnectError):
                     raise
-            except _RefusedError as error:
+            except SealBrokenError as error:
+                why = f"what the hub sent does not open: {error}"
+            except (_RefusedError, KeyRefusedError) as error:
                 why = str(error)
                 if error.answer.status_code not in _BUSY:
                     break
@@ -208,21 +216,36 @@ class Downloads:
             if code_of(error.answer) != _NO_ROUTE:
                 raise
 
+    def _sealed(self, one: Wanted) -> None:
+        """Fetch a private recording as the store has it, and open it here; what does not open is not kept."""
+        part = part_of(self._target, one.episode)
+        key = key_of(self._client, one.episode)
+        self._file(replace(one, size=sealed_size(key.size)), SEALED_FILE)
+        try:
+            open_sealed(part / SEALED_FILE, part / EPISODE_FILE, key)
+        except SealBrokenError:
+            (part / EPISODE_FILE).unlink(missing_ok=True)
+            raise
+        finally:
+            (part / SEALED_FILE).unlink(missing_ok=True)
+
     def _file(self, one: Wanted, name: str) -> None:
         """Append to what is there of a file, as far as it is of the same bytes."""
         part = part_of(self._target, one.episode)
         part.mkdir(exist_ok=True)
-        path = part / name
-        most = one.size if name == EPISODE_FILE else SMALL_FILE_BYTES_MAX
-        start = path.stat().st_size if name == EPISODE_FILE and path.exists() else 0
+        path, large = part / name, name in (EPISODE_FILE, SEALED_FILE)
+        most = one.size if large else SMALL_FILE_BYTES_MAX
+        start = path.stat().st_size if large and path.exists() else 0
         if start == most:
             return
-        headers = {"Range": f"bytes={start}-", "If-Range": f'"{one.sha256}"'} if 0 < start < most else {}
+        headers = {"Range": f"bytes={start}-"} if 0 < start < most else {}
+        if headers and name == EPISODE_FILE:  # a sealed file's own hash is not known: what does not fit does not open
+            headers["If-Range"] = f'"{one.sha256}"'
         with _stream(self._client, "GET", f"/api/episodes/{one.episode}/files/{name}", headers=headers) as answer:
             goes_on = answer.status_code == httpx.codes.PARTIAL_CONTENT
             with path.open("ab" if goes_on else "wb") as file:
                 copied(Blocks(answer), file, most - (start if goes_on else 0), exact=False)
-        if name == EPISODE_FILE and path.stat().st_size < most:
+        if large and path.stat().st_size < most:
             raise BrokenOffError(f"after {path.stat().st_size:,} of {most:,} bytes")
 
     def _score(self, episode: str) -> None:
@@ -279,7 +302,7 @@ def _batches(wanted: Iterable[Wanted]) -> Iterator[list[Wanted]]:
     """Yield what is asked for at once: small ones together, large ones alone."""
     some: list[Wanted] = []
     for one in wanted:
-        if one.size >= _ALONE_BYTES:
+        if one.size >= _ALONE_BYTES or one.private:
             yield [one]
             continue
         if len(some) == _TOGETHER or sum(other.size for other in some) + one.size > _TOGETHER_BYTES:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import httpx
 import msgspec
 
-from armshare.client import client_of, config_of
+from armshare.client import As, client_of, config_of
 from armshare.failures import PlatformError
 from armshare.researcher.downloading import Downloads, Got, Outcome
 from armshare.researcher.finding import for_words, pages, there_are
@@ -33,28 +33,36 @@ _VERIFIED: Final = "verified"
 _VERSION: Final = msgspec.json.Decoder(DatasetVersion)
 
 
-def fetch(hub: str, target: Path, words: Mapping[str, str], limit: int) -> Iterator[Got]:
+def fetch(
+    hub: str,
+    target: Path,
+    words: Mapping[str, str],
+    limit: int,
+    signed: As | None = None,
+    left_out: Callable[[str], None] = lambda _episode: None,
+) -> Iterator[Got]:
     """Download the bundles of verified episodes that the words find below `target`, yielding what became of each.
 
-    What is there already, and whole, is left alone. Raises PlatformError if there is no hub, or if the words ask for
-    episodes that are not verified, whose files are not everybody's.
+    Private ones are asked for as `signed`; without it, they are left out, which `left_out` is told. What is there
+    already, and whole, is left alone. Raises PlatformError if there is no hub, or if the words ask for episodes that
+    are not verified, whose files are not everybody's.
     """
     if words.get("state", _VERIFIED) != _VERIFIED:
         raise PlatformError(
             f"--state {words['state']} cannot be downloaded: only the files of verified episodes are everybody's. "
             "Leave --state out."
         )
-    with client_of(hub) as client:
+    with client_of(hub, signed) as client:
         config_of(client)
-        yield from Downloads(client, target).run(_found(client, words, limit))
+        yield from Downloads(client, target).run(_found(client, words, limit, None if signed else left_out))
 
 
-def fetch_named(hub: str, target: Path, episodes: Sequence[str]) -> Iterator[Got]:
+def fetch_named(hub: str, target: Path, episodes: Sequence[str], signed: As | None = None) -> Iterator[Got]:
     """Download the bundles of these episodes below `target`, yielding what became of each.
 
     Raises PlatformError if there is no hub, or if one of them is not a verified episode of it.
     """
-    with client_of(hub) as client:
+    with client_of(hub, signed) as client:
         config_of(client)
         wanted = [_named(client, one) for one in dict.fromkeys(episodes)]
         yield from Downloads(client, target).run(wanted)
@@ -64,13 +72,23 @@ def _named(client: httpx.Client, episode: str) -> Wanted:
     found = client.get(f"/api/episodes/{quote(episode, safe='')}").raise_for_status().json()
     if found["state"] != _VERIFIED:
         raise PlatformError(f"{episode} is {found['state']}: only verified episodes can be downloaded.")
-    return Wanted(found["episode"], found["sha256"], found["size"])
+    return _wanted(found)
 
 
-def _found(client: httpx.Client, words: Mapping[str, str], limit: int) -> Iterator[Wanted]:
+def _found(
+    client: httpx.Client, words: Mapping[str, str], limit: int, left_out: Callable[[str], None] | None
+) -> Iterator[Wanted]:
+    """Yield what is found; what is private is `left_out`, if that is to be told."""
     for page in pages(client, {**words, "state": _VERIFIED}, limit):
         for one in page["episodes"]:
-            yield Wanted(one["episode"], one["sha256"], one["size"])
+            if left_out is not None and one.get("private", False):
+                left_out(one["episode"])
+            else:
+                yield _wanted(one)
+
+
+def _wanted(one: Mapping[str, Any]) -> Wanted:
+    return Wanted(one["episode"], one["sha256"], one["size"], one.get("private", False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +97,8 @@ class Release:
 
     version: DatasetVersion
     digest: str
+    private: frozenset[str] = frozenset()
+    """The episodes of it that are private."""
 
     @property
     def named(self) -> str:
@@ -108,12 +128,24 @@ def release(client: httpx.Client, name: str, target: Path, digest: str = "") -> 
     target.mkdir(parents=True, exist_ok=True)
     write_atomic(target / CROISSANT, client.get(f"{files}/croissant.json").raise_for_status().content)
     write_atomic(target / DOCUMENT, data)
-    return Release(version, found)
+    return Release(version, found, _private_in(client, files) if said.get("private", False) else frozenset())
+
+
+def _private_in(client: httpx.Client, files: str) -> frozenset[str]:
+    """Return which episodes of a version are private."""
+    found: set[str] = set()
+    after: int | None = -1
+    while after is not None:
+        page = client.get(f"{files}/episodes", params={"limit": 200, "after": after}).raise_for_status().json()
+        found |= {one["episode"] for one in page["episodes"] if one["private"]}
+        after = page["next"]
+    return frozenset(found)
 
 
 def download(client: httpx.Client, found: Release, target: Path) -> Iterator[Got]:
     """Download a version's episodes below `target`, yielding what became of each."""
-    wanted = (Wanted(one.episode, one.sha256, one.size) for one in found.version.episodes)
+    every = found.version.episodes
+    wanted = (Wanted(one.episode, one.sha256, one.size, one.episode in found.private) for one in every)
     return Downloads(client, target).run(wanted)
 
 

@@ -34,6 +34,8 @@ class Wanted:
     episode: str
     sha256: str
     size: int
+    private: bool = False
+    """Whether it comes sealed, for whoever may read it."""
 
 
 def fault(folder: Path, wanted: Wanted) -> str:

@@ -34,11 +34,14 @@ from recorder.hub.previews.line import (
     PreviewsBusyError,
 )
 from recorder.hub.previews.routes import add_previews
-from recorder.hub.ranges import RangeError, file_answer
+from recorder.hub.private import NotPrivateError, add_private
+from recorder.hub.ranges import NOT_KEPT, RangeError, file_answer
+from recorder.hub.readers import Readers, What, asking
 from recorder.hub.records import EpisodeErasedError, NotTheOperatorError
 from recorder.hub.showing import routes as showing
 from recorder.hub.states import EpisodeState, EpisodeStateError
 from recorder.hub.store import StoredFile, StoreLostError, UnknownFileError
+from recorder.hub.store.sealing import SealingStore
 from recorder.hub.tables import EpisodeRow
 from recorder.hub.uploads import (
     OffsetMismatchError,
@@ -55,6 +58,7 @@ from recorder.proof.bundle import BUNDLE_FILES
 from recorder.proof.case import Ticket
 from recorder.proof.manifest import EPISODE_FILE, MANIFEST_BYTES_MAX
 from recorder.proof.refusals import GateError
+from teleop.clock import now_ms
 from teleop.hub import errors
 from teleop.hub.accounts import NotSignedInError
 from teleop.hub.db import Database
@@ -134,6 +138,7 @@ class MediaTypeError(Exception):
 _STATUS: Final[dict[type[Exception], int]] = {
     NotTheOperatorError: 403,
     EpisodePrivateError: 403,
+    NotPrivateError: 404,
     EpisodeIdError: 404,
     UnknownEpisodeError: 404,
     UnknownFileError: 404,
@@ -205,20 +210,25 @@ def make_router(
     executor: Executor | None = None,
     previews: Previews | None = None,
     withdrawn: Withdrawn = lambda _episode: None,
+    readers: Readers | None = None,
+    private: SealingStore | None = None,
 ) -> APIRouter:
     """Return every route of the recorder; without `previews`, all but theirs.
 
     `executor` reads files for whoever looks at them (None: threads).
-    `withdrawn` says when the consent to an episode ended; None if it has not. It may block.
+    `withdrawn` says when the consent to an episode ended; None if it has not. It may block. `readers` knows who may
+    read what is private (without it: its operator, its robot's owner and whom this names), and `private` has its keys.
     """
+    readers = readers or Readers(database, now_ms, withdrawn=lambda one: withdrawn(one) is not None)
     router = APIRouter(route_class=_Route)
     _add_uploads(router, access, uploads, intake)
     _add_intake(router, access, intake)
     _add_arriving(router, access, intake, Arriving(database, uploads))
-    _add_reading(router, access, intake, catalogue, withdrawn)
-    showing.add_showing(router, partial(_verified, catalogue, intake), executor)
+    add_private(router, access.operator, readers, private)
+    _add_reading(router, access, intake, catalogue, withdrawn, readers)
+    showing.add_showing(router, partial(_verified, access, catalogue, intake, readers), executor)
     if previews is not None:
-        add_previews(router, previews, partial(_seen, intake, catalogue, withdrawn))
+        add_previews(router, previews, partial(_seen, access, intake, catalogue, readers, withdrawn))
     _add_log(router, log, database)
     return router
 
@@ -348,7 +358,14 @@ def _add_arriving(router: APIRouter, access: Access, intake: Intake, arriving: A
             raise errors.ApiError(422, "address", str(error)) from error
 
 
-def _add_reading(router: APIRouter, access: Access, intake: Intake, catalogue: Catalogue, withdrawn: Withdrawn) -> None:
+def _add_reading(
+    router: APIRouter,
+    access: Access,
+    intake: Intake,
+    catalogue: Catalogue,
+    withdrawn: Withdrawn,
+    readers: Readers,
+) -> None:
     @router.get("/api/episodes/{episode}/manifest", response_class=Response, responses=_MANIFEST)
     async def manifest(episode: str, wait_s: Annotated[float, Query(ge=0.0, le=WAIT_S_MAX)] = 0.0) -> Response:
         """Return the manifest's exact bytes, once the host has sealed the episode."""
@@ -365,30 +382,52 @@ def _add_reading(router: APIRouter, access: Access, intake: Intake, catalogue: C
     @router.get("/api/episodes/{episode}/files/{name}", response_class=Response, responses=_FILE)
     @router.head("/api/episodes/{episode}/files/{name}", response_class=Response)
     def file(episode: str, name: str, request: Request) -> Response:
-        """Return a bundle's file, or a range; before it is verified, only to its operator and its robot's owner."""
+        """Return a bundle's file, or a range; a private recording, only to those who may read it.
+
+        Before it is verified, to its operator and its robot's owner only.
+        """
         if name not in BUNDLE_FILES:
             raise UnknownFileError(f"expected one of {', '.join(BUNDLE_FILES)}, got {name[:80]!r}")
         kind = "application/x-hdf5" if name.endswith(".h5") else "application/json"
         found = intake.file(episode, name, partial(_concerned, access, request))
-        return file_answer(request, found, kind, f"{episode}-{name}")
+        private = name == EPISODE_FILE and readers.let(episode, asking(access.operator, request), What.FILE)
+        answer = file_answer(request, found, kind, f"{episode}-{name}")
+        if private:
+            answer.headers["Cache-Control"] = NOT_KEPT
+        return answer
 
 
-def _verified(catalogue: Catalogue, intake: Intake, episode: str) -> StoredFile:
-    """Return the file of a verified episode; another's may be anything, and is read for nobody who looks."""
+def _verified(
+    access: Access, catalogue: Catalogue, intake: Intake, readers: Readers, request: Request, episode: str
+) -> tuple[StoredFile, bool]:
+    """Return the file of a verified episode that whoever asks may read, and whether it is private.
+
+    One that is not verified may be anything, and is read for nobody who looks.
+    """
     state = catalogue.get(episode).state
     if state is not EpisodeState.VERIFIED:
         raise EpisodeStateError(f"{episode} is {state}: only verified episodes are shown")
-    return intake.file(episode, EPISODE_FILE, lambda _row: False)
+    private = readers.let(episode, asking(access.operator, request), What.MOTION)
+    return intake.file(episode, EPISODE_FILE, lambda _row: False), private
 
 
-def _seen(intake: Intake, catalogue: Catalogue, withdrawn: Withdrawn, episode: str) -> tuple[str, StoredFile]:
-    """Return the digest and the file of an episode that anyone may see; raise why nobody may."""
+def _seen(
+    access: Access,
+    intake: Intake,
+    catalogue: Catalogue,
+    readers: Readers,
+    withdrawn: Withdrawn,
+    request: Request,
+    episode: str,
+) -> tuple[str, StoredFile, bool]:
+    """Return the digest and the file of an episode that whoever asks may see, and whether it is private."""
     found = catalogue.get(episode)
     if found.state is not EpisodeState.VERIFIED or found.digest is None:
         raise EpisodeStateError(f"{episode} is {found.state}: only verified episodes have previews")
     if withdrawn(episode) is not None:
         raise EpisodeWithdrawnError(f"the operator of {episode} has withdrawn it, so it is not shown any more")
-    return found.digest, intake.file(episode, EPISODE_FILE, lambda _row: False)
+    private = readers.let(episode, asking(access.operator, request), What.PICTURES)
+    return found.digest, intake.file(episode, EPISODE_FILE, lambda _row: False), private
 
 
 def _concerned(access: Access, request: Request, row: EpisodeRow) -> bool:

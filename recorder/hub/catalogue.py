@@ -60,6 +60,8 @@ class EpisodeView:
     """Whether it is rejected, its files are here, and its operator may still ask for another look."""
     twin: str | None
     """The episode that it repeats, if it is rejected for that."""
+    private: bool
+    """Whether its recording is given only to those who may read it (docs/privacy.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ def view(row: EpisodeRow) -> EpisodeView:
         next_try_ms=row.next_try_ms,
         another_look=_may_be_looked_at(row),
         twin=row.twin,
+        private=row.private,
     )
 
 

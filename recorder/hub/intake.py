@@ -16,7 +16,8 @@ from concurrent.futures import BrokenExecutor, Executor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from pathlib import Path
+from typing import Final, Protocol
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -71,6 +72,13 @@ class Sealing:
     upload: str
 
 
+class Sealer(Protocol):
+    """Keeps what is private sealed; `recorder.hub.store.sealing.SealingStore` is one."""
+
+    def adopt_private(self, episode: str, digest: str, source: Path) -> None:
+        """Move in a recording, sealed and bound to its manifest's digest. Idempotent, even without the source."""
+
+
 class Intake:
     """One hub's intake. For one event loop."""
 
@@ -86,15 +94,17 @@ class Intake:
         hand_on: Callable[[str], None] | None = None,
         at_once: int = 1,
         turn: Callable[[str], AbstractAsyncContextManager[None]] | None = None,
+        private: Sealer | None = None,
     ) -> None:
         """`replay` re-simulates simulated episodes; it and `executor` must agree on what can be pickled.
 
         `hand_on` is called with each verified episode's id, once it is on disk; it must not block. So many of the held
-        ones are checked `at_once`. `turn` keeps other hubs out of an episode.
+        ones are checked `at_once`. `turn` keeps other hubs out of an episode. `private` takes in what is private;
+        without it, that is refused.
         """
         self._records, self._store, self._uploads = records, store, uploads
         self._domain, self._executor, self._replay = domain, executor, replay
-        self._hand_on, self._at_once, self._turn = hand_on, at_once, turn
+        self._hand_on, self._at_once, self._turn, self._private = hand_on, at_once, turn, private
         self.told: Callable[[str], None] = lambda _episode: None
         """Called with each episode that was sealed, or will not be: people may wait for it at another hub."""
         self._sealed = Arrivals()
@@ -269,13 +279,21 @@ class Intake:
         with self._uploads.finished(sealing.upload, robot, episode) as file:
             self._store.write(episode, MANIFEST_FILE, sealing.manifest.encode())
             self._store.write(episode, SIGNATURES_FILE, signatures.encode())
-            self._store.adopt(episode, EPISODE_FILE, file)
+            self._adopt(episode, signatures.digest, file, private=ticket is not None and ticket.private)
         driver = None if ticket is None or ticket.asked is None else ticket.asked.driver
         said = sealing.manifest, signatures.digest, sealing.robot_signature
-        row = self._records.seal(manifest, *said, driver)
+        row = self._records.seal(manifest, *said, driver, private=ticket is not None and ticket.private)
         self._uploads.forget(sealing.upload, robot)
         _log.info("episode sealed", episode=episode, robot=robot, state=row.state.value, steps=row.steps)
         return row
+
+    def _adopt(self, episode: str, digest: str, file: Path, *, private: bool) -> None:
+        if not private:
+            self._store.adopt(episode, EPISODE_FILE, file)
+            return
+        if self._private is None:
+            raise StoreLostError(f"{episode} is private, and this hub has no store that seals")
+        self._private.adopt_private(episode, digest, file)
 
     def _require_sealable(
         self, episode: str, robot: str, ticket: Ticket | None, sealing: Sealing

@@ -15,6 +15,8 @@ from fastapi.responses import StreamingResponse
 from recorder.hub.store.store import StoredFile, blocks
 
 _RANGE: Final = re.compile(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*", re.IGNORECASE | re.ASCII)
+NOT_KEPT: Final = "private, no-store"
+"""Of what is private: no cache keeps it, not even a browser's."""
 
 
 class RangeError(Exception):

@@ -91,11 +91,18 @@ class Records:
             return list(db.scalars(waiting.order_by(EpisodeRow.next_try_ms, EpisodeRow.episode)))
 
     def seal(
-        self, manifest: Manifest, text: str, digest: str, robot_signature: str, driver: Driver | None
+        self,
+        manifest: Manifest,
+        text: str,
+        digest: str,
+        robot_signature: str,
+        driver: Driver | None,
+        *,
+        private: bool = False,
     ) -> EpisodeRow:
         """Fill in what the manifest says; the episode is `uploaded`, or `invalid` if its recording failed.
 
-        `driver`: who or what drove, as its ticket says; None if that does not say.
+        `driver`: who or what drove, as its ticket says; None if that does not say. `private`: as its ticket says.
         """
         then = EpisodeState.UPLOADED if manifest.valid else EpisodeState.INVALID
         with self._database() as db, db.begin():
@@ -103,6 +110,7 @@ class Records:
             if row is None:
                 row = self._new(manifest.episode, manifest.robot.address, manifest.operator.address)
                 db.add(row)
+            row.private = row.private or private
             row.state = _along(row, EpisodeState.SEALED, then)
             row.task, row.steps, row.success = manifest.task.name, manifest.steps, manifest.success
             row.model, row.duration_ms = searchable_model(manifest), duration_ms(manifest)
@@ -247,7 +255,7 @@ class Records:
 
     def _expected(self, db: Session, ticket: Ticket) -> EpisodeRow:
         row = self._new(ticket.episode, ticket.robot, ticket.operator)
-        row.task = ticket.task
+        row.task, row.private = ticket.task, ticket.private
         _note_driver(row, None if ticket.asked is None else ticket.asked.driver)
         db.add(row)
         return row

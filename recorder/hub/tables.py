@@ -5,7 +5,20 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import JSON, BigInteger, Boolean, Enum, ForeignKey, Index, Integer, LargeBinary, String, Text, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Enum,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    false,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from recorder.hub.states import EpisodeState
@@ -82,6 +95,8 @@ class EpisodeRow(Base):
     """What it rests on, once verified; None if an earlier release verified it."""
     twin: Mapped[str | None] = mapped_column(String(64))
     """The episode that it repeats, if it is rejected for that."""
+    private: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    """As its ticket said when it began; never changed."""
 
 
 class MotionRow(Base):
@@ -159,6 +174,40 @@ class FileRow(Base):
     episode: Mapped[str] = mapped_column(String(64), primary_key=True)
     name: Mapped[str] = mapped_column(String(32), primary_key=True)
     key: Mapped[str] = mapped_column(ForeignKey("stored_objects.key"), index=True)
+
+
+class KeyRow(Base):
+    """The key that a private episode's recording is sealed by, wrapped by a key of the hub's; and what is in it."""
+
+    __tablename__ = "episode_keys"
+
+    episode: Mapped[str] = mapped_column(String(64), primary_key=True)
+    master: Mapped[str] = mapped_column(String(16), index=True)
+    """Which of the hub's keys wraps it."""
+    wrapped: Mapped[bytes] = mapped_column(LargeBinary)
+    digest: Mapped[str] = mapped_column(String(66))
+    """The manifest's, which the sealed bytes are bound to."""
+    sha256: Mapped[str] = mapped_column(String(64))
+    size: Mapped[int] = mapped_column(BigInteger)
+    made_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class UseRow(Base):
+    """Somebody was given something of a private episode: who, what, what for, and when."""
+
+    __tablename__ = "episode_uses"
+    __table_args__ = (Index("ix_episode_uses", "episode", "wallet", "what"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    episode: Mapped[str] = mapped_column(ForeignKey("episodes.episode"))
+    wallet: Mapped[str] = mapped_column(String(42))
+    what: Mapped[str] = mapped_column(String(16))
+    purpose: Mapped[str] = mapped_column(String(200))
+    """In the words of whoever asked; empty if they gave none."""
+    first_ms: Mapped[int] = mapped_column(BigInteger)
+    last_ms: Mapped[int] = mapped_column(BigInteger)
+    times: Mapped[int] = mapped_column(Integer)
+    """How often, from the first to the last: what follows within an hour is one row."""
 
 
 class PieceRow(Base):

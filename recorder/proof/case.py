@@ -40,6 +40,8 @@ class Ticket:
     """What it heard while the episode was driven; None for a ticket of an earlier release."""
     rules: str | None = None
     """The version of the scoring rules that it named; None for a ticket of an earlier release."""
+    private: bool = False
+    """Whether the episode is private: its recording is kept sealed, and given to those who may read it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -149,6 +149,17 @@ class ScoreAnswer(BaseModel):
     """A real robot's episode, which is not paid before people have reviewed it."""
     review: ReviewAnswer | None
     """What people make of it; null for any other, and if an earlier release scored it."""
+    withheld: bool = False
+    """Whether the episode is private, and whoever asks may not read it: then what the score was found by is empty."""
+
+    def withholding(self) -> Self:
+        """Return what everybody may know of a private episode's score: what it is, and what it pays."""
+        empty: dict[str, Any] = {"vector": {}, "shown": {}, "reasons": [], "refused": [], "costs": [], "segments": []}
+        versions = [one.model_copy(update={"costs": []}) for one in self.versions]
+        practice = None if self.practice is None else self.practice.model_copy(update={"checks": []})
+        review = None if self.review is None else self.review.model_copy(update={"reasons": []})
+        said = {"versions": versions, "practice": practice, "review": review, "withheld": True}
+        return self.model_copy(update=empty | said)
 
     @classmethod
     def of(cls, found: Verdict) -> Self:

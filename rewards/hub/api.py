@@ -13,6 +13,8 @@ from fastapi.concurrency import run_in_threadpool
 
 from recorder.file.episode import FileMissingError
 from recorder.hub.catalogue import Catalogue, UnknownEpisodeError
+from recorder.hub.ranges import NOT_KEPT
+from recorder.hub.readers import Readers, What, asking
 from recorder.hub.states import EpisodeState
 from recorder.hub.store import UnknownFileError
 from recorder.proof.bundle import SCORE_FILE
@@ -66,27 +68,39 @@ class SignedIn(Protocol):
 class _Routes:
     """The routes, each a method of its own."""
 
-    def __init__(self, pipeline: Pipeline, catalogue: Catalogue, signed_in: SignedIn, admin_token: str) -> None:
-        self._pipeline, self._catalogue = pipeline, catalogue
+    def __init__(
+        self, pipeline: Pipeline, catalogue: Catalogue, signed_in: SignedIn, admin_token: str, readers: Readers | None
+    ) -> None:
+        self._pipeline, self._catalogue, self._readers = pipeline, catalogue, readers
         self._signed_in, self._admin_token = signed_in, admin_token
 
-    async def score(self, episode: str, wait_s: Annotated[float, Query(ge=0, le=WAIT_MAX_S)] = 0.0) -> ScoreAnswer:
-        """Return an episode's score, once it has one."""
+    async def score(
+        self, request: Request, episode: str, wait_s: Annotated[float, Query(ge=0, le=WAIT_MAX_S)] = 0.0
+    ) -> ScoreAnswer:
+        """Return an episode's score, once it has one; of a private one, strangers get the number and the pay alone."""
         found = await self._pipeline.verdict(episode, wait_s)
         if found is None:
             raise await self._not_scored(episode)
-        return ScoreAnswer.of(found)
+        said = ScoreAnswer.of(found)
+        if self._readers is None:
+            return said
+        asker = asking(self._signed_in, request)
+        return said if await run_in_threadpool(self._readers.reads, episode, asker) else said.withholding()
 
-    async def score_file(self, episode: str) -> Response:
+    async def score_file(self, request: Request, episode: str) -> Response:
         """Return an episode's score as the file that lies beside it in a bundle; nobody signs it."""
+        private = await self._let(request, episode)
         found = await self._pipeline.verdict(episode)
         if found is None:
             raise await self._not_scored(episode)
         named = {"Content-Disposition": f'attachment; filename="{episode}-{SCORE_FILE}"'}
+        if private:
+            named["Cache-Control"] = NOT_KEPT
         return Response(encoded(found.scored), media_type="application/json", headers=named)
 
-    async def best(self, episode: str) -> BestAnswer:
+    async def best(self, request: Request, episode: str) -> BestAnswer:
         """Return the best accepted drive of the same task and robot model from a like start, to learn from."""
+        await self._let(request, episode)
         try:
             found = await self._pipeline.best(episode)
         except LOST as error:
@@ -113,6 +127,12 @@ class _Routes:
         """Return the newest of these jobs, newest first. For the platform's operator (admin token)."""
         _require_admin(request, self._admin_token)
         return [RescoringAnswer.of(job) for job in await self._pipeline.rescorings()]
+
+    async def _let(self, request: Request, episode: str) -> bool:
+        """Let whoever asks know how an episode went; return whether it is private. Raises ApiError."""
+        if self._readers is None:
+            return False
+        return await run_in_threadpool(self._readers.let, episode, asking(self._signed_in, request), What.SCORE)
 
     async def _no_best(self, episode: str) -> ApiError:
         known = await self._pipeline.known(episode)
@@ -167,12 +187,18 @@ class _Routes:
         return RootAnswer.of(root)
 
 
-def router(pipeline: Pipeline, catalogue: Catalogue, signed_in: SignedIn, admin_token: str) -> APIRouter:
+def router(
+    pipeline: Pipeline,
+    catalogue: Catalogue,
+    signed_in: SignedIn,
+    admin_token: str,
+    readers: Readers | None = None,
+) -> APIRouter:
     """Return the rewards routes. With an empty `admin_token`, nobody can settle by hand.
 
     They come before the recorder's, whose `/files/{name}` knows only what it has itself.
     """
-    made, routes = _Routes(pipeline, catalogue, signed_in, admin_token), APIRouter()
+    made, routes = _Routes(pipeline, catalogue, signed_in, admin_token, readers), APIRouter()
     routes.get("/api/episodes/{episode}/score")(made.score)
     routes.get(f"/api/episodes/{{episode}}/files/{SCORE_FILE}", response_class=Response, responses=_DOCUMENT)(
         made.score_file

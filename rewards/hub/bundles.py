@@ -9,12 +9,13 @@ import tarfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from recorder.hub.catalogue import Catalogue, UnknownEpisodeError
+from recorder.hub.ranges import NOT_KEPT
 from recorder.hub.states import EpisodeState
 from recorder.hub.store.store import BLOCK_BYTES, Store, StoredFile, UnknownFileError
 from recorder.proof.bundle import BUNDLE_FILES, SCORE_FILE
@@ -29,6 +30,8 @@ _TAR: Final[dict[int | str, dict[str, Any]]] = {
 }
 Withdrawn = Callable[[str], bool]
 """Returns whether the consent to an episode has ended. It may block."""
+Let = Callable[[Request, str], bool]
+"""Raises ApiError unless whoever asks may read an episode, and notes that they are given it. It may block."""
 ScoreFile = Callable[[str], Awaitable[bytes | None]]
 """Returns an episode's score.json, or None while there is none."""
 
@@ -44,23 +47,29 @@ class BundlesAsked(BaseModel):
 
 
 class _Routes:
-    def __init__(self, catalogue: Catalogue, store: Store, score_file: ScoreFile, withdrawn: Withdrawn) -> None:
-        self._catalogue, self._store, self._score_file = catalogue, store, score_file
+    def __init__(
+        self, catalogue: Catalogue, store: Store, score_file: ScoreFile, withdrawn: Withdrawn, let: Let
+    ) -> None:
+        self._catalogue, self._store, self._score_file, self._let = catalogue, store, score_file, let
         self._withdrawn = withdrawn
         self._sending = 0
 
-    async def bundles(self, asked: BundlesAsked) -> StreamingResponse:
+    async def bundles(self, request: Request, asked: BundlesAsked) -> StreamingResponse:
         """Return verified episodes as a tar: a folder each, with the files of its bundle, and its score.json."""
         if self._sending >= AT_ONCE:
             said = f"{AT_ONCE} such downloads are being sent at the moment; ask again in a few seconds"
             raise ApiError(503, "bundles_busy", said, again_s=5)
         wanted = list(dict.fromkeys(asked.episodes))
-        files = await run_in_threadpool(self._files, wanted)
-        return StreamingResponse(self._sent(wanted, files), media_type="application/x-tar")
+        files = await run_in_threadpool(self._files, request, wanted)
+        headers = {"Cache-Control": NOT_KEPT}
+        return StreamingResponse(self._sent(wanted, files), media_type="application/x-tar", headers=headers)
 
-    def _files(self, wanted: Sequence[str]) -> list[list[tuple[str, StoredFile]]]:
-        """Return what is to be sent of each; raise ApiError if anything is not everybody's, before anything is sent."""
-        return [self._bundle(episode) for episode in wanted]
+    def _files(self, request: Request, wanted: Sequence[str]) -> list[list[tuple[str, StoredFile]]]:
+        """Return what is to be sent of each; raise ApiError if anything is not for whoever asks, before any is sent."""
+        found = [self._bundle(episode) for episode in wanted]
+        for episode in wanted:
+            self._let(request, episode)
+        return found
 
     def _bundle(self, episode: str) -> list[tuple[str, StoredFile]]:
         try:
@@ -97,11 +106,15 @@ class _Routes:
 
 
 def router(
-    catalogue: Catalogue, store: Store, score_file: ScoreFile, withdrawn: Withdrawn = lambda _episode: False
+    catalogue: Catalogue,
+    store: Store,
+    score_file: ScoreFile,
+    withdrawn: Withdrawn = lambda _episode: False,
+    let: Let = lambda _request, _episode: False,
 ) -> APIRouter:
     """Return the route."""
     routes = APIRouter()
-    ours = _Routes(catalogue, store, score_file, withdrawn)
+    ours = _Routes(catalogue, store, score_file, withdrawn, let)
     routes.post("/api/bundles", response_class=StreamingResponse, responses=_TAR)(ours.bundles)
     return routes
 

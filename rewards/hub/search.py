@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, defer
 
 from recorder.hub import motions
 from recorder.hub.catalogue import EpisodeView, UnknownEpisodeError, view
+from recorder.hub.readers import private_of
 from recorder.hub.states import EpisodeState
 from recorder.hub.tables import EpisodeRow
 from rewards.datasets.words import DatasetName, FilterValueError, Words
@@ -113,9 +114,11 @@ class Search:
             return self._counts.values(db, words, lambda said, newest: self.where(db, said, walked=newest))
 
     def episodes(self, words: Words, limit: int) -> list[str]:
-        """Return the first `limit` episodes that are found, in their order; raises as `page` does."""
+        """Return the first `limit` episodes that are found and not private, in their order; raises as `page` does."""
         with self._database() as db, ending_in(db, self._max_s):
-            return [episode for episode, _ in self._first(db, words, limit)[1]]
+            found = [episode for episode, _ in self._first(db, words, limit)[1]]
+        private = frozenset(private_of(self._database, found))
+        return [one for one in found if one not in private]
 
     def neighbours(self, episode: str) -> Neighbours:
         """Return what is beside an episode; raise UnknownEpisodeError, or SlowQueryError."""
@@ -137,6 +140,8 @@ class Search:
         said = terms(words)
         found = in_order(db, said, words.order) if walked else conditions(db, said)
         found.append(not_withdrawn())
+        if words.parts:  # what a private drive's parts are is for those who may read it
+            found.append(_not_private())
         if words.dataset is not None:
             found.append(SearchedRow.episode.in_(self._of_dataset(db, words.dataset)))
         if KEYS[words.order][0] is not SearchedRow.created_ms:
@@ -176,10 +181,19 @@ class Search:
 
 
 def _near(db: Session, episode: str) -> list[Near]:
+    here = db.get(EpisodeRow, episode)
+    if here is None or here.private:  # how like it moved to what anyone can see would say how it moved
+        return []
     near = [Near(one.episode, one.distance) for one in motions.nearest(db, episode, NEAREST)]
-    gone = select(WithdrawalRow.episode).where(WithdrawalRow.episode.in_([one.episode for one in near]))
-    withdrawn = set(db.scalars(gone))
-    return [one for one in near if one.episode not in withdrawn]
+    ids = [one.episode for one in near]
+    hidden = set(db.scalars(select(WithdrawalRow.episode).where(WithdrawalRow.episode.in_(ids))))
+    hidden |= set(db.scalars(select(EpisodeRow.episode).where(EpisodeRow.episode.in_(ids), EpisodeRow.private)))
+    return [one for one in near if one.episode not in hidden]
+
+
+def _not_private() -> ColumnElement[bool]:
+    """Return what is true of a row whose episode everybody may read."""
+    return SearchedRow.episode.not_in(select(EpisodeRow.episode).where(EpisodeRow.private))
 
 
 def _after(words: Words, key: ColumnElement[Any], episode: Any, falls: bool) -> list[ColumnElement[bool]]:

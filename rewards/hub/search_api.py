@@ -22,6 +22,8 @@ from teleop.hub.errors import ApiError
 AT_ONCE: Final = 4
 WAITING_MAX: Final = 64
 T = TypeVar("T")
+Seen = Callable[[Request, str], None]
+"""Raises ApiError if whoever asks may not see which episodes a data set has. It may block."""
 
 
 def parameters(names: tuple[str, ...] = tuple(WORDS)) -> dict[str, Any]:
@@ -39,21 +41,26 @@ def parameters(names: tuple[str, ...] = tuple(WORDS)) -> dict[str, Any]:
     return {"parameters": said}
 
 
-def router(search: Search) -> APIRouter:
+def router(search: Search, seen: Seen = lambda _request, _name: None) -> APIRouter:
     """Return the routes. They come before the recorder's, which would take `words` for an episode."""
     routes, beside = APIRouter(), _Beside()
+
+    def _let(request: Request, words: Words) -> Words:
+        if words.dataset is not None:
+            seen(request, str(words.dataset))
+        return words
 
     @routes.get("/api/episodes", openapi_extra=parameters())
     async def episodes(request: Request) -> FoundPage:
         """Return a page of the episodes that the words find; without `order`, the newest first."""
         words = _words(request)
-        return await beside.run(lambda: search.page(words))
+        return await beside.run(lambda: search.page(_let(request, words)))
 
     @routes.get("/api/episodes/words", openapi_extra=parameters(FILTERS))
     async def values(request: Request) -> Values:
         """Return what there is to search for: each word's values, and how many episodes have them, under the others."""
         words = _words(request, FILTERS)
-        return await beside.run(lambda: search.values(words))
+        return await beside.run(lambda: search.values(_let(request, words)))
 
     @routes.get("/api/episodes/{episode}/neighbours")
     async def neighbours(episode: str) -> Neighbours:

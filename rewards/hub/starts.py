@@ -108,7 +108,7 @@ def _candidates(like: StartRow, whose: ColumnElement[bool]) -> CompoundSelect[*t
     """Select the drives with the highest scores in each cell around a start."""
     same = [getattr(StartRow, name) == getattr(like, name) for name in ("task", "task_version", "model", "simulated")]
     there = EpisodeRow.episode == StartRow.episode
-    verified = EpisodeRow.state == EpisodeState.VERIFIED, EpisodeRow.erased_ms.is_(None)
+    verified = EpisodeRow.state == EpisodeState.VERIFIED, EpisodeRow.erased_ms.is_(None), ~EpisodeRow.private
     withdrawn = EpisodeRow.episode.in_(select(WithdrawalRow.episode))
     cells = [
         select(StartRow.episode, StartRow.things_m, StartRow.score_ppm, StartRow.duration_s)

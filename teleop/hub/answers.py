@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, field_validator
 
+from teleop.hub.robots.privacy import READERS_MAX
+
 Address = Annotated[str, Field(max_length=64)]
 Signature = Annotated[str, Field(max_length=400)]
 
@@ -104,6 +106,8 @@ class RobotAnswer(BaseModel):
     task: str | None
     """The task that it is driven at; None if nobody drives."""
     simulated: bool
+    private: bool = False
+    """Whether what is driven with it is private: who may read that, `GET /api/robots/{robot}/privacy` says."""
     online: bool
     estopped: bool
     fault: str | None
@@ -131,6 +135,24 @@ def _task(said: Mapping[str, Any]) -> TaskAnswer | None:
         return TaskAnswer.model_validate(said)
     except ValidationError:
         return None
+
+
+class PrivacyAsked(BaseModel):
+    """Whether what is driven with a robot is private, and the wallets that may read it beside operator and owner."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    private: StrictBool
+    readers: list[Address] = Field([], max_length=READERS_MAX)
+
+
+class PrivacyAnswer(BaseModel):
+    """Whether what is driven with a robot from now on is private, and who may read what is."""
+
+    robot: str
+    private: bool
+    readers: list[str]
+    """Beside each episode's operator, and the robot's owner."""
 
 
 class DescribedRobotAnswer(RobotAnswer):

@@ -17,6 +17,8 @@ from teleop.hub.answers import (
     ChallengeAnswer,
     CountsAnswer,
     DescribedRobotAnswer,
+    PrivacyAnswer,
+    PrivacyAsked,
     Proof,
     RegisteredRobot,
     Registration,
@@ -29,6 +31,7 @@ from teleop.hub.driving import Driving, bearer
 from teleop.hub.errors import ApiError, code_of
 from teleop.hub.leases.docks import Presence
 from teleop.hub.listing import Listing
+from teleop.hub.robots.privacy import NotOwnerError, RobotDrivenError
 from teleop.hub.robots.registrations import RegistrationError
 from teleop.hub.robots.registry import Registry, UnknownRobotAddressError
 from teleop.hub.server.encoded import answer
@@ -44,6 +47,7 @@ def router(driving: Driving) -> APIRouter:
     routes = APIRouter()
     _add_accounts(routes, driving.accounts, driving)
     _add_robots(routes, driving.registry, driving)
+    _add_privacy(routes, driving.registry, driving)
     _add_reading(routes, driving)
     add_sockets(routes, driving)
     return routes
@@ -125,6 +129,40 @@ def _add_robots(routes: APIRouter, registry: Registry, driving: Driving) -> None
         return Response(status_code=204)
 
 
+def _add_privacy(routes: APIRouter, registry: Registry, driving: Driving) -> None:
+    def known(robot: str) -> RobotRow:
+        try:
+            return registry.robot(robot)
+        except UnknownRobotAddressError as error:
+            raise ApiError(404, "unknown_robot", str(error)) from error
+
+    @routes.get("/api/robots/{robot}/privacy")
+    def privacy(robot: str) -> PrivacyAnswer:
+        """Return whether what is driven with a robot is private, and who, beside its operator and owner, reads it."""
+        row = known(robot)
+        return PrivacyAnswer(robot=row.address, private=row.private, readers=registry.privacy.readers(row.address))
+
+    @routes.put("/api/robots/{robot}/privacy")
+    def put_privacy(robot: str, asked: PrivacyAsked, owner: str = Depends(driving.operator)) -> PrivacyAnswer:
+        """Decide, as a robot's owner, whether what is driven with it from now on is private, and who may read that."""
+        row = known(robot)
+        here = from_thread.run_sync(driving.hub.presences).get(row.address)
+        driven = here is not None and (here.driver is not None or here.queue_length > 0)
+        try:
+            readers = registry.privacy.put(
+                row.address, owner, private=asked.private, readers=asked.readers, driven=driven
+            )
+        except SignatureError as error:
+            raise ApiError(422, "address", str(error)) from error
+        except NotOwnerError as error:
+            raise ApiError(403, "not_owner", str(error)) from error
+        except RobotDrivenError as error:
+            raise ApiError(409, "robot_driven", str(error)) from error
+        if asked.private:
+            from_thread.run_sync(driving.hub.show_no_more, row.address, frozenset((row.owner, *readers)))
+        return PrivacyAnswer(robot=row.address, private=asked.private, readers=readers)
+
+
 def _add_reading(routes: APIRouter, driving: Driving) -> None:
     @routes.get("/assets/models/{name}/{path:path}", include_in_schema=False)
     def asset(name: str, path: str, request: Request) -> Response:
@@ -168,6 +206,7 @@ def _card(
         "kept_s": here.kept_s if here else None,
         "task": here.task if here else None,
         "simulated": row.simulated,
+        "private": row.private,
         "online": here is not None,
         "estopped": here is not None and here.estopped,
         "fault": here.fault if here else None,

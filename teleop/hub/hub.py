@@ -43,6 +43,10 @@ ANYBODY: Final = ""
 """The address of somebody who has not signed in: they watch, and do nothing else."""
 
 
+Watchable = Callable[[str, str], bool]
+"""Returns whether a wallet (`ANYBODY` for somebody who has not signed in) may see a robot live. It may block."""
+
+
 class Hub:
     """All live seats and docks."""
 
@@ -59,17 +63,19 @@ class Hub:
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         checkable: Checkable = everything,
         several: bool = False,
+        watchable: Watchable | None = None,
     ) -> None:
         """`away_s`: how long a drive is kept for an operator whose connection was lost.
 
         `now_ms` dates, `monotonic_ms` measures.
 
         `ask` calls what may wait for the database, outside the event loop; `pause` waits between tries to write.
-        `checkable` says at which tasks of a simulated robot episodes cannot be checked. `several`: others, at other
-        hubs, have to know where a robot is.
+        `checkable` says at which tasks of a simulated robot episodes cannot be checked; `watchable`, which may wait for
+        the database, whether a wallet may see a robot live that others drive (None: anybody may see any). `several`:
+        others, at other hubs, have to know where a robot is.
         """
         self._store, self._domain, self._now_ms, self._ask = store, domain, now_ms, ask
-        self._checkable, self._several = checkable, several
+        self._checkable, self._watchable, self._several = checkable, watchable, several
         self.changed: Callable[[], None] = lambda: None
         """Called when a robot has come or gone."""
         self._departing: set[asyncio.Future[Any]] = set()
@@ -372,6 +378,7 @@ class Hub:
                     raise SignallingError("state", "expected a robot or a queue to leave; join one")
                 self._leases.end(seat.lease, "left", EndReason.LEFT)
             case signalling.Watch():
+                await self.require_watchable(self.online(message.robot), seat.address)
                 self._watch(seat, self.online(message.robot))
             case signalling.Estop():
                 dock = self.online(message.robot)
@@ -383,6 +390,26 @@ class Hub:
                 dock.outbox.signal(signalling.encode(signalling.ClearOrder(message.stop, message.signature)))
             case signalling.Hello():
                 raise SignallingError("state", "expected hello only once, as the first message")
+
+    async def require_watchable(self, dock: Dock, wallet: str) -> None:
+        """Raise SignallingError if a robot is private, and a wallet neither reads it, nor drives it or waits to."""
+        if self._watchable is None or any(lease.seat.address == wallet for lease in dock.leases):
+            return
+        if not await asked(self._ask, self._watchable, dock.address, wallet):
+            who = "its owner, those whom they let read it, and whoever drives it or waits to"
+            raise SignallingError("private_robot", f"this robot is private: it is shown to {who}")
+
+    def show_no_more(self, robot: str, readers: frozenset[str]) -> None:
+        """A robot is private from now on: those who watch it and may not any more see nothing of it."""
+        dock = self.docks.get(robot)
+        if dock is None:
+            return
+        may = readers | {lease.seat.address for lease in dock.leases}
+        for seat in [one for one in dock.watchers if one.address not in may]:
+            self.unwatch(seat)
+            seat.outbox.signal(signalling.error("private_robot", "this robot is private from now on"))
+        if not dock.leases:
+            dock.cameras.end()  # whoever may look joins again
 
     def unwatch(self, seat: Seat) -> None:
         """Somebody does not watch any more."""

@@ -285,12 +285,13 @@ async def _viewer(driving: Driving, socket: WebSocket) -> None:
     signalling.require_protocol(frame, "reload the page, or update the client")
     look = signalling.from_viewer(frame)
     try:
-        await asyncio.to_thread(driving.accounts.address_of, look.token)
+        wallet = await asyncio.to_thread(driving.accounts.address_of, look.token)
     except NotSignedInError as error:
         raise SignallingError("auth", str(error)) from error
     if driving.cluster is not None and (home := driving.cluster.home(look.robot)) is not None:
         await spliced(socket, home.url, "/ws/camera", frame, JSON_BYTES_MAX)
         return
+    await driving.hub.require_watchable(driving.hub.online(look.robot), wallet)
     cameras = driving.hub.online(look.robot).cameras
     viewer = cameras.join(look.camera, look.codecs)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, Integer, String, text
+from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, Integer, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from teleop.hub.db import Base, Wei
@@ -80,6 +80,18 @@ class RobotRow(Base):
     """How often its host has connected: of two hubs that have the robot, the one with the higher number does."""
     upload_sha256: Mapped[str | None] = mapped_column(String(64), index=True)
     """Of the upload token that its home gave, so that other hubs honour it."""
+    private: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    """Whether what is driven from now on is private: a ticket fixes it for its episode."""
+
+
+class RobotReaderRow(Base):
+    """A wallet that a robot's owner lets read the robot's private episodes, for as long as the row is here."""
+
+    __tablename__ = "robot_readers"
+
+    robot: Mapped[str] = mapped_column(ForeignKey("robots.address"), primary_key=True)
+    wallet: Mapped[str] = mapped_column(String(42), primary_key=True)
+    added_ms: Mapped[int] = mapped_column(BigInteger)
 
 
 _OPEN = text("ended_ms IS NULL")
@@ -173,3 +185,5 @@ class TicketRow(Base):
     """When it heard of its end: `ready_ms`, and what the monotonic clock measured since."""
     ended: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     """What the host said of its end: `kept`, `steps`, `success`, `valid`, `reason`."""
+    private: Mapped[bool | None] = mapped_column(Boolean)
+    """Whether the episode is private, fixed when it began; None, which is no, for a ticket of an earlier release."""

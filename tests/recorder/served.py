@@ -21,10 +21,11 @@ from recorder.hub.api import body_bytes_max, make_router
 from recorder.hub.catalogue import Catalogue
 from recorder.hub.intake import Intake
 from recorder.hub.log import Log
+from recorder.hub.readers import Readers
 from recorder.hub.records import Records
 from recorder.hub.store.cache import Cache
 from recorder.hub.store.objects import Objects
-from recorder.hub.store.opening import in_bucket, in_folder
+from recorder.hub.store.opening import Sealing, in_bucket, in_folder, sealing
 from recorder.hub.uploads import IDLE_S, Uploads
 from recorder.proof.case import Replayer, Ticket
 from rewards.hub.search import Search
@@ -84,8 +85,12 @@ class Hub:
         idle_s: float = IDLE_S,
         database_folder: Path | None = None,
         objects: Objects | None = None,
+        private: bool = False,
     ) -> None:
-        """`objects`: the bucket that files are kept in; `database_folder`: that of another hub, to be a second one."""
+        """`objects`: the bucket that files are kept in; `database_folder`: that of another hub, to be a second one.
+
+        `private`: whether it seals what is private.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self.engine: Engine = open_engine(url_below(database_folder or folder, "hub"))
         migrated(self.engine)
@@ -98,6 +103,9 @@ class Hub:
         else:
             cache = Cache(folder / "cache")
             files = in_bucket(objects, self.database, cache, lambda: next(clock), folder / "episodes")
+        if private:
+            places = Sealing(folder / "keys" / "episodes.key", Cache(folder / "plain"))
+            files = sealing(files, self.database, places, lambda: next(clock))
         self.store: Any = files.store  # most tests know that it is a folder
         self.uploads = Uploads(files.pieces, self.database, lambda: next(clock), idle_s=idle_s)
         self.executor = executor or ThreadPoolExecutor(2)
@@ -110,7 +118,9 @@ class Hub:
             domain=DOMAIN,
             executor=self.executor,
             replay=replay,
+            private=files.private,
         )
+        self.readers = Readers(self.database, lambda: next(clock))
         self.app = FastAPI()
         errors.install(self.app)
         self.app.add_middleware(BodyLimit, bytes_max=body_bytes_max(self.door))
@@ -124,6 +134,8 @@ class Hub:
                 log=self.log,
                 database=self.database,
                 executor=self.executor,
+                readers=self.readers,
+                private=files.private,
             )
         )
 

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0022"
-down_revision = "0019"
+down_revision = "0020"
 _ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _WEI = sa.String(80)
 _ONLY_GROW = {"reviews": "episode = NEW.episode AND reviewer = NEW.reviewer", "owed": "key = NEW.key"}

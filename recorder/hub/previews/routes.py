@@ -13,6 +13,7 @@ from starlette.staticfiles import NotModifiedResponse
 
 from recorder.hub.previews.line import Previews
 from recorder.hub.previews.making import Stored
+from recorder.hub.ranges import NOT_KEPT
 
 KEEP: Final = "private, max-age=86400"
 """For a day: an operator may take an episode back, and a picture that others keep cannot be."""
@@ -22,8 +23,9 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     304: {"description": "Whoever asks has it"},
 }
 
-Shown = Callable[[str], tuple[str, Path | Stored]]
-"""Return the digest and the file of an episode whose pictures anyone may see; raise why nobody may. It may block."""
+Shown = Callable[[Request, str], tuple[str, Path | Stored, bool]]
+"""Return the digest and the file of an episode whose pictures whoever asks may see, and whether it is private; raise
+why they may not. It may block."""
 
 
 def add_previews(router: APIRouter, previews: Previews, shown: Shown) -> None:
@@ -37,9 +39,9 @@ def add_previews(router: APIRouter, previews: Previews, shown: Shown) -> None:
         full: bool = False,
     ) -> Response:
         """Return a verified episode as a film of one camera, without sound: short, or in full; or as one picture."""
-        digest, file = await run_in_threadpool(shown, episode)
+        digest, file, private = await run_in_threadpool(shown, request, episode)
         film, picture = await previews.of(episode, digest, file, camera, full=full and not still)
-        return _answer(picture if still else film, _TYPES[still], request)
+        return _answer(picture if still else film, _TYPES[still], request, NOT_KEPT if private else KEEP)
 
     for method in (router.get, router.head):
         path = "/api/episodes/{episode}/preview"
@@ -48,7 +50,7 @@ def add_previews(router: APIRouter, previews: Previews, shown: Shown) -> None:
         )
 
 
-def _answer(path: Path, kind: str, request: Request) -> Response:
-    response = FileResponse(path, media_type=kind, headers={"Cache-Control": KEEP}, stat_result=path.stat())
+def _answer(path: Path, kind: str, request: Request, keep: str) -> Response:
+    response = FileResponse(path, media_type=kind, headers={"Cache-Control": keep}, stat_result=path.stat())
     tags = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
     return NotModifiedResponse(response.headers) if response.headers["etag"] in tags else response

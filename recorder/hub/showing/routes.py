@@ -6,11 +6,12 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Annotated, Any, Final, TypeVar
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from recorder.file.episode import EpisodeError
 from recorder.hub import replays
+from recorder.hub.ranges import NOT_KEPT
 from recorder.hub.replays import ReplayAnswer
 from recorder.hub.showing.channels import ChannelsAnswer, UnknownChannelError, channels_of
 from recorder.hub.showing.films import FilmAnswer, UnknownCameraError, film_of
@@ -28,6 +29,9 @@ STATUS: Final[dict[type[Exception], int]] = {
 }
 _KEPT: Final = "max-age=3600"
 """A verified episode never changes; an hour, because its operator may withdraw it."""
+Verified = Callable[[Request, str], tuple[StoredFile, bool]]
+"""Returns the file of a verified episode that whoever asks may read, and whether it is private; raises why they may
+not. It blocks."""
 
 
 def local(file: StoredFile, call: Callable[..., _T], *arguments: Any) -> _T:
@@ -36,45 +40,48 @@ def local(file: StoredFile, call: Callable[..., _T], *arguments: Any) -> _T:
         return call(path, *arguments)
 
 
-def add_showing(router: APIRouter, verified: Callable[[str], StoredFile], executor: Executor | None) -> None:
-    """Add the routes. `verified` returns the file of a verified episode, or raises what its state says; it blocks."""
+def add_showing(router: APIRouter, verified: Verified, executor: Executor | None) -> None:
+    """Add the routes."""
     line = Line(executor)
 
-    async def read(response: Response, episode: str, call: Callable[..., _T], *arguments: Any, what: str) -> _T:
-        file = await run_in_threadpool(verified, episode)
+    async def read(
+        request: Request, response: Response, episode: str, call: Callable[..., _T], *arguments: Any, what: str
+    ) -> _T:
+        file, private = await run_in_threadpool(verified, request, episode)
         try:
             found: _T = await line.of((episode, what, *arguments), local, file, call, *arguments)
         except EpisodeError as error:
             raise UnknownFileError(f"{episode} cannot be shown: its file cannot be read on this hub") from error
-        response.headers["Cache-Control"] = _KEPT
+        response.headers["Cache-Control"] = NOT_KEPT if private else _KEPT
         return found
 
     @router.get("/api/episodes/{episode}/replay")
-    async def replay(episode: str, response: Response) -> ReplayAnswer:
+    async def replay(episode: str, request: Request, response: Response) -> ReplayAnswer:
         """Return what shows a verified episode once more. Another's file may be anything: none is read before that."""
-        return await read(response, episode, replays.replay_of, what="replay")
+        return await read(request, response, episode, replays.replay_of, what="replay")
 
     @router.get("/api/episodes/{episode}/timeline")
-    async def timeline(episode: str, response: Response) -> TimelineAnswer:
+    async def timeline(episode: str, request: Request, response: Response) -> TimelineAnswer:
         """Return what happened when in a verified episode, and what it is of."""
-        return await read(response, episode, timeline_of, what="timeline")
+        return await read(request, response, episode, timeline_of, what="timeline")
 
     @router.get("/api/episodes/{episode}/channels")
-    async def channels(episode: str, response: Response) -> ChannelsAnswer:
+    async def channels(episode: str, request: Request, response: Response) -> ChannelsAnswer:
         """Return which channels a verified episode has: what can be drawn as curves."""
-        return await read(response, episode, channels_of, what="channels")
+        return await read(request, response, episode, channels_of, what="channels")
 
     @router.get("/api/episodes/{episode}/channels/{name:path}")
     async def series(
         episode: str,
         name: str,
+        request: Request,
         response: Response,
         points: Annotated[int, Query(ge=POINTS_MIN, le=POINTS_MAX)] = POINTS_DEFAULT,
     ) -> SeriesAnswer:
         """Return one channel as curves of at most so many points; the least and the most of each stretch stay."""
-        return await read(response, episode, series_of, name, points, what="series")
+        return await read(request, response, episode, series_of, name, points, what="series")
 
     @router.get("/api/episodes/{episode}/cameras/{camera}")
-    async def film(episode: str, camera: str, response: Response) -> FilmAnswer:
+    async def film(episode: str, camera: str, request: Request, response: Response) -> FilmAnswer:
         """Return where a camera's pictures lie in `episode.h5`, to be fetched by ranges."""
-        return await read(response, episode, film_of, camera, what="film")
+        return await read(request, response, episode, film_of, camera, what="film")

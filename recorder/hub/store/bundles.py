@@ -51,4 +51,4 @@ def _linked(source: Path, target: Path) -> None:
     try:
         target.hardlink_to(source)
     except OSError:  # another file system, or one without links
-        shutil.copyfile(source, target)
+        shutil.copy(source, target)  # with its mode: what is private stays its owner's

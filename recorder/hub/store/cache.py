@@ -76,11 +76,20 @@ class Cache:
         self._make_room(length)
         return self.folder / f"{secrets.token_hex(8)}{_PART}"
 
+    def sweep(self, unused_s: float) -> None:
+        """Remove what nobody uses, and has used for so long; and what was left half made."""
+        if not self.folder.is_dir():
+            return
+        now_s = time.time()
+        for used_s, _, path in list(self._files()):
+            if used_s < now_s - (_PART_KEPT_S if path.name.endswith(_PART) else unused_s):
+                _removed(path)
+
     def _download(self, path: Path, sha256: str, size: int, download: Callable[[], Iterable[bytes]]) -> None:
         part = path.with_name(f"{sha256}.{secrets.token_hex(4)}{_PART}")
         found, left = hashlib.sha256(), size
         try:
-            with part.open("wb") as file:
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 for block in download():
                     left -= len(block)
                     if left < 0:

@@ -66,6 +66,11 @@ class FolderStore:
         self._objects, self._swept = self._root / OBJECTS, False
         self._objects.mkdir(parents=True, exist_ok=True)
 
+    @property
+    def root(self) -> Path:
+        """Where it is."""
+        return self._root
+
     def folder(self, episode: str) -> Path:
         """Return an episode's folder, which need not exist; raise EpisodeIdError."""
         return self._root / require_episode_id(episode)

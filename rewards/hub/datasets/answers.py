@@ -16,6 +16,7 @@ from rewards.hub.datasets.texts import DESCRIPTION_MAX, REASON_MAX, TITLE_MAX
 
 IDS_MAX: Final = 10_000
 """How many episodes a request may name; a search may find more."""
+READERS_MAX: Final = 500
 _Text = Annotated[str, Field(max_length=DESCRIPTION_MAX)]
 _Reason = Annotated[str, Field(max_length=REASON_MAX)]
 _Ids = Annotated[list[Annotated[str, Field(max_length=EPISODE_ID_MAX)]], Field(max_length=IDS_MAX)]
@@ -112,6 +113,19 @@ class ConsentAsked(_Asked):
     reason: _Reason = ""
 
 
+class SetReadersAsked(_Asked):
+    """Which wallets may read a data set with its private episodes; all others no longer may."""
+
+    readers: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=READERS_MAX)]
+
+
+class SetReadersAnswer(BaseModel):
+    """Which wallets its owner lets read a data set."""
+
+    name: str
+    readers: list[str]
+
+
 class CountAnswer(BaseModel):
     """How many episodes have a value."""
 
@@ -159,8 +173,10 @@ class SetAnswer(BaseModel):
     versions: int
     """How many there are."""
     released_ms: int | None
+    private: bool
+    """Whether it has private episodes: then its episodes and its card are for its owner and its readers."""
     card: Card | None
-    """Null until it is made, and in lists."""
+    """Null until it is made, in lists, and to whoever may not read it."""
 
     @classmethod
     def of(
@@ -195,6 +211,7 @@ class SetAnswer(BaseModel):
             models=_counts(contents["model"]),
             versions=versions,
             released_ms=released_ms,
+            private=row.private,
             card=card,
         )
 

@@ -45,6 +45,7 @@ class Candidate:
     duration_ms: int
     start: str
     motion: str | None
+    private: bool
 
 
 def candidates(db: Session, episodes: Sequence[str], *, practice: bool) -> list[Candidate]:
@@ -76,7 +77,7 @@ def _known() -> Any:
     return (
         select(
             *(here, EpisodeRow.state, EpisodeRow.digest, EpisodeRow.sha256, EpisodeRow.size, EpisodeRow.task),
-            *(EpisodeRow.erased_ms, EpisodeRow.duration_ms, TicketRow.seed, TicketRow.simulated),
+            *(EpisodeRow.erased_ms, EpisodeRow.duration_ms, EpisodeRow.private, TicketRow.seed, TicketRow.simulated),
             func.coalesce(EpisodeRow.model, TicketRow.model, RobotRow.model, "").label("model"),
             select(ScoreRow.episode).where(ScoreRow.episode == here).exists().label("scored"),
             PracticeRow.episode.label("practice"),
@@ -131,4 +132,5 @@ def _candidate(row: Row[Any], motion: str | None) -> Candidate:
         duration_ms=row.duration_ms or 0,
         start=start_key(row.task, seed, row.digest),
         motion=motion,
+        private=row.private,
     )

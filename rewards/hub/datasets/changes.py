@@ -7,6 +7,7 @@ other change, what its operator has withdrawn goes, in a version of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -29,6 +30,7 @@ from rewards.datasets.words import Words
 from rewards.hub.datasets import members
 from rewards.hub.datasets.candidates import Candidate, candidates, chunks
 from rewards.hub.datasets.next import Next, make
+from rewards.hub.datasets.reading import require_readable, require_seen
 from rewards.hub.datasets.refusals import (
     DatasetNameInvalidError,
     DatasetThereError,
@@ -41,6 +43,7 @@ from rewards.hub.datasets.refusals import (
     TooManyEpisodesError,
     TooManyNamespacesError,
     TornEpisodesError,
+    UnknownDatasetError,
 )
 from rewards.hub.datasets.shelf import At, at, newest
 from rewards.hub.datasets.texts import REASON_MAX, Described, described, text
@@ -92,12 +95,12 @@ class Changes:
         except DatasetNameError as error:
             raise DatasetNameInvalidError(str(error)) from error
         asked = partial(self._create, owner=owner, name=name, said=said, shares=shares)
-        return self._write(partial(asked, chosen=self._looked_up(chosen)))
+        return self._write(partial(asked, chosen=self._looked_up(chosen, owner)))
 
     def append(self, owner: str, name: str, chosen: Chosen, reason: str) -> At:
         """Add episodes at the end."""
         asked = partial(self._append, owner=owner, name=name, reason=_reason(reason))
-        return self._write(partial(asked, chosen=self._looked_up(chosen)))
+        return self._write(partial(asked, chosen=self._looked_up(chosen, owner)))
 
     def withdraw(self, owner: str, name: str, episodes: Sequence[str], reason: str) -> At:
         """Take episodes out."""
@@ -151,6 +154,7 @@ class Changes:
 
     def _merge(self, db: Session, *, owner: str, name: str, other: str, reason: str, practice: bool) -> At:
         source = at(db, other)
+        require_seen(db, source, owner)
         change = Change(ChangeKind.MERGED, reason, (source.row.digest,))
         what = self._owned(db, owner, name, change)
         if source.row.licence != what.described.licence:
@@ -211,10 +215,15 @@ class Changes:
         found = self._without_withdrawn(db, dataset=dataset.id) or newest(db, dataset)
         return Next.after(found, owner, change)
 
-    def _looked_up(self, chosen: Chosen) -> Chosen:
-        """Return it with what its search finds: before the transaction, which checks each of them again."""
+    def _looked_up(self, chosen: Chosen, owner: str) -> Chosen:
+        """Return it with what its search finds: before the transaction, which checks each of them again.
+
+        What is private is never found: it is named, so that nobody's data set is private by a chance.
+        """
         found: Sequence[str] = ()
         if chosen.search is not None:
+            if chosen.search.dataset is not None:
+                self._require_seen(str(chosen.search.dataset), owner)
             words = replace(chosen.search, state=EpisodeState.VERIFIED)
             if not chosen.any_practice:  # what has no score yet may turn out to be practice
                 words = replace(words, practice=False, score_min_ppm=words.score_min_ppm or 0)
@@ -222,6 +231,10 @@ class Changes:
         ids = tuple(dict.fromkeys((*chosen.episodes, *found)))
         self._require_room(len(ids))
         return replace(chosen, episodes=ids)
+
+    def _require_seen(self, name: str, owner: str) -> None:
+        with self._database() as db, suppress(UnknownDatasetError):  # which the search itself names
+            require_seen(db, at(db, name), owner)
 
     def _chosen(self, db: Session, chosen: Chosen) -> list[Candidate]:
         return candidates(db, chosen.episodes, practice=chosen.any_practice)
@@ -240,6 +253,7 @@ class Changes:
         lenient: bool = False,
     ) -> At:
         """Make a version with these episodes too. `lenient`: leave out what would leak, instead of refusing it."""
+        require_readable(db, [one.episode for one in found if one.private], what.owner)
         joining = [Joining(one.episode, one.start, one.motion, (wanted or {}).get(one.episode)) for one in found]
         assigned = assign(what.shares, _groups(db, what.dataset.id, found), joining)
         if assigned.torn and not lenient:

@@ -24,6 +24,7 @@ class Placed:
     task: str
     model: str
     duration_ms: int
+    private: bool
 
 
 def within(query: Select[*tuple[Any, ...]], dataset: int, version: int) -> Select[*tuple[Any, ...]]:
@@ -37,10 +38,11 @@ def within(query: Select[*tuple[Any, ...]], dataset: int, version: int) -> Selec
 def page(db: Session, dataset: int, version: int, limit: int, after: int = -1) -> list[Placed]:
     """Return at most `limit` members of a version, of the places after one."""
     columns = (MemberRow.place, MemberRow.episode, MemberRow.digest, MemberRow.sha256, MemberRow.size, MemberRow.split)
-    wanted = select(*columns, MemberRow.task, MemberRow.model, MemberRow.duration_ms).select_from(MemberRow)
+    more = (MemberRow.task, MemberRow.model, MemberRow.duration_ms, MemberRow.private)
+    wanted = select(*columns, *more).select_from(MemberRow)
     rows = db.execute(within(wanted, dataset, version).where(MemberRow.place > after).limit(limit))
     return [
-        Placed(row.place, Member(row.episode, row.digest, row.sha256, row.size, Split(row.split)), *row[-3:])
+        Placed(row.place, Member(row.episode, row.digest, row.sha256, row.size, Split(row.split)), *row[-4:])
         for row in rows
     ]
 

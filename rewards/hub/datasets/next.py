@@ -56,7 +56,7 @@ def make(db: Session, what: Next, clock_ms: int) -> At:
     for piece in document(head, counted.each(members.each(db, what.dataset.id, row.version))):
         digest.update(piece)
     row.digest, row.episodes, row.bytes = digest.hexdigest(), counted.episodes, counted.bytes
-    row.duration_ms = counted.duration_ms
+    row.duration_ms, row.private = counted.duration_ms, counted.private
     db.add(row)
     db.flush()
     _contents(db, row, counted)
@@ -105,6 +105,7 @@ class _Counted:
 
     def __init__(self) -> None:
         self.episodes = self.bytes = self.duration_ms = 0
+        self.private = False
         self.contents: Counter[tuple[str, str]] = Counter()
 
     def each(self, placed: Iterable[members.Placed]) -> Iterator[Member]:
@@ -113,6 +114,7 @@ class _Counted:
             self.episodes += 1
             self.bytes += one.member.size
             self.duration_ms += one.duration_ms
+            self.private = self.private or one.private
             self.contents.update((("task", one.task), ("model", one.model)))
             yield one.member
 

@@ -136,6 +136,19 @@ class TornEpisodesError(EpisodesRefusedError):
     says = "like episodes of two different splits, by its start or its motion, so it would leak: leave it out"
 
 
+class PrivateEpisodesError(EpisodesRefusedError):
+    """They are private, and whoever asked may not read them, or not pass them on."""
+
+    status = 403
+    says = "private, and not yours to read or to pass on: its robot's owner says who may"
+
+
+class PrivateDatasetError(DatasetRefusedError):
+    """A version has private episodes, and is given to those who may read it."""
+
+    status = 403
+
+
 class NotInDatasetError(EpisodesRefusedError):
     """The newest version does not have them."""
 

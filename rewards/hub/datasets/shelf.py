@@ -83,8 +83,8 @@ def shelf(
         same = ContentRow.dataset == VersionRow.dataset, ContentRow.version == VersionRow.version
         there = select(ContentRow.value).where(*same, ContentRow.kind == "task", ContentRow.value == task)
         wanted = wanted.where(there.exists())
-    if episode:
-        wanted = wanted.where(DatasetRow.id.in_(_with(episode)))
+    if episode:  # which ones a private version has is for its readers
+        wanted = wanted.where(DatasetRow.id.in_(_with(episode)), VersionRow.private.is_(False))
     if after is not None:
         made_ms, dataset = _cursor(after)
         older = and_(VersionRow.made_ms == made_ms, VersionRow.dataset < dataset)

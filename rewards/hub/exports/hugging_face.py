@@ -1,8 +1,9 @@
 """The calls of Hugging Face's own client, so that `HF_ENDPOINT=URL` loads a released data set from this hub.
 
 What they answer follows `huggingface_hub` (docs/decisions/0053-the-fields-own-calls.md). Anyone may call them, from any
-page: nothing here is private, and nothing is changed. What is not there is answered as the Hugging Face Hub does
-(`X-Error-Code`), so that the client raises its own named errors.
+page, and nothing is changed; a private version is there for those who may read it (`HF_TOKEN` is their token here).
+What is not there is answered as the Hugging Face Hub does (`X-Error-Code`), so that the client raises its own named
+errors.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from recorder.hub.ranges import NOT_KEPT
+from recorder.hub.readers import Asker
 from rewards.datasets.release import File
 from rewards.hub.exports.releases import (
     MAIN,
+    NOBODY,
     Released,
     Releases,
     TakenDownError,
@@ -33,6 +37,8 @@ from rewards.hub.exports.releases import (
 )
 from teleop.hub import errors
 
+AskedBy = Callable[[Request], Asker]
+"""Returns who asks."""
 PAGE: Final = 1000
 """How many entries of a tree one answer has, as on the Hugging Face Hub."""
 PATHS_MAX: Final = 1000
@@ -170,12 +176,12 @@ class _Route(APIRoute):
 class _Calls:
     """The calls, each a method of its own."""
 
-    def __init__(self, releases: Releases, url: str) -> None:
-        self._releases, self._url = releases, url
+    def __init__(self, releases: Releases, url: str, asked_by: AskedBy) -> None:
+        self._releases, self._url, self._asked_by = releases, url, asked_by
 
-    def refs(self, namespace: str, name: str) -> Refs:
+    def refs(self, request: Request, namespace: str, name: str) -> Refs:
         """Return what the revisions are called: `main`, the tag of LeRobot's format, and a tag for each version."""
-        there = self._releases.of(f"{namespace}/{name}")
+        there = self._releases.of(f"{namespace}/{name}", self._asked_by(request))
         newest = there[0]
         tags = {newest.index.codebase: newest.commit, **{one.tag: one.commit for one in there}}
         return Refs(
@@ -183,14 +189,15 @@ class _Calls:
             tags=[Ref(name=tag, ref=f"refs/tags/{tag}", target_commit=commit) for tag, commit in tags.items()],
         )
 
-    def newest(self, namespace: str, name: str, blobs: bool = False) -> Description:
+    def newest(self, request: Request, namespace: str, name: str, blobs: bool = False) -> Description:
         """Return the newest version that is given out."""
-        return self.at(namespace, name, MAIN, blobs)
+        return self.at(request, namespace, name, MAIN, blobs)
 
-    def at(self, namespace: str, name: str, revision: str, blobs: bool = False) -> Description:
+    def at(self, request: Request, namespace: str, name: str, revision: str, blobs: bool = False) -> Description:
         """Return a data set at a revision."""
-        found = self._releases.revision(f"{namespace}/{name}", revision)
+        found = self._releases.revision(f"{namespace}/{name}", revision, self._asked_by(request))
         return Description(
+            private=self._releases.private(found),
             id=found.index.name,
             author=namespace,
             sha=found.commit,
@@ -215,7 +222,7 @@ class _Calls:
         cursor: str = "",
     ) -> list[Entry]:
         """Return what is in a folder, in the order of paths; `Link` names the next page, if there is one."""
-        found = self._releases.revision(f"{namespace}/{name}", revision)
+        found = self._releases.revision(f"{namespace}/{name}", revision, self._asked_by(request))
         entries = sorted(_entries(found, path.strip("/"), recursive=recursive, expand=expand), key=lambda one: one.path)
         if not entries:
             raise UnknownPathError(f"{found.index.name} at {found.tag} has no folder {path[:200]!r}")
@@ -228,13 +235,15 @@ class _Calls:
     async def paths(self, request: Request, namespace: str, name: str, revision: str) -> list[Entry]:
         """Return those of the named paths that there are; `paths` and `expand` in a form, or in JSON."""
         paths, expand = _named(request.headers.get("content-type", ""), await request.body())
-        found = await run_in_threadpool(self._releases.revision, f"{namespace}/{name}", revision)
+        found = await run_in_threadpool(
+            self._releases.revision, f"{namespace}/{name}", revision, self._asked_by(request)
+        )
         all_of_it = {one.path: one for one in _entries(found, "", recursive=True, expand=expand)}
         return [all_of_it[path] for path in dict.fromkeys(paths) if path in all_of_it]
 
-    def file(self, namespace: str, name: str, revision: str, path: str) -> FileResponse:
+    def file(self, request: Request, namespace: str, name: str, revision: str, path: str) -> FileResponse:
         """Return a file, whole or a range of it."""
-        found = self._releases.revision(f"{namespace}/{name}", revision)
+        found = self._releases.revision(f"{namespace}/{name}", revision, self._asked_by(request))
         file = found.file(path)
         place = found.path(file)
         if not place.is_file():
@@ -243,7 +252,7 @@ class _Calls:
         headers = {
             "ETag": f'"{file.git if _is_text(file) else file.sha256}"',
             "X-Repo-Commit": found.commit,
-            "Cache-Control": _ASK,
+            "Cache-Control": NOT_KEPT if self._releases.private(found) else _ASK,
             "X-Content-Type-Options": "nosniff",
             "Content-Security-Policy": "sandbox",
         }
@@ -262,9 +271,9 @@ class _Calls:
         return f"{request.url.scheme}://{request.url.netloc}{request.scope.get('root_path', '')}{path}"
 
 
-def router(releases: Releases, url: str) -> APIRouter:
+def router(releases: Releases, url: str, asked_by: AskedBy = lambda _request: NOBODY) -> APIRouter:
     """Return the routes. `url` is the hub's public address."""
-    made, routes = _Calls(releases, url), APIRouter(route_class=_Route)
+    made, routes = _Calls(releases, url, asked_by), APIRouter(route_class=_Route)
     one = "/api/datasets/{namespace}/{name}"
     routes.get(f"{one}/refs")(made.refs)
     routes.get(one, response_model_exclude_none=True)(made.newest)

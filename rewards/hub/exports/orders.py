@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -44,6 +46,8 @@ _refusals = partial(
         JobsFullError: 503,
     },
 )
+Let = Callable[[Request, str, bool], None]
+"""Raises ApiError unless whoever asks may read all of `NS/NAME@N`; notes, if that is said, that they are given it."""
 
 
 class OrderAsked(BaseModel):
@@ -133,8 +137,10 @@ class JobAnswer(BaseModel):
 class _Routes:
     """The routes, each a method of its own."""
 
-    def __init__(self, jobs: Jobs, versions: Versions, made: Exports, signed_in: SignedIn, public_key: str) -> None:
-        self._jobs, self._versions, self._made, self._signed_in = jobs, versions, made, signed_in
+    def __init__(
+        self, jobs: Jobs, versions: Versions, made: Exports, signed_in: SignedIn, public_key: str, let: Let
+    ) -> None:
+        self._jobs, self._versions, self._made, self._signed_in, self._let = jobs, versions, made, signed_in, let
         self._public_key = public_key
 
     def export(self, request: Request, asked: ExportAsked) -> JobAnswer:
@@ -147,6 +153,7 @@ class _Routes:
         found = self._found(said[1], said[2], asked.set) if said else None
         if found is None:
             raise ApiError(404, "unknown_dataset", f"expected a data set as NAMESPACE/NAME@N, got {asked.set[:90]!r}")
+        self._let(request, f"{found.name}@{found.version}", False)
         request = msgspec.json.decode(msgspec.json.encode(_request(found, asked.format, order)))
         return self._asked(Asked(archives.KIND, request, len(found.episodes)), wallet)
 
@@ -157,6 +164,7 @@ class _Routes:
         found = self._found(f"{namespace}/{name}", str(version), f"{namespace}/{name}@{version}")
         if found.owner != wallet:
             raise ApiError(403, "not_the_namespace", f"expected {found.owner}, who made {found.name}, got {wallet}")
+        self._let(request, f"{found.name}@{found.version}", False)
         asked_for = releasing.asked_for(_request(found, "lerobot", order), found)
         made = self._asked(asked_for, wallet)
         if self._jobs.get(made.id).request != asked_for.request:
@@ -164,15 +172,22 @@ class _Routes:
             raise ApiError(409, "release_differs", text)
         return made
 
-    async def job(self, job: str, wait_s: Annotated[float, Query(ge=0, le=WAIT_MAX_S)] = 0.0) -> JobAnswer:
-        """Return how far a job is: at once if it has ended, else after the wait."""
+    async def job(
+        self, request: Request, job: str, wait_s: Annotated[float, Query(ge=0, le=WAIT_MAX_S)] = 0.0
+    ) -> JobAnswer:
+        """Return how far a job is: at once if it has ended, else after the wait; of a private version, to readers."""
         with _refusals():
+            found = await run_in_threadpool(self._jobs.get, job)
+            named = f"{found.request['name']}@{found.request['version']}"
+            await run_in_threadpool(self._let, request, named, False)
             return _answer(await self._jobs.ended(job, wait_s))
 
-    def archive(self, job: str) -> FileResponse:
-        """Return an export's archive, whole or a range of it."""
+    def archive(self, request: Request, job: str) -> FileResponse:
+        """Return an export's archive, whole or a range of it; of a private version, to its readers."""
         with _refusals():
             found = self._jobs.get(job)
+            if found.kind == archives.KIND:
+                self._let(request, f"{found.request['name']}@{found.request['version']}", True)
             path = self._made.archive(found)
         result = found.result or {}
         headers = {"ETag": f'"{result["sha256"]}"', "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
@@ -194,9 +209,16 @@ class _Routes:
             return _answer(self._jobs.ask(asked, wallet))
 
 
-def router(jobs: Jobs, versions: Versions, made: Exports, signed_in: SignedIn, public_key: str) -> APIRouter:
+def router(
+    jobs: Jobs,
+    versions: Versions,
+    made: Exports,
+    signed_in: SignedIn,
+    public_key: str,
+    let: Let = lambda _request, _named, _note: None,
+) -> APIRouter:
     """Return the routes. `public_key` is the PEM that releases are verified by."""
-    ours, routes = _Routes(jobs, versions, made, signed_in, public_key), APIRouter()
+    ours, routes = _Routes(jobs, versions, made, signed_in, public_key, let), APIRouter()
     routes.post("/api/exports", status_code=202)(ours.export)
     routes.post("/api/sets/{namespace}/{name}/versions/{version}/release", status_code=202)(ours.release)
     routes.get("/api/jobs/{job}")(ours.job)

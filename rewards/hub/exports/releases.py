@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Final, Protocol
 
 from sqlalchemy import select
 
+from recorder.hub.readers import Asker
 from rewards.datasets.release import FILES, File, Index, commit_of, read_index
 from rewards.datasets.version import DatasetVersion
 from rewards.tables import ReleaseRow
@@ -25,6 +26,10 @@ from teleop.hub.db import Database
 MAIN: Final = "main"
 _DOWN: Final = "was taken down, as it has an episode that its operator has withdrawn"
 FRESH_S: Final = 1.0
+NOBODY: Final = Asker(lambda: None)
+"""Somebody who has not signed in."""
+Closed = Callable[[Sequence[str], Asker], frozenset[str]]
+"""Returns which of these versions whoever asks may not read. It may block."""
 _KEPT: Final = 64
 """Of how many released folders the list of files is kept in memory."""
 
@@ -111,22 +116,49 @@ def tag_of(version: int) -> str:
     return f"version-{version}"
 
 
+def nothing_closed(_digests: Sequence[str], _asker: Asker) -> frozenset[str]:
+    """Return that none of them is."""
+    return frozenset()
+
+
 class Releases:
     """The released versions in one folder, `folder / <digest>`."""
 
-    def __init__(self, database: Database, folder: Path, versions: Versions, fresh_s: float = FRESH_S) -> None:
-        """What is given out of a data set is looked up again after `fresh_s`: a client asks twice for each file."""
+    def __init__(
+        self,
+        database: Database,
+        folder: Path,
+        versions: Versions,
+        fresh_s: float = FRESH_S,
+        closed: Closed = nothing_closed,
+    ) -> None:
+        """What is given out of a data set is looked up again after `fresh_s`: a client asks twice for each file.
+
+        `closed` is asked each time.
+        """
         self._database, self._folder, self._versions, self._fresh_s = database, folder, versions, fresh_s
+        self._closed = closed
         self._read: dict[str, Released] = {}
         self._seen: dict[str, tuple[float, _Given]] = {}
         self._lock = Lock()
 
-    def of(self, name: str) -> list[Released]:
-        """Return what is given out of a data set, newest first. Blocks.
+    def of(self, name: str, asker: Asker = NOBODY) -> list[Released]:
+        """Return what whoever asks is given of a data set, newest first. Blocks.
 
-        Raises UnknownSetError if nothing was released, TakenDownError if all of it is taken down.
+        Raises UnknownSetError if nothing was released, or all is private; TakenDownError if all of it is taken down.
         """
-        return self._given(name).there
+        return self._open_to(name, self._given(name), asker)
+
+    def private(self, found: Released) -> bool:
+        """Return whether a released version is given to its readers only. Blocks."""
+        return bool(self._closed([found.index.digest], NOBODY))
+
+    def _open_to(self, name: str, given: _Given, asker: Asker) -> list[Released]:
+        closed = self._closed([one.index.digest for one in given.there], asker)
+        there = [one for one in given.there if one.index.digest not in closed]
+        if not there:
+            raise UnknownSetError(f"{name[:90]} is private: it is given to those whom its owner lets read it; sign in")
+        return there
 
     def _given(self, name: str) -> _Given:
         with self._lock:
@@ -153,14 +185,14 @@ class Releases:
             raise UnknownSetError(self._why_not(name))
         return _Given(there, down)
 
-    def revision(self, name: str, revision: str) -> Released:
+    def revision(self, name: str, revision: str, asker: Asker = NOBODY) -> Released:
         """Return what a revision leads to; raise as `of`, UnknownRevisionError or TakenDownError. Blocks.
 
         `main` and the tag of LeRobot's format are the newest that is given out, and `version-N` is version N; the
         digest of a version, or its first 40 digits, is that version.
         """
         given = self._given(name)
-        there = given.there
+        there = self._open_to(name, given, asker)
         if revision in (MAIN, there[0].index.codebase):
             return there[0]
         for one in there:

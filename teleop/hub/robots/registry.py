@@ -20,6 +20,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from sim.seeds import random_data_seed
 from teleop import clock
 from teleop.hub.db import Database
+from teleop.hub.robots.privacy import Privacy
 from teleop.hub.robots.registrations import NONCE_MS, RegistrationError, RegistrationNonceError, require_registration
 from teleop.hub.store import NotHomeError
 from teleop.hub.tables import DescriptionRow, LeaseRow, RobotChallenge, RobotRow, TicketRow
@@ -129,6 +130,7 @@ class Registry:
         self._prices, self._rules, self._shares = prices or {}, rules, shares or {}
         self.changes = 0
         """How often a robot was registered, described or removed here."""
+        self.privacy = Privacy(database, now_ms)
 
     def challenge(self, robot: str) -> tuple[str, int]:
         """Return a nonce for one registration of a robot, and until when it can be used; raise RegistrationError."""
@@ -304,6 +306,7 @@ class Registry:
             shares=dict(self._shares) or None,
             driver=msgspec.to_builtins(driver),
             rules=self._rules,
+            private=robot.private,
         )
         with self._database() as db, db.begin():
             db.add(ticket)

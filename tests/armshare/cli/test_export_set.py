@@ -13,6 +13,7 @@ import h5py
 import httpx
 import pytest
 
+from armshare import client as armshare_client
 from armshare.operator import orders, sets
 from armshare.operator.orders import ArchiveError, OrderFailedError, download, unpack
 from recorder.export.errors import TargetError
@@ -36,6 +37,7 @@ def ada(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         return "ada"
 
     monkeypatch.setattr(sets, "sign_in", sign_in)
+    monkeypatch.setattr(armshare_client, "_token", lambda _client, _wallet: "ada")
     monkeypatch.chdir(tmp_path)
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from sim.catalogue import make_world
 from teleop.cameras.spec import cameras_of
-from teleop.hub.hub import Hub
+from teleop.hub.hub import Hub, Watchable
 from teleop.hub.leases.docks import Dock, Lease, Seat
 from teleop.hub.robots.registry import HUB_LOST, UnknownRobotAddressError
 from teleop.hub.tables import LeaseRow, RobotRow, TicketRow
@@ -262,6 +262,7 @@ class Bench:
     now_ms: int = 1_700_000_000_000
     monotonic_ms: int = 1_000_000
     pauses_s: list[float] = field(default_factory=list)
+    watchable: Watchable | None = None
 
     def __post_init__(self) -> None:
         self.store, self.database = FakeStore(lambda: self.now_ms), Database()
@@ -281,6 +282,7 @@ class Bench:
             monotonic_ms=lambda: self.monotonic_ms,
             ask=self.database.ask,
             pause=self._pause,
+            watchable=self.watchable,
         )
 
     async def _pause(self, seconds: float) -> None:

@@ -19,6 +19,7 @@ CARD: dict[str, Any] = {
     "kept_s": None,
     "task": None,
     "simulated": True,
+    "private": False,
     "online": False,
     "estopped": False,
     "fault": None,

@@ -37,6 +37,8 @@ export interface Robot {
   model: string
   owner: string
   simulated: boolean
+  /** What is driven with it is private. An older hub does not tell. */
+  private?: boolean
   online: boolean
   estopped: boolean
   /** What broke it, in its host's words, until its owner clears that. */
@@ -107,6 +109,8 @@ export interface Episode {
   another_look?: boolean
   /** The episode that it repeats, if it is rejected for that. An older hub does not tell. */
   twin?: string | null
+  /** What was seen and done is for those who may read it. An older hub does not tell. */
+  private?: boolean
 }
 
 /** How much of an episode's file the hub has, bytes; `length` is null until its host has begun to send it. */

@@ -14,6 +14,7 @@ import { type Channel, type Neighbours, readChannels, readNeighbours, readTimeli
 import { type Check, checkAll } from './checks'
 import type { Inclusion } from './proof'
 import { missing, type Standing, standingOf } from './standing'
+import { readUses, type Uses } from './uses'
 
 /** Whether the robot can be drawn: `gone` if it is not registered here any more, or was changed since. */
 export type Drawing = 'coming' | 'drawn' | 'gone'
@@ -40,6 +41,8 @@ export class EpisodePage {
   sets = $state.raw<SetAnswer[]>([])
   checks = $state.raw<Check[] | null>(null)
   sizes = $state.raw<Record<string, number>>({})
+  /** Of a private one, if whoever looks drove it or owns its robot. */
+  uses = $state.raw<Uses | null>(null)
   trouble = $state.raw<Trouble | null>(null)
   /** It is not shown, and this is why. */
   standing = $state.raw<Standing | null>(null)
@@ -76,10 +79,22 @@ export class EpisodePage {
     }
     this.standing = standingOf(this.episode, this.own)
     if (this.standing?.coming && !this.#closed) this.#again = setTimeout(() => void this.load(), AGAIN_MS)
-    if (this.standing) return
+    if (this.standing || !(await this.#mayRead(this.episode))) return
     await Promise.all([this.#line(this.episode), this.#picture(this.episode), this.#verdict()])
     if (this.#closed) return
     await this.#rest(this.episode)
+  }
+
+  /** Whether this page may show a private episode; if not, it says why. */
+  async #mayRead(episode: Episode): Promise<boolean> {
+    if (!episode.private) return true
+    try {
+      await account.api.told(`${this.#at}/channels`)
+    } catch (error) {
+      this.standing = missing(troubleOf(error))
+    }
+    if (!this.standing && account.wallet) this.uses = readUses(await account.api.told(`${this.#at}/uses`).catch(() => null))
+    return this.standing === null
   }
 
   async #line(episode: Episode): Promise<void> {

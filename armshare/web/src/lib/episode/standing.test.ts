@@ -38,6 +38,7 @@ test('a rejected one says which check refused it, and who may ask for another lo
 test('an address that names nothing, and what is private, are pages of their own; a hub that is away is not', () => {
   expect(missing(troubleOf(new ApiError('unknown_episode', 'x', 404)))?.title).toBe('There is no such episode')
   expect(missing(troubleOf(new ApiError('episode_private', 'x', 403)))?.title).toBe('It is private')
+  expect(missing(troubleOf(new ApiError('not_reader', 'x', 403)))?.title).toBe('It is private')
   expect(missing(troubleOf(new ApiError('unreachable', 'x', 0)))).toBeNull()
 })
 

@@ -63,6 +63,13 @@ function rejected(episode: Episode, own: boolean): Standing {
 export function missing(trouble: Trouble): Standing | null {
   if (trouble.code === 'unknown_episode' || trouble.code === 'episode_id')
     return { title: 'There is no such episode', says: 'This hub has no episode under this address. The address may be cut off, or belong to another hub.', ways: ['Check that the whole address was copied.'], coming: false }
+  if (trouble.code === 'not_reader')
+    return {
+      title: 'It is private',
+      says: 'What was seen and done in this episode is for its operator, the owner of its robot and those whom they let read it. Its score, its pay and its proof are public.',
+      ways: ['If you are one of them, sign in with that wallet.', "Ask the owner of the robot, whose card says who that is, to let you read it."],
+      coming: false,
+    }
   if (trouble.code === 'episode_private') return { title: 'It is private', says: trouble.says, ways: ['If you drove it, or own its robot, sign in.'], coming: false }
   return null
 }
