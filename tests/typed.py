@@ -176,6 +176,11 @@ NOT_TYPED: Final[Mapping[str, str]] = {
     "armshare drive --another-look EPISODE": "needs an episode that a gate refused; `test_held.py` has one",
     "armshare hub --data data --database postgresql://armshare@localhost/armshare": "needs a server that is called so; "
     "`test_postgresql.py` has one of its own",
+    "armshare episodes --mine --withdrawn": "needs a wallet that has withdrawn one; `test_own_episodes.py` has one",
+    "armshare host --robot xarm6_gripper --port 192.168.1.201": "needs the arm; `test_xarm_drive.py` emulates it",
+    "armshare host --robot ur5e_gripper --port 192.168.1.10": "needs the arm; `test_ur.py` has an emulated one",
+    "pip install 'armshare[platform,xarm]'": "installs packages, from the network; CI has the same by its lock",
+    "pip install 'armshare[platform,ur]'": "installs packages, from the network; CI has the same by its lock",
     **dict.fromkeys(
         (
             "armshare worker --database postgresql://armshare@localhost/armshare --store s3://BUCKET/PREFIX "

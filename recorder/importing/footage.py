@@ -26,6 +26,7 @@ from teleop.cameras.film import PICTURE_BYTES_MAX, RECORDING_MAX
 _NS_A_PICTURE: Final = 10_000_000
 _NS_A_PIXEL: Final = 120
 """What decoding and encoding a picture may take, of a processor: about ten times what AV1 takes here."""
+_META: Final = msgspec.json.Decoder(CameraMeta)
 
 
 class KindError(Exception):
@@ -155,7 +156,7 @@ class Spool:
             "extrinsics": [],
         }
         try:
-            meta = msgspec.convert(said, CameraMeta)
+            meta = _META.decode(msgspec.json.encode(said))
         except msgspec.ValidationError as error:
             raise ClaimError(f"{source} cannot be a camera: {error}") from error
         self._file.flush()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from recorder.hub.states import EpisodeState
@@ -18,6 +18,7 @@ from rewards.hub.reviews.links import between
 from rewards.hub.reviews.reviewers import ASKED, REFUSED, Reviewer, counts
 from rewards.people.reviews import Count, ReviewRules, Standing, bar, count
 from rewards.tables import OPEN, ReviewRow, ReviewTaskRow, UnderReviewRow, WithdrawalRow
+from teleop.hub.tables import RobotReaderRow
 
 LOOKED_AT: Final = 256
 """How many of the oldest open episodes are looked through for one that somebody may judge."""
@@ -124,6 +125,7 @@ def _real(db: Session, one: Reviewer, now_ms: int, draw: random.Random, rules: R
             UnderReviewRow.episode.not_in(select(WithdrawalRow.episode)),
             EpisodeRow.state == EpisodeState.VERIFIED,
             EpisodeRow.erased_ms.is_(None),
+            or_(EpisodeRow.private.is_(False), EpisodeRow.robot.in_(read_by(one.address))),
         )
         .order_by(UnderReviewRow.opened_ms, UnderReviewRow.episode)
         .limit(LOOKED_AT)
@@ -135,6 +137,11 @@ def _real(db: Session, one: Reviewer, now_ms: int, draw: random.Random, rules: R
         if bar(between(db, one, row, now_ms, rules), rules) is None and _room(db, row, now_ms, rules):
             return row
     return None
+
+
+def read_by(address: str) -> Select[tuple[str]]:
+    """Return the robots whose owner lets a wallet read what is private: nobody else is shown it."""
+    return select(RobotReaderRow.robot).where(RobotReaderRow.wallet == address)
 
 
 def _room(db: Session, row: UnderReviewRow, now_ms: int, rules: ReviewRules) -> bool:
@@ -160,6 +167,7 @@ def _known(db: Session, one: Reviewer, draw: random.Random) -> EpisodeRow | None
             EpisodeRow.trust == TrustClass.REPLAYED,
             EpisodeRow.success.is_(truth),
             EpisodeRow.operator != one.address,
+            EpisodeRow.private.is_(False),
             EpisodeRow.erased_ms.is_(None),
             EpisodeRow.digest.is_not(None),
             EpisodeRow.episode.not_in(asked),

@@ -47,7 +47,7 @@ NO_BODY = {
 }
 NAMED = refusals.DatasetRefusedError
 ABSTRACT = {NAMED, refusals.EpisodesRefusedError}
-MAKERS = {"ApiError": 1, "answer": 1, "BodyRefusedError": 1}
+MAKERS = {"ApiError": 1, "answer": 1, "BodyRefusedError": 1, "Said": 1}
 """What makes an error, and which of its arguments is the code."""
 
 
@@ -126,15 +126,30 @@ def codes() -> set[str]:
     for room in ("teleop", "recorder", "rewards", "armshare"):
         for file in (ROOT / room).rglob("*.py"):
             for call in ast.walk(ast.parse(file.read_text())):
+                if isinstance(call, ast.Dict):
+                    found |= set(tabled(call))
                 if isinstance(call, ast.Call):
                     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+                    if name == "Said" and not isinstance(call.args[0], ast.Constant):
+                        continue  # another class of that name
                     if name in MAKERS and len(call.args) > 1:
                         found |= {
                             one.value
                             for one in ast.walk(call.args[MAKERS[name]])
                             if isinstance(one, ast.Constant) and isinstance(one.value, str)
                         }
-    return found - {"http_"}
+    return found - {"http_", "gate"}  # a gate's error is answered by its own class's name
+
+
+def tabled(table: ast.Dict) -> Iterator[str]:
+    """Yield the codes of a table from errors to a status, or to a status and a code."""
+    for key, value in zip(table.keys, table.values, strict=True):
+        if not isinstance(key, ast.Name) or not key.id.endswith("Error"):
+            continue
+        if isinstance(value, ast.Constant) and value.value in range(400, 600):
+            yield re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key.id.removesuffix("Error")).lower()
+        if isinstance(value, ast.Tuple) and isinstance(value.elts[1], ast.Constant):
+            yield str(value.elts[1].value)
 
 
 def test_every_code_is_in_one_style_and_the_document_lists_just_these():

@@ -383,7 +383,7 @@ def test_a_restarted_hub_still_has_everything(tmp_path: Path, hub: Hub, web: htt
 
     again = Hub(tmp_path / "hub")
     with again.served() as url:
-        assert httpx.get(f"{url}/api/episodes/{bundle.name}").json() == before
+        assert httpx.get(f"{url}/api/episodes/{bundle.name}").json() == before | {"withdrawn_ms": None}
         assert httpx.get(f"{url}/api/log/checkpoint").text == web.get("/api/log/checkpoint").text
     again.close()
     assert before["receipt"]["hub"] == HUB.address

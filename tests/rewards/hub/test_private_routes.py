@@ -107,6 +107,7 @@ FACTS: Final = {
     ("get", "/api/balances/{address}"): "amounts, with ids",
     ("get", "/api/roots"): "amounts",
     ("get", "/api/roots/{root}"): "amounts",
+    ("get", f"{E}/reviews"): "who judged it, when, and whether it passed: what pay is audited by",
     ("get", "/api/robots"): "that it is private",
     ("get", "/api/robots/{robot}"): "that it is private",
     ("get", "/api/robots/{robot}/privacy"): "that it is private, and who reads it",
@@ -130,6 +131,10 @@ APART: Final = {
     ("post", "/api/robots/challenge"),
     ("delete", "/api/robots/{robot}"),
     ("put", "/api/robots/{robot}/privacy"),
+    ("get", "/api/reviews"),
+    ("get", "/api/reviews/next"),
+    ("post", "/api/reviews/{episode}"),
+    ("post", "/api/reviews/{episode}/refuse"),
     ("options", "/api/uploads"),
     ("post", "/api/uploads"),
     ("head", "/api/uploads/{upload}"),
@@ -141,7 +146,7 @@ APART: Final = {
     ("options", "/api/datasets/{path}"),
     ("options", "/datasets/{path}"),
 }
-"""Routes that answer nothing of an episode but to its own operator or host."""
+"""Routes that answer nothing of an episode but to its own operator or host, or a reviewer who may read it."""
 
 
 @pytest.fixture(scope="module")

@@ -6,15 +6,17 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import DatabaseError
 
+from recorder.hub.tables import EpisodeRow
 from rewards.hub.reviews.asking import NotAReviewerError, NotAskedError, RefusedTooOftenError
 from rewards.hub.reviews.store import Reviews, UnknownReviewError
 from rewards.hub.reviews.voting import EPISODE_REVIEW, Answer, ReviewClockError, TooSoonError, UnseenError
 from rewards.ledger import ledger
 from rewards.people.reviews import RULES
 from rewards.tables import OwedRow, ReviewRow, ScoreRow
+from teleop.hub.tables import RobotReaderRow
 from teleop.identity import SignatureError
 from tests.recorder.factory import DOMAIN, fixed_key
 from tests.rewards.hub.reviews.town import LENGTH_MS, PRICE_WEI, SHARES, WORTH_PPM, Town
@@ -85,6 +87,17 @@ def test_no_more_people_are_asked_at_once_than_could_decide_it(town, reviews, re
     asked = [real_task(town, reviews, who) for who in people]
     assert asked[0] is not None
     assert asked[1] is None
+
+
+def test_a_private_episode_is_judged_by_those_who_may_read_it_and_by_nobody_else(town, reviews, real):
+    rita = town.person("rita")
+    episode = town.filmed(AUTHOR, real)
+    with town.world.database() as db, db.begin():
+        db.execute(update(EpisodeRow).where(EpisodeRow.episode == episode).values(private=True))
+    assert real_task(town, reviews, rita) is None
+    with town.world.database() as db, db.begin():
+        db.add(RobotReaderRow(robot=real, wallet=rita.address, added_ms=1))
+    assert real_task(town, reviews, rita) == episode
 
 
 def real_task(town: Town, reviews: Reviews, who) -> str | None:
