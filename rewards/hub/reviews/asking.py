@@ -139,7 +139,7 @@ def _real(db: Session, one: Reviewer, now_ms: int, draw: random.Random, rules: R
     return None
 
 
-def read_by(address: str) -> Select[tuple[str]]:
+def read_by(address: str) -> Select[str]:
     """Return the robots whose owner lets a wallet read what is private: nobody else is shown it."""
     return select(RobotReaderRow.robot).where(RobotReaderRow.wallet == address)
 
