@@ -97,6 +97,7 @@ def serve(told: Connection, folder: Path, count: int, kilobytes: int) -> None:
         server.should_exit = True
 
     with server.config.bind_socket() as listener:
+        listener.listen()  # whoever hears of it may ask at once
         told.send(listener.getsockname()[1])
         server.run([listener])
 

@@ -54,6 +54,6 @@ async def test_who_uploads_is_found_beside_the_loop_while_robots_come_and_go(tmp
     routes = Routes(tmp_path)
     dock = await routes.dock(routes.register())
     routes.hub.docks = LoopsOwn(routes.hub.docks)
-    assert await asyncio.to_thread(routes.driving.dock, dock.upload_token) is dock
+    assert await asyncio.to_thread(routes.driving.robot_of, dock.upload_token) == dock.address
     with pytest.raises(NotSignedInError):
-        await asyncio.to_thread(routes.driving.dock, "another token")
+        await asyncio.to_thread(routes.driving.robot_of, "another token")
