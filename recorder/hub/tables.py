@@ -46,6 +46,7 @@ class EpisodeRow(Base):
         Index("ix_episodes_created", "created_ms", "episode"),
         Index("ix_episodes_previous", "robot", "previous"),
         Index("ix_episodes_unwanted", "created_ms", sqlite_where=UNWANTED, postgresql_where=UNWANTED),
+        Index("ix_episodes_private", "episode", sqlite_where=text("private = 1"), postgresql_where=text("private")),
     )
 
     episode: Mapped[str] = mapped_column(String(64), primary_key=True)

@@ -193,7 +193,7 @@ def _near(db: Session, episode: str) -> list[Near]:
 
 def _not_private() -> ColumnElement[bool]:
     """Return what is true of a row whose episode everybody may read."""
-    return SearchedRow.episode.not_in(select(EpisodeRow.episode).where(EpisodeRow.private))
+    return ~select(EpisodeRow.episode).where(EpisodeRow.episode == SearchedRow.episode, EpisodeRow.private).exists()
 
 
 def _after(words: Words, key: ColumnElement[Any], episode: Any, falls: bool) -> list[ColumnElement[bool]]:
