@@ -13,8 +13,13 @@ def upgrade() -> None:
     """Add them; what is here is not private."""
     for table in ("robots", "episodes", "dataset_versions", "dataset_members"):
         op.add_column(table, sa.Column("private", sa.Boolean, nullable=False, server_default=sa.false()))
-    those = {"sqlite_where": sa.text("private = 1"), "postgresql_where": sa.text("private")}
-    op.create_index("ix_episodes_private", "episodes", ["episode"], **those)
+    op.create_index(
+        "ix_episodes_private",
+        "episodes",
+        ["episode"],
+        sqlite_where=sa.text("private = 1"),
+        postgresql_where=sa.text("private"),
+    )
     op.add_column("tickets", sa.Column("private", sa.Boolean, nullable=True))
     op.create_table(
         "robot_readers",
