@@ -121,9 +121,6 @@ LATER: Final = frozenset(
         "python benchmarks/world.py --beside TREE --runs 9 --json",
         "python benchmarks/verify.py --beside TREE --runs 3 --episodes 4 --json",
         "python benchmarks/verify.py --beside TREE --runs 3 --episodes 8 --no-replay --json",
-        "python benchmarks/verify.py --json --steps 200 --episodes 4 --runs 1",
-        "python benchmarks/verify.py --json --task stack --steps 400 --episodes 4 --runs 1",
-        "python benchmarks/fetch.py --json --runs 2",
         # docs/scale.md
         "python benchmarks/catalogue.py --rows 1000000 --json",
         "python benchmarks/fetch.py --json",
