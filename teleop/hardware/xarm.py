@@ -21,6 +21,7 @@ from sim.robot import (
     ArraySpec,
     NotConnectedError,
     Observation,
+    RobotError,
     RobotFaultError,
     RobotSpec,
     TaskSpec,
@@ -72,12 +73,21 @@ class WrongXArmError(RobotFaultError):
     """What answers is no xArm6 that this program can drive."""
 
 
+class XArmAddressError(RobotError):
+    """What is said of where the control box is, is no address."""
+
+
 class XArm6:
     """The arm. It holds when the program ends: the box keeps its motors on, and brakes if they go off."""
 
     def __init__(self, address: str, *, task: TaskSpec, answer_wait_s: float = ANSWER_WAIT_S) -> None:
-        """`address`: the control box's IP address, with `:PORT` if it is not 502. Opens nothing."""
+        """`address`: the control box's IP address or name, with `:PORT` if it is not 502. Opens nothing.
+
+        Raises XArmAddressError.
+        """
         host, _, port = address.partition(":")
+        if not host or not (port.isdecimal() and 0 < int(port) < 65536 if port else True):
+            raise XArmAddressError(f"expected the address of the control box, such as 192.168.1.201, got {address!r}")
         self._host, self._port = host, int(port) if port else PORT
         self._answer_wait_s = answer_wait_s
         observation = (*DESCRIPTION.arrays, *_ARM_ARRAYS)
@@ -270,9 +280,10 @@ def _reached(host: str, port: int) -> Any:
 
     try:
         socket.create_connection((host, port), _REACH_S).close()  # the maker's client says nothing of why it could not
+        number = socket.gethostbyname(host)  # the client takes a name for a serial port
         with _quietly():
             XCONF.SocketConf.TCP_CONTROL_PORT = port
-            box = XArmAPI(host, is_radian=True, do_not_open=True, enable_report=False, timed_comm=False)
+            box = XArmAPI(number, is_radian=True, do_not_open=True, enable_report=False, timed_comm=False)
             box.connect()
     except Exception as error:  # of which the client raises only the plainest
         raise XArmLostError(

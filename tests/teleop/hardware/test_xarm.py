@@ -15,6 +15,7 @@ from teleop.hardware.xarm import (
     PULSES,
     WrongXArmError,
     XArm6,
+    XArmAddressError,
     XArmAlarmError,
     XArmGripperError,
     XArmLostError,
@@ -137,6 +138,18 @@ def test_another_arm_is_refused_before_its_motors_are_on(detail: str, clock: Man
         with pytest.raises(WrongXArmError):
             XArm6(box.address, task=FREE).connect()
         assert not box.enabled
+
+
+@pytest.mark.parametrize("address", ["", ":502", "192.168.1.201:x", "192.168.1.201:70000"])
+def test_what_is_no_address_is_named_before_anything_is_opened(address: str) -> None:
+    with pytest.raises(XArmAddressError, match="expected the address of the control box"):
+        XArm6(address, task=FREE)
+
+
+def test_a_box_is_found_by_its_name(box: XArmBox) -> None:
+    arm = XArm6(f"localhost:{box.port}", task=FREE, answer_wait_s=2.0)
+    arm.connect()
+    arm.disconnect()
 
 
 def test_nobody_at_the_address_is_named_and_the_process_is_left_as_it_was() -> None:
