@@ -275,8 +275,9 @@ def _follow(box: Any, target: Vector) -> int:
 
 def _reached(host: str, port: int) -> Any:
     """Return the maker's client, connected; raise XArmLostError."""
-    from xarm.core.config.x_config import XCONF
-    from xarm.wrapper import XArmAPI
+    with _quietly():
+        from xarm.core.config.x_config import XCONF
+        from xarm.wrapper import XArmAPI
 
     try:
         socket.create_connection((host, port), _REACH_S).close()  # the maker's client says nothing of why it could not
@@ -295,7 +296,7 @@ def _reached(host: str, port: int) -> Any:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Undo what the maker's client does to the whole process when it connects: it prints, and sets a timeout."""
+    """Undo what the maker's client does to the whole process: it prints, and sets a timeout."""
     before = socket.getdefaulttimeout()
     try:
         with redirect_stdout(io.StringIO()):

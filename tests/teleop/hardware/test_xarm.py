@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -144,6 +146,17 @@ def test_another_arm_is_refused_before_its_motors_are_on(detail: str, clock: Man
 def test_what_is_no_address_is_named_before_anything_is_opened(address: str) -> None:
     with pytest.raises(XArmAddressError, match="expected the address of the control box"):
         XArm6(address, task=FREE)
+
+
+def test_loading_the_makers_client_prints_nothing() -> None:
+    program = """
+from contextlib import suppress
+from teleop.hardware.xarm import XArmLostError, _reached
+with suppress(XArmLostError):
+    _reached("127.0.0.1", 1)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
 
 
 def test_a_box_is_found_by_its_name(box: XArmBox) -> None:
